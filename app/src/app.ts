@@ -1,0 +1,145 @@
+import { type Context, Hono } from "hono";
+import { accepts } from "hono/accepts";
+import { HTTPException } from "hono/http-exception";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { type RequestIdVariables, requestId } from "hono/request-id";
+import { NONCE, type SecureHeadersVariables, secureHeaders } from "hono/secure-headers";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { errorPage, platformPage } from "./page.ts";
+import { type Platform, report } from "./platform.ts";
+
+export interface LogEntry {
+  level: "info" | "error";
+  time: string;
+  requestId: string;
+  method: string;
+  path: string;
+  status: number;
+  durationMs: number;
+  /** What a handler threw, for the log alone. */
+  error?: string;
+}
+
+export interface AppOptions {
+  platform: Platform;
+  /** @default nothing is logged */
+  log?: (entry: LogEntry) => void;
+  /** @default never */
+  isShuttingDown?: () => boolean;
+  /** @default the system's clock */
+  now?: () => Date;
+}
+
+type AppEnv = { Variables: RequestIdVariables & SecureHeadersVariables };
+
+/**
+ * The nonce proves to a caller that the answer is of now and for it. It comes back as it was given, so it is held to
+ * characters that mean nothing in a header, a log line or a page.
+ */
+const NONCE_PATTERN = /^[\w.-]{1,128}$/;
+
+/** Portable: knows no runtime. main.ts gives it to Bun, the tests to `app.request()`. */
+export function createApp({
+  platform,
+  log = () => {},
+  isShuttingDown = () => false,
+  now = () => new Date(),
+}: AppOptions): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.use(requestId());
+  app.use(async (c, next) => {
+    const started = performance.now();
+    await next();
+    // Health is asked for every few seconds and would bury the rest.
+    if (c.req.path === "/health") return;
+    log({
+      level: c.res.status >= 500 ? "error" : "info",
+      time: now().toISOString(),
+      requestId: c.var.requestId,
+      method: c.req.method,
+      path: c.req.path,
+      status: c.res.status,
+      durationMs: Math.round((performance.now() - started) * 1000) / 1000,
+      ...(c.error && { error: c.error.stack ?? String(c.error) }),
+    });
+  });
+  app.use(
+    secureHeaders({
+      // The page is one document: its own style, an icon in a data: URL, and nothing else.
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        styleSrc: [NONCE],
+        imgSrc: ["data:"],
+        baseUri: ["'none'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      xFrameOptions: "DENY",
+      // For whoever ends TLS to say: this server speaks plain HTTP, where browsers ignore it.
+      strictTransportSecurity: false,
+    }),
+  );
+  app.use(async (c, next) => {
+    await next();
+    // Every answer is about this process at this moment.
+    c.header("Cache-Control", "no-store");
+  });
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        c.header("Allow", methods.join(", "));
+        return problem(c, 405, `Only ${methods.join(" and ")} are possible here.`);
+      },
+    }),
+  );
+
+  app.get("/", (c) => {
+    const facts = report(platform, now());
+    return wantsHtml(c) ? c.html(platformPage(facts, styleNonce(c))) : c.json(facts);
+  });
+
+  app.get("/health", (c) => (isShuttingDown() ? c.json({ status: "shutting down" }, 503) : c.json({ status: "ok" })));
+
+  app.get("/platform", (c) => {
+    const nonce = c.req.query("nonce");
+    if (nonce !== undefined && !NONCE_PATTERN.test(nonce)) {
+      return problem(c, 400, "nonce must be 1 to 128 letters, digits, dots, hyphens or underscores.");
+    }
+    return c.json({ ...report(platform, now()), nonce: nonce ?? null });
+  });
+
+  app.notFound((c) => problem(c, 404, "There is nothing at this address."));
+
+  app.onError((error, c) => {
+    // Only an HTTPException below 500 was written for the client; anything else may tell more than it should.
+    if (error instanceof HTTPException && error.status < 500) {
+      return problem(c, error.status as ContentfulStatusCode, error.message);
+    }
+    return problem(c, 500, "The server could not answer. Its log names the cause under this request id.");
+  });
+
+  return app;
+}
+
+/**
+ * A browser names text/html; curl, fetch and health checkers say any type or none, and get what a program can read.
+ */
+function wantsHtml(c: Context): boolean {
+  c.header("Vary", "Accept");
+  const supports = ["application/json", "text/html"];
+  return accepts(c, { header: "Accept", supports, default: "application/json" }) === "text/html";
+}
+
+function problem(c: Context<AppEnv>, status: ContentfulStatusCode, message: string): Response | Promise<Response> {
+  const { requestId } = c.var;
+  return wantsHtml(c)
+    ? c.html(errorPage({ status, message, requestId }, styleNonce(c)), status)
+    : c.json({ error: message, requestId }, status);
+}
+
+/** Set by secureHeaders before any handler runs. */
+function styleNonce(c: Context<AppEnv>): string {
+  return c.get("secureHeadersNonce") ?? "";
+}

@@ -1,0 +1,59 @@
+import { machine } from "node:os";
+import { createApp } from "./app.ts";
+import { readElfMachine } from "./elf.ts";
+import { type ProcessFacts, readPlatform, readPort } from "./platform.ts";
+import { createShutdown, type StoppableServer } from "./shutdown.ts";
+
+// The whole of Bun's own API that is used. Declared here, since the project's type check runs without Bun's types and
+// only this file may depend on the runtime.
+declare const Bun: {
+  version: string;
+  serve(options: {
+    port: number;
+    fetch: (request: Request) => Response | Promise<Response>;
+  }): StoppableServer & { url: URL };
+};
+
+/** One JSON object a line on stdout, which is what `docker logs` and every log collector take without configuration. */
+function log(entry: object): void {
+  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
+}
+
+/** A curiosity must not keep the server from starting: where the binary cannot be read, the fact is absent. */
+function ownElfMachine(): string | null {
+  for (const file of ["/proc/self/exe", process.execPath]) {
+    try {
+      const found = readElfMachine(file);
+      if (found) return found;
+    } catch {}
+  }
+  return null;
+}
+
+const facts: ProcessFacts = {
+  architecture: process.arch,
+  // Compiled into Bun, and not always as `uname -m` has it: 1.4.5 says arm64 on an aarch64.
+  machine: machine(),
+  elf: ownElfMachine(),
+  runtime: "bun",
+  version: Bun.version,
+  pid: process.pid,
+  startedAt: new Date(),
+};
+
+try {
+  const app = createApp({
+    platform: readPlatform(process.env, facts),
+    log,
+    isShuttingDown: () => shutdown.isShuttingDown(),
+  });
+  // 0.0.0.0 by default: within a container only Docker's port mapping reaches it.
+  const server = Bun.serve({ port: readPort(process.env), fetch: app.fetch });
+  const shutdown = createShutdown({ server, log, exit: (code) => process.exit(code) });
+  // As process 1 of a container a signal without a handler is ignored, and the container would be killed after 10 s.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void shutdown.onSignal(signal));
+  log({ level: "info", message: "listening", url: server.url.href, architecture: process.arch, bun: Bun.version });
+} catch (error) {
+  log({ level: "error", message: error instanceof Error ? error.message : String(error) });
+  process.exit(1);
+}

@@ -1,0 +1,69 @@
+/** What the running process knows about itself; gathered in main.ts, so that everything below is a value. */
+export interface ProcessFacts {
+  architecture: string;
+  machine: string;
+  /** Machine in the ELF header of the running binary; null where it cannot be read. */
+  elf: string | null;
+  runtime: string;
+  version: string;
+  pid: number;
+  startedAt: Date;
+}
+
+/** What the app was told and has found out about where it runs. A fact that nobody gave is null, never guessed. */
+export interface Platform {
+  app: { name: string | null; version: string | null };
+  machine: { architecture: string | null; instanceId: string | null; instanceType: string | null };
+  image: { architecture: string | null; digest: string | null; ref: string | null };
+  process: ProcessFacts;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** An empty variable is an absent one: `docker run -e NAME=` and compose's `${NAME:-}` both set it to "". */
+function read(env: Environment, name: string): string | null {
+  return env[name]?.trim() || null;
+}
+
+export function readPlatform(env: Environment, process: ProcessFacts): Platform {
+  return {
+    app: { name: read(env, "APP_NAME"), version: read(env, "APP_VERSION") },
+    machine: {
+      architecture: read(env, "MACHINE_ARCHITECTURE"),
+      instanceId: read(env, "INSTANCE_ID"),
+      instanceType: read(env, "INSTANCE_TYPE"),
+    },
+    image: {
+      architecture: read(env, "IMAGE_ARCHITECTURE"),
+      digest: read(env, "IMAGE_DIGEST"),
+      ref: read(env, "IMAGE_REF"),
+    },
+    process,
+  };
+}
+
+export function readPort(env: Environment): number {
+  const given = read(env, "PORT") ?? "3000";
+  const port = Number(given);
+  if (!/^\d+$/.test(given) || port < 1 || port > 65535) {
+    throw new Error(`PORT is ${JSON.stringify(given)}; allowed is a whole number from 1 to 65535.`);
+  }
+  return port;
+}
+
+/** The platform as it is answered: the process with its age at `now`. */
+export function report(platform: Platform, now: Date) {
+  const { startedAt, ...process } = platform.process;
+  return {
+    app: platform.app,
+    machine: platform.machine,
+    image: platform.image,
+    process: {
+      ...process,
+      startedAt: startedAt.toISOString(),
+      uptimeSeconds: Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000)),
+    },
+  };
+}
+
+export type Report = ReturnType<typeof report>;

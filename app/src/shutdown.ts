@@ -1,0 +1,49 @@
+/** The two things that ending needs of a server (Bun.serve's is one). */
+export interface StoppableServer {
+  /** Stops accepting; resolves when every request in flight is answered. With `true` it cuts them off. */
+  stop(closeActiveConnections?: boolean): Promise<void>;
+}
+
+export interface ShutdownOptions {
+  server: StoppableServer;
+  log: (entry: { level: "info" | "warn" | "error"; message: string; [field: string]: unknown }) => void;
+  exit: (code: number) => void;
+  /**
+   * Must end before Docker's own patience does, 10 s after which it kills:
+   * https://docs.docker.com/reference/cli/docker/container/stop/
+   * @default 8000
+   */
+  graceMs?: number;
+}
+
+/**
+ * The handler for SIGTERM and SIGINT. The first signal lets the requests in flight finish, within the grace period;
+ * a second one is a person who will not wait.
+ */
+export function createShutdown({ server, log, exit, graceMs = 8000 }: ShutdownOptions) {
+  let started = false;
+  return {
+    isShuttingDown: () => started,
+    async onSignal(signal: string): Promise<void> {
+      if (started) {
+        log({ level: "warn", message: "stopped at once by a second signal", signal });
+        return exit(1);
+      }
+      started = true;
+      log({ level: "info", message: "shutting down", signal });
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const outOfTime = new Promise<"out of time">((resolve) => {
+        timer = setTimeout(resolve, graceMs, "out of time");
+      });
+      const ended = await Promise.race([server.stop(), outOfTime]);
+      clearTimeout(timer);
+      if (ended === "out of time") {
+        log({ level: "warn", message: "requests were cut off at the end of the grace period", graceMs });
+        // Not awaited: whatever did not end in the grace period must not hold the exit up either.
+        void server.stop(true);
+      }
+      log({ level: "info", message: "stopped" });
+      exit(0);
+    },
+  };
+}

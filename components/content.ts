@@ -1,0 +1,112 @@
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import dockerignore from "@balena/dockerignore";
+
+/** Release tags start with it; the lifecycle policy selects releases by it. */
+export const contentTagPrefix = "content-";
+
+/** The one tag that may move. */
+export const latestTag = "latest";
+
+/** A file or symbolic link of a build context. */
+export interface ContextEntry {
+  /** Relative to the context, with `/` between its parts. */
+  readonly path: string;
+  readonly kind: "file" | "executable" | "symlink";
+  /** A file's bytes, or a symbolic link's target. */
+  readonly content: Buffer;
+}
+
+/**
+ * Reads what Docker would send of a build context: all files that `.dockerignore` does not exclude, in the order of their paths.
+ * Of a file's mode only the owner's execute bit counts, as in git: the rest differs from one umask to the next.
+ *
+ * @throws Error when the folder has no Dockerfile.
+ */
+export function readContext(folder: string): ContextEntry[] {
+  if (!existsSync(join(folder, "Dockerfile"))) {
+    throw new Error(
+      `the build context ${JSON.stringify(folder)} has no Dockerfile; it must be a folder with a Dockerfile in it`,
+    );
+  }
+  const ignoreFile = join(folder, ".dockerignore");
+  const rules = dockerignore.default().add(existsSync(ignoreFile) ? readFileSync(ignoreFile, "utf8") : "");
+  // The builder reads these two even where .dockerignore excludes them.
+  const always = new Set(["Dockerfile", ".dockerignore"]);
+  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => always.has(path) || !rules.ignores(path))
+    .sort(byCodeUnit);
+  return paths.flatMap((path): ContextEntry[] => {
+    const file = join(folder, path);
+    const status = lstatSync(file);
+    if (status.isSymbolicLink()) return [{ path, kind: "symlink", content: Buffer.from(readlinkSync(file)) }];
+    if (!status.isFile()) return [];
+    return [{ path, kind: status.mode & 0o100 ? "executable" : "file", content: readFileSync(file) }];
+  });
+}
+
+/**
+ * The tag of a release: equal for equal content, on any machine, in any clone, whatever its umask and times.
+ *
+ * @param options Everything else that decides what is built, such as the platforms.
+ */
+export function contentTag(entries: readonly ContextEntry[], options: unknown): string {
+  const hash = createHash("sha256").update(JSON.stringify(options));
+  for (const { path, kind, content } of entries) {
+    // Lengths keep the border between two fields from moving.
+    hash.update(`\n${kind} ${Buffer.byteLength(path)} ${content.length}\n${path}\n`).update(content);
+  }
+  return contentTagPrefix + hash.digest("hex").slice(0, 16);
+}
+
+/**
+ * Lays the context out under `<folder>/<tag>` and returns that path, relative as given. The docker-build provider hashes file modes and
+ * compares the context's path, so the folder that it is given must be the same in every clone.
+ */
+export function stageContext(entries: readonly ContextEntry[], folder: string, tag: string): string {
+  const target = join(folder, tag);
+  if (existsSync(target)) return target;
+  mkdirSync(folder, { recursive: true });
+  // Whole or not at all, also when two commands run at once or one is killed.
+  const staging = mkdtempSync(join(folder, `.${tag}-`));
+  const umask = process.umask(0o022);
+  try {
+    chmodSync(staging, 0o755);
+    for (const { path, kind, content } of entries) {
+      const file = join(staging, path);
+      mkdirSync(dirname(file), { recursive: true });
+      // Times stay as they are: BuildKit takes a file of equal size and time for unchanged.
+      if (kind === "symlink") symlinkSync(content.toString(), file);
+      else writeFileSync(file, content, { mode: kind === "executable" ? 0o755 : 0o644 });
+    }
+  } finally {
+    process.umask(umask);
+  }
+  try {
+    renameSync(staging, target);
+  } catch (error) {
+    rmSync(staging, { recursive: true });
+    if (!existsSync(target)) throw error;
+  }
+  return target;
+}
+
+/** A locale's order would differ between machines. */
+function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

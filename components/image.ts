@@ -1,0 +1,63 @@
+import { Image as BuildImage } from "@pulumi/docker-build/image.js";
+import * as pulumi from "@pulumi/pulumi";
+import { contentTag, latestTag, readContext, stageContext } from "./content.ts";
+
+export interface ImageArgs {
+  /** Folder of the build context, with its Dockerfile. */
+  context: string;
+  /** Docker platforms that the one tag holds. */
+  platforms: readonly ("linux/amd64" | "linux/arm64")[];
+  /** Registry and its login; known before anything is created, so that the first preview already builds. */
+  registry: { address: pulumi.Input<string>; username: pulumi.Input<string>; password: pulumi.Input<string> };
+  /** Repository in that registry. */
+  repositoryName: string;
+  /** Name of the Buildx builder, which must be able to build every platform. */
+  builder: string;
+}
+
+/**
+ * One image for all platforms, built once and pushed under a tag computed from its content and under `latest`. Equal content is
+ * neither built nor pushed again. A preview builds every platform and pushes nothing.
+ */
+export class Image extends pulumi.ComponentResource {
+  /** The release's tag. */
+  readonly tag: pulumi.Output<string>;
+  /** Digest of the index that holds the platforms' images. */
+  readonly digest: pulumi.Output<string>;
+  /** `registry/repository:tag@digest`: what every machine pulls. */
+  readonly ref: pulumi.Output<string>;
+  readonly platforms: pulumi.Output<string[]>;
+
+  constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:Image", name, args, opts);
+
+    const entries = readContext(args.context);
+    const tag = contentTag(entries, { platforms: args.platforms });
+    const repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
+    const tags = [tag, latestTag].map((each) => pulumi.interpolate`${repository}:${each}`);
+    const image = new BuildImage(
+      name,
+      {
+        context: { location: stageContext(entries, ".build", tag) },
+        platforms: [...args.platforms],
+        builder: { name: args.builder },
+        buildOnPreview: true,
+        // An export and not `push: true`, for which the provider skips the build in every preview.
+        push: false,
+        exports: [{ image: { push: true, ociMediaTypes: true, names: tags } }],
+        tags,
+        // Times in the image are fixed, so that the same content gives the same digests.
+        buildArgs: { SOURCE_DATE_EPOCH: "0" },
+        registries: [args.registry],
+      },
+      // The repository owns its images: the provider deletes by digest, and a digest may be under another release's tag too.
+      { parent: this, retainOnDelete: true },
+    );
+
+    this.tag = pulumi.output(tag);
+    this.digest = image.digest;
+    this.ref = pulumi.interpolate`${repository}:${tag}@${image.digest}`;
+    this.platforms = image.platforms.apply((platforms) => platforms ?? []);
+    this.registerOutputs({ tag: this.tag, digest: this.digest, ref: this.ref, platforms: this.platforms });
+  }
+}

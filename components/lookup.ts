@@ -1,0 +1,86 @@
+import { getAmi } from "@pulumi/aws/ec2/getAmi.js";
+import { getInstanceType } from "@pulumi/aws/ec2/getInstanceType.js";
+import { getInstanceTypeOfferings } from "@pulumi/aws/ec2/getInstanceTypeOfferings.js";
+import { getAuthorizationToken } from "@pulumi/aws/ecr/getAuthorizationToken.js";
+import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
+import { architectures, type MachineName, machineNames } from "./architecture.ts";
+
+/** What AWS says, before anything is created, of what the machines are to be made from. */
+export interface Lookup {
+  /** Newest Amazon Linux 2023 AMI of each machine's architecture. */
+  readonly amis: Readonly<Record<MachineName, string>>;
+  /** Two zones that offer every machine's instance type. */
+  readonly availabilityZones: string[];
+  /** The account's ECR registry and a login for it. */
+  readonly registry: { readonly address: string; readonly username: string; readonly password: string };
+}
+
+/**
+ * Looks up and checks, against each other, AMIs, instance types and zones.
+ *
+ * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
+ */
+export async function lookup(instanceTypes: Readonly<Record<MachineName, string>>): Promise<Lookup> {
+  const [token, ...machines] = await Promise.all([
+    getAuthorizationToken(),
+    ...machineNames.map((name) => lookupMachine(name, instanceTypes[name])),
+  ]);
+  const [graviton, intel] = machines as [Machine, Machine];
+  return {
+    amis: { graviton: graviton.ami, intel: intel.ami },
+    availabilityZones: commonZones({ graviton: graviton.zones, intel: intel.zones }, instanceTypes),
+    registry: {
+      address: token.proxyEndpoint.replace("https://", ""),
+      username: token.userName,
+      password: token.password,
+    },
+  };
+}
+
+interface Machine {
+  readonly ami: string;
+  readonly zones: string[];
+}
+
+async function lookupMachine(name: MachineName, instanceType: string): Promise<Machine> {
+  const architecture = architectures[name];
+  const [type, offerings, ami] = await Promise.all([
+    getInstanceType({ instanceType }),
+    getInstanceTypeOfferings({
+      filters: [{ name: "instance-type", values: [instanceType] }],
+      locationType: "availability-zone",
+    }),
+    getParameter({ name: architecture.amiParameter }).then((parameter) =>
+      getAmi({ owners: ["amazon"], filters: [{ name: "image-id", values: [parameter.value] }] }),
+    ),
+  ]);
+  assertArchitecture(name, `instance type ${instanceType}`, type.supportedArchitectures);
+  assertArchitecture(name, `AMI ${ami.id}`, [ami.architecture]);
+  return { ami: ami.id, zones: offerings.locations };
+}
+
+/** @throws Error that names the machine, its part, the architecture needed and the ones found. */
+export function assertArchitecture(machine: MachineName, part: string, found: readonly string[]): void {
+  const expected = architectures[machine].ec2;
+  if (found.includes(expected)) return;
+  throw new Error(
+    `${machine}: ${part} is of architecture ${found.join(", ")}; it must be ${expected}, so nothing was created`,
+  );
+}
+
+/**
+ * The first two zones, by name, that offer every machine's type.
+ *
+ * @throws Error when there are fewer than two.
+ */
+export function commonZones(
+  zones: Readonly<Record<MachineName, string[]>>,
+  types: Readonly<Record<MachineName, string>>,
+): string[] {
+  const common = zones.graviton.filter((zone) => zones.intel.includes(zone)).sort();
+  if (common.length >= 2) return common.slice(0, 2);
+  const offers = machineNames.map((name) => `${types[name]} in ${zones[name].join(", ") || "none"}`).join("; ");
+  throw new Error(
+    `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types or another region`,
+  );
+}

@@ -1,0 +1,75 @@
+import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
+import { Role } from "@pulumi/aws/iam/role.js";
+import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
+import { RolePolicyAttachment } from "@pulumi/aws/iam/rolePolicyAttachment.js";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface MachineRoleArgs {
+  /** ARN of the one repository that machines may pull from. */
+  repositoryArn: pulumi.Input<string>;
+  tags?: Record<string, string>;
+}
+
+/** What a machine may do in AWS: pull from one repository, and be reached by Session Manager. */
+export class MachineRole extends pulumi.ComponentResource {
+  /** Name of the instance profile; known once every policy is attached. */
+  readonly instanceProfile: pulumi.Output<string>;
+
+  constructor(name: string, args: MachineRoleArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:MachineRole", name, args, opts);
+
+    const role = new Role(
+      name,
+      {
+        description: "Pulls the app's image; reached by Session Manager",
+        assumeRolePolicy: JSON.stringify(assumeRolePolicy),
+        tags: args.tags,
+      },
+      { parent: this },
+    );
+    const pull = new RolePolicy(
+      `${name}-pull`,
+      { role: role.name, policy: pulumi.output(args.repositoryArn).apply((arn) => JSON.stringify(pullPolicy(arn))) },
+      { parent: this },
+    );
+    const session = new RolePolicyAttachment(
+      `${name}-session`,
+      { role: role.name, policyArn: "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" },
+      { parent: this },
+    );
+    // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
+    const profile = new InstanceProfile(
+      name,
+      { role: role.name, tags: args.tags },
+      { parent: this, dependsOn: [pull, session] },
+    );
+
+    this.instanceProfile = profile.name;
+    this.registerOutputs({ instanceProfile: this.instanceProfile });
+  }
+}
+
+const assumeRolePolicy = {
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+};
+
+/**
+ * The least that `docker login` and `docker pull` need. GetAuthorizationToken knows no resource but `*`.
+ *
+ * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html
+ */
+export function pullPolicy(repositoryArn: string) {
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
+      {
+        Sid: "Pull",
+        Effect: "Allow",
+        Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        Resource: repositoryArn,
+      },
+    ],
+  };
+}

@@ -1,0 +1,117 @@
+/** What a machine must answer to count as proven. */
+export interface Expectation {
+  /** `uname -m` of the machine; the ELF header of the running binary names the same. */
+  readonly machine: string;
+  /** `docker image inspect`'s architecture. */
+  readonly image: string;
+  /** `process.arch`. */
+  readonly process: string;
+  /** Digest of the index that this deployment pushed. */
+  readonly digest: string;
+  readonly instanceId: string;
+}
+
+/** What was found to be true of a machine, and when. */
+export interface Proof extends Expectation {
+  /** ISO 8601. */
+  readonly verifiedAt: string;
+}
+
+export interface ProveOptions {
+  /** The app's address, without a path. */
+  readonly url: string;
+  readonly expected: Expectation;
+  /** Seconds until the machine must have proven itself. */
+  readonly timeout: number;
+  /** The machine's console so far; read now and then to stop early when the user data has failed. */
+  readonly console: () => Promise<string>;
+  /** Line of the console that says that the user data has failed. */
+  readonly failureMarker: string;
+}
+
+/**
+ * Polls the app until it proves what it runs on.
+ *
+ * @throws Error that says what was expected, what came, and from where: at once when this very machine contradicts an expectation or its
+ * user data has failed; after the time-out when it does not answer or another machine answers in its place.
+ */
+export async function prove(options: ProveOptions): Promise<Proof> {
+  const { url, expected, timeout } = options;
+  const started = Date.now();
+  const seconds = () => Math.round((Date.now() - started) / 1000);
+  let nextConsole = 15;
+  let last = "no answer";
+  for (;;) {
+    const answer = await ask(url, expected);
+    if (answer.proven) return { ...expected, verifiedAt: new Date().toISOString() };
+    last = answer.problem;
+    const late = seconds() >= timeout;
+    if (answer.final || late || seconds() >= nextConsole) {
+      const log = await options.console();
+      const failed = log.includes(options.failureMarker);
+      if (answer.final || late || failed) {
+        const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
+        const lines = log.trimEnd().split("\n").slice(-15);
+        throw new Error(
+          `${expected.instanceId} at ${url} is not what it must be: ${why}${last}\n` +
+            `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}`,
+        );
+      }
+      console.log(
+        `${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${last}`,
+      );
+      nextConsole = seconds() + 15;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
+
+/** Asks once, with a nonce, so that no earlier answer counts. */
+async function ask(url: string, expected: Expectation): Promise<Answer> {
+  const nonce = crypto.randomUUID();
+  let report: unknown;
+  try {
+    const response = await fetch(`${url}/platform?nonce=${nonce}`, {
+      redirect: "error",
+      signal: AbortSignal.timeout(5000),
+    });
+    if (response.status !== 200)
+      return { proven: false, final: false, problem: `/platform answered ${response.status}` };
+    report = await response.json();
+  } catch (error) {
+    return { proven: false, final: false, problem: `/platform: ${describe(error)}` };
+  }
+  const { own, problems } = check(report, expected, nonce);
+  return problems.length === 0 ? { proven: true } : { proven: false, final: own, problem: problems.join("; ") };
+}
+
+/** Compares an answer with what is expected. `own`: the answer is this machine's, to this question, so that waiting would not change it. */
+export function check(report: unknown, expected: Expectation, nonce: string): { own: boolean; problems: string[] } {
+  const at = (...path: string[]): unknown =>
+    path.reduce<unknown>(
+      (value, key) => (value === null || typeof value !== "object" ? undefined : Reflect.get(value, key)),
+      report,
+    );
+  const problems: string[] = [];
+  const compare = (what: string, found: unknown, wanted: string) => {
+    if (found === wanted) return true;
+    problems.push(`${what}: expected ${wanted}, came ${found === undefined ? "nothing" : JSON.stringify(found)}`);
+    return false;
+  };
+  const fresh = compare("nonce", at("nonce"), nonce);
+  const own = compare("instance", at("machine", "instanceId"), expected.instanceId) && fresh;
+  compare("machine (uname -m)", at("machine", "architecture"), expected.machine);
+  compare("image (docker image inspect)", at("image", "architecture"), expected.image);
+  compare("image digest", at("image", "digest"), expected.digest);
+  compare("process (process.arch)", at("process", "architecture"), expected.process);
+  compare("running binary (ELF)", at("process", "elf"), expected.machine);
+  return { own, problems };
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? error.cause.message : "";
+  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
+}

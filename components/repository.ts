@@ -1,0 +1,84 @@
+import { LifecyclePolicy } from "@pulumi/aws/ecr/lifecyclePolicy.js";
+import { Repository as EcrRepository } from "@pulumi/aws/ecr/repository.js";
+import * as pulumi from "@pulumi/pulumi";
+import { contentTagPrefix, latestTag } from "./content.ts";
+
+export interface RepositoryArgs {
+  /** Name of the ECR repository. */
+  name: string;
+  /** How many releases the lifecycle policy keeps. */
+  keepReleases: number;
+  /**
+   * Whether deleting the repository deletes the images in it.
+   * @default false: while images remain, AWS answers RepositoryNotEmptyException.
+   */
+  forceDelete?: boolean;
+  tags?: Record<string, string>;
+}
+
+/** A private ECR repository: scanned on push, encrypted, release tags immutable, old releases expired. */
+export class Repository extends pulumi.ComponentResource {
+  /** `registry/name`, as `docker pull` takes it. */
+  readonly url: pulumi.Output<string>;
+  readonly arn: pulumi.Output<string>;
+
+  constructor(name: string, args: RepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:Repository", name, args, opts);
+
+    const repository = new EcrRepository(
+      name,
+      {
+        name: args.name,
+        imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
+        imageScanningConfiguration: { scanOnPush: true },
+        encryptionConfigurations: [{ encryptionType: "AES256" }],
+        forceDelete: args.forceDelete ?? false,
+        tags: args.tags,
+      },
+      { parent: this },
+    );
+    new LifecyclePolicy(
+      name,
+      { repository: repository.name, policy: JSON.stringify(lifecyclePolicy(args.keepReleases)) },
+      { parent: this },
+    );
+
+    this.url = repository.repositoryUrl;
+    this.arn = repository.arn;
+    this.registerOutputs({ url: this.url, arn: this.arn });
+  }
+}
+
+/**
+ * Keeps the newest releases, and sweeps up what carries no tag and belongs to no index.
+ *
+ * A machine is pinned to the newest release or, rolled back, to an earlier one while nothing newer is pushed; both are among those kept.
+ * The platform images of an index carry no tag either, but ECR does not expire an image while an index refers to it.
+ * Rules stand in ascending priority: ECR stores them so, and another order would show as a change for ever.
+ *
+ * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
+ */
+export function lifecyclePolicy(keepReleases: number) {
+  return {
+    rules: [
+      {
+        rulePriority: 1,
+        description: `Keep the newest ${keepReleases} releases`,
+        selection: {
+          tagStatus: "tagged",
+          tagPatternList: [`${contentTagPrefix}*`],
+          countType: "imageCountMoreThan",
+          countNumber: keepReleases,
+        },
+        action: { type: "expire" },
+      },
+      {
+        rulePriority: 2,
+        description: "Expire what lost its tag 30 days ago",
+        selection: { tagStatus: "untagged", countType: "sinceImagePushed", countUnit: "days", countNumber: 30 },
+        action: { type: "expire" },
+      },
+    ],
+  };
+}

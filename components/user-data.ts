@@ -1,0 +1,109 @@
+import type { Architecture } from "./architecture.ts";
+
+export interface UserDataArgs {
+  /** Name of the app and of its container. */
+  name: string;
+  /** `registry/repository:tag@digest`, the same on every machine. */
+  imageRef: string;
+  region: string;
+  instanceType: string;
+  architecture: Architecture;
+  /** TCP port of the machine on which the app answers. */
+  port: number;
+}
+
+/** Stands in a machine's console where its user data failed; the lines before it say why. */
+export const failureMarker = "USER-DATA-FAILED";
+
+/** The app's own port inside its container. */
+const containerPort = 3000;
+
+/**
+ * The script that cloud-init runs once, as root, at a machine's first boot. Its output is in the machine's console
+ * (`aws ec2 get-console-output`) and in /var/log/cloud-init-output.log.
+ */
+export function userData(args: UserDataArgs): string {
+  const [repositoryAndTag = "", digest = ""] = args.imageRef.split("@");
+  const repository = repositoryAndTag.slice(0, repositoryAndTag.lastIndexOf(":"));
+  const [registry = ""] = repository.split("/");
+  return `#!/bin/bash
+set -Eeuo pipefail
+
+readonly name=${quote(args.name)}
+readonly image=${quote(args.imageRef)}
+readonly repository=${quote(repository)}
+readonly registry=${quote(registry)}
+readonly region=${quote(args.region)}
+readonly instance_type=${quote(args.instanceType)}
+readonly expected_architecture=${quote(args.architecture.image)}
+readonly expected_digest=${quote(digest)}
+
+say() { echo "$name: $*"; }
+fail() { say "$*"; say ${failureMarker}; exit 1; }
+trap 'fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $?"' ERR
+
+# For about three minutes: a new instance profile is not known everywhere at once.
+retry() {
+  local attempt
+  for attempt in 1 2 4 8 15 15 15 30 30 30; do
+    if "$@"; then return 0; fi
+    say "not yet: $*; again in $attempt s"
+    sleep "$attempt"
+  done
+  "$@" || fail "gave up: $*"
+}
+
+login_and_pull() {
+  aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$registry" &&
+    docker pull --quiet "$image"
+}
+
+say "installing Docker"
+retry dnf install -y -q docker
+retry systemctl enable --now docker
+
+say "pulling $image"
+# The login is kept in memory only, and only for the pull.
+export DOCKER_CONFIG=/run/$name-docker
+retry login_and_pull
+rm -rf "$DOCKER_CONFIG"
+
+image_architecture=$(docker image inspect --format '{{.Architecture}}' "$image")
+image_digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | sed -n "s|^$repository@||p" | head -n 1)
+say "machine $(uname -m), image $image_architecture, digest $image_digest"
+[ "$image_architecture" = "$expected_architecture" ] || fail "the image is $image_architecture; expected $expected_architecture"
+[ "$image_digest" = "$expected_digest" ] || fail "the image is $image_digest; expected $expected_digest"
+
+say "starting"
+docker run --detach --name "$name" --restart unless-stopped \\
+  --publish ${args.port}:${containerPort} \\
+  --user 65532:65532 --read-only --cap-drop ALL --security-opt no-new-privileges \\
+  --memory 256m --memory-swap 256m --pids-limit 128 \\
+  --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 \\
+  --env PORT=${containerPort} \\
+  --env APP_NAME="$name" \\
+  --env APP_VERSION=${quote(repositoryAndTag.slice(repositoryAndTag.lastIndexOf(":") + 1))} \\
+  --env INSTANCE_ID="$(cat /var/lib/cloud/data/instance-id)" \\
+  --env INSTANCE_TYPE="$instance_type" \\
+  --env MACHINE_ARCHITECTURE="$(uname -m)" \\
+  --env IMAGE_ARCHITECTURE="$image_architecture" \\
+  --env IMAGE_REF="$image" \\
+  --env IMAGE_DIGEST="$image_digest" \\
+  "$image"
+
+for _ in $(seq 60); do
+  if docker logs "$name" 2>&1 | grep listening >/dev/null; then
+    say "listening on port ${args.port}"
+    exit 0
+  fi
+  sleep 1
+done
+docker logs --tail 20 "$name" 2>&1 || true
+fail "the app did not start within 60 s; its last lines are above"
+`;
+}
+
+/** A word that the shell takes as it is. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,104 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Architecture } from "./architecture.ts";
+import { type Expectation, type Proof, prove } from "./proof.ts";
+import { failureMarker } from "./user-data.ts";
+
+export interface VerificationArgs {
+  /** The app's address, without a path. */
+  url: pulumi.Input<string>;
+  instanceId: pulumi.Input<string>;
+  /** Digest of the index that the machine must have pulled. */
+  digest: pulumi.Input<string>;
+  architecture: Architecture;
+  region: string;
+  /** Seconds until the machine must have proven itself. */
+  timeout: number;
+}
+
+/** What the engine hands to the provider. */
+interface Inputs {
+  readonly url: string;
+  readonly region: string;
+  readonly timeout: number;
+  readonly expected: Expectation;
+}
+
+/** Proof that a machine runs the image that was pushed, on the architecture that it should. In the state only if the machine said so. */
+export class Verification extends pulumi.dynamic.Resource {
+  declare readonly proof: pulumi.Output<Proof>;
+
+  constructor(name: string, args: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
+    const { architecture } = args;
+    super(
+      provider,
+      name,
+      {
+        url: args.url,
+        region: args.region,
+        timeout: args.timeout,
+        expected: {
+          machine: architecture.machine,
+          image: architecture.image,
+          process: architecture.process,
+          digest: args.digest,
+          instanceId: args.instanceId,
+        },
+        proof: undefined,
+      },
+      opts,
+      "hono-app",
+      "Verification",
+    );
+  }
+}
+
+/**
+ * The last of what the machine wrote to its console. Whatever hinders that is told in its place: it must not hide why it was asked for.
+ */
+async function consoleOutput(inputs: Inputs): Promise<string> {
+  const instance = inputs.expected.instanceId;
+  try {
+    const { EC2Client, GetConsoleOutputCommand } = await import("@aws-sdk/client-ec2");
+    const client = new EC2Client({ region: inputs.region });
+    const { Output = "" } = await client.send(new GetConsoleOutputCommand({ InstanceId: instance, Latest: true }));
+    return Buffer.from(Output, "base64").toString("utf8");
+  } catch (error) {
+    return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${inputs.region} --instance-id ${instance}`;
+  }
+}
+
+function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
+  return prove({
+    url: inputs.url,
+    expected: inputs.expected,
+    timeout,
+    console: () => consoleOutput(inputs),
+    failureMarker,
+  });
+}
+
+// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
+const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof }> = {
+  async diff(_id, olds, news) {
+    const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
+    return { changes: facts(olds) !== facts(news) };
+  },
+  async create(inputs) {
+    return { id: inputs.expected.instanceId, outs: { ...inputs, proof: await verify(inputs) } };
+  },
+  async update(_id, _olds, news) {
+    return { outs: { ...news, proof: await verify(news) } };
+  },
+  // Refresh asks again, but not for long: what runs answers at once. What is proven no more leaves the state, so that a
+  // refresh shows it and the next `up` verifies anew, with the whole time-out.
+  async read(id, props) {
+    if (props === undefined) return {};
+    try {
+      const { verifiedAt: _, ...found } = await verify(props, 10);
+      return { id, props: { ...props, proof: { ...found, verifiedAt: props.proof.verifiedAt } } };
+    } catch (error) {
+      console.error(`no longer verified: ${error instanceof Error ? error.message : error}`);
+      return {};
+    }
+  },
+};

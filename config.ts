@@ -1,0 +1,157 @@
+import { isIP } from "node:net";
+import * as pulumi from "@pulumi/pulumi";
+import { allConfig } from "@pulumi/pulumi/runtime/index.js";
+import { architectures, type MachineName } from "./components/architecture.ts";
+
+/** What a stack's configuration says, checked. Pulumi.yaml declares each key with its type, default and meaning. */
+export interface Settings {
+  /** Name of the application. */
+  readonly name: string;
+  /** Name of the stack's ECR repository: stacks share an account without sharing images. */
+  readonly repositoryName: string;
+  readonly region: string;
+  readonly instanceTypes: Readonly<Record<MachineName, string>>;
+  /** GiB. */
+  readonly volumeSize: number;
+  readonly vpcCidr: string;
+  readonly port: number;
+  readonly allowedCidrs: readonly string[];
+  readonly forceDelete: boolean;
+  readonly keepReleases: number;
+  readonly builder: string;
+  readonly amiUpdate: "keep" | "latest";
+  /** Seconds. */
+  readonly verificationTimeout: number;
+  /** On every resource that takes tags. */
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** A configuration that cannot be deployed; one line per wrong key: the key, what was given, what is allowed. */
+export class ConfigError extends Error {
+  constructor(problems: readonly string[]) {
+    super(`the stack's configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`);
+    this.name = "ConfigError";
+  }
+}
+
+/**
+ * Reads and checks the whole configuration. Nothing else in the program reads configuration or the environment.
+ *
+ * @throws {@link ConfigError} that lists every wrong key at once.
+ */
+export function loadConfig(): Settings {
+  const project = pulumi.getProject();
+  const config = new pulumi.Config();
+  const problems: string[] = [];
+  const known = new Set<string>();
+
+  /** One key: its text, parsed; where `parse` gives undefined, the value is not what `allowed` says. */
+  function read<T>(key: string, allowed: string, parse: (text: string) => T | undefined): T {
+    known.add(`${project}:${key}`);
+    const text = config.get(key);
+    const value = text === undefined ? undefined : parse(text);
+    if (value === undefined) problems.push(`${project}:${key} is ${JSON.stringify(text ?? null)}; allowed: ${allowed}`);
+    return value as T;
+  }
+
+  const stack = pulumi.getStack();
+  const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", parseName);
+  const settings: Settings = {
+    name,
+    repositoryName: `${name}-${stack.toLowerCase()}`,
+    region: new pulumi.Config("aws").get("region") ?? "",
+    instanceTypes: {
+      graviton: read("gravitonInstanceType", ...instanceTypeOf("graviton")),
+      intel: read("intelInstanceType", ...instanceTypeOf("intel")),
+    },
+    volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
+    vpcCidr: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
+    port: read("port", "a whole number from 1 to 65535, but not 22 (no SSH here)", (text) =>
+      text === "22" ? undefined : integer(1, 65_535)(text),
+    ),
+    allowedCidrs: read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs),
+    forceDelete: read("forceDelete", "true or false", oneOf({ true: true, false: false })),
+    keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
+    builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),
+    amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
+    verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
+    tags: { project, stack, app: name },
+  };
+
+  if (settings.region === "") problems.push("aws:region is not set; allowed: an AWS region, such as ap-northeast-2");
+  if (!/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(settings.repositoryName)) {
+    problems.push(
+      `the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`,
+    );
+  }
+  for (const key of Object.keys(allConfig())) {
+    if (key.startsWith(`${project}:`) && !known.has(key)) {
+      problems.push(`${key} is not a key of this project; allowed: ${[...known].join(", ")}`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return settings;
+}
+
+function parseName(text: string): string | undefined {
+  return text.length >= 2 && text.length <= 32 && /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(text) ? text : undefined;
+}
+
+function instanceTypeOf(machine: MachineName): [string, (text: string) => string | undefined] {
+  const family = architectures[machine].instanceFamily;
+  return [
+    `a type of the ${family} family (${architectures[machine].ec2}), such as ${family}.small`,
+    matching(new RegExp(`^${family}\\.[a-z0-9]+$`)),
+  ];
+}
+
+function integer(least: number, most: number) {
+  return (text: string): number | undefined => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    return value >= least && value <= most ? value : undefined;
+  };
+}
+
+function oneOf<T>(values: Readonly<Record<string, T>>) {
+  return (text: string): T | undefined => (Object.hasOwn(values, text) ? values[text] : undefined);
+}
+
+function matching(pattern: RegExp) {
+  return (text: string): string | undefined => (pattern.test(text) ? text : undefined);
+}
+
+/** An IPv4 network in CIDR notation with no host bit set (EC2 refuses one that has). */
+export function parseCidr(text: string): { readonly address: number; readonly prefix: number } | undefined {
+  const [ip = "", length = "", ...rest] = text.split("/");
+  const prefix = integer(0, 32)(length);
+  if (isIP(ip) !== 4 || prefix === undefined || rest.length > 0) return undefined;
+  const address = ip.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  return address % 2 ** (32 - prefix) === 0 ? { address, prefix } : undefined;
+}
+
+// At most 60 rules in a security group is EC2's default quota.
+function parseCidrs(text: string): string[] | undefined {
+  let list: string[];
+  try {
+    list = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const valid =
+    Array.isArray(list) &&
+    list.length >= 1 &&
+    list.length <= 60 &&
+    new Set(list).size === list.length &&
+    list.every((item) => typeof item === "string" && parseCidr(item) !== undefined);
+  return valid ? list : undefined;
+}
+
+// EC2 allows /16 to /28; two subnets of /24 need at least a /20 once it is split between up to four zones.
+function parseVpcCidr(text: string): string | undefined {
+  const cidr = parseCidr(text);
+  if (cidr === undefined || cidr.prefix < 16 || cidr.prefix > 20) return undefined;
+  const [first, second] = [Math.floor(cidr.address / 2 ** 24), Math.floor(cidr.address / 2 ** 16) % 256];
+  const isPrivate =
+    first === 10 || (first === 172 && second >= 16 && second <= 31) || (first === 192 && second === 168);
+  return isPrivate ? text : undefined;
+}

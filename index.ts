@@ -1,0 +1,103 @@
+import { architectures, platforms } from "./components/architecture.ts";
+import { Image } from "./components/image.ts";
+import { Instance } from "./components/instance.ts";
+import { lookup } from "./components/lookup.ts";
+import { MachineRole } from "./components/machine-role.ts";
+import { Network } from "./components/network.ts";
+import { Repository } from "./components/repository.ts";
+import { Verification } from "./components/verification.ts";
+import { loadConfig } from "./config.ts";
+
+const settings = loadConfig();
+const { name, region, port, tags } = settings;
+const { amis, availabilityZones, registry } = await lookup(settings.instanceTypes);
+
+const repository = new Repository(name, {
+  name: settings.repositoryName,
+  keepReleases: settings.keepReleases,
+  forceDelete: settings.forceDelete,
+  tags,
+});
+
+const image = new Image(
+  name,
+  { context: "app", platforms, registry, repositoryName: settings.repositoryName, builder: settings.builder },
+  { dependsOn: repository },
+);
+
+const network = new Network(name, {
+  cidrBlock: settings.vpcCidr,
+  availabilityZones,
+  port,
+  allowedCidrs: settings.allowedCidrs,
+  tags,
+});
+
+const role = new MachineRole(name, { repositoryArn: repository.arn, tags });
+
+const shared = {
+  appName: name,
+  amiUpdate: settings.amiUpdate,
+  region,
+  port,
+  imageRef: image.ref,
+  securityGroupId: network.securityGroupId,
+  instanceProfile: role.instanceProfile,
+  volumeSize: settings.volumeSize,
+  tags,
+};
+
+const gravitonInstance = new Instance(`${name}-graviton`, {
+  ...shared,
+  architecture: architectures.graviton,
+  instanceType: settings.instanceTypes.graviton,
+  ami: amis.graviton,
+  subnetId: network.subnetIds.graviton,
+});
+
+const intelInstance = new Instance(`${name}-intel`, {
+  ...shared,
+  architecture: architectures.intel,
+  instanceType: settings.instanceTypes.intel,
+  ami: amis.intel,
+  subnetId: network.subnetIds.intel,
+});
+
+const gravitonVerification = new Verification(`${name}-graviton`, {
+  url: gravitonInstance.url,
+  instanceId: gravitonInstance.instanceId,
+  digest: image.digest,
+  architecture: architectures.graviton,
+  region,
+  timeout: settings.verificationTimeout,
+});
+
+const intelVerification = new Verification(`${name}-intel`, {
+  url: intelInstance.url,
+  instanceId: intelInstance.instanceId,
+  digest: image.digest,
+  architecture: architectures.intel,
+  region,
+  timeout: settings.verificationTimeout,
+});
+
+export const repositoryUrl = repository.url;
+export const imageRef = image.ref;
+export const imageDigest = image.digest;
+export const imagePlatforms = image.platforms;
+export const graviton = {
+  id: gravitonInstance.instanceId,
+  type: gravitonInstance.instanceType,
+  url: gravitonInstance.url,
+  proof: gravitonVerification.proof,
+};
+export const intel = {
+  id: intelInstance.instanceId,
+  type: intelInstance.instanceType,
+  url: intelInstance.url,
+  proof: intelVerification.proof,
+};
+export const verifiedArchitectures = {
+  graviton: gravitonVerification.proof.image,
+  intel: intelVerification.proof.image,
+};

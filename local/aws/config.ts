@@ -1,0 +1,23 @@
+import { sts } from "./clients.ts";
+
+let checked: Promise<void> | undefined;
+
+/**
+ * Honours what can matter here of the stack's `aws:` configuration. It comes from the environment that the engine gives
+ * every plugin, for the SDK's server drops what Configure says; the arguments of an explicit provider are lost.
+ */
+export function checkConfig(): Promise<void> {
+  checked ??= check(JSON.parse(process.env.PULUMI_CONFIG ?? "{}"));
+  return checked;
+}
+
+async function check(config: Record<string, string>) {
+  if (config.region && config.region !== process.env.AWS_REGION) {
+    throw new Error(`aws:region is "${config.region}": this cloud is ${process.env.AWS_REGION}`);
+  }
+  if (config.defaultTags) throw new Error("aws:defaultTags: not known to this cloud");
+  const allowed: string[] = JSON.parse(config.allowedAccountIds ?? "[]");
+  if (allowed.length === 0) return;
+  const { Account = "" } = await (await sts()).getCallerIdentity({});
+  if (!allowed.includes(Account)) throw new Error(`AWS account ID not allowed: ${Account}`);
+}

@@ -1,0 +1,113 @@
+import type { ImageTagMutability, ImageTagMutabilityExclusionFilterType } from "@aws-sdk/client-ecr";
+import { ecr } from "./clients.ts";
+import { orGone, type Resource, refuse } from "./provider.ts";
+import { registryHost, removeImages, tagsIn } from "./registry.ts";
+import { fromTags, toTags } from "./tags.ts";
+import type { Props } from "./values.ts";
+
+const mutability = (inputs: Props) => ({
+  imageTagMutability: inputs.imageTagMutability as ImageTagMutability | undefined,
+  imageTagMutabilityExclusionFilters: inputs.imageTagMutabilityExclusionFilters?.map((item: Props) => ({
+    filter: item.filter as string,
+    filterType: item.filterType as ImageTagMutabilityExclusionFilterType,
+  })),
+});
+
+const scanning = (inputs: Props) => ({ scanOnPush: inputs.imageScanningConfiguration?.scanOnPush ?? false });
+
+const repository: Resource = {
+  noun: "ECR Repository",
+  autoName: 256,
+  inputs: {
+    name: ["replace"],
+    imageTagMutability: [],
+    "imageTagMutabilityExclusionFilters.filter": [],
+    "imageTagMutabilityExclusionFilters.filterType": [],
+    "imageScanningConfiguration.scanOnPush": [],
+    "encryptionConfigurations.encryptionType": ["replace"],
+    "encryptionConfigurations.kmsKey": ["replace"],
+    forceDelete: [],
+    tags: [],
+  },
+  async create(inputs) {
+    await (await ecr()).createRepository({
+      repositoryName: inputs.name,
+      ...mutability(inputs),
+      imageScanningConfiguration: scanning(inputs),
+      encryptionConfiguration: inputs.encryptionConfigurations?.[0],
+      tags: toTags(inputs.tags),
+    });
+    return inputs.name;
+  },
+  async read(id) {
+    const api = await ecr();
+    const found = await orGone(api.describeRepositories({ repositoryNames: [id] }), "RepositoryNotFoundException");
+    const live = found?.repositories?.[0];
+    if (!live) return undefined;
+    const { tags } = await api.listTagsForResource({ resourceArn: live.repositoryArn });
+    return {
+      name: live.repositoryName,
+      arn: live.repositoryArn,
+      registryId: live.registryId,
+      repositoryUrl: `${registryHost(live.repositoryUri?.split("/")[0])}/${live.repositoryName}`,
+      imageTagMutability: live.imageTagMutability,
+      imageTagMutabilityExclusionFilters: live.imageTagMutabilityExclusionFilters ?? [],
+      imageScanningConfiguration: live.imageScanningConfiguration,
+      encryptionConfigurations: live.encryptionConfiguration ? [live.encryptionConfiguration] : [],
+      tags: fromTags(tags),
+    };
+  },
+  async update(id, inputs, changed) {
+    const api = await ecr();
+    if (changed.some((property) => property.startsWith("imageTagMutability"))) {
+      // AWS's default, for a property that was taken out of the program.
+      const { imageTagMutability = "MUTABLE", ...rest } = mutability(inputs);
+      await api.putImageTagMutability({ repositoryName: id, imageTagMutability, ...rest });
+    }
+    if (changed.includes("imageScanningConfiguration")) {
+      await api.putImageScanningConfiguration({ repositoryName: id, imageScanningConfiguration: scanning(inputs) });
+    }
+  },
+  async retag(_id, tags, removed, { arn: resourceArn }) {
+    const api = await ecr();
+    if (removed.length > 0) await api.untagResource({ resourceArn, tagKeys: removed });
+    await api.tagResource({ resourceArn, tags: toTags(tags) });
+  },
+  async delete(id, state) {
+    // The images are in the registry, of which moto knows nothing.
+    if ((await tagsIn(id)).length > 0 && !state.forceDelete) {
+      refuse(
+        "RepositoryNotEmptyException",
+        `The repository with name '${id}' in registry with id '${state.registryId}' cannot be deleted because it still contains images`,
+      );
+    }
+    await removeImages(id);
+    await orGone((await ecr()).deleteRepository({ repositoryName: id, force: true }), "RepositoryNotFoundException");
+  },
+};
+
+const lifecyclePolicy: Resource = {
+  noun: "ECR Lifecycle Policy",
+  inputs: { repository: ["required", "replace"], policy: ["required", "json"] },
+  async create({ repository, policy }) {
+    await (await ecr()).putLifecyclePolicy({ repositoryName: repository, lifecyclePolicyText: policy });
+    return repository;
+  },
+  async read(id) {
+    const call = (await ecr()).getLifecyclePolicy({ repositoryName: id });
+    const live = await orGone(call, "LifecyclePolicyNotFoundException", "RepositoryNotFoundException");
+    return live && { repository: live.repositoryName, registryId: live.registryId, policy: live.lifecyclePolicyText };
+  },
+  async update(id, { policy }) {
+    await (await ecr()).putLifecyclePolicy({ repositoryName: id, lifecyclePolicyText: policy });
+  },
+  async delete(id) {
+    const call = (await ecr()).deleteLifecyclePolicy({ repositoryName: id });
+    await orGone(call, "LifecyclePolicyNotFoundException", "RepositoryNotFoundException");
+  },
+};
+
+export const ecrResources = {
+  "aws:ecr/repository:Repository": repository,
+  "aws:ecr/lifecyclePolicy:LifecyclePolicy": lifecyclePolicy,
+};

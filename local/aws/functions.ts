@@ -1,0 +1,118 @@
+import { ec2, ecr, ssm, sts } from "./clients.ts";
+import type { Lookup } from "./provider.ts";
+import { registryHost } from "./registry.ts";
+import { arn, fromTags, pick } from "./tags.ts";
+import type { Props } from "./values.ts";
+
+const region = () => process.env.AWS_REGION;
+const FILTERS = { "filters.name": [], "filters.values": [] } as const;
+const toFilters = (filters?: Props[]) => filters?.map(({ name, values }) => ({ Name: name, Values: values }));
+
+export const functions: Record<string, Lookup> = {
+  "aws:index/getCallerIdentity:getCallerIdentity": {
+    inputs: {},
+    async run() {
+      const { Account, Arn, UserId } = await (await sts()).getCallerIdentity({});
+      return { id: Account, accountId: Account, arn: Arn, userId: UserId };
+    },
+  },
+  "aws:index/getAvailabilityZones:getAvailabilityZones": {
+    inputs: { state: [], ...FILTERS },
+    async run({ state, filters }) {
+      const { AvailabilityZones = [] } = await (await ec2()).describeAvailabilityZones({ Filters: toFilters(filters) });
+      const zones = AvailabilityZones.filter((zone) => !state || zone.State === state);
+      const pick = (key: "ZoneName" | "ZoneId" | "GroupName") => zones.map((zone) => zone[key]);
+      return {
+        id: region(),
+        names: pick("ZoneName"),
+        zoneIds: pick("ZoneId"),
+        groupNames: [...new Set(pick("GroupName"))],
+      };
+    },
+  },
+  "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
+    inputs: { registryId: [] },
+    async run() {
+      const { authorizationData: [data] = [] } = await (await ecr()).getAuthorizationToken({});
+      const token = data?.authorizationToken ?? "";
+      const [userName, password] = Buffer.from(token, "base64").toString().split(":");
+      return {
+        id: region(),
+        authorizationToken: token,
+        userName,
+        password,
+        proxyEndpoint: `https://${registryHost(data?.proxyEndpoint?.replace("https://", ""))}`,
+        expiresAt: data?.expiresAt?.toISOString(),
+      };
+    },
+  },
+  "aws:ssm/getParameter:getParameter": {
+    inputs: { name: ["required"], withDecryption: [] },
+    async run({ name, withDecryption = true }) {
+      const { Parameter } = await (await ssm()).getParameter({ Name: name, WithDecryption: withDecryption });
+      const { ARN, Type, Value, Version } = Parameter ?? {};
+      return { id: name, arn: ARN, type: Type, value: Value, insecureValue: Value, version: Version, withDecryption };
+    },
+  },
+  "aws:ec2/getAmi:getAmi": {
+    inputs: { owners: [], mostRecent: [], nameRegex: [], ...FILTERS },
+    async run({ owners, mostRecent, nameRegex, filters }) {
+      const { Images = [] } = await (await ec2()).describeImages({ Owners: owners, Filters: toFilters(filters) });
+      const named = Images.filter((image) => !nameRegex || new RegExp(nameRegex).test(image.Name ?? ""));
+      const [ami, another] = named.sort((a, b) => (b.CreationDate ?? "").localeCompare(a.CreationDate ?? ""));
+      if (!ami) throw new Error("Your query returned no results. Please change your search criteria and try again.");
+      if (another && !mostRecent) {
+        throw new Error(
+          "Your query returned more than one result. Please try a more specific search criteria, or set `most_recent` attribute to true.",
+        );
+      }
+      return {
+        id: ami.ImageId,
+        arn: arn("ec2", "", `image/${ami.ImageId}`),
+        ...pick(ami, "ImageId", "Architecture", "Name", "Description", "CreationDate", "OwnerId", "ImageOwnerAlias"),
+        ...pick(ami, "ImageLocation", "ImageType", "Hypervisor", "Platform", "Public", "State", "VirtualizationType"),
+        ...pick(ami, "RootDeviceName", "RootDeviceType"),
+        tags: fromTags(ami.Tags),
+      };
+    },
+  },
+  "aws:ec2/getInstanceType:getInstanceType": {
+    inputs: { instanceType: ["required"] },
+    async run({ instanceType }) {
+      const { InstanceTypes } = await (await ec2()).describeInstanceTypes({ InstanceTypes: [instanceType] });
+      const type = InstanceTypes?.[0] ?? {};
+      return {
+        id: instanceType,
+        instanceType,
+        ...pick(
+          type,
+          "CurrentGeneration",
+          "BurstablePerformanceSupported",
+          "BareMetal",
+          "FreeTierEligible",
+          "Hypervisor",
+        ),
+        supportedArchitectures: type.ProcessorInfo?.SupportedArchitectures,
+        defaultVcpus: type.VCpuInfo?.DefaultVCpus,
+        defaultCores: type.VCpuInfo?.DefaultCores,
+        memorySize: type.MemoryInfo?.SizeInMiB,
+      };
+    },
+  },
+  "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {
+    inputs: { locationType: [], ...FILTERS },
+    async run({ locationType, filters }) {
+      const offered = await (await ec2()).describeInstanceTypeOfferings({
+        LocationType: locationType,
+        Filters: toFilters(filters),
+      });
+      const { InstanceTypeOfferings: found = [] } = offered;
+      return {
+        id: region(),
+        instanceTypes: found.map((offering) => offering.InstanceType),
+        locations: found.map((offering) => offering.Location),
+        locationTypes: found.map((offering) => offering.LocationType),
+      };
+    },
+  },
+};

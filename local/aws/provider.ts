@@ -1,0 +1,197 @@
+import { randomBytes } from "node:crypto";
+import type { CheckFailure, Provider } from "@pulumi/pulumi/provider/provider.js";
+import {
+  compare,
+  type Inputs,
+  keepSecrets,
+  leaves,
+  merge,
+  type Props,
+  refresh,
+  unwrap,
+  withoutUndefined,
+} from "./values.ts";
+
+/** One resource type: its inputs and the calls that make, show, change and remove it. */
+export type Resource = {
+  /** What AWS calls it, for messages. */
+  noun: string;
+  inputs: Inputs;
+  /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`. */
+  autoName?: number;
+  defaults?: Props;
+  /** For what would take the place of its own successor. */
+  deleteBeforeReplace?: boolean;
+  /** Properties that need a new resource under a condition. */
+  replaceIf?(changed: string[], inputs: Props): string[];
+  create(inputs: Props): Promise<string>;
+  /** The live properties, or undefined when it is gone. */
+  read(id: string, inputs: Props): Promise<Props | undefined>;
+  update?(id: string, inputs: Props, changed: string[], olds: Props): Promise<void>;
+  retag?(id: string, tags: Props, removed: string[], olds: Props): Promise<unknown>;
+  delete(id: string, state: Props): Promise<unknown>;
+};
+
+/** One function: its arguments and the look-up. */
+export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
+
+/** A refusal in AWS's words, where the emulator is laxer than AWS. */
+export function refuse(code: string, message: string): never {
+  throw Object.assign(new Error(message), { name: code });
+}
+
+/** AWS's error code: the wire's, for an SDK may give the exception another name (DeleteConflict, DeleteConflictException). */
+const code = (error: Props): string => error.Error?.Code ?? error.Code ?? error.name;
+
+/** The result, or undefined when AWS says that there is no such thing. */
+export async function orGone<T>(call: Promise<T>, ...codes: string[]): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (codes.includes(code(error as Props))) return undefined;
+    throw error;
+  }
+}
+
+// What the engine adds to every property bag; `region` is checked, then dropped.
+const META = ["__defaults", "__internal", "__meta", "__inputs", "region"];
+
+function withoutMeta(inputs: Props): Props {
+  const region = process.env.AWS_REGION;
+  if (inputs.region !== undefined && inputs.region !== region) {
+    throw new Error(`region "${inputs.region}": this cloud is ${region}`);
+  }
+  return Object.fromEntries(Object.entries(inputs).filter(([key]) => !META.includes(key)));
+}
+
+/** `urn:pulumi:stack::project::parent$type::name` */
+function parse(urn: string) {
+  const [, , types = "", ...name] = urn.split("::");
+  return { type: types.split("$").at(-1) ?? types, name: name.join("::") };
+}
+
+function find<T>(table: Record<string, T>, token: string, kind: string): T {
+  const entry = table[token];
+  if (!entry) throw new Error(`unknown ${kind} ${token}; known: ${Object.keys(table).join(", ")}`);
+  return entry;
+}
+
+async function explained<T>(doing: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new Error(`${doing}: ${code(error as Props)}: ${(error as Error).message}`);
+  }
+}
+
+function failuresOf(inputs: Inputs, given: Props): CheckFailure[] {
+  const required = Object.keys(inputs).filter((key) => inputs[key]?.includes("required") && given[key] === undefined);
+  return [
+    ...leaves(inputs, unwrap(given)).unknown.map((property) => ({
+      property,
+      reason: `unknown property "${property}"; known: ${Object.keys(inputs).join(", ")}`,
+    })),
+    ...required.map((property) => ({ property, reason: `missing required property "${property}"` })),
+  ];
+}
+
+/** pulumi-aws's own names, `${name}-${7 hex digits}`, as opposed to those that the program gives. */
+const isAutoName = (given: unknown, name: string, longest: number) =>
+  typeof given === "string" && given.startsWith(`${name.slice(0, longest - 8)}-`) && /-[0-9a-f]{7}$/.test(given);
+
+const newAutoName = (name: string, longest: number) =>
+  `${name.slice(0, longest - 8)}-${randomBytes(4).toString("hex").slice(1)}`;
+
+/** The state kept of a resource. `__inputs` is there because the SDK's server hides the old inputs from diff. */
+function stateOf(live: Props, inputs: Props): Props {
+  const tags = live.tags && { tags: live.tags, tagsAll: live.tags };
+  const outputs = { ...merge(live, inputs), ...tags, region: process.env.AWS_REGION };
+  return withoutUndefined({ ...keepSecrets(outputs, inputs), __inputs: inputs });
+}
+
+export function provider(
+  version: string,
+  resources: Record<string, Resource>,
+  lookups: Record<string, Lookup>,
+  ready: () => Promise<void>,
+): Provider {
+  const entry = (urn: string) => {
+    const { type, name } = parse(urn);
+    const resource = find(resources, type, "resource type");
+    return { resource, name, what: `${resource.noun} (${name})` };
+  };
+  return {
+    version,
+    async check(urn, olds, news) {
+      await ready();
+      const { resource, name } = entry(urn);
+      const inputs = { ...resource.defaults, ...withoutMeta(news) };
+      const { autoName: longest } = resource;
+      if (longest && inputs.name === undefined && inputs.namePrefix === undefined) {
+        inputs.name = isAutoName(olds?.name, name, longest) ? olds.name : newAutoName(name, longest);
+      }
+      return { inputs, failures: failuresOf(resource.inputs, inputs) };
+    },
+    async diff(_id, urn, olds, news) {
+      const { resource, name } = entry(urn);
+      const inputs = withoutMeta(news);
+      const { changed, replaces } = compare(resource.inputs, olds.__inputs ?? olds, inputs);
+      const all = [...new Set([...replaces, ...(resource.replaceIf?.(changed, unwrap(inputs)) ?? [])])];
+      // Two things cannot have one name at a time, as the real provider has it too.
+      const keepsName =
+        resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name, resource.autoName);
+      const deleteBeforeReplace = resource.deleteBeforeReplace || !!keepsName;
+      return { changes: changed.length > 0, replaces: all, deleteBeforeReplace };
+    },
+    async create(urn, news) {
+      const { resource, what } = entry(urn);
+      const inputs = unwrap(news);
+      return explained(`creating ${what}`, async () => {
+        const id = await resource.create(inputs);
+        return { id, outs: stateOf((await resource.read(id, inputs)) ?? {}, news) };
+      });
+    },
+    async read(id, urn, props) {
+      const { resource, what } = entry(urn);
+      return explained(`reading ${what}`, async () => {
+        const declared = props?.__inputs;
+        const live = await resource.read(id, unwrap(declared ?? {}));
+        if (!live) return { id: "", props: {} };
+        const known = Object.entries(live).filter(([key]) => key in resource.inputs);
+        const inputs = declared ? refresh(resource.inputs, declared, live) : Object.fromEntries(known);
+        // Not known to AWS, or to the emulator: what the state has.
+        const kept = declared ? Object.fromEntries(Object.keys(inputs).map((key) => [key, inputs[key]])) : {};
+        return { id, inputs: withoutUndefined(inputs), props: stateOf({ ...kept, ...live }, inputs) };
+      });
+    },
+    async update(id, urn, olds, news) {
+      const { resource, what } = entry(urn);
+      const [before, inputs] = [unwrap(olds.__inputs ?? olds), unwrap(news)];
+      return explained(`updating ${what}`, async () => {
+        const { changed } = compare(resource.inputs, before, inputs);
+        const others = changed.filter((property) => property !== "tags");
+        if (others.length > 0) await resource.update?.(id, inputs, others, unwrap(olds));
+        if (changed.includes("tags")) {
+          const tags = inputs.tags ?? {};
+          const removed = Object.keys(before.tags ?? {}).filter((key) => !(key in tags));
+          await resource.retag?.(id, tags, removed, unwrap(olds));
+        }
+        return { outs: stateOf((await resource.read(id, inputs)) ?? {}, news) };
+      });
+    },
+    async delete(id, urn, props) {
+      const { resource, what } = entry(urn);
+      await explained(`deleting ${what}`, () => resource.delete(id, unwrap(props)));
+    },
+    async invoke(token, args) {
+      await ready();
+      const lookup = find(lookups, token, "function");
+      const given = unwrap(withoutMeta(args));
+      const failures = failuresOf(lookup.inputs, given);
+      if (failures.length > 0) return { outputs: {}, failures };
+      return explained(`invoking ${token}`, async () => ({
+        outputs: withoutUndefined({ region: process.env.AWS_REGION, ...given, ...(await lookup.run(given)) }),
+      }));
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import type { ResourceType } from "@aws-sdk/client-ec2";
+import { ec2 } from "./clients.ts";
+import type { Props } from "./values.ts";
+
+type Tag = { Key?: string; Value?: string };
+
+export const toTags = (tags: Props = {}) => Object.entries(tags).map(([Key, Value]) => ({ Key, Value: String(Value) }));
+
+/** AWS's own tags (`aws:…`) are not the program's. */
+export const fromTags = (tags: Tag[] = []): Props =>
+  Object.fromEntries(tags.filter(({ Key }) => !Key?.startsWith("aws:")).map(({ Key, Value }) => [Key, Value ?? ""]));
+
+/** EC2 refuses a specification without tags. */
+export const tagged = (type: ResourceType, tags?: Props) =>
+  Object.keys(tags ?? {}).length > 0 ? { TagSpecifications: [{ ResourceType: type, Tags: toTags(tags) }] } : {};
+
+export async function retagEc2(id: string, tags: Props, removed: string[]) {
+  const api = await ec2();
+  if (removed.length > 0) await api.deleteTags({ Resources: [id], Tags: removed.map((Key) => ({ Key })) });
+  if (Object.keys(tags).length > 0) await api.createTags({ Resources: [id], Tags: toTags(tags) });
+}
+
+/** AWS's `VpcId` is the provider's `vpcId`. */
+export const pick = (live: object, ...keys: string[]): Props =>
+  Object.fromEntries(
+    Object.entries(live)
+      .filter(([key]) => keys.length === 0 || keys.includes(key))
+      .map(([key, value]) => [(key[0] ?? "").toLowerCase() + key.slice(1), value]),
+  );
+
+export const arn = (service: string, account: string | undefined, resource: string) =>
+  `arn:aws:${service}:${process.env.AWS_REGION}:${account}:${resource}`;

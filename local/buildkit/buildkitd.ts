@@ -1,0 +1,73 @@
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cloud } from "../cloud.ts";
+import type { Daemon } from "../daemon.ts";
+import { certificate } from "../ecr/registry.ts";
+import { accepts } from "../ready.ts";
+import { run } from "../step.ts";
+import { toolsFolder } from "../tools/tools.ts";
+
+/** The Buildx builder's name: the guide's, and the program's default. */
+const builder = "multiplatform";
+
+/** BuildKit, which trusts the registry's certificate and takes base images from the mirror where there is one. */
+export function buildkitd(cloud: Cloud, useMirror: boolean): Daemon {
+  const folder = join(cloud.dir, "buildkit");
+  mkdirSync(folder, { recursive: true });
+  const config = join(folder, "buildkitd.toml");
+  writeFileSync(
+    config,
+    `root = ${JSON.stringify(join(folder, "data"))}
+[grpc]
+  address = [${JSON.stringify(`unix://${socket(cloud)}`)}]
+[worker.oci]
+  enabled = true
+  # A build step reaches the package registry as this machine does.
+  networkMode = "host"
+[worker.containerd]
+  enabled = false
+[registry.${JSON.stringify(cloud.registry)}]
+  # Without it BuildKit speaks plain HTTP to loopback addresses.
+  http = false
+  ca = [${JSON.stringify(certificate(cloud))}]
+${
+  useMirror
+    ? `[registry."docker.io"]
+  mirrors = [${JSON.stringify(cloud.mirror)}]
+[registry.${JSON.stringify(cloud.mirror)}]
+  http = true
+`
+    : ""
+}`,
+  );
+  return {
+    name: "buildkitd",
+    command: ["buildkitd", "--config", config],
+    env: cloud.env,
+    ...cloud.files("buildkitd"),
+    ready: () => accepts(socket(cloud)),
+  };
+}
+
+/** Makes the daemon known to Buildx, and Buildx to Docker, in the local cloud's own Docker configuration. */
+export async function ensureBuilder(cloud: Cloud): Promise<void> {
+  const plugins = join(cloud.env.DOCKER_CONFIG as string, "cli-plugins");
+  mkdirSync(plugins, { recursive: true });
+  const plugin = join(plugins, "docker-buildx");
+  if (!existsSync(plugin)) symlinkSync(join(toolsFolder, "docker-buildx"), plugin);
+
+  const endpoint = `unix://${socket(cloud)}`;
+  const instance = join(cloud.env.DOCKER_CONFIG as string, "buildx", "instances", builder);
+  if (existsSync(instance)) {
+    if (readFileSync(instance, "utf8").includes(`"${endpoint}"`)) return;
+    await run(["docker-buildx", "rm", "--force", builder], { env: cloud.env });
+  }
+  await run(["docker-buildx", "create", "--name", builder, "--driver", "remote", "--use", endpoint], {
+    env: cloud.env,
+  });
+}
+
+/** BuildKit's socket. */
+export function socket(cloud: Cloud): string {
+  return join(cloud.run, "buildkitd.sock");
+}

@@ -1,0 +1,154 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import Table from "cli-table3";
+import { machineNames } from "../components/architecture.ts";
+import type { Proof } from "../components/proof.ts";
+import { type Cloud, exports, openCloud } from "./cloud.ts";
+import { runningPid, startTime } from "./daemon.ts";
+import { collectGarbage } from "./ecr/registry.ts";
+import { home } from "./paths.ts";
+import { hasResources, selectStack } from "./stack.ts";
+import { start, stop } from "./start.ts";
+import { say } from "./step.ts";
+
+const usage = `usage: npm run local -- [COMMAND]
+
+  up               deploys the stack and prints the proof (the default)
+  preview          shows what up would change; builds both platforms, pushes nothing
+  refresh          compares the state with what is there, and verifies the machines again
+  destroy          deletes the stack; the local cloud goes on running
+  output [--json]  prints the stack's outputs
+  down             destroy, then stops every process of the local cloud
+  env              prints the shell exports with which the official CLI works on the same stack:
+                   eval "$(npm run --silent local -- env)" && pulumi up -s local
+`;
+
+/** Whether the engine has shown what it does; its error would repeat all of that. */
+let shown = false;
+const streams = {
+  onOutput(text: string): void {
+    shown = true;
+    process.stdout.write(text);
+  },
+  onError(text: string): void {
+    shown = true;
+    process.stderr.write(text);
+  },
+};
+
+const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Promise<void>> = {
+  async up(cloud) {
+    const { stack, refresh } = await ready(cloud);
+    const { outputs } = await stack.up({ ...streams, refresh });
+    printProof(outputs);
+  },
+  async preview(cloud) {
+    const { stack, refresh } = await ready(cloud);
+    await stack.preview({ ...streams, refresh });
+  },
+  async refresh(cloud) {
+    const { stack } = await ready(cloud);
+    await stack.refresh(streams);
+  },
+  async destroy(cloud) {
+    await destroy(cloud);
+    say("the local cloud goes on running; to stop it: npm run local -- down");
+  },
+  async output(cloud, options) {
+    const stack = await selectStack(cloud);
+    const outputs = Object.fromEntries(Object.entries(await stack.outputs()).map(([name, { value }]) => [name, value]));
+    if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: npm run local deploys it");
+    if (options.includes("--json")) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
+    for (const [name, value] of Object.entries(outputs)) {
+      process.stdout.write(`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
+    }
+  },
+  async down(cloud) {
+    // What was never deployed, or is gone with its cloud, needs no cloud to be destroyed in.
+    if (hasResources(cloud)) await destroy(cloud);
+    await stop(cloud);
+    say("the local cloud is down: no process, container or network of it is left");
+  },
+  async env(cloud) {
+    await start(cloud);
+    await selectStack(cloud);
+    for (const [name, value] of Object.entries(exports(cloud))) {
+      process.stdout.write(`export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
+    }
+  },
+};
+
+async function ready(cloud: Cloud): Promise<{ stack: Stack; refresh: boolean }> {
+  const { lost } = await start(cloud);
+  const refresh = lost && hasResources(cloud);
+  if (refresh)
+    say("what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made anew");
+  return { stack: await selectStack(cloud), refresh };
+}
+
+async function destroy(cloud: Cloud): Promise<void> {
+  const { stack, refresh } = await ready(cloud);
+  await stack.destroy({ ...streams, refresh });
+  await collectGarbage(cloud);
+}
+
+function printProof(outputs: OutputMap): void {
+  const head = ["machine", "type", "uname -m", "image", "process", "digest", "url", "verified"];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const name of machineNames) {
+    const { type, url, proof } = (outputs[name] as OutputMap[string]).value as Row;
+    const digest = proof.digest.slice(0, "sha256:".length + 12);
+    table.push([name, type, proof.machine, proof.image, proof.process, digest, url, proof.verifiedAt]);
+  }
+  process.stdout.write(`\n${table}\n${outputs.imageRef?.value}\n`);
+}
+
+/** What the stack's output says of a machine. */
+interface Row {
+  readonly type: string;
+  readonly url: string;
+  readonly proof: Proof;
+}
+
+/** One command at a time works on a clone's local cloud; a killed one leaves nothing that has to be removed by hand. */
+function lock(command: string): void {
+  const pidFile = join(home, `${process.env.LOCAL_CLOUD_DIR ? "other" : "cloud"}.lock`);
+  const other = runningPid({ pidFile });
+  if (other !== undefined) {
+    throw new Error(
+      `another command works on this local cloud (process ${other}); wait for its end, then run ${command} again`,
+    );
+  }
+  mkdirSync(home, { recursive: true });
+  writeFileSync(pidFile, `${process.pid} ${startTime(process.pid)}`);
+  process.on("exit", () => rmSync(pidFile, { force: true }));
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+  });
+  const [name = "up", ...rest] = positionals;
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (values.help) return void process.stdout.write(usage);
+  if (command === undefined || rest.length > 0 || (values.json && name !== "output")) {
+    throw new UsageError(`not a command: ${process.argv.slice(2).join(" ")}`);
+  }
+  say(`local cloud: ${name}`);
+  const cloud = await openCloud();
+  if (name !== "output") lock(name);
+  await command(cloud, values.json ? ["--json"] : []);
+}
+
+class UsageError extends Error {}
+
+try {
+  await main();
+} catch (error) {
+  const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  say(`\n${shown ? "failed: the reason is above" : (error as Error).message}${isUsage ? `\n${usage}` : ""}`);
+  process.exitCode = isUsage ? 2 : 1;
+}

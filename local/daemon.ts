@@ -1,0 +1,81 @@
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+
+/** A long-lived process of the local cloud. It outlives the command that started it. */
+export interface Daemon {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Keeps the process's id and start time, so that another process that was given the same id is never taken for it. */
+  readonly pidFile: string;
+  readonly logFile: string;
+  /** Whether it serves. */
+  readonly ready: () => Promise<boolean>;
+}
+
+/**
+ * Starts the daemon unless it runs, and waits until it serves.
+ *
+ * @returns Whether it had to be started.
+ * @throws Error with the end of its log when it ends, or does not serve within a minute.
+ */
+export async function startDaemon(daemon: Daemon): Promise<boolean> {
+  const running = runningPid(daemon) !== undefined;
+  if (!running) {
+    mkdirSync(dirname(daemon.logFile), { recursive: true });
+    const log = openSync(daemon.logFile, "w");
+    const [file = "", ...args] = daemon.command;
+    const child = spawn(file, args, { env: daemon.env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
+    closeSync(log);
+    child.on("error", () => {});
+    child.unref();
+    if (child.pid !== undefined) writeFileSync(daemon.pidFile, `${child.pid} ${startTime(child.pid)}`);
+  }
+  const deadline = Date.now() + 60_000;
+  while (!(await daemon.ready())) {
+    const gone = runningPid(daemon) === undefined;
+    if (gone || Date.now() > deadline) {
+      const log = existsSync(daemon.logFile)
+        ? readFileSync(daemon.logFile, "utf8").trimEnd().split("\n").slice(-15).join("\n")
+        : "";
+      throw new Error(`${daemon.name} ${gone ? "ended" : "does not serve"}; the end of ${daemon.logFile}:\n${log}`);
+    }
+    await wait(50);
+  }
+  return !running;
+}
+
+/** Ends the daemon, if it runs: asks, then after 20 s makes it. */
+export async function stopDaemon(daemon: Pick<Daemon, "pidFile">): Promise<void> {
+  const pid = runningPid(daemon);
+  if (pid !== undefined) {
+    process.kill(pid, "SIGTERM");
+    const deadline = Date.now() + 20_000;
+    while (runningPid(daemon) !== undefined) {
+      if (Date.now() > deadline) process.kill(pid, "SIGKILL");
+      await wait(50);
+    }
+  }
+  rmSync(daemon.pidFile, { force: true });
+}
+
+/** The daemon's process id, if that very process still runs. */
+export function runningPid(daemon: Pick<Daemon, "pidFile">): number | undefined {
+  if (!existsSync(daemon.pidFile)) return undefined;
+  const [pid, started] = readFileSync(daemon.pidFile, "utf8").split(" ");
+  return started !== undefined && startTime(Number(pid)) === started ? Number(pid) : undefined;
+}
+
+/** When a process started, in clock ticks after boot (proc(5), field 22 of stat); empty if there is none, or only its zombie. */
+export function startTime(pid: number): string {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return fields[0] === "Z" ? "" : (fields[19] as string);
+  } catch {
+    return "";
+  }
+}

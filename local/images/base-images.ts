@@ -1,0 +1,182 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { access, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, relative } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+const here = import.meta.dirname;
+const machineFiles = join(here, "../ec2/machine");
+
+/** Where images are built, and where they are put. */
+export interface BaseImagesArgs {
+  /** The plain-HTTP registry that BuildKit asks before Docker Hub, `address:port`. */
+  mirror: string;
+  /** BuildKit's address, `unix:///…`. */
+  buildkit: string;
+  /** Keeps what an interrupted run has fetched. */
+  cacheDir: string;
+  log: (line: string) => void;
+  /** The `buildctl` to call. @default the one in PATH */
+  buildctl?: string;
+  /** The host's certificate authorities. @default Debian's bundle */
+  caBundle?: string;
+}
+
+const bunVersion = "1.4.5";
+const bunPackages = { amd64: "@oven/bun-linux-x64-baseline", arm64: "@oven/bun-linux-aarch64" } as const;
+const architectures = ["amd64", "arm64"] as const;
+type Architecture = (typeof architectures)[number];
+
+const suite = "trixie"; // what the official distroless base is made of
+const rootFileSystems = {
+  // libstdc++ is for the native modules of npm packages; the rest is what shell scripts take for granted.
+  debian: {
+    packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
+    without: [],
+  },
+  // Dependencies bring programs, and distroless means that there are none.
+  distroless: { packages: "base-files,libc6,netbase,tzdata", without: ["usr/bin/*", "usr/sbin/*"] },
+  "docker-cli": { packages: "docker-cli", without: [] },
+} as const;
+type RootFileSystem = keyof typeof rootFileSystems;
+
+const images = [
+  { name: `oven/bun:${bunVersion}`, files: "bun", rootFileSystem: "debian", bun: true },
+  { name: `oven/bun:${bunVersion}-distroless`, files: "bun-distroless", rootFileSystem: "distroless", bun: true },
+  { name: "library/amazonlinux:2023", files: "amazonlinux", rootFileSystem: "debian", bun: false },
+  { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: "docker-cli", bun: false },
+] as const;
+
+/** Makes the official images that Docker Hub would give, from packages, and puts them into the mirror, unless they are there. */
+export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
+  const caBundle = args.caBundle ?? "/etc/ssl/certs/ca-certificates.crt";
+  const missing = [];
+  for (const image of images) {
+    const files = join(here, image.files);
+    const key = await hash([JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem]])], [files, caBundle]);
+    const built = `${args.mirror}/${image.name.replace(/:.*/, "")}:inputs-${key}`;
+    if (!(await exists(built))) missing.push({ ...image, files, built });
+  }
+  if (missing.length === 0) return;
+
+  const context = join(
+    args.cacheDir,
+    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems])], [])}`,
+  );
+  await mkdir(context, { recursive: true });
+  await copyFile(caBundle, join(context, "ca-certificates.crt"));
+  const parts = new Map<string, () => Promise<void>>();
+  for (const image of missing) {
+    for (const architecture of architectures) {
+      const rootTar = join(context, `${image.rootFileSystem}-${architecture}.tar`);
+      parts.set(rootTar, () => packRootFileSystem(image.rootFileSystem, architecture, rootTar));
+      const bun = join(context, `bun-${architecture}`);
+      if (image.bun) parts.set(bun, () => fetchBun(architecture, bun));
+    }
+  }
+  await inParallel([...parts], async ([part, make]) => {
+    if (await there(part)) return;
+    args.log(`base images: ${relative(context, part)}`);
+    await make();
+  });
+  // One after another: BuildKit itself works on both platforms at once.
+  for (const image of missing) {
+    args.log(`base images: ${image.name}`);
+    await build(args, { context, files: image.files, names: [`${args.mirror}/${image.name}`, image.built] });
+  }
+  await rm(context, { recursive: true }); // the mirror has it all
+}
+
+/** Builds the image that the local cloud's machines run, and returns its reference; an architecture's own is `${reference}-arm64` or `-amd64`. */
+export async function ensureMachineImage(args: BaseImagesArgs): Promise<string> {
+  const reference = `${args.mirror}/local-cloud/machine:${await hash([JSON.stringify(rootFileSystems)], [machineFiles, ...images.map((image) => join(here, image.files))])}`;
+  for (const architecture of architectures) {
+    // Docker's image store holds one platform for a tag, so each has its own.
+    const name = `${reference}-${architecture}`;
+    if (await exists(name)) continue;
+    args.log(`machine image: linux/${architecture}`);
+    await build(args, { context: machineFiles, files: machineFiles, names: [name], platforms: [architecture] });
+  }
+  return reference;
+}
+
+interface Build {
+  context: string;
+  /** The folder of the Dockerfile, which it knows as `files`. */
+  files: string;
+  names: string[];
+  platforms?: readonly Architecture[];
+}
+
+async function build(args: BaseImagesArgs, { context, files, names, platforms = architectures }: Build): Promise<void> {
+  // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
+  const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed`;
+  await run(args.buildctl ?? "buildctl", [
+    ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
+    ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
+    ...["--opt", "context:files=local:files"],
+    ...["--opt", `platform=${platforms.map((architecture) => `linux/${architecture}`).join(",")}`],
+    ...["--output", output],
+  ]);
+}
+
+/** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
+async function packRootFileSystem(name: RootFileSystem, architecture: Architecture, tar: string): Promise<void> {
+  const { packages, without } = rootFileSystems[name];
+  const unread = ["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`);
+  const removed = [...unread, "var/lib/dpkg", ...without].map((path) => `"$1"/${path}`);
+  await run("mmdebstrap", [
+    ...["--variant=extract", `--architectures=${architecture}`, `--include=${packages}`],
+    ...[`--customize-hook=rm -rf ${removed.join(" ")}`, suite, `${tar}.part.tar`],
+  ]);
+  await rename(`${tar}.part.tar`, tar);
+}
+
+/** npm checks the package's integrity. */
+async function fetchBun(architecture: Architecture, file: string): Promise<void> {
+  const folder = `${file}.part`;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const options = ["--silent", "--pack-destination", folder];
+  const { stdout } = await run("npm", ["pack", ...options, `${bunPackages[architecture]}@${bunVersion}`]);
+  await run("tar", ["-xzf", join(folder, stdout.trim()), "-C", folder, "package/bin/bun"]);
+  await rename(join(folder, "package/bin/bun"), file);
+  await rm(folder, { recursive: true });
+}
+
+async function exists(image: string): Promise<boolean> {
+  const [, registry, repository, tag] = /^([^/]+)\/(.+):([^:]+)$/.exec(image) ?? [];
+  const accept = ["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"].join(", ");
+  const manifest = `http://${registry}/v2/${repository}/manifests/${tag}`;
+  return (await fetch(manifest, { method: "HEAD", headers: { accept } })).ok;
+}
+
+/** A short name for the given texts and the contents of the given files and folders. */
+async function hash(texts: string[], paths: string[]): Promise<string> {
+  const sum = createHash("sha256").update(JSON.stringify(texts));
+  for (const path of paths) {
+    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => undefined);
+    const files = entries?.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)) ?? [
+      path,
+    ];
+    for (const file of files.sort()) sum.update(`\0${relative(path, file)}\0`).update(await readFile(file));
+  }
+  return sum.digest("hex").slice(0, 12);
+}
+
+async function inParallel<Item>(items: Item[], work: (item: Item) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
+}
+
+function there(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

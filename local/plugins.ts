@@ -1,0 +1,30 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { home, root } from "./paths.ts";
+import { toolsFolder } from "./tools/tools.ts";
+
+/** Puts the providers where the engine looks for them: those of this project that stand in for the cloud's, and the dynamic one that the npm package carries. */
+export function ensurePlugins(): void {
+  const node = (script: string) => `exec node ${JSON.stringify(join(root, script))} "$@"`;
+  const plugins = {
+    [plugin("aws")]: node("local/aws/main.ts"),
+    [plugin("awsx")]: node("local/awsx/main.ts"),
+    // Pulumi's own script for it starts Node twice, once only to find this file.
+    [join(toolsFolder, "pulumi-resource-pulumi-nodejs")]: node("node_modules/@pulumi/pulumi/cmd/dynamic-provider"),
+  };
+  for (const [path, command] of Object.entries(plugins)) {
+    const script = `#!/bin/sh\n${command}\n`;
+    if (existsSync(path) && readFileSync(path, "utf8") === script) continue;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(`${path}.new`, script);
+    chmodSync(`${path}.new`, 0o755);
+    renameSync(`${path}.new`, path);
+  }
+}
+
+/** The engine takes a provider only in the version of the program's package. */
+function plugin(name: string): string {
+  const manifest = join(root, "node_modules", "@pulumi", name, "package.json");
+  const { version } = JSON.parse(readFileSync(manifest, "utf8"));
+  return join(home, "pulumi", "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`);
+}

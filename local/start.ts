@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { buildkitd, ensureBuilder, socket } from "./buildkit/buildkitd.ts";
+import { type Cloud, releaseCloud } from "./cloud.ts";
+import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
+import { type Engine, isEngineAlive, startEngine, stopEngine } from "./ec2/engine.ts";
+import { registry } from "./ecr/registry.ts";
+import { ensureBaseImages } from "./images/base-images.ts";
+import { mirror, reachesDockerHub } from "./images/mirror.ts";
+import { ensureMoto, moto } from "./moto/moto.ts";
+import { home } from "./paths.ts";
+import { ensurePlugins } from "./plugins.ts";
+import { run, say, step } from "./step.ts";
+import { ensureSystem } from "./system.ts";
+import { ensureTools } from "./tools/tools.ts";
+
+/**
+ * Sets up what is missing and starts what does not run, whatever is left of an earlier time.
+ *
+ * @returns `lost`: whether machines, or all that AWS's API knew, are gone without having been deleted.
+ */
+export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
+  await ensureSystem();
+  await ensureTools();
+  await ensureMoto();
+  ensurePlugins();
+
+  const names = ["moto", "registry", "buildkitd", "ec2"];
+  if (names.every((name) => runningPid(cloud.files(name)) !== undefined) && isEngineAlive(hostEngine(cloud))) {
+    return { lost: machinesDied(cloud) };
+  }
+  return step("starting the local cloud", async () => {
+    const api = moto(cloud);
+    const useMirror = !(await reachesDockerHub());
+    const [isNewApi] = await Promise.all([
+      startDaemon(api),
+      registry(cloud).then(startDaemon),
+      ...(useMirror ? [startDaemon(mirror(cloud))] : []),
+      // Last of its options, since it reads the registry's certificate.
+      registry(cloud).then(() => startDaemon(buildkitd(cloud, useMirror))),
+      startEngine(hostEngine(cloud)),
+    ]);
+    await ensureBuilder(cloud);
+    if (useMirror) {
+      await ensureBaseImages({
+        mirror: cloud.mirror,
+        buildkit: `unix://${socket(cloud)}`,
+        cacheDir: join(home, "cache"),
+        log: say,
+      });
+    }
+    const image = await ensureMachineImage(cloud);
+    await startDaemon(agent(cloud, image));
+    return { lost: isNewApi || machinesDied(cloud) };
+  });
+}
+
+/** Ends all that was started, and gives the addresses back. */
+export async function stop(cloud: Cloud): Promise<void> {
+  // The agent first: it takes its machines down with it.
+  await stopDaemon(cloud.files("ec2"));
+  await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
+  await stopEngine(hostEngine(cloud));
+  releaseCloud(cloud);
+}
+
+/** The engine on which user data's containers run, and that `docker` reaches in the local cloud's environment. */
+function hostEngine(cloud: Cloud): Engine {
+  return { data: join(cloud.dir, "engine"), run: cloud.run, log: join(cloud.dir, "log", "engine.log") };
+}
+
+/** EC2's data plane. */
+function agent(cloud: Cloud, machineImage: string): Daemon {
+  return {
+    name: "ec2",
+    command: ["node", join(import.meta.dirname, "ec2", "agent.ts")],
+    env: { ...cloud.env, LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
+    ...cloud.files("ec2"),
+    ready: async () => true,
+  };
+}
+
+/** The agent leaves a mark when a machine ends that nobody ended; it is taken away by whoever acts on it. */
+function machinesDied(cloud: Cloud): boolean {
+  const mark = join(cloud.dir, "machine-died");
+  const died = existsSync(mark);
+  rmSync(mark, { force: true });
+  return died;
+}
+
+/** Builds the machine's root file system for each architecture into the host's engine, where it is not there. */
+async function ensureMachineImage(cloud: Cloud): Promise<string> {
+  const folder = join(import.meta.dirname, "ec2", "machine");
+  const hash = createHash("sha256");
+  for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (file.isFile()) hash.update(file.name).update(readFileSync(join(file.parentPath, file.name)));
+  }
+  const image = `local-cloud/machine:${hash.digest("hex").slice(0, 16)}`;
+  const { env } = cloud;
+  for (const architecture of ["arm64", "amd64"]) {
+    const name = `${image}-${architecture}`;
+    try {
+      await run(["docker", "image", "inspect", name], { env });
+    } catch {
+      const options = ["--platform", `linux/${architecture}`, "--provenance=false", "--tag", name, "--load"];
+      await step(`the machines' file system, ${architecture}`, () =>
+        run(["docker-buildx", "build", ...options, folder], { env }),
+      );
+    }
+  }
+  return image;
+}

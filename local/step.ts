@@ -1,0 +1,61 @@
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+
+/** Says something to the person at the terminal; stdout stays free for what a command is asked to print. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/**
+ * Does a step of the set-up and shows it: a line when it starts, one every few seconds while it goes on, and how long it took when it
+ * took long enough to notice.
+ */
+export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
+  const started = Date.now();
+  const seconds = () => Math.round((Date.now() - started) / 1000);
+  say(`${title} …`);
+  const ticker = setInterval(() => say(`${title} … ${seconds()} s`), 5000);
+  try {
+    const result = await work();
+    if (seconds() >= 2) say(`${title}: done in ${seconds()} s`);
+    return result;
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+/** A command that failed, with what it printed. */
+export class CommandError extends Error {
+  constructor(command: readonly string[], outcome: string, output: string) {
+    super(`${command.join(" ")}: ${outcome}${output.trim() === "" ? "" : `\n${output.trim()}`}`);
+    this.name = "CommandError";
+  }
+}
+
+/**
+ * Runs a command to its end and gives what it wrote to stdout.
+ *
+ * @param input Text for its stdin.
+ * @throws {@link CommandError} when it cannot be started or ends with another status than 0.
+ */
+export function run(command: readonly string[], options: SpawnOptions & { input?: string } = {}): Promise<string> {
+  const { input, ...spawnOptions } = options;
+  const [file = "", ...args] = command;
+  return new Promise((resolve, reject) => {
+    const child: ChildProcess = spawn(file, args, { ...spawnOptions, stdio: ["pipe", "pipe", "pipe"] });
+    const out: Buffer[] = [];
+    const all: Buffer[] = [];
+    child.stdout?.on("data", (data: Buffer) => {
+      out.push(data);
+      all.push(data);
+    });
+    child.stderr?.on("data", (data: Buffer) => all.push(data));
+    // A command may end without reading its input; its exit status says whether that matters.
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(input ?? "");
+    child.on("error", (error) => reject(new CommandError(command, error.message, "")));
+    child.on("close", (code, signal) => {
+      if (code === 0) resolve(Buffer.concat(out).toString());
+      else reject(new CommandError(command, signal ?? `exit status ${code}`, Buffer.concat(all).toString()));
+    });
+  });
+}

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { run, step } from "./step.ts";
+
+/** Programs that only a system package can bring, with the Debian package that does. */
+const programs = {
+  dockerd: "docker.io",
+  docker: "docker.io",
+  containerd: "containerd",
+  runc: "runc",
+  iptables: "iptables",
+  ip: "iproute2",
+  mmdebstrap: "mmdebstrap",
+  "qemu-aarch64-static": "qemu-user-static",
+  "update-binfmts": "binfmt-support",
+  openssl: "openssl",
+  python3: "python3",
+} as const;
+
+/**
+ * Docker Engine and the emulation of the other architecture. Installed where this is Debian or Ubuntu and the person is root.
+ *
+ * @throws Error that says what to install where they are missing and cannot be installed.
+ */
+export async function ensureSystem(): Promise<void> {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) {
+    throw new Error(
+      `the local cloud runs Docker Engines and needs Linux and root; this is ${process.platform}${process.getuid?.() === 0 ? "" : ", and not root: try sudo"}`,
+    );
+  }
+  const path = (process.env.PATH ?? "").split(delimiter);
+  const missing = Object.entries(programs).filter(([name]) => !path.some((folder) => existsSync(join(folder, name))));
+  const packages = new Set<string>(missing.map(([, name]) => name));
+  try {
+    await run(["python3", "-c", "import ensurepip"]);
+  } catch {
+    packages.add("python3-venv");
+  }
+  if (packages.size > 0) {
+    const list = [...packages];
+    if (!path.some((folder) => existsSync(join(folder, "apt-get")))) {
+      throw new Error(
+        `${missing.map(([name]) => name).join(", ")}: not found. Install what Debian calls ${list.join(", ")}, then run this again`,
+      );
+    }
+    await step(`system packages: ${list.join(", ")}`, async () => {
+      const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+      await run(["apt-get", "update", "-q"], { env });
+      await run(["apt-get", "install", "-y", "-q", "--no-install-recommends", ...list], { env });
+    });
+  }
+  await ensureEmulation();
+}
+
+/** arm64 containers need the kernel to hand their binaries to QEMU. */
+async function ensureEmulation(): Promise<void> {
+  const entry = process.arch === "x64" ? "qemu-aarch64" : "qemu-x86_64";
+  const status = `/proc/sys/fs/binfmt_misc/${entry}`;
+  const enabled = () => existsSync(status) && readFileSync(status, "utf8").startsWith("enabled");
+  if (enabled()) return;
+  if (!existsSync("/proc/sys/fs/binfmt_misc/status")) {
+    await run(["mount", "-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc"]);
+  }
+  if (!enabled()) await run(["update-binfmts", "--enable", entry]);
+}

@@ -1,0 +1,77 @@
+import { beforeEach, expect, test } from "vitest";
+import { ConfigError, loadConfig, parseCidr } from "../../config.ts";
+import { configure, mock } from "./mocks.ts";
+
+beforeEach(() => mock());
+
+test("the defaults of Pulumi.yaml are the settings", () => {
+  configure();
+  expect(loadConfig()).toEqual({
+    name: "hono-app",
+    repositoryName: "hono-app-dev",
+    region: "ap-northeast-2",
+    instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
+    volumeSize: 8,
+    vpcCidr: "10.0.0.0/16",
+    port: 80,
+    allowedCidrs: ["0.0.0.0/0"],
+    forceDelete: false,
+    keepReleases: 30,
+    builder: "multiplatform",
+    amiUpdate: "keep",
+    verificationTimeout: 600,
+    tags: { project: "hono-app", stack: "dev", app: "hono-app" },
+  });
+});
+
+test.each([
+  ["name", "Hono", "lowercase"],
+  ["name", "a--b", "single hyphens"],
+  ["name", "x".repeat(33), "2 to 32"],
+  ["gravitonInstanceType", "t3.small", "t4g family (arm64)"],
+  ["gravitonInstanceType", "t4g", "t4g.small"],
+  ["intelInstanceType", "t4g.small", "t3 family (x86_64)"],
+  ["intelInstanceType", "t3a.small", "t3 family"],
+  ["volumeSizeGiB", "7", "8 to 1024"],
+  ["volumeSizeGiB", "8.5", "whole number"],
+  ["vpcCidr", "10.0.0.1/16", "/16 to /20"],
+  ["vpcCidr", "10.0.0.0/24", "/16 to /20"],
+  ["vpcCidr", "8.8.0.0/16", "private"],
+  ["port", "22", "no SSH"],
+  ["port", "0", "1 to 65535"],
+  ["port", "65536", "1 to 65535"],
+  ["allowedCidrs", "[]", "1 to 60"],
+  ["allowedCidrs", '["10.0.0.0"]', "IPv4 networks"],
+  ["allowedCidrs", '["10.0.0.1/8"]', "IPv4 networks"],
+  ["allowedCidrs", '["10.0.0.0/8","10.0.0.0/8"]', "IPv4 networks"],
+  ["allowedCidrs", "0.0.0.0/0", "a list"],
+  ["forceDelete", "yes", "true or false"],
+  ["forceDelete", "toString", "true or false"],
+  ["keepReleases", "1", "2 to 1000"],
+  ["builder", "a b", "Buildx builder"],
+  ["amiUpdate", "newest", "keep or latest"],
+  ["verificationTimeoutSeconds", "29", "30 to 3600"],
+])("%s = %s is refused: the key, what was given, what is allowed", (key, value, allowed) => {
+  configure({ [key]: value });
+  expect(loadConfig).toThrow(ConfigError);
+  expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
+  expect(loadConfig).toThrow(allowed);
+});
+
+test("every wrong key is told at once, and a misspelt one is not passed over", () => {
+  configure({ port: "http", keepReleases: "all", alowedCidrs: '["10.0.0.0/8"]' });
+  expect(loadConfig).toThrow(/hono-app:port .*\n.*hono-app:keepReleases .*\n.*hono-app:alowedCidrs is not a key/);
+});
+
+test("another program's configuration is not this one's business", () => {
+  configure({ "other:key": "x" });
+  expect(loadConfig().name).toBe("hono-app");
+});
+
+test("a network has no host bit", () => {
+  expect(parseCidr("203.0.113.128/25")).toEqual({ address: 3_405_803_904, prefix: 25 });
+  expect(parseCidr("203.0.113.129/25")).toBeUndefined();
+  expect(parseCidr("0.0.0.0/0")).toEqual({ address: 0, prefix: 0 });
+  expect(parseCidr("::/0")).toBeUndefined();
+  expect(parseCidr("10.0.0.0/8/8")).toBeUndefined();
+});

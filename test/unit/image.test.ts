@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { platforms } from "../../components/architecture.ts";
+import { contentTag, readContext } from "../../components/content.ts";
+import { Image } from "../../components/image.ts";
+import { digest, mock, only, registryHost, settle } from "./mocks.ts";
+
+const project = process.cwd();
+let folder: string;
+beforeEach(async () => {
+  await mock();
+  folder = mkdtempSync(join(tmpdir(), "image-"));
+  process.chdir(folder);
+  writeFileSync("Dockerfile", "FROM scratch\n");
+});
+afterEach(() => {
+  process.chdir(project);
+  rmSync(folder, { recursive: true });
+});
+
+const args = {
+  context: ".",
+  platforms,
+  registry: { address: registryHost, username: "AWS", password: pulumi.secret("token") },
+  repositoryName: "app-dev",
+  builder: "multiplatform",
+};
+
+const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
+
+test("one build of both platforms, under a content tag and latest, that a preview makes and only an up pushes", async () => {
+  const tag = contentTag(readContext("."), { platforms });
+  const image = new Image("app", args);
+  await settle(image.ref);
+  const { inputs } = only("docker-build:index:Image");
+  const tags = [`${registryHost}/app-dev:${tag}`, `${registryHost}/app-dev:latest`];
+  expect(inputs).toMatchObject({
+    context: { location: `.build/${tag}` },
+    platforms: ["linux/arm64", "linux/amd64"],
+    builder: { name: "multiplatform" },
+    buildOnPreview: true,
+    push: false,
+    exports: [{ image: { push: true, ociMediaTypes: true, names: tags } }],
+    tags,
+  });
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:${tag}@${digest}`);
+  expect(await value(image.digest)).toBe(digest);
+  expect(await value(image.platforms)).toEqual(["linux/arm64", "linux/amd64"]);
+});
+
+test("the registry's token stays a secret", async () => {
+  await settle(new Image("app", args).ref);
+  const { registries } = only("docker-build:index:Image").inputs as { registries: unknown };
+  expect(JSON.stringify(registries)).toContain("4dabf18193072939515e22adb298388d");
+});
+
+test("a folder that is no build context is refused", () => {
+  expect(() => new Image("app", { ...args, context: "nowhere" })).toThrow(
+    'the build context "nowhere" has no Dockerfile',
+  );
+});

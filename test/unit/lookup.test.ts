@@ -1,0 +1,44 @@
+import { beforeEach, expect, test } from "vitest";
+import { assertArchitecture, commonZones, lookup } from "../../components/lookup.ts";
+import { mock, registryHost } from "./mocks.ts";
+
+const types = { graviton: "t4g.small", intel: "t3.small" };
+beforeEach(() => mock());
+
+test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
+  expect(await lookup(types)).toEqual({
+    amis: {
+      graviton: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
+      intel: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+    },
+    availabilityZones: ["ap-northeast-2a", "ap-northeast-2b"],
+    registry: { address: registryHost, username: "AWS", password: expect.anything() },
+  });
+});
+
+test("an AMI of the wrong architecture is refused", async () => {
+  await mock({ "aws:ec2/getAmi:getAmi": () => ({ id: "ami-1", architecture: "x86_64" }) });
+  await expect(lookup(types)).rejects.toThrow(
+    "graviton: AMI ami-1 is of architecture x86_64; it must be arm64, so nothing was created",
+  );
+});
+
+test("an instance type of the wrong architecture is refused", async () => {
+  await mock({ "aws:ec2/getInstanceType:getInstanceType": () => ({ supportedArchitectures: ["i386", "x86_64"] }) });
+  await expect(lookup(types)).rejects.toThrow(
+    "graviton: instance type t4g.small is of architecture i386, x86_64; it must be arm64",
+  );
+});
+
+test("a type that supports several architectures counts for each", () => {
+  expect(() => assertArchitecture("intel", "instance type", ["i386", "x86_64"])).not.toThrow();
+});
+
+test("zones: the first two that offer every type", () => {
+  const zones = { graviton: ["c", "b", "a"], intel: ["a", "c", "d"] };
+  expect(commonZones(zones, types)).toEqual(["a", "c"]);
+  expect(() => commonZones({ graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
+    "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
+  );
+  expect(() => commonZones({ graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+});

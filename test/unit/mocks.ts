@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+
+/** What the program registered. */
+export interface Registration {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Record<string, unknown>;
+}
+
+/** What AWS answers, by the function's token; a test replaces an entry to say otherwise. */
+export type Answers = Record<string, (inputs: Record<string, unknown>) => object>;
+
+const registered: Registration[] = [];
+let answers: Answers = {};
+
+export const account = "123456789012";
+export const registryHost = `${account}.dkr.ecr.ap-northeast-2.amazonaws.com`;
+export const digest = `sha256:${"d".repeat(64)}`;
+
+const defaults: Answers = {
+  "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({
+    proxyEndpoint: `https://${registryHost}`,
+    userName: "AWS",
+    password: "canary-token",
+  }),
+  "aws:ssm/getParameter:getParameter": ({ name }) => ({ value: `ami-of-${name}` }),
+  "aws:ec2/getAmi:getAmi": ({ filters }) => {
+    const [{ values }] = filters as [{ values: [string] }];
+    return { id: values[0], architecture: values[0].endsWith("arm64") ? "arm64" : "x86_64" };
+  },
+  "aws:ec2/getInstanceType:getInstanceType": ({ instanceType }) => ({
+    supportedArchitectures: [String(instanceType).startsWith("t4g") ? "arm64" : "x86_64"],
+  }),
+  "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
+    locations: ["ap-northeast-2c", "ap-northeast-2a", "ap-northeast-2b"],
+  }),
+};
+
+/** Starts a program anew: nothing registered, AWS answering as usual but for the given functions. */
+export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void> {
+  registered.length = 0;
+  answers = { ...defaults, ...replaced };
+  await pulumi.runtime.setMocks(
+    {
+      newResource({ type, name, inputs }) {
+        registered.push({ type, name, inputs });
+        const outputs: Record<string, unknown> = {
+          "aws:ecr/repository:Repository": {
+            arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/${inputs.name}`,
+            repositoryUrl: `${registryHost}/${inputs.name}`,
+          },
+          "aws:ec2/instance:Instance": { publicIp: "203.0.113.7" },
+          "awsx:ec2:Vpc": { vpcId: "vpc-1", publicSubnetIds: ["subnet-1", "subnet-2"] },
+          "docker-build:index:Image": { digest },
+        };
+        return { id: `${name}-id`, state: { name, ...inputs, ...(outputs[type] as object) } };
+      },
+      call({ token, inputs }) {
+        const answer = answers[token];
+        if (answer === undefined) throw new Error(`no answer for ${token}`);
+        return answer(inputs);
+      },
+    },
+    "hono-app",
+    stack,
+  );
+}
+
+/** Sets the stack's configuration: Pulumi.yaml's defaults, and what the test sets instead. */
+export function configure(values: Record<string, string> = {}): void {
+  const declared = parse(readFileSync("Pulumi.yaml", "utf8")).config as Record<
+    string,
+    { default?: unknown; value?: unknown }
+  >;
+  const config: Record<string, string> = {};
+  for (const [key, { default: fallback, value = fallback }] of Object.entries(declared)) {
+    config[key.includes(":") ? key : `hono-app:${key}`] = typeof value === "string" ? value : JSON.stringify(value);
+  }
+  for (const [key, value] of Object.entries(values)) config[key.includes(":") ? key : `hono-app:${key}`] = value;
+  pulumi.runtime.setAllConfig(config);
+}
+
+/** The registrations of a type; with a name, the one of that name. */
+export function find(type: string, name?: string): Registration[] {
+  return registered.filter((each) => each.type === type && (name === undefined || each.name === name));
+}
+
+/** The only registration of a type (and name). */
+export function only(type: string, name?: string): Registration {
+  const found = find(type, name);
+  if (found.length !== 1)
+    throw new Error(
+      `${found.length} of ${type} ${name ?? ""}; registered: ${registered.map((each) => `${each.type} ${each.name}`)}`,
+    );
+  return found[0] as Registration;
+}
+
+/** All that was registered. */
+export function all(): readonly Registration[] {
+  return registered;
+}
+
+/** Waits until every registration that the outputs depend on has been made. */
+export async function settle(...outputs: pulumi.Output<unknown>[]): Promise<void> {
+  await Promise.all(outputs.map((output) => new Promise((resolve) => output.apply(resolve))));
+  await pulumi.runtime.disconnect();
+}
