@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
@@ -8,7 +8,6 @@ import type { Proof } from "../components/proof.ts";
 import { type Cloud, exports, openCloud } from "./cloud.ts";
 import { runningPid, startTime } from "./daemon.ts";
 import { collectGarbage } from "./ecr/registry.ts";
-import { home } from "./paths.ts";
 import { hasResources, selectStack } from "./stack.ts";
 import { start, stop } from "./start.ts";
 import { say } from "./step.ts";
@@ -112,16 +111,15 @@ interface Row {
   readonly proof: Proof;
 }
 
-/** One command at a time works on a clone's local cloud; a killed one leaves nothing that has to be removed by hand. */
-function lock(command: string): void {
-  const pidFile = join(home, `${process.env.LOCAL_CLOUD_DIR ? "other" : "cloud"}.lock`);
+/** One command at a time works on a local cloud; a killed one leaves nothing that has to be removed by hand. */
+function lock(cloud: Cloud, command: string): void {
+  const pidFile = join(cloud.dir, "lock");
   const other = runningPid({ pidFile });
   if (other !== undefined) {
     throw new Error(
       `another command works on this local cloud (process ${other}); wait for its end, then run ${command} again`,
     );
   }
-  mkdirSync(home, { recursive: true });
   writeFileSync(pidFile, `${process.pid} ${startTime(process.pid)}`);
   process.on("exit", () => rmSync(pidFile, { force: true }));
 }
@@ -139,7 +137,7 @@ async function main(): Promise<void> {
   }
   say(`local cloud: ${name}`);
   const cloud = await openCloud();
-  if (name !== "output") lock(name);
+  if (name !== "output") lock(cloud, name);
   await command(cloud, values.json ? ["--json"] : []);
 }
 

@@ -1,0 +1,67 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { openCloud } from "../../local/cloud.ts";
+import { home, root } from "../../local/paths.ts";
+import { start } from "../../local/start.ts";
+import { run } from "../../local/step.ts";
+
+/** Where the end-to-end tests deploy: a clone of the project and a local cloud, both their own. */
+export interface TestCloud {
+  /** The clone; tests edit it as a developer would. */
+  readonly project: string;
+  /** The local cloud's data. */
+  readonly dir: string;
+  readonly run: string;
+  readonly prefix: string;
+  readonly endpoint: string;
+  readonly registry: string;
+  readonly env: Record<string, string>;
+}
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    cloud: TestCloud;
+  }
+}
+
+const folder = join(home, "test");
+const clone = join(folder, "project");
+const env = { ...process.env, LOCAL_CLOUD_DIR: join(folder, "cloud") };
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // An earlier run that was killed may have left its cloud running.
+  await down();
+  makeClone();
+  process.env.LOCAL_CLOUD_DIR = env.LOCAL_CLOUD_DIR;
+  const cloud = await openCloud();
+  await start(cloud);
+  const { dir, run, prefix, endpoint, registry } = cloud;
+  project.provide("cloud", {
+    project: clone,
+    dir,
+    run,
+    prefix,
+    endpoint,
+    registry,
+    env: cloud.env as Record<string, string>,
+  });
+  return down;
+}
+
+async function down(): Promise<void> {
+  if (existsSync(join(clone, "local"))) await run(["node", "local/cli.ts", "down"], { cwd: clone, env });
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** What git would clone, as it is in the working tree; packages and tools are the project's own. */
+function makeClone(): void {
+  const list = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
+  for (const file of list.toString().split("\0").filter(Boolean)) {
+    if (!existsSync(join(root, file))) continue;
+    mkdirSync(dirname(join(clone, file)), { recursive: true });
+    cpSync(join(root, file), join(clone, file), { verbatimSymlinks: true });
+  }
+  for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(clone, name));
+}

@@ -1,0 +1,120 @@
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { join } from "node:path";
+import { inject } from "vitest";
+import type { MachineName } from "../../components/architecture.ts";
+import type { Proof } from "../../components/proof.ts";
+
+/** The tests' own clone and cloud. */
+export const cloud = inject("cloud");
+
+/** How a command ended, and all that it printed. */
+export interface Result {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+/** Runs `npm run local -- COMMAND`, as in the clone's folder. */
+export function local(...command: string[]): Promise<Result> {
+  const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir };
+  return new Promise((resolve, reject) => {
+    const child = spawn("node", ["local/cli.ts", ...command], { cwd: cloud.project, env });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+    child.on("error", reject);
+    child.on("close", (status) => resolve({ status, output }));
+  });
+}
+
+/** The same, where anything but success is not what the test is about. */
+export async function succeed(...command: string[]): Promise<string> {
+  const { status, output } = await local(...command);
+  if (status !== 0) throw new Error(`npm run local -- ${command.join(" ")}: exit status ${status}\n${output}`);
+  return output;
+}
+
+export interface Outputs {
+  readonly repositoryUrl: string;
+  readonly imageRef: string;
+  readonly imageDigest: string;
+  readonly imagePlatforms: string[];
+  readonly graviton: Machine;
+  readonly intel: Machine;
+  readonly verifiedArchitectures: Record<MachineName, string>;
+}
+
+export interface Machine {
+  readonly id: string;
+  readonly type: string;
+  readonly url: string;
+  readonly proof: Proof;
+}
+
+export async function outputs(): Promise<Outputs> {
+  const text = await succeed("output", "--json");
+  return JSON.parse(text.slice(text.indexOf("{")));
+}
+
+/** Brings the stack to what the clone says; quick where it is there already. Every test starts with it, so that they run in any order. */
+export async function deployed(): Promise<Outputs> {
+  await succeed("up");
+  return outputs();
+}
+
+/** Changes a file of the clone while `work` goes on. */
+export async function edited<T>(file: string, change: (text: string) => string, work: () => Promise<T>): Promise<T> {
+  const path = join(cloud.project, file);
+  const before = readFileSync(path, "utf8");
+  const after = change(before);
+  if (after === before) throw new Error(`the test's change of ${file} changes nothing`);
+  writeFileSync(path, after);
+  try {
+    return await work();
+  } finally {
+    writeFileSync(path, before);
+  }
+}
+
+/** How many resources of each kind of change an engine's summary tells, such as `{ created: 33 }`. */
+export function summary(output: string): Record<string, number> {
+  const lines = output.slice(output.lastIndexOf("Resources:")).matchAll(/^ +(?:[-+~=]+ )?(\d+) (?:to )?([a-z]+)/gm);
+  return Object.fromEntries([...lines].map(([, count, change]) => [change, Number(count)]));
+}
+
+/** Asks the registry, with its login, at the source. */
+export function registry(path: string, accept = "application/json"): Promise<{ status: number; body: string }> {
+  const [host, port] = cloud.registry.split(":");
+  const ca = readFileSync(cloud.env.SSL_CERT_FILE as string);
+  const headers = { accept };
+  return new Promise((resolve, reject) => {
+    const get = request(
+      { host, port, path, ca, headers, auth: "AWS:123456789012-auth-token", agent: false },
+      (response) => {
+        let body = "";
+        response.on("data", (data) => (body += data));
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+      },
+    );
+    get.on("error", reject);
+    get.end();
+  });
+}
+
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly platform?: { readonly os: string; readonly architecture: string };
+}
+
+/** An index or manifest, by the reference that the stack deploys. */
+export async function manifest(
+  reference: string,
+): Promise<{ manifests?: Descriptor[]; layers?: Descriptor[]; config?: Descriptor }> {
+  const [repository, digest] = reference.slice(reference.indexOf("/") + 1).split(/(?::[^@]*)?@/);
+  const types = ["index.v1+json", "manifest.v1+json"].map((type) => `application/vnd.oci.image.${type}`).join(", ");
+  const { status, body } = await registry(`/v2/${repository}/manifests/${digest}`, types);
+  if (status !== 200) throw new Error(`${reference}: ${status} ${body}`);
+  return JSON.parse(body);
+}
