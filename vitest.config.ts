@@ -9,7 +9,8 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           globalSetup: ["test/e2e/setup.ts"],
-          // One local cloud serves them all, and a step builds on the one before.
+          // After the unit tests, and one file at a time: one local cloud serves them all.
+          sequence: { groupOrder: 1 },
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 300_000,

@@ -1,12 +1,12 @@
-import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import Table from "cli-table3";
 import { machineNames } from "../components/architecture.ts";
 import type { Proof } from "../components/proof.ts";
 import { type Cloud, exports, openCloud } from "./cloud.ts";
-import { runningPid, startTime } from "./daemon.ts";
 import { collectGarbage } from "./ecr/registry.ts";
 import { hasResources, selectStack } from "./stack.ts";
 import { start, stop } from "./start.ts";
@@ -27,13 +27,13 @@ const usage = `usage: npm run local -- [COMMAND]
 /** Whether the engine has shown what it does; its error would repeat all of that. */
 let shown = false;
 const streams = {
-  onOutput(text: string): void {
+  onOutput(output: string): void {
     shown = true;
-    process.stdout.write(text);
+    process.stdout.write(output);
   },
-  onError(text: string): void {
+  onError(output: string): void {
     shown = true;
-    process.stderr.write(text);
+    process.stderr.write(output);
   },
 };
 
@@ -111,17 +111,23 @@ interface Row {
   readonly proof: Proof;
 }
 
-/** One command at a time works on a local cloud; a killed one leaves nothing that has to be removed by hand. */
-function lock(cloud: Cloud, command: string): void {
-  const pidFile = join(cloud.dir, "lock");
-  const other = runningPid({ pidFile });
-  if (other !== undefined) {
-    throw new Error(
-      `another command works on this local cloud (process ${other}); wait for its end, then run ${command} again`,
-    );
+/**
+ * One command at a time works on a local cloud. The lock is a socket in Linux's abstract namespace, which the kernel takes away with the
+ * process, however it ends.
+ *
+ * @throws Error that names the command that has it.
+ */
+async function lock(cloud: Cloud, command: string): Promise<void> {
+  const address = `\0hono-app:${cloud.dir}`;
+  const server = createServer((socket) => socket.end(`${command} (process ${process.pid})`));
+  try {
+    await once(server.listen(address), "listening");
+    server.unref();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    const other = await text(connect(address)).catch(() => "another command");
+    throw new Error(`${other} works on this local cloud; wait for its end, then run ${command} again`);
   }
-  writeFileSync(pidFile, `${process.pid} ${startTime(process.pid)}`);
-  process.on("exit", () => rmSync(pidFile, { force: true }));
 }
 
 async function main(): Promise<void> {
@@ -137,7 +143,7 @@ async function main(): Promise<void> {
   }
   say(`local cloud: ${name}`);
   const cloud = await openCloud();
-  if (name !== "output") lock(cloud, name);
+  if (name !== "output") await lock(cloud, name);
   await command(cloud, values.json ? ["--json"] : []);
 }
 

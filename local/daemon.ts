@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 
@@ -29,7 +38,7 @@ export async function startDaemon(daemon: Daemon): Promise<boolean> {
     const [file = "", ...args] = daemon.command;
     const child = spawn(file, args, { env: daemon.env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
     closeSync(log);
-    child.on("error", () => {});
+    child.on("error", (error) => appendFileSync(daemon.logFile, error.message));
     child.unref();
     if (child.pid !== undefined) writeFileSync(daemon.pidFile, `${child.pid} ${startTime(child.pid)}`);
   }
@@ -69,7 +78,7 @@ export function runningPid(daemon: Pick<Daemon, "pidFile">): number | undefined 
 }
 
 /** When a process started, in clock ticks after boot (proc(5), field 22 of stat); empty if there is none, or only its zombie. */
-export function startTime(pid: number): string {
+function startTime(pid: number): string {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")

@@ -36,12 +36,12 @@ export async function ensureSystem(): Promise<void> {
   } catch {
     packages.add("python3-venv");
   }
+  // mmdebstrap checks Debian's signatures, also on Ubuntu.
+  if (!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) packages.add("debian-archive-keyring");
   if (packages.size > 0) {
     const list = [...packages];
     if (!path.some((folder) => existsSync(join(folder, "apt-get")))) {
-      throw new Error(
-        `${missing.map(([name]) => name).join(", ")}: not found. Install what Debian calls ${list.join(", ")}, then run this again`,
-      );
+      throw new Error(`missing system packages: install what Debian calls ${list.join(", ")}, then run this again`);
     }
     await step(`system packages: ${list.join(", ")}`, async () => {
       const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };

@@ -1,4 +1,4 @@
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -12,7 +12,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../address.ts";
 import { Firewall } from "./firewall.ts";
-import { type Cloud, fetchMachineImages, Machine } from "./machine.ts";
+import { type Cloud, Machine } from "./machine.ts";
 
 // EC2's data plane: follows the instances that the API knows, and keeps a machine for each.
 
@@ -38,7 +38,6 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => 
 // What an earlier agent left is adopted or removed, as the API says.
 for (const id of await readdir(`${cloud.dir}/machines`).catch(() => [])) machines.set(id, new Machine(id, cloud));
 log("follows the instances");
-fetchMachineImages(cloud).catch((error) => log(`cannot fetch the machine's image yet: ${error}`)); // `docker run` tries again
 for (; !stopping; await sleep(500)) {
   try {
     await reconcile();
@@ -123,6 +122,7 @@ async function terminate(id: string, why: string): Promise<void> {
   log(`${id}: terminated, ${why}`);
   await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: false } }));
   await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+  await writeFile(`${cloud.dir}/machine-died`, ""); // for whoever starts the cloud: the stack's state still has the instance
 }
 
 async function userDataOf(id: string): Promise<string | undefined> {

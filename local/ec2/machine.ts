@@ -30,13 +30,6 @@ export interface Cloud {
   credentials: Record<string, string>;
 }
 
-/** Pulls what a machine's container runs, so that the first instance need not wait for it. */
-export async function fetchMachineImages(cloud: Cloud): Promise<void> {
-  for (const architecture of ["arm64", "amd64"] as const) {
-    await exec("docker", [...hostOf(cloud), "pull", "--quiet", `${cloud.machineImage}-${architecture}`]);
-  }
-}
-
 // As cloud-init does: an executable file, run by root, with no HOME. A machine lives on after that, so what its last lines left in a
 // pipe (`exec > >(tee …)`) still comes out; a container would end at once.
 const runUserData = "env -u HOME /var/lib/cloud/instance/scripts/part-001; status=$?; sleep 0.3; exit $status";

@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const here = import.meta.dirname;
-const machineFiles = join(here, "../ec2/machine");
 
 /** Where images are built, and where they are put. */
 export interface BaseImagesArgs {
@@ -89,35 +88,21 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   await rm(context, { recursive: true }); // the mirror has it all
 }
 
-/** Builds the image that the local cloud's machines run, and returns its reference; an architecture's own is `${reference}-arm64` or `-amd64`. */
-export async function ensureMachineImage(args: BaseImagesArgs): Promise<string> {
-  const reference = `${args.mirror}/local-cloud/machine:${await hash([JSON.stringify(rootFileSystems)], [machineFiles, ...images.map((image) => join(here, image.files))])}`;
-  for (const architecture of architectures) {
-    // Docker's image store holds one platform for a tag, so each has its own.
-    const name = `${reference}-${architecture}`;
-    if (await exists(name)) continue;
-    args.log(`machine image: linux/${architecture}`);
-    await build(args, { context: machineFiles, files: machineFiles, names: [name], platforms: [architecture] });
-  }
-  return reference;
-}
-
 interface Build {
   context: string;
   /** The folder of the Dockerfile, which it knows as `files`. */
   files: string;
   names: string[];
-  platforms?: readonly Architecture[];
 }
 
-async function build(args: BaseImagesArgs, { context, files, names, platforms = architectures }: Build): Promise<void> {
+async function build(args: BaseImagesArgs, { context, files, names }: Build): Promise<void> {
   // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
   const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed`;
   await run(args.buildctl ?? "buildctl", [
     ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
     ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
     ...["--opt", "context:files=local:files"],
-    ...["--opt", `platform=${platforms.map((architecture) => `linux/${architecture}`).join(",")}`],
+    ...["--opt", `platform=${architectures.map((architecture) => `linux/${architecture}`).join(",")}`],
     ...["--output", output],
   ]);
 }

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
+import { home } from "../paths.ts";
 import { accepts } from "../ready.ts";
 
 /** Stands in for Docker Hub where it cannot be reached: a registry with the base images that the project names, under their own names. */
@@ -14,7 +15,8 @@ export function mirror(cloud: Cloud): Daemon {
     JSON.stringify({
       version: "0.1",
       log: { level: "warn", accesslog: { disabled: true } },
-      storage: { filesystem: { rootdirectory: join(folder, "data") } },
+      // All local clouds of a clone have the same base images.
+      storage: { filesystem: { rootdirectory: join(home, "mirror") } },
       http: { addr: cloud.mirror },
     }),
   );
