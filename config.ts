@@ -20,6 +20,10 @@ export interface Settings {
   readonly keepReleases: number;
   readonly builder: string;
   readonly amiUpdate: "keep" | "latest";
+  /** Tag or digest of an earlier release to deploy instead of building. */
+  readonly release?: string;
+  /** Whether destroy is refused. */
+  readonly protect: boolean;
   /** Seconds. */
   readonly verificationTimeout: number;
   /** On every resource that takes tags. */
@@ -74,6 +78,14 @@ export function loadConfig(): Settings {
     keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
     builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),
     amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
+    // Empty stands for none: a configuration key with a default cannot be unset.
+    release:
+      read(
+        "release",
+        "a release's tag (content-…) or digest (sha256:…)",
+        matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
+      ) || undefined,
+    protect: read("protect", "true or false", oneOf({ true: true, false: false })),
     verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
     tags: { project, stack, app: name },
   };
@@ -83,6 +95,9 @@ export function loadConfig(): Settings {
     problems.push(
       `the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`,
     );
+  }
+  if (settings.protect && settings.forceDelete) {
+    problems.push(`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`);
   }
   for (const key of Object.keys(allConfig())) {
     if (key.startsWith(`${project}:`) && !known.has(key)) {

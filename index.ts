@@ -10,18 +10,23 @@ import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
 const { name, region, port, tags } = settings;
-const { amis, availabilityZones, registry } = await lookup(settings.instanceTypes);
+const { amis, availabilityZones, registry, release } = await lookup(settings);
 
-const repository = new Repository(name, {
-  name: settings.repositoryName,
-  keepReleases: settings.keepReleases,
-  forceDelete: settings.forceDelete,
-  tags,
-});
+const { protect } = settings;
+const repository = new Repository(
+  name,
+  {
+    name: settings.repositoryName,
+    keepReleases: settings.keepReleases,
+    forceDelete: settings.forceDelete,
+    tags,
+  },
+  { protect },
+);
 
 const image = new Image(
   name,
-  { context: "app", platforms, registry, repositoryName: settings.repositoryName, builder: settings.builder },
+  { context: "app", platforms, registry, repositoryName: settings.repositoryName, builder: settings.builder, release },
   { dependsOn: repository },
 );
 
@@ -47,21 +52,29 @@ const shared = {
   tags,
 };
 
-const gravitonInstance = new Instance(`${name}-graviton`, {
-  ...shared,
-  architecture: architectures.graviton,
-  instanceType: settings.instanceTypes.graviton,
-  ami: amis.graviton,
-  subnetId: network.subnetIds.graviton,
-});
+const gravitonInstance = new Instance(
+  `${name}-graviton`,
+  {
+    ...shared,
+    architecture: architectures.graviton,
+    instanceType: settings.instanceTypes.graviton,
+    ami: amis.graviton,
+    subnetId: network.subnetIds.graviton,
+  },
+  { protect },
+);
 
-const intelInstance = new Instance(`${name}-intel`, {
-  ...shared,
-  architecture: architectures.intel,
-  instanceType: settings.instanceTypes.intel,
-  ami: amis.intel,
-  subnetId: network.subnetIds.intel,
-});
+const intelInstance = new Instance(
+  `${name}-intel`,
+  {
+    ...shared,
+    architecture: architectures.intel,
+    instanceType: settings.instanceTypes.intel,
+    ami: amis.intel,
+    subnetId: network.subnetIds.intel,
+  },
+  { protect },
+);
 
 const gravitonVerification = new Verification(`${name}-graviton`, {
   url: gravitonInstance.url,

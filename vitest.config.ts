@@ -3,7 +3,14 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          // Node loads the files itself, as it does for the program: Pulumi stores the provider of a dynamic resource as it is loaded.
+          experimental: { viteModuleRunner: false },
+        },
+      },
       {
         test: {
           name: "e2e",

@@ -27,18 +27,18 @@ export function checkBinaries(target: string, root: string, folders: string[] = 
   if (!existsSync(runtime)) return [`${runtime} is missing: the base image has no Bun where it is expected.`];
   // An absolute link would be followed to this build's own bun, which is always right.
   if (!realpathSync(runtime).startsWith(realpathSync(root) + sep)) return [`${runtime} links out of the base image.`];
-  return [runtime, ...[root, ...folders].flatMap(nativeModules)].flatMap((file) => {
+  return [runtime, ...[root, ...folders].flatMap(sharedObjects)].flatMap((file) => {
     const found = readElfMachine(file) ?? "no ELF file";
     return found === expected ? [] : [`${file}: expected ${expected} (linux/${target}), found ${found}.`];
   });
 }
 
 /** Walks by itself, since Bun's `recursive` follows links to folders, and Debian's /usr/bin/X11 links to its own parent. */
-function nativeModules(folder: string): string[] {
+function sharedObjects(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return nativeModules(path);
-    return entry.isFile() && entry.name.endsWith(".node") ? [path] : [];
+    if (entry.isDirectory()) return sharedObjects(path);
+    return entry.isFile() && /\.(node|so(\.\d+)*)$/.test(entry.name) ? [path] : [];
   });
 }
 

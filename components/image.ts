@@ -1,6 +1,12 @@
 import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
-import { contentTag, latestTag, readContext, stageContext } from "./content.ts";
+import { type ContextEntry, contentTag, latestTag, readContext, stageContext } from "./content.ts";
+
+/** An image that is in the registry. */
+export interface Release {
+  readonly tag: string;
+  readonly digest: string;
+}
 
 export interface ImageArgs {
   /** Folder of the build context, with its Dockerfile. */
@@ -13,6 +19,11 @@ export interface ImageArgs {
   repositoryName: string;
   /** Name of the Buildx builder, which must be able to build every platform. */
   builder: string;
+  /**
+   * An earlier release to deploy as it is.
+   * @default The context is built.
+   */
+  release?: Release;
 }
 
 /**
@@ -29,13 +40,23 @@ export class Image extends pulumi.ComponentResource {
   readonly platforms: pulumi.Output<string[]>;
 
   constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
+    // First of all: a context that cannot be read registers nothing.
+    const source = args.release ?? readContext(args.context);
     super("hono-app:index:Image", name, args, opts);
 
-    const entries = readContext(args.context);
-    const tag = contentTag(entries, { platforms: args.platforms });
     const repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
+    const { tag, digest } = "tag" in source ? source : this.build(name, args, source, repository);
+    this.tag = pulumi.output(tag);
+    this.digest = pulumi.output(digest);
+    this.ref = pulumi.interpolate`${repository}:${tag}@${digest}`;
+    this.platforms = pulumi.output([...args.platforms]);
+    this.registerOutputs({ tag: this.tag, digest: this.digest, ref: this.ref, platforms: this.platforms });
+  }
+
+  private build(name: string, args: ImageArgs, entries: ContextEntry[], repository: pulumi.Output<string>) {
+    const tag = contentTag(entries, { platforms: args.platforms });
     const tags = [tag, latestTag].map((each) => pulumi.interpolate`${repository}:${each}`);
-    const image = new BuildImage(
+    const { digest } = new BuildImage(
       name,
       {
         context: { location: stageContext(entries, ".build", tag) },
@@ -53,11 +74,6 @@ export class Image extends pulumi.ComponentResource {
       // The repository owns its images: the provider deletes by digest, and a digest may be under another release's tag too.
       { parent: this, retainOnDelete: true },
     );
-
-    this.tag = pulumi.output(tag);
-    this.digest = image.digest;
-    this.ref = pulumi.interpolate`${repository}:${tag}@${image.digest}`;
-    this.platforms = image.platforms.apply((platforms) => platforms ?? []);
-    this.registerOutputs({ tag: this.tag, digest: this.digest, ref: this.ref, platforms: this.platforms });
+    return { tag, digest };
   }
 }

@@ -67,7 +67,12 @@ export class Instance extends pulumi.ComponentResource {
         creditSpecification: { cpuCredits: "standard" },
         tags: { ...args.tags, Name: name },
       },
-      { parent: this, ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [] },
+      {
+        parent: this,
+        ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
+        // Protection of this component refuses `destroy`; its machine must still be replaceable, as every release does.
+        protect: false,
+      },
     );
 
     this.instanceId = instance.id;

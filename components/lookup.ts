@@ -2,8 +2,19 @@ import { getAmi } from "@pulumi/aws/ec2/getAmi.js";
 import { getInstanceType } from "@pulumi/aws/ec2/getInstanceType.js";
 import { getInstanceTypeOfferings } from "@pulumi/aws/ec2/getInstanceTypeOfferings.js";
 import { getAuthorizationToken } from "@pulumi/aws/ecr/getAuthorizationToken.js";
+import { getImage } from "@pulumi/aws/ecr/getImage.js";
 import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
+import * as pulumi from "@pulumi/pulumi";
 import { architectures, type MachineName, machineNames } from "./architecture.ts";
+import { contentTagPrefix } from "./content.ts";
+import type { Release } from "./image.ts";
+
+export interface LookupArgs {
+  readonly instanceTypes: Readonly<Record<MachineName, string>>;
+  readonly repositoryName: string;
+  /** Tag or digest of an earlier release that is to be deployed. */
+  readonly release?: string;
+}
 
 /** What AWS says, before anything is created, of what the machines are to be made from. */
 export interface Lookup {
@@ -12,7 +23,13 @@ export interface Lookup {
   /** Two zones that offer every machine's instance type. */
   readonly availabilityZones: string[];
   /** The account's ECR registry and a login for it. */
-  readonly registry: { readonly address: string; readonly username: string; readonly password: string };
+  readonly registry: {
+    readonly address: string;
+    readonly username: string;
+    readonly password: pulumi.Output<string>;
+  };
+  /** The earlier release, where one was asked for; it is in the registry. */
+  readonly release?: Release;
 }
 
 /**
@@ -20,9 +37,10 @@ export interface Lookup {
  *
  * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
  */
-export async function lookup(instanceTypes: Readonly<Record<MachineName, string>>): Promise<Lookup> {
-  const [token, ...machines] = await Promise.all([
+export async function lookup({ instanceTypes, repositoryName, release }: LookupArgs): Promise<Lookup> {
+  const [token, found, ...machines] = await Promise.all([
     getAuthorizationToken(),
+    release === undefined ? undefined : lookupRelease(repositoryName, release),
     ...machineNames.map((name) => lookupMachine(name, instanceTypes[name])),
   ]);
   const [graviton, intel] = machines as [Machine, Machine];
@@ -32,9 +50,24 @@ export async function lookup(instanceTypes: Readonly<Record<MachineName, string>
     registry: {
       address: token.proxyEndpoint.replace("https://", ""),
       username: token.userName,
-      password: token.password,
+      password: pulumi.secret(token.password),
     },
+    release: found,
   };
+}
+
+/** @throws Error when the registry has no such image, or has it under no release's tag. */
+async function lookupRelease(repositoryName: string, release: string): Promise<Release> {
+  const id = release.startsWith("sha256:") ? { imageDigest: release } : { imageTag: release };
+  const { imageDigest, imageTags } = await getImage({ repositoryName, ...id });
+  const tag = imageTags.find((each) => each.startsWith(contentTagPrefix));
+  if (tag === undefined) {
+    const tags = imageTags.join(", ") || "no tag";
+    throw new Error(
+      `${release} in ${repositoryName} has ${tags}; a release has a tag ${contentTagPrefix}…, so nothing was changed`,
+    );
+  }
+  return { tag, digest: imageDigest };
 }
 
 interface Machine {

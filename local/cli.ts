@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { EngineEvent, OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import Table from "cli-table3";
 import { machineNames } from "../components/architecture.ts";
 import type { Proof } from "../components/proof.ts";
@@ -35,7 +35,30 @@ const streams = {
     shown = true;
     process.stderr.write(output);
   },
+  onEvent({ diagnosticEvent }: EngineEvent): void {
+    if (diagnosticEvent?.ephemeral && diagnosticEvent.urn?.includes("docker-build:index:Image")) {
+      buildLog.push(
+        ...diagnosticEvent.message
+          .replace(/<\{%.*?%\}>/g, "")
+          .trimEnd()
+          .split("\n"),
+      );
+    }
+  },
 };
+
+/** What BuildKit said. The engine's display shows only what is newest at each moment, so a step that fails may never be seen. */
+const buildLog: string[] = [];
+
+/**
+ * The steps of a build that did not come to their end, each with its platform, and what they printed. Which of them failed BuildKit says
+ * last of all, and the provider may be gone by then.
+ */
+function unfinishedSteps(): string[] {
+  const id = (line: string) => /^#\d+ /.exec(line)?.[0];
+  const done = new Set(buildLog.filter((line) => /^#\d+ (DONE|CACHED)/.test(line)).map(id));
+  return buildLog.filter((line) => id(line) !== undefined && !done.has(id(line)) && !/^#\d+ \.\.\.$/.test(line));
+}
 
 const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Promise<void>> = {
   async up(cloud) {
@@ -153,6 +176,8 @@ try {
   await main();
 } catch (error) {
   const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  const steps = unfinishedSteps();
+  if (steps.length > 0) say(`\nthe build stopped in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
   say(`\n${shown ? "failed: the reason is above" : (error as Error).message}${isUsage ? `\n${usage}` : ""}`);
   process.exitCode = isUsage ? 2 : 1;
 }

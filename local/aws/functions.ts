@@ -1,6 +1,6 @@
 import { ec2, ecr, ssm, sts } from "./clients.ts";
 import type { Lookup } from "./provider.ts";
-import { registryHost } from "./registry.ts";
+import { findImage, registryHost } from "./registry.ts";
 import { arn, fromTags, pick } from "./tags.ts";
 import type { Props } from "./values.ts";
 
@@ -44,6 +44,24 @@ export const functions: Record<string, Lookup> = {
         proxyEndpoint: `https://${registryHost(data?.proxyEndpoint?.replace("https://", ""))}`,
         expiresAt: data?.expiresAt?.toISOString(),
       };
+    },
+  },
+  "aws:ecr/getImage:getImage": {
+    inputs: { repositoryName: ["required"], imageTag: [], imageDigest: [] },
+    async run({ repositoryName, imageTag, imageDigest }) {
+      const { repositories: [repository] = [] } = await (await ecr()).describeRepositories({
+        repositoryNames: [repositoryName],
+      });
+      const image = await findImage(repositoryName, imageDigest ?? imageTag);
+      if (!image) {
+        const id = `{imageDigest:'${imageDigest ?? null}', imageTag:'${imageTag ?? null}'}`;
+        throw new Error(
+          `ImageNotFoundException: The image with imageId ${id} does not exist within the repository with name '${repositoryName}' in the registry with id '${repository?.registryId}'`,
+        );
+      }
+      const { digest, tags } = image;
+      const imageUri = `${registryHost()}/${repositoryName}@${digest}`;
+      return { id: digest, repositoryName, imageTag, imageDigest: digest, imageTags: tags, imageUri };
     },
   },
   "aws:ssm/getParameter:getParameter": {

@@ -43,3 +43,19 @@ export async function removeImages(repository: string): Promise<void> {
     for (const digest of digests) await expectOk("DELETE", `${repository}/manifests/${digest}`);
   }
 }
+
+/** The digest that a tag or digest names, and every tag of it; undefined where there is no such image. */
+export async function findImage(
+  repository: string,
+  reference: string,
+): Promise<{ digest: string; tags: string[] } | undefined> {
+  const digestOf = async (of: string) => {
+    const response = await expectOk("HEAD", `${repository}/manifests/${of}`);
+    return response.ok ? response.headers.get("docker-content-digest") : null;
+  };
+  const digest = await digestOf(reference);
+  if (digest === null) return undefined;
+  const tags = await tagsIn(repository);
+  const digests = await Promise.all(tags.map(digestOf));
+  return { digest, tags: tags.filter((_, index) => digests[index] === digest) };
+}

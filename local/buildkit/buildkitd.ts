@@ -49,12 +49,14 @@ ${
   };
 }
 
-/** Makes the daemon known to Buildx, and Buildx to Docker, in the local cloud's own Docker configuration. */
+/** Makes the daemon known to Buildx, and Buildx and Compose to Docker, in the local cloud's own Docker configuration. */
 export async function ensureBuilder(cloud: Cloud): Promise<void> {
   const plugins = join(cloud.env.DOCKER_CONFIG as string, "cli-plugins");
   mkdirSync(plugins, { recursive: true });
-  const plugin = join(plugins, "docker-buildx");
-  if (!existsSync(plugin)) symlinkSync(join(toolsFolder, "docker-buildx"), plugin);
+  for (const name of ["docker-buildx", "docker-compose"]) {
+    const tool = join(toolsFolder, name);
+    if (existsSync(tool) && !existsSync(join(plugins, name))) symlinkSync(tool, join(plugins, name));
+  }
 
   const endpoint = `unix://${socket(cloud)}`;
   const instance = join(cloud.env.DOCKER_CONFIG as string, "buildx", "instances", builder);

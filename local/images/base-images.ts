@@ -28,6 +28,8 @@ const bunPackages = { amd64: "@oven/bun-linux-x64-baseline", arm64: "@oven/bun-l
 const architectures = ["amd64", "arm64"] as const;
 type Architecture = (typeof architectures)[number];
 
+// Equal packages give equal images, so that the same app has the same digest in every clone.
+const epoch = "0";
 const suite = "trixie"; // what the official distroless base is made of
 const rootFileSystems = {
   // libstdc++ is for the native modules of npm packages; the rest is what shell scripts take for granted.
@@ -97,13 +99,13 @@ interface Build {
 
 async function build(args: BaseImagesArgs, { context, files, names }: Build): Promise<void> {
   // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
-  const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed`;
+  const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
   await run(args.buildctl ?? "buildctl", [
     ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
     ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
     ...["--opt", "context:files=local:files"],
     ...["--opt", `platform=${architectures.map((architecture) => `linux/${architecture}`).join(",")}`],
-    ...["--output", output],
+    ...["--opt", `build-arg:SOURCE_DATE_EPOCH=${epoch}`, "--output", output],
   ]);
 }
 
@@ -112,10 +114,10 @@ async function packRootFileSystem(name: RootFileSystem, architecture: Architectu
   const { packages, without } = rootFileSystems[name];
   const unread = ["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`);
   const removed = [...unread, "var/lib/dpkg", ...without].map((path) => `"$1"/${path}`);
-  await run("mmdebstrap", [
-    ...["--variant=extract", `--architectures=${architecture}`, `--include=${packages}`],
-    ...[`--customize-hook=rm -rf ${removed.join(" ")}`, suite, `${tar}.part.tar`],
-  ]);
+  const options = ["--variant=extract", `--architectures=${architecture}`, `--include=${packages}`];
+  const hook = `--customize-hook=rm -rf ${removed.join(" ")}`;
+  const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
+  await run("mmdebstrap", [...options, hook, suite, `${tar}.part.tar`], { env });
   await rename(`${tar}.part.tar`, tar);
 }
 

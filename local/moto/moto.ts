@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Cloud } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 import { home } from "../paths.ts";
+import { accepts } from "../ready.ts";
 import { run, step } from "../step.ts";
 
 const venv = join(home, "moto");
@@ -38,12 +39,6 @@ export function moto(cloud: Cloud): Daemon {
     command: [join(venv, "bin", "python"), join(import.meta.dirname, "server.py"), host, port],
     env: cloud.env,
     ...cloud.files("moto"),
-    ready: async () => {
-      try {
-        return (await fetch(`${cloud.endpoint}/moto-api/data.json`, { signal: AbortSignal.timeout(1000) })).ok;
-      } catch {
-        return false;
-      }
-    },
+    ready: () => accepts(`${host}:${port}`),
   };
 }

@@ -62,6 +62,13 @@ const tools: readonly Tool[] = [
     ask: ["docker-buildx", "version"],
   },
   {
+    module: "compose",
+    version: "5.2.0",
+    programs: { "docker-compose": "github.com/docker/compose/v5/cmd" },
+    versionVariable: "github.com/docker/compose/v5/internal.Version=v",
+    ask: ["docker-compose", "version"],
+  },
+  {
     module: "registry",
     version: "3.1.2",
     programs: { registry: "github.com/distribution/distribution/v3/cmd/registry" },

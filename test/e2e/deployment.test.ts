@@ -2,7 +2,19 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
-import { cloud, deployed, edited, local, manifest, outputs, succeed, summary } from "./stack.ts";
+import {
+  answering,
+  cloud,
+  configured,
+  deployed,
+  edited,
+  local,
+  manifest,
+  outputs,
+  releasedEdit,
+  succeed,
+  summary,
+} from "./stack.ts";
 
 test("both machines answer at their addresses, each as what it is", async () => {
   const stack = await deployed();
@@ -62,34 +74,30 @@ test("an edit is a new release: one small layer, both machines replaced, the old
   };
   const old = await layersOf(before.imageRef);
 
-  await edited(
-    "app/src/page.ts",
-    (text) => text.replace(/<h1([^>]*)>/, "<h1$1>edited "),
-    async () => {
-      const preview = await succeed("preview");
-      expect(preview).toMatch(/~.*docker-build:index:Image hono-app update/);
-      expect(await outputs()).toEqual(before);
+  await releasedEdit("edited", async () => {
+    const preview = await succeed("preview");
+    expect(preview).toMatch(/~.*docker-build:index:Image hono-app update/);
+    expect(await outputs()).toEqual(before);
 
-      const up = await succeed("up");
-      const after = await outputs();
-      expect(after.imageRef).not.toBe(before.imageRef);
-      const replaced = await layersOf(after.imageRef);
-      const known = new Set(old.flat().map(({ digest }) => digest));
-      const fresh = replaced.map((layers) => layers.filter(({ digest }) => !known.has(digest)));
-      expect(fresh.map((layers) => layers.length)).toEqual([1, 1]);
-      expect(new Set(fresh.flat().map(({ digest }) => digest)).size).toBe(1);
-      expect(fresh[0]?.[0]?.size).toBeLessThan(32 * 1024);
+    const up = await succeed("up");
+    const after = await outputs();
+    expect(after.imageRef).not.toBe(before.imageRef);
+    const replaced = await layersOf(after.imageRef);
+    const known = new Set(old.flat().map(({ digest }) => digest));
+    const fresh = replaced.map((layers) => layers.filter(({ digest }) => !known.has(digest)));
+    expect(fresh.map((layers) => layers.length)).toEqual([1, 1]);
+    expect(new Set(fresh.flat().map(({ digest }) => digest)).size).toBe(1);
+    expect(fresh[0]?.[0]?.size).toBeLessThan(32 * 1024);
 
-      for (const name of machineNames) {
-        expect(after[name].id).not.toBe(before[name].id);
-        const proven = up.search(new RegExp(`Verification hono-app-${name} updated`));
-        const deleted = up.search(new RegExp(`aws:ec2:Instance hono-app-${name} deleting`));
-        expect(proven).toBeGreaterThan(0);
-        expect(deleted).toBeGreaterThan(proven);
-        expect(await (await fetch(after[name].url, { headers: { accept: "text/html" } })).text()).toContain(">edited ");
-      }
-    },
-  );
+    for (const name of machineNames) {
+      expect(after[name].id).not.toBe(before[name].id);
+      const proven = up.search(new RegExp(`Verification hono-app-${name} updated`));
+      const deleted = up.search(new RegExp(`aws:ec2:Instance hono-app-${name} deleting`));
+      expect(proven).toBeGreaterThan(0);
+      expect(deleted).toBeGreaterThan(proven);
+      expect(await (await fetch(after[name].url, { headers: { accept: "text/html" } })).text()).toContain(">edited ");
+    }
+  });
 });
 
 const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:1.4.5 AS bundle
@@ -118,8 +126,7 @@ test("an image whose arm64 entry holds amd64 binaries fails the deployment, and 
     },
   );
   for (const name of machineNames) {
-    const answer = (await (await fetch(`${before[name].url}/platform`)).json()) as { machine: { instanceId: string } };
-    expect(answer.machine.instanceId).toBe(before[name].id);
+    expect(await answering(before[name].url)).toBe(before[name].id);
   }
   // The way out is to take the mistake back.
   expect((await deployed()).imageRef).toBe(before.imageRef);
@@ -150,38 +157,30 @@ test("an AMI of the wrong architecture is refused before anything is created", a
 
 test("AWS itself refuses an AMI of the wrong architecture, in its own words, and the old machines go on", async () => {
   const before = await deployed();
-  await edited(
-    "Pulumi.local.yaml",
-    (text) => text.replace("config:", "config:\n  hono-app:amiUpdate: latest"),
-    () =>
-      edited(
-        "index.ts",
-        (text) => text.replace("ami: amis.graviton", "ami: amis.intel"),
-        async () => {
-          const { status, output } = await local("up");
-          expect(status).toBe(1);
-          expect(output).toMatch(
-            /creating EC2 Instance .*: InvalidParameterValue: The architecture 'arm64' of the specified instance type/,
-          );
-        },
-      ),
+  await configured({ amiUpdate: "latest" }, () =>
+    edited(
+      "index.ts",
+      (text) => text.replace("ami: amis.graviton", "ami: amis.intel"),
+      async () => {
+        const { status, output } = await local("up");
+        expect(status).toBe(1);
+        expect(output).toMatch(
+          /creating EC2 Instance .*: InvalidParameterValue: The architecture 'arm64' of the specified instance type/,
+        );
+      },
+    ),
   );
-  const answer = (await (await fetch(`${before.graviton.url}/platform`)).json()) as { machine: { instanceId: string } };
-  expect(answer.machine.instanceId).toBe(before.graviton.id);
+  expect(await answering(before.graviton.url)).toBe(before.graviton.id);
 });
 
 test("a wrong configuration value is refused with what is allowed", async () => {
-  await edited(
-    "Pulumi.local.yaml",
-    (text) => text.replace("config:", "config:\n  hono-app:port: 22"),
-    async () => {
-      const { status, output } = await local("preview");
-      expect(status).toBe(1);
-      expect(output).toContain(
-        'hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)',
-      );
-    },
-  );
+  await configured({ port: "22" }, async () => {
+    const { status, output } = await local("preview");
+    expect(status).toBe(1);
+    expect(output).toContain(
+      'hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)',
+    );
+  });
 });
 
 test("the console of a machine tells what its user data did", async () => {

@@ -17,11 +17,24 @@ export interface Result {
 
 /** Runs `npm run local -- COMMAND`, as in the clone's folder. */
 export function local(...command: string[]): Promise<Result> {
-  const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir };
+  return watch(command);
+}
+
+/** The same in another folder or environment, or with an eye on what it prints while it runs. */
+export function watch(
+  command: readonly string[],
+  options: { cwd?: string; env?: Record<string, string>; onOutput?: (output: string) => void } = {},
+): Promise<Result> {
+  const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir, ...options.env };
   return new Promise((resolve, reject) => {
-    const child = spawn("node", ["local/cli.ts", ...command], { cwd: cloud.project, env });
+    const child = spawn("node", ["local/cli.ts", ...command], { cwd: options.cwd ?? cloud.project, env });
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (data) => {
+        output += data;
+        options.onOutput?.(output);
+      });
+    }
     child.on("error", reject);
     child.on("close", (status) => resolve({ status, output }));
   });
@@ -74,6 +87,29 @@ export async function edited<T>(file: string, change: (text: string) => string, 
   } finally {
     writeFileSync(path, before);
   }
+}
+
+/** Sets keys of the stack's configuration while `work` goes on. */
+export function configured<T>(values: Record<string, string>, work: () => Promise<T>): Promise<T> {
+  const change = (text: string) => {
+    const kept = text
+      .split("\n")
+      .filter((line) => !Object.keys(values).some((key) => line.startsWith(`  hono-app:${key}:`)));
+    const set = Object.entries(values).map(([key, value]) => `  hono-app:${key}: ${value}`);
+    return kept.join("\n").replace("config:", ["config:", ...set].join("\n"));
+  };
+  return edited("Pulumi.local.yaml", change, work);
+}
+
+/** A visible edit of the app: another release. */
+export function releasedEdit<T>(word: string, work: () => Promise<T>): Promise<T> {
+  return edited("app/src/page.ts", (text) => text.replace(/<h1([^>]*)>/, `<h1$1>${word} `), work);
+}
+
+/** Which instance answers at an address. */
+export async function answering(url: string): Promise<string> {
+  const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) });
+  return ((await response.json()) as { machine: { instanceId: string } }).machine.instanceId;
 }
 
 /** How many resources of each kind of change an engine's summary tells, such as `{ created: 33 }`. */

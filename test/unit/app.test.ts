@@ -358,8 +358,11 @@ describe("check-binaries", () => {
   test("names file, expected and found for each that is not", () => {
     put(join(bundle, "app/addon-1.node"), elf(62));
     put(join(root, "opt/deep/er/addon-2.node"), new TextEncoder().encode("text"));
+    put(join(root, "opt/libvips-cpp.so.8.17"), elf(62));
+    put(join(root, "opt/notes.so.txt"), elf(62));
     expect(checkBinaries("arm64", root, [bundle])).toEqual([
       `${root}/opt/deep/er/addon-2.node: expected aarch64 (linux/arm64), found no ELF file.`,
+      `${root}/opt/libvips-cpp.so.8.17: expected aarch64 (linux/arm64), found x86_64.`,
       `${bundle}/app/addon-1.node: expected aarch64 (linux/arm64), found x86_64.`,
     ]);
     expect(checkBinaries("amd64", root)).toContain(

@@ -19,6 +19,8 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     keepReleases: 30,
     builder: "multiplatform",
     amiUpdate: "keep",
+    release: undefined,
+    protect: false,
     verificationTimeout: 600,
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
   });
@@ -50,6 +52,9 @@ test.each([
   ["keepReleases", "1", "2 to 1000"],
   ["builder", "a b", "Buildx builder"],
   ["amiUpdate", "newest", "keep or latest"],
+  ["release", "latest", "tag (content-…) or digest"],
+  ["release", "content-123", "tag (content-…) or digest"],
+  ["protect", "1", "true or false"],
   ["verificationTimeoutSeconds", "29", "30 to 3600"],
 ])("%s = %s is refused: the key, what was given, what is allowed", (key, value, allowed) => {
   configure({ [key]: value });
@@ -74,4 +79,9 @@ test("a network has no host bit", () => {
   expect(parseCidr("0.0.0.0/0")).toEqual({ address: 0, prefix: 0 });
   expect(parseCidr("::/0")).toBeUndefined();
   expect(parseCidr("10.0.0.0/8/8")).toBeUndefined();
+});
+
+test("a protected repository cannot be deleted with its images as well", () => {
+  configure({ protect: "true", forceDelete: "true" });
+  expect(loadConfig).toThrow("hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them");
 });

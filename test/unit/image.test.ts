@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { platforms } from "../../components/architecture.ts";
 import { contentTag, readContext } from "../../components/content.ts";
 import { Image } from "../../components/image.ts";
-import { digest, mock, only, registryHost, settle } from "./mocks.ts";
+import { digest, find, mock, only, registryHost, settle } from "./mocks.ts";
 
 const project = process.cwd();
 let folder: string;
@@ -61,4 +61,15 @@ test("a folder that is no build context is refused", () => {
   expect(() => new Image("app", { ...args, context: "nowhere" })).toThrow(
     'the build context "nowhere" has no Dockerfile',
   );
+});
+
+test("an earlier release is deployed as it is: nothing is built or pushed", async () => {
+  const image = new Image("app", {
+    ...args,
+    context: "nowhere",
+    release: { tag: "content-old", digest: "sha256:old" },
+  });
+  await settle(image.ref);
+  expect(find("docker-build:index:Image")).toEqual([]);
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:content-old@sha256:old`);
 });

@@ -3,10 +3,11 @@ import { assertArchitecture, commonZones, lookup } from "../../components/lookup
 import { mock, registryHost } from "./mocks.ts";
 
 const types = { graviton: "t4g.small", intel: "t3.small" };
+const args = { instanceTypes: types, repositoryName: "app-dev" };
 beforeEach(() => mock());
 
 test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
-  expect(await lookup(types)).toEqual({
+  expect(await lookup(args)).toEqual({
     amis: {
       graviton: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
       intel: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
@@ -18,14 +19,14 @@ test("each machine gets its architecture's newest AMI, zones that offer both typ
 
 test("an AMI of the wrong architecture is refused", async () => {
   await mock({ "aws:ec2/getAmi:getAmi": () => ({ id: "ami-1", architecture: "x86_64" }) });
-  await expect(lookup(types)).rejects.toThrow(
+  await expect(lookup(args)).rejects.toThrow(
     "graviton: AMI ami-1 is of architecture x86_64; it must be arm64, so nothing was created",
   );
 });
 
 test("an instance type of the wrong architecture is refused", async () => {
   await mock({ "aws:ec2/getInstanceType:getInstanceType": () => ({ supportedArchitectures: ["i386", "x86_64"] }) });
-  await expect(lookup(types)).rejects.toThrow(
+  await expect(lookup(args)).rejects.toThrow(
     "graviton: instance type t4g.small is of architecture i386, x86_64; it must be arm64",
   );
 });
@@ -41,4 +42,28 @@ test("zones: the first two that offer every type", () => {
     "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
   );
   expect(() => commonZones({ graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+});
+
+test("an earlier release is found by its tag or digest", async () => {
+  const asked: object[] = [];
+  await mock({
+    "aws:ecr/getImage:getImage": (inputs) => {
+      asked.push(inputs);
+      return { imageDigest: "sha256:old", imageTags: ["latest", "content-old"] };
+    },
+  });
+  const old = { tag: "content-old", digest: "sha256:old" };
+  expect((await lookup({ ...args, release: "content-old" })).release).toEqual(old);
+  expect((await lookup({ ...args, release: "sha256:old" })).release).toEqual(old);
+  expect(asked).toEqual([
+    { repositoryName: "app-dev", imageTag: "content-old" },
+    { repositoryName: "app-dev", imageDigest: "sha256:old" },
+  ]);
+});
+
+test("an image without a release's tag is refused", async () => {
+  await mock({ "aws:ecr/getImage:getImage": () => ({ imageDigest: "sha256:x", imageTags: ["latest"] }) });
+  await expect(lookup({ ...args, release: "sha256:x" })).rejects.toThrow(
+    "sha256:x in app-dev has latest; a release has a tag content-…, so nothing was changed",
+  );
 });

@@ -1,0 +1,28 @@
+import { say } from "../local/step.ts";
+import { build } from "./build.ts";
+import { findEngine } from "./engine.ts";
+import { readOptions, UsageError, usage } from "./options.ts";
+import { printSizes } from "./sizes.ts";
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  switch (options.kind) {
+    case "help":
+      return void process.stdout.write(usage);
+    case "sizes":
+      say(`image: the sizes of ${options.image}`);
+      return printSizes(options.image, await findEngine());
+    case "build":
+      say(`image: ${options.tags.join(", ")} from ${options.context}/`);
+      return build(options, await findEngine());
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  const isUsage = error instanceof UsageError;
+  const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  say(`\n${(error as Error).message}${isUnknown ? `\n${usage}` : ""}`);
+  process.exitCode = isUsage || isUnknown ? 2 : 1;
+}

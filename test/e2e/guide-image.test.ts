@@ -1,0 +1,340 @@
+import { spawn } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { hashSync } from "bcryptjs";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
+import { accepts } from "../../local/ready.ts";
+import { run } from "../../local/step.ts";
+
+const cloud = inject("cloud");
+const { env, project } = cloud;
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "guide-image-"));
+});
+afterAll(async () => {
+  const images = (await docker("image", "ls", "--quiet", "--filter", "label=test=guide-image"))
+    .split("\n")
+    .filter(Boolean);
+  if (images.length > 0) await docker("image", "rm", "--force", ...new Set(images));
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const docker = (...args: string[]) => run(["docker", ...args], { env });
+
+/** `npm run image -- …`, without npm. */
+function image(args: string[], options: { env?: NodeJS.ProcessEnv } = {}) {
+  return new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve, reject) => {
+    const child = spawn("node", ["cli/image.ts", ...args], { cwd: project, env, ...options });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (data) => {
+      stdout += data;
+    });
+    child.stderr.on("data", (data) => {
+      stderr += data;
+    });
+    child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** What a container of the image answers; hardened as on the machines. */
+async function answerOf(name: string, ...options: string[]): Promise<Record<string, unknown>> {
+  const port = await freePort();
+  const hardened = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m"];
+  const args = ["--detach", "--rm", "--network", "host", "--env", `PORT=${port}`, ...hardened, ...options, name];
+  const container = (await docker("run", ...args)).trim();
+  try {
+    return await eventually(
+      async () => (await fetch(`http://127.0.0.1:${port}/`)).json() as Promise<Record<string, unknown>>,
+    );
+  } finally {
+    await docker("rm", "--force", container);
+  }
+}
+
+/** The first success within 30 s. */
+async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + 30_000; ; await wait(100)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+  }
+}
+
+const own = process.arch === "arm64" ? "arm64" : "amd64";
+
+describe("one platform, loaded (the guide's methods 3 and 4)", () => {
+  test.each([
+    { architecture: "arm64", process: "arm64", elf: "aarch64" },
+    { architecture: "amd64", process: "x64", elf: "x86_64" },
+  ])("--platform linux/$architecture --load: the engine has hono-app:$architecture, and it runs", async (expected) => {
+    const { architecture, process, elf } = expected;
+    const built = await image(["--platform", `linux/${architecture}`, "--load"]);
+    expect(built.status, built.stderr).toBe(0);
+    expect(built.stdout).toBe(`hono-app:${architecture}: "Architecture": "${architecture}"\n`);
+    expect(built.stderr).toContain("docker run --rm");
+    expect(built.stderr).not.toContain("warning");
+    const answer = await answerOf(`hono-app:${architecture}`, "--platform", `linux/${architecture}`);
+    expect(answer.process).toMatchObject({ architecture: process, elf });
+    await docker("image", "rm", `hono-app:${architecture}`);
+  });
+
+  test("without --platform: the machine's own, as hono-app:latest", async () => {
+    const built = await image([]);
+    expect(built.stdout, built.stderr).toBe(`hono-app:latest: "Architecture": "${own}"\n`);
+    await docker("image", "rm", "hono-app:latest");
+  });
+});
+
+test("a step that is emulated is pointed out, and what to do about it (problem 3)", async () => {
+  const context = join(folder, "emulated");
+  mkdirSync(context);
+  writeFileSync(
+    join(context, "Dockerfile"),
+    "FROM oven/bun:1.4.5 AS deps\nRUN bun --version\nFROM deps\nLABEL test=guide-image\n",
+  );
+  const other = own === "amd64" ? "arm64" : "amd64";
+  const built = await image(["--context", context, "--platform", `linux/${other}`]);
+  expect(built.status, built.stderr).toBe(0);
+  expect(built.stderr).toContain(
+    `warning: emulated: RUN bun --version (stage deps) is linux/${other}, on linux/${own}`,
+  );
+  expect(built.stderr).toContain("FROM --platform=$BUILDPLATFORM");
+  const native = await image(["--context", context, "--platform", `linux/${own}`]);
+  expect(native.stderr).not.toContain("warning");
+});
+
+describe("native modules (problem 4)", () => {
+  const context = "examples/native-modules";
+  const build = (from: string, ...args: string[]) =>
+    image(["--context", from, "--build-context", "app=app", "--tag", "guide-image:native", ...args]);
+
+  test.each([
+    { architecture: "arm64", process: "arm64" },
+    { architecture: "amd64", process: "x64" },
+  ])("sharp and SQLite work on linux/$architecture, and nothing was emulated to build them", async (expected) => {
+    const built = await build(context, "--platform", `linux/${expected.architecture}`);
+    expect(built.status, built.stderr).toBe(0);
+    expect(built.stderr).not.toContain("warning");
+    expect(await answerOf("guide-image:native", "--platform", `linux/${expected.architecture}`)).toMatchObject({
+      architecture: expected.process,
+      sharp: { width: 16, height: 8, format: "png" },
+      sqlite: { version: expect.stringMatching(/^3\./), answer: 42 },
+    });
+    await docker("image", "rm", "guide-image:native");
+  });
+
+  test("binaries of another platform stop the build", async () => {
+    const wrong = join(folder, "wrong");
+    cpSync(join(project, context), wrong, { recursive: true });
+    const dockerfile = readFileSync(join(wrong, "Dockerfile"), "utf8");
+    expect(dockerfile).toContain('--cpu="$cpu"');
+    writeFileSync(join(wrong, "Dockerfile"), dockerfile.replace('--cpu="$cpu"', "--cpu=x64"));
+    const built = await build(wrong, "--platform", "linux/arm64");
+    expect(built.status).toBe(1);
+    expect(built.stderr).toMatch(
+      /Wrong binary: \S+sharp-linux-x64\S*\.node: expected aarch64 \(linux\/arm64\), found x86_64\./,
+    );
+    expect(built.stderr).toMatch(/Wrong binary: \S+@libsql\/linux-x64-gnu\/index\.node: expected aarch64/);
+  });
+});
+
+test("compose: builds for this machine, serves, is healthy, and reloads on edit (method 1, scenario 1)", async () => {
+  const copy = join(folder, "compose");
+  cpSync(join(project, "app"), join(copy, "app"), { recursive: true });
+  cpSync(join(project, "compose.yaml"), join(copy, "compose.yaml"));
+  const port = await freePort();
+  const name = "guide-image-compose";
+  const options = { cwd: copy, env: { ...env, PORT: String(port), COMPOSE_PROJECT_NAME: name } };
+  const compose = (...args: string[]) => run(["docker", "compose", ...args], options);
+  const health = async () => (await fetch(`http://127.0.0.1:${port}/health`)).text();
+  const up = spawn("docker", ["compose", "up", "--build", "--watch"], { ...options, stdio: "ignore" });
+  const ended = new Promise((resolve) => up.once("close", resolve));
+  try {
+    expect(await eventually(health)).toBe('{"status":"ok"}');
+    expect((await docker("image", "inspect", "--format", "{{.Architecture}}", "hono-app:latest")).trim()).toBe(own);
+    await eventually(async () => expect(await compose("ps", "--format", "{{.Health}}")).toBe("healthy\n"));
+
+    const file = join(copy, "app", "src", "app.ts");
+    writeFileSync(file, readFileSync(file, "utf8").replace('status: "ok"', 'status: "edited"'));
+    await eventually(async () => expect(await health()).toBe('{"status":"edited"}'));
+  } finally {
+    await compose("down", "--rmi", "all");
+    await ended;
+    // What the edit replaced.
+    await docker("image", "prune", "--force", "--filter", `label=com.docker.compose.project=${name}`);
+  }
+  expect(await docker("ps", "--all", "--quiet", "--filter", `label=com.docker.compose.project=${name}`)).toBe("");
+});
+
+describe("other registries and builders", () => {
+  const plain = `${cloud.prefix}.9.1:5000`;
+  const withLogin = `${cloud.prefix}.9.2:5443`;
+  const certificate = () => join(folder, "certificate.pem");
+  const bundle = () => join(folder, "bundle.pem");
+  const daemons: Daemon[] = [];
+
+  const daemon = (name: string, command: string[], address: string): Daemon => ({
+    name,
+    command,
+    env: { ...env, OTEL_TRACES_EXPORTER: "none" },
+    pidFile: join(folder, `${name}.pid`),
+    logFile: join(folder, `${name}.log`),
+    ready: () => accepts(address),
+  });
+
+  function registry(name: string, address: string, more: object): Daemon {
+    const config = join(folder, `${name}.json`);
+    const { http, ...rest } = more as { http?: object };
+    const storage = { filesystem: { rootdirectory: join(folder, name) } };
+    writeFileSync(config, JSON.stringify({ version: "0.1", storage, http: { addr: address, ...http }, ...rest }));
+    return daemon(name, ["registry", "serve", config], address);
+  }
+
+  /** A BuildKit whose own platform is the given one. */
+  async function buildkit(architecture: string): Promise<Daemon> {
+    const socket = join(folder, `${architecture}.sock`);
+    const config = join(folder, `${architecture}.toml`);
+    const mirror = `${cloud.prefix}.0.1:5001`;
+    const mirrored = (await accepts(mirror))
+      ? `[registry."docker.io"]\n mirrors = ["${mirror}"]\n[registry."${mirror}"]\n http = true\n`
+      : "";
+    writeFileSync(
+      config,
+      `root = "${join(folder, architecture)}"
+[grpc]
+ address = ["unix://${socket}"]
+[worker.oci]
+ enabled = true
+ networkMode = "host"
+ platforms = ["linux/${architecture}"]
+[worker.containerd]
+ enabled = false
+[registry."${withLogin}"]
+ http = false
+ ca = ["${certificate()}"]
+${mirrored}`,
+    );
+    return daemon(`buildkit-${architecture}`, ["buildkitd", "--config", config], socket);
+  }
+
+  beforeAll(async () => {
+    const key = join(folder, "key.pem");
+    await run([
+      ...[
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-noenc",
+        "-days",
+        "1",
+      ],
+      ...["-subj", "/CN=test", "-addext", `subjectAltName=IP:${withLogin.split(":")[0]}`],
+      ...["-keyout", key, "-out", certificate()],
+    ]);
+    writeFileSync(bundle(), readFileSync(env.SSL_CERT_FILE as string, "utf8") + readFileSync(certificate(), "utf8"));
+    const passwords = join(folder, "htpasswd");
+    writeFileSync(passwords, `me:${hashSync("secret", 4)}\n`);
+    daemons.push(
+      registry("plain", plain, {}),
+      registry("login", withLogin, {
+        http: { tls: { certificate: certificate(), key } },
+        auth: { htpasswd: { realm: "test", path: passwords } },
+      }),
+      await buildkit("arm64"),
+      await buildkit("amd64"),
+    );
+    for (const each of daemons) await startDaemon(each);
+    const remote = ["--driver", "remote"];
+    const [arm64, amd64] = ["arm64", "amd64"].map((architecture) => `unix://${join(folder, `${architecture}.sock`)}`);
+    const buildx = (...args: string[]) => docker("buildx", ...args);
+    await buildx(
+      "create",
+      "--name",
+      "nodes",
+      "--node",
+      "graviton",
+      ...remote,
+      "--platform",
+      "linux/arm64",
+      arm64 as string,
+    );
+    await buildx(
+      "create",
+      "--name",
+      "nodes",
+      "--append",
+      "--node",
+      "intel",
+      "--platform",
+      "linux/amd64",
+      amd64 as string,
+    );
+    await buildx("create", "--name", "one", ...remote, (own === "arm64" ? arm64 : amd64) as string);
+  });
+
+  afterAll(async () => {
+    for (const name of ["nodes", "one"]) await docker("buildx", "rm", "--force", name).catch(() => {});
+    await Promise.all(daemons.map(stopDaemon));
+  });
+
+  test("a native node for each platform shares the work of one push (problem 3)", async () => {
+    const name = `${plain}/hono-app:1.0.0`;
+    const built = await image(["--push", "--builder", "nodes", "--tag", name]);
+    expect(built.status, built.stderr).toBe(0);
+    expect(built.stderr).toContain("builder nodes: remote, graviton for linux/arm64, intel for linux/amd64");
+    // Each bundles for itself: the stage that is on $BUILDPLATFORM ran on both.
+    expect(built.stderr).toMatch(/\[linux\/arm64 bundle \d\/\d\] RUN bun build/);
+    expect(built.stderr).toMatch(/\[linux\/amd64 bundle \d\/\d\] RUN bun build/);
+    expect(built.stderr).not.toContain("warning");
+    expect(platformsIn(built.stdout)).toEqual(["linux/amd64", "linux/arm64"]);
+  });
+
+  test("a registry with a login: refused without, pushed under every tag with (method 2, scenario 2)", async () => {
+    const [version, latest] = [`${withLogin}/me/hono-app:1.0.0`, `${withLogin}/me/hono-app:latest`];
+    const options = { env: { ...env, SSL_CERT_FILE: bundle() } };
+    const push = () => image(["--push", "--builder", "one", "--tag", version, "--tag", latest], options);
+    const refused = await push();
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain("Log in (docker login REGISTRY");
+
+    await run(["docker", "login", "--username", "me", "--password-stdin", withLogin], { env, input: "secret" });
+    try {
+      const pushed = await push();
+      expect(pushed.status, pushed.stderr).toBe(0);
+      expect(pushed.stdout.match(/^Name: +(\S+)$/gm)?.map((line) => line.split(/ +/)[1])).toEqual([version, latest]);
+      expect(platformsIn(pushed.stdout)).toEqual(["linux/amd64", "linux/amd64", "linux/arm64", "linux/arm64"]);
+
+      const sizes = await image(["--sizes", version], options);
+      expect(sizes.status, sizes.stderr).toBe(0);
+      expect(sizes.stdout).toMatch(/linux\/arm64 +│ [\d.]+ MB +│ [\d.]+ MB +│ \d/);
+      expect(sizes.stdout).toMatch(/linux\/amd64 +│ [\d.]+ MB +│ [\d.]+ MB +│ \d/);
+      expect(sizes.stdout).toMatch(/shared by all platforms: [1-9]\d* layers?, [\d.]+ kB/);
+      expect(await docker("image", "ls", "--quiet", "--all", `${withLogin}/me/hono-app`)).toBe("");
+    } finally {
+      await docker("logout", withLogin);
+    }
+  });
+});
+
+function platformsIn(inspected: string): string[] {
+  return [...inspected.matchAll(/^ +Platform: +(\S+)$/gm)].map(([, platform]) => platform as string).sort();
+}

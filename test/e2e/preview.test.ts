@@ -1,0 +1,117 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DescribeInstancesCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { expect, test } from "vitest";
+import { root } from "../../local/paths.ts";
+import { cloud, deployed, edited, local, releasedEdit, succeed, summary, watch } from "./stack.ts";
+
+/** All files below a folder, with what is in them. */
+function contents(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((file) => `${file} ${createHash("sha256").update(readFileSync(file)).digest("hex")}`)
+    .sort();
+}
+
+/** Everything that a preview must leave as it is. */
+async function inventory() {
+  const ec2 = new EC2Client({
+    endpoint: cloud.endpoint,
+    region: "ap-northeast-2",
+    credentials: { accessKeyId: "local", secretAccessKey: "local" },
+  });
+  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({}));
+  const machines = join(cloud.dir, "machines");
+  return {
+    registry: contents(join(cloud.dir, "registry", "data")),
+    stacks: contents(join(cloud.dir, "state", ".pulumi", "stacks")),
+    instances: Reservations.flatMap(({ Instances = [] }) =>
+      Instances.map(({ InstanceId, State }) => [InstanceId, State?.Name]),
+    ),
+    machines: readdirSync(machines),
+  };
+}
+
+/** What BuildKit itself remembers of its last build. */
+function lastBuild(): { status: string; platforms: string[] } {
+  const docker = (...args: string[]) =>
+    execFileSync("docker-buildx", ["history", ...args], { env: cloud.env, encoding: "utf8" });
+  const [{ ref }] = docker("ls", "--format", "json")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line)) as [{ ref: string }];
+  const { Status, Platform } = JSON.parse(docker("inspect", ref.split("/").at(-1) as string, "--format", "json"));
+  return { status: Status, platforms: [Platform].flat().sort() };
+}
+
+test("the very first preview builds both platforms, and writes nothing anywhere", async () => {
+  await deployed();
+  await succeed("destroy");
+  const before = await inventory();
+  const output = await succeed("preview");
+  expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
+  expect(Object.keys(summary(output))).toEqual(["create"]);
+  expect(await inventory()).toEqual(before);
+});
+
+test("the preview of an edit builds both platforms, and writes nothing anywhere", async () => {
+  await deployed();
+  const before = await inventory();
+  await releasedEdit("previewed", async () => {
+    await succeed("preview");
+    expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
+  });
+  expect(await inventory()).toEqual(before);
+});
+
+test("what is deployed is unchanged for another clone, umask, time zone and home, whatever its files' times and modes", async () => {
+  await deployed();
+  const other = mkdtempSync(join(tmpdir(), "other clone "));
+  try {
+    const clone = join(other, "deeper", "hono app");
+    cpSync(cloud.project, clone, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (path) => ![".build", "node_modules", ".local"].some((name) => path === join(cloud.project, name)),
+    });
+    for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(clone, name));
+    for (const file of ["app/Dockerfile", "app/src/main.ts", "app/bun.lock"]) {
+      chmodSync(join(clone, file), 0o600);
+      utimesSync(join(clone, file), 1, 1);
+      expect(statSync(join(clone, file)).mtimeMs).toBe(1000);
+    }
+    const umask = process.umask(0o077);
+    const result = await watch(["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
+    process.umask(umask);
+    expect(result.status).toBe(0);
+    expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
+  } finally {
+    rmSync(other, { recursive: true });
+  }
+});
+
+test("a Dockerfile that fails on one platform fails the preview, which names platform and step", async () => {
+  await deployed();
+  const broken = (text: string) =>
+    text.replace("ARG TARGETARCH\n", 'ARG TARGETARCH\nRUN test "$TARGETARCH" != arm64\n');
+  await edited("app/Dockerfile", broken, async () => {
+    const { status, output } = await local("preview");
+    expect(status).toBe(1);
+    const stopped = output.slice(output.indexOf("the build stopped in:"));
+    expect(stopped).toMatch(/^ {2}#\d+ \[linux\/amd64->arm64 checked \d+\/\d+\] RUN test "arm64" != arm64/m);
+  });
+});

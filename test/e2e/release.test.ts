@@ -1,0 +1,127 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
+import {
+  answering,
+  configured,
+  deployed,
+  edited,
+  local,
+  manifest,
+  outputs,
+  releasedEdit,
+  succeed,
+  summary,
+  watch,
+} from "./stack.ts";
+
+const tagOf = (reference: string) => reference.slice(0, reference.indexOf("@")).split(":").at(-1) as string;
+
+test("a release replaces the machines without one failed request to the old ones before the new ones are proven", async () => {
+  const before = await deployed();
+  await releasedEdit("seamless", async () => {
+    let proven = 0;
+    let asked = 0;
+    const failed: string[] = [];
+    const count = (output: string) => {
+      proven = machineNames.filter((name) => output.includes(`Verification hono-app-${name} updated`)).length;
+    };
+    const up = watch(["up"], { onOutput: count });
+    let running = true;
+    void up.finally(() => {
+      running = false;
+    });
+    while (running && proven < machineNames.length) {
+      for (const name of machineNames) {
+        const id = await answering(before[name].url).catch((error: Error) => error.message);
+        // What was asked while the last proof came in may already have met the end of the old machine.
+        if (proven === machineNames.length) break;
+        asked++;
+        if (id !== before[name].id) failed.push(`${name}: ${id}`);
+      }
+      await wait(20);
+    }
+    expect((await up).status).toBe(0);
+    expect(failed).toEqual([]);
+    expect(asked).toBeGreaterThan(10);
+  });
+});
+
+test("an earlier release is deployed by its tag, or digest, without a build; and the way back is as short", async () => {
+  const first = await deployed();
+  await releasedEdit("second", async () => {
+    const second = await deployed();
+    expect(second.imageDigest).not.toBe(first.imageDigest);
+
+    await configured({ release: tagOf(first.imageRef) }, async () => {
+      const up = await succeed("up");
+      expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
+      const back = await outputs();
+      expect(back.imageRef).toBe(first.imageRef);
+      for (const name of machineNames) {
+        const page = await fetch(back[name].url, { headers: { accept: "text/html" } });
+        expect(await page.text()).not.toContain(">second ");
+      }
+    });
+    await configured({ release: first.imageDigest }, async () => {
+      const preview = await succeed("preview");
+      expect(Object.keys(summary(preview))).toEqual(["unchanged"]);
+    });
+    // Both stay in the registry, and the newer one is deployed again without another digest.
+    await manifest(second.imageRef);
+    expect((await deployed()).imageRef).toBe(second.imageRef);
+  });
+});
+
+test("a release that is not in the registry is refused before anything changes", async () => {
+  const before = await deployed();
+  await configured({ release: `sha256:${"0".repeat(64)}` }, async () => {
+    const { status, output } = await local("up");
+    expect(status).toBe(1);
+    expect(output).toContain(`ImageNotFoundException: The image with imageId {imageDigest:'sha256:${"0".repeat(64)}'`);
+  });
+  expect(await outputs()).toEqual(before);
+  for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+});
+
+test("a newer AMI moves nothing by itself; with one setting the preview shows a replacement, and up makes it", async () => {
+  const before = await deployed();
+  const newer = (text: string) => text.replace("al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.12-arm64");
+  await edited("components/architecture.ts", newer, async () => {
+    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+    await configured({ amiUpdate: "latest" }, async () => {
+      const preview = await succeed("preview");
+      expect(preview).toMatch(
+        /aws:ec2:Instance hono-app-graviton (create )?replacement|\+-.*aws:ec2:Instance hono-app-graviton/,
+      );
+      expect(preview).not.toMatch(/aws:ec2:Instance hono-app-intel/);
+      await succeed("up");
+      const after = await outputs();
+      expect(after.graviton.id).not.toBe(before.graviton.id);
+      expect(after.intel.id).toBe(before.intel.id);
+    });
+    // It stays on the AMI that it was made with, now the newer one.
+    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+  });
+});
+
+test("production refuses destroy, and everything goes on; the way out is to take the protection back", async () => {
+  await deployed();
+  await configured({ protect: "true", forceDelete: "false" }, async () => {
+    const stack = await deployed();
+    const { status, output } = await local("destroy");
+    expect(status).toBe(1);
+    expect(output).toMatch(
+      /hono-app:index:Repository::hono-app.*cannot be deleted|cannot be deleted[\s\S]*because it is protected/,
+    );
+    expect(await outputs()).toEqual(stack);
+    for (const name of machineNames) expect(await answering(stack[name].url)).toBe(stack[name].id);
+    // A release still replaces protected machines.
+    await releasedEdit("protected", async () => {
+      const after = await deployed();
+      for (const name of machineNames) expect(after[name].id).not.toBe(stack[name].id);
+    });
+  });
+  await deployed();
+  expect(summary(await succeed("destroy"))).toEqual({ deleted: expect.any(Number) });
+});
