@@ -42,7 +42,7 @@ export class Image extends pulumi.ComponentResource {
   constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
     // First of all: a context that cannot be read registers nothing.
     const source = args.release ?? readContext(args.context);
-    super("hono-app:index:Image", name, args, opts);
+    super("hono-app:index:Image", name, {}, opts);
 
     const repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
     const { tag, digest } = "tag" in source ? source : this.build(name, args, source, repository);

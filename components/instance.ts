@@ -34,7 +34,7 @@ export class Instance extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
 
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Instance", name, args, opts);
+    super("hono-app:index:Instance", name, {}, opts);
 
     const instance = new Ec2Instance(
       name,

@@ -16,7 +16,7 @@ export class MachineRole extends pulumi.ComponentResource {
   readonly instanceProfile: pulumi.Output<string>;
 
   constructor(name: string, args: MachineRoleArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:MachineRole", name, args, opts);
+    super("hono-app:index:MachineRole", name, {}, opts);
 
     const role = new Role(
       name,

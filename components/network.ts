@@ -26,7 +26,7 @@ export class Network extends pulumi.ComponentResource {
   readonly securityGroupId: pulumi.Output<string>;
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Network", name, args, opts);
+    super("hono-app:index:Network", name, {}, opts);
     const { tags } = args;
 
     const vpc = new Vpc(

@@ -23,7 +23,7 @@ export class Repository extends pulumi.ComponentResource {
   readonly arn: pulumi.Output<string>;
 
   constructor(name: string, args: RepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Repository", name, args, opts);
+    super("hono-app:index:Repository", name, {}, opts);
 
     const repository = new EcrRepository(
       name,

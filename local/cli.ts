@@ -112,6 +112,8 @@ async function ready(cloud: Cloud): Promise<{ stack: Stack; refresh: boolean }> 
 
 async function destroy(cloud: Cloud): Promise<void> {
   const { stack, refresh } = await ready(cloud);
+  // As the CLI does: what is protected is found before anything is deleted.
+  await stack.previewDestroy({ refresh });
   await stack.destroy({ ...streams, refresh });
   await collectGarbage(cloud);
 }
@@ -172,6 +174,8 @@ async function main(): Promise<void> {
 
 class UsageError extends Error {}
 
+// `npm run local -- output | head` ends when head has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
 try {
   await main();
 } catch (error) {

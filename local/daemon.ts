@@ -74,7 +74,8 @@ export async function stopDaemon(daemon: Pick<Daemon, "pidFile">): Promise<void>
 export function runningPid(daemon: Pick<Daemon, "pidFile">): number | undefined {
   if (!existsSync(daemon.pidFile)) return undefined;
   const [pid, started] = readFileSync(daemon.pidFile, "utf8").split(" ");
-  return started !== undefined && startTime(Number(pid)) === started ? Number(pid) : undefined;
+  // Without a start time it had ended before that could be read.
+  return started && startTime(Number(pid)) === started ? Number(pid) : undefined;
 }
 
 /** When a process started, in clock ticks after boot (proc(5), field 22 of stat); empty if there is none, or only its zombie. */

@@ -33,12 +33,14 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
   return step("starting the local cloud", async () => {
     const api = moto(cloud);
     const useMirror = !(await reachesDockerHub());
+    // Once: two at the same time would make a certificate each, and leave the one's key beside the other's.
+    const ecr = registry(cloud);
     const [isNewApi] = await Promise.all([
       startDaemon(api),
-      registry(cloud).then(startDaemon),
+      ecr.then(startDaemon),
       ...(useMirror ? [startDaemon(mirror(cloud))] : []),
       // Last of its options, since it reads the registry's certificate.
-      registry(cloud).then(() => startDaemon(buildkitd(cloud, useMirror))),
+      ecr.then(() => startDaemon(buildkitd(cloud, useMirror))),
       startEngine(hostEngine(cloud)),
     ]);
     await ensureBuilder(cloud);

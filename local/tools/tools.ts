@@ -77,12 +77,35 @@ const tools: readonly Tool[] = [
   },
 ];
 
+/** Tools of the tests, which the local cloud does not need. */
+const testTools: readonly Tool[] = [
+  {
+    module: "actionlint",
+    version: "1.7.12",
+    programs: { actionlint: "github.com/rhysd/actionlint/cmd/actionlint" },
+    ask: ["actionlint", "-version"],
+  },
+];
+
 /** Makes every tool available: what is installed in a fitting version is used, the rest is built, once. */
 export async function ensureTools(): Promise<void> {
-  for (const tool of tools) await ensureTool(tool);
+  for (const tool of tools) await ensure(tool);
 }
 
-async function ensureTool(tool: Tool): Promise<void> {
+/**
+ * Makes a single tool of the tests available.
+ *
+ * @returns How to call it.
+ */
+export async function ensureTool(module: string): Promise<string> {
+  const tool = testTools.find((each) => each.module === module);
+  if (tool === undefined) throw new Error(`no such tool: ${module}`);
+  await ensure(tool);
+  const built = join(toolsFolder, module);
+  return existsSync(built) ? built : module;
+}
+
+async function ensure(tool: Tool): Promise<void> {
   const source = join(import.meta.dirname, tool.module);
   const folder = tool.folder ?? toolsFolder;
   mkdirSync(folder, { recursive: true });

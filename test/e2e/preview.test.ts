@@ -61,6 +61,8 @@ function lastBuild(): { status: string; platforms: string[] } {
 test("the very first preview builds both platforms, and writes nothing anywhere", async () => {
   await deployed();
   await succeed("destroy");
+  // The machines follow what AWS's API says a moment later.
+  await expect.poll(() => readdirSync(join(cloud.dir, "machines")), { timeout: 30_000 }).toEqual([]);
   const before = await inventory();
   const output = await succeed("preview");
   expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });

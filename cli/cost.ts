@@ -1,0 +1,253 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { parse } from "yaml";
+import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./prices.ts";
+
+const usage = `usage: npm run cost -- [OPTION ...]
+
+The monthly price of a stack, from the price table in cli/prices.ts.
+
+  --stack NAME    prices what the program registers with that stack's configuration (default: dev); needs no account
+  --from FILE     prices what is in FILE instead: the output of "pulumi stack export" or "pulumi preview --json"; - is stdin
+  --json          for scripts
+  --markdown      for a comment
+`;
+
+/** A line of the estimate. */
+export interface Line {
+  readonly resource: string;
+  readonly what: string;
+  readonly quantity: number;
+  /** USD. */
+  readonly monthly: number;
+}
+
+export interface Estimate {
+  readonly region: string;
+  readonly currency: string;
+  readonly asOf: string;
+  readonly lines: readonly Line[];
+  /** USD a month. */
+  readonly total: number;
+  /** Resources without a known price: with any of them, the total is too low. */
+  readonly unknown: readonly { readonly resource: string; readonly why: string }[];
+  readonly free: number;
+  readonly notIncluded: readonly string[];
+}
+
+/** Prices resources; what the table does not know is named, never left out. */
+export function estimate(resources: readonly Resource[], region: string): Estimate {
+  const lines: Line[] = [];
+  const unknown: { resource: string; why: string }[] = [];
+  let free = 0;
+  for (const { type, name, inputs } of resources) {
+    const price = priceOf(type);
+    if (price === undefined) {
+      unknown.push({ resource: `${type} ${name}`, why: "the type is not in cli/prices.ts" });
+    } else if ("free" in price) {
+      free++;
+    } else {
+      try {
+        for (const { what, quantity, each } of price.items(inputs)) {
+          lines.push({ resource: name, what, quantity, monthly: quantity * each });
+        }
+      } catch (error) {
+        if (!(error instanceof UnknownPriceError)) throw error;
+        unknown.push({ resource: `${type} ${name}`, why: error.message });
+      }
+    }
+  }
+  if (region !== prices.region) {
+    unknown.push({ resource: `region ${region}`, why: `the prices in cli/prices.ts are those of ${prices.region}` });
+  }
+  const total = lines.reduce((sum, { monthly }) => sum + monthly, 0);
+  const { currency, asOf } = prices;
+  return { region, currency, asOf, lines, total, unknown, free, notIncluded };
+}
+
+/** The resources in what `pulumi stack export` or `pulumi preview --json` printed. */
+export function readResources(text: string): Resource[] {
+  interface State {
+    type: string;
+    urn: string;
+    custom?: boolean;
+    inputs?: Record<string, unknown>;
+  }
+  const data = JSON.parse(text) as {
+    deployment?: { resources?: State[] };
+    steps?: { op: string; newState?: State }[];
+  };
+  const states =
+    data.deployment?.resources ??
+    // A replacement is several steps with the same new state; what is deleted has none.
+    data.steps?.filter(({ op }) => !/^(delete|discard|remove)/.test(op)).flatMap(({ newState }) => newState ?? []);
+  if (states === undefined)
+    throw new Error('neither the output of "pulumi stack export" nor of "pulumi preview --json"');
+  // A component is nothing but its children, which are here too.
+  const real = states.filter(({ custom }) => custom !== false);
+  const unique = new Map(real.map((state) => [state.urn, state]));
+  return [...unique.values()].map(({ type, urn, inputs = {} }) => ({
+    type,
+    name: urn.split("::").at(-1) ?? urn,
+    inputs,
+  }));
+}
+
+/** The configuration of a stack as the engine would read it: Pulumi.yaml's values and defaults under the stack's own. */
+export function readConfig(projectFile: string, stackFile: string): Record<string, string> {
+  const { name, config: declared = {} } = parse(projectFile) as {
+    name: string;
+    config?: Record<string, { default?: unknown; value?: unknown }>;
+  };
+  const { config: own = {} } = (parse(stackFile) ?? {}) as { config?: Record<string, unknown> };
+  const values = {
+    ...Object.fromEntries(Object.entries(declared).map(([key, it]) => [key, it.value ?? it.default])),
+    ...own,
+  };
+  return Object.fromEntries(
+    Object.entries(values)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [
+        key.includes(":") ? key : `${name}:${key}`,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ]),
+  );
+}
+
+/** What the program registers: it runs, but every answer is made up here and nothing is created. */
+export async function planned(stack: string, config: Record<string, string>): Promise<Resource[]> {
+  const pulumi = await import("@pulumi/pulumi");
+  const { architectures, machineNames } = await import("../components/architecture.ts");
+  const { contentTagPrefix } = await import("../components/content.ts");
+  const architectureOf = (text: string) =>
+    machineNames
+      .map((name) => architectures[name])
+      .find(({ ec2, instanceFamily }) => text.endsWith(ec2) || text.startsWith(`${instanceFamily}.`))?.ec2 ?? "";
+  const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
+  const resources: Resource[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource({ type, name, inputs }) {
+        resources.push({ type, name, inputs });
+        return {
+          id: name,
+          state: { ...inputs, publicSubnetIds: ["first", "second"], repositoryUrl: name, digest: name },
+        };
+      },
+      call({ token, inputs }) {
+        const answers: Record<string, object> = {
+          getAuthorizationToken: registry,
+          getParameter: { value: inputs.name },
+          getAmi: { id: "ami", architecture: architectureOf(String(inputs.filters?.[0]?.values[0])) },
+          getInstanceType: { supportedArchitectures: [architectureOf(String(inputs.instanceType))] },
+          getImage: { imageDigest: "sha256:0", imageTags: [contentTagPrefix] },
+          getInstanceTypeOfferings: { locations: ["a", "b"] },
+        };
+        const answer = answers[token.split(":").at(-1) ?? ""];
+        if (answer === undefined) throw new Error(`cli/cost.ts has no answer for ${token}, which the program asks`);
+        return answer;
+      },
+    },
+    "hono-app",
+    stack,
+  );
+  pulumi.runtime.setAllConfig(config);
+  await import("../index.ts");
+  await pulumi.runtime.disconnect();
+  return resources;
+}
+
+const dollars = (amount: number) => `$${amount.toFixed(2)}`;
+/** As many decimals as it has, but not those of binary fractions. */
+const plain = (quantity: number) => String(Number(quantity.toFixed(4)));
+
+/** The estimate for a terminal. */
+export function toText(result: Estimate): string {
+  const table = new Table({
+    head: ["resource", "what", "quantity", "USD a month"],
+    colAligns: ["left", "left", "right", "right"],
+    style: { head: [], border: [] },
+  });
+  for (const { resource, what, quantity, monthly } of result.lines) {
+    table.push([resource, what, plain(quantity), monthly.toFixed(2)]);
+  }
+  table.push(["total", "", "", result.total.toFixed(2)]);
+  return `${table}\n${notes(result).join("\n")}\n`;
+}
+
+/** The estimate for a comment: the sum is seen, the parts unfold. */
+export function toMarkdown(result: Estimate): string {
+  const cell = (text: string) => text.replaceAll("|", "\\|");
+  const rows = result.lines.map(
+    ({ resource, what, quantity, monthly }) =>
+      `| ${cell(resource)} | ${cell(what)} | ${plain(quantity)} | ${monthly.toFixed(2)} |`,
+  );
+  return [
+    `<details><summary>Price: <b>${dollars(result.total)}</b> a month${result.unknown.length > 0 ? " and what has no known price" : ""}</summary>`,
+    "",
+    "| resource | what | quantity | USD a month |",
+    "| --- | --- | ---: | ---: |",
+    ...rows,
+    "",
+    ...notes(result).map((note) => `- ${note}`),
+    "",
+    "</details>",
+    "",
+  ].join("\n");
+}
+
+function notes(result: Estimate): string[] {
+  return [
+    ...result.unknown.map(({ resource, why }) => `WITHOUT A PRICE: ${resource}: ${why}`),
+    `${result.free} further resources cost nothing; prices of ${result.region} of ${result.asOf}, ${prices.hoursPerMonth} hours a month, sources in cli/prices.ts`,
+    ...result.notIncluded.map((what) => `not included: ${what}`),
+  ];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      stack: { type: "string", default: "dev" },
+      from: { type: "string" },
+      json: { type: "boolean" },
+      markdown: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) return void process.stdout.write(usage);
+  const root = join(import.meta.dirname, "..");
+  // The program finds its build context beside Pulumi.yaml.
+  process.chdir(root);
+  const config = readConfig(readFileSync("Pulumi.yaml", "utf8"), readStackFile(values.stack));
+  const resources =
+    values.from === undefined
+      ? await planned(values.stack, config)
+      : readResources(readFileSync(values.from === "-" ? 0 : values.from, "utf8"));
+  const result = estimate(resources, config["aws:region"] ?? prices.region);
+  process.stdout.write(
+    values.json ? `${JSON.stringify(result, null, 2)}\n` : values.markdown ? toMarkdown(result) : toText(result),
+  );
+  // A sum that leaves something out must not pass for the price.
+  if (result.unknown.length > 0) process.exitCode = 1;
+  const days = (Date.now() - Date.parse(prices.asOf)) / 86_400_000;
+  if (days > 365) process.stderr.write(`the prices are ${Math.round(days)} days old: bring cli/prices.ts up to date\n`);
+}
+
+function readStackFile(stack: string): string {
+  try {
+    return readFileSync(`Pulumi.${stack}.yaml`, "utf8");
+  } catch {
+    throw new Error(`the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there`);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 2;
+  }
+}

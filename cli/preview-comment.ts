@@ -1,0 +1,177 @@
+import { readFileSync } from "node:fs";
+import { parseArgs, stripVTControlCharacters } from "node:util";
+
+const usage = `usage: node cli/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
+
+Prints the comment that shows a preview in a pull request. With --publish it is made or updated there instead, so that a pull request
+has one for each stack: GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are read as GitHub Actions sets them.
+`;
+
+/** The most that GitHub takes as the text of a comment, in characters. */
+export const commentLimit = 65_536;
+
+export interface Preview {
+  readonly stack: string;
+  /** What `pulumi preview --diff` printed. */
+  readonly text: string;
+  /** Its exit status. */
+  readonly status: number;
+  /** The price, as Markdown. */
+  readonly cost?: string;
+  /** The run that has the whole of it. */
+  readonly runUrl: string;
+  /** What was previewed. */
+  readonly commit: string;
+}
+
+/** The first line of the comment, by which the next run finds it; not shown. */
+export const marker = (stack: string): string => `<!-- preview of ${stack} -->`;
+
+/**
+ * The comment's text: never longer than GitHub takes. What is too long loses lines from its middle, since a diff says what it is about
+ * in its first lines and sums itself up in its last; the text says how much is missing and where the whole is.
+ */
+export function previewComment(preview: Preview): string {
+  const { stack, status, runUrl, commit, cost = "" } = preview;
+  const text = stripVTControlCharacters(preview.text).replaceAll("\r", "").replaceAll("\0", "").trim() || "(no output)";
+  // A diff may itself contain fences: the one around it is longer than any run of backticks in it.
+  const longest = (text.match(/`+/g) ?? []).reduce((most, run) => Math.max(most, run.length), 2);
+  const fence = "`".repeat(longest + 1);
+  const verdict = status === 0 ? "" : ` **failed** with exit status ${status}`;
+  const head = `${marker(stack)}\n### Preview of \`${stack}\`${verdict}\n\n${cost === "" ? "" : `${cost.trim()}\n\n`}${fence}diff\n`;
+  const tail = `\n${fence}\n\n${commit} · [the whole output](${runUrl}) is in the run's log and its artifact \`preview-${stack}\`\n`;
+  return head + shorten(text, commentLimit - head.length - tail.length) + tail;
+}
+
+/** At most `limit` characters of a text: whole lines of its beginning and of its end, two thirds and one, around a line that says what is missing. */
+export function shorten(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  const lines = text.split("\n");
+  const notice = (count: number) => `… ${count} of ${lines.length} lines left out here; the link below has them …`;
+  const room = limit - notice(lines.length).length - 2;
+  if (room <= 0) return cut(notice(lines.length), Math.max(limit, 0));
+
+  const first: string[] = [];
+  const last: string[] = [];
+  let used = 0;
+  while (first.length < lines.length && used + (lines[first.length] as string).length + 1 <= (room * 2) / 3) {
+    used += (lines[first.length] as string).length + 1;
+    first.push(lines[first.length] as string);
+  }
+  for (let index = lines.length - 1; index >= first.length; index--) {
+    const line = lines[index] as string;
+    if (used + line.length + 1 > room) break;
+    used += line.length + 1;
+    last.push(line);
+  }
+  const missing = lines.length - first.length - last.length;
+  // One line that is longer than all the room: its beginning is better than nothing.
+  if (first.length === 0 && last.length === 0) {
+    return `${cut(lines[0] as string, room)}\n${notice(missing)}`;
+  }
+  return [...first, notice(missing), ...last.reverse()].join("\n");
+}
+
+/** The first `length` characters, and no half of a surrogate pair. */
+function cut(text: string, length: number): string {
+  const head = text.slice(0, length);
+  return /[\uD800-\uDBFF]$/.test(head) ? head.slice(0, -1) : head;
+}
+
+/** GitHub's API, as far as it is needed here. */
+export interface GitHub {
+  readonly apiUrl: string;
+  readonly repository: string;
+  readonly token: string;
+}
+
+/** Makes the comment, or updates the one that an earlier run made. */
+export async function publish(
+  body: string,
+  pullRequest: number,
+  stack: string,
+  github: GitHub,
+): Promise<"created" | "updated"> {
+  const issues = `${github.apiUrl}/repos/${github.repository}/issues`;
+  const found = await findComment(`${issues}/${pullRequest}/comments`, marker(stack), github);
+  if (found === undefined) await request("POST", `${issues}/${pullRequest}/comments`, github, { body });
+  else await request("PATCH", `${issues}/comments/${found}`, github, { body });
+  return found === undefined ? "created" : "updated";
+}
+
+async function findComment(url: string, firstLine: string, github: GitHub): Promise<number | undefined> {
+  for (let page = 1; ; page++) {
+    const comments = (await request("GET", `${url}?per_page=100&page=${page}`, github)) as {
+      id: number;
+      body?: string;
+      user?: { type?: string } | null;
+    }[];
+    // Anyone can write the marker into a comment of their own; only a bot's is ours to update.
+    const found = comments.find(({ body, user }) => user?.type === "Bot" && body?.startsWith(firstLine));
+    if (found !== undefined) return found.id;
+    if (comments.length < 100) return undefined;
+  }
+}
+
+async function request(method: string, url: string, github: GitHub, body?: object): Promise<unknown> {
+  const response = await fetch(url, {
+    method,
+    headers: {
+      accept: "application/vnd.github+json",
+      authorization: `Bearer ${github.token}`,
+      "x-github-api-version": "2022-11-28",
+      ...(body ? { "content-type": "application/json" } : {}),
+    },
+    body: body && JSON.stringify(body),
+    signal: AbortSignal.timeout(30_000),
+  });
+  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${(await response.text()).slice(0, 500)}`);
+  return response.json();
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      preview: { type: "string" },
+      status: { type: "string" },
+      stack: { type: "string" },
+      cost: { type: "string" },
+      "run-url": { type: "string" },
+      commit: { type: "string" },
+      publish: { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  const { preview, status, stack, cost } = values;
+  if (values.help) return void process.stdout.write(usage);
+  if (preview === undefined || status === undefined || stack === undefined || values["run-url"] === undefined) {
+    throw new Error(usage);
+  }
+  const comment = previewComment({
+    stack,
+    text: readFileSync(preview, "utf8"),
+    status: Number(status),
+    cost: cost === undefined ? undefined : readFileSync(cost, "utf8"),
+    runUrl: values["run-url"],
+    commit: values.commit ?? "",
+  });
+  if (values.publish === undefined) return void process.stdout.write(comment);
+  const {
+    GITHUB_TOKEN: token,
+    GITHUB_REPOSITORY: repository,
+    GITHUB_API_URL: apiUrl = "https://api.github.com",
+  } = process.env;
+  if (token === undefined || repository === undefined)
+    throw new Error("GITHUB_TOKEN and GITHUB_REPOSITORY are not set");
+  const done = await publish(comment, Number(values.publish), stack, { apiUrl, repository, token });
+  process.stdout.write(`comment ${done}\n`);
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 2;
+  }
+}

@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { run } from "./step.ts";
+import { ensureSystem } from "./system.ts";
+import { ensureTool } from "./tools/tools.ts";
+import { ensureVenv } from "./venv.ts";
+
+/** The linters of .github, for the tests: actionlint from its Go module, zizmor from PyPI. */
+export async function ensureLinters(): Promise<{
+  readonly actionlint: string;
+  readonly zizmor: string;
+}> {
+  const actionlint = await ensureTool("actionlint");
+  try {
+    await run(["python3", "-c", "import ensurepip"]);
+  } catch {
+    // Debian keeps it in a package of its own, which the local cloud needs too.
+    await ensureSystem();
+  }
+  return {
+    actionlint,
+    zizmor: join(await ensureVenv("zizmor", "zizmor, from PyPI"), "zizmor"),
+  };
+}
