@@ -2,6 +2,14 @@ import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, type MachineName } from "./components/architecture.ts";
+import { latestTag } from "./components/content.ts";
+
+/** Another registry that gets the image too. */
+export interface Publish {
+  readonly registry: { readonly address: string; readonly username: string; readonly password: pulumi.Output<string> };
+  readonly repositoryName: string;
+  readonly tags: readonly string[];
+}
 
 /** What a stack's configuration says, checked. Pulumi.yaml declares each key with its type, default and meaning. */
 export interface Settings {
@@ -22,6 +30,7 @@ export interface Settings {
   readonly amiUpdate: "keep" | "latest";
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
+  readonly publish?: Publish;
   /** Whether destroy is refused. */
   readonly protect: boolean;
   /** Seconds. */
@@ -58,6 +67,27 @@ export function loadConfig(): Settings {
     return value as T;
   }
 
+  function readPublish(): Publish | undefined {
+    const to = read("publishTo", "registry/repository, such as ghcr.io/owner/hono-app", matching(repositoryInRegistry));
+    const needed = (pattern: RegExp) => (text: string) => (to === "" || pattern.test(text) ? text : undefined);
+    const version = read(
+      "publishVersion",
+      "with publishTo, a tag such as 1.0.0",
+      needed(/^(?!latest$)\w[\w.-]{0,127}$/),
+    );
+    const username = read("publishUsername", "with publishTo, the registry's user", needed(/./));
+    // Read as a secret, and so never shown, not even when it is wrong.
+    known.add(`${project}:publishToken`);
+    const password = config.getSecret("publishToken") ?? pulumi.secret("");
+    if (to === undefined || to === "") return undefined;
+    const slash = to.indexOf("/");
+    return {
+      registry: { address: to.slice(0, slash), username, password },
+      repositoryName: to.slice(slash + 1),
+      tags: [version, latestTag],
+    };
+  }
+
   const stack = pulumi.getStack();
   const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", parseName);
   const settings: Settings = {
@@ -85,6 +115,7 @@ export function loadConfig(): Settings {
         "a release's tag (content-…) or digest (sha256:…)",
         matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
       ) || undefined,
+    publish: readPublish(),
     protect: read("protect", "true or false", oneOf({ true: true, false: false })),
     verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
     tags: { project, stack, app: name },
@@ -95,6 +126,18 @@ export function loadConfig(): Settings {
     problems.push(
       `the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`,
     );
+  }
+  if (settings.publish) {
+    if (!allConfig()[`${project}:publishToken`]) {
+      problems.push(
+        `${project}:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret)`,
+      );
+    }
+    if (settings.release) {
+      problems.push(
+        `${project}:publishTo is set and ${project}:release too; allowed: one of them, since a rollback publishes nothing`,
+      );
+    }
   }
   if (settings.protect && settings.forceDelete) {
     problems.push(`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`);
@@ -107,6 +150,10 @@ export function loadConfig(): Settings {
   if (problems.length > 0) throw new ConfigError(problems);
   return settings;
 }
+
+// A registry is told from a Docker Hub user by a dot, a colon or `localhost`, as Docker does; empty stands for none.
+const repositoryInRegistry =
+  /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
 
 function parseName(text: string): string | undefined {
   return text.length >= 2 && text.length <= 32 && /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(text) ? text : undefined;

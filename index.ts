@@ -94,6 +94,14 @@ const intelVerification = new Verification(`${name}-intel`, {
   timeout: settings.verificationTimeout,
 });
 
+const published =
+  settings.publish &&
+  new Image(
+    `${name}-published`,
+    { context: "app", platforms, builder: settings.builder, ...settings.publish },
+    { dependsOn: [gravitonVerification, intelVerification] },
+  );
+
 export const repositoryUrl = repository.url;
 export const imageRef = image.ref;
 export const imageDigest = image.digest;
@@ -114,3 +122,4 @@ export const verifiedArchitectures = {
   graviton: gravitonVerification.proof.image,
   intel: intelVerification.proof.image,
 };
+export const publishedImage = published && { ref: published.ref, digest: published.digest };

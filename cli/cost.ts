@@ -133,7 +133,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
         resources.push({ type, name, inputs });
         return {
           id: name,
-          state: { ...inputs, publicSubnetIds: ["first", "second"], repositoryUrl: name, digest: name },
+          state: { arn: name, ...inputs, publicSubnetIds: ["first", "second"], repositoryUrl: name, digest: name },
         };
       },
       call({ token, inputs }) {

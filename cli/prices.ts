@@ -62,6 +62,7 @@ export const prices = {
 export const notIncluded = [
   "data transfer to the internet: the first 100 GB a month of an account are free, then $0.126 per GB",
   "data between the two availability zones: $0.01 per GB in each direction",
+  "the flow log of refused traffic: CloudWatch Logs, by the GB",
   "taxes, free tiers and credits of the account",
 ] as const;
 
@@ -104,6 +105,8 @@ export const resourcePrices: Readonly<Record<string, Price>> = {
   "aws:iam/rolePolicy:RolePolicy": { free: "IAM is free" },
   "aws:iam/rolePolicyAttachment:RolePolicyAttachment": { free: "IAM is free" },
   "aws:iam/instanceProfile:InstanceProfile": { free: "IAM is free" },
+  "aws:cloudwatch/logGroup:LogGroup": { free: "only what is written to it is charged" },
+  "aws:ec2/flowLog:FlowLog": { free: "only what it writes is charged" },
   "aws:ec2/vpc:Vpc": { free: "a VPC is free; addresses and gateways in it are not" },
   "aws:ec2/subnet:Subnet": { free: "part of the VPC" },
   "aws:ec2/internetGateway:InternetGateway": { free: "only what passes it is charged" },

@@ -20,6 +20,11 @@ export interface ImageArgs {
   /** Name of the Buildx builder, which must be able to build every platform. */
   builder: string;
   /**
+   * Tags to push it under, the release's first.
+   * @default A tag computed from the content, and `latest`.
+   */
+  tags?: readonly string[];
+  /**
    * An earlier release to deploy as it is.
    * @default The context is built.
    */
@@ -54,12 +59,13 @@ export class Image extends pulumi.ComponentResource {
   }
 
   private build(name: string, args: ImageArgs, entries: ContextEntry[], repository: pulumi.Output<string>) {
-    const tag = contentTag(entries, { platforms: args.platforms });
-    const tags = [tag, latestTag].map((each) => pulumi.interpolate`${repository}:${each}`);
+    const content = contentTag(entries, { platforms: args.platforms });
+    const [tag = content, ...others] = args.tags ?? [content, latestTag];
+    const tags = [tag, ...others].map((each) => pulumi.interpolate`${repository}:${each}`);
     const { digest } = new BuildImage(
       name,
       {
-        context: { location: stageContext(entries, ".build", tag) },
+        context: { location: stageContext(entries, ".build", content) },
         platforms: [...args.platforms],
         builder: { name: args.builder },
         buildOnPreview: true,

@@ -44,7 +44,10 @@ export class Instance extends pulumi.ComponentResource {
         subnetId: args.subnetId,
         vpcSecurityGroupIds: [args.securityGroupId],
         iamInstanceProfile: args.instanceProfile,
-        // The one departure from EC2.9 / CKV_AWS_88: a public address, since people reach the app without a load balancer.
+        // The one departure from the controls (EC2.9 / CKV_AWS_88; EC2.15 / CKV_AWS_130 for the subnets): people reach the app without a
+        // load balancer, and the machine pulls without a NAT gateway. To do without: private subnets, a load balancer, and endpoints
+        // in the VPC for ecr.api, ecr.dkr, ssm, ssmmessages, ec2messages and S3, which also has Amazon Linux's packages; together
+        // they cost more than the machines.
         associatePublicIpAddress: true,
         userData: pulumi.output(args.imageRef).apply((imageRef) =>
           userData({

@@ -5,6 +5,7 @@ import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRu
 import { Vpc } from "@pulumi/awsx/ec2/vpc.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { MachineName } from "./architecture.ts";
+import { FlowLogs } from "./flow-logs.ts";
 
 export interface NetworkArgs {
   /** IPv4 block of the VPC. */
@@ -18,7 +19,7 @@ export interface NetworkArgs {
   tags?: Record<string, string>;
 }
 
-/** A VPC with public subnets and no NAT gateway, and a security group in which only the app's port is open. */
+/** A VPC with public subnets and no NAT gateway, a security group in which only the app's port is open, and a log of what it refused. */
 export class Network extends pulumi.ComponentResource {
   readonly vpcId: pulumi.Output<string>;
   /** A public subnet for each machine, in the zones' order. */
@@ -50,6 +51,8 @@ export class Network extends pulumi.ComponentResource {
       { vpcId: vpc.vpcId, tags: { ...tags, Name: `${name}-default-closed` } },
       { parent: this },
     );
+
+    new FlowLogs(name, { vpcId: vpc.vpcId, tags }, { parent: this });
 
     const group = new SecurityGroup(
       name,

@@ -32,7 +32,8 @@ export class Repository extends pulumi.ComponentResource {
         imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
         imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
         imageScanningConfiguration: { scanOnPush: true },
-        encryptionConfigurations: [{ encryptionType: "AES256" }],
+        // AWS's own key of the service, aws/ecr: it costs nothing a month, and pulling needs no permission for it.
+        encryptionConfigurations: [{ encryptionType: "KMS" }],
         forceDelete: args.forceDelete ?? false,
         tags: args.tags,
       },

@@ -12,5 +12,6 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 export const ec2 = once(async () => new (await import("@aws-sdk/client-ec2")).EC2({}));
 export const ecr = once(async () => new (await import("@aws-sdk/client-ecr")).ECR({}));
 export const iam = once(async () => new (await import("@aws-sdk/client-iam")).IAM({}));
+export const logs = once(async () => new (await import("@aws-sdk/client-cloudwatch-logs")).CloudWatchLogs({}));
 export const ssm = once(async () => new (await import("@aws-sdk/client-ssm")).SSM({}));
 export const sts = once(async () => new (await import("@aws-sdk/client-sts")).STS({}));

@@ -2,6 +2,7 @@
 import { main } from "@pulumi/pulumi/provider/server.js";
 import { checkConfig } from "./config.ts";
 import { ecrResources } from "./ecr.ts";
+import { flowLogResources } from "./flow-log.ts";
 import { functions } from "./functions.ts";
 import { iamResources } from "./iam.ts";
 import { instanceResources } from "./instance.ts";
@@ -16,6 +17,7 @@ const resources = {
   ...ecrResources,
   ...iamResources,
   ...vpcResources,
+  ...flowLogResources,
   ...securityGroupResources,
   ...instanceResources,
 };

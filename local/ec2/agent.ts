@@ -10,9 +10,11 @@ import {
   ModifyInstanceAttributeCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
+import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
+import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { toLocalAddress } from "../address.ts";
 import { Firewall } from "./firewall.ts";
-import { type Cloud, Machine } from "./machine.ts";
+import { type Cloud, type Credentials, Machine } from "./machine.ts";
 
 // EC2's data plane: follows the instances that the API knows, and keeps a machine for each.
 
@@ -20,11 +22,11 @@ const cloud: Cloud = {
   dir: need("LOCAL_CLOUD_DIR"),
   run: need("LOCAL_CLOUD_RUN"),
   machineImage: need("LOCAL_CLOUD_MACHINE_IMAGE"),
-  credentials: Object.fromEntries(
-    ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map((name) => [name, need(name)]),
-  ),
+  endpoint: need("AWS_ENDPOINT_URL"),
 };
 const ec2 = new EC2Client({ maxAttempts: 1 });
+const iam = new IAMClient({ maxAttempts: 1 });
+const sts = new STSClient({ maxAttempts: 1 });
 const firewall = new Firewall(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
 const machines = new Map<string, Machine>();
 /** What is being done to a machine; one thing at a time. */
@@ -97,6 +99,7 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
     address,
     hostName: `ip-${instance.PrivateIpAddress?.replaceAll(".", "-")}`,
     userData: () => userDataOf(machine.id),
+    credentials: () => credentialsOf(machine.id),
   });
   known.add(machine.id);
   log(`${machine.id}: ${instance.InstanceType} runs at ${address}, after ${Date.now() - begin} ms`);
@@ -129,6 +132,24 @@ async function userDataOf(id: string): Promise<string | undefined> {
   const attribute = new DescribeInstanceAttributeCommand({ InstanceId: id, Attribute: "userData" });
   const encoded = (await ec2.send(attribute)).UserData?.Value;
   return encoded && Buffer.from(encoded, "base64").toString();
+}
+
+/** What EC2's instance metadata would give: temporary credentials of the role in the instance's profile, where it trusts EC2. */
+async function credentialsOf(id: string): Promise<Credentials | undefined> {
+  // Asked for anew: moto attaches the profile a moment after it shows the instance.
+  const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
+  const profile = Reservations?.[0]?.Instances?.[0]?.IamInstanceProfile?.Arn?.split("/").at(-1);
+  if (!profile) return undefined;
+  const { InstanceProfile } = await iam.send(new GetInstanceProfileCommand({ InstanceProfileName: profile }));
+  const [role] = InstanceProfile?.Roles ?? [];
+  if (!decodeURIComponent(role?.AssumeRolePolicyDocument ?? "").includes('"ec2.amazonaws.com"')) return undefined;
+  const assume = new AssumeRoleCommand({ RoleArn: role?.Arn, RoleSessionName: id });
+  const { Credentials: temporary } = await sts.send(assume);
+  return {
+    AWS_ACCESS_KEY_ID: temporary?.AccessKeyId ?? "",
+    AWS_SECRET_ACCESS_KEY: temporary?.SecretAccessKey ?? "",
+    AWS_SESSION_TOKEN: temporary?.SessionToken ?? "",
+  };
 }
 
 async function applySecurityGroups(instances: Instance[]): Promise<void> {

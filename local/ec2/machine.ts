@@ -16,7 +16,12 @@ export interface MachineArgs {
   hostName: string;
   /** Read only when the user data is about to run. */
   userData: () => Promise<string | undefined>;
+  /** Of the machine's role, if it has one; fetched only for its user data. */
+  credentials: () => Promise<Credentials | undefined>;
 }
+
+/** Temporary credentials, as the AWS CLI's variables. */
+export type Credentials = Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN", string>;
 
 /** The cloud that a machine is part of. */
 export interface Cloud {
@@ -26,8 +31,8 @@ export interface Cloud {
   run: string;
   /** The image of a machine's root file system, without its `-arm64` or `-amd64`. */
   machineImage: string;
-  /** What the AWS CLI of a machine is given. */
-  credentials: Record<string, string>;
+  /** AWS's API. */
+  endpoint: string;
 }
 
 // As cloud-init does: an executable file, run by root, with no HOME. A machine lives on after that, so what its last lines left in a
@@ -68,7 +73,7 @@ export class Machine {
   }
 
   /** Brings it up from whatever state it is in. The user data runs once in its life. */
-  async start({ architecture, address, hostName, userData }: MachineArgs): Promise<void> {
+  async start({ architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     if (!isEngineAlive(this.#engine)) {
       await this.#removeBridge();
@@ -84,7 +89,7 @@ export class Machine {
       await writeFile(this.#userDataRan, "");
       if (!script) return;
       if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
-      await this.#run(script, architecture, hostName);
+      await this.#run(script, architecture, hostName, await credentials());
     }
     void this.#follow();
   }
@@ -108,14 +113,20 @@ export class Machine {
   }
 
   /** Runs the user data in a container of the machine's own architecture. */
-  async #run(script: string, architecture: MachineArgs["architecture"], hostName: string): Promise<void> {
+  async #run(
+    script: string,
+    architecture: MachineArgs["architecture"],
+    hostName: string,
+    credentials?: Credentials,
+  ): Promise<void> {
     const instance = `${this.#dir}/cloud`;
     const settings = `${this.#dir}/settings`;
     for (const folder of ["data", "instance/scripts"]) await mkdir(`${instance}/${folder}`, { recursive: true });
     await mkdir(settings, { recursive: true });
     await writeFile(`${instance}/data/instance-id`, `${this.id}\n`);
     await writeFile(`${instance}/instance/scripts/part-001`, script, { mode: 0o700 });
-    const variables = Object.entries(this.#cloud.credentials).map(([name, value]) => `${name}='${value}'\n`);
+    const settingsOfCli = { AWS_ENDPOINT_URL: this.#cloud.endpoint, ...credentials };
+    const variables = Object.entries(settingsOfCli).map(([name, value]) => `${name}='${value}'\n`);
     await writeFile(`${settings}/aws.env`, variables.join(""), { mode: 0o600 });
     await this.#docker(
       ...["run", "--detach", "--name", this.id, "--hostname", hostName, "--network", "host"],

@@ -1,3 +1,4 @@
+import { isSecret } from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { ConfigError, loadConfig, parseCidr } from "../../config.ts";
 import { configure, mock } from "./mocks.ts";
@@ -84,4 +85,42 @@ test("a network has no host bit", () => {
 test("a protected repository cannot be deleted with its images as well", () => {
   configure({ protect: "true", forceDelete: "true" });
   expect(loadConfig).toThrow("hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them");
+});
+
+const publish = {
+  publishTo: "ghcr.io/owner/hono-app",
+  publishVersion: "1.0.0",
+  publishUsername: "owner",
+  publishToken: "canary",
+};
+
+test("another registry: its host, its repository, the version and latest, and a token that stays secret", async () => {
+  configure(publish);
+  const settings = loadConfig().publish;
+  expect(settings).toMatchObject({
+    registry: { address: "ghcr.io", username: "owner" },
+    repositoryName: "owner/hono-app",
+    tags: ["1.0.0", "latest"],
+  });
+  expect(await isSecret(settings?.registry.password as never)).toBe(true);
+});
+
+test.each([
+  ["publishTo", "hono-app"],
+  ["publishTo", "owner/hono-app"],
+  ["publishTo", "ghcr.io/Owner/app"],
+  ["publishVersion", ""],
+  ["publishVersion", "latest"],
+  ["publishVersion", "a b"],
+  ["publishUsername", ""],
+])("with another registry, %s = %j is refused", (key, value) => {
+  configure({ ...publish, [key]: value });
+  expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
+});
+
+test("a missing token is told without its value, and a rollback publishes nothing", () => {
+  configure({ ...publish, publishToken: "", release: "content-0123456789abcdef" });
+  expect(loadConfig).toThrow(/publishToken is not set[\s\S]*publishTo is set and hono-app:release too/);
+  configure({ ...publish, port: "22" });
+  expect(loadConfig).toThrow(/^(?![\s\S]*canary)/);
 });

@@ -4,6 +4,7 @@ import { estimate, planned, readConfig, readResources, toMarkdown, toText } from
 import { priceOf, prices, type Resource, resourcePrices } from "../../cli/prices.ts";
 import { architectures } from "../../components/architecture.ts";
 import { ecrResources } from "../../local/aws/ecr.ts";
+import { flowLogResources } from "../../local/aws/flow-log.ts";
 import { iamResources } from "../../local/aws/iam.ts";
 import { instanceResources } from "../../local/aws/instance.ts";
 import { securityGroupResources } from "../../local/aws/security-group.ts";
@@ -37,6 +38,7 @@ describe("every resource type has a price, or a reason to be free", () => {
   test("those of the local cloud", () => {
     const types = Object.keys({
       ...ecrResources,
+      ...flowLogResources,
       ...iamResources,
       ...instanceResources,
       ...securityGroupResources,

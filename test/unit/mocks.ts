@@ -51,7 +51,9 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
             arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/${inputs.name}`,
             repositoryUrl: `${registryHost}/${inputs.name}`,
           },
+          "aws:cloudwatch/logGroup:LogGroup": { arn: `arn:aws:logs:ap-northeast-2:${account}:log-group:${name}` },
           "aws:ec2/instance:Instance": { publicIp: "203.0.113.7" },
+          "aws:iam/role:Role": { arn: `arn:aws:iam::${account}:role/${name}` },
           "awsx:ec2:Vpc": { vpcId: "vpc-1", publicSubnetIds: ["subnet-1", "subnet-2"] },
           "docker-build:index:Image": { digest },
         };

@@ -12,7 +12,7 @@ test("scanned, encrypted, its release tags immutable; the policy is the reposito
     imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
     imageTagMutabilityExclusionFilters: [{ filter: "latest", filterType: "WILDCARD" }],
     imageScanningConfiguration: { scanOnPush: true },
-    encryptionConfigurations: [{ encryptionType: "AES256" }],
+    encryptionConfigurations: [{ encryptionType: "KMS" }],
     forceDelete: false,
     tags: { app: "x" },
   });

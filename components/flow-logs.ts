@@ -1,0 +1,107 @@
+import { LogGroup } from "@pulumi/aws/cloudwatch/logGroup.js";
+import { FlowLog } from "@pulumi/aws/ec2/flowLog.js";
+import { Role } from "@pulumi/aws/iam/role.js";
+import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface FlowLogsArgs {
+  vpcId: pulumi.Input<string>;
+  /**
+   * Days for which CloudWatch keeps the log; one of its own steps, such as 7, 14, 30, 90 or 365.
+   * @default 30
+   */
+  retentionInDays?: number;
+  tags?: Record<string, string>;
+}
+
+/**
+ * A record, in CloudWatch, of the traffic that the VPC's security groups refused. Refused traffic is what EC2.6 asks for; accepted
+ * traffic would be billed by the gigabyte, and the app's own log has it.
+ */
+export class FlowLogs extends pulumi.ComponentResource {
+  readonly logGroupName: pulumi.Output<string>;
+
+  constructor(name: string, args: FlowLogsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:FlowLogs", name, {}, opts);
+    const { tags } = args;
+
+    const group = new LogGroup(
+      `${name}-flow-logs`,
+      { retentionInDays: args.retentionInDays ?? 30, tags },
+      { parent: this },
+    );
+    const role = new Role(
+      `${name}-flow-logs`,
+      {
+        description: "Writes the VPC's flow log",
+        assumeRolePolicy: group.arn.apply((arn) => JSON.stringify(deliveryTrust(arn))),
+        tags,
+      },
+      { parent: this },
+    );
+    const policy = new RolePolicy(
+      `${name}-flow-logs`,
+      { role: role.name, policy: group.arn.apply((arn) => JSON.stringify(deliveryPolicy(arn))) },
+      { parent: this },
+    );
+    new FlowLog(
+      name,
+      {
+        vpcId: args.vpcId,
+        trafficType: "REJECT",
+        logDestination: group.arn,
+        iamRoleArn: role.arn,
+        // The longest interval makes the fewest records.
+        maxAggregationInterval: 600,
+        tags,
+      },
+      // It would report a failed delivery until it may write.
+      { parent: this, dependsOn: policy },
+    );
+
+    this.logGroupName = group.name;
+    this.registerOutputs({ logGroupName: this.logGroupName });
+  }
+}
+
+/**
+ * The flow log service alone may take the role, and only for a flow log of the log group's own account and region: on behalf of nobody
+ * else ("confused deputy").
+ *
+ * @see https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+ */
+export function deliveryTrust(logGroupArn: string) {
+  const [, partition = "", , region = "", account = ""] = logGroupArn.split(":");
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Effect: "Allow",
+        Action: "sts:AssumeRole",
+        Principal: { Service: "vpc-flow-logs.amazonaws.com" },
+        Condition: {
+          StringEquals: { "aws:SourceAccount": account },
+          ArnLike: { "aws:SourceArn": `arn:${partition}:ec2:${region}:${account}:vpc-flow-log/*` },
+        },
+      },
+    ],
+  };
+}
+
+/**
+ * Writing to the one group. No logs:CreateLogGroup, with which a delivery that comes late would make the group anew after its deletion,
+ * to be kept for ever.
+ */
+export function deliveryPolicy(logGroupArn: string) {
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "Deliver",
+        Effect: "Allow",
+        Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        Resource: `${logGroupArn}:*`,
+      },
+    ],
+  };
+}

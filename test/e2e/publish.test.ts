@@ -1,0 +1,88 @@
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hashSync } from "bcryptjs";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { accepts } from "../../local/ready.ts";
+import { cloud, configured, deployed, local, outputs, succeed, summary } from "./stack.ts";
+
+// Another registry with a login of its own, as Docker Hub or GHCR; on loopback BuildKit speaks plain HTTP to it.
+const address = `${cloud.prefix}.0.1:5600`;
+const folder = mkdtempSync(join(tmpdir(), "publish-"));
+let registry: ReturnType<typeof spawn>;
+
+beforeAll(async () => {
+  writeFileSync(join(folder, "htpasswd"), `owner:${hashSync("canary-token", 4)}\n`);
+  const config = join(folder, "config.json");
+  const storage = { filesystem: { rootdirectory: join(folder, "data") } };
+  const auth = { htpasswd: { realm: "other", path: join(folder, "htpasswd") } };
+  writeFileSync(
+    config,
+    JSON.stringify({ version: "0.1", log: { level: "error" }, storage, http: { addr: address }, auth }),
+  );
+  const env = { ...cloud.env, OTEL_TRACES_EXPORTER: "none" };
+  registry = spawn("registry", ["serve", config], { env, stdio: "ignore" });
+  await vi.waitUntil(() => accepts(address), { timeout: 10_000 });
+});
+
+afterAll(async () => {
+  registry.kill();
+  await once(registry, "exit");
+  rmSync(folder, { recursive: true });
+});
+
+const get = (path: string) =>
+  fetch(`http://${address}/v2/owner/hono-app/${path}`, {
+    headers: {
+      authorization: `Basic ${Buffer.from("owner:canary-token").toString("base64")}`,
+      accept: "application/vnd.oci.image.index.v1+json",
+    },
+  });
+
+const setToken = (token: string) =>
+  execFileSync("pulumi", ["config", "set", "--stack", "local", "--secret", "hono-app:publishToken", token], {
+    cwd: cloud.project,
+    env: cloud.env,
+  });
+
+const settings = { publishTo: `${address}/owner/hono-app`, publishVersion: "1.0.0", publishUsername: "owner" };
+
+test("by configuration alone the proven image is also in another registry, under its version and latest", async () => {
+  await deployed();
+  await configured({ ...settings, publishToken: '""' }, async () => {
+    setToken("canary-token");
+    const up = await succeed("up");
+    const { publishedImage, imageDigest } = (await outputs()) as unknown as {
+      publishedImage: { ref: string; digest: string };
+      imageDigest: string;
+    };
+    expect(publishedImage).toEqual({ ref: `${address}/owner/hono-app:1.0.0@${imageDigest}`, digest: imageDigest });
+    expect(((await (await get("tags/list")).json()) as { tags: string[] }).tags.sort()).toEqual(["1.0.0", "latest"]);
+    for (const tag of ["1.0.0", "latest"]) {
+      const response = await get(`manifests/${tag}`);
+      expect(response.headers.get("docker-content-digest")).toBe(imageDigest);
+      const { manifests } = (await response.json()) as {
+        manifests: { platform: { os: string; architecture: string } }[];
+      };
+      expect(manifests.map(({ platform }) => `${platform.os}/${platform.architecture}`).sort()).toEqual([
+        "linux/amd64",
+        "linux/arm64",
+      ]);
+    }
+    expect(up).not.toContain("canary-token");
+    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+  });
+});
+
+test("a wrong token fails with the registry's answer, and the machines are there all the same", async () => {
+  await deployed();
+  await configured({ ...settings, publishVersion: "2.0.0", publishToken: '""' }, async () => {
+    setToken("wrong");
+    const { status, output } = await local("up");
+    expect(status).toBe(1);
+    expect(output).toMatch(/401 Unauthorized|authorization failed/);
+    expect((await get("manifests/2.0.0")).status).toBe(404);
+  });
+});

@@ -1,0 +1,347 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import * as ec2 from "@aws-sdk/client-ec2";
+import * as ecr from "@aws-sdk/client-ecr";
+import * as iam from "@aws-sdk/client-iam";
+import * as sts from "@aws-sdk/client-sts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { architectures, machineNames } from "../../components/architecture.ts";
+import { controls, departures, knownTypes, type Resource, violations } from "../unit/controls.ts";
+import { cloud, deployed, manifest, type Outputs, succeed } from "./stack.ts";
+
+const stateFile = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
+const docker = (machine: string, ...args: string[]) =>
+  execFileSync("docker", ["--host", `unix://${cloud.run}/${machine}/docker.sock`, ...args], { maxBuffer: 2 ** 30 });
+
+describe("the controls", () => {
+  /** What the engine registered, awsx's own resources among them. */
+  function resources(): Resource[] {
+    const { resources } = JSON.parse(readFileSync(stateFile, "utf8")).checkpoint.latest;
+    return resources
+      .filter(({ custom, type }: { custom: boolean; type: string }) => custom && !type.startsWith("pulumi:"))
+      .map(({ urn, ...rest }: { urn: string }) => ({ ...rest, name: urn.split("::").at(-1) }));
+  }
+
+  test("hold for every resource that is deployed, the public addresses excepted (EC2.9, EC2.15)", async () => {
+    await deployed();
+    const all = resources();
+    expect(all.map(({ type }) => type).filter((type) => !knownTypes.has(type))).toEqual([]);
+    expect(controls.flatMap((control) => violations(control, all))).toEqual([]);
+    expect(departures.flatMap((control) => violations(control, all)).sort()).toEqual([
+      "EC2.15, CKV_AWS_130: aws:ec2/subnet:Subnet hono-app-public-1 gives out public addresses",
+      "EC2.15, CKV_AWS_130: aws:ec2/subnet:Subnet hono-app-public-2 gives out public addresses",
+      "EC2.9, CKV_AWS_88: aws:ec2/instance:Instance hono-app-graviton has a public address",
+      "EC2.9, CKV_AWS_88: aws:ec2/instance:Instance hono-app-intel has a public address",
+    ]);
+  });
+});
+
+describe("a machine's own credentials", () => {
+  const denied = /^(AccessDenied|AccessDeniedException|UnauthorizedOperation)$/;
+
+  let machine: string;
+  let configuration: { endpoint: string; region: string; maxAttempts: number; credentials: Credentials };
+
+  interface Credentials {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+    readonly sessionToken: string;
+  }
+
+  beforeAll(async () => {
+    machine = (await deployed()).graviton.id;
+    const file = readFileSync(join(cloud.dir, "machines", machine, "settings", "aws.env"), "utf8");
+    const value = (name: string) => new RegExp(`^${name}='(.*)'$`, "m").exec(file)?.[1] ?? "";
+    const credentials = {
+      accessKeyId: value("AWS_ACCESS_KEY_ID"),
+      secretAccessKey: value("AWS_SECRET_ACCESS_KEY"),
+      sessionToken: value("AWS_SESSION_TOKEN"),
+    };
+    configuration = { endpoint: cloud.endpoint, region: "ap-northeast-2", maxAttempts: 1, credentials };
+  });
+
+  // biome-ignore lint/suspicious/noExplicitAny: commands of whatever service
+  type Send = { send(command: any): Promise<unknown> };
+
+  /** AWS's answer: `allowed`, or the error's name. */
+  async function answer(client: Send, command: unknown): Promise<string> {
+    try {
+      await client.send(command);
+      return "allowed";
+    } catch (error) {
+      return (error as Error).name;
+    }
+  }
+
+  /** Every action of a service, but the named ones, to which AWS says anything but no. */
+  async function notDenied(sdk: object, client: Send, input: object, except: string[] = []): Promise<string[]> {
+    const actions = Object.entries(sdk).filter(([name]) => /^[A-Z]\w+Command$/.test(name));
+    expect(actions.length).toBeGreaterThan(50);
+    const found: string[] = [];
+    for (const [name, Command] of actions) {
+      if (except.includes(name)) continue;
+      const said = await answer(client, new Command(input));
+      if (!denied.test(said)) found.push(`${name}: ${said}`);
+    }
+    return found;
+  }
+
+  const pull = ["BatchCheckLayerAvailabilityCommand", "BatchGetImageCommand", "GetDownloadUrlForLayerCommand"] as const;
+  const pulls = (repositoryName: string) => [
+    new ecr.BatchGetImageCommand({ repositoryName, imageIds: [{ imageTag: "latest" }] }),
+    new ecr.BatchCheckLayerAvailabilityCommand({ repositoryName, layerDigests: [`sha256:${"0".repeat(64)}`] }),
+    new ecr.GetDownloadUrlForLayerCommand({ repositoryName, layerDigest: `sha256:${"0".repeat(64)}` }),
+  ];
+
+  test("are its role's, in its own name", async () => {
+    const { Arn } = await new sts.STS(configuration).getCallerIdentity({});
+    expect(Arn).toMatch(new RegExp(`^arn:aws:sts::123456789012:assumed-role/hono-app-[0-9a-f]{7}/${machine}$`));
+  });
+
+  test("log in and pull from the one repository", async () => {
+    const client = new ecr.ECR(configuration);
+    const { authorizationData } = await client.getAuthorizationToken({});
+    expect(authorizationData).toHaveLength(1);
+    for (const command of pulls("hono-app-local")) expect(await answer(client, command)).not.toMatch(denied);
+  });
+
+  test("pull from no other repository", async () => {
+    const client = new ecr.ECR(configuration);
+    for (const name of ["hono-app-dev", "hono-app-local2", "hono-app-loca"])
+      for (const command of pulls(name)) expect(await answer(client, command)).toMatch(denied);
+  });
+
+  test("do nothing else in ECR, in the one repository neither", async () => {
+    const client = new ecr.ECR(configuration);
+    const except = ["GetAuthorizationTokenCommand", ...pull];
+    expect(await notDenied(ecr, client, { repositoryName: "hono-app-local" }, except)).toEqual([]);
+  });
+
+  test("do nothing in EC2 and IAM, and take no other role", async () => {
+    expect(await notDenied(ec2, new ec2.EC2(configuration), {})).toEqual([]);
+    expect(await notDenied(iam, new iam.IAM(configuration), {})).toEqual([]);
+    const RoleArn = "arn:aws:iam::123456789012:role/other";
+    const assume = new sts.AssumeRoleCommand({ RoleArn, RoleSessionName: "x" });
+    expect(await answer(new sts.STS(configuration), assume)).toMatch(denied);
+  });
+
+  test("are worth nothing without their token or with another secret", async () => {
+    const { credentials, ...rest } = configuration;
+    const token = new ecr.GetAuthorizationTokenCommand({});
+    const { sessionToken: _, ...long } = credentials;
+    expect(await answer(new ecr.ECR({ ...rest, credentials: long }), token)).toBe("InvalidClientTokenId");
+    const forged = { ...credentials, secretAccessKey: "x" };
+    expect(await answer(new ecr.ECR({ ...rest, credentials: forged }), token)).toBe("SignatureDoesNotMatch");
+  });
+});
+
+describe.each(machineNames)("the running container, %s", (name) => {
+  let outputs: Outputs;
+
+  beforeAll(async () => {
+    outputs = await deployed();
+  });
+
+  /** The app's process, as this host's kernel has it. */
+  function container() {
+    const { id } = outputs[name];
+    const [found] = JSON.parse(docker(id, "inspect", "hono-app").toString());
+    // The engine has its own process ids; the container's cgroup is told from the others by its id.
+    const pid = readdirSync("/proc").find((entry) => {
+      try {
+        return /^\d+$/.test(entry) && readFileSync(`/proc/${entry}/cgroup`, "utf8").includes(found.Id);
+      } catch {
+        return false;
+      }
+    });
+    if (pid === undefined) throw new Error(`no process of the container on ${id}`);
+    return { id, pid, found, proc: (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8") };
+  }
+
+  test("has no user, capability or privilege to lose", () => {
+    const status = container().proc("status");
+    expect(status).toMatch(/^Uid:\s+65532\s+65532\s+65532\s+65532$/m);
+    expect(status).toMatch(/^Gid:\s+65532\s+65532\s+65532\s+65532$/m);
+    for (const set of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"])
+      expect(status).toMatch(new RegExp(`^${set}:\\s+0{16}$`, "m"));
+    expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    expect(status).toMatch(/^Seccomp:\s+2$/m);
+  });
+
+  test("writes nowhere on disk", () => {
+    const { proc, found } = container();
+    const mounts = proc("mounts")
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ") as [string, string, string, string]);
+    const writable = mounts.filter(
+      ([, , type, options]) =>
+        !["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"].includes(type) &&
+        !options.split(",").includes("ro"),
+    );
+    // Docker's own three, which an app without root cannot write either.
+    const docker = ["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"];
+    expect(writable.map(([, path]) => path).filter((path) => !docker.includes(path))).toEqual([]);
+    expect(mounts.find(([, path]) => path === "/")?.[3]).toMatch(/^ro,/);
+    expect(found.Mounts).toEqual([]);
+  });
+
+  test("has limits, which the kernel holds", () => {
+    const { proc, found } = container();
+    expect(found.HostConfig).toMatchObject({ MemorySwap: 256 * 1024 ** 2, RestartPolicy: { Name: "unless-stopped" } });
+    const limit = (controller: string, v1: string, v2: string) => {
+      const group = proc("cgroup")
+        .split("\n")
+        .map((line) => line.split(":"))
+        .find(([, controllers]) => controllers === "" || controllers?.split(",").includes(controller));
+      const [, controllers = "", path = ""] = group ?? [];
+      const file = controllers === "" ? join(path, v2) : join(controllers, path, v1);
+      return readFileSync(join("/sys/fs/cgroup", file), "utf8").trim();
+    };
+    expect(limit("memory", "memory.limit_in_bytes", "memory.max")).toBe(String(256 * 1024 ** 2));
+    expect(limit("pids", "pids.max", "pids.max")).toBe("128");
+  });
+
+  test("holds no shell and nothing that runs as somebody else", () => {
+    const { id } = container();
+    const tar = docker(id, "export", "hono-app");
+    const files = execFileSync("tar", ["--list", "--verbose"], { input: tar, maxBuffer: 2 ** 26 })
+      .toString()
+      .split("\n");
+    expect(files.some((file) => file.includes("usr/local/bin/bun"))).toBe(true);
+    const shells =
+      /\/(sh|bash|dash|ash|zsh|ksh|busybox|toybox|perl|python[\d.]*|apt|apt-get|dpkg|apk|curl|wget|su|sudo)$/;
+    expect(files.filter((file) => shells.test(file.split(" -> ")[0] ?? ""))).toEqual([]);
+    expect(files.filter((file) => /^[-l]\S*[sS]/.test(file.slice(0, 10)))).toEqual([]);
+  });
+
+  test("has no way to instance metadata", async () => {
+    const { id, pid } = container();
+    const client = new ec2.EC2({
+      endpoint: cloud.endpoint,
+      region: "ap-northeast-2",
+      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+    });
+    const { Reservations } = await client.describeInstances({ InstanceIds: [id] });
+    expect(Reservations?.[0]?.Instances?.[0]?.MetadataOptions).toMatchObject({
+      HttpTokens: "required",
+      HttpPutResponseHopLimit: 1,
+    });
+    // One hop is the machine's own; the container, in a network of its own, is a second one.
+    expect(readlinkSync(`/proc/${pid}/ns/net`)).not.toBe(readlinkSync("/proc/self/ns/net"));
+    const put = ["--request", "PUT", "--header", "X-aws-ec2-metadata-token-ttl-seconds: 60"];
+    const ask = ["curl", "--silent", "--max-time", "2", ...put, "http://169.254.169.254/latest/api/token"];
+    const { status, stdout } = spawnSync("nsenter", [`--net=/proc/${pid}/ns/net`, ...ask]);
+    expect([7, 28]).toContain(status); // curl: cannot connect, or time-out
+    expect(stdout.toString()).toBe("");
+  });
+});
+
+describe("a secret", () => {
+  /** The registry's login, and the same as Docker and HTTP write it. */
+  const token = "123456789012-auth-token";
+  const canaries = [token, Buffer.from(`AWS:${token}`).toString("base64"), Buffer.from(token).toString("base64")];
+
+  function found(where: string, content: string | Buffer): string[] {
+    return canaries.filter((canary) => content.includes(canary)).map((canary) => `${canary} in ${where}`);
+  }
+
+  /** Every layer, configuration and manifest that was ever pushed, unpacked. */
+  function blobs(): Buffer[] {
+    const folder = join(cloud.dir, "registry", "data", "docker", "registry", "v2", "blobs");
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith("/data"))
+      .map((file) => readFileSync(join(folder, file)))
+      .map((blob) => (blob.readUInt16BE() === 0x1f8b ? gunzipSync(blob) : blob));
+  }
+
+  test("is in no image, user data, log, output or plain state", async () => {
+    const outputs = await deployed();
+    const said = [await succeed("preview"), await succeed("refresh"), await succeed("up")];
+    const layers = blobs();
+    // The search itself works: what must be in a layer is found there.
+    expect(layers.some((layer) => layer.includes("/app/main.js"))).toBe(true);
+    expect(layers.some((layer) => layer.includes("process.arch"))).toBe(true);
+    const machines = machineNames.flatMap((name) => {
+      const { id } = outputs[name];
+      const userData = readFileSync(join(cloud.dir, "machines", id, "cloud", "instance", "scripts", "part-001"));
+      const console = readFileSync(join(cloud.dir, "console", `${id}.log`));
+      return [
+        ...found(`user data of ${name}`, userData),
+        ...found(`console of ${name}`, console),
+        ...found(`the container of ${name}`, docker(id, "inspect", "hono-app")),
+        ...found(`the app's log on ${name}`, docker(id, "logs", "hono-app")),
+      ];
+    });
+    expect([
+      ...layers.flatMap((layer) => found("an image", layer)),
+      ...machines,
+      ...found("outputs", JSON.stringify(outputs)),
+      ...said.flatMap((text) => found("what the command line said", text)),
+      ...found("state", readFileSync(stateFile)),
+    ]).toEqual([]);
+    // It is there, but encrypted.
+    expect(readFileSync(stateFile, "utf8")).toMatch(/"registries":.*"ciphertext"/s);
+  });
+
+  test("of a machine's role is in none of these either", async () => {
+    const outputs = await deployed();
+    const state = readFileSync(stateFile, "utf8");
+    for (const name of machineNames) {
+      const { id } = outputs[name];
+      const file = readFileSync(join(cloud.dir, "machines", id, "settings", "aws.env"), "utf8");
+      const secrets = [...file.matchAll(/^AWS_(?:SECRET_ACCESS_KEY|SESSION_TOKEN)='(.+)'$/gm)].map(
+        ([, value]) => value,
+      );
+      expect(secrets).toHaveLength(2);
+      const console = readFileSync(join(cloud.dir, "console", `${id}.log`), "utf8");
+      const container = docker(id, "inspect", "hono-app").toString();
+      for (const text of [state, console, container, JSON.stringify(outputs)])
+        for (const secret of secrets) expect(text).not.toContain(secret);
+    }
+  });
+});
+
+test("the same commit, built from another clone, user, umask and day, is the same image", async () => {
+  const { imageRef, imageDigest } = await deployed();
+  const index = await manifest(imageRef);
+  const clone = join(dirname(cloud.dir), "another-clone");
+  try {
+    for (const part of ["app", "components", "package.json"])
+      cpSync(join(cloud.project, part), join(clone, part), { recursive: true });
+    const script = `
+      import { contentTag, readContext, stageContext } from "./components/content.ts";
+      import { platforms } from "./components/architecture.ts";
+      const entries = readContext("app");
+      process.stdout.write(stageContext(entries, ".build", contentTag(entries, { platforms })));`;
+    // The clone finds its packages where the project's are.
+    execFileSync("ln", ["-s", join(cloud.project, "node_modules"), join(clone, "node_modules")]);
+    for (const file of readdirSync(join(clone, "app"), { recursive: true, encoding: "utf8" }))
+      utimesSync(join(clone, "app", file), 1e9, 1e9);
+    execFileSync("chmod", ["-R", "go=", join(clone, "app")]);
+    const inClone = { cwd: clone, env: cloud.env };
+    const stage = ["-c", 'umask 077 && exec node --input-type=module --eval "$0"', script];
+    const context = execFileSync("sh", stage, inClone).toString();
+    expect(imageRef).toContain(`:${context.split("/").at(-1)}@`);
+    const archive = join(clone, "image.tar");
+    execFileSync(
+      "docker-buildx",
+      [
+        ...["build", "--no-cache", "--builder", "multiplatform", "--provenance=false", "--quiet"],
+        ...["--platform", machineNames.map((name) => architectures[name].platform).join(",")],
+        ...["--build-arg", "SOURCE_DATE_EPOCH=0", "--output", `type=oci,dest=${archive}`, context],
+      ],
+      { ...inClone, stdio: "pipe" },
+    );
+    const read = (file: string) => JSON.parse(execFileSync("tar", ["-xOf", archive, file], inClone).toString());
+    const [built] = read("index.json").manifests;
+    const { manifests } = read(`blobs/${built.digest.replace(":", "/")}`);
+    const digests = (list: { digest: string }[] = []) => list.map(({ digest }) => digest);
+    expect(digests(manifests)).toEqual(digests(index.manifests));
+    expect(built.digest).toBe(imageDigest);
+  } finally {
+    rmSync(clone, { recursive: true, force: true });
+  }
+});

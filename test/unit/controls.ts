@@ -1,0 +1,486 @@
+// The controls for this program's resources, by the ids of those who wrote them: AWS Foundational Security Best Practices (EC2.2), on
+// whose rules CIS's rest, and checkov (CKV_AWS_8).
+// https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-controls-reference.html
+// https://www.checkov.io/5.Policy%20Index/terraform.html
+
+// biome-ignore lint/suspicious/noExplicitAny: inputs are whatever the program registers
+type Inputs = Record<string, any>;
+
+/** A resource as the program registers it, or as a stack's state has it. */
+export interface Resource {
+  readonly type: string;
+  readonly name: string;
+  readonly id: string;
+  readonly inputs: Inputs;
+}
+
+export interface Control {
+  readonly ids: readonly string[];
+  readonly title: string;
+  readonly applies: (resource: Resource) => boolean;
+  /** What is wrong, as a sentence whose subject is the resource. */
+  readonly violation: (resource: Resource, all: readonly Resource[]) => string | undefined;
+  /** Changes of a good program, each of which the rule must catch. */
+  readonly twins: Readonly<Record<string, (all: readonly Resource[]) => Resource[]>>;
+}
+
+const instance = "aws:ec2/instance:Instance";
+const repository = "aws:ecr/repository:Repository";
+const lifecyclePolicy = "aws:ecr/lifecyclePolicy:LifecyclePolicy";
+const role = "aws:iam/role:Role";
+const rolePolicy = "aws:iam/rolePolicy:RolePolicy";
+const attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment";
+const instanceProfile = "aws:iam/instanceProfile:InstanceProfile";
+const group = "aws:ec2/securityGroup:SecurityGroup";
+const defaultGroup = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup";
+const ingressRule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
+const egressRule = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule";
+const flowLog = "aws:ec2/flowLog:FlowLog";
+const subnet = "aws:ec2/subnet:Subnet";
+// Its own type in a state; in a program that runs against mocks, the component that makes it.
+const vpcs = ["aws:ec2/vpc:Vpc", "awsx:ec2:Vpc"];
+
+/**
+ * Every type that the controls were written for. Another type may have controls of its own: look them up, then add it here. What makes
+ * policies or security group rules in another way is not here on purpose.
+ */
+export const knownTypes = new Set([
+  ...[instance, repository, lifecyclePolicy, role, rolePolicy, attachment, instanceProfile],
+  ...[group, defaultGroup, ingressRule, egressRule, flowLog, subnet, ...vpcs],
+  ...["aws:cloudwatch/logGroup:LogGroup", "aws:ec2/internetGateway:InternetGateway", "aws:ec2/route:Route"],
+  ...["aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation"],
+  ...["docker-build:index:Image", "pulumi-nodejs:dynamic/hono-app:Verification"],
+]);
+
+/** All that a control finds, each as a sentence. */
+export function violations(control: Control, all: readonly Resource[]): string[] {
+  return all.filter(control.applies).flatMap((resource) => {
+    const found = control.violation(resource, all);
+    return found === undefined ? [] : [`${control.ids.join(", ")}: ${resource.type} ${resource.name} ${found}`];
+  });
+}
+
+const isA =
+  (...types: string[]) =>
+  ({ type }: Resource) =>
+    types.includes(type);
+
+/** The program with the first resource of a type changed. */
+const change = (type: string, edit: (inputs: Inputs) => void) => (all: readonly Resource[]) => {
+  const copy = structuredClone(all) as Resource[];
+  const found = copy.find((resource) => resource.type === type);
+  if (found === undefined) throw new Error(`no ${type} to change`);
+  edit(found.inputs);
+  return copy;
+};
+
+/** The program with no resource of a type. */
+const without = (type: string) => (all: readonly Resource[]) => all.filter((resource) => resource.type !== type);
+
+const named = ({ name, inputs }: Resource): string => inputs.name ?? name;
+
+interface Statement {
+  readonly Effect: string;
+  readonly Action?: string | string[];
+  readonly NotAction?: unknown;
+  readonly Resource?: string | string[];
+  readonly NotResource?: unknown;
+}
+
+const list = (value: string | string[] = []) => [value].flat();
+
+/** What a policy allows. A statement that says what it does not mean is taken for one that means everything else. */
+function allowed({ inputs }: Resource): { actions: string[]; resources: string[] }[] {
+  const { Statement } = JSON.parse(inputs.policy) as { Statement: Statement | Statement[] };
+  return [Statement]
+    .flat()
+    .filter(({ Effect }) => Effect === "Allow")
+    .map((statement) => ({
+      actions: statement.NotAction === undefined ? list(statement.Action) : ["*"],
+      resources: statement.NotResource === undefined ? list(statement.Resource) : ["*"],
+    }));
+}
+
+/** The policy of the machine's role, which is the one that names GetAuthorizationToken, with its statements changed. */
+const changePolicy = (edit: (statements: Inputs[]) => void) => (all: readonly Resource[]) => {
+  const copy = structuredClone(all) as Resource[];
+  const found = copy.find(({ type, inputs }) => type === rolePolicy && inputs.policy.includes("GetAuthorizationToken"));
+  if (found === undefined) throw new Error("no policy to change");
+  const policy = JSON.parse(found.inputs.policy);
+  edit(policy.Statement);
+  found.inputs.policy = JSON.stringify(policy);
+  return copy;
+};
+
+const allow = (Action: string | string[], Resource: string | string[]) =>
+  changePolicy((statements) => void statements.push({ Effect: "Allow", Action, Resource }));
+
+/** Actions for which AWS knows no resource but "*"; the whole list of those that this program needs. */
+const unrestrictable = ["ecr:GetAuthorizationToken"];
+
+const isEveryone = ({ cidrIpv4, cidrIpv6 }: Inputs) => cidrIpv4 === "0.0.0.0/0" || cidrIpv6 === "::/0";
+const allProtocols = ["-1", "all"];
+const covers = ({ ipProtocol, fromPort, toPort }: Inputs, port: number) =>
+  allProtocols.includes(ipProtocol) || (fromPort <= port && port <= toPort);
+
+/** No port of a list is open to everyone. */
+const closedToEveryone = (ports: readonly number[]) => ({
+  applies: isA(ingressRule, group),
+  violation: ({ type, inputs }: Resource) => {
+    if (type === group)
+      return inputs.ingress === undefined ? undefined : "has rules inline, where no control sees them";
+    const open = ports.filter((port) => covers(inputs, port));
+    return isEveryone(inputs) && open.length > 0 ? `lets everyone reach port ${open.join(", ")}` : undefined;
+  },
+  twins: {
+    "the port is opened": change(ingressRule, (inputs) =>
+      Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", fromPort: ports[0], toPort: ports[0] }),
+    ),
+    "it is opened over IPv6": change(ingressRule, (inputs) =>
+      Object.assign(inputs, { cidrIpv4: undefined, cidrIpv6: "::/0", fromPort: ports[0], toPort: ports[0] }),
+    ),
+    "a range that holds it is opened": change(ingressRule, (inputs) =>
+      Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", fromPort: 0, toPort: 65_535 }),
+    ),
+    "all protocols are opened": change(ingressRule, (inputs) =>
+      Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", ipProtocol: "-1", fromPort: undefined, toPort: undefined }),
+    ),
+    "it is opened inline": change(group, (inputs) => {
+      inputs.ingress = [{ protocol: "tcp", fromPort: ports[0], toPort: ports[0], cidrBlocks: ["0.0.0.0/0"] }];
+    }),
+  },
+});
+
+/** What EC2.18 lets everyone reach unless it is told otherwise. */
+const authorizedPorts = [80, 443];
+/** EC2.19's list. */
+const highRiskPorts = [
+  ...[20, 21, 22, 23, 25, 110, 135, 143, 445, 1433, 1434, 3000, 3306, 3389, 4333, 5000],
+  ...[5432, 5500, 5601, 8080, 8088, 8888, 9200, 9300],
+];
+
+export const controls: readonly Control[] = [
+  {
+    ids: ["EC2.2", "CKV2_AWS_12"],
+    title: "the default security group of every VPC is closed",
+    applies: isA(...vpcs),
+    violation: ({ id }, all) => {
+      const found = all.find(({ type, inputs }) => type === defaultGroup && inputs.vpcId === id);
+      if (found === undefined) return "leaves its default security group as AWS made it, open";
+      const { ingress = [], egress = [] } = found.inputs;
+      return ingress.length + egress.length > 0 ? "has a default security group with rules" : undefined;
+    },
+    twins: {
+      "nobody closes it": without(defaultGroup),
+      "another VPC's is closed": change(defaultGroup, (inputs) => {
+        inputs.vpcId = "vpc-other";
+      }),
+      "it is opened": change(defaultGroup, (inputs) => {
+        inputs.egress = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
+      }),
+    },
+  },
+  {
+    ids: ["EC2.3", "CKV_AWS_8"],
+    title: "every volume of a machine is encrypted",
+    applies: isA(instance),
+    violation: ({ inputs }) =>
+      [inputs.rootBlockDevice, ...(inputs.ebsBlockDevices ?? [])].every((volume) => volume?.encrypted === true)
+        ? undefined
+        : "has a volume that is not encrypted",
+    twins: {
+      "the root volume is not": change(instance, (inputs) => {
+        inputs.rootBlockDevice.encrypted = false;
+      }),
+      "nothing is said about the root volume": change(instance, (inputs) => {
+        delete inputs.rootBlockDevice;
+      }),
+      "another volume is not": change(instance, (inputs) => {
+        inputs.ebsBlockDevices = [{ deviceName: "/dev/sdf", volumeSize: 8 }];
+      }),
+    },
+  },
+  {
+    ids: ["EC2.6", "CKV2_AWS_11"],
+    title: "every VPC has a flow log of at least the refused traffic",
+    applies: isA(...vpcs),
+    violation: ({ id }, all) =>
+      all.some(
+        ({ type, inputs }) =>
+          type === flowLog &&
+          inputs.vpcId === id &&
+          ["REJECT", "ALL"].includes(inputs.trafficType) &&
+          inputs.iamRoleArn,
+      )
+        ? undefined
+        : "has no flow log of refused traffic",
+    twins: {
+      "there is none": without(flowLog),
+      "it is of accepted traffic": change(flowLog, (inputs) => {
+        inputs.trafficType = "ACCEPT";
+      }),
+      "it is another VPC's": change(flowLog, (inputs) => {
+        inputs.vpcId = "vpc-other";
+      }),
+    },
+  },
+  {
+    ids: ["EC2.8", "CKV_AWS_79"],
+    title: "instance metadata is given to holders of a token only (IMDSv2)",
+    applies: isA(instance),
+    violation: ({ inputs }) =>
+      inputs.metadataOptions?.httpTokens === "required" ? undefined : "answers requests for metadata without a token",
+    twins: {
+      "a token is optional": change(instance, (inputs) => {
+        inputs.metadataOptions.httpTokens = "optional";
+      }),
+      "nothing is said about it": change(instance, (inputs) => {
+        delete inputs.metadataOptions;
+      }),
+    },
+  },
+  {
+    ids: ["CKV_AWS_341"],
+    title: "instance metadata does not reach a container: one hop",
+    applies: isA(instance),
+    violation: ({ inputs }) =>
+      inputs.metadataOptions?.httpPutResponseHopLimit === 1 ? undefined : "lets a token pass more than one hop",
+    twins: {
+      "a container's bridge is one hop more": change(instance, (inputs) => {
+        inputs.metadataOptions.httpPutResponseHopLimit = 2;
+      }),
+      "the AMI's own limit, which is 2, holds": change(instance, (inputs) => {
+        delete inputs.metadataOptions.httpPutResponseHopLimit;
+      }),
+    },
+  },
+  { ids: ["EC2.13", "CKV_AWS_24"], title: "SSH is not open to everyone", ...closedToEveryone([22]) },
+  { ids: ["EC2.14", "CKV_AWS_25"], title: "RDP is not open to everyone", ...closedToEveryone([3389]) },
+  { ids: ["EC2.19"], title: "no port of high risk is open to everyone", ...closedToEveryone(highRiskPorts) },
+  {
+    ids: ["EC2.18"],
+    title: `everyone may reach TCP ${authorizedPorts.join(" and ")} only`,
+    applies: isA(ingressRule),
+    violation: ({ inputs: { ipProtocol, fromPort, toPort, ...from } }) => {
+      if (!isEveryone(from)) return undefined;
+      return ipProtocol === "tcp" && fromPort === toPort && authorizedPorts.includes(fromPort)
+        ? undefined
+        : `lets everyone reach ${ipProtocol} ${fromPort ?? "any"} to ${toPort ?? "any"}`;
+    },
+    twins: {
+      "another port is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 81, toPort: 81 })),
+      "a range is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 80, toPort: 443 })),
+      "UDP is opened": change(ingressRule, (inputs) => Object.assign(inputs, { ipProtocol: "udp" })),
+      "everything is opened": change(ingressRule, (inputs) => Object.assign(inputs, { ipProtocol: "-1" })),
+    },
+  },
+  {
+    ids: ["CKV_AWS_23"],
+    title: "every security group and rule says what it is for",
+    applies: isA(group, ingressRule, egressRule),
+    violation: ({ inputs }) =>
+      inputs.description && inputs.description !== "Managed by Pulumi" ? undefined : "has no description",
+    twins: Object.fromEntries(
+      [group, ingressRule, egressRule].map((type) => [
+        `a ${type.split(":").at(-1)} says nothing`,
+        change(type, (inputs) => {
+          delete inputs.description;
+        }),
+      ]),
+    ),
+  },
+  {
+    ids: ["CKV_AWS_382"],
+    title: "no group lets everything out",
+    applies: isA(egressRule, group),
+    violation: ({ type, inputs }) => {
+      if (type === group)
+        return inputs.egress === undefined ? undefined : "has rules inline, where no control sees them";
+      const { ipProtocol, fromPort, toPort } = inputs;
+      return isEveryone(inputs) && (allProtocols.includes(ipProtocol) || fromPort !== toPort)
+        ? "lets out to everywhere on more than one port"
+        : undefined;
+    },
+    twins: {
+      "all protocols are let out": change(egressRule, (inputs) =>
+        Object.assign(inputs, { ipProtocol: "-1", fromPort: undefined, toPort: undefined }),
+      ),
+      "all TCP ports are let out": change(egressRule, (inputs) =>
+        Object.assign(inputs, { fromPort: 0, toPort: 65_535 }),
+      ),
+      "all is let out inline": change(group, (inputs) => {
+        inputs.egress = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
+      }),
+    },
+  },
+  {
+    ids: ["ECR.1", "CKV_AWS_163"],
+    title: "images are scanned when they are pushed",
+    applies: isA(repository),
+    violation: ({ inputs }) =>
+      inputs.imageScanningConfiguration?.scanOnPush === true ? undefined : "does not scan what is pushed",
+    twins: {
+      "the scan is off": change(repository, (inputs) => {
+        inputs.imageScanningConfiguration.scanOnPush = false;
+      }),
+      "nothing is said about it": change(repository, (inputs) => {
+        delete inputs.imageScanningConfiguration;
+      }),
+    },
+  },
+  {
+    ids: ["ECR.2", "CKV_AWS_51"],
+    // The guide has a `latest`, which moves; nothing is deployed by it, and no other tag may.
+    title: "tags are immutable, `latest` alone excluded",
+    applies: isA(repository),
+    violation: ({ inputs: { imageTagMutability: mutability, imageTagMutabilityExclusionFilters: filters = [] } }) => {
+      if (mutability === "IMMUTABLE") return undefined;
+      if (mutability !== "IMMUTABLE_WITH_EXCLUSION") return "lets tags be moved";
+      const others = filters.map(({ filter }: Inputs) => filter).filter((filter: string) => filter !== "latest");
+      return others.length > 0 ? `lets tags like ${others.join(", ")} be moved` : undefined;
+    },
+    twins: {
+      "tags are mutable": change(repository, (inputs) => {
+        inputs.imageTagMutability = "MUTABLE";
+      }),
+      "nothing is said about it": change(repository, (inputs) => {
+        delete inputs.imageTagMutability;
+      }),
+      "every tag is excluded": change(repository, (inputs) => {
+        inputs.imageTagMutabilityExclusionFilters = [{ filter: "*", filterType: "WILDCARD" }];
+      }),
+    },
+  },
+  {
+    ids: ["ECR.3"],
+    title: "every repository has a lifecycle policy",
+    applies: isA(repository),
+    violation: (resource, all) =>
+      all.some(({ type, inputs }) => type === lifecyclePolicy && inputs.repository === named(resource))
+        ? undefined
+        : "keeps every image for ever",
+    twins: {
+      "there is none": without(lifecyclePolicy),
+      "it is another repository's": change(lifecyclePolicy, (inputs) => {
+        inputs.repository = "other";
+      }),
+    },
+  },
+  {
+    ids: ["CKV_AWS_136"],
+    title: "images are encrypted by a KMS key",
+    applies: isA(repository),
+    violation: ({ inputs }) =>
+      inputs.encryptionConfigurations?.[0]?.encryptionType === "KMS" ? undefined : "is not encrypted by a KMS key",
+    twins: {
+      "S3's own key is used": change(repository, (inputs) => {
+        inputs.encryptionConfigurations = [{ encryptionType: "AES256" }];
+      }),
+      "nothing is said about it": change(repository, (inputs) => {
+        delete inputs.encryptionConfigurations;
+      }),
+    },
+  },
+  {
+    ids: ["IAM.1", "CKV_AWS_62"],
+    title: "no policy allows everything on everything",
+    applies: isA(rolePolicy, attachment),
+    violation: (resource) => {
+      if (resource.type === attachment) {
+        return resource.inputs.policyArn === "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+          ? undefined
+          : `attaches ${resource.inputs.policyArn}; Session Manager's policy is the one of AWS's that machines need`;
+      }
+      return allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*"))
+        ? "allows everything on everything"
+        : undefined;
+    },
+    twins: {
+      "one statement does": allow("*", "*"),
+      "it does among others": allow(["ecr:GetAuthorizationToken", "*"], ["arn:aws:s3:::x", "*"]),
+      "all but one action is allowed": changePolicy(
+        (statements) => void statements.push({ Effect: "Allow", NotAction: "iam:DeleteUser", Resource: "*" }),
+      ),
+      "AWS's policy that does is attached": change(attachment, (inputs) => {
+        inputs.policyArn = "arn:aws:iam::aws:policy/AdministratorAccess";
+      }),
+    },
+  },
+  {
+    ids: ["IAM.21", "CKV_AWS_63"],
+    title: "no policy allows actions by a wildcard",
+    applies: isA(rolePolicy),
+    violation: (resource) => {
+      const wild = allowed(resource).flatMap(({ actions }) => actions.filter((action) => /[*?]/.test(action)));
+      return wild.length > 0 ? `allows ${wild.join(", ")}` : undefined;
+    },
+    twins: {
+      "every action of a service": allow("ecr:*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
+      "every action that starts so": allow("ecr:Get*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
+      "every action": allow("*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
+    },
+  },
+  {
+    ids: ["CKV_AWS_355"],
+    title: `no policy is for every resource, ${unrestrictable.join(", ")} alone excepted`,
+    applies: isA(rolePolicy),
+    violation: (resource) => {
+      const wide = allowed(resource)
+        .filter(({ resources }) => resources.includes("*"))
+        .flatMap(({ actions }) => actions.filter((action) => !unrestrictable.includes(action)));
+      return wide.length > 0 ? `allows ${wide.join(", ")} on every resource` : undefined;
+    },
+    twins: {
+      "pulling from every repository": changePolicy((statements) => {
+        for (const statement of statements) statement.Resource = "*";
+      }),
+      "another action beside the excepted one": allow([...unrestrictable, "ecr:BatchGetImage"], "*"),
+      "all resources but one": changePolicy(
+        (statements) => void statements.push({ Effect: "Allow", Action: "ecr:BatchGetImage", NotResource: "x" }),
+      ),
+    },
+  },
+  {
+    ids: ["SSM.1", "CKV2_AWS_41"],
+    title: "Systems Manager manages every machine",
+    applies: isA(instance),
+    violation: ({ inputs: { iamInstanceProfile } }, all) => {
+      const profile = all.find((each) => each.type === instanceProfile && named(each) === iamInstanceProfile);
+      const isManaged = all.some(
+        ({ type, inputs }) =>
+          type === attachment &&
+          inputs.role === profile?.inputs.role &&
+          inputs.policyArn === "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+      );
+      return isManaged ? undefined : "has no role that Systems Manager can work with";
+    },
+    twins: {
+      "the policy is not attached": without(attachment),
+      "it is attached to another role": change(attachment, (inputs) => {
+        inputs.role = "other";
+      }),
+      "the machine has no profile": change(instance, (inputs) => {
+        delete inputs.iamInstanceProfile;
+      }),
+    },
+  },
+];
+
+/** What the program does against a control's word, on purpose. components/instance.ts says why, and how to do without. */
+export const departures: readonly Control[] = [
+  {
+    ids: ["EC2.9", "CKV_AWS_88"],
+    title: "no machine has a public address",
+    applies: isA(instance),
+    violation: ({ inputs }) => (inputs.associatePublicIpAddress === false ? undefined : "has a public address"),
+    twins: {},
+  },
+  {
+    // awsx gives every public subnet this; it is the same departure, made where the machines are put.
+    ids: ["EC2.15", "CKV_AWS_130"],
+    title: "no subnet gives out public addresses by itself",
+    applies: isA(subnet),
+    violation: ({ inputs }) => (inputs.mapPublicIpOnLaunch === true ? "gives out public addresses" : undefined),
+    twins: {},
+  },
+];
