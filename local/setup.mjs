@@ -1,6 +1,6 @@
 // Starts a command of this project on the Node that it needs, with its packages installed.
 // The machine's own Node may be older, so this file is plain JavaScript, for Node 18 and up.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -43,7 +43,8 @@ async function ensureNode() {
   const name = `node-${process.platform}-${process.arch}`;
   const folder = join(home, "node", nodeVersion);
   const bin = join(folder, "node_modules", name, "bin");
-  if (spawnSync(join(bin, "node"), ["--version"]).stdout?.toString().trim() !== `v${nodeVersion}`) {
+  const stamp = join(folder, ".installed");
+  if (!existsSync(stamp)) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     const args = [

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { home } from "./paths.ts";
 import { run, step } from "./step.ts";
 
 /** Programs that only a system package can bring, with the Debian package that does. */
@@ -31,11 +32,7 @@ export async function ensureSystem(): Promise<void> {
   const path = (process.env.PATH ?? "").split(delimiter);
   const missing = Object.entries(programs).filter(([name]) => !path.some((folder) => existsSync(join(folder, name))));
   const packages = new Set<string>(missing.map(([, name]) => name));
-  try {
-    await run(["python3", "-c", "import ensurepip"]);
-  } catch {
-    packages.add("python3-venv");
-  }
+  if (!existsSync(join(home, "moto", ".installed")) && !(await canMakeVenv())) packages.add("python3-venv");
   // mmdebstrap checks Debian's signatures, also on Ubuntu.
   if (!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) packages.add("debian-archive-keyring");
   if (packages.size > 0) {
@@ -50,6 +47,16 @@ export async function ensureSystem(): Promise<void> {
     });
   }
   await ensureEmulation();
+}
+
+/** Debian keeps a part of Python that virtual environments need in a package of its own. */
+async function canMakeVenv(): Promise<boolean> {
+  try {
+    await run(["python3", "-c", "import ensurepip"]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** arm64 containers need the kernel to hand their binaries to QEMU. */
