@@ -19,6 +19,7 @@ Builds app/ into an image, as the guide does with docker buildx.
                       as docker buildx build has them
   --builder NAME      the Buildx builder, made where there is none (default: multiplatform)
 
+  --inspect NAME      builds nothing: shows the platforms of an image in a registry, as docker buildx imagetools inspect does
   --sizes NAME        builds nothing: shows how large an image in a registry is, for each platform
   --help
 `;
@@ -38,8 +39,9 @@ export interface BuildOptions {
   readonly passed: readonly string[];
 }
 
-export interface SizesOptions {
-  readonly kind: "sizes";
+/** A question about an image in a registry. */
+export interface QuestionOptions {
+  readonly kind: "sizes" | "inspect";
   readonly image: string;
 }
 
@@ -48,7 +50,7 @@ export interface SizesOptions {
  *
  * @throws UsageError
  */
-export function readOptions(args: readonly string[]): BuildOptions | SizesOptions | { readonly kind: "help" } {
+export function readOptions(args: readonly string[]): BuildOptions | QuestionOptions | { readonly kind: "help" } {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -60,16 +62,19 @@ export function readOptions(args: readonly string[]): BuildOptions | SizesOption
       "build-context": { type: "string", multiple: true, default: [] },
       "build-arg": { type: "string", multiple: true, default: [] },
       builder: { type: "string", default: "multiplatform" },
+      inspect: { type: "string" },
       sizes: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
   if (values.help) return { kind: "help" };
-  if (values.sizes !== undefined) {
-    if (args.some((arg) => arg.startsWith("-") && !/^--sizes(=|$)/.test(arg))) {
-      throw new UsageError("--sizes goes with no other option: it builds nothing");
+  for (const kind of ["inspect", "sizes"] as const) {
+    const image = values[kind];
+    if (image === undefined) continue;
+    if (args.some((arg) => arg.startsWith("-") && !new RegExp(`^--${kind}(=|$)`).test(arg))) {
+      throw new UsageError(`--${kind} goes with no other option: it builds nothing`);
     }
-    return { kind: "sizes", image: values.sizes };
+    return { kind, image };
   }
   const { context, push, builder } = values;
   if (push && values.load) throw new UsageError("--load and --push exclude each other: give one, then the other");

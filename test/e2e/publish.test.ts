@@ -72,6 +72,22 @@ test("by configuration alone the proven image is also in another registry, under
       ]);
     }
     expect(up).not.toContain("canary-token");
+    // What the guide looks at: the manifest list of the published version.
+    const login = ["login", "--username", "owner", "--password-stdin", address];
+    execFileSync("docker", login, { env: cloud.env, input: "canary-token" });
+    try {
+      const inspect = ["cli/image.ts", "--inspect", `${address}/owner/hono-app:1.0.0`];
+      const shown = execFileSync("node", inspect, { cwd: cloud.project, env: cloud.env, encoding: "utf8" });
+      expect(shown).toMatch(
+        new RegExp(`MediaType: +application/vnd.oci.image.index.v1\\+json\nDigest: +${imageDigest}`),
+      );
+      expect([...shown.matchAll(/Platform: +(\S+)/g)].map(([, platform]) => platform).sort()).toEqual([
+        "linux/amd64",
+        "linux/arm64",
+      ]);
+    } finally {
+      execFileSync("docker", ["logout", address], { env: cloud.env });
+    }
     expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
   });
 });

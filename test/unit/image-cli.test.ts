@@ -87,6 +87,7 @@ describe("options", () => {
     [["--push", "--load", "--tag", "me/a"], "--load and --push exclude each other"],
     [["--context", "test"], '--context is "test", which has no Dockerfile'],
     [["--sizes", "me/hono-app", "--load"], "--sizes goes with no other option"],
+    [["--inspect", "me/hono-app", "--push"], "--inspect goes with no other option"],
   ])("refused before anything is built: %j", (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError);
     expect(() => readOptions(args)).toThrow(message);

@@ -1,0 +1,275 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+
+const documents = [
+  "README.md",
+  "README.ko.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/troubleshooting.md",
+  "docs/troubleshooting.ko.md",
+  "local/README.md",
+  "examples/native-modules/README.md",
+];
+const translations = [
+  ["README.md", "README.ko.md"],
+  ["docs/troubleshooting.md", "docs/troubleshooting.ko.md"],
+] as const;
+
+interface Block {
+  /** What follows the opening fence, such as `sh local`. */
+  readonly info: string;
+  readonly code: string;
+}
+
+/** A document's fenced blocks, and what is left without them. */
+function read(file: string): { readonly text: string; readonly prose: string; readonly blocks: readonly Block[] } {
+  const text = readFileSync(file, "utf8");
+  const fenced = /^```(.*)\n([\s\S]*?)^```$/gm;
+  const blocks = [...text.matchAll(fenced)].map(([, info = "", code = ""]) => ({ info, code }));
+  return { text, prose: text.replace(fenced, ""), blocks };
+}
+
+const headings = (file: string) =>
+  [...read(file).prose.matchAll(/^(#+) (.*)$/gm)].map(([, { length: level } = "", title = ""]) => ({ level, title }));
+
+const inlineCode = (file: string) => [...read(file).prose.matchAll(/`([^`\n]+)`/g)].map(([, code = ""]) => code);
+
+/** As GitHub makes a heading's anchor: https://docs.github.com/en/get-started/writing-on-github/getting-started-with-writing-and-formatting-on-github/basic-writing-and-formatting-syntax#section-links */
+function anchors(file: string): string[] {
+  return headings(file).map(({ title }) =>
+    title
+      .replace(/\[(.*?)\]\(.*?\)/g, "$1")
+      .toLowerCase()
+      .replace(/[^\p{L}\p{M}\p{N}\p{Pc}\- ]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+describe.each(documents)("%s", (file) => {
+  const { prose, text } = read(file);
+
+  test("every relative link leads somewhere", () => {
+    const broken = [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, link = ""]) => link)
+      .filter((link) => !/^https?:/.test(link))
+      .filter((link) => {
+        const [path = "", anchor] = link.split("#");
+        const target = path === "" ? file : join(dirname(file), path);
+        if (!existsSync(target)) return true;
+        return anchor !== undefined && !(statSync(target).isFile() && anchors(target).includes(anchor));
+      });
+    expect(broken).toEqual([]);
+  });
+
+  test("every npm command is a script, with options that it knows", () => {
+    const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+    const unknown = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)(?: -- ([^`\n)]*))?/g)].filter(
+      ([, script = "", options]) => {
+        if (!Object.hasOwn(scripts, script)) return true;
+        if (options === undefined) return false;
+        const help = helpOf(scripts[script] as string);
+        const named = options.split(" ").flatMap((word) => /^--\w[\w-]*/.exec(word)?.[0] ?? []);
+        const command = /^[a-z]\w*/.exec(options)?.[0];
+        const knows = (word: string, before = "") => new RegExp(`${before}${word}(?![\\w-])`, "m").test(help);
+        return !named.every((option) => knows(option)) || (command !== undefined && !knows(command, "^  "));
+      },
+    );
+    expect(unknown.map(([whole]) => whole)).toEqual([]);
+  });
+
+  test("every setting that is named is one", () => {
+    const named = [/pulumi config (?:set|rm) (?:--[\w-]+ )*([\w:]+)/g, /hono-app:(\w+) is "/g].flatMap((pattern) =>
+      [...text.matchAll(pattern)].map(([, key = ""]) => key),
+    );
+    expect(named.filter((key) => key !== "KEY" && !Object.hasOwn(settings, key))).toEqual([]);
+  });
+});
+
+const helps = new Map<string, string>();
+function helpOf(script: string): string {
+  const file = /node (\S+\.ts)$/.exec(script)?.[1];
+  if (file === undefined) throw new Error(`options are given to ${script}, of which this test knows no help`);
+  const help = helps.get(file) ?? execFileSync(process.execPath, [file, "--help"], { encoding: "utf8" });
+  helps.set(file, help);
+  return help;
+}
+
+interface Setting {
+  readonly default?: unknown;
+  readonly value?: unknown;
+  readonly description?: string;
+}
+const settings = (parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, Setting> }).config;
+
+/** The rows of a document's table of settings. */
+const settingRows = (file: string) =>
+  [...read(file).prose.matchAll(/^\| `([\w:]+)` \| `(.*?)` \| (.*) \|$/gm)].map(
+    ([, key = "", value = "", meaning = ""]) => ({ key, value, meaning: meaning.replaceAll("`", "") }),
+  );
+
+test("the READMEs' tables of settings say what Pulumi.yaml says", () => {
+  const expected = Object.entries(settings).map(([key, setting]) => {
+    const value = setting.default ?? setting.value;
+    return {
+      key,
+      value: typeof value === "string" && value !== "" ? value : JSON.stringify(value),
+      // The engine gives no description to a key of a provider.
+      meaning: setting.description ?? expect.stringMatching(/\w/),
+    };
+  });
+  expect(settingRows("README.md")).toEqual(expected);
+  expect(settingRows("README.ko.md")).toEqual(
+    expected.map((row) => ({ ...row, meaning: expect.stringMatching(/\p{Script=Hangul}/u) })),
+  );
+});
+
+describe.each(translations)("%s and %s", (english, korean) => {
+  test("have the same sections", () => {
+    const levels = (file: string) => headings(file).map(({ level }) => level);
+    expect(levels(korean)).toEqual(levels(english));
+  });
+
+  test("have the same code", () => {
+    // Comments may be translated.
+    const code = (file: string) => read(file).blocks.map(({ info, code }) => [info, code.replace(/(^| +)# .*$/gm, "")]);
+    expect(code(korean)).toEqual(code(english));
+  });
+
+  test("name the same commands, and have as many rows and items", () => {
+    const commands = (file: string) =>
+      inlineCode(file)
+        .filter((code) => /^(npm|pulumi|docker|aws|curl|sudo|PORT=)/.test(code))
+        .sort();
+    expect(commands(korean)).toEqual(commands(english));
+    const parts = (file: string) => read(file).prose.match(/^(\||- |\d\. )/gm)?.length;
+    expect(parts(korean)).toBe(parts(english));
+  });
+});
+
+// The guide is no part of this repository; these are its sections' names, in its order.
+const guide = {
+  "README.ko.md": [
+    "멀티 플랫폼이란?",
+    "개념",
+    "작동 원리",
+    "장점",
+    "ARM64 vs x86_64 차이점",
+    "아키텍처 비교",
+    "실제 사용 환경",
+    "ARM64를 사용하는 경우",
+    "x86_64를 사용하는 경우",
+    "빌드 방법",
+    "1. 네이티브 빌드 (권장 - 가장 빠름)",
+    "2. 멀티 플랫폼 빌드 + 레지스트리 Push",
+    "사전 준비",
+    "빌드 및 Push",
+    "사용",
+    "3. 특정 플랫폼 강제 빌드 (크로스 컴파일)",
+    "4. 로컬 테스트용 단일 플랫폼 빌드",
+    "실전 시나리오",
+    "시나리오 1: 로컬 개발 (M1 Mac)",
+    "시나리오 2: Docker Hub 배포 (오픈소스 프로젝트)",
+    "시나리오 3: AWS ECR + EC2 배포",
+    "3-1. ECR에 멀티 플랫폼 이미지 푸시",
+    "3-2. EC2에서 배포 (Graviton ARM64)",
+    "3-3. EC2에서 배포 (Intel x86_64)",
+    "시나리오 4: GitHub Actions CI/CD",
+    "트러블슈팅",
+    "현재 플랫폼 확인 방법",
+    "시스템 아키텍처 확인",
+    "이미지 아키텍처 확인",
+    "베스트 프랙티스",
+    "✅ DO",
+    "❌ DON'T",
+    "참고 자료",
+    "요약",
+  ],
+  "docs/troubleshooting.ko.md": [
+    "트러블슈팅",
+    "문제 1: `--load`와 멀티 플랫폼 동시 사용 불가",
+    "문제 2: Buildx builder가 없음",
+    "문제 3: 크로스 컴파일이 너무 느림",
+    "문제 4: 네이티브 모듈 (sharp, sqlite 등) 설치 실패",
+    "문제 5: 이미지 크기가 2배가 됨",
+  ],
+};
+
+describe("each section of the guide is found under its name", () => {
+  test.each(Object.entries(guide))("%s, in the guide's order", (file, names) => {
+    const found = [...read(file).prose.matchAll(/^#+ (.*)$|\*\*(.+?)\.?\*\*/gm)].map(
+      ([, title, part]) => title ?? part ?? "",
+    );
+    expect(found.filter((name) => names.includes(name))).toEqual(names);
+  });
+
+  test("README.md, beside its translation", () => {
+    const { prose } = read("README.md");
+    const named = Object.values(guide)
+      .flat()
+      // English headings have the numbers, and the Korean name behind them.
+      .map((name) => name.replace(/^(\d\.|3-\d\.|시나리오 \d:|문제 \d:) /, ""));
+    expect(named.filter((name) => !prose.includes(name))).toEqual([]);
+  });
+});
+
+test("the READMEs' prices are those of npm run cost", () => {
+  const { total, lines } = JSON.parse(execFileSync(process.execPath, ["cli/cost.ts", "--json"], { encoding: "utf8" }));
+  const perMachine = lines.filter(({ what }: { what: string }) => what.startsWith("EC2 "));
+  expect(perMachine).toHaveLength(2);
+  for (const [file, sum] of [
+    ["README.md", `$${Math.round(total)} a month`],
+    ["README.ko.md", `월 약 ${Math.round(total)}달러`],
+  ] as const) {
+    const prices = perMachine.map(({ monthly }: { monthly: number }) => `$${monthly.toFixed(2)}`);
+    expect([sum, ...prices].filter((price) => !read(file).prose.includes(price))).toEqual([]);
+  }
+});
+
+test("every block of commands in the READMEs is run by a test, or says that it needs an account", () => {
+  for (const file of ["README.md", "README.ko.md"]) {
+    const infos = new Set(read(file).blocks.map(({ info }) => info));
+    expect([...infos].sort()).toEqual(["sh account", "sh local", "text"]);
+  }
+});
+
+// What the documents quote is what the code says.
+test.each([
+  ["cli/options.ts", "the engine's image store holds one platform under a tag, and BuildKit would end with"],
+  ["cli/builder.ts", "cannot build "],
+  ["cli/builder.ts", "does not answer"],
+  ["cli/build.ts", "warning: emulated: "],
+  ["cli/build.ts", "the registry asks for a login: the reason is above. Log in (docker login REGISTRY; for Docker Hub"],
+  ["app/check-binaries.ts", "Wrong binary: "],
+  ["config.ts", "the stack's configuration cannot be used:"],
+  ["config.ts", "a whole number from 1 to 65535, but not 22 (no SSH here)"],
+  ["components/lookup.ts", "so nothing was created"],
+  ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
+  ["components/lookup.ts", ". Choose other types or another region"],
+  ["components/proof.ts", "is not what it must be: "],
+  ["components/proof.ts", "time-out after "],
+  ["components/proof.ts", "the machine's user data failed; "],
+  ["components/proof.ts", "the last lines of its console:"],
+  ["components/user-data.ts", "USER-DATA-FAILED"],
+  ["components/user-data.ts", "gave up: "],
+  ["local/system.ts", "the local cloud runs Docker Engines and needs Linux and root; this is "],
+  ["local/cli.ts", "works on this local cloud; wait for its end, then run "],
+  [
+    "local/cli.ts",
+    "what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made",
+  ],
+  [
+    "local/cloud.ts",
+    "all of 127.18.0.0 to 127.217.255.255 is taken by other local clouds; end one with: npm run local -- down",
+  ],
+  ["cli/doctor/checks.ts", "which the local cloud needs, is taken by another process"],
+  ["cli/doctor/checks.ts", "on which docker compose up serves, is taken by another process"],
+])("%s: %s", (source, quoted) => {
+  expect(readFileSync(source, "utf8").includes(quoted), source).toBe(true);
+  // A line may end within a quotation.
+  const without = translations[1].filter((file) => !read(file).text.replace(/\s+/g, " ").includes(quoted));
+  expect(without).toEqual([]);
+});
