@@ -62,6 +62,7 @@ async function ensureNode() {
       "npm",
       args,
     );
+    writeFileSync(stamp, "");
   }
   return bin;
 }
