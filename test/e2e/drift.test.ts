@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   DescribeSecurityGroupRulesCommand,
   EC2Client,
@@ -51,4 +52,25 @@ test("a repository that somebody makes mutable: refresh shows it, up repairs it"
   expect(await succeed("refresh")).toMatch(/aws:ecr:Repository hono-app.*update/);
   expect(summary(await succeed("up")).updated).toBe(1);
   expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
+});
+
+test("with a login that has expired, refresh and destroy still work", async () => {
+  await deployed();
+  const pulumi = (args: string[], input?: string) =>
+    execFileSync("pulumi", ["stack", ...args, "--stack", "local"], {
+      cwd: cloud.project,
+      env: cloud.env,
+      input,
+      encoding: "utf8",
+    });
+  const state = pulumi(["export", "--show-secrets"]);
+  const expired = state.replaceAll("123456789012-auth-token", "expired-token");
+  expect(expired).not.toBe(state);
+  pulumi(["import"], expired);
+
+  const refresh = await succeed("refresh");
+  expect(refresh).toContain("unable to verify image tags, leaving state unchanged");
+  expect(Object.keys(summary(refresh))).toEqual(["unchanged"]);
+  expect(pulumi(["export", "--show-secrets"])).toContain("expired-token");
+  expect(Object.keys(summary(await succeed("destroy")))).toEqual(["deleted"]);
 });
