@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { EngineEvent, OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
@@ -8,6 +10,7 @@ import { machineNames } from "../components/architecture.ts";
 import type { Proof } from "../components/proof.ts";
 import { type Cloud, exports, openCloud } from "./cloud.ts";
 import { collectGarbage } from "./ecr/registry.ts";
+import { root } from "./paths.ts";
 import { hasResources, selectStack } from "./stack.ts";
 import { start, stop } from "./start.ts";
 import { say } from "./step.ts";
@@ -19,6 +22,7 @@ const usage = `usage: npm run local -- [COMMAND]
   refresh          compares the state with what is there, and verifies the machines again
   destroy          deletes the stack; the local cloud goes on running
   output [--json]  prints the stack's outputs
+  graph            draws docs/architecture.svg from the stack's own resources
   down             destroy, then stops every process of the local cloud
   env              prints the shell exports with which the official CLI works on the same stack:
                    eval "$(npm run --silent local -- env)" && pulumi up -s local
@@ -86,6 +90,13 @@ const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Pro
     for (const [name, value] of Object.entries(outputs)) {
       process.stdout.write(`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
     }
+  },
+  async graph(cloud) {
+    if (!hasResources(cloud)) throw new Error("the stack has no resources: npm run local deploys it");
+    const { deployment } = await (await selectStack(cloud)).exportStack();
+    const { drawGraph } = await import("./graph.ts");
+    writeFileSync(join(root, "docs", "architecture.svg"), await drawGraph(deployment.resources));
+    say("docs/architecture.svg is drawn");
   },
   async down(cloud) {
     // What was never deployed, or is gone with its cloud, needs no cloud to be destroyed in.

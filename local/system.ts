@@ -35,18 +35,22 @@ export async function ensureSystem(): Promise<void> {
   if (!existsSync(join(home, "moto", ".installed")) && !(await canMakeVenv())) packages.add("python3-venv");
   // mmdebstrap checks Debian's signatures, also on Ubuntu.
   if (!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) packages.add("debian-archive-keyring");
-  if (packages.size > 0) {
-    const list = [...packages];
-    if (!path.some((folder) => existsSync(join(folder, "apt-get")))) {
-      throw new Error(`missing system packages: install what Debian calls ${list.join(", ")}, then run this again`);
-    }
-    await step(`system packages: ${list.join(", ")}`, async () => {
-      const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-      await run(["apt-get", "update", "-q"], { env });
-      await run(["apt-get", "install", "-y", "-q", "--no-install-recommends", ...list], { env });
-    });
-  }
+  await installPackages([...packages]);
   await ensureEmulation();
+}
+
+/** @throws Error that says what to install where this is not Debian or Ubuntu. */
+export async function installPackages(packages: readonly string[]): Promise<void> {
+  if (packages.length === 0) return;
+  const path = (process.env.PATH ?? "").split(delimiter);
+  if (!path.some((folder) => existsSync(join(folder, "apt-get")))) {
+    throw new Error(`missing system packages: install what Debian calls ${packages.join(", ")}, then run this again`);
+  }
+  await step(`system packages: ${packages.join(", ")}`, async () => {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    await run(["apt-get", "update", "-q"], { env });
+    await run(["apt-get", "install", "-y", "-q", "--no-install-recommends", ...packages], { env });
+  });
 }
 
 /** Debian keeps a part of Python that virtual environments need in a package of its own. */

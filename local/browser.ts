@@ -1,0 +1,9 @@
+import { existsSync } from "node:fs";
+import { installPackages } from "./system.ts";
+
+/** Chromium, in which the tests look at what people see: Debian's, with letters to write with. */
+export async function ensureBrowser(): Promise<string> {
+  const needed = { "/usr/bin/chromium": "chromium", "/usr/share/fonts/truetype/liberation": "fonts-liberation" };
+  await installPackages(Object.entries(needed).flatMap(([path, name]) => (existsSync(path) ? [] : [name])));
+  return "/usr/bin/chromium";
+}

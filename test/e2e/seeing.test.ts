@@ -1,0 +1,179 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { PNG } from "pngjs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { architectures, type MachineName, machineNames } from "../../components/architecture.ts";
+import { ensureBrowser } from "../../local/browser.ts";
+import { root } from "../../local/paths.ts";
+import { cloud, deployed, type Outputs, succeed } from "./stack.ts";
+
+let browser: Browser;
+let stack: Outputs;
+beforeAll(async () => {
+  // Once for all: they only look.
+  stack = await deployed();
+  browser = await chromium.launch({
+    executablePath: await ensureBrowser(),
+    // Chromium has no sandbox for root, and nothing but the tests' pages is to be asked for.
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+});
+afterAll(() => browser?.close());
+
+const diagram = join("docs", "architecture.svg");
+
+test("the diagram in the README is that of the stack as it is deployed", async () => {
+  const committed = readFileSync(join(root, diagram), "utf8");
+  await succeed("graph");
+  const drawn = readFileSync(join(cloud.project, diagram), "utf8");
+  expect(committed === drawn, `${diagram} is stale; draw it anew: npm run local -- graph`).toBe(true);
+  // Nothing that only this deployment has.
+  for (const { id, url } of [stack.graviton, stack.intel]) {
+    for (const own of [id, new URL(url).host]) expect(drawn).not.toContain(own);
+  }
+  expect(drawn).not.toContain("sha256:");
+});
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`the diagram can be read, ${colorScheme}, with nothing from elsewhere`, async () => {
+    await looking({ colorScheme }, async (page) => {
+      // As the README shows it, where an image that is not well-formed is none.
+      await open(page, `<img alt="" src="${pathToFileURL(join(root, diagram))}">`);
+      const shown = page.locator("img");
+      expect((await shown.boundingBox())?.width).toBeGreaterThan(500);
+      const colors = colorsOf(await shown.screenshot());
+      const expected = { light: ["#f6f5f2", "#b3470a", "#0b62c4"], dark: ["#131316", "#ffa45c", "#7cb7ff"] }[
+        colorScheme
+      ];
+      for (const color of expected) expect(colors.get(color), color).toBeGreaterThan(0.0005);
+
+      await open(page, readFileSync(join(root, diagram), "utf8"));
+      expect(await page.getByRole("img").getAttribute("aria-labelledby")).toBe("title");
+      for (const part of ["Repository", "Image", "Network", "MachineRole", "Instance", "Verification"]) {
+        expect(await page.locator("text[font-weight=bold]", { hasText: part }).first().isVisible(), part).toBe(true);
+      }
+      // The drawing measured its text by a font that this browser may not have.
+      expect(await textOutsideItsBox(page)).toEqual([]);
+    });
+  });
+}
+
+for (const name of machineNames) {
+  test(`${name}: the page says what answers, in both colour schemes`, async () => {
+    const { ec2 } = architectures[name];
+    const accents = {
+      graviton: { light: "#b3470a", dark: "#ffa45c" },
+      intel: { light: "#0b62c4", dark: "#7cb7ff" },
+    }[name];
+    for (const colorScheme of ["light", "dark"] as const) {
+      await looking({ colorScheme }, async (page) => {
+        await page.goto(stack[name].url);
+        await expectFacts(page, name);
+        expect(await page.title()).toBe(`${ec2} · hono-app`);
+        const colors = await colorsOf(await page.screenshot());
+        expect(colors.get(accents[colorScheme]), "the architecture's colour").toBeGreaterThan(0.005);
+        expect(colors.get(colorScheme === "light" ? "#f6f5f2" : "#131316"), "the ground").toBeGreaterThan(0.1);
+        expect(colors.size, "a page with text").toBeGreaterThan(20);
+      });
+    }
+  });
+
+  test(`${name}: the page is the same without JavaScript, and fits a phone`, async () => {
+    const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
+    await looking({ ...phone, javaScriptEnabled: false }, async (page) => {
+      await page.goto(stack[name].url);
+      await expectFacts(page, name);
+      const widths = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]");
+      expect(widths).toEqual([360, 360]);
+    });
+  });
+}
+
+test("a page that is not there says so, with a way back", async () => {
+  await looking({}, async (page, complaints) => {
+    await page.goto(`${stack.intel.url}/nowhere`);
+    expect(await page.getByRole("heading", { level: 1 }).innerText()).toContain("404");
+    await page.getByRole("link", { name: "Back to the start" }).click();
+    expect(await page.getByRole("heading", { level: 1 }).innerText()).toContain("x86_64");
+    // Chromium itself reports a status like this one on the console.
+    expect(complaints.splice(0)).toEqual([expect.stringContaining("404")]);
+  });
+});
+
+/** What a person reads on a machine's page: not only in the document, but there to be seen. */
+async function expectFacts(page: Page, name: MachineName) {
+  const { ec2, machine, image, process } = architectures[name];
+  expect(await page.getByRole("heading", { level: 1 }).innerText()).toMatch(new RegExp(`answered by\\s+${ec2}$`));
+  const words = await page.locator(".witnesses strong").allInnerTexts();
+  expect(words).toEqual([machine, image, process, machine]);
+  for (const text of ["All four say the same.", stack[name].id, stack[name].type, stack.imageDigest]) {
+    expect(await page.getByText(text).first().isVisible(), text).toBe(true);
+  }
+}
+
+/** Opens a page of its own for `work`, and expects no error on its console and no request to another host than that of the page. */
+async function looking(
+  options: BrowserContextOptions,
+  work: (page: Page, complaints: string[]) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext(options);
+  try {
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    const requests: string[] = [];
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("request", (request) => requests.push(request.url()));
+    await work(page, complaints);
+    expect(complaints).toEqual([]);
+    const { host } = new URL(page.url());
+    expect(requests.filter((url) => !url.startsWith("data:") && new URL(url).host !== host)).toEqual([]);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Opens a document that is on no server. */
+async function open(page: Page, body: string): Promise<void> {
+  const file = join(cloud.dir, "seen.html");
+  writeFileSync(file, `<!doctype html><meta charset="utf-8"><title>seen</title><body style="margin: 0">${body}`);
+  await page.goto(String(pathToFileURL(file)));
+}
+
+/** The share that each colour has in a screenshot. */
+function colorsOf(screenshot: Buffer): Map<string, number> {
+  const { data } = PNG.sync.read(screenshot);
+  const shares = new Map<string, number>();
+  for (let at = 0; at < data.length; at += 4) {
+    const color = `#${data.toString("hex", at, at + 3)}`;
+    shares.set(color, (shares.get(color) ?? 0) + 4 / data.length);
+  }
+  return shares;
+}
+
+/** The texts of the diagram that reach over the edge of their box. */
+async function textOutsideItsBox(page: Page): Promise<string[]> {
+  const outside: string[] = [];
+  for (const node of await page.locator("g.node").all()) {
+    const box = await node.locator("path").first().boundingBox();
+    for (const text of await node.locator("text").all()) {
+      const place = await text.boundingBox();
+      const isInside = place !== null && box !== null && place.x >= box.x && place.x + place.width <= box.x + box.width;
+      if (!isInside) outside.push((await text.textContent()) ?? "");
+    }
+  }
+  return outside;
+}
