@@ -49,6 +49,8 @@ if (import.meta.main) {
     process.exit(2);
   }
   const problems = checkBinaries(target, resolve(root), folders);
-  for (const problem of problems) console.error(`Wrong binary: ${problem}`);
+  for (const problem of problems.slice(0, 5)) console.error(`Wrong binary: ${problem}`);
+  // A base of the wrong architecture is wrong in hundreds of files.
+  if (problems.length > 5) console.error(`Wrong binary: ${problems.length - 5} more like these.`);
   process.exit(problems.length > 0 ? 1 : 0);
 }

@@ -75,7 +75,8 @@ say "machine $(uname -m), image $image_architecture, digest $image_digest"
 [ "$image_digest" = "$expected_digest" ] || fail "the image is $image_digest; expected $expected_digest"
 
 say "starting"
-docker run --detach --name "$name" --restart unless-stopped \\
+# Always: with unless-stopped, a container that Docker itself stopped on its way up, after a crash, would stay down.
+docker run --detach --name "$name" --restart always \\
   --publish ${args.port}:${containerPort} \\
   --user 65532:65532 --read-only --cap-drop ALL --security-opt no-new-privileges \\
   --memory 256m --memory-swap 256m --pids-limit 128 \\

@@ -4,13 +4,15 @@ import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import type { EngineEvent, OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import Table from "cli-table3";
 import { machineNames } from "../components/architecture.ts";
 import type { Proof } from "../components/proof.ts";
+import { failedSteps } from "./buildkit/buildkitd.ts";
 import { type Cloud, exports, openCloud } from "./cloud.ts";
 import { collectGarbage } from "./ecr/registry.ts";
 import { root } from "./paths.ts";
+import { change } from "./recover.ts";
 import { hasResources, selectStack } from "./stack.ts";
 import { start, stop } from "./start.ts";
 import { say } from "./step.ts";
@@ -39,35 +41,12 @@ const streams = {
     shown = true;
     process.stderr.write(output);
   },
-  onEvent({ diagnosticEvent }: EngineEvent): void {
-    if (diagnosticEvent?.ephemeral && diagnosticEvent.urn?.includes("docker-build:index:Image")) {
-      buildLog.push(
-        ...diagnosticEvent.message
-          .replace(/<\{%.*?%\}>/g, "")
-          .trimEnd()
-          .split("\n"),
-      );
-    }
-  },
 };
-
-/** What BuildKit said. The engine's display shows only what is newest at each moment, so a step that fails may never be seen. */
-const buildLog: string[] = [];
-
-/**
- * The steps of a build that did not come to their end, each with its platform, and what they printed. Which of them failed BuildKit says
- * last of all, and the provider may be gone by then.
- */
-function unfinishedSteps(): string[] {
-  const id = (line: string) => /^#\d+ /.exec(line)?.[0];
-  const done = new Set(buildLog.filter((line) => /^#\d+ (DONE|CACHED)/.test(line)).map(id));
-  return buildLog.filter((line) => id(line) !== undefined && !done.has(id(line)) && !/^#\d+ \.\.\.$/.test(line));
-}
 
 const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Promise<void>> = {
   async up(cloud) {
     const { stack, refresh } = await ready(cloud);
-    const { outputs } = await stack.up({ ...streams, refresh });
+    const { outputs } = await change(cloud, stack, () => stack.up({ ...streams, refresh }));
     printProof(outputs);
   },
   async preview(cloud) {
@@ -76,7 +55,7 @@ const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Pro
   },
   async refresh(cloud) {
     const { stack } = await ready(cloud);
-    await stack.refresh(streams);
+    await change(cloud, stack, () => stack.refresh(streams));
   },
   async destroy(cloud) {
     await destroy(cloud);
@@ -123,9 +102,11 @@ async function ready(cloud: Cloud): Promise<{ stack: Stack; refresh: boolean }> 
 
 async function destroy(cloud: Cloud): Promise<void> {
   const { stack, refresh } = await ready(cloud);
-  // As the CLI does: what is protected is found before anything is deleted.
-  await stack.previewDestroy({ refresh });
-  await stack.destroy({ ...streams, refresh });
+  await change(cloud, stack, async () => {
+    // As the CLI does: what is protected is found before anything is deleted.
+    await stack.previewDestroy({ refresh });
+    await stack.destroy({ ...streams, refresh });
+  });
   await collectGarbage(cloud);
 }
 
@@ -179,11 +160,23 @@ async function main(): Promise<void> {
   }
   say(`local cloud: ${name}`);
   const cloud = await openCloud();
+  opened = cloud;
   if (name !== "output") await lock(cloud, name);
   await command(cloud, values.json ? ["--json"] : []);
 }
 
 class UsageError extends Error {}
+
+const started = new Date();
+let opened: Cloud | undefined;
+
+function reason({ message }: Error): string {
+  const [, signal] = /was killed with (SIG[A-Z]+)/.exec(message) ?? [];
+  if (signal) {
+    return `failed: the engine was ended by ${signal}, not by its own will; run the same command again: it first puts right what is half done`;
+  }
+  return shown ? "failed: the reason is above; once it is mended, run the same command again" : message;
+}
 
 // `npm run local -- output | head` ends when head has seen enough.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
@@ -191,8 +184,8 @@ try {
   await main();
 } catch (error) {
   const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-  const steps = unfinishedSteps();
-  if (steps.length > 0) say(`\nthe build stopped in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
-  say(`\n${shown ? "failed: the reason is above" : (error as Error).message}${isUsage ? `\n${usage}` : ""}`);
+  const steps = shown ? await failedSteps(opened, started) : [];
+  if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
+  say(`\n${reason(error as Error)}${isUsage ? `\n${usage}` : ""}`);
   process.exitCode = isUsage ? 2 : 1;
 }

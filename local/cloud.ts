@@ -102,7 +102,8 @@ export function exports(cloud: Cloud): Record<string, string> {
     SSL_CERT_FILE: certificateBundle(cloud),
     NODE_EXTRA_CA_CERTS: certificateBundle(cloud),
     PULUMI_HOME: join(home, "pulumi"),
-    PULUMI_BACKEND_URL: `file://${join(cloud.dir, "state")}`,
+    // No .attrs file beside each object: it is written in place, so a kill in that moment would leave it empty and the stack unreadable.
+    PULUMI_BACKEND_URL: `file://${join(cloud.dir, "state")}?metadata=skip`,
     // Pulumi.local.yaml's salt goes with it. What it keeps secret is the local registry's token, which moto's source shows to everyone.
     PULUMI_CONFIG_PASSPHRASE: "local",
     PULUMI_SKIP_UPDATE_CHECK: "true",

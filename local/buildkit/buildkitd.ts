@@ -42,7 +42,8 @@ ${
   );
   return {
     name: "buildkitd",
-    command: ["buildkitd", "--config", config],
+    // With mounts of its own, so that a build's go with it, also when it is killed.
+    command: ["unshare", "--mount", "buildkitd", "--config", config],
     env: cloud.env,
     ...cloud.files("buildkitd"),
     ready: () => accepts(socket(cloud)),
@@ -72,4 +73,31 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
 /** BuildKit's socket. */
 export function socket(cloud: Cloud): string {
   return join(cloud.run, "buildkitd.sock");
+}
+
+/**
+ * The steps in which builds have failed since then, each with its platform, and what they printed; as BuildKit remembers them. The engine's
+ * display shows only what is newest at each moment, and the provider's error names the command alone.
+ */
+export async function failedSteps(cloud: Cloud | undefined, since: Date): Promise<string[]> {
+  if (cloud === undefined) return [];
+  const history = (...words: string[]) =>
+    run(["docker-buildx", "--builder", builder, "history", ...words], { env: cloud.env });
+  try {
+    const records = (await history("ls", "--format", "json"))
+      .trim()
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    const failed = records.find(({ status, created_at }) => status === "Error" && new Date(created_at) >= since);
+    if (failed === undefined) return [];
+    // Buildx writes the log to stderr.
+    const command = 'docker-buildx --builder "$0" history logs "$1" --progress plain 2>&1';
+    const log = await run(["sh", "-c", command, builder, failed.ref.split("/").at(-1)], { env: cloud.env });
+    const lines = log.split("\n");
+    const steps = lines.flatMap((line) => /^(#\d+ )ERROR/.exec(line)?.[1] ?? []);
+    return lines.filter((line) => steps.some((step) => line.startsWith(step)));
+  } catch {
+    return []; // BuildKit itself is gone: the engine has said so
+  }
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -19,12 +19,16 @@ export interface Engine {
 }
 
 // An engine has its own mounts and processes, so that its end, however it comes, takes all of them along; the shell stays, to reap
-// the processes that containerd's shims leave to it. Three folders whose
-// paths are fixed in dockerd and containerd are its own too: it joins no containerd of the host, heeds no daemon.json and leaves no key.
-const enter = `for folder in /run/containerd /run/docker /etc/docker; do mkdir -p $folder && mount -t tmpfs tmpfs $folder; done; "$@"; exit $?`;
+// the processes that containerd's shims leave to it, and to start a dockerd again that has ended, as docker.service does. Three folders
+// whose paths are fixed in dockerd and containerd are its own too: it joins no containerd of the host, heeds no daemon.json, leaves no key.
+const enter = `for folder in /run/containerd /run/docker /etc/docker; do mkdir -p $folder && mount -t tmpfs tmpfs $folder; done
+while "$@"; status=$?; [ ! -e "$0" ] && [ $status = 0 -o $status -gt 128 ]; do :; done
+exit $status`;
 
 export const socketOf = (engine: Pick<Engine, "run">): string => `${engine.run}/docker.sock`;
 const pidFile = (engine: Engine): string => `${engine.run}/engine.pid`;
+/** There when dockerd is to end for good. */
+const stopFile = (engine: Engine): string => `${engine.run}/engine.stop`;
 
 /** Starts the engine, unless it runs, and waits until it answers. */
 export async function startEngine(engine: Engine): Promise<void> {
@@ -45,7 +49,8 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
     [
       // The process notes its own number before it does anything: there is no moment in which it runs and nobody knows.
       ...["-c", 'echo $$ > "$0" && exec "$@"', pidFile(engine)],
-      ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter, "sh", "dockerd"],
+      ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter],
+      ...[stopFile(engine), "dockerd"],
       ...["--data-root", engine.data, "--exec-root", `${engine.run}/exec`, "--pidfile", `${engine.run}/dockerd.pid`],
       ...["--host", `unix://${socketOf(engine)}`, "--group", "0", "--log-level", "warn", "--shutdown-timeout", "10"],
       ...["--cgroup-parent", cgroupOf(engine), "--exec-opt", "native.cgroupdriver=cgroupfs"],
@@ -65,6 +70,7 @@ export async function stopEngine(engine: Engine): Promise<void> {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const pid = enginePid(engine);
     if (!pid) break;
+    await writeFile(stopFile(engine), "");
     process.kill(-pid, signal);
     for (const end = Date.now() + 15_000; isEngineAlive(engine) && Date.now() < end; ) await sleep(20);
   }
@@ -90,7 +96,7 @@ function enginePid(engine: Engine): number | undefined {
 const cgroupOf = (engine: Engine): string => engine.run.replace(/^\/run/, "");
 
 async function removeLeftovers(engine: Engine): Promise<void> {
-  const files = ["exec", "docker.sock", "dockerd.pid", "engine.pid"];
+  const files = ["exec", "docker.sock", "dockerd.pid", "engine.pid", "engine.stop"];
   for (const file of files) await rm(`${engine.run}/${file}`, { recursive: true, force: true });
   const group = `/sys/fs/cgroup*${cgroupOf(engine)}`;
   const groups = ["-type", "d", "(", "-path", group, "-o", "-path", `${group}/*`, ")"];

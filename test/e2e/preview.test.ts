@@ -113,7 +113,7 @@ test("a Dockerfile that fails on one platform fails the preview, which names pla
   await edited("app/Dockerfile", broken, async () => {
     const { status, output } = await local("preview");
     expect(status).toBe(1);
-    const stopped = output.slice(output.indexOf("the build stopped in:"));
+    const stopped = output.slice(output.indexOf("the build failed in:"));
     expect(stopped).toMatch(/^ {2}#\d+ \[linux\/amd64->arm64 checked \d+\/\d+\] RUN test "arm64" != arm64/m);
   });
 });

@@ -190,7 +190,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
 
   test("has limits, which the kernel holds", () => {
     const { proc, found } = container();
-    expect(found.HostConfig).toMatchObject({ MemorySwap: 256 * 1024 ** 2, RestartPolicy: { Name: "unless-stopped" } });
+    expect(found.HostConfig).toMatchObject({ MemorySwap: 256 * 1024 ** 2, RestartPolicy: { Name: "always" } });
     const limit = (controller: string, v1: string, v2: string) => {
       const group = proc("cgroup")
         .split("\n")

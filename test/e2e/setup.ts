@@ -51,7 +51,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 async function down(): Promise<void> {
-  if (existsSync(join(clone, "local"))) await run(["node", "local/cli.ts", "down"], { cwd: clone, env });
+  if (existsSync(join(clone, "local", "cli.ts"))) await run(["node", "local/cli.ts", "down"], { cwd: clone, env });
   rmSync(folder, { recursive: true, force: true });
 }
 

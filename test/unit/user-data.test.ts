@@ -47,7 +47,7 @@ test("the container is hardened, and serves the configured port", () => {
   const script = userData({ ...args, port: 8080 });
   const command = script.slice(script.indexOf("docker run"), script.indexOf('"$image"\n\nfor'));
   for (const option of [
-    "--restart unless-stopped",
+    "--restart always",
     "--publish 8080:3000",
     "--user 65532:65532",
     "--read-only",

@@ -1,0 +1,298 @@
+import { execFileSync, spawn } from "node:child_process";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
+import { EC2 } from "@aws-sdk/client-ec2";
+import { ECR } from "@aws-sdk/client-ecr";
+import { IAM } from "@aws-sdk/client-iam";
+import { expect } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
+import { cloud, edited, type Outputs, outputs, type Result, registry, succeed } from "../e2e/stack.ts";
+
+const access = {
+  endpoint: cloud.endpoint,
+  region: "ap-northeast-2",
+  credentials: { accessKeyId: "local", secretAccessKey: "local" },
+};
+const ec2 = new EC2(access);
+const ecr = new ECR(access);
+const iam = new IAM(access);
+const logs = new CloudWatchLogs(access);
+
+/** Who is killed. */
+export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";
+
+const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
+  engine: /^pulumi (?:up|destroy|refresh)/,
+  aws: /local\/aws\/main\.ts/,
+  awsx: /local\/awsx\/main\.ts/,
+  "docker-build": /pulumi-resource-docker-build/,
+  dynamic: /cmd\/dynamic-provider/,
+};
+
+/** Processes of this cloud's engine and its providers, of whichever command. */
+export function engineProcesses(): { pid: number; command: string }[] {
+  return readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => {
+      try {
+        const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+        if (!variables.includes(`LOCAL_CLOUD_DIR=${cloud.dir}`)) return [];
+        if (!variables.includes("PULUMI_AUTOMATION_API=true")) return [];
+        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+        return command === "" ? [] : [{ pid: Number(pid), command }]; // without a command line it is a zombie
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** Runs a command and does something once its output matches. */
+export function when(pattern: RegExp, act: (pid: number) => unknown, ...command: string[]): Promise<Result> {
+  const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir };
+  return new Promise((resolve, reject) => {
+    const child = spawn("node", ["local/cli.ts", ...command], { cwd: cloud.project, env });
+    let output = "";
+    let acted: Promise<unknown> | undefined;
+    const read = (data: Buffer) => {
+      output += data;
+      if (acted || !pattern.test(output)) return;
+      acted = Promise.resolve(act(child.pid as number));
+      acted.catch(reject);
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.on("error", reject);
+    child.on("close", (status) => {
+      if (acted) resolve({ status, output });
+      else reject(new Error(`${command.join(" ")} ended with ${status} and never printed ${pattern}\n${output}`));
+    });
+  });
+}
+
+/** Runs a command and kills the victim once the command's output matches. */
+export function killed(victim: Victim, pattern: RegExp, ...command: string[]): Promise<Result> {
+  const kill = (program: number) => {
+    const isVictim = ({ command }: { command: string }) => victim !== "program" && commandLines[victim].test(command);
+    const pids =
+      victim === "program"
+        ? [program]
+        : engineProcesses()
+            .filter(isVictim)
+            .map(({ pid }) => pid);
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+  };
+  return when(pattern, kill, ...command);
+}
+
+/** Ids of what AWS's API has beyond what every account has, by kind. */
+async function inventory(): Promise<Record<string, string[]>> {
+  const [vpcs, gateways, subnets, tables, groups, rules, instances, interfaces] = await Promise.all([
+    ec2.describeVpcs({}),
+    ec2.describeInternetGateways({}),
+    ec2.describeSubnets({}),
+    ec2.describeRouteTables({}),
+    ec2.describeSecurityGroups({}),
+    ec2.describeSecurityGroupRules({}),
+    ec2.describeInstances({}),
+    ec2.describeNetworkInterfaces({}),
+  ]);
+  const byDefault = vpcs.Vpcs?.find(({ IsDefault }) => IsDefault)?.VpcId;
+  const own = groups.SecurityGroups?.filter(({ GroupName }) => GroupName !== "default").map(({ GroupId }) => GroupId);
+  const ownTables = tables.RouteTables?.filter(({ Associations }) => !Associations?.some(({ Main }) => Main)) ?? [];
+  const roles = (await iam.listRoles({})).Roles?.map(({ RoleName = "" }) => RoleName) ?? [];
+  const policies = roles.map(async (RoleName) => {
+    const inline = (await iam.listRolePolicies({ RoleName })).PolicyNames?.map((name) => `${RoleName}:${name}`);
+    const { AttachedPolicies } = await iam.listAttachedRolePolicies({ RoleName });
+    return [inline ?? [], AttachedPolicies?.map(({ PolicyArn }) => `${RoleName}/${PolicyArn}`) ?? []] as const;
+  });
+  const policiesOf = await Promise.all(policies);
+  const live = instances.Reservations?.flatMap(({ Instances = [] }) => Instances).filter(
+    ({ State }) => State?.Name !== "terminated",
+  );
+  const ids = (list: (string | undefined)[] = []) => list.map(String).sort();
+  return {
+    Vpc: ids(vpcs.Vpcs?.map(({ VpcId }) => VpcId).filter((id) => id !== byDefault)),
+    InternetGateway: ids(gateways.InternetGateways?.map(({ InternetGatewayId }) => InternetGatewayId)),
+    Subnet: ids(subnets.Subnets?.filter(({ VpcId }) => VpcId !== byDefault).map(({ SubnetId }) => SubnetId)),
+    RouteTable: ids(ownTables.map(({ RouteTableId }) => RouteTableId)),
+    Route: ids(
+      ownTables.flatMap(({ Routes = [], RouteTableId }) =>
+        Routes.filter(({ GatewayId }) => GatewayId !== "local").map(() => RouteTableId),
+      ),
+    ),
+    RouteTableAssociation: ids(
+      ownTables.flatMap(({ Associations = [] }) => Associations.map(({ RouteTableAssociationId: id }) => id)),
+    ),
+    SecurityGroup: ids(own),
+    SecurityGroupRule: ids(
+      rules.SecurityGroupRules?.filter(({ GroupId }) => own?.includes(GroupId)).map((rule) => rule.SecurityGroupRuleId),
+    ),
+    Instance: ids(live?.map(({ InstanceId }) => InstanceId)),
+    // Interfaces are told by their instance: each has one, and none is left behind.
+    NetworkInterface: ids(interfaces.NetworkInterfaces?.map(({ Attachment }) => Attachment?.InstanceId)),
+    FlowLog: ids((await ec2.describeFlowLogs({})).FlowLogs?.map(({ FlowLogId }) => FlowLogId)),
+    LogGroup: ids((await logs.describeLogGroups({})).logGroups?.map(({ logGroupName }) => logGroupName)),
+    Role: ids(roles),
+    RolePolicy: ids(policiesOf.flatMap(([inline]) => inline)),
+    RolePolicyAttachment: ids(policiesOf.flatMap(([, attached]) => attached)),
+    InstanceProfile: ids(
+      (await iam.listInstanceProfiles({})).InstanceProfiles?.map((each) => each.InstanceProfileName),
+    ),
+    Repository: ids((await ecr.describeRepositories({})).repositories?.map(({ repositoryName }) => repositoryName)),
+  };
+}
+
+interface Resource {
+  readonly type: string;
+  readonly urn: string;
+  readonly id?: string;
+  readonly custom: boolean;
+  readonly delete?: boolean;
+}
+
+/** What the stack's state has. */
+export function state(): { resources: Resource[]; pending: unknown[] } {
+  const file = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
+  const latest = JSON.parse(readFileSync(file, "utf8")).checkpoint.latest ?? {};
+  return { resources: latest.resources ?? [], pending: latest.pending_operations ?? [] };
+}
+
+/** The same of the state, so that the two can be compared. */
+function recorded(): Record<string, string[]> {
+  const { resources } = state();
+  const idsOf = (type: RegExp) =>
+    resources.filter((resource) => resource.custom && type.test(resource.type)).map(({ id = "" }) => id);
+  const instances = idsOf(/:Instance$/);
+  const kinds = [
+    "Vpc",
+    "InternetGateway",
+    "Subnet",
+    "RouteTable",
+    "RouteTableAssociation",
+    "SecurityGroup",
+    "Instance",
+  ];
+  const others = ["FlowLog", "LogGroup", "Role", "RolePolicy", "RolePolicyAttachment", "InstanceProfile", "Repository"];
+  return {
+    ...Object.fromEntries([...kinds, ...others].map((kind) => [kind, idsOf(new RegExp(`^aws:.*:${kind}$`)).sort()])),
+    Route: idsOf(/^aws:.*:Route$/)
+      .map((id) => id.replace(/^r-(rtb-[0-9a-f]{17})\d+$/, "$1"))
+      .sort(),
+    SecurityGroupRule: idsOf(/:SecurityGroup(?:In|E)gressRule$/).sort(),
+    NetworkInterface: instances.sort(),
+  };
+}
+
+/** What this host has of the cloud's machines. */
+function onHost(): { folders: string[]; engines: string[]; userData: string[]; bridges: number } {
+  const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
+  const host = ["--host", `unix://${cloud.run}/docker.sock`];
+  const userData = execFileSync("docker", [...host, "ps", "--all", "--format", "{{.Names}}"], { encoding: "utf8" });
+  const interfaces = JSON.parse(execFileSync("ip", ["-json", "address"]).toString()) as { addr_info: Address[] }[];
+  // A machine's bridge has an address that is made from its machine's: 240.0.0.0/4, then the cloud's own number.
+  const block = 0xf00 + Number(cloud.prefix.split(".")[1]);
+  const isOurs = ({ local = "" }: Address) => {
+    const [first = 0, second = 0] = local.split(".").map(Number);
+    return first * 16 + (second >> 4) === block;
+  };
+  return {
+    folders: list(join(cloud.dir, "machines")).sort(),
+    engines: list(cloud.run)
+      .filter((name) => name.startsWith("i-"))
+      .sort(),
+    userData: userData.split("\n").filter(Boolean).sort(),
+    bridges: interfaces.filter(({ addr_info = [] }) => addr_info.some(isOurs)).length,
+  };
+}
+
+interface Address {
+  readonly local?: string;
+}
+
+/** No orphan and no duplicate: AWS's API, the state and this host tell of the same things, and nothing is pending or left running. */
+export async function expectConsistent(): Promise<void> {
+  const { resources, pending } = state();
+  expect(pending).toEqual([]);
+  expect(resources.filter((resource) => resource.delete)).toEqual([]);
+  expect(new Set(resources.map(({ urn }) => urn)).size).toBe(resources.length);
+  expect(await inventory()).toEqual(recorded());
+  const ids = recorded().Instance as string[];
+  await expect
+    .poll(onHost, { timeout: 30_000, interval: 250 })
+    .toEqual({ folders: ids, engines: ids, userData: ids, bridges: ids.length });
+  expect(engineProcesses()).toEqual([]);
+}
+
+/** `up` brings everything to where it should be, unattended. */
+export async function expectUpConverges(): Promise<Outputs> {
+  await succeed("up");
+  await expectConsistent();
+  const stack = await outputs();
+  for (const name of machineNames) expect(await answering(stack[name].url)).toBe(stack[name].id);
+  expect(await tags()).toContain(tagOf(stack.imageRef));
+  return stack;
+}
+
+/** `destroy` leaves nothing, and says so again. */
+export async function expectDestroyConverges(): Promise<void> {
+  await succeed("destroy");
+  await expectConsistent();
+  expect(recorded()).toEqual(Object.fromEntries(Object.keys(recorded()).map((kind) => [kind, []])));
+  expect(state().resources).toEqual([]);
+  expect(await tags()).toEqual([]);
+}
+
+/** The instance that answers at an address. */
+export async function answering(url: string): Promise<string> {
+  const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) });
+  return ((await response.json()) as { machine: { instanceId: string } }).machine.instanceId;
+}
+
+/** What was deployed before still serves. */
+export async function expectServing(before: Outputs): Promise<void> {
+  for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+}
+
+const tagOf = (reference: string): string => /:([^:@]+)@/.exec(reference)?.[1] ?? "";
+
+async function tags(): Promise<string[]> {
+  return JSON.parse((await registry("/v2/hono-app-local/tags/list")).body).tags ?? [];
+}
+
+/** Runs a command that must fail, and gives what it printed. */
+export async function failing(run: Promise<Result>): Promise<string> {
+  const { status, output } = await run;
+  if (process.env.FAULTS_LOG)
+    appendFileSync(process.env.FAULTS_LOG, `=== ${expect.getState().currentTestName}\n${output}\n`);
+  expect(status).toBe(1);
+  return output;
+}
+
+let edits = 0;
+
+/** Does the work with the app changed, so that a new image is built and both machines are replaced. */
+export function withNewRelease<T>(work: () => Promise<T>): Promise<T> {
+  edits += 1;
+  return edited("app/src/page.ts", (text) => text.replace(/<h1([^>]*)>/, `<h1$1>${process.pid}.${edits} `), work);
+}
+
+/** Does the work with a setting of the stack changed. */
+export function withSetting<T>(key: string, value: string | number, work: () => Promise<T>): Promise<T> {
+  return edited("Pulumi.local.yaml", (text) => text.replace("config:", `config:\n  hono-app:${key}: ${value}`), work);
+}
+
+/** Kills one of the local cloud's own processes. */
+export function killDaemon(name: "registry" | "buildkitd"): void {
+  process.kill(Number(readFileSync(join(cloud.run, `${name}.pid`), "utf8").split(" ")[0]), "SIGKILL");
+}
+
+/** Ends a machine as a failing host does, and waits until AWS's API says so. */
+export async function killMachine(id: string): Promise<void> {
+  process.kill(Number(readFileSync(join(cloud.run, id, "engine.pid"), "utf8")), "SIGKILL");
+  const stateOf = async () => {
+    const { Reservations } = await ec2.describeInstances({ InstanceIds: [id] });
+    return Reservations?.[0]?.Instances?.[0]?.State?.Name;
+  };
+  await expect.poll(stateOf, { timeout: 20_000 }).toBe("terminated");
+}

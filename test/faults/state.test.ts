@@ -1,0 +1,79 @@
+import { execFileSync } from "node:child_process";
+import { appendFileSync, cpSync, rmSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { cloud, deployed, edited, local } from "../e2e/stack.ts";
+import { expectDestroyConverges, expectServing, expectUpConverges, failing, when, withNewRelease } from "./faults.ts";
+
+const folder = join(cloud.dir, "state");
+const filler = join(folder, "filler");
+
+/** The state on a disk of its own, which can be filled. */
+async function onSmallDisk(work: (fill: () => void, free: () => void) => Promise<void>): Promise<void> {
+  let filling: NodeJS.Timeout | undefined;
+  const fill = () => {
+    const { bavail, bsize } = statfsSync(folder);
+    try {
+      appendFileSync(filler, Buffer.alloc(bavail * bsize));
+    } catch {} // it has become full in the meantime
+  };
+  const free = () => {
+    clearInterval(filling);
+    rmSync(filler, { force: true });
+  };
+  const copy = `${folder}.copy`;
+  cpSync(folder, copy, { recursive: true });
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=32m", "tmpfs", folder]);
+  try {
+    cpSync(copy, folder, { recursive: true });
+    // Again and again: a file that is replaced leaves room for the next.
+    await work(() => {
+      fill();
+      filling = setInterval(fill, 10);
+    }, free);
+  } finally {
+    free();
+    rmSync(copy, { recursive: true });
+    cpSync(folder, copy, { recursive: true });
+    execFileSync("umount", ["--lazy", folder]);
+    rmSync(folder, { recursive: true });
+    cpSync(copy, folder, { recursive: true });
+    rmSync(copy, { recursive: true });
+  }
+}
+
+test("full state folder before up: nothing is begun, the old machines serve, the next up works", async () => {
+  const before = await deployed();
+  await onSmallDisk((fill, free) =>
+    withNewRelease(async () => {
+      fill();
+      const output = await failing(local("up"));
+      expect(output).toMatch(/no space left on device/i);
+      expect(output).not.toMatch(/creating|updating/);
+      await expectServing(before);
+      free();
+      expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
+    }),
+  );
+});
+
+test("state folder full in the middle of up: the old machines serve, the next up works", async () => {
+  const before = await deployed();
+  await onSmallDisk((fill, free) =>
+    withNewRelease(async () => {
+      const output = await failing(when(/Instance hono-app-\w+ creating replacement/, fill, "up"));
+      expect(output).toMatch(/no space left on device/i);
+      await expectServing(before);
+      free();
+      expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
+    }),
+  );
+});
+
+test("destroy after a failed up, and twice, leaves what was there before", async () => {
+  await expectDestroyConverges();
+  const fail = (text: string) => text.replace('say "starting"', "false");
+  await edited("components/user-data.ts", fail, () => failing(local("up")));
+  await expectDestroyConverges();
+  await expectDestroyConverges();
+});
