@@ -129,8 +129,13 @@ async function inventory(): Promise<Record<string, string[]>> {
       rules.SecurityGroupRules?.filter(({ GroupId }) => own?.includes(GroupId)).map((rule) => rule.SecurityGroupRuleId),
     ),
     Instance: ids(live?.map(({ InstanceId }) => InstanceId)),
-    // Interfaces are told by their instance: each has one, and none is left behind.
-    NetworkInterface: ids(interfaces.NetworkInterfaces?.map(({ Attachment }) => Attachment?.InstanceId)),
+    // Interfaces are told by their instance: each has one, and none is left behind. moto keeps that of a machine that was terminated by
+    // hand even after its subnet is gone, which AWS does not.
+    NetworkInterface: ids(
+      interfaces.NetworkInterfaces?.filter(({ SubnetId }) =>
+        subnets.Subnets?.some((subnet) => subnet.SubnetId === SubnetId),
+      ).map(({ Attachment }) => Attachment?.InstanceId),
+    ),
     FlowLog: ids((await ec2.describeFlowLogs({})).FlowLogs?.map(({ FlowLogId }) => FlowLogId)),
     LogGroup: ids((await logs.describeLogGroups({})).logGroups?.map(({ logGroupName }) => logGroupName)),
     Role: ids(roles),
