@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { run } from "./step.ts";
-import { ensureSystem } from "./system.ts";
+import { canMakeVenv, ensureSystem } from "./system.ts";
 import { ensureTool } from "./tools/tools.ts";
 import { ensureVenv } from "./venv.ts";
 
@@ -10,12 +9,7 @@ export async function ensureLinters(): Promise<{
   readonly zizmor: string;
 }> {
   const actionlint = await ensureTool("actionlint");
-  try {
-    await run(["python3", "-c", "import ensurepip"]);
-  } catch {
-    // Debian keeps it in a package of its own, which the local cloud needs too.
-    await ensureSystem();
-  }
+  if (!(await canMakeVenv())) await ensureSystem();
   return {
     actionlint,
     zizmor: join(await ensureVenv("zizmor", "zizmor, from PyPI"), "zizmor"),

@@ -54,7 +54,7 @@ export async function installPackages(packages: readonly string[]): Promise<void
 }
 
 /** Debian keeps a part of Python that virtual environments need in a package of its own. */
-async function canMakeVenv(): Promise<boolean> {
+export async function canMakeVenv(): Promise<boolean> {
   try {
     await run(["python3", "-c", "import ensurepip"]);
     return true;
