@@ -3,10 +3,11 @@ import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, type MachineName } from "./components/architecture.ts";
 import { latestTag } from "./components/content.ts";
+import type { Registry } from "./components/image.ts";
 
 /** Another registry that gets the image too. */
 export interface Publish {
-  readonly registry: { readonly address: string; readonly username: string; readonly password: pulumi.Output<string> };
+  readonly registry: Registry;
   readonly repositoryName: string;
   readonly tags: readonly string[];
 }
@@ -18,6 +19,8 @@ export interface Settings {
   /** Name of the stack's ECR repository: stacks share an account without sharing images. */
   readonly repositoryName: string;
   readonly region: string;
+  /** Profile of the AWS configuration files that calls are signed with. */
+  readonly profile?: string;
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   /** GiB. */
   readonly volumeSize: number;
@@ -27,6 +30,9 @@ export interface Settings {
   readonly forceDelete: boolean;
   readonly keepReleases: number;
   readonly builder: string;
+  readonly registryLogin: "program" | "docker";
+  /** Whether the image is tagged `latest` too. */
+  readonly latestTag: boolean;
   readonly amiUpdate: "keep" | "latest";
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
@@ -55,6 +61,7 @@ export class ConfigError extends Error {
 export function loadConfig(): Settings {
   const project = pulumi.getProject();
   const config = new pulumi.Config();
+  const aws = new pulumi.Config("aws");
   const problems: string[] = [];
   const known = new Set<string>();
 
@@ -82,7 +89,7 @@ export function loadConfig(): Settings {
     if (to === undefined || to === "") return undefined;
     const slash = to.indexOf("/");
     return {
-      registry: { address: to.slice(0, slash), username, password },
+      registry: { address: to.slice(0, slash), login: { username, password } },
       repositoryName: to.slice(slash + 1),
       tags: [version, latestTag],
     };
@@ -93,7 +100,8 @@ export function loadConfig(): Settings {
   const settings: Settings = {
     name,
     repositoryName: `${name}-${stack.toLowerCase()}`,
-    region: new pulumi.Config("aws").get("region") ?? "",
+    region: aws.get("region") ?? "",
+    profile: aws.get("profile"),
     instanceTypes: {
       graviton: read("gravitonInstanceType", ...instanceTypeOf("graviton")),
       intel: read("intelInstanceType", ...instanceTypeOf("intel")),
@@ -107,6 +115,8 @@ export function loadConfig(): Settings {
     forceDelete: read("forceDelete", "true or false", oneOf({ true: true, false: false })),
     keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
     builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),
+    registryLogin: read("registryLogin", "program or docker", oneOf({ program: "program", docker: "docker" })),
+    latestTag: read("latestTag", "true or false", oneOf({ true: true, false: false })),
     amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
     // Empty stands for none: a configuration key with a default cannot be unset.
     release:
@@ -142,6 +152,26 @@ export function loadConfig(): Settings {
   if (settings.protect && settings.forceDelete) {
     problems.push(`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`);
   }
+  if (settings.protect && settings.latestTag) {
+    problems.push(
+      `${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since what is protected has no tag that moves`,
+    );
+  }
+  // EC2.18: everybody may reach the ports of HTTP and HTTPS alone.
+  if (
+    settings.allowedCidrs?.includes("0.0.0.0/0") &&
+    settings.port !== undefined &&
+    ![80, 443].includes(settings.port)
+  ) {
+    problems.push(
+      `${project}:port is ${settings.port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80 or 443, for another port networks of your own`,
+    );
+  }
+  for (const key of credentialKeys.filter((each) => allConfig()[`aws:${each}`])) {
+    problems.push(
+      `aws:${key} is set; allowed: credentials from the environment or aws:profile, which every part can use`,
+    );
+  }
   for (const key of Object.keys(allConfig())) {
     if (key.startsWith(`${project}:`) && !known.has(key)) {
       problems.push(`${key} is not a key of this project; allowed: ${[...known].join(", ")}`);
@@ -150,6 +180,9 @@ export function loadConfig(): Settings {
   if (problems.length > 0) throw new ConfigError(problems);
   return settings;
 }
+
+// The aws provider alone would know these; the image's index and the machines' consoles are read with AWS's SDK.
+const credentialKeys = ["accessKey", "secretKey", "token", "assumeRoles", "assumeRoleWithWebIdentity"];
 
 // A registry is told from a Docker Hub user by a dot, a colon or `localhost`, as Docker does; empty stands for none.
 const repositoryInRegistry =

@@ -1,5 +1,6 @@
 import { architectures, platforms } from "./components/architecture.ts";
 import { Image } from "./components/image.ts";
+import { ImageIndex } from "./components/image-index.ts";
 import { Instance } from "./components/instance.ts";
 import { lookup } from "./components/lookup.ts";
 import { MachineRole } from "./components/machine-role.ts";
@@ -9,7 +10,7 @@ import { Verification } from "./components/verification.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, region, port, tags } = settings;
+const { name, region, profile, port, tags } = settings;
 const { amis, availabilityZones, registry, release } = await lookup(settings);
 
 const { protect } = settings;
@@ -18,6 +19,7 @@ const repository = new Repository(
   {
     name: settings.repositoryName,
     keepReleases: settings.keepReleases,
+    latestTag: settings.latestTag,
     forceDelete: settings.forceDelete,
     tags,
   },
@@ -26,9 +28,26 @@ const repository = new Repository(
 
 const image = new Image(
   name,
-  { context: "app", platforms, registry, repositoryName: settings.repositoryName, builder: settings.builder, release },
+  {
+    context: "app",
+    platforms,
+    registry,
+    repositoryName: settings.repositoryName,
+    builder: settings.builder,
+    latest: settings.latestTag,
+    release,
+  },
   { dependsOn: repository },
 );
+
+const imageIndex = new ImageIndex(name, {
+  region,
+  profile,
+  repositoryName: settings.repositoryName,
+  digest: image.digest,
+  tags: image.tags,
+  platforms,
+});
 
 const network = new Network(name, {
   cidrBlock: settings.vpcCidr,
@@ -61,7 +80,7 @@ const gravitonInstance = new Instance(
     ami: amis.graviton,
     subnetId: network.subnetIds.graviton,
   },
-  { protect },
+  { protect, dependsOn: imageIndex },
 );
 
 const intelInstance = new Instance(
@@ -73,15 +92,17 @@ const intelInstance = new Instance(
     ami: amis.intel,
     subnetId: network.subnetIds.intel,
   },
-  { protect },
+  { protect, dependsOn: imageIndex },
 );
 
 const gravitonVerification = new Verification(`${name}-graviton`, {
   url: gravitonInstance.url,
   instanceId: gravitonInstance.instanceId,
   digest: image.digest,
+  configs: imageIndex.configs,
   architecture: architectures.graviton,
   region,
+  profile,
   timeout: settings.verificationTimeout,
 });
 
@@ -89,8 +110,10 @@ const intelVerification = new Verification(`${name}-intel`, {
   url: intelInstance.url,
   instanceId: intelInstance.instanceId,
   digest: image.digest,
+  configs: imageIndex.configs,
   architecture: architectures.intel,
   region,
+  profile,
   timeout: settings.verificationTimeout,
 });
 

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { parse } from "yaml";
 import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./prices.ts";
+import { runMain } from "./run-main.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]
 
@@ -133,7 +134,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
         resources.push({ type, name, inputs });
         return {
           id: name,
-          state: { arn: name, ...inputs, publicSubnetIds: ["first", "second"], repositoryUrl: name, digest: name },
+          state: { arn: name, ...inputs, publicSubnetIds: ["first", "second"], digest: name, configs: {} },
         };
       },
       call({ token, inputs }) {
@@ -243,11 +244,4 @@ function readStackFile(stack: string): string {
   }
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-    process.exitCode = 2;
-  }
-}
+if (import.meta.main) await runMain(main);

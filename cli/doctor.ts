@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { type Check, checks, type Finding } from "./doctor/checks.ts";
 import { type Environment, findEnvironment } from "./doctor/environment.ts";
 import { type Probe, realProbe } from "./doctor/probe.ts";
+import { runMain } from "./run-main.ts";
 
 const usage = `usage: npm run doctor -- [OPTION ...]
 
@@ -86,11 +87,4 @@ async function main(): Promise<void> {
   if (!report.healthy) process.exitCode = 1;
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-    process.exitCode = 2;
-  }
-}
+if (import.meta.main) await runMain(main);

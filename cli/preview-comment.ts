@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
+import { runMain } from "./run-main.ts";
 
 const usage = `usage: node cli/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
 
@@ -167,11 +168,4 @@ async function main(): Promise<void> {
   process.stdout.write(`comment ${done}\n`);
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-    process.exitCode = 2;
-  }
-}
+if (import.meta.main) await runMain(main);

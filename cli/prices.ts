@@ -101,6 +101,7 @@ export const resourcePrices: Readonly<Record<string, Price>> = {
   "awsx:ec2:Vpc": { items: vpcItems },
 
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": { free: "a rule" },
+  "aws:ecr/repositoryPolicy:RepositoryPolicy": { free: "a policy" },
   "aws:iam/role:Role": { free: "IAM is free" },
   "aws:iam/rolePolicy:RolePolicy": { free: "IAM is free" },
   "aws:iam/rolePolicyAttachment:RolePolicyAttachment": { free: "IAM is free" },
@@ -118,6 +119,7 @@ export const resourcePrices: Readonly<Record<string, Price>> = {
   "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": { free: "part of the VPC" },
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": { free: "part of the VPC" },
   "docker-build:index:Image": { free: "built by the person's own builder, stored in the repository" },
+  "pulumi-nodejs:dynamic/hono-app:ImageIndex": { free: "requests to the repository" },
   "pulumi-nodejs:dynamic/hono-app:Verification": { free: "a request to the machines" },
   "pulumi-nodejs:dynamic:Resource": { free: "a request to the machines" },
 };

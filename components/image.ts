@@ -8,22 +8,35 @@ export interface Release {
   readonly digest: string;
 }
 
+/** A registry, and how to log in to it. */
+export interface Registry {
+  /** `host` or `host:port`. */
+  readonly address: string;
+  /** @default The login that Docker's own configuration has for the registry, by `docker login` or a credential helper. */
+  readonly login?: { readonly username: string; readonly password: pulumi.Output<string> };
+}
+
 export interface ImageArgs {
   /** Folder of the build context, with its Dockerfile. */
   context: string;
   /** Docker platforms that the one tag holds. */
   platforms: readonly ("linux/amd64" | "linux/arm64")[];
-  /** Registry and its login; known before anything is created, so that the first preview already builds. */
-  registry: { address: pulumi.Input<string>; username: pulumi.Input<string>; password: pulumi.Input<string> };
+  /** Known before anything is created, so that the first preview already builds. */
+  registry: Registry;
   /** Repository in that registry. */
   repositoryName: string;
   /** Name of the Buildx builder, which must be able to build every platform. */
   builder: string;
   /**
    * Tags to push it under, the release's first.
-   * @default A tag computed from the content, and `latest`.
+   * @default A tag computed from the content, and with `latest` that tag.
    */
   tags?: readonly string[];
+  /**
+   * Whether `latest` is moved to it.
+   * @default true
+   */
+  latest?: boolean;
   /**
    * An earlier release to deploy as it is.
    * @default The context is built.
@@ -36,8 +49,8 @@ export interface ImageArgs {
  * neither built nor pushed again. A preview builds every platform and pushes nothing.
  */
 export class Image extends pulumi.ComponentResource {
-  /** The release's tag. */
-  readonly tag: pulumi.Output<string>;
+  /** Names of its tags, the release's first. */
+  readonly tags: readonly string[];
   /** Digest of the index that holds the platforms' images. */
   readonly digest: pulumi.Output<string>;
   /** `registry/repository:tag@digest`: what every machine pulls. */
@@ -50,18 +63,20 @@ export class Image extends pulumi.ComponentResource {
     super("hono-app:index:Image", name, {}, opts);
 
     const repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
-    const { tag, digest } = "tag" in source ? source : this.build(name, args, source, repository);
-    this.tag = pulumi.output(tag);
+    const { tags, digest } =
+      "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source, repository);
+    this.tags = tags;
     this.digest = pulumi.output(digest);
-    this.ref = pulumi.interpolate`${repository}:${tag}@${digest}`;
+    this.ref = pulumi.interpolate`${repository}:${tags[0]}@${digest}`;
     this.platforms = pulumi.output([...args.platforms]);
-    this.registerOutputs({ tag: this.tag, digest: this.digest, ref: this.ref, platforms: this.platforms });
+    this.registerOutputs({ tags, digest: this.digest, ref: this.ref, platforms: this.platforms });
   }
 
   private build(name: string, args: ImageArgs, entries: ContextEntry[], repository: pulumi.Output<string>) {
+    const { address, login } = args.registry;
     const content = contentTag(entries, { platforms: args.platforms });
-    const [tag = content, ...others] = args.tags ?? [content, latestTag];
-    const tags = [tag, ...others].map((each) => pulumi.interpolate`${repository}:${each}`);
+    const tags = args.tags ?? [content, ...((args.latest ?? true) ? [latestTag] : [])];
+    const names = tags.map((tag) => pulumi.interpolate`${repository}:${tag}`);
     const { digest } = new BuildImage(
       name,
       {
@@ -71,15 +86,16 @@ export class Image extends pulumi.ComponentResource {
         buildOnPreview: true,
         // An export and not `push: true`, for which the provider skips the build in every preview.
         push: false,
-        exports: [{ image: { push: true, ociMediaTypes: true, names: tags } }],
-        tags,
+        exports: [{ image: { push: true, ociMediaTypes: true, names } }],
+        tags: names,
         // Times in the image are fixed, so that the same content gives the same digests.
         buildArgs: { SOURCE_DATE_EPOCH: "0" },
-        registries: [args.registry],
+        // Part of the state, encrypted, and of what a saved plan compares.
+        registries: login && [{ address, ...login }],
       },
       // The repository owns its images: the provider deletes by digest, and a digest may be under another release's tag too.
       { parent: this, retainOnDelete: true },
     );
-    return { tag, digest };
+    return { tags, digest };
   }
 }

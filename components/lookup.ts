@@ -7,11 +7,13 @@ import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
 import { architectures, type MachineName, machineNames } from "./architecture.ts";
 import { contentTagPrefix } from "./content.ts";
-import type { Release } from "./image.ts";
+import type { Registry, Release } from "./image.ts";
 
 export interface LookupArgs {
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   readonly repositoryName: string;
+  /** `docker` leaves the login to Docker's own configuration. */
+  readonly registryLogin: "program" | "docker";
   /** Tag or digest of an earlier release that is to be deployed. */
   readonly release?: string;
 }
@@ -22,12 +24,8 @@ export interface Lookup {
   readonly amis: Readonly<Record<MachineName, string>>;
   /** Two zones that offer every machine's instance type. */
   readonly availabilityZones: string[];
-  /** The account's ECR registry and a login for it. */
-  readonly registry: {
-    readonly address: string;
-    readonly username: string;
-    readonly password: pulumi.Output<string>;
-  };
+  /** The account's ECR registry. */
+  readonly registry: Registry;
   /** The earlier release, where one was asked for; it is in the registry. */
   readonly release?: Release;
 }
@@ -37,20 +35,20 @@ export interface Lookup {
  *
  * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
  */
-export async function lookup({ instanceTypes, repositoryName, release }: LookupArgs): Promise<Lookup> {
+export async function lookup({ instanceTypes, repositoryName, registryLogin, release }: LookupArgs): Promise<Lookup> {
   const [token, found, ...machines] = await Promise.all([
     getAuthorizationToken(),
     release === undefined ? undefined : lookupRelease(repositoryName, release),
     ...machineNames.map((name) => lookupMachine(name, instanceTypes[name])),
   ]);
   const [graviton, intel] = machines as [Machine, Machine];
+  const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
     amis: { graviton: graviton.ami, intel: intel.ami },
     availabilityZones: commonZones({ graviton: graviton.zones, intel: intel.zones }, instanceTypes),
     registry: {
       address: token.proxyEndpoint.replace("https://", ""),
-      username: token.userName,
-      password: pulumi.secret(token.password),
+      login: registryLogin === "program" ? login : undefined,
     },
     release: found,
   };

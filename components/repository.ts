@@ -1,11 +1,17 @@
 import { LifecyclePolicy } from "@pulumi/aws/ecr/lifecyclePolicy.js";
 import { Repository as EcrRepository } from "@pulumi/aws/ecr/repository.js";
+import { RepositoryPolicy } from "@pulumi/aws/ecr/repositoryPolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { contentTagPrefix, latestTag } from "./content.ts";
 
 export interface RepositoryArgs {
   /** Name of the ECR repository. */
   name: string;
+  /**
+   * Whether `latest` may move. Every other tag is immutable.
+   * @default true
+   */
+  latestTag?: boolean;
   /** How many releases the lifecycle policy keeps. */
   keepReleases: number;
   /**
@@ -16,7 +22,7 @@ export interface RepositoryArgs {
   tags?: Record<string, string>;
 }
 
-/** A private ECR repository: scanned on push, encrypted, release tags immutable, old releases expired. */
+/** A private ECR repository: scanned on push, encrypted, closed to other accounts, release tags immutable, old releases expired. */
 export class Repository extends pulumi.ComponentResource {
   /** `registry/name`, as `docker pull` takes it. */
   readonly url: pulumi.Output<string>;
@@ -29,8 +35,12 @@ export class Repository extends pulumi.ComponentResource {
       name,
       {
         name: args.name,
-        imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
-        imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
+        ...((args.latestTag ?? true)
+          ? {
+              imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
+              imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
+            }
+          : { imageTagMutability: "IMMUTABLE" }),
         imageScanningConfiguration: { scanOnPush: true },
         // AWS's own key of the service, aws/ecr: it costs nothing a month, and pulling needs no permission for it.
         encryptionConfigurations: [{ encryptionType: "KMS" }],
@@ -45,10 +55,41 @@ export class Repository extends pulumi.ComponentResource {
       { parent: this },
     );
 
+    new RepositoryPolicy(
+      name,
+      {
+        repository: repository.name,
+        policy: repository.registryId.apply((account) => JSON.stringify(repositoryPolicy(account))),
+      },
+      { parent: this },
+    );
+
     this.url = repository.repositoryUrl;
     this.arn = repository.arn;
     this.registerOutputs({ url: this.url, arn: this.arn });
   }
+}
+
+/**
+ * Refuses everybody of another account, whatever is allowed elsewhere; within the account IAM decides. AWS's own services, which scan
+ * and replicate, belong to no account.
+ */
+export function repositoryPolicy(account: string) {
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "OnlyThisAccount",
+        Effect: "Deny",
+        Principal: "*",
+        Action: "ecr:*",
+        Condition: {
+          StringNotEquals: { "aws:PrincipalAccount": account },
+          Bool: { "aws:PrincipalIsAWSService": "false" },
+        },
+      },
+    ],
+  };
 }
 
 /**

@@ -69,6 +69,7 @@ retry login_and_pull
 rm -rf "$DOCKER_CONFIG"
 
 image_architecture=$(docker image inspect --format '{{.Architecture}}' "$image")
+image_id=$(docker image inspect --format '{{.Id}}' "$image")
 image_digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | sed -n "s|^$repository@||p" | head -n 1)
 say "machine $(uname -m), image $image_architecture, digest $image_digest"
 [ "$image_architecture" = "$expected_architecture" ] || fail "the image is $image_architecture; expected $expected_architecture"
@@ -89,6 +90,7 @@ docker run --detach --name "$name" --restart always \\
   --env MACHINE_ARCHITECTURE="$(uname -m)" \\
   --env IMAGE_ARCHITECTURE="$image_architecture" \\
   --env IMAGE_REF="$image" \\
+  --env IMAGE_ID="$image_id" \\
   --env IMAGE_DIGEST="$image_digest" \\
   "$image"
 

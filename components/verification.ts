@@ -9,8 +9,12 @@ export interface VerificationArgs {
   instanceId: pulumi.Input<string>;
   /** Digest of the index that the machine must have pulled. */
   digest: pulumi.Input<string>;
+  /** Digest of each platform's image configuration in that index. */
+  configs: pulumi.Input<Record<string, string>>;
   architecture: Architecture;
   region: string;
+  /** Profile of the AWS configuration files to read the console with. */
+  profile?: string;
   /** Seconds until the machine must have proven itself. */
   timeout: number;
 }
@@ -19,6 +23,7 @@ export interface VerificationArgs {
 interface Inputs {
   readonly url: string;
   readonly region: string;
+  readonly profile?: string;
   readonly timeout: number;
   readonly expected: Expectation;
 }
@@ -35,12 +40,14 @@ export class Verification extends pulumi.dynamic.Resource {
       {
         url: args.url,
         region: args.region,
+        profile: args.profile,
         timeout: args.timeout,
         expected: {
           machine: architecture.machine,
           image: architecture.image,
           process: architecture.process,
           digest: args.digest,
+          imageId: pulumi.output(args.configs).apply((configs) => configs[architecture.platform]),
           instanceId: args.instanceId,
         },
         proof: undefined,
@@ -59,7 +66,7 @@ async function consoleOutput(inputs: Inputs): Promise<string> {
   const instance = inputs.expected.instanceId;
   try {
     const { EC2Client, GetConsoleOutputCommand } = await import("@aws-sdk/client-ec2");
-    const client = new EC2Client({ region: inputs.region });
+    const client = new EC2Client({ region: inputs.region, profile: inputs.profile });
     const { Output = "" } = await client.send(new GetConsoleOutputCommand({ InstanceId: instance, Latest: true }));
     return Buffer.from(Output, "base64").toString("utf8");
   } catch (error) {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
@@ -19,8 +19,9 @@ import { say } from "./step.ts";
 
 const usage = `usage: npm run local -- [COMMAND]
 
-  up               deploys the stack and prints the proof (the default)
-  preview          shows what up would change; builds both platforms, pushes nothing
+  up [--plan FILE] deploys the stack and prints the proof (the default); with a plan, that and nothing else
+  preview [--save-plan FILE]
+                   shows what up would change; builds both platforms, pushes nothing
   refresh          compares the state with what is there, and verifies the machines again
   destroy          deletes the stack; the local cloud goes on running
   output [--json]  prints the stack's outputs
@@ -43,15 +44,30 @@ const streams = {
   },
 };
 
-const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Promise<void>> = {
-  async up(cloud) {
+/** The commands' own options, and the command of each. */
+const options = {
+  json: { type: "boolean", of: "output" },
+  plan: { type: "string", of: "up" },
+  "save-plan": { type: "string", of: "preview" },
+} as const;
+
+interface Options {
+  readonly json?: boolean;
+  readonly plan?: string;
+  readonly "save-plan"?: string;
+}
+
+const commands: Record<string, (cloud: Cloud, options: Options) => Promise<void>> = {
+  async up(cloud, { plan }) {
     const { stack, refresh } = await ready(cloud);
-    const { outputs } = await change(cloud, stack, () => stack.up({ ...streams, refresh }));
+    const { outputs } = await change(cloud, stack, () =>
+      stack.up({ ...streams, refresh, plan: plan && resolve(plan) }),
+    );
     printProof(outputs);
   },
-  async preview(cloud) {
+  async preview(cloud, { "save-plan": plan }) {
     const { stack, refresh } = await ready(cloud);
-    await stack.preview({ ...streams, refresh });
+    await stack.preview({ ...streams, refresh, plan: plan && resolve(plan) });
   },
   async refresh(cloud) {
     const { stack } = await ready(cloud);
@@ -61,11 +77,11 @@ const commands: Record<string, (cloud: Cloud, options: readonly string[]) => Pro
     await destroy(cloud);
     say("the local cloud goes on running; to stop it: npm run local -- down");
   },
-  async output(cloud, options) {
+  async output(cloud, { json }) {
     const stack = await selectStack(cloud);
     const outputs = Object.fromEntries(Object.entries(await stack.outputs()).map(([name, { value }]) => [name, value]));
     if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: npm run local deploys it");
-    if (options.includes("--json")) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
+    if (json) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
     for (const [name, value] of Object.entries(outputs)) {
       process.stdout.write(`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
     }
@@ -150,19 +166,20 @@ async function lock(cloud: Cloud, command: string): Promise<void> {
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+    options: { ...options, help: { type: "boolean", short: "h" } },
   });
   const [name = "up", ...rest] = positionals;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (values.help) return void process.stdout.write(usage);
-  if (command === undefined || rest.length > 0 || (values.json && name !== "output")) {
+  const isForeign = Object.entries(options).some(([key, { of }]) => key in values && of !== name);
+  if (command === undefined || rest.length > 0 || isForeign) {
     throw new UsageError(`not a command: ${process.argv.slice(2).join(" ")}`);
   }
   say(`local cloud: ${name}`);
   const cloud = await openCloud();
   opened = cloud;
   if (name !== "output") await lock(cloud, name);
-  await command(cloud, values.json ? ["--json"] : []);
+  await command(cloud, values);
 }
 
 class UsageError extends Error {}

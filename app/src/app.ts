@@ -1,10 +1,16 @@
-import { type Context, Hono } from "hono";
-import { accepts } from "hono/accepts";
-import { HTTPException } from "hono/http-exception";
-import { methodNotAllowed } from "hono/method-not-allowed";
-import { type RequestIdVariables, requestId } from "hono/request-id";
-import { NONCE, type SecureHeadersVariables, secureHeaders } from "hono/secure-headers";
-import type { ContentfulStatusCode } from "hono/utils/http-status";
+import {
+  accepts,
+  type ContentfulStatusCode,
+  type Context,
+  Hono,
+  HTTPException,
+  methodNotAllowed,
+  NONCE,
+  type RequestIdVariables,
+  requestId,
+  type SecureHeadersVariables,
+  secureHeaders,
+} from "./hono.ts";
 import { errorPage, platformPage } from "./page.ts";
 import { type Platform, report } from "./platform.ts";
 

@@ -1,5 +1,5 @@
-import { html, raw } from "hono/html";
 import { ARCHITECTURES, type Architecture, architectureOf } from "./architecture.ts";
+import { html, raw } from "./hono.ts";
 import type { Report } from "./platform.ts";
 
 // Everything that comes from outside goes through html`…`, which escapes it; `raw` is for this file's own constants.

@@ -14,7 +14,7 @@ export interface ProcessFacts {
 export interface Platform {
   app: { name: string | null; version: string | null };
   machine: { architecture: string | null; instanceId: string | null; instanceType: string | null };
-  image: { architecture: string | null; digest: string | null; ref: string | null };
+  image: { architecture: string | null; digest: string | null; id: string | null; ref: string | null };
   process: ProcessFacts;
 }
 
@@ -36,6 +36,7 @@ export function readPlatform(env: Environment, process: ProcessFacts): Platform 
     image: {
       architecture: read(env, "IMAGE_ARCHITECTURE"),
       digest: read(env, "IMAGE_DIGEST"),
+      id: read(env, "IMAGE_ID"),
       ref: read(env, "IMAGE_REF"),
     },
     process,

@@ -107,7 +107,29 @@ const lifecyclePolicy: Resource = {
   },
 };
 
+const repositoryPolicy: Resource = {
+  noun: "ECR Repository Policy",
+  inputs: { repository: ["required", "replace"], policy: ["required", "json"] },
+  async create({ repository, policy }) {
+    await (await ecr()).setRepositoryPolicy({ repositoryName: repository, policyText: policy });
+    return repository;
+  },
+  async read(id) {
+    const call = (await ecr()).getRepositoryPolicy({ repositoryName: id });
+    const live = await orGone(call, "RepositoryPolicyNotFoundException", "RepositoryNotFoundException");
+    return live && { repository: live.repositoryName, registryId: live.registryId, policy: live.policyText };
+  },
+  async update(id, { policy }) {
+    await (await ecr()).setRepositoryPolicy({ repositoryName: id, policyText: policy });
+  },
+  async delete(id) {
+    const call = (await ecr()).deleteRepositoryPolicy({ repositoryName: id });
+    await orGone(call, "RepositoryPolicyNotFoundException", "RepositoryNotFoundException");
+  },
+};
+
 export const ecrResources = {
   "aws:ecr/repository:Repository": repository,
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": lifecyclePolicy,
+  "aws:ecr/repositoryPolicy:RepositoryPolicy": repositoryPolicy,
 };

@@ -5,16 +5,13 @@ import {
   RevokeSecurityGroupIngressCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
-import { ECRClient, PutImageTagMutabilityCommand } from "@aws-sdk/client-ecr";
+import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
-import { answering, cloud, deployed, outputs, succeed, summary } from "./stack.ts";
+import { answering, aws, cloud, deployed, manifest, outputs, succeed, summary } from "./stack.ts";
 
-const aws = {
-  endpoint: cloud.endpoint,
-  region: "ap-northeast-2",
-  credentials: { accessKeyId: "local", secretAccessKey: "local" },
-};
 const ec2 = new EC2Client(aws);
+const ecr = new ECR(aws);
+const repositoryName = "hono-app-local";
 
 test("a machine that somebody terminates: refresh shows it, up makes another", async () => {
   const before = await deployed();
@@ -47,10 +44,59 @@ test("a rule that somebody removes closes the port: refresh shows it, up opens i
 
 test("a repository that somebody makes mutable: refresh shows it, up repairs it", async () => {
   await deployed();
-  const mutable = { repositoryName: "hono-app-local", imageTagMutability: "MUTABLE" as const };
-  await new ECRClient(aws).send(new PutImageTagMutabilityCommand(mutable));
+  await ecr.putImageTagMutability({ repositoryName, imageTagMutability: "MUTABLE" });
   expect(await succeed("refresh")).toMatch(/aws:ecr:Repository hono-app.*update/);
   expect(summary(await succeed("up")).updated).toBe(1);
+  expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
+});
+
+test("a repository's policy that somebody edits or deletes: refresh shows it, up repairs it", async () => {
+  await deployed();
+  const policy = async () => JSON.parse((await ecr.getRepositoryPolicy({ repositoryName })).policyText as string);
+  const before = await policy();
+  const Statement = [{ Sid: "Open", Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }];
+  const policyText = JSON.stringify({ Version: "2012-10-17", Statement });
+  await ecr.setRepositoryPolicy({ repositoryName, policyText });
+  expect(await succeed("refresh")).toMatch(/aws:ecr:RepositoryPolicy hono-app.*update/);
+  expect(summary(await succeed("up")).updated).toBe(1);
+  expect(await policy()).toEqual(before);
+
+  await ecr.deleteRepositoryPolicy({ repositoryName });
+  expect(await succeed("refresh")).toMatch(/aws:ecr:RepositoryPolicy hono-app.*delete/);
+  expect(summary(await succeed("up")).created).toBe(1);
+  expect(await policy()).toEqual(before);
+});
+
+test("tags that somebody moves: refresh shows it, up puts them back, the machines go on", async () => {
+  const stack = await deployed();
+  const tag = stack.imageRef.slice(0, stack.imageRef.indexOf("@")).split(":").at(-1) as string;
+  const { manifests: [entry] = [] } = await manifest(stack.imageRef);
+  const { images: [image] = [] } = await ecr.batchGetImage({
+    repositoryName,
+    imageIds: [{ imageDigest: entry?.digest }],
+  });
+  const named = async () => {
+    const { images = [] } = await ecr.batchGetImage({
+      repositoryName,
+      imageIds: [{ imageTag: tag }, { imageTag: "latest" }],
+    });
+    return images.map(({ imageId }) => imageId?.imageDigest);
+  };
+  // One that may be moved, and one that may only be deleted and set anew.
+  const { imageManifest, imageManifestMediaType } = image ?? {};
+  const move = (imageTag: string) => ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
+  await move("latest");
+  await expect(move(tag)).rejects.toThrow(expect.objectContaining({ name: "ImageTagAlreadyExistsException" }));
+  await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: tag }] });
+  await move(tag);
+  expect(await named()).toEqual([entry?.digest, entry?.digest]);
+
+  expect(await succeed("refresh")).toMatch(/ImageIndex hono-app.*update/);
+  const up = await succeed("up");
+  expect(up).toContain(`${repositoryName}:${tag} names ${entry?.digest}; it is put back to ${stack.imageDigest}`);
+  expect(summary(up).updated).toBe(1);
+  expect(await named()).toEqual([stack.imageDigest, stack.imageDigest]);
+  expect(await outputs()).toEqual(stack);
   expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
 });
 

@@ -4,13 +4,9 @@ import { join } from "node:path";
 import { DescribeInstancesCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { cloud, deployed, local, outputs, registry, succeed, summary } from "./stack.ts";
+import { aws, cloud, deployed, local, outputs, registry, succeed, summary } from "./stack.ts";
 
-const ec2 = new EC2Client({
-  endpoint: cloud.endpoint,
-  region: "ap-northeast-2",
-  credentials: { accessKeyId: "local", secretAccessKey: "local" },
-});
+const ec2 = new EC2Client(aws);
 
 /** What AWS's API says of an instance. */
 async function stateOf(id: string): Promise<string | undefined> {

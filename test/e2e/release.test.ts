@@ -1,8 +1,11 @@
+import { createHash } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import {
   answering,
+  aws,
   configured,
   deployed,
   edited,
@@ -84,6 +87,29 @@ test("a release that is not in the registry is refused before anything changes",
   for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
 });
 
+test("an index that lacks a platform is refused before a machine is replaced", async () => {
+  const before = await deployed();
+  const ecr = new ECR(aws);
+  const repositoryName = "hono-app-local";
+  const index = await manifest(before.imageRef);
+  const manifests = index.manifests?.filter(({ platform }) => platform?.architecture === "arm64");
+  const imageManifestMediaType = "application/vnd.oci.image.index.v1+json";
+  const imageManifest = JSON.stringify({ ...index, manifests });
+  const imageTag = "content-0000000000000001";
+  const imageDigest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
+  await ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
+  await configured({ release: imageTag }, async () => {
+    const { status, output } = await local("up");
+    expect(status).toBe(1);
+    expect(output).toContain(
+      `${repositoryName}@${imageDigest}: expected an index of linux/amd64, linux/arm64; it holds linux/arm64`,
+    );
+  });
+  expect(await outputs()).toEqual(before);
+  for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+  await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageDigest }] });
+});
+
 test("a newer AMI moves nothing by itself; with one setting the preview shows a replacement, and up makes it", async () => {
   const before = await deployed();
   const newer = (text: string) => text.replace("al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.12-arm64");
@@ -107,7 +133,7 @@ test("a newer AMI moves nothing by itself; with one setting the preview shows a 
 
 test("production refuses destroy, and everything goes on; the way out is to take the protection back", async () => {
   await deployed();
-  await configured({ protect: "true", forceDelete: "false" }, async () => {
+  await configured({ protect: "true", forceDelete: "false", latestTag: "false" }, async () => {
     const stack = await deployed();
     const { status, output } = await local("destroy");
     expect(status).toBe(1);

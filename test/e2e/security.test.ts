@@ -9,7 +9,7 @@ import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import { controls, departures, knownTypes, type Resource, violations } from "../unit/controls.ts";
-import { cloud, deployed, manifest, type Outputs, succeed } from "./stack.ts";
+import { aws, cloud, deployed, manifest, type Outputs, succeed } from "./stack.ts";
 
 const stateFile = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
 const docker = (machine: string, ...args: string[]) =>
@@ -219,11 +219,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
 
   test("has no way to instance metadata", async () => {
     const { id, pid } = container();
-    const client = new ec2.EC2({
-      endpoint: cloud.endpoint,
-      region: "ap-northeast-2",
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
-    });
+    const client = new ec2.EC2(aws);
     const { Reservations } = await client.describeInstances({ InstanceIds: [id] });
     expect(Reservations?.[0]?.Instances?.[0]?.MetadataOptions).toMatchObject({
       HttpTokens: "required",

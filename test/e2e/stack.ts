@@ -15,6 +15,13 @@ export interface Result {
   readonly output: string;
 }
 
+/** AWS's API, as the local cloud's root. */
+export const aws = {
+  endpoint: cloud.endpoint,
+  region: "ap-northeast-2",
+  credentials: { accessKeyId: "local", secretAccessKey: "local" },
+};
+
 /** Runs `npm run local -- COMMAND`, as in the clone's folder. */
 export function local(...command: string[]): Promise<Result> {
   return watch(command);

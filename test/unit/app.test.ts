@@ -12,6 +12,7 @@ import { createShutdown } from "../../app/src/shutdown.ts";
 const STARTED = new Date("2026-03-01T10:00:00.000Z");
 const NOW = new Date("2026-03-01T11:01:05.400Z");
 const DIGEST = `sha256:${"ab".repeat(32)}`;
+const IMAGE_ID = `sha256:${"1d".repeat(32)}`;
 
 const onGraviton: ProcessFacts = {
   architecture: "arm64",
@@ -32,6 +33,7 @@ const environment = {
   IMAGE_ARCHITECTURE: "arm64",
   IMAGE_REF: `registry/hono-app:c0ffee@${DIGEST}`,
   IMAGE_DIGEST: DIGEST,
+  IMAGE_ID,
 };
 
 const BROWSER = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8" };
@@ -56,7 +58,7 @@ describe("/platform", () => {
     expect(await response.json()).toEqual({
       app: { name: "hono-app", version: "c0ffee" },
       machine: { architecture: "aarch64", instanceId: "i-0abc", instanceType: "t4g.small" },
-      image: { architecture: "arm64", digest: DIGEST, ref: `registry/hono-app:c0ffee@${DIGEST}` },
+      image: { architecture: "arm64", digest: DIGEST, id: IMAGE_ID, ref: `registry/hono-app:c0ffee@${DIGEST}` },
       process: {
         architecture: "arm64",
         machine: "aarch64",
@@ -76,7 +78,7 @@ describe("/platform", () => {
     expect(await response.json()).toMatchObject({
       app: { name: null, version: null },
       machine: { architecture: null, instanceId: null, instanceType: null },
-      image: { architecture: null, digest: null, ref: null },
+      image: { architecture: null, digest: null, id: null, ref: null },
       nonce: null,
     });
   });

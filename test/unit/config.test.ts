@@ -11,6 +11,7 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     name: "hono-app",
     repositoryName: "hono-app-dev",
     region: "ap-northeast-2",
+    profile: undefined,
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
     volumeSize: 8,
     vpcCidr: "10.0.0.0/16",
@@ -19,6 +20,8 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     forceDelete: false,
     keepReleases: 30,
     builder: "multiplatform",
+    registryLogin: "program",
+    latestTag: true,
     amiUpdate: "keep",
     release: undefined,
     protect: false,
@@ -52,6 +55,8 @@ test.each([
   ["forceDelete", "toString", "true or false"],
   ["keepReleases", "1", "2 to 1000"],
   ["builder", "a b", "Buildx builder"],
+  ["registryLogin", "none", "program or docker"],
+  ["latestTag", "no", "true or false"],
   ["amiUpdate", "newest", "keep or latest"],
   ["release", "latest", "tag (content-…) or digest"],
   ["release", "content-123", "tag (content-…) or digest"],
@@ -82,9 +87,28 @@ test("a network has no host bit", () => {
   expect(parseCidr("10.0.0.0/8/8")).toBeUndefined();
 });
 
-test("a protected repository cannot be deleted with its images as well", () => {
+test("a protected repository cannot be deleted with its images as well, and none of its tags moves", () => {
   configure({ protect: "true", forceDelete: "true" });
   expect(loadConfig).toThrow("hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them");
+  expect(loadConfig).toThrow("hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them");
+  configure({ protect: "true", latestTag: "false" });
+  expect(loadConfig()).toMatchObject({ protect: true, latestTag: false, forceDelete: false });
+});
+
+test("everybody may reach port 80 or 443, and another port only who is named", () => {
+  configure({ port: "8080" });
+  expect(loadConfig).toThrow("hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: for everybody");
+  configure({ port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
+  expect(loadConfig().port).toBe(8080);
+  configure({ port: "443" });
+  expect(loadConfig().port).toBe(443);
+});
+
+test("credentials come from where every part of the program finds them", () => {
+  configure({ "aws:accessKey": "AKIA", "aws:assumeRoles": "[]" });
+  expect(loadConfig).toThrow(/aws:accessKey is set; allowed: .*\n.*aws:assumeRoles is set; allowed: .*aws:profile/);
+  configure({ "aws:profile": "work" });
+  expect(loadConfig().profile).toBe("work");
 });
 
 const publish = {
@@ -98,11 +122,11 @@ test("another registry: its host, its repository, the version and latest, and a 
   configure(publish);
   const settings = loadConfig().publish;
   expect(settings).toMatchObject({
-    registry: { address: "ghcr.io", username: "owner" },
+    registry: { address: "ghcr.io", login: { username: "owner" } },
     repositoryName: "owner/hono-app",
     tags: ["1.0.0", "latest"],
   });
-  expect(await isSecret(settings?.registry.password as never)).toBe(true);
+  expect(await isSecret(settings?.registry.login?.password as never)).toBe(true);
 });
 
 test.each([

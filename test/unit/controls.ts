@@ -27,6 +27,7 @@ export interface Control {
 const instance = "aws:ec2/instance:Instance";
 const repository = "aws:ecr/repository:Repository";
 const lifecyclePolicy = "aws:ecr/lifecyclePolicy:LifecyclePolicy";
+const repositoryPolicy = "aws:ecr/repositoryPolicy:RepositoryPolicy";
 const role = "aws:iam/role:Role";
 const rolePolicy = "aws:iam/rolePolicy:RolePolicy";
 const attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment";
@@ -45,11 +46,15 @@ const vpcs = ["aws:ec2/vpc:Vpc", "awsx:ec2:Vpc"];
  * policies or security group rules in another way is not here on purpose.
  */
 export const knownTypes = new Set([
-  ...[instance, repository, lifecyclePolicy, role, rolePolicy, attachment, instanceProfile],
+  ...[instance, repository, lifecyclePolicy, repositoryPolicy, role, rolePolicy, attachment, instanceProfile],
   ...[group, defaultGroup, ingressRule, egressRule, flowLog, subnet, ...vpcs],
   ...["aws:cloudwatch/logGroup:LogGroup", "aws:ec2/internetGateway:InternetGateway", "aws:ec2/route:Route"],
   ...["aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation"],
-  ...["docker-build:index:Image", "pulumi-nodejs:dynamic/hono-app:Verification"],
+  ...[
+    "docker-build:index:Image",
+    "pulumi-nodejs:dynamic/hono-app:ImageIndex",
+    "pulumi-nodejs:dynamic/hono-app:Verification",
+  ],
 ]);
 
 /** All that a control finds, each as a sentence. */
@@ -348,6 +353,28 @@ export const controls: readonly Control[] = [
       }),
       "every tag is excluded": change(repository, (inputs) => {
         inputs.imageTagMutabilityExclusionFilters = [{ filter: "*", filterType: "WILDCARD" }];
+      }),
+    },
+  },
+  {
+    ids: ["CKV_AWS_32"],
+    title: "no repository's policy lets everybody in",
+    applies: isA(repositoryPolicy),
+    violation: ({ inputs }) => {
+      const statements = [JSON.parse(inputs.policy).Statement].flat() as Inputs[];
+      const isEverybody = ({ Principal }: Inputs) => Principal === "*" || list(Principal?.AWS).includes("*");
+      return statements.some((statement) => statement.Effect === "Allow" && isEverybody(statement))
+        ? "allows everybody something"
+        : undefined;
+    },
+    twins: {
+      "everybody may pull": change(repositoryPolicy, (inputs) => {
+        const Statement = [{ Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }];
+        inputs.policy = JSON.stringify({ Version: "2012-10-17", Statement });
+      }),
+      "every account may": change(repositoryPolicy, (inputs) => {
+        const Statement = { Effect: "Allow", Principal: { AWS: ["*"] }, Action: "ecr:*" };
+        inputs.policy = JSON.stringify({ Version: "2012-10-17", Statement });
       }),
     },
   },

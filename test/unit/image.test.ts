@@ -24,7 +24,7 @@ afterEach(() => {
 const args = {
   context: ".",
   platforms,
-  registry: { address: registryHost, username: "AWS", password: pulumi.secret("token") },
+  registry: { address: registryHost, login: { username: "AWS", password: pulumi.secret("token") } },
   repositoryName: "app-dev",
   builder: "multiplatform",
 };
@@ -57,6 +57,19 @@ test("the registry's token stays a secret", async () => {
   expect(JSON.stringify(registries)).toContain("4dabf18193072939515e22adb298388d");
 });
 
+test("with Docker's own login there is none in the state", async () => {
+  await settle(new Image("app", { ...args, registry: { address: registryHost } }).ref);
+  expect(only("docker-build:index:Image").inputs).not.toHaveProperty("registries");
+});
+
+test("without latest, no tag moves", async () => {
+  const tag = contentTag(readContext("."), { platforms });
+  const image = new Image("app", { ...args, latest: false });
+  await settle(image.ref);
+  expect(image.tags).toEqual([tag]);
+  expect(only("docker-build:index:Image").inputs.tags).toEqual([`${registryHost}/app-dev:${tag}`]);
+});
+
 test("a folder that is no build context is refused", () => {
   expect(() => new Image("app", { ...args, context: "nowhere" })).toThrow(
     'the build context "nowhere" has no Dockerfile',
@@ -72,4 +85,5 @@ test("an earlier release is deployed as it is: nothing is built or pushed", asyn
   await settle(image.ref);
   expect(find("docker-build:index:Image")).toEqual([]);
   expect(await value(image.ref)).toBe(`${registryHost}/app-dev:content-old@sha256:old`);
+  expect(image.tags).toEqual(["content-old"]);
 });

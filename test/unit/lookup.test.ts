@@ -3,7 +3,7 @@ import { assertArchitecture, commonZones, lookup } from "../../components/lookup
 import { mock, registryHost } from "./mocks.ts";
 
 const types = { graviton: "t4g.small", intel: "t3.small" };
-const args = { instanceTypes: types, repositoryName: "app-dev" };
+const args = { instanceTypes: types, repositoryName: "app-dev", registryLogin: "program" as const };
 beforeEach(() => mock());
 
 test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
@@ -13,8 +13,13 @@ test("each machine gets its architecture's newest AMI, zones that offer both typ
       intel: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
     },
     availabilityZones: ["ap-northeast-2a", "ap-northeast-2b"],
-    registry: { address: registryHost, username: "AWS", password: expect.anything() },
+    registry: { address: registryHost, login: { username: "AWS", password: expect.anything() } },
   });
+});
+
+test("a login that is left to Docker is not in the program", async () => {
+  const { registry } = await lookup({ ...args, registryLogin: "docker" });
+  expect(registry).toEqual({ address: registryHost, login: undefined });
 });
 
 test("an AMI of the wrong architecture is refused", async () => {

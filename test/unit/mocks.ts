@@ -49,6 +49,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
         const outputs: Record<string, unknown> = {
           "aws:ecr/repository:Repository": {
             arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/${inputs.name}`,
+            registryId: account,
             repositoryUrl: `${registryHost}/${inputs.name}`,
           },
           "aws:cloudwatch/logGroup:LogGroup": { arn: `arn:aws:logs:ap-northeast-2:${account}:log-group:${name}` },
@@ -56,6 +57,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           "aws:iam/role:Role": { arn: `arn:aws:iam::${account}:role/${name}` },
           "awsx:ec2:Vpc": { vpcId: "vpc-1", publicSubnetIds: ["subnet-1", "subnet-2"] },
           "docker-build:index:Image": { digest },
+          "pulumi-nodejs:dynamic/hono-app:ImageIndex": { configs: {} },
         };
         return { id: `${name}-id`, state: { name, ...inputs, ...(outputs[type] as object) } };
       },

@@ -8,11 +8,12 @@ const expected: Expectation = {
   image: "arm64",
   process: "arm64",
   digest: "sha256:index",
+  imageId: "sha256:arm64",
   instanceId: "i-1",
 };
 const truth = (nonce: string | null) => ({
   machine: { architecture: "aarch64", instanceId: "i-1" },
-  image: { architecture: "arm64", digest: "sha256:index" },
+  image: { architecture: "arm64", digest: "sha256:index", id: "sha256:arm64" },
   process: { architecture: "arm64", elf: "aarch64" },
   nonce,
 });
@@ -72,13 +73,23 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   ],
   [
     "another image architecture",
-    (nonce) => ({ ...truth(nonce), image: { architecture: "amd64", digest: "sha256:index" } }),
+    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, architecture: "amd64" } }),
     ['image (docker image inspect): expected arm64, came "amd64"'],
   ],
   [
     "a moved tag",
-    (nonce) => ({ ...truth(nonce), image: { architecture: "arm64", digest: "sha256:other" } }),
+    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, digest: "sha256:other" } }),
     ['image digest: expected sha256:index, came "sha256:other"'],
+  ],
+  [
+    "an image that the index does not hold for the platform",
+    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, id: "sha256:amd64" } }),
+    ['image id: expected sha256:arm64, came "sha256:amd64"'],
+  ],
+  [
+    "an image without an id",
+    (nonce) => ({ ...truth(nonce), image: { architecture: "arm64", digest: "sha256:index" } }),
+    ["image id: expected sha256:arm64, came nothing"],
   ],
   [
     "an old machine at the new address",
@@ -129,6 +140,11 @@ test("failed user data is told with its last lines", async () => {
   expect((error as Error).message).toContain("user data failed; /platform answered 503");
   expect((error as Error).message).toContain("  | line 29\n  | hono-app: USER-DATA-FAILED");
   expect((error as Error).message).not.toContain("line 15\n");
+});
+
+test("where containerd keeps the images, an image's id is its index's digest", () => {
+  const report = { ...truth("n"), image: { ...truth("n").image, id: "sha256:index" } };
+  expect(check(report, expected, "n")).toEqual({ own: true, problems: [] });
 });
 
 test("an answer counts as this machine's own only with its instance and this question's nonce", () => {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
-import { lifecyclePolicy, Repository } from "../../components/repository.ts";
-import { mock, only, settle } from "./mocks.ts";
+import { lifecyclePolicy, Repository, repositoryPolicy } from "../../components/repository.ts";
+import { account, mock, only, settle } from "./mocks.ts";
 
 beforeEach(() => mock());
 
@@ -19,6 +19,29 @@ test("scanned, encrypted, its release tags immutable; the policy is the reposito
   const policy = only("aws:ecr/lifecyclePolicy:LifecyclePolicy").inputs;
   expect(policy.repository).toBe("app-dev");
   expect(JSON.parse(policy.policy as string)).toEqual(lifecyclePolicy(5));
+});
+
+test("without latest every tag is immutable", async () => {
+  await settle(new Repository("app", { name: "app-dev", keepReleases: 5, latestTag: false }).url);
+  const { inputs } = only("aws:ecr/repository:Repository");
+  expect(inputs.imageTagMutability).toBe("IMMUTABLE");
+  expect(inputs).not.toHaveProperty("imageTagMutabilityExclusionFilters");
+});
+
+test("closed to every other account, and to nobody else", async () => {
+  await settle(new Repository("app", { name: "app-dev", keepReleases: 5 }).url);
+  const { repository, policy } = only("aws:ecr/repositoryPolicy:RepositoryPolicy").inputs;
+  expect(repository).toBe("app-dev");
+  expect(JSON.parse(policy as string)).toEqual(repositoryPolicy(account));
+  expect(repositoryPolicy("1").Statement).toEqual([
+    expect.objectContaining({
+      Effect: "Deny",
+      Condition: {
+        StringNotEquals: { "aws:PrincipalAccount": "1" },
+        Bool: { "aws:PrincipalIsAWSService": "false" },
+      },
+    }),
+  ]);
 });
 
 test("forceDelete is the stack's choice", async () => {

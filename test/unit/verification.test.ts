@@ -9,6 +9,7 @@ const args = {
   url: "http://203.0.113.7",
   instanceId: "i-1",
   digest: "sha256:index",
+  configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
   architecture: architectures.graviton,
   region: "ap-northeast-2",
   timeout: 600,
@@ -25,7 +26,14 @@ test("what a machine must be comes from the architecture's table, the deployed d
     url: "http://203.0.113.7",
     region: "ap-northeast-2",
     timeout: 600,
-    expected: { machine: "aarch64", image: "arm64", process: "arm64", digest: "sha256:index", instanceId: "i-1" },
+    expected: {
+      machine: "aarch64",
+      image: "arm64",
+      process: "arm64",
+      digest: "sha256:index",
+      imageId: "sha256:arm64",
+      instanceId: "i-1",
+    },
   });
 });
 
