@@ -9,6 +9,8 @@ export default defineConfig({
           include: ["test/unit/**/*.test.ts"],
           // Node loads the files itself, as it does for the program: Pulumi stores the provider of a dynamic resource as it is loaded.
           experimental: { viteModuleRunner: false },
+          // Some start a process; on a busy machine that takes its time.
+          testTimeout: 60_000,
         },
       },
       {

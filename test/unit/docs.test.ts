@@ -249,6 +249,8 @@ test.each([
   ["components/lookup.ts", "so nothing was created"],
   ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
   ["components/lookup.ts", ". Choose other types or another region"],
+  ["components/image-index.ts", ": expected an index of "],
+  ["components/image-index.ts", "; it holds "],
   ["components/proof.ts", "is not what it must be: "],
   ["components/proof.ts", "time-out after "],
   ["components/proof.ts", "the machine's user data failed; "],
