@@ -42,7 +42,8 @@ say() { echo "$name: $*"; }
 fail() { say "$*"; say ${failureMarker}; exit 1; }
 trap 'fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $?"' ERR
 
-# For about three minutes: a new instance profile is not known everywhere at once.
+# A new instance profile is not known everywhere at once. After about three minutes whoever waits is told, but the machine goes on: a
+# registry may come back after an hour, and the next pulumi up then finds it running.
 retry() {
   local attempt
   for attempt in 1 2 4 8 15 15 15 30 30 30; do
@@ -50,7 +51,9 @@ retry() {
     say "not yet: $*; again in $attempt s"
     sleep "$attempt"
   done
-  "$@" || fail "gave up: $*"
+  say "gave up waiting for: $*; trying on, every 10 s"
+  say ${failureMarker}
+  until "$@"; do sleep 10; done
 }
 
 login_and_pull() {
@@ -94,14 +97,18 @@ docker run --detach --name "$name" --restart always \\
   --env IMAGE_DIGEST="$image_digest" \\
   "$image"
 
+crashes=0
 for _ in $(seq 60); do
   if docker logs "$name" 2>&1 | grep listening >/dev/null; then
     say "listening on port ${args.port}"
     exit 0
   fi
+  crashes=$(docker inspect --format '{{.RestartCount}}' "$name")
+  [ "$crashes" -lt 3 ] || break
   sleep 1
 done
 docker logs --tail 20 "$name" 2>&1 || true
+[ "$crashes" -lt 3 ] || fail "the app ended $crashes times before it listened; its last lines are above"
 fail "the app did not start within 60 s; its last lines are above"
 `;
 }

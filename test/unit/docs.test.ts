@@ -256,7 +256,7 @@ test.each([
   ["components/proof.ts", "the machine's user data failed; "],
   ["components/proof.ts", "the last lines of its console:"],
   ["components/user-data.ts", "USER-DATA-FAILED"],
-  ["components/user-data.ts", "gave up: "],
+  ["components/user-data.ts", "gave up waiting for: "],
   ["local/system.ts", "the local cloud runs Docker Engines and needs Linux and root; this is "],
   ["local/cli.ts", "works on this local cloud; wait for its end, then run "],
   [

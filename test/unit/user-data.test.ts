@@ -67,17 +67,58 @@ test("a value cannot break out of its quotes", () => {
   expect(execFileSync("bash", ["-c", `${line}; printf %s "$region"`]).toString()).toBe("x'; touch /tmp/owned; '");
 });
 
+/** Runs a script to its end, without waiting anywhere. */
+function run(script: string): { status: number; output: string } {
+  try {
+    const input = script.replaceAll("sleep", "true");
+    return { status: 0, output: execFileSync("bash", { input, stdio: ["pipe", "pipe", "pipe"] }).toString() };
+  } catch (error) {
+    const { status, stdout } = error as { status: number; stdout: Buffer };
+    return { status, output: stdout.toString() };
+  }
+}
+
 test("what goes wrong stands in the output, marked", () => {
-  const script = userData(args).replace("retry dnf install", "false; retry dnf install").replaceAll("sleep", "true");
-  const result = (() => {
-    try {
-      return { status: 0, output: execFileSync("bash", { input: script, stdio: ["pipe", "pipe", "pipe"] }).toString() };
-    } catch (error) {
-      const { status, stdout } = error as { status: number; stdout: Buffer };
-      return { status, output: stdout.toString() };
-    }
-  })();
-  expect(result.status).toBe(1);
-  expect(result.output).toMatch(/hono-app: line \d+: "false" ended with exit status 1\nhono-app: USER-DATA-FAILED\n$/);
-  expect(result.output).toContain(failureMarker);
+  const { status, output } = run(userData(args).replace("retry dnf install", "false; retry dnf install"));
+  expect(status).toBe(1);
+  expect(output).toMatch(/hono-app: line \d+: "false" ended with exit status 1\nhono-app: USER-DATA-FAILED\n$/);
+  expect(output).toContain(failureMarker);
+});
+
+const script = userData(args);
+const functions = script.slice(0, script.indexOf('say "installing'));
+
+test("what does not come in three minutes is told, and still waited for", () => {
+  const comes = (attempt: number) => `n=0; comes() { n=$((n + 1)); [ $n = ${attempt} ]; }; retry comes; say "came"\n`;
+  const inTime = run(functions + comes(10));
+  expect(inTime.output).not.toContain(failureMarker);
+  expect(inTime.output).toMatch(/not yet: comes; again in 30 s\nhono-app: came\n$/);
+  const late = run(functions + comes(12));
+  expect(late.status).toBe(0);
+  expect(late.output).toMatch(
+    /gave up waiting for: comes; trying on, every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
+  );
+});
+
+/** What the script does once the container runs, which says this and has been started again so many times. */
+const afterStart = (log: string, restarts: number) => {
+  const docker = `docker() { if [ "$1" = logs ]; then echo "${log}"; else echo ${restarts}; fi; }\n`;
+  return run(functions + docker + script.slice(script.indexOf("crashes=0")));
+};
+
+test("an app that ends again and again is not waited for", () => {
+  const { status, output } = afterStart("no such thing as a database", 3);
+  expect(status).toBe(1);
+  expect(output).toBe(
+    "no such thing as a database\nhono-app: the app ended 3 times before it listened; its last lines are above\nhono-app: USER-DATA-FAILED\n",
+  );
+});
+
+test("an app that is slow, or ended once or twice, is waited for", () => {
+  expect(afterStart("still reading", 2)).toEqual({
+    status: 1,
+    output:
+      "still reading\nhono-app: the app did not start within 60 s; its last lines are above\nhono-app: USER-DATA-FAILED\n",
+  });
+  expect(afterStart("listening", 2)).toEqual({ status: 0, output: "hono-app: listening on port 80\n" });
 });
