@@ -27,12 +27,10 @@ export interface Daemon {
 /**
  * Starts the daemon unless it runs, and waits until it serves.
  *
- * @returns Whether it had to be started.
  * @throws Error with the end of its log when it ends, or does not serve within a minute.
  */
-export async function startDaemon(daemon: Daemon): Promise<boolean> {
-  const running = runningPid(daemon) !== undefined;
-  if (!running) {
+export async function startDaemon(daemon: Daemon): Promise<void> {
+  if (runningPid(daemon) === undefined) {
     mkdirSync(dirname(daemon.logFile), { recursive: true });
     const log = openSync(daemon.logFile, "w");
     const [file = "", ...args] = daemon.command;
@@ -53,7 +51,6 @@ export async function startDaemon(daemon: Daemon): Promise<boolean> {
     }
     await wait(50);
   }
-  return !running;
 }
 
 /** Ends the daemon, if it runs: asks, then after 20 s makes it. */

@@ -5,6 +5,7 @@ import type { Stack } from "@pulumi/pulumi/automation/index.js";
 import type { Cloud } from "./cloud.ts";
 import { removeBrokenBlobs } from "./ecr/broken.ts";
 import { project, readState, stateFile } from "./stack.ts";
+import { lostMark } from "./start.ts";
 import { run, say, step } from "./step.ts";
 
 /** There from the begin of a command that changes the stack until it has ended well. */
@@ -26,6 +27,7 @@ export async function change<T>(cloud: Cloud, stack: Stack, work: () => Promise<
   try {
     const result = await work();
     rmSync(mark(cloud));
+    rmSync(lostMark(cloud), { force: true });
     return result;
   } catch (error) {
     // To a client a registry on a full disk says something else each time.

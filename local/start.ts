@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildkitd, ensureBuilder, socket } from "./buildkit/buildkitd.ts";
 import { type Cloud, releaseCloud } from "./cloud.ts";
@@ -28,14 +28,16 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
 
   const names = ["moto", "registry", "buildkitd", "ec2"];
   if (names.every((name) => runningPid(cloud.files(name)) !== undefined) && isEngineAlive(hostEngine(cloud))) {
-    return { lost: machinesDied(cloud) };
+    return { lost: isLost(cloud) };
   }
   return step("starting the local cloud", async () => {
     const api = moto(cloud);
     const useMirror = !(await reachesDockerHub());
     // Once: two at the same time would make a certificate each, and leave the one's key beside the other's.
     const ecr = registry(cloud);
-    const [isNewApi] = await Promise.all([
+    // Its memory is gone; noted first, for this command may be killed too.
+    if (runningPid(api) === undefined) writeFileSync(lostMark(cloud), "");
+    await Promise.all([
       startDaemon(api),
       ecr.then(startDaemon),
       ...(useMirror ? [startDaemon(mirror(cloud))] : []),
@@ -54,7 +56,7 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
     }
     const image = await ensureMachineImage(cloud);
     await startDaemon(agent(cloud, image));
-    return { lost: isNewApi || machinesDied(cloud) };
+    return { lost: isLost(cloud) };
   });
 }
 
@@ -83,12 +85,14 @@ function agent(cloud: Cloud, machineImage: string): Daemon {
   };
 }
 
-/** The agent leaves a mark when a machine ends that nobody ended; it is taken away by whoever acts on it. */
-function machinesDied(cloud: Cloud): boolean {
-  const mark = join(cloud.dir, "machine-died");
-  const died = existsSync(mark);
-  rmSync(mark, { force: true });
-  return died;
+/** There from when something was lost until a command has compared the state with what is left, and ended well. */
+export const lostMark = (cloud: Cloud) => join(cloud.dir, "lost");
+
+/** The agent leaves a mark of its own when a machine ends that nobody ended: one that dies while a command works counts for the next. */
+function isLost(cloud: Cloud): boolean {
+  const died = join(cloud.dir, "machine-died");
+  if (existsSync(died)) renameSync(died, lostMark(cloud));
+  return existsSync(lostMark(cloud));
 }
 
 /** Builds the machine's root file system for each architecture into the host's engine, where it is not there. */
