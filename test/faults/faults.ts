@@ -7,7 +7,7 @@ import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { cloud, edited, type Outputs, outputs, type Result, registry, succeed } from "../e2e/stack.ts";
+import { cloud, edited, type Outputs, type Result, registry, succeed } from "../e2e/stack.ts";
 
 const access = {
   endpoint: cloud.endpoint,
@@ -154,13 +154,37 @@ interface Resource {
   readonly id?: string;
   readonly custom: boolean;
   readonly delete?: boolean;
+  readonly outputs?: object;
 }
 
 /** What the stack's state has. */
 export function state(): { resources: Resource[]; pending: unknown[] } {
   const file = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
-  const latest = JSON.parse(readFileSync(file, "utf8")).checkpoint.latest ?? {};
-  return { resources: latest.resources ?? [], pending: latest.pending_operations ?? [] };
+  const latest = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).checkpoint.latest : undefined;
+  return { resources: latest?.resources ?? [], pending: latest?.pending_operations ?? [] };
+}
+
+/** The stack's outputs, read where `output` reads them: a command takes a second. */
+function outputs(): Outputs {
+  return state().resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs as Outputs;
+}
+
+/** Whether the last command that changed the stack ended well; then nothing is half done. */
+const isFinished = () => !existsSync(join(cloud.dir, "unfinished"));
+
+/** A stack that serves, of whichever release. Where the test before has left that, it costs no command. */
+export async function standing(): Promise<Outputs> {
+  const serving = async () => {
+    for (const name of machineNames) if ((await answering(outputs()[name].url)) !== outputs()[name].id) return false;
+    return true;
+  };
+  if (!isFinished() || state().resources.length === 0 || !(await serving().catch(() => false))) await succeed("up");
+  return outputs();
+}
+
+/** No stack. Where the test before has left that, it costs no command. */
+export async function nothing(): Promise<void> {
+  if (!isFinished() || state().resources.length > 0) await succeed("destroy");
 }
 
 /** The same of the state, so that the two can be compared. */
@@ -233,13 +257,13 @@ export async function expectConsistent(): Promise<void> {
 export async function expectUpConverges(): Promise<Outputs> {
   await succeed("up");
   await expectConsistent();
-  const stack = await outputs();
+  const stack = outputs();
   for (const name of machineNames) expect(await answering(stack[name].url)).toBe(stack[name].id);
   expect(await tags()).toContain(tagOf(stack.imageRef));
   return stack;
 }
 
-/** `destroy` leaves nothing, and says so again. */
+/** `destroy` leaves nothing. */
 export async function expectDestroyConverges(): Promise<void> {
   await succeed("destroy");
   await expectConsistent();
@@ -287,9 +311,9 @@ export function withSetting<T>(key: string, value: string | number, work: () => 
   return edited("Pulumi.local.yaml", (text) => text.replace("config:", `config:\n  hono-app:${key}: ${value}`), work);
 }
 
-/** Kills one of the local cloud's own processes. */
-export function killDaemon(name: "registry" | "buildkitd"): void {
-  process.kill(Number(readFileSync(join(cloud.run, `${name}.pid`), "utf8").split(" ")[0]), "SIGKILL");
+/** Kills one of the local cloud's own processes, or stops it: then it hangs until it is told to continue. */
+export function signalDaemon(name: "registry" | "buildkitd" | "moto", signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+  process.kill(Number(readFileSync(join(cloud.run, `${name}.pid`), "utf8").split(" ")[0]), signal);
 }
 
 /** Ends a machine as a failing host does, and waits until AWS's API says so. */

@@ -1,10 +1,12 @@
 import { expect } from "vitest";
-import { deployed, type Result } from "../e2e/stack.ts";
+import type { Result } from "../e2e/stack.ts";
 import {
   expectDestroyConverges,
   expectServing,
   expectUpConverges,
   killed,
+  nothing,
+  standing,
   type Victim,
   withNewRelease,
 } from "./faults.ts";
@@ -77,7 +79,7 @@ function expectFailure(victim: Victim, step: string, { status, output }: Result)
 
 /** Killed while it makes the stack: the next `up` makes the rest, or the next `destroy` removes what there is. */
 export async function killAtCreate(victim: Victim, resource: string): Promise<void> {
-  await expectDestroyConverges();
+  await nothing();
   const step = `${resource} creating`;
   expectFailure(victim, step, await killed(victim, at(step), "up"));
   // Each of the two ways out is quick for one half of the sweep and taken for the other half.
@@ -87,7 +89,7 @@ export async function killAtCreate(victim: Victim, resource: string): Promise<vo
 
 /** Killed while it replaces the machines: the old ones serve until they are deleted, and the next `up` does the rest. */
 export async function killAtUpdate(victim: Victim, step: string): Promise<void> {
-  const before = await deployed();
+  const before = await standing();
   await withNewRelease(async () => {
     expectFailure(victim, step, await killed(victim, at(step), "up"));
     if (!step.endsWith("deleting original")) await expectServing(before);
@@ -98,7 +100,7 @@ export async function killAtUpdate(victim: Victim, step: string): Promise<void> 
 
 /** Killed while it deletes the stack: the next `destroy` deletes the rest, or the next `up` makes what is gone anew. */
 export async function killAtDestroy(victim: Victim, resource: string): Promise<void> {
-  await deployed();
+  await standing();
   const step = `${resource} deleting`;
   expectFailure(victim, step, await killed(victim, at(step), "destroy"));
   if (victim === "engine") await expectDestroyConverges();

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { cloud, deployed, edited, local } from "../e2e/stack.ts";
-import { expectServing, expectUpConverges, failing, killDaemon, when, withSetting } from "./faults.ts";
+import { cloud, deployed, edited, local, succeed } from "../e2e/stack.ts";
+import { expectServing, expectUpConverges, failing, killMachine, signalDaemon, when, withSetting } from "./faults.ts";
 
 test("builder gone in mid-build: the old machines serve, the next up builds", async () => {
   const before = await deployed();
   const slow = (text: string) => text.replace("RUN bun build", "RUN sleep 20; bun build");
   await edited("app/Dockerfile", slow, async () => {
-    const output = await failing(when(/RUN sleep 20/, () => killDaemon("buildkitd"), "up"));
+    const output = await failing(when(/RUN sleep 20/, () => signalDaemon("buildkitd", "SIGKILL"), "up"));
     expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: /);
     await expectServing(before);
     await expectServing(before);
@@ -62,6 +62,7 @@ test("app crashing at start: what it said reaches the person who ran up, the old
       /i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be: the machine's user data failed/,
     );
     expect(output).toMatch(/\| .*no such thing as a database/);
+    expect(output).toMatch(/\| hono-app: the app ended \d+ times before it listened; its last lines are above/);
     await expectServing(before);
   });
   expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
@@ -96,4 +97,13 @@ test("verification time-out: said with what came instead, the old machines serve
     }),
   );
   expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
+});
+
+test("machine that died: a preview tells of it, and the up after that makes another", async () => {
+  const before = await deployed();
+  await killMachine(before.intel.id);
+  expect(await succeed("preview")).toMatch(/aws:ec2:Instance hono-app-intel\s+create/);
+  const after = await expectUpConverges();
+  expect(after.intel.id).not.toBe(before.intel.id);
+  expect(after.graviton.id).toBe(before.graviton.id);
 });

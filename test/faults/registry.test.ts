@@ -8,8 +8,9 @@ import {
   expectServing,
   expectUpConverges,
   failing,
-  killDaemon,
   killMachine,
+  signalDaemon,
+  standing,
   when,
   withNewRelease,
   withSetting,
@@ -18,10 +19,10 @@ import {
 const data = join(cloud.dir, "registry", "data");
 
 test("registry down before the push: the old machines serve, the next up pushes", async () => {
-  const before = await deployed();
+  const before = await standing();
   await withNewRelease(async () => {
     const building = /Image hono-app updating/;
-    const output = await failing(when(building, () => killDaemon("registry"), "up"));
+    const output = await failing(when(building, () => signalDaemon("registry", "SIGKILL"), "up"));
     expect(output).toMatch(
       /docker-build:index:Image \(hono-app\):\s+error: .*failed to push 127\.\S+.*connection refused/s,
     );
@@ -31,9 +32,9 @@ test("registry down before the push: the old machines serve, the next up pushes"
 });
 
 test("registry killed during the push: the old machines serve, the next up pushes", async () => {
-  const before = await deployed();
+  const before = await standing();
   await withNewRelease(async () => {
-    const output = await failing(when(/pushing layers/, () => killDaemon("registry"), "up"));
+    const output = await failing(when(/pushing layers/, () => signalDaemon("registry", "SIGKILL"), "up"));
     expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: .*failed to push 127\./s);
     await expectServing(before);
     expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
@@ -41,11 +42,11 @@ test("registry killed during the push: the old machines serve, the next up pushe
 });
 
 test("registry down while the machines pull: their console says so, the next up finds them running", async () => {
-  const before = await deployed();
+  const before = await standing();
   await withSetting("verificationTimeoutSeconds", 30, () =>
     withNewRelease(async () => {
       const pulling = /Instance hono-app-\w+ creating replacement/;
-      const output = await failing(when(pulling, () => killDaemon("registry"), "up"));
+      const output = await failing(when(pulling, () => signalDaemon("registry", "SIGKILL"), "up"));
       expect(output).toMatch(/i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be: time-out after 30 s/);
       expect(output).toMatch(/\| .*connection refused/);
       expect(output).toMatch(/\| hono-app: not yet: login_and_pull; again in \d+ s/);
@@ -56,7 +57,7 @@ test("registry down while the machines pull: their console says so, the next up 
 });
 
 test("disk full in the registry: the push fails with that reason, the old machines serve, the next up pushes", async () => {
-  const before = await deployed();
+  const before = await standing();
   // A small disk in its place; lazily taken away, for the registry still has the files open that it could not finish.
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=20m", "tmpfs", data]);
   try {
@@ -94,7 +95,7 @@ test("truncated layer: a machine refuses it, and the next up pushes it again", a
 });
 
 test("expired login: the push is refused with that reason, the old machines serve, the next up recovers", async () => {
-  const before = await deployed();
+  const before = await standing();
   const passwords = join(cloud.dir, "registry", "htpasswd");
   const valid = readFileSync(passwords, "utf8");
   writeFileSync(passwords, `AWS:${hashSync("another token", 4)}\n`);

@@ -2,8 +2,17 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { cloud, deployed, edited, local } from "../e2e/stack.ts";
-import { expectDestroyConverges, expectServing, expectUpConverges, failing, when, withNewRelease } from "./faults.ts";
+import { cloud, edited, local } from "../e2e/stack.ts";
+import {
+  expectDestroyConverges,
+  expectServing,
+  expectUpConverges,
+  failing,
+  nothing,
+  standing,
+  when,
+  withNewRelease,
+} from "./faults.ts";
 
 const folder = join(cloud.dir, "state");
 const filler = join(folder, "filler");
@@ -43,7 +52,7 @@ async function onSmallDisk(work: (fill: () => void, free: () => void) => Promise
 }
 
 test("full state folder before up: nothing is begun, the old machines serve, the next up works", async () => {
-  const before = await deployed();
+  const before = await standing();
   await onSmallDisk((fill, free) =>
     withNewRelease(async () => {
       fill();
@@ -58,7 +67,7 @@ test("full state folder before up: nothing is begun, the old machines serve, the
 });
 
 test("state folder full in the middle of up: the old machines serve, the next up works", async () => {
-  const before = await deployed();
+  const before = await standing();
   await onSmallDisk((fill, free) =>
     withNewRelease(async () => {
       const output = await failing(when(/Instance hono-app-\w+ creating replacement/, fill, "up"));
@@ -71,7 +80,7 @@ test("state folder full in the middle of up: the old machines serve, the next up
 });
 
 test("destroy after a failed up, and twice, leaves what was there before", async () => {
-  await expectDestroyConverges();
+  await nothing();
   const fail = (text: string) => text.replace('say "starting"', "false");
   await edited("components/user-data.ts", fail, () => failing(local("up")));
   await expectDestroyConverges();
