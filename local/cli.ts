@@ -60,8 +60,8 @@ interface Options {
 const commands: Record<string, (cloud: Cloud, options: Options) => Promise<void>> = {
   async up(cloud, { plan }) {
     const { stack, refresh } = await ready(cloud);
-    const { outputs } = await change(cloud, stack, () =>
-      stack.up({ ...streams, refresh, plan: plan && resolve(plan) }),
+    const { outputs } = await change(cloud, stack, (refreshed) =>
+      stack.up({ ...streams, refresh: refresh && !refreshed, plan: plan && resolve(plan) }),
     );
     printProof(outputs);
   },
@@ -71,7 +71,7 @@ const commands: Record<string, (cloud: Cloud, options: Options) => Promise<void>
   },
   async refresh(cloud) {
     const { stack } = await ready(cloud);
-    await change(cloud, stack, () => stack.refresh(streams));
+    await change(cloud, stack, async (refreshed) => refreshed || stack.refresh(streams), streams);
   },
   async destroy(cloud) {
     await destroy(cloud);
@@ -118,10 +118,11 @@ async function ready(cloud: Cloud): Promise<{ stack: Stack; refresh: boolean }> 
 
 async function destroy(cloud: Cloud): Promise<void> {
   const { stack, refresh } = await ready(cloud);
-  await change(cloud, stack, async () => {
+  await change(cloud, stack, async (refreshed) => {
+    const options = { refresh: refresh && !refreshed };
     // As the CLI does: what is protected is found before anything is deleted.
-    await stack.previewDestroy({ refresh });
-    await stack.destroy({ ...streams, refresh });
+    await stack.previewDestroy(options);
+    await stack.destroy({ ...streams, ...options });
   });
   await collectGarbage(cloud);
 }

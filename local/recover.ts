@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import type { Stack } from "@pulumi/pulumi/automation/index.js";
+import type { RefreshOptions, Stack } from "@pulumi/pulumi/automation/index.js";
 import type { Cloud } from "./cloud.ts";
 import { removeBrokenBlobs } from "./ecr/broken.ts";
 import { project, readState, stateFile } from "./stack.ts";
@@ -15,17 +15,25 @@ const mark = (cloud: Cloud) => join(cloud.dir, "unfinished");
  * Does what changes the stack. Where the last such work did not end well, first puts right what it left: an engine or a provider that
  * was killed could not note all that it made.
  *
+ * @param work Told whether the state has just been compared with what there is.
+ * @param display Where that comparison is shown.
  * @throws Error when the official CLI works on the stack.
  */
-export async function change<T>(cloud: Cloud, stack: Stack, work: () => Promise<T>): Promise<T> {
-  if (existsSync(mark(cloud)) || locks(cloud).length > 0) {
+export async function change<T>(
+  cloud: Cloud,
+  stack: Stack,
+  work: (refreshed: boolean) => Promise<T>,
+  display: RefreshOptions = {},
+): Promise<T> {
+  const interrupted = existsSync(mark(cloud)) || locks(cloud).length > 0;
+  if (interrupted) {
     await step("the last command was interrupted or failed: comparing the state with what there is", () =>
-      recover(cloud, stack),
+      recover(cloud, stack, display),
     );
   }
   writeFileSync(mark(cloud), "");
   try {
-    const result = await work();
+    const result = await work(interrupted);
     rmSync(mark(cloud));
     rmSync(lostMark(cloud), { force: true });
     return result;
@@ -45,7 +53,7 @@ function freeMegabytes(folder: string): number {
   return Math.floor((bavail * bsize) / 2 ** 20);
 }
 
-async function recover(cloud: Cloud, stack: Stack): Promise<void> {
+async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Promise<void> {
   await endLeftovers(cloud);
   for (const lock of locks(cloud)) {
     const { pid } = JSON.parse(readFileSync(lock, "utf8"));
@@ -53,17 +61,16 @@ async function recover(cloud: Cloud, stack: Stack): Promise<void> {
   }
   // Half of a file, as a full disk or a kill leaves it; among the locks the engine would take it for one.
   for (const file of listFiles(stateFolder(cloud)).filter((path) => path.endsWith(".tmp"))) rmSync(file);
-  if (locks(cloud).length > 0) await stack.cancel();
+  for (const lock of locks(cloud)) rmSync(lock);
   restoreState(cloud);
 
-  const { deployment } = await stack.exportStack();
-  const known = (deployment.resources ?? []).flatMap(({ id }: { id?: string }) => id ?? []);
+  const known = (readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? []).flatMap(({ id }) => id ?? []);
   // What the program's configuration gives every resource that takes tags.
   const input = JSON.stringify({ tags: { project, stack: stack.name }, known });
   const orphans = await run(["node", join(import.meta.dirname, "aws", "orphans.ts")], { env: cloud.env, input });
   for (const digest of removeBrokenBlobs(cloud)) say(`deleted from the registry, since it is damaged: ${digest}`);
   for (const orphan of orphans.split("\n").filter(Boolean)) say(`deleted, since the state does not know it: ${orphan}`);
-  await stack.refresh({ clearPendingCreates: true });
+  await stack.refresh({ ...display, clearPendingCreates: true });
 }
 
 /** On a full disk the engine puts an empty file in the place of the state, and of its copy beside it; the backups of earlier commands stay. */

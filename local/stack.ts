@@ -31,10 +31,14 @@ export function hasResources(cloud: Cloud): boolean {
 }
 
 /** A state's file, or undefined where it is damaged. */
-export function readState(file: string): { checkpoint?: { latest?: { resources?: unknown[] } } } | undefined {
+export function readState(file: string): State | undefined {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {
     return undefined;
   }
+}
+
+interface State {
+  readonly checkpoint?: { readonly latest?: { readonly resources?: readonly { readonly id?: string }[] } };
 }

@@ -169,8 +169,13 @@ function outputs(): Outputs {
   return state().resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs as Outputs;
 }
 
-/** Whether the last command that changed the stack ended well; then nothing is half done. */
+/** Whether the last command that changed the stack ended well; then the state says what there is. */
 const isFinished = () => !existsSync(join(cloud.dir, "unfinished"));
+
+/** What a test that failed left half done is put right. */
+export async function finished(): Promise<void> {
+  if (!isFinished()) await succeed("refresh");
+}
 
 /** A stack that serves, of whichever release. Where the test before has left that, it costs no command. */
 export async function standing(): Promise<Outputs> {

@@ -1,12 +1,13 @@
 import { expect } from "vitest";
-import type { Result } from "../e2e/stack.ts";
+import { type Result, succeed } from "../e2e/stack.ts";
 import {
-  expectDestroyConverges,
+  expectConsistent,
   expectServing,
   expectUpConverges,
+  finished,
   killed,
-  nothing,
   standing,
+  state,
   type Victim,
   withNewRelease,
 } from "./faults.ts";
@@ -19,7 +20,6 @@ export const resources = [
   "aws:iam:RolePolicy hono-app-pull",
   "aws:iam:RolePolicyAttachment hono-app-session",
   "aws:iam:InstanceProfile hono-app",
-  "docker-build:index:Image hono-app",
   "aws:ec2:Vpc hono-app",
   "aws:ec2:DefaultSecurityGroup hono-app",
   "aws:ec2:InternetGateway hono-app",
@@ -38,6 +38,7 @@ export const resources = [
   "aws:ec2:SecurityGroup hono-app",
   "aws:vpc:SecurityGroupIngressRule hono-app-0.0.0.0/0",
   "aws:vpc:SecurityGroupEgressRule hono-app-https",
+  "docker-build:index:Image hono-app",
   "aws:ec2:Instance hono-app-graviton",
   "aws:ec2:Instance hono-app-intel",
   "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton",
@@ -77,14 +78,19 @@ function expectFailure(victim: Victim, step: string, { status, output }: Result)
     expect(output).toMatch(/exited prematurely|error reading from server|connection error/);
 }
 
-/** Killed while it makes the stack: the next `up` makes the rest, or the next `destroy` removes what there is. */
-export async function killAtCreate(victim: Victim, resource: string): Promise<void> {
-  await nothing();
+/** The command after a killed one finds out what there is: nothing is lost, doubled or pending. */
+export async function expectRecovered(): Promise<void> {
+  await succeed("refresh");
+  await expectConsistent();
+}
+
+/** Killed while it makes a resource; what there was before stays. */
+export async function killAtCreate(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
+  await finished();
+  if (has(resource)) await succeed("destroy");
   const step = `${resource} creating`;
   expectFailure(victim, step, await killed(victim, at(step), "up"));
-  // Each of the two ways out is quick for one half of the sweep and taken for the other half.
-  if (victim === "engine") await expectUpConverges();
-  else await expectDestroyConverges();
+  await expectNext();
 }
 
 /** Killed while it replaces the machines: the old ones serve until they are deleted, and the next `up` does the rest. */
@@ -98,11 +104,23 @@ export async function killAtUpdate(victim: Victim, step: string): Promise<void> 
   });
 }
 
-/** Killed while it deletes the stack: the next `destroy` deletes the rest, or the next `up` makes what is gone anew. */
-export async function killAtDestroy(victim: Victim, resource: string): Promise<void> {
-  await standing();
+/** Killed while it deletes a resource. */
+export async function killAtDestroy(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
+  await finished();
+  // The machines take the longest, and are made only where they are what is deleted.
+  const machines = /:(?:Instance|Verification) /;
+  if (!has(resource) && !machines.test(resource)) await killed("engine", /aws:ec2:Instance \S+ creating/, "up");
+  if (!has(resource)) await succeed("up");
   const step = `${resource} deleting`;
   expectFailure(victim, step, await killed(victim, at(step), "destroy"));
-  if (victim === "engine") await expectDestroyConverges();
-  else await expectUpConverges();
+  await expectNext();
+}
+
+/** Whether the state has a resource, as the engine's output names it. */
+function has(resource: string): boolean {
+  const [type = "", name = ""] = resource.split(" ");
+  const [module, path, noun] = type.split(":");
+  // The output leaves out the file of a type: aws:ec2/vpc:Vpc is aws:ec2:Vpc.
+  const urn = new RegExp(`[:$]${module}:${path}(?:/\\w+)?:${noun}::${name.replaceAll(".", "\\.")}$`);
+  return state().resources.some((each) => urn.test(each.urn));
 }
