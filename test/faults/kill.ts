@@ -16,6 +16,7 @@ import {
 export const resources = [
   "aws:ecr:Repository hono-app",
   "aws:ecr:LifecyclePolicy hono-app",
+  "aws:ecr:RepositoryPolicy hono-app",
   "aws:iam:Role hono-app",
   "aws:iam:RolePolicy hono-app-pull",
   "aws:iam:RolePolicyAttachment hono-app-session",
@@ -39,6 +40,7 @@ export const resources = [
   "aws:vpc:SecurityGroupIngressRule hono-app-0.0.0.0/0",
   "aws:vpc:SecurityGroupEgressRule hono-app-https",
   "docker-build:index:Image hono-app",
+  "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
   "aws:ec2:Instance hono-app-graviton",
   "aws:ec2:Instance hono-app-intel",
   "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton",
@@ -48,6 +50,7 @@ export const resources = [
 /** What an `up` after an edit of the app does to them. */
 export const updates = [
   "docker-build:index:Image hono-app updating",
+  "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app updating",
   "aws:ec2:Instance hono-app-graviton creating replacement",
   "aws:ec2:Instance hono-app-intel creating replacement",
   "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton updating",
