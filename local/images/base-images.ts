@@ -37,10 +37,20 @@ const rootFileSystems = {
     packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
     without: [],
   },
-  // Dependencies bring programs, and distroless means that there are none.
-  distroless: { packages: "base-files,libc6,netbase,tzdata", without: ["usr/bin/*", "usr/sbin/*"] },
+  // Dependencies bring programs, and distroless means that there are none. What it is made of, it says in a file for each package.
+  distroless: { packages: "base-files,libc6,netbase,tzdata", without: ["usr/bin/*", "usr/sbin/*"], says: true },
   "docker-cli": { packages: "docker-cli", without: [] },
 } as const;
+/** Nobody reads it in an image. */
+const unread = ["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`);
+
+interface RootFileSystemArgs {
+  readonly packages: string;
+  /** Paths that are taken away. */
+  readonly without: readonly string[];
+  /** Whether /var/lib/dpkg/status.d names the packages. */
+  readonly says?: boolean;
+}
 type RootFileSystem = keyof typeof rootFileSystems;
 
 const images = [
@@ -56,7 +66,10 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   const missing = [];
   for (const image of images) {
     const files = join(here, image.files);
-    const key = await hash([JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem]])], [files, caBundle]);
+    const key = await hash(
+      [JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], unread])],
+      [files, caBundle],
+    );
     const built = `${args.mirror}/${image.name.replace(/:.*/, "")}:inputs-${key}`;
     if (!(await exists(built))) missing.push({ ...image, files, built });
   }
@@ -64,7 +77,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
 
   const context = join(
     args.cacheDir,
-    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems])], [])}`,
+    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, unread])], [])}`,
   );
   await mkdir(context, { recursive: true });
   await copyFile(caBundle, join(context, "ca-certificates.crt"));
@@ -111,13 +124,17 @@ async function build(args: BaseImagesArgs, { context, files, names }: Build): Pr
 
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
 async function packRootFileSystem(name: RootFileSystem, architecture: Architecture, tar: string): Promise<void> {
-  const { packages, without } = rootFileSystems[name];
-  const unread = ["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`);
-  const removed = [...unread, "var/lib/dpkg", ...without].map((path) => `"$1"/${path}`);
+  const { packages, without, says }: RootFileSystemArgs = rootFileSystems[name];
   const options = ["--variant=extract", `--architectures=${architecture}`, `--include=${packages}`];
-  const hook = `--customize-hook=rm -rf ${removed.join(" ")}`;
+  const removed = [...unread, "var/lib/dpkg", ...without].map((path) => `"$1"/${path}`).join(" ");
+  const field = 'dpkg-deb --field "$deb"';
+  const record = `for deb in "$1"/var/cache/apt/archives/*.deb; do ${field} >"$1/status.d/$(${field} Package)"; done`;
+  // No hook of a later step is run for what is only extracted.
+  const hook = says
+    ? `mkdir "$1"/status.d && ${record} && rm -rf ${removed} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
+    : `rm -rf ${removed}`;
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
-  await run("mmdebstrap", [...options, hook, suite, `${tar}.part.tar`], { env });
+  await run("mmdebstrap", [...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
   await rename(`${tar}.part.tar`, tar);
 }
 
