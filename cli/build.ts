@@ -5,7 +5,7 @@ import { type Builder, ensureBuilder } from "./builder.ts";
 import { type EmulatedStep, emulatedStep, remedy } from "./emulation.ts";
 import type { Engine } from "./engine.ts";
 import type { BuildOptions } from "./options.ts";
-import { inspectImage } from "./registry.ts";
+import { inspectImage, isDenied, loginNeeded } from "./registry.ts";
 
 /** Builds the image, and leaves it in the engine or in a registry. */
 export async function build(options: BuildOptions, engine: Engine): Promise<void> {
@@ -48,7 +48,7 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
   let denied = false;
   for await (const line of createInterface({ input: child.stderr })) {
     process.stderr.write(`${line}\n`);
-    denied ||= /401 Unauthorized|authorization failed|authentication required|insufficient_scope|denied:/.test(line);
+    denied ||= isDenied(line);
     const found = emulatedStep(line, builder);
     const key = JSON.stringify(found);
     // A step's line comes again whenever another step's came between.
@@ -66,11 +66,7 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
     );
   }
   if (status !== 0) {
-    throw new Error(
-      denied
-        ? "the registry asks for a login: the reason is above. Log in (docker login REGISTRY; for Docker Hub docker login), then run this again"
-        : "the build failed: the reason is above",
-    );
+    throw new Error(denied ? loginNeeded : "the build failed: the reason is above");
   }
 }
 

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import { run, say, step } from "../local/step.ts";
 import type { Engine } from "./engine.ts";
-import { atDigest, inspectImage } from "./registry.ts";
+import { atDigest, type IndexEntry, imagesIn, inspectImage } from "./registry.ts";
 
 interface Blob {
   readonly digest: string;
@@ -79,12 +79,9 @@ the registry stores ${formatBytes(stored)} for ${platforms.length === 1 ? "this 
 `);
 }
 
-/** The manifest fields that are read here: https://github.com/opencontainers/image-spec/blob/main/image-index.md, manifest.md */
+/** The manifest fields that are read here: https://github.com/opencontainers/image-spec/blob/main/manifest.md */
 interface Manifest {
-  readonly manifests?: readonly (Blob & {
-    readonly platform?: { readonly os: string; readonly architecture: string; readonly variant?: string };
-    readonly annotations?: Readonly<Record<string, string>>;
-  })[];
+  readonly manifests?: readonly IndexEntry[];
   readonly config: Blob;
   readonly layers: readonly Blob[];
 }
@@ -108,19 +105,9 @@ async function readImage(name: string, engine: Engine): Promise<PlatformImage[]>
     ];
   }
   const images: PlatformImage[] = [];
-  for (const { digest, platform, annotations } of manifests) {
-    // An attestation is no image, though it stands among them as one of the platform unknown/unknown.
-    if (platform === undefined || annotations?.["vnd.docker.reference.type"] === "attestation-manifest") continue;
+  for (const { digest, platform } of imagesIn(manifests)) {
     const { config, layers } = JSON.parse(await inspect(atDigest(name, digest), "--raw")) as Manifest;
-    const { os, architecture, variant } = platform;
-    const unpacked = await measure(name, digest, engine);
-    images.push({
-      platform: [os, architecture, ...(variant ? [variant] : [])].join("/"),
-      digest,
-      config,
-      layers,
-      unpacked,
-    });
+    images.push({ platform, digest, config, layers, unpacked: await measure(name, digest, engine) });
   }
   return images;
 }

@@ -97,6 +97,8 @@ export function repositoryPolicy(account: string) {
  *
  * A machine is pinned to the newest release or, rolled back, to an earlier one while nothing newer is pushed; both are among those kept.
  * The platform images of an index carry no tag either, but ECR does not expire an image while an index refers to it.
+ * What refers to an image, such as its SBOM, has no tag either: ECR deletes it within 24 hours of the image. Whether the second rule takes
+ * it while the image is there, AWS does not say, and a rule cannot tell it apart: it selects by tags alone. `npm run sbom` makes it again.
  * Rules stand in ascending priority: ECR stores them so, and another order would show as a change for ever.
  *
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html

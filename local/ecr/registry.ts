@@ -16,7 +16,7 @@ export async function registry(cloud: Cloud): Promise<Daemon> {
   await ensureCertificate(cloud);
   // bcrypt is the one form that the registry takes; its cost matters only for a password that is worth guessing.
   const passwords = join(folder, "htpasswd");
-  if (!existsSync(passwords)) writeFileSync(passwords, `AWS:${hashSync(`${cloud.account}-auth-token`, 4)}\n`);
+  if (!existsSync(passwords)) writeFileSync(passwords, `AWS:${hashSync(token(cloud), 4)}\n`);
   writeFileSync(
     configFile(cloud),
     // YAML is a superset of JSON.
@@ -39,6 +39,21 @@ export async function registry(cloud: Cloud): Promise<Daemon> {
     ready: () => accepts(cloud.registry),
   };
 }
+
+/**
+ * Logs in.
+ *
+ * @param folder Gets the login; the local cloud's own Docker configuration has none.
+ * @returns The environment in which Docker's and other tools find it.
+ */
+export function login(cloud: Cloud, folder: string): NodeJS.ProcessEnv {
+  const auths = { [cloud.registry]: { auth: Buffer.from(`AWS:${token(cloud)}`).toString("base64") } };
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ auths }), { mode: 0o600 });
+  return { ...cloud.env, DOCKER_CONFIG: folder };
+}
+
+/** What moto gives for one. */
+const token = ({ account }: Cloud) => `${account}-auth-token`;
 
 /** Deletes what no image refers to any more; while nobody pushes. */
 export async function collectGarbage(cloud: Cloud): Promise<void> {

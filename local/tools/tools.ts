@@ -77,13 +77,26 @@ const tools: readonly Tool[] = [
   },
 ];
 
-/** Tools of the tests, which the local cloud does not need. */
-const testTools: readonly Tool[] = [
+/** Tools that the local cloud does not need: each is built when a command first uses it. */
+const otherTools: readonly Tool[] = [
   {
     module: "actionlint",
     version: "1.7.12",
     programs: { actionlint: "github.com/rhysd/actionlint/cmd/actionlint" },
     ask: ["actionlint", "-version"],
+  },
+  {
+    module: "syft",
+    version: "1.57.0",
+    programs: { syft: "github.com/anchore/syft/cmd/syft" },
+    versionVariable: "main.version=",
+    ask: ["syft", "--version"],
+  },
+  {
+    module: "oras",
+    version: "1.3.6",
+    programs: { oras: "oras.land/oras/cmd/oras" },
+    ask: ["oras", "version"],
   },
 ];
 
@@ -93,12 +106,12 @@ export async function ensureTools(): Promise<void> {
 }
 
 /**
- * Makes a single tool of the tests available.
+ * Makes a single tool available that the local cloud does not need.
  *
  * @returns How to call it.
  */
 export async function ensureTool(module: string): Promise<string> {
-  const tool = testTools.find((each) => each.module === module);
+  const tool = otherTools.find((each) => each.module === module);
   if (tool === undefined) throw new Error(`no such tool: ${module}`);
   await ensure(tool);
   const built = join(toolsFolder, module);
@@ -119,7 +132,7 @@ async function ensure(tool: Tool): Promise<void> {
   if (present && existsSync(stampFile) && readFileSync(stampFile, "utf8") === wanted) return;
   if (!present && (await isInstalled(tool))) return;
 
-  await step(`building ${names.join(" and ")} ${tool.version} from Go modules (once; up to 3 minutes)`, async () => {
+  await step(`building ${names.join(" and ")} ${tool.version} from Go modules (once; up to 5 minutes)`, async () => {
     for (const [name, goPackage] of Object.entries(tool.programs)) {
       // Whole or not at all: a build that is interrupted leaves no half a program behind.
       const target = join(folder, name);

@@ -242,7 +242,10 @@ test.each([
   ["cli/builder.ts", "cannot build "],
   ["cli/builder.ts", "does not answer"],
   ["cli/build.ts", "warning: emulated: "],
-  ["cli/build.ts", "the registry asks for a login: the reason is above. Log in (docker login REGISTRY; for Docker Hub"],
+  [
+    "cli/registry.ts",
+    "the registry asks for a login: the reason is above. Log in (docker login REGISTRY; for Docker Hub",
+  ],
   ["app/check-binaries.ts", "Wrong binary: "],
   ["config.ts", "the stack's configuration cannot be used:"],
   ["config.ts", "a whole number from 1 to 65535, but not 22 (no SSH here)"],

@@ -1,0 +1,129 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { openCloud } from "../local/cloud.ts";
+import { login } from "../local/ecr/registry.ts";
+import { start } from "../local/start.ts";
+import { say } from "../local/step.ts";
+import { UsageError } from "./options.ts";
+import { attachSbom, countPackages, explain, fileName, findSbom, findSubjects } from "./referrers.ts";
+import { fullName, registryOf } from "./registry.ts";
+
+const usage = `usage: npm run sbom -- [OPTION ...] [IMAGE]
+
+Attaches to each platform's image its software bill of materials (SBOM, in SPDX's JSON), as what OCI calls a referrer: tag, index and images
+stay as they are. A platform that has one already is left alone.
+
+  IMAGE          tag or digest of an image of several platforms in a registry; docker login comes first
+                 (default: the one that the local cloud's stack deploys; AWS's: "$(pulumi stack output imageRef)")
+  --show         attaches nothing: shows what is attached
+  --output DIR   attaches nothing: writes what is attached into that folder, as linux-arm64.spdx.json and the like
+  --help
+`;
+
+export interface SbomOptions {
+  /** @default the one that the local cloud's stack deploys */
+  readonly image?: string;
+  readonly attach: boolean;
+  /** Folder that gets the documents. */
+  readonly output?: string;
+}
+
+/** @throws UsageError */
+export function readSbomOptions(args: readonly string[]): SbomOptions | { readonly help: true } {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      show: { type: "boolean", default: false },
+      output: { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) return { help: true };
+  const [image, ...others] = positionals;
+  if (others.length > 0) throw new UsageError(`one image at a time, and these are several: ${positionals.join(" ")}`);
+  // An empty one comes from a command in its place that failed.
+  if (image === "") throw new UsageError('IMAGE is ""; allowed: a tag or digest, such as ghcr.io/owner/hono-app:1.0.0');
+  const { show, output } = values;
+  return {
+    attach: !show && output === undefined,
+    ...(image !== undefined && { image: fullName(image) }),
+    ...(output !== undefined && { output }),
+  };
+}
+
+async function main(): Promise<void> {
+  const options = readSbomOptions(process.argv.slice(2));
+  if ("help" in options) return void process.stdout.write(usage);
+  const folder = mkdtempSync(join(tmpdir(), "hono-app-login-"));
+  try {
+    const { image, env } = await find(options.image, folder);
+    say(`sbom: ${image}`);
+    try {
+      await work(image, options, env);
+    } catch (error) {
+      throw explain(image, error);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
+ * The image, and the environment in which its registry is reached: the local cloud's where it is in there, else the person's own.
+ *
+ * @param folder Keeps the local registry's login.
+ */
+async function find(given: string | undefined, folder: string): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
+  const foreign = given !== undefined && { image: given, env: process.env };
+  if (foreign && !/^127\.\d+\.0\.1:5443$/.test(registryOf(foreign.image))) return foreign;
+  // Slow to load, and an image elsewhere does without.
+  const { hasResources, selectStack } = await import("../local/stack.ts");
+  const cloud = await openCloud();
+  if (foreign && registryOf(foreign.image) !== cloud.registry) return foreign;
+  if (!foreign && !hasResources(cloud)) {
+    throw new Error("the local cloud has no stack: npm run local deploys it; or name an IMAGE");
+  }
+  await start(cloud);
+  const image = given ?? (await (await selectStack(cloud)).outputs()).imageRef?.value;
+  if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
+  return { image, env: login(cloud, folder) };
+}
+
+async function work(image: string, { attach, output }: SbomOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const head = ["platform", "packages", "SBOM", ...(attach ? ["attached"] : [])];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  const missing: string[] = [];
+  for (const subject of await findSubjects(image, env)) {
+    const { platform } = subject;
+    const before = await findSbom(subject, env);
+    const sbom = before ?? (attach ? await attachSbom(subject, env) : undefined);
+    if (sbom === undefined) {
+      missing.push(platform);
+      continue;
+    }
+    const { digest, document } = sbom;
+    table.push([platform, countPackages(document), digest, ...(attach ? [before ? "before" : "now"] : [])]);
+    if (output !== undefined) {
+      mkdirSync(output, { recursive: true });
+      writeFileSync(join(output, fileName(platform)), document);
+    }
+  }
+  if (table.length > 0) process.stdout.write(`${table}\n`);
+  if (missing.length > 0) {
+    throw new Error(`no SBOM is attached to ${missing.join(", ")}; attach it: npm run sbom -- ${image}`);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+    say(`\n${(error as Error).message}${isUnknown ? `\n${usage}` : ""}`);
+    process.exitCode = error instanceof UsageError || isUnknown ? 2 : 1;
+  }
+}

@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hashSync } from "bcryptjs";
+import { afterAll, expect, test } from "vitest";
+import { platforms } from "../../components/architecture.ts";
+import { cloud, deployed, manifest, type Outputs, type Result, registry } from "../e2e/stack.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sbom-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** `npm run sbom -- …`, without npm. */
+function sbom(...args: string[]): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir };
+    const child = spawn("node", ["cli/sbom.ts", ...args], { cwd: cloud.project, env });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+    child.on("error", reject).on("close", (status) => resolve({ status, output }));
+  });
+}
+
+/** The rows of its table, without what frames them. */
+const rows = ({ output }: Result) =>
+  [...output.matchAll(/^│ (linux.*) │$/gm)].map(([, row = ""]) => row.split("│").map((cell) => cell.trim()));
+
+const index = "application/vnd.oci.image.index.v1+json";
+const repositoryOf = ({ repositoryUrl }: Outputs) => repositoryUrl.slice(repositoryUrl.indexOf("/") + 1);
+
+/**
+ * What refers to an image. This registry has no API for it, where ECR has one, so it is an index under a tag that the image's digest gives:
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+ */
+async function referrersOf(repository: string, digest: string) {
+  expect((await registry(`/v2/${repository}/referrers/${digest}`, index)).status).toBe(404);
+  const { status, body } = await registry(`/v2/${repository}/manifests/${digest.replace(":", "-")}`, index);
+  return status === 404 ? [] : (JSON.parse(body).manifests as { digest: string; artifactType: string }[]);
+}
+
+interface Package {
+  readonly name: string;
+  readonly versionInfo: string;
+  readonly externalRefs?: readonly { readonly referenceType: string; readonly referenceLocator: string }[];
+}
+
+test("each platform's image gets one SBOM, with its own packages; the index stays as it is; a second time changes nothing", async () => {
+  const outputs = await deployed();
+  const repository = repositoryOf(outputs);
+  const path = `/v2/${repository}/manifests/${outputs.imageDigest}`;
+  const before = await registry(path, index);
+
+  const none = await sbom("--show");
+  expect(none.output).toContain("no SBOM is attached to linux/arm64, linux/amd64; attach it: npm run sbom -- ");
+  expect(none.status).toBe(1);
+
+  const first = await sbom();
+  expect(first.status, first.output).toBe(0);
+  expect(rows(first).map(([platform, , , attached]) => [platform, attached])).toEqual([
+    ["linux/arm64", "now"],
+    ["linux/amd64", "now"],
+  ]);
+  const second = await sbom(outputs.imageRef);
+  expect(second.status, second.output).toBe(0);
+  expect(rows(second)).toEqual(rows(first).map((row) => [...row.slice(0, 3), "before"]));
+
+  expect(await registry(path, index)).toEqual(before);
+  const images = JSON.parse(before.body).manifests as { digest: string; platform: Record<string, string> }[];
+  expect(images.map(({ platform }) => `${platform.os}/${platform.architecture}`).sort()).toEqual([...platforms].sort());
+
+  const read = await sbom("--output", join(folder, "read"), outputs.imageRef);
+  expect(read.status, read.output).toBe(0);
+  expect(readdirSync(join(folder, "read")).sort()).toEqual(["linux-amd64.spdx.json", "linux-arm64.spdx.json"]);
+  const lock = readFileSync("app/bun.lock", "utf8");
+  const [, hono] = /"hono": \["hono@([\d.]+)"/.exec(lock) ?? [];
+  for (const { digest, platform } of images) {
+    const { architecture } = platform;
+    const referrers = await referrersOf(repository, digest);
+    expect(referrers.map(({ artifactType }) => artifactType)).toEqual(["application/spdx+json"]);
+    const row = rows(first).find(([name]) => name === `linux/${architecture}`);
+    expect(row?.[2]).toBe(referrers[0]?.digest);
+    expect(await manifest(`${outputs.repositoryUrl}@${referrers[0]?.digest}`)).toMatchObject({ subject: { digest } });
+
+    const document = JSON.parse(readFileSync(join(folder, "read", `linux-${architecture}.spdx.json`), "utf8"));
+    const packages = document.packages as Package[];
+    const versions = (name: string) => packages.filter((each) => each.name === name).map((each) => each.versionInfo);
+    expect(versions("hono")).toEqual([hono]);
+    const libc = packages.find(({ name }) => name === "libc6");
+    const purl = libc?.externalRefs?.find(({ referenceType }) => referenceType === "purl")?.referenceLocator;
+    expect(purl).toMatch(new RegExp(`^pkg:deb/debian/libc6@2.*[?&]arch=${architecture}&`));
+    // The image itself is among its packages, and not counted.
+    expect(Number(row?.[1])).toBe(packages.length - 1);
+  }
+});
+
+test("an image that is not there, one of a single platform, and a refused login", async () => {
+  const { imageRef, repositoryUrl } = await deployed();
+  const absent = await sbom(`${repositoryUrl}:absent`);
+  expect(absent.output).toContain(`there is no image ${repositoryUrl}:absent in the registry; allowed: `);
+  expect(absent.status).toBe(1);
+
+  const [child] = (await manifest(imageRef)).manifests ?? [];
+  const single = await sbom(`${repositoryUrl}@${child?.digest}`);
+  expect(single.output).toContain("is the image of a single platform; allowed: one of several platforms");
+  expect(single.status).toBe(1);
+
+  const passwords = join(cloud.dir, "registry", "htpasswd");
+  const valid = readFileSync(passwords, "utf8");
+  writeFileSync(passwords, `AWS:${hashSync("another token", 4)}\n`);
+  try {
+    const refused = await sbom(imageRef);
+    expect(refused.output).toContain(`Log in (docker login ${cloud.registry};`);
+    expect(refused.status).toBe(1);
+  } finally {
+    writeFileSync(passwords, valid);
+  }
+});
