@@ -298,6 +298,41 @@ describe("scripts", () => {
     });
   });
 
+  describe("the bills of materials", () => {
+    const npm = 'echo "npm $*" >>../calls; [ "$*" != "run sbom -- $FAILING" ]';
+
+    test("are attached to the release, wherever it is", () => {
+      const attaching = script("release.yml", "sbom", "attach");
+      const env = { GITHUB_REPOSITORY: "Owner/Hono-App", GITHUB_SHA: "abc", DOCKERHUB_IMAGE: "" };
+      const github = "npm run sbom -- ghcr.io/owner/hono-app:abc\n";
+      expect(bash(attaching, { env, programs: { npm } })).toMatchObject({ status: 0, calls: github });
+      const both = { ...env, DOCKERHUB_IMAGE: "docker.io/you/app" };
+      const calls = `${github}npm run sbom -- docker.io/you/app:abc\n`;
+      expect(bash(attaching, { env: both, programs: { npm } })).toMatchObject({ status: 0, calls });
+      // The first one's failure is not hidden by the second.
+      const failing = { ...both, FAILING: "ghcr.io/owner/hono-app:abc" };
+      expect(bash(attaching, { env: failing, programs: { npm } })).toMatchObject({ status: 1, calls: github });
+    });
+
+    test.each(["dev", "prod"])("are attached to what %s deploys, after it is proven", (stack) => {
+      const names = workflow("deploy.yml").jobs[stack]?.steps.map(({ name }) => name) ?? [];
+      expect(names.indexOf("attach bills of materials")).toBeGreaterThan(names.indexOf("pulumi up"));
+      const image = "1.dkr.ecr.ap-northeast-2.amazonaws.com/hono-app:content-1@sha256:a";
+      const programs = {
+        npm,
+        pulumi: `[ "$*" = "stack output --stack ${stack} imageRef" ] && echo ${image}`,
+        aws: '[ "$*" = "ecr get-login-password" ] && echo token',
+        docker: 'echo "docker $* < $(cat)" >>../calls',
+      };
+      expect(bash(script("deploy.yml", stack, "attach bills of materials"), { programs })).toMatchObject({
+        status: 0,
+        calls: `docker login --username AWS --password-stdin 1.dkr.ecr.ap-northeast-2.amazonaws.com < token
+npm run sbom -- ${image}
+`,
+      });
+    });
+  });
+
   test("each has bash's syntax", () => {
     for (const [, job] of jobs) {
       for (const { run } of job.steps) if (run !== undefined) execFileSync("bash", ["-n"], { input: run });
