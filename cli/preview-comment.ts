@@ -34,7 +34,8 @@ export const marker = (stack: string): string => `<!-- preview of ${stack} -->`;
  */
 export function previewComment(preview: Preview): string {
   const { stack, status, runUrl, commit, cost = "" } = preview;
-  const text = stripVTControlCharacters(preview.text).replaceAll("\r", "").replaceAll("\0", "").trim() || "(no output)";
+  const plain = stripVTControlCharacters(preview.text).replaceAll("\r", "").replaceAll("\0", "");
+  const text = colour(plain).trim() || "(no output)";
   // A diff may itself contain fences: the one around it is longer than any run of backticks in it.
   const longest = (text.match(/`+/g) ?? []).reduce((most, run) => Math.max(most, run.length), 2);
   const fence = "`".repeat(longest + 1);
@@ -42,6 +43,14 @@ export function previewComment(preview: Preview): string {
   const head = `${marker(stack)}\n### Preview of \`${stack}\`${verdict}\n\n${cost === "" ? "" : `${cost.trim()}\n\n`}${fence}diff\n`;
   const tail = `\n${fence}\n\n${commit} · [the whole output](${runUrl}) is in the run's log and its artifact \`preview-${stack}\`\n`;
   return head + shorten(text, commentLimit - head.length - tail.length) + tail;
+}
+
+/**
+ * GitHub colours a line of a diff by its first character, where Pulumi has indentation and then its mark: a blank there gives way to
+ * `+`, `-` or, for a change and a replacement, `!`.
+ */
+export function colour(text: string): string {
+  return text.replace(/^ (?= *(\+-|[-+~])(?!-outputs:))/gm, (_, mark) => (mark === "~" || mark === "+-" ? "!" : mark));
 }
 
 /** At most `limit` characters of a text: whole lines of its beginning and of its end, two thirds and one, around a line that says what is missing. */

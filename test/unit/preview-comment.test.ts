@@ -1,7 +1,15 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { commentLimit, marker, type Preview, previewComment, publish, shorten } from "../../cli/preview-comment.ts";
+import {
+  colour,
+  commentLimit,
+  marker,
+  type Preview,
+  previewComment,
+  publish,
+  shorten,
+} from "../../cli/preview-comment.ts";
 
 const preview = (changes: Partial<Preview> = {}): Preview => ({
   stack: "dev",
@@ -25,7 +33,7 @@ Previewing update (dev):
 + aws:ec2/instance:Instance: (create)
 
 Resources:
-    + 1 to create
++   + 1 to create
 \`\`\`
 
 abc123 · [the whole output](https://github.com/owner/name/actions/runs/1) is in the run's log and its artifact \`preview-dev\`
@@ -42,6 +50,23 @@ test("a failed preview says so, first thing", () => {
 test("no output is said, and colours, carriage returns and null characters are not", () => {
   expect(previewComment(preview({ text: " \n" }))).toContain("(no output)");
   expect(previewComment(preview({ text: "\u001B[32m+ x\u001B[0m\r\n\0y" }))).toContain("diff\n+ x\ny\n");
+});
+
+// Lines of `pulumi preview --diff`, as they come.
+test("what is added, taken away and changed has its colour on GitHub, at any depth", () => {
+  const lines = [
+    ["+ pulumi:pulumi:Stack: (create)", "+ pulumi:pulumi:Stack: (create)"],
+    ["    + aws:iam/role:Role: (create)", "+   + aws:iam/role:Role: (create)"],
+    ["        [id=i-00d0f4aa75ade1f61]", "        [id=i-00d0f4aa75ade1f61]"],
+    ['      - instanceState            : "running"', '-     - instanceState            : "running"'],
+    ["    ~ docker-build:index:Image: (update)", "!   ~ docker-build:index:Image: (update)"],
+    ["    +-aws:ec2/instance:Instance: (replace)", "!   +-aws:ec2/instance:Instance: (replace)"],
+    ["    --aws:ec2/instance:Instance: (delete-replaced)", "-   --aws:ec2/instance:Instance: (delete-replaced)"],
+    ["    --outputs:--", "    --outputs:--"],
+    ["#14 [linux/amd64 bundle 6/6] RUN bun build --minify", "#14 [linux/amd64 bundle 6/6] RUN bun build --minify"],
+    ["    +-2 to replace", "!   +-2 to replace"],
+  ];
+  expect(colour(lines.map(([printed]) => printed).join("\n")).split("\n")).toEqual(lines.map(([, shown]) => shown));
 });
 
 test("fences in the output do not end the one around it", () => {
