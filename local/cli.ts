@@ -27,7 +27,7 @@ const usage = `usage: npm run local -- [COMMAND]
   output [--json]  prints the stack's outputs
   graph            draws docs/architecture.svg from the stack's own resources
   down             destroy, then stops every process of the local cloud
-  env              prints the shell exports with which the official CLI works on the same stack:
+  env              prints the shell exports with which docker and the plain Pulumi CLI work here, on the same stack:
                    eval "$(npm run --silent local -- env)" && pulumi up -s local
 `;
 

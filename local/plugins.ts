@@ -7,8 +7,10 @@ import { toolsFolder } from "./tools/tools.ts";
 export function ensurePlugins(): void {
   const node = (script: string) => `exec node ${JSON.stringify(join(root, script))} "$@"`;
   const plugins = {
-    [plugin("aws")]: node("local/aws/main.ts"),
-    [plugin("awsx")]: node("local/awsx/main.ts"),
+    [plugin("resource", "aws")]: node("local/aws/main.ts"),
+    [plugin("resource", "awsx")]: node("local/awsx/main.ts"),
+    // The engine looks here last: the official CLI's own, on PATH or beside it, is taken before this one.
+    [plugin("language", "nodejs", "pulumi")]: node("local/nodejs/main.ts"),
     // Pulumi's own script for it starts Node twice, once only to find this file.
     [join(toolsFolder, "pulumi-resource-pulumi-nodejs")]: node("node_modules/@pulumi/pulumi/cmd/dynamic-provider"),
   };
@@ -23,8 +25,8 @@ export function ensurePlugins(): void {
 }
 
 /** The engine takes a provider only in the version of the program's package. */
-function plugin(name: string): string {
-  const manifest = join(root, "node_modules", "@pulumi", name, "package.json");
+function plugin(kind: "resource" | "language", name: string, npmPackage = name): string {
+  const manifest = join(root, "node_modules", "@pulumi", npmPackage, "package.json");
   const { version } = JSON.parse(readFileSync(manifest, "utf8"));
-  return join(home, "pulumi", "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`);
+  return join(home, "pulumi", "plugins", `${kind}-${name}-v${version}`, `pulumi-${kind}-${name}`);
 }
