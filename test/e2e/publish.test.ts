@@ -1,37 +1,16 @@
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { hashSync } from "bcryptjs";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { accepts } from "../../local/ready.ts";
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startRegistry } from "./other-registry.ts";
 import { cloud, configured, deployed, local, outputs, succeed, summary } from "./stack.ts";
 
-// Another registry with a login of its own, as Docker Hub or GHCR; on loopback BuildKit speaks plain HTTP to it.
 const address = `${cloud.prefix}.0.1:5600`;
-const folder = mkdtempSync(join(tmpdir(), "publish-"));
-let registry: ReturnType<typeof spawn>;
+let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  writeFileSync(join(folder, "htpasswd"), `owner:${hashSync("canary-token", 4)}\n`);
-  const config = join(folder, "config.json");
-  const storage = { filesystem: { rootdirectory: join(folder, "data") } };
-  const auth = { htpasswd: { realm: "other", path: join(folder, "htpasswd") } };
-  writeFileSync(
-    config,
-    JSON.stringify({ version: "0.1", log: { level: "error" }, storage, http: { addr: address }, auth }),
-  );
-  const env = { ...cloud.env, OTEL_TRACES_EXPORTER: "none" };
-  registry = spawn("registry", ["serve", config], { env, stdio: "ignore" });
-  await vi.waitUntil(() => accepts(address), { timeout: 10_000 });
+  stop = await startRegistry(address, "owner", "canary-token");
 });
 
-afterAll(async () => {
-  registry.kill();
-  await once(registry, "exit");
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => stop());
 
 const get = (path: string) =>
   fetch(`http://${address}/v2/owner/hono-app/${path}`, {

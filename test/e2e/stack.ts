@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
@@ -52,6 +53,20 @@ export async function succeed(...command: string[]): Promise<string> {
   const { status, output } = await local(...command);
   if (status !== 0) throw new Error(`npm run local -- ${command.join(" ")}: exit status ${status}\n${output}`);
   return output;
+}
+
+/** Runs commands as a person types them, in the clone and the local cloud's environment; the first that fails is the last. */
+export async function shell(
+  commands: string,
+  options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
+): Promise<Result> {
+  const { cwd = cloud.project, env = {}, input = "" } = options;
+  const child = spawn("bash", ["-euo", "pipefail", "-c", commands], { cwd, env: { ...cloud.env, ...env } });
+  child.stdin.end(input);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
+  const [status] = await once(child, "close");
+  return { status, output };
 }
 
 export interface Outputs {
@@ -121,7 +136,7 @@ export async function answering(url: string): Promise<string> {
 
 /** How many resources of each kind of change an engine's summary tells, such as `{ created: 33 }`. */
 export function summary(output: string): Record<string, number> {
-  const lines = output.slice(output.lastIndexOf("Resources:")).matchAll(/^ +(?:[-+~=]+ )?(\d+) (?:to )?([a-z]+)/gm);
+  const lines = output.slice(output.lastIndexOf("Resources:")).matchAll(/^ +(?:[-+~=]+ *)?(\d+) (?:to )?([a-z]+)/gm);
   return Object.fromEntries([...lines].map(([, count, change]) => [change, Number(count)]));
 }
 

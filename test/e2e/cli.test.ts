@@ -1,0 +1,108 @@
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { commentLimit, previewComment } from "../../cli/preview-comment.ts";
+import {
+  answering,
+  cloud,
+  configured,
+  deployed,
+  edited,
+  outputs,
+  releasedEdit,
+  shell,
+  succeed,
+  summary,
+} from "./stack.ts";
+
+// The plain CLI, which runs the program through its language host; what the other tests run has none.
+const changes = ({ output }: { output: string }) => Object.keys(summary(output)).sort();
+
+test("the plain CLI and npm run local are one: what either deploys is unchanged for the other", async () => {
+  await deployed();
+  const preview = await shell('eval "$(npm run --silent local -- env)" && pulumi preview -s local', {
+    env: { LOCAL_CLOUD_DIR: cloud.dir },
+  });
+  expect(changes(preview)).toEqual(["unchanged"]);
+
+  await releasedEdit("plain", async () => {
+    const up = await shell("pulumi up --yes -s local");
+    expect(up.status, up.output).toBe(0);
+    expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
+    const { output } = await shell("pulumi stack output --json -s local");
+    const stack = JSON.parse(output);
+    expect(stack).toEqual(await outputs());
+    expect(await answering(stack.graviton.url)).toBe(stack.graviton.id);
+    expect(stack.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
+    expect(changes(await shell("pulumi preview -s local"))).toEqual(["unchanged"]);
+    expect(changes({ output: await succeed("preview") })).toEqual(["unchanged"]);
+  });
+}, 300_000);
+
+test("preview --diff shows what an edit changes, and the pull request's comment has all of it, in colour", async () => {
+  await deployed();
+  await releasedEdit("shown", async () => {
+    // As in .github/workflows/pull-request.yml.
+    const { status, output } = await shell("pulumi preview --stack local --diff --non-interactive --color never");
+    expect(status).toBe(0);
+    const comment = previewComment({ stack: "local", text: output, status: 0, runUrl: "https://run", commit: "abc" });
+    expect(comment.length).toBeLessThan(commentLimit);
+    expect(comment).toMatch(/^! {3}~ docker-build:index:Image: \(update\)$/m);
+    expect(comment.match(/^! {3}\+-aws:ec2\/instance:Instance: \(replace\)$/gm)).toHaveLength(2);
+    expect(comment.replace(/^[-+!](?= )/gm, " ")).toContain(output.trim());
+  });
+});
+
+test("a wrong setting is refused with its sentence, and a program that ends by itself with its status", async () => {
+  const before = await deployed();
+  await configured({ port: '"22"' }, async () => {
+    const { status, output } = await shell("pulumi up --yes -s local");
+    expect(status).toBe(1);
+    expect(output).toContain(
+      '- hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)',
+    );
+    expect(output).not.toContain("Program exited");
+  });
+  await edited(
+    "index.ts",
+    (text) => `${text}process.exit(3);\n`,
+    async () => {
+      const { status, output } = await shell("pulumi preview -s local");
+      expect(status).toBe(1);
+      expect(output).toContain("Program exited with non-zero exit code: 3");
+    },
+  );
+  expect(await outputs()).toEqual(before);
+});
+
+test("a saved plan holds up to what was previewed", async () => {
+  await deployed();
+  const plan = join(cloud.dir, "plan.json");
+  try {
+    await releasedEdit("planned", async () => {
+      const preview = await shell(`pulumi preview -s local --save-plan=${plan}`);
+      expect(preview.status, preview.output).toBe(0);
+    });
+    const other = await shell(`pulumi up --yes -s local --plan=${plan}`);
+    expect(other.status).toBe(1);
+    expect(other.output).toContain("violates plan");
+    await releasedEdit("planned", async () => {
+      const up = await shell(`pulumi up --yes -s local --plan=${plan}`);
+      expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
+      expect(await (await fetch((await outputs()).intel.url, { headers: { accept: "text/html" } })).text()).toContain(
+        "planned",
+      );
+    });
+  } finally {
+    rmSync(plan, { force: true });
+  }
+}, 300_000);
+
+test("destroy leaves nothing that the next npm run local would have to put right", async () => {
+  await deployed();
+  const destroy = await shell("pulumi destroy --yes -s local");
+  expect(changes(destroy)).toEqual(["deleted"]);
+  const state = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
+  expect(JSON.parse(readFileSync(state, "utf8")).checkpoint.latest?.resources ?? []).toEqual([]);
+  expect(await succeed("up")).not.toContain("was interrupted or failed");
+});
