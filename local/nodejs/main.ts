@@ -48,6 +48,7 @@ async function run(call: Call<messages.RunRequest>): Promise<messages.RunRespons
     stdio: ["ignore", "inherit", "inherit"],
   });
   call.on("cancelled", () => child.kill("SIGINT"));
+  process.once("exit", () => child.kill());
   const [code, signal] = await once(child, "exit");
   if (code === alreadyTold) response.setBail(true);
   else if (signal) response.setError(`Program was ended by ${signal}`);
