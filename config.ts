@@ -46,7 +46,7 @@ export interface Settings {
 }
 
 /** A configuration that cannot be deployed; one line per wrong key: the key, what was given, what is allowed. */
-export class ConfigError extends Error {
+export class ConfigError extends pulumi.RunError {
   constructor(problems: readonly string[]) {
     super(`the stack's configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`);
     this.name = "ConfigError";

@@ -145,4 +145,5 @@ export const verifiedArchitectures = {
   graviton: gravitonVerification.proof.image,
   intel: intelVerification.proof.image,
 };
-export const publishedImage = published && { ref: published.ref, digest: published.digest };
+/** null where nothing is published: an undefined output is warned about. */
+export const publishedImage = published ? { ref: published.ref, digest: published.digest } : null;

@@ -61,7 +61,7 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
   const tag = imageTags.find((each) => each.startsWith(contentTagPrefix));
   if (tag === undefined) {
     const tags = imageTags.join(", ") || "no tag";
-    throw new Error(
+    throw new pulumi.RunError(
       `${release} in ${repositoryName} has ${tags}; a release has a tag ${contentTagPrefix}…, so nothing was changed`,
     );
   }
@@ -94,7 +94,7 @@ async function lookupMachine(name: MachineName, instanceType: string): Promise<M
 export function assertArchitecture(machine: MachineName, part: string, found: readonly string[]): void {
   const expected = architectures[machine].ec2;
   if (found.includes(expected)) return;
-  throw new Error(
+  throw new pulumi.RunError(
     `${machine}: ${part} is of architecture ${found.join(", ")}; it must be ${expected}, so nothing was created`,
   );
 }
@@ -111,7 +111,7 @@ export function commonZones(
   const common = zones.graviton.filter((zone) => zones.intel.includes(zone)).sort();
   if (common.length >= 2) return common.slice(0, 2);
   const offers = machineNames.map((name) => `${types[name]} in ${zones[name].join(", ") || "none"}`).join("; ");
-  throw new Error(
+  throw new pulumi.RunError(
     `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types or another region`,
   );
 }

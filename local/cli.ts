@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
@@ -19,9 +19,8 @@ import { say } from "./step.ts";
 
 const usage = `usage: npm run local -- [COMMAND]
 
-  up [--plan FILE] deploys the stack and prints the proof (the default); with a plan, that and nothing else
-  preview [--save-plan FILE]
-                   shows what up would change; builds both platforms, pushes nothing
+  up               deploys the stack and prints the proof (the default)
+  preview          shows what up would change; builds both platforms, pushes nothing
   refresh          compares the state with what is there, and verifies the machines again
   destroy          deletes the stack; the local cloud goes on running
   output [--json]  prints the stack's outputs
@@ -44,30 +43,17 @@ const streams = {
   },
 };
 
-/** The commands' own options, and the command of each. */
-const options = {
-  json: { type: "boolean", of: "output" },
-  plan: { type: "string", of: "up" },
-  "save-plan": { type: "string", of: "preview" },
-} as const;
-
-interface Options {
-  readonly json?: boolean;
-  readonly plan?: string;
-  readonly "save-plan"?: string;
-}
-
-const commands: Record<string, (cloud: Cloud, options: Options) => Promise<void>> = {
-  async up(cloud, { plan }) {
+const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Promise<void>> = {
+  async up(cloud) {
     const { stack, refresh } = await ready(cloud);
     const { outputs } = await change(cloud, stack, (refreshed) =>
-      stack.up({ ...streams, refresh: refresh && !refreshed, plan: plan && resolve(plan) }),
+      stack.up({ ...streams, refresh: refresh && !refreshed }),
     );
     printProof(outputs);
   },
-  async preview(cloud, { "save-plan": plan }) {
+  async preview(cloud) {
     const { stack, refresh } = await ready(cloud);
-    await stack.preview({ ...streams, refresh, plan: plan && resolve(plan) });
+    await stack.preview({ ...streams, refresh });
   },
   async refresh(cloud) {
     const { stack } = await ready(cloud);
@@ -167,13 +153,12 @@ async function lock(cloud: Cloud, command: string): Promise<void> {
 async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { ...options, help: { type: "boolean", short: "h" } },
+    options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
   });
   const [name = "up", ...rest] = positionals;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (values.help) return void process.stdout.write(usage);
-  const isForeign = Object.entries(options).some(([key, { of }]) => key in values && of !== name);
-  if (command === undefined || rest.length > 0 || isForeign) {
+  if (command === undefined || rest.length > 0 || (values.json && name !== "output")) {
     throw new UsageError(`not a command: ${process.argv.slice(2).join(" ")}`);
   }
   say(`local cloud: ${name}`);

@@ -75,26 +75,33 @@ test("a wrong setting is refused with its sentence, and a program that ends by i
   expect(await outputs()).toEqual(before);
 });
 
-test("a saved plan holds up to what was previewed", async () => {
-  await deployed();
+test("a saved plan is carried out to the letter, and holds no token, which would be another by then", async () => {
+  const before = await deployed();
   const plan = join(cloud.dir, "plan.json");
+  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { input: "123456789012-auth-token" });
   try {
-    await releasedEdit("planned", async () => {
-      const preview = await shell(`pulumi preview -s local --save-plan=${plan}`);
-      expect(preview.status, preview.output).toBe(0);
-    });
-    const other = await shell(`pulumi up --yes -s local --plan=${plan}`);
-    expect(other.status).toBe(1);
-    expect(other.output).toContain("violates plan");
-    await releasedEdit("planned", async () => {
-      const up = await shell(`pulumi up --yes -s local --plan=${plan}`);
-      expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
-      expect(await (await fetch((await outputs()).intel.url, { headers: { accept: "text/html" } })).text()).toContain(
-        "planned",
-      );
+    await configured({ registryLogin: "docker" }, async () => {
+      await releasedEdit("planned", async () => {
+        const preview = await shell(`pulumi preview -s local --save-plan=${plan}`);
+        expect(preview.status, preview.output).toBe(0);
+        expect(readFileSync(plan, "utf8")).toContain('"docker-build:index:Image"');
+        expect(readFileSync(plan, "utf8")).not.toMatch(/registries|auth-token/);
+      });
+      // What was not planned.
+      const other = await shell(`pulumi up --yes -s local --plan=${plan}`);
+      expect(other.status).toBe(1);
+      expect(other.output).toContain("violates plan");
+      expect(await outputs()).toEqual(before);
+      await releasedEdit("planned", async () => {
+        const up = await shell(`pulumi up --yes -s local --plan=${plan}`);
+        expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
+        const page = await fetch((await outputs()).intel.url, { headers: { accept: "text/html" } });
+        expect(await page.text()).toContain("planned");
+      });
     });
   } finally {
     rmSync(plan, { force: true });
+    await shell(`docker logout ${cloud.registry}`);
   }
 }, 300_000);
 

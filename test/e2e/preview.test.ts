@@ -16,19 +16,7 @@ import { join } from "node:path";
 import { DescribeInstancesCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { root } from "../../local/paths.ts";
-import {
-  aws,
-  cloud,
-  configured,
-  deployed,
-  edited,
-  local,
-  outputs,
-  releasedEdit,
-  succeed,
-  summary,
-  watch,
-} from "./stack.ts";
+import { aws, cloud, deployed, edited, local, releasedEdit, succeed, summary, watch } from "./stack.ts";
 
 /** All files below a folder, with what is in them. */
 function contents(folder: string): string[] {
@@ -111,36 +99,6 @@ test("what is deployed is unchanged for another clone, umask, time zone and home
     expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
   } finally {
     rmSync(other, { recursive: true });
-  }
-});
-
-test("a saved plan is carried out to the letter, and holds no token that would differ by then", async () => {
-  const before = await deployed();
-  const folder = mkdtempSync(join(tmpdir(), "plan-"));
-  const plan = join(folder, "plan.json");
-  const docker = (args: string[], input?: string) => execFileSync("docker", args, { env: cloud.env, input });
-  docker(["login", "--username", "AWS", "--password-stdin", cloud.registry], "123456789012-auth-token");
-  try {
-    await configured({ registryLogin: "docker" }, async () => {
-      await releasedEdit("planned", async () => {
-        expect(Object.keys(summary(await succeed("preview", "--save-plan", plan)))).toContain("replace");
-        expect(readFileSync(plan, "utf8")).toMatch(/"docker-build:index:Image"/);
-        expect(readFileSync(plan, "utf8")).not.toMatch(/registries|auth-token/);
-
-        // What has changed since is not in it.
-        await releasedEdit("unplanned", async () => {
-          const { status, output } = await local("up", "--plan", plan);
-          expect(status).toBe(1);
-          expect(output).toMatch(/violates plan/);
-          expect(await outputs()).toEqual(before);
-        });
-        expect(summary(await succeed("up", "--plan", plan)).replaced).toBe(2);
-        expect((await outputs()).imageDigest).not.toBe(before.imageDigest);
-      });
-    });
-  } finally {
-    docker(["logout", cloud.registry]);
-    rmSync(folder, { recursive: true });
   }
 });
 
