@@ -1,11 +1,9 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
-
-const exec = promisify(execFile);
+import { run } from "../step.ts";
 
 /** A Docker Engine with its own store, its own containerd and nothing shared with another engine of the host. */
 export interface Engine {
@@ -100,7 +98,7 @@ async function removeLeftovers(engine: Engine): Promise<void> {
   for (const file of files) await rm(`${engine.run}/${file}`, { recursive: true, force: true });
   const group = `/sys/fs/cgroup*${cgroupOf(engine)}`;
   const groups = ["-type", "d", "(", "-path", group, "-o", "-path", `${group}/*`, ")"];
-  await exec("find", ["/sys/fs/cgroup", "-depth", ...groups, "-exec", "rmdir", "{}", ";"]).catch(() => {});
+  await run(["find", "/sys/fs/cgroup", "-depth", ...groups, "-exec", "rmdir", "{}", ";"]).catch(() => {});
 }
 
 function answers(engine: Engine): Promise<boolean> {

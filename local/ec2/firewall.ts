@@ -1,8 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { IpPermission } from "@aws-sdk/client-ec2";
-
-const exec = promisify(execFile);
+import { run } from "../step.ts";
 
 /** What may reach an address, as its instance's security groups say. */
 export interface Opening {
@@ -26,9 +23,7 @@ export class Firewall {
     const table = ["*filter", `:${this.#chain} - [0:0]`, ...rules, "COMMIT", ""].join("\n");
     if (table === this.#applied) return;
     // In one step and for this chain alone, so no moment lets through what neither the old nor the new rules allow.
-    const restore = exec("iptables-restore", ["--noflush", "--wait"]);
-    restore.child.stdin?.end(table);
-    await restore;
+    await run(["iptables-restore", "--noflush", "--wait"], { input: table });
     await iptables("--check", ...this.#jump).catch(() => iptables("--insert", ...this.#jump));
     this.#applied = table;
   }
@@ -52,4 +47,4 @@ export function rulesOf({ address, permissions }: Opening): string[] {
   return [...allowed, `-d ${address} -j DROP`];
 }
 
-const iptables = (...args: string[]) => exec("iptables", ["--wait", ...args]);
+const iptables = (...args: string[]) => run(["iptables", "--wait", ...args]);

@@ -1,11 +1,9 @@
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { promisify } from "node:util";
+import { run } from "../step.ts";
 import { type Engine, isEngineAlive, isEngineStarted, socketOf, startEngine, stopEngine } from "./engine.ts";
-
-const exec = promisify(execFile);
 
 /** What a machine is made from: an instance, as EC2's API describes it. */
 export interface MachineArgs {
@@ -77,9 +75,9 @@ export class Machine {
     await mkdir(this.#dir, { recursive: true });
     if (!isEngineAlive(this.#engine)) {
       await this.#removeBridge();
-      await exec("ip", ["link", "add", this.#bridge, "type", "bridge"]);
-      await exec("ip", ["address", "add", gatewayFor(address), "dev", this.#bridge]);
-      await exec("ip", ["link", "set", this.#bridge, "up"]);
+      await run(["ip", "link", "add", this.#bridge, "type", "bridge"]);
+      await run(["ip", "address", "add", gatewayFor(address), "dev", this.#bridge]);
+      await run(["ip", "link", "set", this.#bridge, "up"]);
     }
     await startEngine({ ...this.#engine, network: { bridge: this.#bridge, address } });
     // An agent that was killed may have left the container running, or finished: then only its output is followed.
@@ -155,12 +153,12 @@ export class Machine {
     }
   }
 
-  async #docker(...args: string[]): Promise<string> {
-    return (await exec("docker", [...hostOf(this.#cloud), ...args])).stdout;
+  #docker(...args: string[]): Promise<string> {
+    return run(["docker", ...hostOf(this.#cloud), ...args]);
   }
 
   async #removeBridge(): Promise<void> {
-    await exec("ip", ["link", "delete", this.#bridge]).catch(() => {}); // there is none
+    await run(["ip", "link", "delete", this.#bridge]).catch(() => {}); // there is none
   }
 }
 

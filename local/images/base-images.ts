@@ -1,11 +1,9 @@
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { access, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
-import { promisify } from "node:util";
+import { run } from "../step.ts";
 
-const run = promisify(execFile);
 const here = import.meta.dirname;
 
 /** Where images are built, and where they are put. */
@@ -113,7 +111,8 @@ interface Build {
 async function build(args: BaseImagesArgs, { context, files, names }: Build): Promise<void> {
   // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
   const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
-  await run(args.buildctl ?? "buildctl", [
+  await run([
+    args.buildctl ?? "buildctl",
     ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
     ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
     ...["--opt", "context:files=local:files"],
@@ -134,7 +133,7 @@ async function packRootFileSystem(name: RootFileSystem, architecture: Architectu
     ? `mkdir "$1"/status.d && ${record} && rm -rf ${removed} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
     : `rm -rf ${removed}`;
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
-  await run("mmdebstrap", [...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
+  await run(["mmdebstrap", ...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
   await rename(`${tar}.part.tar`, tar);
 }
 
@@ -144,8 +143,8 @@ async function fetchBun(architecture: Architecture, file: string): Promise<void>
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
   const options = ["--silent", "--pack-destination", folder];
-  const { stdout } = await run("npm", ["pack", ...options, `${bunPackages[architecture]}@${bunVersion}`]);
-  await run("tar", ["-xzf", join(folder, stdout.trim()), "-C", folder, "package/bin/bun"]);
+  const packed = await run(["npm", "pack", ...options, `${bunPackages[architecture]}@${bunVersion}`]);
+  await run(["tar", "-xzf", join(folder, packed.trim()), "-C", folder, "package/bin/bun"]);
   await rename(join(folder, "package/bin/bun"), file);
   await rm(folder, { recursive: true });
 }
