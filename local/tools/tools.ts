@@ -98,6 +98,13 @@ const otherTools: readonly Tool[] = [
     programs: { oras: "oras.land/oras/cmd/oras" },
     ask: ["oras", "version"],
   },
+  {
+    module: "bombardier",
+    version: "1.2.6",
+    programs: { bombardier: "github.com/codesenberg/bombardier" },
+    versionVariable: "main.version=",
+    ask: ["bombardier", "--version"],
+  },
 ];
 
 /** Makes every tool available: what is installed in a fitting version is used, the rest is built, once. */

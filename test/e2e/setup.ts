@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { makeClone } from "../../local/clone.ts";
 import { openCloud } from "../../local/cloud.ts";
-import { home, root } from "../../local/paths.ts";
+import { home } from "../../local/paths.ts";
 import { start } from "../../local/start.ts";
 import { run } from "../../local/step.ts";
 
@@ -33,7 +33,7 @@ const env = { ...process.env, LOCAL_CLOUD_DIR: join(folder, "cloud") };
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   // An earlier run that was killed may have left its cloud running.
   await down();
-  makeClone();
+  makeClone(clone);
   process.env.LOCAL_CLOUD_DIR = env.LOCAL_CLOUD_DIR;
   const cloud = await openCloud();
   await start(cloud);
@@ -53,15 +53,4 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function down(): Promise<void> {
   if (existsSync(join(clone, "local", "cli.ts"))) await run(["node", "local/cli.ts", "down"], { cwd: clone, env });
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** What git would clone, as it is in the working tree; packages and tools are the project's own. */
-function makeClone(): void {
-  const list = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
-  for (const file of list.toString().split("\0").filter(Boolean)) {
-    if (!existsSync(join(root, file))) continue;
-    mkdirSync(dirname(join(clone, file)), { recursive: true });
-    cpSync(join(root, file), join(clone, file), { verbatimSymlinks: true });
-  }
-  for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(clone, name));
 }

@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { accepts } from "../local/ready.ts";
+import type { Place } from "./place.ts";
+
+// Since Linux 6.7 a user namespace can have a binfmt_misc of its own, which is empty: foreign binaries do not run in it, and the rest of
+// the machine goes on as before. https://docs.kernel.org/admin-guide/binfmt-misc.html
+const script = 'echo ready; read -r _; mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && exec "$@"';
+
+/** Does the work while a second BuildKit runs, configured as the local cloud's, for which no emulation is registered. */
+export async function withoutEmulation<T>(
+  place: Place,
+  work: (builder: string, env: NodeJS.ProcessEnv) => Promise<T>,
+): Promise<T> {
+  const { cloud } = place;
+  const folder = join(cloud.dir, "unemulated");
+  mkdirSync(folder, { recursive: true });
+  const socket = join(cloud.run, "unemulated.sock");
+  const config = join(folder, "buildkitd.toml");
+  writeFileSync(
+    config,
+    readFileSync(join(cloud.dir, "buildkit", "buildkitd.toml"), "utf8")
+      .replace(/^root = .*$/m, `root = ${JSON.stringify(join(folder, "data"))}`)
+      .replace(/^( *address = ).*$/m, `$1[${JSON.stringify(`unix://${socket}`)}]`)
+      .replace("[worker.oci]\n", "[worker.oci]\n  rootless = true\n  noProcessSandbox = true\n"),
+  );
+  const log = openSync(join(folder, "log"), "w");
+  const command = ["--user", "--mount", "sh", "-c", script, "sh", "buildkitd", "--config", config];
+  const daemon = spawn("unshare", command, { env: cloud.env, stdio: ["pipe", "pipe", log] });
+  const ended = once(daemon, "exit");
+  try {
+    await Promise.race([once(daemon.stdout, "data"), ended]);
+    // Every user of the images; a map of all there are would look like no namespace to BuildKit, and it would try to make devices.
+    for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${daemon.pid}/${map}`, "0 0 65536\n");
+    daemon.stdin.end("\n");
+    while (!(await accepts(socket))) {
+      if (daemon.exitCode !== null) {
+        throw new Error(
+          `BuildKit in a user namespace ended:\n${readFileSync(join(folder, "log"), "utf8").slice(-2000)}`,
+        );
+      }
+      await wait(50);
+    }
+    const env = { BUILDX_CONFIG: join(folder, "buildx") };
+    const name = "unemulated";
+    await place.command(["docker-buildx", "create", "--name", name, "--driver", "remote", `unix://${socket}`], env);
+    return await work(name, env);
+  } finally {
+    daemon.kill();
+    await ended;
+  }
+}

@@ -1,0 +1,15 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { root } from "./paths.ts";
+
+/** Makes in `folder` what git would clone, as it is in the working tree; packages and tools are the project's own. */
+export function makeClone(folder: string): void {
+  const list = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
+  for (const file of list.toString().split("\0").filter(Boolean)) {
+    if (!existsSync(join(root, file))) continue;
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    cpSync(join(root, file), join(folder, file), { verbatimSymlinks: true });
+  }
+  for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(folder, name));
+}
