@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { accepts } from "../local/ready.ts";
@@ -27,9 +27,12 @@ export async function withoutEmulation<T>(
       .replace(/^( *address = ).*$/m, `$1[${JSON.stringify(`unix://${socket}`)}]`)
       .replace("[worker.oci]\n", "[worker.oci]\n  rootless = true\n  noProcessSandbox = true\n"),
   );
-  const log = openSync(join(folder, "log"), "w");
   const command = ["--user", "--mount", "sh", "-c", script, "sh", "buildkitd", "--config", config];
-  const daemon = spawn("unshare", command, { env: cloud.env, stdio: ["pipe", "pipe", log] });
+  const daemon = spawn("unshare", command, { env: cloud.env });
+  let log = "";
+  daemon.stderr.on("data", (data) => {
+    log += data;
+  });
   const ended = once(daemon, "exit");
   try {
     await Promise.race([once(daemon.stdout, "data"), ended]);
@@ -38,9 +41,7 @@ export async function withoutEmulation<T>(
     daemon.stdin.end("\n");
     while (!(await accepts(socket))) {
       if (daemon.exitCode !== null) {
-        throw new Error(
-          `BuildKit in a user namespace ended:\n${readFileSync(join(folder, "log"), "utf8").slice(-2000)}`,
-        );
+        throw new Error(`BuildKit in a user namespace ended:\n${log.slice(-2000)}`);
       }
       await wait(50);
     }
@@ -51,5 +52,6 @@ export async function withoutEmulation<T>(
   } finally {
     daemon.kill();
     await ended;
+    rmSync(folder, { recursive: true });
   }
 }

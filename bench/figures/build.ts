@@ -5,6 +5,7 @@ import { emulatedStep } from "../../cli/emulation.ts";
 import { inspectImage } from "../../cli/registry.ts";
 import { architectures, platforms } from "../../components/architecture.ts";
 import { root } from "../../local/paths.ts";
+import { step } from "../../local/step.ts";
 import { atMost, atMostTimes, type Row, timesFaster } from "../figure.ts";
 import { builder, type Place } from "../place.ts";
 import { withoutEmulation } from "../without-emulation.ts";
@@ -51,9 +52,10 @@ export const native = Object.values(architectures).find((each) => each.process =
 export async function measureBuilds(place: Place): Promise<Row[]> {
   const rows: Row[] = [];
   // The base is present, and what is edited has been pushed before.
-  for (const target of [undefined, "guide", "compiled", "minimal"]) {
-    const needed = target === undefined || !place.quick || target === "minimal";
-    if (needed) await place.command(buildCommand(place, { target, push: `bench/${target ?? "app"}` }));
+  for (const target of place.quick ? [undefined] : [undefined, "guide", "compiled"]) {
+    await step(`first build, ${target ?? "app"}`, () =>
+      place.command(buildCommand(place, { target, push: `bench/${target ?? "app"}` })),
+    );
   }
   if (place.wants("build")) rows.push(...(await coldBuilds(place)));
   if (place.wants("rebuild", "pushed")) rows.push(...(await rebuilds(place)));
@@ -139,13 +141,15 @@ async function emulatedSteps(place: Place): Promise<Row[]> {
   const inspected = parseBuilder(await place.command(["docker-buildx", "inspect", builder]));
   const count = async (target?: string) => {
     const command = buildCommand(place, { target, noCache: true });
-    const log = await place.command(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]);
+    const title = `counting emulated steps, ${target ?? "app"}`;
+    const log = await step(title, () => place.command(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]));
     return new Set(log.split("\n").flatMap((line) => JSON.stringify(emulatedStep(line, inspected)) ?? [])).size;
   };
   const failures = (target?: string) =>
     withoutEmulation(place, async (unemulated, env) => {
       try {
-        await place.command(buildCommand(place, { target, builder: unemulated }), env);
+        const command = buildCommand(place, { target, builder: unemulated });
+        await step(`build without emulation, ${target ?? "app"}`, () => place.command(command, env));
         return 0;
       } catch (error) {
         if (!String(error).includes("exec format error")) throw error;
@@ -196,8 +200,10 @@ async function sizes(place: Place): Promise<Row[]> {
   const rows: Row[] = [];
   for (const compression of ["gzip", "zstd"] as const) {
     const [ours, reference] = [`bench/app-${compression}`, `bench/minimal-${compression}`];
-    await place.command(buildCommand(place, { push: ours, compression }));
-    await place.command(buildCommand(place, { target: "minimal", push: reference, compression }));
+    await step(`compressing, ${compression}`, async () => {
+      await place.command(buildCommand(place, { push: ours, compression }));
+      await place.command(buildCommand(place, { target: "minimal", push: reference, compression }));
+    });
     const [own, minimal] = [await pullSizes(place, ours), await pullSizes(place, reference)];
     for (const platform of platforms) {
       rows.push({
