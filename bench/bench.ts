@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../local/paths.ts";
-import { say, step } from "../local/step.ts";
+import { say } from "../local/step.ts";
 import { type Row, sumUp } from "./figure.ts";
 import { measureApp } from "./figures/app.ts";
 import { measureBuilds } from "./figures/build.ts";
@@ -55,7 +55,11 @@ async function main(): Promise<void> {
   const rows = await inPlace({ ...values, signal: interrupted.signal }, async (place) => {
     const all: Row[] = [];
     for (const [names, measure] of measurements) {
-      if (place.wants(...names)) all.push(...(await step(`measuring ${names.join(", ")}`, () => measure(place))));
+      if (!place.wants(...names)) continue;
+      // The stack's own figures begin with nothing.
+      if (measure !== measureStack) await place.start();
+      say(`measuring ${names.join(", ")}`);
+      all.push(...(await measure(place)));
     }
     return all;
   });

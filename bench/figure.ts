@@ -77,7 +77,12 @@ export interface Summary {
   readonly runs: readonly number[];
 }
 
+/** @throws Error where something was not measured. */
 export function sumUp(row: Row): Result {
+  const runs = [...row.ours.runs, ...(row.reference?.runs ?? [])];
+  if (runs.length === 0 || !runs.every(Number.isFinite)) {
+    throw new Error(`${row.figure}, ${row.what}: measured ${runs.join(", ") || "nothing"}; expected numbers`);
+  }
   const ours = summary(row.ours);
   const reference = row.reference && { what: row.reference.what, ...summary(row.reference) };
   const used = row.budget?.used(ours.median, reference?.median ?? Number.NaN);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeClone } from "../local/clone.ts";
 import { type Cloud, openCloud } from "../local/cloud.ts";
@@ -76,14 +76,22 @@ export class Place {
     return results;
   }
 
-  /** A local cloud that runs, with nothing deployed by it yet. */
-  async start(): Promise<void> {
+  /** Knows the local cloud where it is now. */
+  async open(): Promise<void> {
     process.env.LOCAL_CLOUD_DIR = cloudFolder;
     this.#cloud = await openCloud();
-    await start(this.#cloud);
+  }
+
+  /** Starts the local cloud, unless it runs. */
+  async start(): Promise<void> {
+    await this.open();
+    await start(this.cloud);
     // Pushes of the benchmark's own; the stack brings its login itself.
-    const login = ["docker", "login", "--username", "AWS", "--password-stdin", this.#cloud.registry];
-    await run(login, { env: this.#cloud.env, input: `${this.#cloud.account}-auth-token` });
+    const { registry, env, account } = this.cloud;
+    await run(["docker", "login", "--username", "AWS", "--password-stdin", registry], {
+      env,
+      input: `${account}-auth-token`,
+    });
   }
 
   /** Bytes that the registry stores: layers, configurations and manifests. */
@@ -137,10 +145,9 @@ export async function inPlace<T>(options: Options, work: (place: Place) => Promi
   makeClone(clone);
   // So that an empty program is started as the stack's own is.
   await run(["npm", "pkg", "set", "scripts.empty=node local/setup.mjs node bench/empty.ts"], { cwd: clone });
-  mkdirSync(cloudFolder, { recursive: true });
   const place = new Place(options);
   try {
-    await place.start();
+    await place.open();
     return await work(place);
   } finally {
     say("taking the benchmark's local cloud down …");

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { architectures } from "../../components/architecture.ts";
 import { userData } from "../../components/user-data.ts";
@@ -166,8 +166,8 @@ function measure(place: Place, server: Server, bombardier: string): Promise<Run>
     // The clock of the engine and this one are the same machine's.
     await firstAnswer("/health");
     const answered = Date.now();
-    const { StartedAt, Pid } = JSON.parse(await docker(place, "inspect", "--format", "{{json .State}}", id));
-    const run = { start: answered - Date.parse(StartedAt), requests: {}, p99: {}, memory: 0 } as Run & {
+    const startedAt = await docker(place, "inspect", "--format", "{{.State.StartedAt}}", id);
+    const run = { start: answered - Date.parse(startedAt.trim()), requests: {}, p99: {}, memory: 0 } as Run & {
       memory: number;
     };
     for (const route of routes) {
@@ -177,10 +177,24 @@ function measure(place: Place, server: Server, bombardier: string): Promise<Run>
       run.requests[route] = result.rps.mean;
       run.p99[route] = (result.latency.percentiles["99"] as number) / 1000;
     }
-    const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${Pid}/status`, "utf8")) ?? [];
-    run.memory = Number(kibibytes) * 1024;
+    run.memory = residentBytes(id);
     return run;
   });
+}
+
+/** The engine has process ids of its own; the container's control group has its id for everyone. */
+function residentBytes(container: string): number {
+  const read = (pid: string, file: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, "utf8");
+    } catch {
+      return ""; // it has ended
+    }
+  };
+  const pid = readdirSync("/proc").find((each) => /^\d+$/.test(each) && read(each, "cgroup").includes(container));
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(pid === undefined ? "" : read(pid, "status")) ?? [];
+  if (kibibytes === undefined) throw new Error(`no process of the container ${container} is found`);
+  return Number(kibibytes) * 1024;
 }
 
 interface Attack {

@@ -14,6 +14,16 @@ export function measureMachine(place: Place): Promise<Measured> {
     await place.command(buildCommand(place, { push: image, compression: "gzip" }));
     const pull = (await pullSizes(place, image))[native] as number;
     const name = `${place.cloud.registry}/${image}`;
+    // Layers that the engine has already would not be unpacked.
+    await place.command([
+      "docker",
+      "image",
+      "prune",
+      "--all",
+      "--force",
+      "--filter",
+      "label=org.opencontainers.image.title=hono-app",
+    ]);
     const unpack = await place.time(["docker", "pull", "--quiet", name]);
     await place.command(["docker", "image", "rm", name]);
     await loadApp(place);

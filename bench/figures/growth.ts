@@ -5,8 +5,8 @@ import { launchToVerified, upOnPaper } from "../paper.ts";
 import type { Place } from "../place.ts";
 import { measureMachine } from "./ec2.ts";
 
-/** How much an `up` of more machines may take of one of two: flat, but for what the machines share. */
-const flat = 1.25;
+/** How much longer an `up` of more machines may take than one of two: flat, but for the pace at which EC2 lets launches through. */
+const flat = 1.5;
 
 /** More machines from the same tag, on paper and in the local cloud, whose machines share this one's processors. */
 export async function measureGrowth(place: Place): Promise<Row[]> {

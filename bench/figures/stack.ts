@@ -86,7 +86,7 @@ interface Resource {
 
 async function upFromNothing(place: Place, env?: NodeJS.ProcessEnv): Promise<Up> {
   await place.command(local("down"));
-  rmSync(place.cloud.dir, { recursive: true });
+  rmSync(place.cloud.dir, { recursive: true, force: true });
   const seconds = await place.time(local("up"), env);
   await place.start(); // its addresses may be others now
   const state = JSON.parse(readFileSync(stateFile(place.cloud), "utf8"));
