@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../local/paths.ts";
 import { say } from "../local/step.ts";
-import { type Row, sumUp } from "./figure.ts";
+import { type Result, type Row, sumUp } from "./figure.ts";
 import { measureApp } from "./figures/app.ts";
 import { measureBuilds } from "./figures/build.ts";
 import { measureEc2 } from "./figures/ec2.ts";
@@ -52,18 +52,17 @@ async function main(): Promise<void> {
   if (unknown !== undefined) throw new UsageError(`--only is ${unknown}; allowed: ${figures.join(", ")}`);
 
   const started = new Date();
-  const rows = await inPlace({ ...values, signal: interrupted.signal }, async (place) => {
-    const all: Row[] = [];
+  const results = await inPlace({ ...values, signal: interrupted.signal }, async (place) => {
+    const all: Result[] = [];
     for (const [names, measure] of measurements) {
       if (!place.wants(...names)) continue;
       // The stack's own figures begin with nothing.
       if (measure !== measureStack) await place.start();
       say(`measuring ${names.join(", ")}`);
-      all.push(...(await measure(place)));
+      all.push(...(await measure(place)).map(sumUp));
     }
     return all;
   });
-  const results = rows.map(sumUp);
   process.stdout.write(`${table(results)}\n`);
   const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version };
   mkdirSync(dirname(values.json), { recursive: true });

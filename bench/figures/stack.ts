@@ -91,12 +91,15 @@ async function upFromNothing(place: Place, env?: NodeJS.ProcessEnv): Promise<Up>
   await place.start(); // its addresses may be others now
   const state = JSON.parse(readFileSync(stateFile(place.cloud), "utf8"));
   const resources = state.checkpoint.latest.resources as Resource[];
-  const find = (type: string, name: string) =>
-    resources.find((each) => each.type === type && each.urn.endsWith(`::hono-app-${name}`)) as Resource;
+  const find = (type: string, name: string): Resource => {
+    const found = resources.find((each) => each.type === type && each.urn.endsWith(`::hono-app-${name}`));
+    if (found === undefined) throw new Error(`the state has no ${type} hono-app-${name}`);
+    return found;
+  };
   const machines = machineNames.map((name) => {
     const created = Date.parse(find("aws:ec2/instance:Instance", name).created);
-    const proof = find("pulumi-nodejs:hono-app/Verification:Verification", name)?.outputs?.proof;
-    return { created, verified: (Date.parse(proof?.verifiedAt ?? "") - created) / 1000 };
+    const { outputs } = find("pulumi-nodejs:dynamic/hono-app:Verification", name);
+    return { created, verified: (Date.parse(outputs?.proof?.verifiedAt ?? "") - created) / 1000 };
   });
   const [first = Number.NaN, second = Number.NaN] = machines.map(({ created }) => created / 1000);
   return { seconds, apart: Math.abs(first - second), verified: machines.map(({ verified }) => verified) };
