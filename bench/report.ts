@@ -19,7 +19,7 @@ export function table(results: readonly Result[]): string {
   return rows.toString();
 }
 
-function show({ median, min, max, runs }: Summary, unit: Unit): string {
-  const range = runs.length > 1 ? ` (${format(min, unit)} – ${format(max, unit)})` : "";
+function show({ median, min, max }: Summary, unit: Unit): string {
+  const range = min < max ? ` (${format(min, unit)} – ${format(max, unit)})` : "";
   return `${format(median, unit)}${range}`;
 }

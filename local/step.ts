@@ -52,7 +52,10 @@ export function run(command: readonly string[], options: SpawnOptions & { input?
     // A command may end without reading its input; its exit status says whether that matters.
     child.stdin?.on("error", () => {});
     child.stdin?.end(input ?? "");
-    child.on("error", (error) => reject(new CommandError(command, error.message, "")));
+    child.on("error", (error) => {
+      // One that was aborted has yet to end.
+      if (error.name !== "AbortError") reject(new CommandError(command, error.message, ""));
+    });
     child.on("close", (code, signal) => {
       if (code === 0) resolve(Buffer.concat(out).toString());
       else reject(new CommandError(command, signal ?? `exit status ${code}`, Buffer.concat(all).toString()));

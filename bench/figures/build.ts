@@ -116,16 +116,17 @@ async function rebuilds(place: Place): Promise<Row[]> {
         "edit, build and push, compiled": pushed("compiled"),
       });
   place.restore();
+  const rebuild: Row = {
+    figure: "rebuild",
+    what: "one-line edit, built and pushed",
+    ours: { unit: "s", runs: times["edit, build and push"] },
+    ...(others && {
+      reference: { what: "guide's way, emulated", unit: "s", runs: others["edit, build and push, the guide's way"] },
+    }),
+  };
   return [
-    {
-      figure: "rebuild",
-      what: "one-line edit, built and pushed",
-      ours: { unit: "s", runs: times["edit, build and push"] },
-      ...(others && {
-        reference: { what: "guide's way, emulated", unit: "s", runs: others["edit, build and push, the guide's way"] },
-      }),
-      budget: atMost(1, "s"),
-    },
+    { ...rebuild, budget: atMost(1, "s") },
+    { ...rebuild, budget: timesFaster(10) },
     {
       figure: "pushed",
       what: "bytes pushed after a one-line edit, both platforms",
