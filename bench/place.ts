@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { makeClone } from "../local/clone.ts";
 import { type Cloud, openCloud } from "../local/cloud.ts";
@@ -140,6 +142,7 @@ const page = "app/src/page.ts";
 
 /** Does the work in a place that is new, and takes everything down after it, however it ends. */
 export async function inPlace<T>(options: Options, work: (place: Place) => Promise<T>): Promise<T> {
+  await lock();
   // What an earlier run that was killed has left.
   await takeDown();
   makeClone(clone);
@@ -155,8 +158,19 @@ export async function inPlace<T>(options: Options, work: (place: Place) => Promi
   }
 }
 
+/** Two at once would take each other's cloud down. A socket in Linux's abstract namespace goes with its process. */
+async function lock(): Promise<void> {
+  const server = createServer().unref();
+  try {
+    await once(server.listen(`\0hono-app-bench:${folder}`), "listening");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw new Error("another benchmark runs in this clone; wait for its end, then run this again");
+  }
+}
+
 /** Ends the local cloud and removes the clone. */
-export async function takeDown(): Promise<void> {
+async function takeDown(): Promise<void> {
   if (existsSync(join(clone, "local", "cli.ts"))) {
     await run(["node", "local/cli.ts", "down"], { cwd: clone, env: { ...process.env, LOCAL_CLOUD_DIR: cloudFolder } });
   }

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Result } from "../../bench/figure.ts";
+import { root } from "../../local/paths.ts";
 import { run } from "../../local/step.ts";
-import { cloud } from "./stack.ts";
 
 /** What does not depend on the clock, by its begin. */
 const judged = [
@@ -22,7 +22,7 @@ test("npm run bench -- --quick measures every figure, and what does not depend o
   const folder = mkdtempSync(join(tmpdir(), "bench-"));
   const file = join(folder, "results.json");
   try {
-    const table = await run(["node", "bench/bench.ts", "--quick", "--json", file], { cwd: cloud.project });
+    const table = await run(["node", "bench/bench.ts", "--quick", "--json", file], { cwd: root });
     const { results } = JSON.parse(readFileSync(file, "utf8")) as { results: Result[] };
     expect([...new Set(results.map(({ figure }) => figure))].sort()).toEqual(
       [
