@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import { architectures, type MachineName, machineNames, platforms } from "../components/architecture.ts";
 import { Image } from "../components/image.ts";
+import { ImageIndex } from "../components/image-index.ts";
 import { Instance } from "../components/instance.ts";
 import { lookup } from "../components/lookup.ts";
 import { MachineRole } from "../components/machine-role.ts";
@@ -20,13 +21,24 @@ const tags = { project: name };
 const instanceTypes = { graviton: "t4g.small", intel: "t3.small" };
 
 async function program(): Promise<void> {
-  const { amis, availabilityZones, registry } = await lookup({ instanceTypes, repositoryName: name });
+  const { amis, availabilityZones, registry } = await lookup({
+    instanceTypes,
+    repositoryName: name,
+    registryLogin: "program",
+  });
   const repository = new Repository(name, { name, keepReleases: 2, forceDelete: true, tags });
   const image = new Image(
     name,
     { context: "app", platforms, registry, repositoryName: name, builder: "multiplatform" },
     { dependsOn: repository },
   );
+  const imageIndex = new ImageIndex(name, {
+    region,
+    repositoryName: name,
+    digest: image.digest,
+    tags: image.tags,
+    platforms,
+  });
   const network = new Network(name, {
     cidrBlock: "10.0.0.0/16",
     availabilityZones,
@@ -56,6 +68,7 @@ async function program(): Promise<void> {
       url: instance.url,
       instanceId: instance.instanceId,
       digest: image.digest,
+      configs: imageIndex.configs,
       architecture,
       region,
       timeout: 300,
