@@ -18,14 +18,16 @@ export const facts = {
   },
   startDocker: { value: 2, source: "assumption: systemctl enable --now docker, until its socket answers" },
   /** Bytes per second of one connection; ECR's layers are in S3. */
-  download: {
-    value: 85e6,
-    source:
-      "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html: 85–90 MB/s per connection",
-  },
+  download: { value: 85e6, source: "assumption: what one connection to S3 gives within a region; a pull has several" },
   /** Launches at once, and then each second. */
-  launchBurst: { value: 5, source: `${throttling}: request tokens of RunInstances` },
-  launchRate: { value: 2, source: `${throttling}: request tokens of RunInstances, refill` },
+  launchBurst: {
+    value: 5,
+    source: `assumption: RunInstances' bucket of requests; ${throttling} has it beside that of instances`,
+  },
+  launchRate: {
+    value: 2,
+    source: `assumption, as above; of instances ${throttling} says 1000, and two more each second`,
+  },
   /** Steps of the engine at a time, for each processor of the machine that it runs on. */
   stepsPerProcessor: { value: 4, source: "Pulumi's default for --parallel: pkg/cmd/pulumi/operations/up.go, 3.259" },
 } as const satisfies Record<string, Fact>;
