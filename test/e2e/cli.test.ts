@@ -85,7 +85,7 @@ test("a saved plan is carried out to the letter, and holds no token, which would
         const preview = await shell(`pulumi preview -s local --save-plan=${plan}`);
         expect(preview.status, preview.output).toBe(0);
         expect(readFileSync(plan, "utf8")).toContain('"docker-build:index:Image"');
-        expect(readFileSync(plan, "utf8")).not.toMatch(/registries|auth-token/);
+        expect(readFileSync(plan, "utf8")).not.toMatch(/password|auth-token/);
       });
       // What was not planned.
       const other = await shell(`pulumi up --yes -s local --plan=${plan}`);
