@@ -53,12 +53,16 @@ export function createApp({
 }: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
+  // Before all else: it is asked for every few seconds, by programs, and would bury the rest of the log.
+  app.get("/health", (c) => {
+    c.header("Cache-Control", "no-store");
+    return isShuttingDown() ? c.json({ status: "shutting down" }, 503) : c.json({ status: "ok" });
+  });
+
   app.use(requestId());
   app.use(async (c, next) => {
     const started = performance.now();
     await next();
-    // Health is asked for every few seconds and would bury the rest.
-    if (c.req.path === "/health") return;
     log({
       level: c.res.status >= 500 ? "error" : "info",
       time: now().toISOString(),
@@ -105,8 +109,6 @@ export function createApp({
     const facts = report(platform, now());
     return wantsHtml(c) ? c.html(platformPage(facts, styleNonce(c))) : c.json(facts);
   });
-
-  app.get("/health", (c) => (isShuttingDown() ? c.json({ status: "shutting down" }, 503) : c.json({ status: "ok" })));
 
   app.get("/platform", (c) => {
     const nonce = c.req.query("nonce");

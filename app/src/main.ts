@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import { machine } from "node:os";
 import { createApp } from "./app.ts";
 import { readElfMachine } from "./elf.ts";
@@ -14,10 +15,21 @@ declare const Bun: {
   }): StoppableServer & { url: URL };
 };
 
+let lines = "";
+
 /** One JSON object a line on stdout, which is what `docker logs` and every log collector take without configuration. */
 function log(entry: object): void {
-  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`);
+  // Requests that are answered together are written together: a write for each would take longer than the answer.
+  if (lines === "") setImmediate(flush);
+  lines += `${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`;
 }
+
+function flush(): void {
+  process.stdout.write(lines);
+  lines = "";
+}
+// What is left at the end is written in place: a write that is under way then is cut off.
+process.on("exit", () => void writeSync(1, lines));
 
 /** A curiosity must not keep the server from starting: where the binary cannot be read, the fact is absent. */
 function ownElfMachine(): string | null {
