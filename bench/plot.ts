@@ -9,7 +9,7 @@ export function plot(results: readonly Result[], date: Date): string {
   const judged = results.filter((result): result is Result & { used: number } => result.used !== undefined);
   const scale = Math.log10(most / least);
   const x = (used: number) =>
-    left + (Math.log10(Math.min(Math.max(used, least), most) / least) / scale) * (width - left - right);
+    Math.round(left + (Math.log10(Math.min(Math.max(used, least), most) / least) / scale) * (width - left - right));
   const height = top + judged.length * row + 30;
   const ticks = [0.001, 0.01, 0.1, 1, 10];
   return `${html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">
