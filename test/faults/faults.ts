@@ -72,17 +72,21 @@ export function when(pattern: RegExp, act: (pid: number) => unknown, ...command:
 
 /** Runs a command and kills the victim once the command's output matches. */
 export function killed(victim: Victim, pattern: RegExp, ...command: string[]): Promise<Result> {
-  const kill = (program: number) => {
-    const isVictim = ({ command }: { command: string }) => victim !== "program" && commandLines[victim].test(command);
-    const pids =
-      victim === "program"
-        ? [program]
-        : engineProcesses()
-            .filter(isVictim)
-            .map(({ pid }) => pid);
-    for (const pid of pids) process.kill(pid, "SIGKILL");
-  };
-  return when(pattern, kill, ...command);
+  return when(pattern, (program) => send("SIGKILL", victim === "program" ? [program] : pidsOf(victim)), ...command);
+}
+
+/** Ctrl-C: a terminal tells the program and its engine; providers are in groups of their own. */
+export function interrupt(program: number): void {
+  send("SIGINT", [program, ...pidsOf("engine")]);
+}
+
+function send(signal: "SIGKILL" | "SIGINT", pids: number[]): void {
+  for (const pid of pids) process.kill(pid, signal);
+}
+
+function pidsOf(victim: Exclude<Victim, "program">): number[] {
+  const victims = engineProcesses().filter(({ command }) => commandLines[victim].test(command));
+  return victims.map(({ pid }) => pid);
 }
 
 /** Ids of what AWS's API has beyond what every account has, by kind. */

@@ -3,11 +3,14 @@ import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashSync } from "bcryptjs";
 import { expect, test } from "vitest";
-import { cloud, deployed, local, manifest } from "../e2e/stack.ts";
+import { machineNames } from "../../components/architecture.ts";
+import { cloud, deployed, edited, local, manifest } from "../e2e/stack.ts";
 import {
+  answering,
   expectServing,
   expectUpConverges,
   failing,
+  interrupt,
   killMachine,
   signalDaemon,
   standing,
@@ -17,6 +20,26 @@ import {
 } from "./faults.ts";
 
 const data = join(cloud.dir, "registry", "data");
+
+/** The token that AWS's API gives, and the registry takes. */
+const token = "123456789012-auth-token";
+
+/** Makes the registry take another token, and no more the one that it took before. */
+function setToken(password: string): void {
+  writeFileSync(join(cloud.dir, "registry", "htpasswd"), `AWS:${hashSync(password, 4)}\n`);
+}
+
+const stop = () => signalDaemon("registry", "SIGSTOP");
+const go = () => signalDaemon("registry", "SIGCONT");
+
+/** Does the work, in which the registry stops, and lets the registry go on. */
+async function hanging<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    go();
+  }
+}
 
 test("registry down before the push: the old machines serve, the next up pushes", async () => {
   const before = await standing();
@@ -31,29 +54,103 @@ test("registry down before the push: the old machines serve, the next up pushes"
   });
 });
 
-test("registry killed during the push: the old machines serve, the next up pushes", async () => {
+test("registry hanging before the push: the push gives up by itself, the old machines serve, the next up pushes", async () => {
   const before = await standing();
   await withNewRelease(async () => {
-    const output = await failing(when(/pushing layers/, () => signalDaemon("registry", "SIGKILL"), "up"));
-    expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: .*failed to push 127\./s);
+    // BuildKit waits 10 s for a TLS handshake, and tries four times.
+    const output = await hanging(() => failing(when(/Image hono-app updating/, stop, "up")));
+    expect(output).toMatch(
+      /docker-build:index:Image \(hono-app\):\s+error: .*failed to push 127\.\S+.*TLS handshake timeout/s,
+    );
     await expectServing(before);
     expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
   });
 });
 
-test("registry down while the machines pull: their console says so, the next up finds them running", async () => {
-  const before = await standing();
-  await withSetting("verificationTimeoutSeconds", 30, () =>
-    withNewRelease(async () => {
-      const pulling = /Instance hono-app-\w+ creating replacement/;
-      const output = await failing(when(pulling, () => signalDaemon("registry", "SIGKILL"), "up"));
-      expect(output).toMatch(/i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be: time-out after 30 s/);
-      expect(output).toMatch(/\| .*connection refused/);
-      expect(output).toMatch(/\| hono-app: not yet: login_and_pull; again in \d+ s/);
+/** A layer so large that a push of it takes a while. */
+const large = (text: string) =>
+  text.replace("--outdir=/bundle/app", "--outdir=/bundle/app && head -c 200M /dev/urandom > /bundle/app/ballast");
+
+test("registry killed during the push: the old machines serve, the next up pushes", async () => {
+  const before = await deployed();
+  await edited("app/Dockerfile", large, async () => {
+    const output = await failing(when(/pushing layers/, () => signalDaemon("registry", "SIGKILL"), "up"));
+    expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: .*failed to push 127\./s);
+    await expectServing(before);
+  });
+  expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
+});
+
+test("registry hanging during the push, for which nothing but Ctrl-C ends the up: the old machines serve, the next up pushes", async () => {
+  const before = await deployed();
+  await edited("app/Dockerfile", large, async () => {
+    await hanging(async () => {
+      const giveUp = (program: number) => {
+        stop();
+        interrupt(program);
+      };
+      const { output } = await when(/pushing layers/, giveUp, "up");
+      expect(output).toMatch(/Image hono-app updating/);
+      expect(output).not.toMatch(/Image hono-app updated|error: /);
       await expectServing(before);
-      expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
-    }),
-  );
+    });
+  });
+  expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
+});
+
+/** What keeps a machine from pulling, for longer than the verification waits, and what its console says then. */
+const noPull: [string, () => void, () => void, RegExp][] = [
+  ["registry down", () => signalDaemon("registry", "SIGKILL"), () => {}, /\| .*connection refused/],
+  ["registry hanging", stop, go, /\| Error response from daemon: .*(?:Client\.Timeout|context deadline) exceeded/],
+  [
+    "login refused",
+    () => setToken("another token"),
+    () => setToken(token),
+    /\| Error response from daemon: .*unauthorized/,
+  ],
+];
+
+test.each(noPull)(
+  "%s while the machines pull: their console says so, the next up finds them running",
+  async (_, begin, end, said) => {
+    const before = await standing();
+    await withSetting("verificationTimeoutSeconds", 30, () =>
+      withNewRelease(async () => {
+        try {
+          const output = await failing(when(/Instance hono-app-\w+ creating replacement/, begin, "up"));
+          expect(output).toMatch(/i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be: time-out after 30 s/);
+          expect(output).toMatch(said);
+          expect(output).toMatch(/\| hono-app: not yet: login_and_pull; again in \d+ s/);
+          await expectServing(before);
+          end();
+          const after = await expectUpConverges();
+          for (const name of machineNames) expect(output).toContain(after[name].id);
+        } finally {
+          end();
+        }
+      }),
+    );
+  },
+);
+
+test("registry down for longer than a machine waits: it is told at once, the machine goes on, the next up finds it running", async () => {
+  const before = await standing();
+  const impatient = (text: string) => text.replace("for attempt in 1 2 4 8 15 15 15 30 30 30", "for attempt in 1");
+  await edited("components/user-data.ts", impatient, async () => {
+    const pulling = /Instance hono-app-\w+ creating/;
+    const output = await failing(when(pulling, () => signalDaemon("registry", "SIGKILL"), "up"));
+    expect(output).toMatch(/is not what it must be: the machine's user data failed/);
+    expect(output).toMatch(/\| hono-app: gave up waiting for: login_and_pull; trying on, every 10 s/);
+    await expectServing(before);
+    await local("refresh"); // the registry runs again; no verification asks yet
+    const found = [...output.matchAll(/(i-[0-9a-f]{17}) at (http:\S+) is not/g)].map(
+      ([, id, url]) => [id, url] as const,
+    );
+    for (const [id = "", url = ""] of found)
+      await expect.poll(() => answering(url).catch(() => ""), { timeout: 120_000, interval: 500 }).toBe(id);
+    const after = await expectUpConverges();
+    for (const name of machineNames) expect(output).toContain(after[name].id);
+  });
 });
 
 test("disk full in the registry: the push fails with that reason, the old machines serve, the next up pushes", async () => {
@@ -96,18 +193,16 @@ test("truncated layer: a machine refuses it, and the next up pushes it again", a
 
 test("expired login: the push is refused with that reason, the old machines serve, the next up recovers", async () => {
   const before = await standing();
-  const passwords = join(cloud.dir, "registry", "htpasswd");
-  const valid = readFileSync(passwords, "utf8");
-  writeFileSync(passwords, `AWS:${hashSync("another token", 4)}\n`);
+  setToken("another token");
   try {
     await withNewRelease(async () => {
       const output = await failing(local("up"));
       expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: .*(?:401 Unauthorized|unauthorized)/s);
       await expectServing(before);
-      writeFileSync(passwords, valid);
+      setToken(token);
       expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
     });
   } finally {
-    writeFileSync(passwords, valid);
+    setToken(token);
   }
 });
