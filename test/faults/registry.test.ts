@@ -106,7 +106,7 @@ const noPull: [string, () => void, () => void, RegExp][] = [
     "login refused",
     () => setToken("another token"),
     () => setToken(token),
-    /\| Error response from daemon: .*unauthorized/,
+    /\| Error response from daemon: login attempt .* 401 Unauthorized/,
   ],
 ];
 
