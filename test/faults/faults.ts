@@ -257,7 +257,7 @@ export async function expectConsistent(): Promise<void> {
   expect(await inventory()).toEqual(recorded());
   const ids = recorded().Instance as string[];
   await expect
-    .poll(onHost, { timeout: 30_000, interval: 250 })
+    .poll(onHost, { timeout: 120_000, interval: 250 })
     .toEqual({ folders: ids, engines: ids, userData: ids, bridges: ids.length });
   expect(engineProcesses()).toEqual([]);
 }
@@ -332,5 +332,5 @@ export async function killMachine(id: string): Promise<void> {
     const { Reservations } = await ec2.describeInstances({ InstanceIds: [id] });
     return Reservations?.[0]?.Instances?.[0]?.State?.Name;
   };
-  await expect.poll(stateOf, { timeout: 20_000 }).toBe("terminated");
+  await expect.poll(stateOf, { timeout: 60_000 }).toBe("terminated");
 }

@@ -32,7 +32,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
     process.kill(dockerd(id), signal);
     // A date that is not the first one: it answers, and it is another process.
     await expect
-      .poll(async () => ((await startedAt()) ?? first) !== first, { timeout: 60_000, interval: 500 })
+      .poll(async () => ((await startedAt()) ?? first) !== first, { timeout: 120_000, interval: 500 })
       .toBe(true);
     expect((await expectUpConverges()).intel.id).toBe(id);
   },
