@@ -94,7 +94,8 @@ export class Image extends pulumi.ComponentResource {
         registries: login && [{ address, ...login }],
       },
       // The repository owns its images: the provider deletes by digest, and a digest may be under another release's tag too.
-      { parent: this, retainOnDelete: true },
+      // A push to a registry that hangs in the middle has no other end.
+      { parent: this, retainOnDelete: true, customTimeouts: { create: "30m", update: "30m" } },
     );
     return { tags, digest };
   }

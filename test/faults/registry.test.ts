@@ -81,7 +81,7 @@ test("registry killed during the push: the old machines serve, the next up pushe
   expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
 });
 
-test("registry hanging during the push, for which nothing but Ctrl-C ends the up: the old machines serve, the next up pushes", async () => {
+test("registry hanging during the push: Ctrl-C ends the up, without which it would stand for half an hour: the old machines serve, the next up pushes", async () => {
   const before = await deployed();
   await edited("app/Dockerfile", large, async () => {
     await hanging(async () => {
