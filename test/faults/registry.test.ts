@@ -69,7 +69,10 @@ test("registry hanging before the push: the push gives up by itself, the old mac
 
 /** A layer so large that a push of it takes a while. */
 const large = (text: string) =>
-  text.replace("--outdir=/bundle/app", "--outdir=/bundle/app && head -c 200M /dev/urandom > /bundle/app/ballast");
+  text.replace(
+    "mkdir -p /bundle/own/app",
+    "mkdir -p /bundle/own/app && head -c 200M /dev/urandom >/bundle/own/app/ballast",
+  );
 
 test("registry killed during the push: the old machines serve, the next up pushes", async () => {
   const before = await deployed();
