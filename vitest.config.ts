@@ -27,6 +27,15 @@ export default defineConfig({
       },
       {
         test: {
+          // In CI, after the others: what it measures wants the machine for itself.
+          name: "bench",
+          include: ["test/bench/**/*.test.ts"],
+          sequence: { groupOrder: 2 },
+          testTimeout: 900_000,
+        },
+      },
+      {
+        test: {
           name: "faults",
           include: ["test/faults/**/*.test.ts"],
           globalSetup: ["test/e2e/setup.ts"],

@@ -61,7 +61,8 @@ export async function shell(
   options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
 ): Promise<Result> {
   const { cwd = cloud.project, env = {}, input = "" } = options;
-  const child = spawn("bash", ["-euo", "pipefail", "-c", commands], { cwd, env: { ...cloud.env, ...env } });
+  // --norc: bash takes the socket that is its stdin here for a remote shell's, and would read the machine's own settings.
+  const child = spawn("bash", ["--norc", "-euo", "pipefail", "-c", commands], { cwd, env: { ...cloud.env, ...env } });
   child.stdin.end(input);
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
