@@ -24,6 +24,7 @@ test("npm run bench -- --quick measures every figure, and what does not depend o
   const file = join(folder, "results.json");
   try {
     const table = await run(["node", "bench/bench.ts", "--quick", "--json", file], { cwd: root });
+    console.log(table); // for whoever reads CI's output
     const { results } = JSON.parse(readFileSync(file, "utf8")) as { results: Result[] };
     expect([...new Set(results.map(({ figure }) => figure))].sort()).toEqual(
       [
