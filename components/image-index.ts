@@ -1,3 +1,4 @@
+import type { ECR } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 
 export interface ImageIndexArgs {
@@ -9,7 +10,7 @@ export interface ImageIndexArgs {
   /** Digest of the index. */
   digest: pulumi.Input<string>;
   /** Tags that must name it. */
-  tags: readonly pulumi.Input<string>[];
+  tags: readonly string[];
   /** Docker platforms that it must hold, and no others. */
   platforms: readonly string[];
 }
@@ -45,32 +46,43 @@ export class ImageIndex extends pulumi.dynamic.Resource {
   }
 }
 
-const mediaTypes = {
-  indexes: ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"],
-  images: ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"],
-};
+/** Of indexes and of images. */
+const mediaTypes = [
+  "application/vnd.oci.image.index.v1+json",
+  "application/vnd.docker.distribution.manifest.list.v2+json",
+  "application/vnd.oci.image.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v2+json",
+];
 
 interface Descriptor {
   readonly digest: string;
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
-async function client({ region, profile }: Inputs) {
+async function connect({ region, profile }: Inputs): Promise<ECR> {
   const { ECR } = await import("@aws-sdk/client-ecr");
   return new ECR({ region, profile });
 }
 
+interface Manifests {
+  readonly manifests: Record<string, { text: string; mediaType?: string }>;
+  readonly tagged: Record<string, string>;
+}
+
 /** Manifests by their bytes' digest, and the digests that tags name. What is not there is absent. */
-async function fetchManifests(inputs: Inputs, digests: readonly string[], tags: readonly string[] = []) {
+async function fetchManifests(
+  api: ECR,
+  repositoryName: string,
+  digests: readonly string[],
+  tags: readonly string[] = [],
+): Promise<Manifests> {
   const { createHash } = await import("node:crypto");
-  const api = await client(inputs);
   const { images = [] } = await api.batchGetImage({
-    repositoryName: inputs.repositoryName,
+    repositoryName,
     imageIds: [...digests.map((imageDigest) => ({ imageDigest })), ...tags.map((imageTag) => ({ imageTag }))],
-    acceptedMediaTypes: [...mediaTypes.indexes, ...mediaTypes.images],
+    acceptedMediaTypes: mediaTypes,
   });
-  const manifests: Record<string, { text: string; mediaType?: string }> = {};
-  const tagged: Record<string, string> = {};
+  const { manifests, tagged }: Manifests = { manifests: {}, tagged: {} };
   for (const { imageId, imageManifest = "", imageManifestMediaType } of images) {
     const digest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
     if (imageId?.imageTag) tagged[imageId.imageTag] = digest;
@@ -82,13 +94,13 @@ async function fetchManifests(inputs: Inputs, digests: readonly string[], tags: 
 type Inspection = { problem: string } | (Found & { problem?: undefined; manifest: string; mediaType?: string });
 
 /** Reads the index and its images. `problem`: what it must be, and what it is. */
-async function inspect(inputs: Inputs): Promise<Inspection> {
-  const { repositoryName, digest, tags, platforms } = inputs;
-  const answer = await fetchManifests(inputs, [digest], tags).catch((error: Error) => {
-    if (error.name === "RepositoryNotFoundException") return { manifests: {}, tagged: {} };
-    throw error;
-  });
-  const { manifests, tagged }: Awaited<ReturnType<typeof fetchManifests>> = answer;
+async function inspect(api: ECR, { repositoryName, digest, tags, platforms }: Inputs): Promise<Inspection> {
+  const { manifests, tagged } = await fetchManifests(api, repositoryName, [digest], tags).catch(
+    (error: Error): Manifests => {
+      if (error.name === "RepositoryNotFoundException") return { manifests: {}, tagged: {} };
+      throw error;
+    },
+  );
   const index = manifests[digest];
   if (index === undefined) return { problem: `${repositoryName}@${digest} is not in the registry` };
   const entries: Descriptor[] = JSON.parse(index.text).manifests ?? [];
@@ -101,7 +113,8 @@ async function inspect(inputs: Inputs): Promise<Inspection> {
     };
   }
   const images = await fetchManifests(
-    inputs,
+    api,
+    repositoryName,
     entries.map((entry) => entry.digest),
   );
   const lost = entries.filter((entry) => images.manifests[entry.digest] === undefined);
@@ -119,9 +132,9 @@ async function inspect(inputs: Inputs): Promise<Inspection> {
 /** Checks the index, and has every tag name it. */
 async function ensure(inputs: Inputs): Promise<Inputs & Found> {
   const { repositoryName, digest, tags } = inputs;
-  const found = await inspect(inputs);
+  const api = await connect(inputs);
+  const found = await inspect(api, inputs);
   if (found.problem !== undefined) throw new Error(found.problem);
-  const api = await client(inputs);
   const { manifest: imageManifest, mediaType: imageManifestMediaType, configs } = found;
   for (const imageTag of tags.filter((tag) => found.tagged[tag] !== digest)) {
     console.log(
@@ -151,7 +164,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
   // One that is no longer whole leaves the state: the refresh shows it, and the next `up` says what is wrong.
   async read(id, props) {
     if (props === undefined) return {};
-    const found = await inspect(props);
+    const found = await inspect(await connect(props), props);
     if (found.problem !== undefined) {
       console.error(`no longer whole: ${found.problem}`);
       return {};
