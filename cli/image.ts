@@ -1,7 +1,7 @@
 import { say } from "../local/step.ts";
 import { build } from "./build.ts";
 import { findEngine } from "./engine.ts";
-import { readOptions, UsageError, usage } from "./options.ts";
+import { readOptions, runCommand, usage } from "./options.ts";
 import { inspectImage } from "./registry.ts";
 import { printSizes } from "./sizes.ts";
 
@@ -22,11 +22,4 @@ async function main(): Promise<void> {
   }
 }
 
-try {
-  await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError;
-  const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-  say(`\n${(error as Error).message}${isUnknown ? `\n${usage}` : ""}`);
-  process.exitCode = isUsage || isUnknown ? 2 : 1;
-}
+await runCommand(main, usage);

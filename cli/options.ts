@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { platforms as allPlatforms } from "../components/architecture.ts";
 import { latestTag } from "../components/content.ts";
+import { say } from "../local/step.ts";
 
 export const usage = `usage: npm run image -- [OPTIONS]
 
@@ -26,6 +27,17 @@ Builds app/ into an image, as the guide does with docker buildx.
 
 /** A command line that cannot be carried out: what was given, what is allowed. */
 export class UsageError extends Error {}
+
+/** Runs a command that can be called wrongly: then its exit status is 2, and 1 when it fails. An option that it does not know shows its usage. */
+export async function runCommand(main: () => Promise<void>, usage: string): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+    say(`\n${(error as Error).message}${isUnknown ? `\n${usage}` : ""}`);
+    process.exitCode = error instanceof UsageError || isUnknown ? 2 : 1;
+  }
+}
 
 export interface BuildOptions {
   readonly kind: "build";

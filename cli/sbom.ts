@@ -7,7 +7,7 @@ import { openCloud } from "../local/cloud.ts";
 import { login } from "../local/ecr/registry.ts";
 import { start } from "../local/start.ts";
 import { say } from "../local/step.ts";
-import { UsageError } from "./options.ts";
+import { runCommand, UsageError } from "./options.ts";
 import { attachSbom, countPackages, explain, fileName, findSbom, findSubjects } from "./referrers.ts";
 import { fullName, registryOf } from "./registry.ts";
 
@@ -118,12 +118,4 @@ async function work(image: string, { attach, output }: SbomOptions, env: NodeJS.
   }
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-    say(`\n${(error as Error).message}${isUnknown ? `\n${usage}` : ""}`);
-    process.exitCode = error instanceof UsageError || isUnknown ? 2 : 1;
-  }
-}
+if (import.meta.main) await runCommand(main, usage);
