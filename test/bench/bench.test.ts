@@ -6,7 +6,7 @@ import type { Result } from "../../bench/figure.ts";
 import { root } from "../../local/paths.ts";
 import { run } from "../../local/step.ts";
 
-/** What does not depend on the clock, by its begin. */
+/** What does not depend on the clock. */
 const judged = [
   "emulated steps in a build",
   "builds that fail without emulation",

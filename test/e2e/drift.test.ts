@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
-import { answering, aws, cloud, deployed, manifest, outputs, succeed, summary } from "./stack.ts";
+import { answering, aws, cloud, deployed, manifest, outputs, succeed, summary, tagOf } from "./stack.ts";
 
 const ec2 = new EC2Client(aws);
 const ecr = new ECR(aws);
@@ -69,7 +69,7 @@ test("a repository's policy that somebody edits or deletes: refresh shows it, up
 
 test("tags that somebody moves: refresh shows it, up puts them back, the machines go on", async () => {
   const stack = await deployed();
-  const tag = stack.imageRef.slice(0, stack.imageRef.indexOf("@")).split(":").at(-1) as string;
+  const tag = tagOf(stack.imageRef);
   const { manifests: [entry] = [] } = await manifest(stack.imageRef);
   const { images: [image] = [] } = await ecr.batchGetImage({
     repositoryName,

@@ -15,10 +15,9 @@ import {
   releasedEdit,
   succeed,
   summary,
+  tagOf,
   watch,
 } from "./stack.ts";
-
-const tagOf = (reference: string) => reference.slice(0, reference.indexOf("@")).split(":").at(-1) as string;
 
 test("a release replaces the machines without one failed request to the old ones before the new ones are proven", async () => {
   const before = await deployed();

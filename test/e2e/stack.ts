@@ -135,6 +135,11 @@ export async function answering(url: string): Promise<string> {
   return ((await response.json()) as { machine: { instanceId: string } }).machine.instanceId;
 }
 
+/** The tag in `registry:port/repository:tag@digest`. */
+export function tagOf(reference: string): string {
+  return reference.slice(0, reference.indexOf("@")).split(":").at(-1) as string;
+}
+
 /** How many resources of each kind of change an engine's summary tells, such as `{ created: 33 }`. */
 export function summary(output: string): Record<string, number> {
   const lines = output.slice(output.lastIndexOf("Resources:")).matchAll(/^ +(?:[-+~=]+ *)?(\d+) (?:to )?([a-z]+)/gm);

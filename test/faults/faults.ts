@@ -7,17 +7,12 @@ import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { cloud, edited, type Outputs, type Result, registry, succeed } from "../e2e/stack.ts";
+import { answering, aws, cloud, edited, type Outputs, type Result, registry, succeed, tagOf } from "../e2e/stack.ts";
 
-const access = {
-  endpoint: cloud.endpoint,
-  region: "ap-northeast-2",
-  credentials: { accessKeyId: "local", secretAccessKey: "local" },
-};
-const ec2 = new EC2(access);
-const ecr = new ECR(access);
-const iam = new IAM(access);
-const logs = new CloudWatchLogs(access);
+const ec2 = new EC2(aws);
+const ecr = new ECR(aws);
+const iam = new IAM(aws);
+const logs = new CloudWatchLogs(aws);
 
 /** Who is killed. */
 export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";
@@ -281,18 +276,10 @@ export async function expectDestroyConverges(): Promise<void> {
   expect(await tags()).toEqual([]);
 }
 
-/** The instance that answers at an address. */
-export async function answering(url: string): Promise<string> {
-  const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) });
-  return ((await response.json()) as { machine: { instanceId: string } }).machine.instanceId;
-}
-
 /** What was deployed before still serves. */
 export async function expectServing(before: Outputs): Promise<void> {
   for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
 }
-
-const tagOf = (reference: string): string => /:([^:@]+)@/.exec(reference)?.[1] ?? "";
 
 async function tags(): Promise<string[]> {
   return JSON.parse((await registry("/v2/hono-app-local/tags/list")).body).tags ?? [];

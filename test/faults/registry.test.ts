@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { hashSync } from "bcryptjs";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { cloud, deployed, edited, local, manifest } from "../e2e/stack.ts";
+import { answering, cloud, deployed, edited, local, manifest } from "../e2e/stack.ts";
 import {
-  answering,
   expectServing,
   expectUpConverges,
   failing,
