@@ -71,9 +71,11 @@ export DOCKER_CONFIG=/run/$name-docker
 retry login_and_pull
 rm -rf "$DOCKER_CONFIG"
 
-image_architecture=$(docker image inspect --format '{{.Architecture}}' "$image")
-image_id=$(docker image inspect --format '{{.Id}}' "$image")
-image_digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | sed -n "s|^$repository@||p" | head -n 1)
+# Asked once: the client's start takes longer than its answer.
+facts=$(docker image inspect --format '{{.Architecture}} {{.Id}}{{range .RepoDigests}} {{.}}{{end}}' "$image")
+read -r image_architecture image_id repository_digests <<<"$facts"
+image_digest=\${repository_digests#*"$repository@"}
+image_digest=\${image_digest%% *}
 say "machine $(uname -m), image $image_architecture, digest $image_digest"
 [ "$image_architecture" = "$expected_architecture" ] || fail "the image is $image_architecture; expected $expected_architecture"
 [ "$image_digest" = "$expected_digest" ] || fail "the image is $image_digest; expected $expected_digest"

@@ -100,6 +100,26 @@ test("what does not come in three minutes is told, and still waited for", () => 
   );
 });
 
+/** What the script does with the engine's answer about the image that it has pulled. */
+const afterPull = (facts: string) =>
+  run(
+    `${functions}docker() { echo "${facts}"; }\n${script.slice(script.indexOf("facts="), script.indexOf('say "starting"'))}`,
+  );
+
+test("the image must be of the machine's architecture, and the one that was deployed", () => {
+  const [reference = "", digest] = args.imageRef.split("@");
+  const repository = reference.slice(0, reference.lastIndexOf(":"));
+  const other = `elsewhere/app@sha256:${"c".repeat(64)}`;
+  expect(afterPull(`arm64 sha256:1 ${other} ${repository}@${digest} ${other}`)).toEqual({
+    status: 0,
+    output: expect.stringMatching(`image arm64, digest ${digest}\n$`),
+  });
+  expect(afterPull(`amd64 sha256:1 ${repository}@${digest}`).output).toContain("the image is amd64; expected arm64\n");
+  const moved = `sha256:${"d".repeat(64)}`;
+  expect(afterPull(`arm64 sha256:1 ${repository}@${moved}`).output).toContain(`is ${moved}; expected ${digest}\n`);
+  expect(afterPull("arm64 sha256:1").output).toContain(`the image is ; expected ${digest}\n`);
+});
+
 /** What the script does once the container runs, which says this and has been started again so many times. */
 const afterStart = (log: string, restarts: number) => {
   const docker = `docker() { if [ "$1" = logs ]; then echo "${log}"; else echo ${restarts}; fi; }\n`;
