@@ -41,7 +41,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => 
 // What an earlier agent left is adopted or removed, as the API says.
 for (const id of await readdir(`${cloud.dir}/machines`).catch(() => [])) machines.set(id, new Machine(id, cloud));
 log("follows the instances");
-for (; !stopping; await sleep(500)) {
+for (; !stopping; await sleep(250)) {
   try {
     await reconcile();
     if (!reachable) log("the API answers again");

@@ -72,16 +72,33 @@ export class Machine {
 
   /** Brings it up from whatever state it is in. The user data runs once in its life. */
   async start({ architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
+    const isNew = this.state === "absent";
     await mkdir(this.#dir, { recursive: true });
     if (!isEngineAlive(this.#engine)) {
       await this.#removeBridge();
-      await run(["ip", "link", "add", this.#bridge, "type", "bridge"]);
-      await run(["ip", "address", "add", gatewayFor(address), "dev", this.#bridge]);
-      await run(["ip", "link", "set", this.#bridge, "up"]);
+      const commands = [
+        `link add ${this.#bridge} type bridge`,
+        `address add ${gatewayFor(address)} dev ${this.#bridge}`,
+        `link set ${this.#bridge} up`,
+        // A container that is asked as it comes up is asked again in 50 ms; by default it would be found a second later.
+        `ntable change name arp_cache dev ${this.#bridge} retrans 50`,
+      ];
+      await run(["ip", "-batch", "-"], { input: commands.join("\n") });
     }
-    await startEngine({ ...this.#engine, network: { bridge: this.#bridge, address } });
-    // An agent that was killed may have left the container running, or finished: then only its output is followed.
-    if (!(await this.#docker("inspect", this.id).catch(() => undefined))) {
+    const engine = startEngine({ ...this.#engine, network: { bridge: this.#bridge, address } });
+    // At the same time: the user data waits for the engine itself, where it starts docker.service.
+    const begun = this.#begin(isNew, { architecture, hostName, userData, credentials });
+    await Promise.allSettled([engine, begun]);
+    await engine;
+    await begun;
+  }
+
+  /** Runs the user data, or follows what an agent that was killed has left of it: a container that runs, or has finished. */
+  async #begin(
+    isNew: boolean,
+    { architecture, hostName, userData, credentials }: Omit<MachineArgs, "address">,
+  ): Promise<void> {
+    if (isNew || !(await this.#docker("inspect", this.id).catch(() => undefined))) {
       if (existsSync(this.#userDataRan)) return;
       const script = await userData();
       await writeFile(this.#userDataRan, "");
@@ -130,7 +147,8 @@ export class Machine {
       ...["run", "--detach", "--name", this.id, "--hostname", hostName, "--network", "host"],
       ...["--platform", `linux/${architecture}`, "--env", `DOCKER_DEFAULT_PLATFORM=linux/${architecture}`],
       ...["--volume", `${instance}:/var/lib/cloud`, "--volume", `${settings}/aws.env:/run/local-cloud/aws.env:ro`],
-      ...["--volume", `${socketOf(this.#engine)}:/run/local-cloud/docker.sock`],
+      // The folder, for the socket may not be there yet.
+      ...["--volume", `${this.#engine.run}:/run/local-cloud/engine:ro`],
       ...[`${this.#cloud.machineImage}-${architecture}`, "sh", "-c", runUserData],
     );
   }
