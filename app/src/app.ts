@@ -5,13 +5,11 @@ import {
   Hono,
   HTTPException,
   methodNotAllowed,
-  NONCE,
   type RequestIdVariables,
   requestId,
-  type SecureHeadersVariables,
   secureHeaders,
 } from "./hono.ts";
-import { errorPage, platformPage } from "./page.ts";
+import { errorPage, platformPage, styleSource } from "./page.ts";
 import { type Platform, report } from "./platform.ts";
 
 export interface LogEntry {
@@ -36,7 +34,7 @@ export interface AppOptions {
   now?: () => Date;
 }
 
-type AppEnv = { Variables: RequestIdVariables & SecureHeadersVariables };
+type AppEnv = { Variables: RequestIdVariables };
 
 /**
  * The nonce proves to a caller that the answer is of now and for it. It comes back as it was given, so it is held to
@@ -66,7 +64,7 @@ export function createApp({
     log({
       level: c.res.status >= 500 ? "error" : "info",
       time: now().toISOString(),
-      requestId: c.var.requestId,
+      requestId: c.get("requestId"),
       method: c.req.method,
       path: c.req.path,
       status: c.res.status,
@@ -79,7 +77,7 @@ export function createApp({
       // The page is one document: its own style, an icon in a data: URL, and nothing else.
       contentSecurityPolicy: {
         defaultSrc: ["'none'"],
-        styleSrc: [NONCE],
+        styleSrc: [styleSource],
         imgSrc: ["data:"],
         baseUri: ["'none'"],
         formAction: ["'none'"],
@@ -92,8 +90,8 @@ export function createApp({
   );
   app.use(async (c, next) => {
     await next();
-    // Every answer is about this process at this moment.
-    c.header("Cache-Control", "no-store");
+    // Every answer is about this process at this moment. Not c.header(): after the handler it makes the answer anew, as a stream.
+    c.res.headers.set("Cache-Control", "no-store");
   });
   app.use(
     methodNotAllowed({
@@ -107,7 +105,7 @@ export function createApp({
 
   app.get("/", (c) => {
     const facts = report(platform, now());
-    return wantsHtml(c) ? c.html(platformPage(facts, styleNonce(c))) : c.json(facts);
+    return wantsHtml(c) ? c.html(platformPage(facts)) : c.json(facts);
   });
 
   app.get("/platform", (c) => {
@@ -141,13 +139,8 @@ function wantsHtml(c: Context): boolean {
 }
 
 function problem(c: Context<AppEnv>, status: ContentfulStatusCode, message: string): Response | Promise<Response> {
-  const { requestId } = c.var;
+  const requestId = c.get("requestId");
   return wantsHtml(c)
-    ? c.html(errorPage({ status, message, requestId }, styleNonce(c)), status)
+    ? c.html(errorPage({ status, message, requestId }), status)
     : c.json({ error: message, requestId }, status);
-}
-
-/** Set by secureHeaders before any handler runs. */
-function styleNonce(c: Context<AppEnv>): string {
-  return c.get("secureHeadersNonce") ?? "";
 }

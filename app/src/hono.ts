@@ -5,5 +5,5 @@ export { html, raw } from "hono/html";
 export { HTTPException } from "hono/http-exception";
 export { methodNotAllowed } from "hono/method-not-allowed";
 export { type RequestIdVariables, requestId } from "hono/request-id";
-export { NONCE, type SecureHeadersVariables, secureHeaders } from "hono/secure-headers";
+export { secureHeaders } from "hono/secure-headers";
 export type { ContentfulStatusCode } from "hono/utils/http-status";
