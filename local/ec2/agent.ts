@@ -100,7 +100,7 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
     address,
     hostName: `ip-${instance.PrivateIpAddress?.replaceAll(".", "-")}`,
     userData: () => userDataOf(machine.id),
-    credentials: () => credentialsOf(machine.id),
+    credentials: () => credentialsOf(instance),
   });
   known.add(machine.id);
   log(`${machine.id}: ${instance.InstanceType} runs at ${address}, after ${Date.now() - begin} ms`);
@@ -141,15 +141,13 @@ async function userDataOf(id: string): Promise<string | undefined> {
 }
 
 /** What EC2's instance metadata would give: temporary credentials of the role in the instance's profile, where it trusts EC2. */
-async function credentialsOf(id: string): Promise<Credentials | undefined> {
-  // Asked for anew: moto attaches the profile a moment after it shows the instance.
-  const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
-  const profile = Reservations?.[0]?.Instances?.[0]?.IamInstanceProfile?.Arn?.split("/").at(-1);
+async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Promise<Credentials | undefined> {
+  const profile = IamInstanceProfile?.Arn?.split("/").at(-1);
   if (!profile) return undefined;
   const { InstanceProfile } = await iam.send(new GetInstanceProfileCommand({ InstanceProfileName: profile }));
   const [role] = InstanceProfile?.Roles ?? [];
   if (!decodeURIComponent(role?.AssumeRolePolicyDocument ?? "").includes('"ec2.amazonaws.com"')) return undefined;
-  const assume = new AssumeRoleCommand({ RoleArn: role?.Arn, RoleSessionName: id });
+  const assume = new AssumeRoleCommand({ RoleArn: role?.Arn, RoleSessionName: InstanceId });
   const { Credentials: temporary } = await sts.send(assume);
   return {
     AWS_ACCESS_KEY_ID: temporary?.AccessKeyId ?? "",

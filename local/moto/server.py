@@ -1,5 +1,5 @@
-"""moto's own server with three things changed: EC2's GetConsoleOutput answers what the machine really printed, ECR's calls for
-images are those of the registry, and IAM's policies hold for everyone but the account's root."""
+"""moto's own server with four things changed: EC2's GetConsoleOutput answers what the machine really printed, an instance is seen only
+when it is whole, ECR's calls for images are those of the registry, and IAM's policies hold for everyone but the account's root."""
 
 import hashlib
 import logging
@@ -7,8 +7,10 @@ import os
 import sys
 from base64 import b64encode
 from fnmatch import fnmatchcase
+from functools import wraps
 from http.client import HTTPResponse
 from pathlib import Path
+from threading import Lock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -21,6 +23,7 @@ from moto.core.exceptions import _RESTError as RESTError
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.responses.general import General
+from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.utils import Base64EncodedString
 from moto.ecr.exceptions import ImageAlreadyExistsException
 from moto.ecr.models import Repository
@@ -41,6 +44,22 @@ def get_console_output(self: General) -> ActionResult:
 
 
 General.get_console_output = get_console_output
+
+# moto lists an instance first, and attaches its volumes and its profile after that; one that was followed in between had no role.
+LAUNCH = Lock()
+
+
+def one_at_a_time(action):
+    @wraps(action)
+    def locked(self: InstanceResponse) -> ActionResult:
+        with LAUNCH:
+            return action(self)
+
+    return locked
+
+
+for action in (InstanceResponse.run_instances, InstanceResponse.describe_instances):
+    setattr(InstanceResponse, action.__name__, one_at_a_time(action))
 
 # moto knows repositories; their images are in the registry.
 MANIFESTS = [
