@@ -45,14 +45,14 @@ const streams = {
 
 const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Promise<void>> = {
   async up(cloud) {
-    const { stack, refresh } = await ready(cloud);
+    const { stack, refresh } = await ready(cloud, true);
     const { outputs } = await change(cloud, stack, (refreshed) =>
       stack.up({ ...streams, refresh: refresh && !refreshed }),
     );
     printProof(outputs);
   },
   async preview(cloud) {
-    const { stack, refresh } = await ready(cloud);
+    const { stack, refresh } = await ready(cloud, true);
     await stack.preview({ ...streams, refresh });
   },
   async refresh(cloud) {
@@ -94,12 +94,12 @@ const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Pr
   },
 };
 
-async function ready(cloud: Cloud): Promise<{ stack: Stack; refresh: boolean }> {
+async function ready(cloud: Cloud, runs = false): Promise<{ stack: Stack; refresh: boolean }> {
   const { lost } = await start(cloud);
   const refresh = lost && hasResources(cloud);
   if (refresh)
     say("what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made anew");
-  return { stack: await selectStack(cloud), refresh };
+  return { stack: await selectStack(cloud, runs), refresh };
 }
 
 async function destroy(cloud: Cloud): Promise<void> {

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { runtime } from "@pulumi/pulumi";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import type { Cloud } from "./cloud.ts";
 import { root } from "./paths.ts";
@@ -7,17 +8,30 @@ import { root } from "./paths.ts";
 export const project = "hono-app";
 const stackName = "local";
 
-/** The stack of the local cloud: the project's own program and configuration, in the local cloud's environment. */
-export async function selectStack(cloud: Cloud): Promise<Stack> {
+/**
+ * The stack of the local cloud: the project's own program and configuration, in the local cloud's environment.
+ *
+ * @param runs Whether the program will run: what it needs is loaded while the CLI is asked for the stack.
+ */
+export async function selectStack(cloud: Cloud, runs = false): Promise<Stack> {
   // The program runs in this process, and reads its build context where the engine would: beside Pulumi.yaml.
   process.chdir(root);
-  return LocalWorkspace.createOrSelectStack(
+  const selected = LocalWorkspace.createOrSelectStack(
     { projectName: project, stackName, program: async () => ({ ...(await import("../index.ts")) }) },
     {
       workDir: root,
       envVars: Object.fromEntries(Object.entries(cloud.env).map(([name, value]) => [name, value ?? ""])),
     },
   );
+  // A module that cannot be loaded is told where the program needs it.
+  if (runs) void preload().catch(() => {});
+  return selected;
+}
+
+/** The program's modules, but for index.ts, which makes resources; and the serializer, which first looks at every script that is loaded. */
+async function preload(): Promise<void> {
+  await runtime.serializeFunction(() => {});
+  for (const file of readdirSync(join(root, "components"))) await import(`../components/${file}`);
 }
 
 /** The stack's state on disk. */
