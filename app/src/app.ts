@@ -51,10 +51,10 @@ export function createApp({
 }: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
-  // Before all else: it is asked for every few seconds, by programs, and would bury the rest of the log.
-  app.get("/health", (c) => {
-    c.header("Cache-Control", "no-store");
-    return isShuttingDown() ? c.json({ status: "shutting down" }, 503) : c.json({ status: "ok" });
+  // Before all else, and past Hono's own answers: it is asked for every few seconds, by programs, and would bury the rest of the log.
+  app.get("/health", () => {
+    const [body, status] = isShuttingDown() ? [{ status: "shutting down" }, 503] : [{ status: "ok" }, 200];
+    return Response.json(body, { status, headers: { "Cache-Control": "no-store" } });
   });
 
   app.use(requestId());

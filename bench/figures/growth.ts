@@ -17,11 +17,11 @@ export async function measureGrowth(place: Place): Promise<Row[]> {
   }
   const [two] = fleets as [(typeof fleets)[number]];
   return [
-    ...[2, 8, 32].map(
-      (machines): Row => ({
+    ...[[2], [8], [32], [32, 64]].map(
+      ([machines = 0, parallel]): Row => ({
         figure: "growth",
-        what: `up of ${machines} machines on EC2, on paper`,
-        ours: { unit: "s", runs: [upOnPaper(machines, each)] },
+        what: `up of ${machines} machines on EC2, ${parallel ? `--parallel ${parallel}, ` : ""}on paper`,
+        ours: { unit: "s", runs: [upOnPaper(machines, each, parallel)] },
         reference: { what: "up of 2", unit: "s", runs: [upOnPaper(2, each)] },
         budget: atMostTimes(flat),
         note: "machines side by side, launches as EC2 lets them through, steps as the engine takes them at a time",
