@@ -53,10 +53,10 @@ for (; !stopping; await sleep(250)) {
 }
 
 async function reconcile(): Promise<void> {
-  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({}));
-  const instances = Reservations.flatMap((reservation) => reservation.Instances ?? []).filter(
-    ({ State }) => State?.Name !== "terminated" && State?.Name !== "shutting-down",
-  );
+  // Asked for as such: those that are gone stay listed, and moto answers no more than 100 at a time.
+  const states = { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] };
+  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ Filters: [states] }));
+  const instances = Reservations.flatMap((reservation) => reservation.Instances ?? []);
   const wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
   await applySecurityGroups(instances);
   for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, new Machine(id, cloud));

@@ -93,7 +93,9 @@ async function inventory(): Promise<Record<string, string[]>> {
     ec2.describeRouteTables({}),
     ec2.describeSecurityGroups({}),
     ec2.describeSecurityGroupRules({}),
-    ec2.describeInstances({}),
+    ec2.describeInstances({
+      Filters: [{ Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] }],
+    }),
     ec2.describeNetworkInterfaces({}),
   ]);
   const byDefault = vpcs.Vpcs?.find(({ IsDefault }) => IsDefault)?.VpcId;
@@ -106,9 +108,7 @@ async function inventory(): Promise<Record<string, string[]>> {
     return [inline ?? [], AttachedPolicies?.map(({ PolicyArn }) => `${RoleName}/${PolicyArn}`) ?? []] as const;
   });
   const policiesOf = await Promise.all(policies);
-  const live = instances.Reservations?.flatMap(({ Instances = [] }) => Instances).filter(
-    ({ State }) => State?.Name !== "terminated",
-  );
+  const live = instances.Reservations?.flatMap(({ Instances = [] }) => Instances);
   const ids = (list: (string | undefined)[] = []) => list.map(String).sort();
   return {
     Vpc: ids(vpcs.Vpcs?.map(({ VpcId }) => VpcId).filter((id) => id !== byDefault)),
