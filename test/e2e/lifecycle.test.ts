@@ -1,7 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DescribeInstancesCommand, EC2Client } from "@aws-sdk/client-ec2";
+import {
+  DescribeInstancesCommand,
+  EC2Client,
+  type Instance,
+  RunInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { aws, cloud, deployed, local, outputs, registry, succeed, summary } from "./stack.ts";
@@ -9,9 +15,27 @@ import { aws, cloud, deployed, local, outputs, registry, succeed, summary } from
 const ec2 = new EC2Client(aws);
 
 /** What AWS's API says of an instance. */
-async function stateOf(id: string): Promise<string | undefined> {
+async function describe(id: string): Promise<Instance | undefined> {
   const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
-  return Reservations?.[0]?.Instances?.[0]?.State?.Name;
+  return Reservations?.[0]?.Instances?.[0];
+}
+
+const stateOf = async (id: string) => (await describe(id))?.State?.Name;
+
+/** As after a hundred launches: instances that are gone stay listed, and moto answers no more than 100 at a time. */
+async function fillFirstPage(ImageId?: string): Promise<void> {
+  for (let more = true; more; more = (await ec2.send(new DescribeInstancesCommand({}))).NextToken === undefined) {
+    const NetworkInterfaces = [{ DeviceIndex: 0, AssociatePublicIpAddress: false }];
+    const launch = new RunInstancesCommand({
+      ImageId,
+      InstanceType: "t3.small",
+      MinCount: 1,
+      MaxCount: 1,
+      NetworkInterfaces,
+    });
+    const { Instances = [] } = await ec2.send(launch);
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds: Instances.map(({ InstanceId = "" }) => InstanceId) }));
+  }
 }
 
 /** Processes that carry this cloud's folder or run folder in their command line. */
@@ -34,6 +58,7 @@ const interfaces = () => execFileSync("ip", ["-brief", "link"]).toString();
 test("a machine that dies is seen as such, and the next up makes another", async () => {
   const before = await deployed();
   const { id } = before.intel;
+  await fillFirstPage((await describe(id))?.ImageId);
   process.kill(Number(readFileSync(join(cloud.run, id, "engine.pid"), "utf8")), "SIGKILL");
   await expect.poll(() => stateOf(id), { timeout: 20_000 }).toBe("terminated");
   const after = await deployed();
