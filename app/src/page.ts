@@ -215,7 +215,7 @@ a:focus-visible { outline: 2px solid currentColor; outline-offset: 3px; border-r
 @media (max-width: 30rem) { dl div { grid-template-columns: 1fr; } }
 `;
 
-/** The page's style as a Content-Security-Policy's `style-src` names it: this text and no other. */
 // Web Crypto is in the runtime already; to load node:crypto would make the start half as long again.
 const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(STYLE));
+/** The page's style as a Content-Security-Policy's `style-src` names it: this text and no other. */
 export const styleSource = `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`;

@@ -15,10 +15,16 @@ export async function measureGrowth(place: Place): Promise<Row[]> {
   for (const machines of place.quick ? [2] : [2, 4, 8]) {
     fleets.push(await step(`up of ${machines} machines`, () => upOf(place, machines)));
   }
+  const launches: { machines: number; parallel?: number }[] = [
+    { machines: 2 },
+    { machines: 8 },
+    { machines: 32 },
+    { machines: 32, parallel: 64 },
+  ];
   const [two] = fleets as [(typeof fleets)[number]];
   return [
-    ...[[2], [8], [32], [32, 64]].map(
-      ([machines = 0, parallel]): Row => ({
+    ...launches.map(
+      ({ machines, parallel }): Row => ({
         figure: "growth",
         what: `up of ${machines} machines on EC2, ${parallel ? `--parallel ${parallel}, ` : ""}on paper`,
         ours: { unit: "s", runs: [upOnPaper(machines, each, parallel)] },

@@ -1,6 +1,12 @@
 // One client per service, loaded when it is first used: a run that changes nothing needs few of them, and each costs
 // 50 to 200 ms. Endpoint, region and credentials come from the environment, as for every AWS SDK.
 
+/**
+ * The filter for instances that still occupy a subnet, a group, an address. Those that are gone stay listed, and moto answers no more
+ * than 100 at a time.
+ */
+export const alive = { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] };
+
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {

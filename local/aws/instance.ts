@@ -1,18 +1,14 @@
 import { setTimeout } from "node:timers/promises";
 import type { _InstanceType, HttpTokensState, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../address.ts";
-import { ec2 } from "./clients.ts";
+import { alive, ec2 } from "./clients.ts";
 import { orGone, type Resource, refuse } from "./provider.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
-const isAlive = (instance: Instance) => !["shutting-down", "terminated"].includes(instance.State?.Name ?? "");
-
 /** Every instance that still occupies a subnet, a group, an address. */
 export async function liveInstances(): Promise<Instance[]> {
-  // Asked for as such: those that are gone stay listed, and moto answers no more than 100 at a time.
-  const states = { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] };
-  const { Reservations = [] } = await (await ec2()).describeInstances({ Filters: [states] });
+  const { Reservations = [] } = await (await ec2()).describeInstances({ Filters: [alive] });
   return Reservations.flatMap(({ Instances = [] }) => Instances);
 }
 
@@ -127,7 +123,7 @@ async function rootVolume(instance?: Instance) {
 async function read(id: string): Promise<Props | undefined> {
   const api = await ec2();
   const live = await find(id);
-  if (!live || !isAlive(live)) return undefined;
+  if (!live || !alive.Values.includes(live.State?.Name ?? "")) return undefined;
   const [userData, termination, ebs, volume] = await Promise.all([
     api.describeInstanceAttribute({ InstanceId: id, Attribute: "userData" }),
     api.describeInstanceAttribute({ InstanceId: id, Attribute: "disableApiTermination" }),

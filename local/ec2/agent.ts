@@ -14,6 +14,7 @@ import {
 import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
 import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { toLocalAddress } from "../address.ts";
+import { alive } from "../aws/clients.ts";
 import { Firewall } from "./firewall.ts";
 import { type Cloud, type Credentials, Machine } from "./machine.ts";
 
@@ -53,9 +54,7 @@ for (; !stopping; await sleep(250)) {
 }
 
 async function reconcile(): Promise<void> {
-  // Asked for as such: those that are gone stay listed, and moto answers no more than 100 at a time.
-  const states = { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] };
-  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ Filters: [states] }));
+  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ Filters: [alive] }));
   const instances = Reservations.flatMap((reservation) => reservation.Instances ?? []);
   const wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
   await applySecurityGroups(instances);

@@ -24,18 +24,13 @@ const stateOf = async (id: string) => (await describe(id))?.State?.Name;
 
 /** As after a hundred launches: instances that are gone stay listed, and moto answers no more than 100 at a time. */
 async function fillFirstPage(ImageId?: string): Promise<void> {
-  for (let more = true; more; more = (await ec2.send(new DescribeInstancesCommand({}))).NextToken === undefined) {
-    const NetworkInterfaces = [{ DeviceIndex: 0, AssociatePublicIpAddress: false }];
-    const launch = new RunInstancesCommand({
-      ImageId,
-      InstanceType: "t3.small",
-      MinCount: 1,
-      MaxCount: 1,
-      NetworkInterfaces,
-    });
-    const { Instances = [] } = await ec2.send(launch);
+  const NetworkInterfaces = [{ DeviceIndex: 0, AssociatePublicIpAddress: false }];
+  const launch = { ImageId, InstanceType: "t3.small", MinCount: 1, MaxCount: 1, NetworkInterfaces } as const;
+  for (let count = 0; count <= 100; count++) {
+    const { Instances = [] } = await ec2.send(new RunInstancesCommand(launch));
     await ec2.send(new TerminateInstancesCommand({ InstanceIds: Instances.map(({ InstanceId = "" }) => InstanceId) }));
   }
+  expect((await ec2.send(new DescribeInstancesCommand({}))).NextToken).toBeDefined();
 }
 
 /** Processes that carry this cloud's folder or run folder in their command line. */

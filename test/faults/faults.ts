@@ -94,7 +94,9 @@ async function inventory(): Promise<Record<string, string[]>> {
     ec2.describeSecurityGroups({}),
     ec2.describeSecurityGroupRules({}),
     ec2.describeInstances({
-      Filters: [{ Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] }],
+      Filters: [
+        { Name: "instance-state-name", Values: ["pending", "running", "shutting-down", "stopping", "stopped"] },
+      ],
     }),
     ec2.describeNetworkInterfaces({}),
   ]);
