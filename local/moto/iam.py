@@ -1,23 +1,141 @@
-"""IAM, where moto and AWS differ: policies hold for everyone but the account's root."""
+"""IAM, where moto and AWS differ: policies with their resources and conditions, and boundaries, hold for everyone but the account's root."""
 
+import json
 import os
+from pathlib import Path
+from threading import Lock
 
+from authorizer import ask
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import _RESTError as RESTError
+from moto.core.responses import BaseResponse
+from moto.iam.access_control import (
+    AssumedRoleAccessKey,
+    CreateAccessKeyFailure,
+    IAMPolicy,
+    IAMRequest,
+    IAMUserAccessKey,
+)
+from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
+from request import Call, call_of, checks_of
 
-# The cloud's own keys are the account's root, whom no policy limits: whoever deploys. A machine has its role's keys.
-ROOT = f"Credential={os.environ['AWS_ACCESS_KEY_ID']}/"
+# The account's root, whom no policy limits: the local cloud itself. Whoever deploys is a user, and a machine has its role's keys.
+ROOT = os.environ["AWS_ACCESS_KEY_ID"]
+ACCOUNT = "123456789012"
+REGION = os.environ["AWS_REGION"]
+
+# Every call that somebody other than root made, a line for each action and resource that it needed.
+CALLS = Path(os.environ["LOCAL_CLOUD_DIR"], "calls.jsonl")
+LOCK = Lock()
+
+Identity = IAMUserAccessKey | AssumedRoleAccessKey
+
+
+class Denied(Exception):
+    """In AWS's words."""
+
+
+def is_allowed(access_key_id: str, action: str, **params: str) -> bool:
+    """
+    Whether the one who has this access key may make this call, such as `is_allowed(key, "ecr:BatchGetImage", repositoryName="app")`: for
+    what is asked of the registry and not of moto. It is recorded as moto's own calls are.
+    """
+    if access_key_id == ROOT:
+        return True
+    try:
+        decide(identity_of(access_key_id), Call(*action.split(":"), params, ACCOUNT, REGION))
+    except (CreateAccessKeyFailure, Denied):
+        return False
+    return True
+
+
+def identity_of(access_key_id: str) -> Identity:
+    for session in sts_backends[ACCOUNT]["aws"].assumed_roles:
+        if session.access_key_id == access_key_id:
+            headers = {"X-Amz-Security-Token": session.session_token}
+            return AssumedRoleAccessKey(ACCOUNT, "aws", access_key_id, headers)
+    return IAMUserAccessKey(ACCOUNT, "aws", access_key_id, {})
+
+
+def decide(identity: Identity, call: Call) -> None:
+    """
+    :raises Denied: where one of the things that the call needs is not allowed.
+    """
+    checks = checks_of(call)
+    for check in checks:
+        check["context"].update(
+            {
+                "aws:PrincipalArn": identity.arn,
+                "aws:PrincipalAccount": ACCOUNT,
+                "aws:PrincipalIsAWSService": "false",
+                "aws:SecureTransport": "true",
+            }
+        )
+    verdicts = ask(
+        {
+            "principal": identity.arn,
+            "account": ACCOUNT,
+            "policies": [
+                {"name": str(index), "policy": IAMPolicy(policy)._policy_json}
+                for index, policy in enumerate(identity.collect_policies())
+            ],
+            "boundary": boundary_of(identity),
+            "checks": checks,
+        }
+    )
+    lines = [
+        json.dumps({"identity": identity.arn, "action": check["action"], "resource": check["resource"], **verdict})
+        for check, verdict in zip(checks, verdicts)
+    ]
+    with LOCK, CALLS.open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+    for check, verdict in zip(checks, verdicts):
+        if not verdict["allowed"]:
+            action, resource = check["action"], check["resource"]
+            raise Denied(
+                f"User: {identity.arn} is not authorized to perform: {action} on resource: {resource} {verdict['because']}"
+            )
+
+
+def boundary_of(identity: Identity) -> dict | None:
+    if isinstance(identity, IAMUserAccessKey):
+        return None
+    backend = iam_backends[ACCOUNT]["aws"]
+    arn = next(role.permissions_boundary_arn for role in backend.roles.values() if role.name == identity._owner_role_name)
+    return {"name": arn, "policy": IAMPolicy(backend.get_policy(arn))._policy_json} if arn else None
+
+
+class Request(IAMRequest):
+    """moto's, which checks the signature; what is allowed is decided here."""
+
+    def check_action_permitted(self, response: BaseResponse) -> None:
+        # Allowed to everyone, even where a policy denies it.
+        if self._action == "sts:GetCallerIdentity":
+            return
+        try:
+            decide(self._access_key, call_of(response, self._service))
+        except Denied as denied:
+            code = "UnauthorizedOperation" if self._service == "ec2" else "AccessDenied"
+            refusal = RESTError(code, f"You are not authorized to perform this operation. {denied}" if self._service == "ec2" else str(denied))
+            refusal.code = 403
+            raise refusal from None
+
+
 authorize = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
 
-def authorize_unless_root(self, iam_request: type, resource: str = "*") -> None:
-    if ROOT in self.headers.get("Authorization", ""):
+def authorize_unless_root(self, _request: type, _resource: str = "*") -> None:
+    if f"Credential={ROOT}/" in self.headers.get("Authorization", ""):
         return
     try:
-        authorize(self, iam_request, resource)
+        authorize(self, Request, self)
     except RESTError as refusal:
         # moto refuses in XML whatever the protocol, and the SDKs cannot read that where it is JSON.
-        raise refusal.to_json() if "X-Amz-Target" in self.headers else refusal
+        if "X-Amz-Target" not in self.headers:
+            raise
+        refusal.error_type = refusal.error_type.replace("AccessDenied", "AccessDeniedException")
+        raise refusal.to_json() from None
 
 
 ActionAuthenticatorMixin._authenticate_and_authorize_action = authorize_unless_root

@@ -1,0 +1,242 @@
+"""What a call asks of IAM: actions, the resource that each is on, and the condition keys that go with it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from authorizer import describe
+from moto.core.responses import BaseResponse
+from moto.ec2.models import ec2_backends
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
+from moto.ecr.models import ecr_backends
+from moto.iam.models import iam_backends
+from moto.logs.models import logs_backends
+
+NEW = "new"  # in the place of an id or a name that is not known yet
+
+# What makes a thing with tags needs the permission to tag it too.
+TAGGING = {
+    "iam:CreateRole": "iam:TagRole",
+    "iam:CreateInstanceProfile": "iam:TagInstanceProfile",
+    "ecr:CreateRepository": "ecr:TagResource",
+    "logs:CreateLogGroup": "logs:TagResource",
+}
+
+# What hands a role to a service: the parameter that names it, and the service.
+PASSING = {
+    "ec2:RunInstances": ("IamInstanceProfile", "ec2.amazonaws.com"),
+    "ec2:AssociateIamInstanceProfile": ("IamInstanceProfile", "ec2.amazonaws.com"),
+    "ec2:ReplaceIamInstanceProfileAssociation": ("IamInstanceProfile", "ec2.amazonaws.com"),
+    "ec2:CreateFlowLogs": ("DeliverLogsPermissionArn", "vpc-flow-logs.amazonaws.com"),
+    "iam:AddRoleToInstanceProfile": ("RoleName", "ec2.amazonaws.com"),
+}
+
+
+@dataclass
+class Thing:
+    """What a call names: a resource of a type of AWS's, with the condition keys that it brings along."""
+
+    type: str
+    name: str
+    context: dict = field(default_factory=dict)
+    policy: str | None = None
+
+
+@dataclass
+class Call:
+    service: str
+    name: str
+    params: dict
+    account: str
+    region: str
+
+    @property
+    def action(self) -> str:
+        return f"{self.service}:{self.name}"
+
+
+def checks_of(call: Call) -> list[dict]:
+    """Each of these must be allowed."""
+    tags = request_tags(call)
+    context = {"aws:RequestedRegion": call.region, "ec2:Region": call.region}
+    if keys := list(tags) + call.params.get("TagKeys", call.params.get("tagKeys", [])):
+        context["aws:TagKeys"] = keys
+    things = list(THINGS.get(call.service, lambda _: ())(call))
+    checks = []
+
+    def check(action: str, resource: str, **more: str | list[str]) -> None:
+        checks.append({"action": action, "resource": resource, "context": {**context, **more}})
+
+    types = describe(call.action) or []
+    if not types:
+        check(call.action, "*")
+    for kind in types:
+        named = [thing for thing in things if thing.type == kind["type"]]
+        for thing in named:
+            check(call.action, arn(call, kind["arn"], thing.name), **thing.context, **with_prefix("aws:RequestTag/", tags))
+            if thing.policy:
+                checks[-1]["resourcePolicy"] = json.loads(thing.policy)
+        specified = specified_tags(call, kind["type"])
+        # A launch makes a volume, whether or not it is spoken of.
+        if not named and (kind["required"] or specified or (call.action, kind["type"]) == ("ec2:RunInstances", "volume")):
+            check(call.action, arn(call, kind["arn"], NEW), **with_prefix("aws:RequestTag/", specified))
+        if specified:
+            keys = {**with_prefix("aws:RequestTag/", specified), "aws:TagKeys": list(specified)}
+            check("ec2:CreateTags", arn(call, kind["arn"], NEW), **keys, **{"ec2:CreateAction": call.name})
+    # Where a call may be on one type or another and names none that is known here, no condition on a resource holds.
+    if types and not checks:
+        check(call.action, arn(call, types[0]["arn"], NEW))
+    if call.action in TAGGING and tags:
+        check(TAGGING[call.action], checks[0]["resource"], **with_prefix("aws:RequestTag/", tags))
+    for role, service in passed(call):
+        check("iam:PassRole", role, **{"iam:PassedToService": service})
+    return checks
+
+
+def arn(call: Call, template: str, name: str) -> str:
+    """`arn:${Partition}:ec2:${Region}:${Account}:vpc/${VpcId}`"""
+    account = "" if template.endswith("parameter/${ParameterNameWithoutLeadingSlash}") and name.startswith("aws/") else call.account
+    known = {"${Partition}": "aws", "${Region}": call.region, "${Account}": account}
+    for variable, value in known.items():
+        template = template.replace(variable, value)
+    return template.partition("${")[0] + name
+
+
+def with_prefix(prefix: str, tags: dict[str, str]) -> dict[str, str]:
+    return {f"{prefix}{key}": value for key, value in tags.items()}
+
+
+def to_dict(tags: list[dict] | dict | None) -> dict[str, str]:
+    """Every service writes tags in its own way."""
+    if isinstance(tags, dict):
+        return {key: tag["Value"] if isinstance(tag, dict) else tag for key, tag in tags.items()}
+    return {tag.get("Key", tag.get("key")): tag.get("Value", tag.get("value", "")) for tag in tags or []}
+
+
+def request_tags(call: Call) -> dict[str, str]:
+    """Tags of a request that is on one thing, or that tags several in one way."""
+    return to_dict(call.params.get("Tags", call.params.get("tags")))
+
+
+def specified_tags(call: Call, kind: str) -> dict[str, str]:
+    """EC2's tags for what a call makes, each for one type."""
+    specifications = call.params.get("TagSpecifications", call.params.get("TagSpecification", []))
+    return to_dict([tag for each in specifications if each.get("ResourceType") == kind for tag in each["Tags"]])
+
+
+def values(params: object) -> Iterator[str]:
+    """Every text in the parameters."""
+    if isinstance(params, str):
+        yield params
+    elif isinstance(params, dict):
+        for value in params.values():
+            yield from values(value)
+    elif isinstance(params, list):
+        for value in params:
+            yield from values(value)
+
+
+def ec2_things(call: Call) -> Iterator[Thing]:
+    backend = ec2_backends[call.account][call.region]
+    ids = set(values({key: value for key, value in call.params.items() if not key.startswith("Tag")}))
+    for association in [each for each in ids if each.startswith("rtbassoc-")]:
+        for table in backend.route_tables.values():
+            if association in table.associations:
+                ids |= {table.id, table.associations[association]}
+    for association in [each for each in ids if each.startswith("iip-assoc-")]:
+        ids |= {each.instance.id for each in backend.iam_instance_profile_associations.values() if each.id == association}
+    for each in ids:
+        kind = EC2_PREFIX_TO_RESOURCE.get(each.rpartition("-")[0])
+        if kind:
+            kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway"}.get(kind, kind)
+            tags = {**backend.tags[each]} if each in backend.tags else {}
+            yield Thing(kind, each, {**with_prefix("aws:ResourceTag/", tags), **with_prefix("ec2:ResourceTag/", tags)})
+
+
+def iam_things(call: Call) -> Iterator[Thing]:
+    backend = iam_backends[call.account]["aws"]
+    params = call.params
+    if name := params.get("RoleName"):
+        role = next((each for each in backend.roles.values() if each.name == name), None)
+        path = role.path if role else params.get("Path", "/")
+        boundary = params.get("PermissionsBoundary") or (role and role.permissions_boundary_arn)
+        context = {
+            **with_prefix("aws:ResourceTag/", to_dict(role.tags if role else [])),
+            **({"iam:PermissionsBoundary": boundary} if boundary else {}),
+            **({"iam:PolicyARN": params["PolicyArn"]} if "PolicyArn" in params else {}),
+        }
+        yield Thing("role", path[1:] + name, context)
+    if name := params.get("InstanceProfileName"):
+        profile = next((each for each in backend.instance_profiles.values() if each.name == name), None)
+        path = profile.path if profile else params.get("Path", "/")
+        tags = to_dict(profile.tags if profile else [])
+        yield Thing("instance-profile", path[1:] + name, with_prefix("aws:ResourceTag/", tags))
+    if name := params.get("UserName"):
+        yield Thing("user", name)
+    if policy := params.get("PolicyArn"):
+        yield Thing("policy", policy.partition(":policy/")[2])
+
+
+def ecr_things(call: Call) -> Iterator[Thing]:
+    backend = ecr_backends[call.account][call.region]
+    named = [call.params.get("repositoryName"), *call.params.get("repositoryNames", [])]
+    named.append(call.params.get("resourceArn", "").partition(":repository/")[2])
+    for name in filter(None, named):
+        repository = backend.repositories.get(name)
+        tags = backend.tagger.get_tag_dict_for_resource(repository.arn) if repository else {}
+        yield Thing("repository", name, with_prefix("aws:ResourceTag/", tags), repository and repository.policy)
+
+
+def logs_things(call: Call) -> Iterator[Thing]:
+    backend = logs_backends[call.account][call.region]
+    resource = call.params.get("resourceArn", "").partition(":log-group:")[2]
+    if name := call.params.get("logGroupName") or resource:
+        tags = backend.tagger.get_tag_dict_for_resource(f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}")
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+        suffix = "" if resource else ":log-stream:"
+        yield Thing("log-group", name + suffix, with_prefix("aws:ResourceTag/", tags))
+
+
+def ssm_things(call: Call) -> Iterator[Thing]:
+    for name in filter(None, [call.params.get("Name"), *call.params.get("Names", [])]):
+        yield Thing("parameter", name.lstrip("/"))
+
+
+def sts_things(call: Call) -> Iterator[Thing]:
+    backend = iam_backends[call.account]["aws"]
+    if arn := call.params.get("RoleArn"):
+        role = next((each for each in backend.roles.values() if each.arn == arn), None)
+        yield Thing("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
+
+
+THINGS = {"ec2": ec2_things, "iam": iam_things, "ecr": ecr_things, "logs": logs_things, "ssm": ssm_things, "sts": sts_things}
+
+
+def passed(call: Call) -> Iterator[tuple[str, str]]:
+    """Roles that the call hands to a service."""
+    parameter, service = PASSING.get(call.action, ("", ""))
+    given = call.params.get(parameter)
+    if not given:
+        return
+    backend = iam_backends[call.account]["aws"]
+    if isinstance(given, dict):
+        profiles = backend.instance_profiles.values()
+        for profile in profiles:
+            if given.get("Name") == profile.name or given.get("Arn") == profile.arn:
+                yield from ((role.arn, service) for role in profile.roles)
+    elif given.startswith("arn:"):
+        yield given, service
+    else:
+        path = next((role.path for role in backend.roles.values() if role.name == given), "/")
+        yield f"arn:aws:iam::{call.account}:role{path}{given}", service
+
+
+def call_of(response: BaseResponse, service: str) -> Call:
+    """The call in moto's hands, its parameters as boto3 names them."""
+    kept = getattr(response, "params", None)
+    try:
+        BaseResponse.parse_parameters(response, response.normalized_request)
+        params = dict(response.params)
+    finally:
+        response.params = kept
+    return Call(service, response._get_action(), params, response.current_account, response.region)
