@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { env } from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, type MachineName } from "./components/architecture.ts";
@@ -178,6 +179,14 @@ export function loadConfig(): Settings {
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);
+  const shell = ["AWS_REGION", "AWS_DEFAULT_REGION"].find(
+    (key) => ![undefined, "", settings.region].includes(env[key]),
+  );
+  if (shell !== undefined) {
+    pulumi.log.warn(
+      `${shell} is ${env[shell]}, but the stack ${stack} is deployed to ${settings.region}, as aws:region says; to change that: pulumi config set aws:region ${env[shell]}`,
+    );
+  }
   return settings;
 }
 

@@ -16,8 +16,9 @@ import { openCloud } from "../local/cloud.ts";
 
 const [command, count] = [process.argv[2], Number(process.argv[3])];
 const name = "fleet";
-const region = "ap-northeast-2";
 const tags = { project: name };
+const cloud = await openCloud();
+const region = cloud.env.AWS_REGION ?? "";
 const instanceTypes = { graviton: "t4g.small", intel: "t3.small" };
 
 async function program(): Promise<void> {
@@ -76,7 +77,6 @@ async function program(): Promise<void> {
   }
 }
 
-const cloud = await openCloud();
 const workDir = join(cloud.dir, name);
 mkdirSync(workDir, { recursive: true });
 rmSync(join(workDir, "app"), { recursive: true, force: true });

@@ -45,6 +45,9 @@ export function releaseCloud(cloud: Cloud): void {
   rmSync(cloud.run, { recursive: true, force: true });
 }
 
+/** The region that the local cloud is; the stack's aws:region must say the same. */
+const region = "ap-northeast-2";
+
 const runFolder = (number: number) => `/run/hono-app-${number}`;
 
 /** Keeps the addresses that this cloud had before, unless another one has them now. */
@@ -90,7 +93,9 @@ export function exports(cloud: Cloud): Record<string, string> {
       delimiter,
     ),
     AWS_ENDPOINT_URL: cloud.endpoint,
-    AWS_REGION: "ap-northeast-2",
+    AWS_REGION: region,
+    // What boto3 and version 1 of the AWS CLI read.
+    AWS_DEFAULT_REGION: region,
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",
     LOCAL_CLOUD_DIR: cloud.dir,

@@ -14,8 +14,9 @@ const stackName = "local";
  * @param runs Whether the program will run: what it needs is loaded while the CLI is asked for the stack.
  */
 export async function selectStack(cloud: Cloud, runs = false): Promise<Stack> {
-  // The program runs in this process, and reads its build context where the engine would: beside Pulumi.yaml.
+  // The program runs in this process; the engine would start it beside Pulumi.yaml and in this environment.
   process.chdir(root);
+  Object.assign(process.env, cloud.env);
   const selected = LocalWorkspace.createOrSelectStack(
     { projectName: project, stackName, program: async () => ({ ...(await import("../index.ts")) }) },
     {

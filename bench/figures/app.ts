@@ -102,7 +102,7 @@ export function hardening(): string[] {
   const script = userData({
     name: "bench",
     imageRef: "registry/bench:tag@sha256:0",
-    region: "ap-northeast-2",
+    region: "region",
     instanceType: "t3.small",
     architecture: architectures.intel,
     port: 80,

@@ -19,7 +19,7 @@ export interface Result {
 /** AWS's API, as the local cloud's root. */
 export const aws = {
   endpoint: cloud.endpoint,
-  region: "ap-northeast-2",
+  region: cloud.env.AWS_REGION,
   credentials: { accessKeyId: "local", secretAccessKey: "local" },
 };
 

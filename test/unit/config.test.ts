@@ -1,5 +1,5 @@
 import { isSecret } from "@pulumi/pulumi";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { ConfigError, loadConfig, parseCidr } from "../../config.ts";
 import { configure, mock } from "./mocks.ts";
 
@@ -29,6 +29,23 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
   });
 });
+
+test.each([
+  [{ AWS_REGION: "us-east-1" }, ["AWS_REGION is us-east-1, but the stack dev is deployed to ap-northeast-2"]],
+  [{ AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "eu-west-1" }, ["AWS_DEFAULT_REGION is eu-west-1, but"]],
+  [{ AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "" }, []],
+] as [{ AWS_REGION?: string; AWS_DEFAULT_REGION?: string }, string[]][])(
+  "a shell with %j is warned of the region that holds",
+  (shell, warnings) => {
+    for (const key of ["AWS_REGION", "AWS_DEFAULT_REGION"] as const) vi.stubEnv(key, shell[key] ?? "");
+    const warn = vi.spyOn(console, "warn").mockReturnValue();
+    configure();
+    expect(loadConfig().region).toBe("ap-northeast-2");
+    expect(warn.mock.calls.flat()).toEqual(warnings.map((warning) => expect.stringContaining(warning)));
+    vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+  },
+);
 
 test.each([
   ["name", "Hono", "lowercase"],
