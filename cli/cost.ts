@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { parse } from "yaml";
 import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./prices.ts";
 import { runMain } from "./run-main.ts";
+import { readConfig } from "./stack-config.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]
 
@@ -94,27 +94,6 @@ export function readResources(text: string): Resource[] {
     name: urn.split("::").at(-1) ?? urn,
     inputs,
   }));
-}
-
-/** The configuration of a stack as the engine would read it: Pulumi.yaml's values and defaults under the stack's own. */
-export function readConfig(projectFile: string, stackFile: string): Record<string, string> {
-  const { name, config: declared = {} } = parse(projectFile) as {
-    name: string;
-    config?: Record<string, { default?: unknown; value?: unknown }>;
-  };
-  const { config: own = {} } = (parse(stackFile) ?? {}) as { config?: Record<string, unknown> };
-  const values = {
-    ...Object.fromEntries(Object.entries(declared).map(([key, it]) => [key, it.value ?? it.default])),
-    ...own,
-  };
-  return Object.fromEntries(
-    Object.entries(values)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [
-        key.includes(":") ? key : `${name}:${key}`,
-        typeof value === "string" ? value : JSON.stringify(value),
-      ]),
-  );
 }
 
 /** What the program registers: it runs, but every answer is made up here and nothing is created. */

@@ -1,8 +1,10 @@
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
-import { type Environment, isAlive } from "./environment.ts";
+import { machineNames } from "../../components/architecture.ts";
+import { clientOf, configOf, type Environment, isAlive } from "./environment.ts";
 import type { Answer } from "./probe.ts";
 import { which } from "./probe.ts";
+import { needed, type Quota } from "./quotas.ts";
 
 /** What a check found. `ok` may say what it saw; `skipped` says why it does not apply; `fault` says what is wrong and what mends it. */
 export type Finding =
@@ -278,51 +280,84 @@ export const checks: readonly Check[] = [
     id: "aws-credentials",
     title: "AWS credentials",
     async run(environment) {
-      if (environment.local) return skipped("the local cloud has its own");
+      const { local, probe, stack } = environment;
+      if (local) return skipped("the local cloud has its own");
       const found = await whoAmI(environment);
-      if (found.arn !== undefined) return ok(found.arn);
       if (found.problem === "none")
         return fault("there are no AWS credentials", "aws configure sso, then: aws sso login; export AWS_PROFILE=NAME");
       if (found.problem === "wrong")
         return fault(`AWS does not accept the credentials: ${found.message}`, "aws configure, with a key that exists");
-      return skipped(found.problem === "expired" ? "they have expired: see below" : `not known: ${found.message}`);
-    },
-  },
-  {
-    id: "aws-expired",
-    title: "AWS credentials are still valid",
-    async run(environment) {
-      if (environment.local) return skipped("the local cloud's do not expire");
-      const found = await whoAmI(environment);
-      if (found.problem !== "expired") return found.arn ? ok() : skipped("there are none that AWS accepts");
-      const profile = environment.probe.env.AWS_PROFILE;
+      if (found.problem === "expired") {
+        const profile = clientOf(environment).profile ?? probe.env.AWS_PROFILE;
+        return fault(
+          `the AWS credentials have expired: ${found.message}`,
+          `aws sso login${profile ? ` --profile ${profile}` : ""}, or get new ones where these came from`,
+        );
+      }
+      if (found.problem !== undefined) return skipped(`not known: ${found.message}`);
+      const { arn, account } = found;
+      const allowed = [JSON.parse(configOf(environment)["aws:allowedAccountIds"] ?? "[]")].flat().map(String);
+      if (allowed.length === 0) {
+        const set = `pulumi config set --stack ${stack} --path 'aws:allowedAccountIds[0]' ${account}`;
+        return ok(`${arn}; the stack ${stack} takes any account; to allow this one only: ${set}`);
+      }
+      if (allowed.includes(account)) return ok(`${arn}, an account that the stack ${stack} allows`);
       return fault(
-        `the AWS credentials have expired: ${found.message}`,
-        `aws sso login${profile ? ` --profile ${profile}` : ""}, or get new ones where these came from`,
+        `the credentials are of account ${account} (${arn}), but the stack ${stack} allows only ${allowed.join(", ")} (aws:allowedAccountIds)`,
+        "export AWS_PROFILE=NAME, a profile of that account",
       );
     },
   },
   {
     id: "aws-region",
     title: "AWS region",
-    run({ probe, root, stack, local }) {
+    run(environment) {
+      const { probe, stack, local } = environment;
       if (local) return skipped("the local cloud sets it");
-      const read = (file: string) =>
-        (parse(probe.read(join(root, file)) ?? "") as { config?: Record<string, unknown> } | null)?.config ?? {};
-      const project = read("Pulumi.yaml")["aws:region"] as { value?: string } | undefined;
-      const wanted = (read(`Pulumi.${stack}.yaml`)["aws:region"] as string | undefined) ?? project?.value;
+      const wanted = configOf(environment)["aws:region"];
       if (wanted === undefined)
-        return fault(
-          `the stack ${stack} has no region`,
-          `pulumi config set aws:region ap-northeast-2 --stack ${stack}`,
-        );
-      const set = probe.env.AWS_REGION ?? probe.env.AWS_DEFAULT_REGION;
-      if (set === undefined || set === wanted) return ok(wanted);
-      const name = probe.env.AWS_REGION ? "AWS_REGION" : "AWS_DEFAULT_REGION";
+        return fault(`the stack ${stack} has no region`, `pulumi config set aws:region REGION --stack ${stack}`);
+      const { env } = probe;
+      const name = ["AWS_REGION", "AWS_DEFAULT_REGION"].find((each) => env[each] && env[each] !== wanted);
+      if (name === undefined) return ok(wanted);
       return fault(
-        `${name} is ${set}, but the stack ${stack} is in ${wanted}: aws and docker login would look in the wrong place`,
+        `${name} is ${env[name]}, but the stack ${stack} is in ${wanted}: aws and docker login would look in the wrong place`,
         `export ${name}=${wanted}`,
       );
+    },
+  },
+  {
+    id: "aws-quotas",
+    title: "AWS quotas",
+    async run(environment) {
+      const { probe, local, stack } = environment;
+      if (local) return skipped("the local cloud's are in local/README.md");
+      const client = clientOf(environment);
+      const config = configOf(environment);
+      const instanceTypes = machineNames.map((name) => config[`hono-app:${name}InstanceType`] ?? "");
+      const tags = { project: "hono-app", stack };
+      let quotas: readonly Quota[];
+      try {
+        quotas = await probe.quotas(client, { instanceTypes, tags });
+      } catch (error) {
+        return skipped(`not known: ${error}`);
+      }
+      const text = (list: readonly Quota[]) =>
+        list.map(({ what, used, own, limit, problem, firstUp, release }) => {
+          const most = limit ?? `a number that cannot be read (${problem})`;
+          const more = release > 0 ? `, a release ${release} more until the old machines are gone` : "";
+          return `${what}: ${used} of ${most} in use, ${own} by this stack; a first up takes ${firstUp}${more}`;
+        });
+      const short = quotas.filter((quota) => quota.limit !== undefined && needed(quota) > quota.limit);
+      if (short.length > 0) {
+        const commands = short.map(
+          (quota) =>
+            `aws service-quotas request-service-quota-increase --service-code ${quota.service} --quota-code ${quota.code} --desired-value ${needed(quota)} --region ${client.region}`,
+        );
+        return fault(text(short).join("; "), `${commands.join("; ")}; or remove what is not needed there`);
+      }
+      const note = [...text(quotas), "no Elastic IPs are needed"].join("; ");
+      return quotas.some(({ limit }) => limit === undefined) ? skipped(note) : ok(note);
     },
   },
   {
@@ -571,12 +606,12 @@ async function isOwnContainer(probe: Environment["probe"], port: number): Promis
 }
 
 type Identity =
-  | { arn: string; problem?: undefined; message?: undefined }
-  | { arn?: undefined; problem: "none" | "wrong" | "expired" | "unknown"; message: string };
+  | { arn: string; account: string; problem?: undefined }
+  | { problem: "none" | "wrong" | "expired" | "unknown"; message: string };
 
-async function whoAmI({ probe, region }: Environment): Promise<Identity> {
+async function whoAmI(environment: Environment): Promise<Identity> {
   try {
-    return { arn: (await probe.identity(region)).arn };
+    return await environment.probe.identity(clientOf(environment));
   } catch (error) {
     const { name = "", message = "" } = error as Error;
     const text = `${name} ${message}`;
@@ -590,7 +625,8 @@ async function whoAmI({ probe, region }: Environment): Promise<Identity> {
   }
 }
 
-function endpointOf({ probe, local, region }: Environment): string | undefined {
+function endpointOf(environment: Environment): string | undefined {
+  const { probe, local } = environment;
   if (local && !local.running) return undefined;
-  return probe.env.AWS_ENDPOINT_URL ?? `https://sts.${region}.amazonaws.com/`;
+  return probe.env.AWS_ENDPOINT_URL ?? `https://sts.${clientOf(environment).region}.amazonaws.com/`;
 }

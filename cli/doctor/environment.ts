@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { Probe } from "./probe.ts";
+import { readConfig } from "../stack-config.ts";
+import type { AwsClient, Probe } from "./probe.ts";
 
 /** Which cloud the checks are about. */
 export interface Environment {
@@ -9,7 +10,6 @@ export interface Environment {
   readonly root: string;
   /** The Pulumi stack that is worked with there. */
   readonly stack: string;
-  readonly region: string;
   /** The world as the commands of that cloud see it. */
   readonly probe: Probe;
   /** The local cloud's places; with AWS, undefined. */
@@ -57,20 +57,21 @@ export function findEnvironment(probe: Probe, root: string, wanted?: "local" | "
     return ["local", "nothing of AWS is set up here"];
   })();
 
-  const region = env.AWS_REGION ?? env.AWS_DEFAULT_REGION;
-  if (name === "aws") {
-    return { name, because, root, stack: env.PULUMI_STACK ?? "dev", region: region ?? "ap-northeast-2", probe };
-  }
+  if (name === "aws") return { name, because, root, stack: env.PULUMI_STACK ?? "dev", probe };
   const local = findLocalCloud(probe, root);
-  return {
-    name,
-    because,
-    root,
-    stack: "local",
-    region: "ap-northeast-2",
-    probe: probe.in(localEnv(probe, root, local)),
-    local,
-  };
+  return { name, because, root, stack: "local", probe: probe.in(localEnv(probe, root, local)), local };
+}
+
+/** The stack's configuration, with the defaults of Pulumi.yaml. */
+export function configOf({ probe, root, stack }: Environment): Readonly<Record<string, string>> {
+  const [project = "", own = ""] = ["Pulumi.yaml", `Pulumi.${stack}.yaml`].map((file) => probe.read(join(root, file)));
+  return readConfig(project, own);
+}
+
+/** Where and as whom the program would call AWS for this stack. */
+export function clientOf(environment: Environment): AwsClient {
+  const { "aws:region": region, "aws:profile": profile } = configOf(environment);
+  return { region: region ?? environment.probe.env.AWS_REGION ?? "us-east-1", profile };
 }
 
 function findLocalCloud(probe: Probe, root: string): NonNullable<Environment["local"]> {
@@ -103,7 +104,6 @@ function localEnv(probe: Probe, root: string, local: NonNullable<Environment["lo
     ...Object.fromEntries(own),
     PATH: `${join(root, ".local", "bin")}:${probe.env.PATH ?? ""}`,
     ...(local.prefix ? { AWS_ENDPOINT_URL: `http://${local.prefix}.0.1:5000` } : {}),
-    AWS_REGION: "ap-northeast-2",
     AWS_ACCESS_KEY_ID: "local",
     AWS_SECRET_ACCESS_KEY: "local",
     DOCKER_CONFIG: join(local.dir, "docker"),

@@ -2,12 +2,20 @@ import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { createConnection } from "node:net";
 import { delimiter } from "node:path";
+import { type Quota, readQuotas, type StackNeeds } from "./quotas.ts";
 
 /** What a program answered; without a status it could not be started or did not end in time. */
 export interface Answer {
   readonly status: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** How the stack's AWS clients are configured. */
+export interface AwsClient {
+  readonly region: string;
+  /** Profile of the AWS configuration files; undefined: what the environment says. */
+  readonly profile: string | undefined;
 }
 
 /** Everything that the checks may see of the world. It changes nothing in it; a test gives another one. */
@@ -35,7 +43,9 @@ export interface Probe {
   /** The Date header of an answer, whatever the answer is; undefined if there is none. */
   dateOf(url: string): Promise<number | undefined>;
   /** Who AWS says the credentials in use are. Fails with the SDK's error. */
-  identity(region: string): Promise<{ readonly account: string; readonly arn: string }>;
+  identity(client: AwsClient): Promise<{ readonly account: string; readonly arn: string }>;
+  /** How far the quotas that a stack needs are used. Fails with the SDK's error. */
+  quotas(client: AwsClient, stack: StackNeeds): Promise<Quota[]>;
   /** The same world in another environment. */
   in(env: Readonly<Record<string, string | undefined>>): Probe;
 }
@@ -103,13 +113,17 @@ export function realProbe(env: Readonly<Record<string, string | undefined>> = pr
         return undefined;
       }
     },
-    async identity(region) {
+    async identity(client) {
       const { STSClient, GetCallerIdentityCommand } = await import("@aws-sdk/client-sts");
-      const client = new STSClient({ region, endpoint: env.AWS_ENDPOINT_URL, maxAttempts: 1 });
-      const { Account = "", Arn = "" } = await client.send(new GetCallerIdentityCommand({}), {
+      const sts = new STSClient({ ...client, endpoint: env.AWS_ENDPOINT_URL, maxAttempts: 1 });
+      const { Account = "", Arn = "" } = await sts.send(new GetCallerIdentityCommand({}), {
         abortSignal: AbortSignal.timeout(10_000),
       });
       return { account: Account, arn: Arn };
+    },
+    quotas(client, stack) {
+      const requestHandler = { connectionTimeout: 5000, requestTimeout: 10_000 };
+      return readQuotas({ ...client, endpoint: env.AWS_ENDPOINT_URL, requestHandler }, stack);
     },
     in: (other) => realProbe(other),
   };

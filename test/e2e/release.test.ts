@@ -1,11 +1,15 @@
 import { createHash } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { EC2 } from "@aws-sdk/client-ec2";
 import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import {
   answering,
   aws,
+  cloud,
   configured,
   deployed,
   edited,
@@ -13,15 +17,48 @@ import {
   manifest,
   outputs,
   releasedEdit,
+  shell,
   succeed,
   summary,
   tagOf,
   watch,
 } from "./stack.ts";
 
-test("a release replaces the machines without one failed request to the old ones before the new ones are proven", async () => {
+/** Gives the account other quotas while `work` goes on. */
+async function limited(quotas: Record<string, number>, work: () => Promise<void>): Promise<void> {
+  const file = join(cloud.dir, "quotas.json");
+  writeFileSync(file, JSON.stringify(quotas));
+  try {
+    await work();
+  } finally {
+    rmSync(file);
+  }
+}
+
+/** What `npm run doctor` finds of the account's quotas. */
+async function quotasByDoctor(): Promise<{ state: string; fault?: string; note?: string }> {
+  const command = "node cli/doctor.ts --environment aws --json 2>/dev/null || true";
+  const { output } = await shell(command, { env: { PULUMI_STACK: "local" } });
+  return JSON.parse(output).checks.find(({ id }: { id: string }) => id === "aws-quotas");
+}
+
+test("a release beyond the vCPU quota leaves the old machines as they are; with more, it replaces them without one failed request", async () => {
   const before = await deployed();
   await releasedEdit("seamless", async () => {
+    await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
+      const { status, output } = await local("up");
+      expect(status).toBe(1);
+      expect(output).toContain(
+        "VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 5 allows",
+      );
+      for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+      const { state, fault } = await quotasByDoctor();
+      expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
+      await expect(new EC2(aws).createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
+        "The maximum number of VPCs has been reached.",
+      );
+    });
+    expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
     let proven = 0;
     let asked = 0;
     const failed: string[] = [];

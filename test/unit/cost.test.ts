@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { estimate, planned, readConfig, readResources, toMarkdown, toText } from "../../cli/cost.ts";
+import { estimate, planned, readResources, toMarkdown, toText } from "../../cli/cost.ts";
 import { priceOf, prices, type Resource, resourcePrices } from "../../cli/prices.ts";
+import { readConfig } from "../../cli/stack-config.ts";
 import { architectures } from "../../components/architecture.ts";
 import { ecrResources } from "../../local/aws/ecr.ts";
 import { flowLogResources } from "../../local/aws/flow-log.ts";

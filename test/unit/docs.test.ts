@@ -252,6 +252,8 @@ test.each([
   ["components/lookup.ts", "so nothing was created"],
   ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
   ["components/lookup.ts", ". Choose other types or another region"],
+  ["local/moto/quotas.py", "You have requested more vCPU capacity than your current vCPU limit of "],
+  ["local/moto/quotas.py", "The maximum number of VPCs has been reached."],
   ["components/image-index.ts", ": expected an index of "],
   ["components/image-index.ts", "; it holds "],
   ["components/proof.ts", "is not what it must be: "],

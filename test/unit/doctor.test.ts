@@ -1,12 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { text } from "node:stream/consumers";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { checks, emulatedStage, isAtLeast } from "../../cli/doctor/checks.ts";
 import { type Environment, findEnvironment } from "../../cli/doctor/environment.ts";
 import { type Answer, type Probe, realProbe } from "../../cli/doctor/probe.ts";
+import type { Quota } from "../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../cli/doctor.ts";
 
 const root = "/clone";
@@ -29,6 +31,7 @@ interface World {
   /** How far the endpoint's clock is behind ours, in seconds; undefined: it cannot be reached. */
   readonly behind: number | undefined;
   readonly identity: () => Promise<{ account: string; arn: string }>;
+  readonly quotas: Probe["quotas"];
 }
 
 function fakeProbe(world: World): Probe {
@@ -59,6 +62,7 @@ function fakeProbe(world: World): Probe {
     listens: async (host, port) => world.listening.includes(`${host}:${port}`),
     dateOf: async () => (world.behind === undefined ? undefined : start - world.behind * 1000),
     identity: world.identity,
+    quotas: world.quotas,
     in: (env) => fakeProbe({ ...world, env }),
   };
 }
@@ -66,6 +70,27 @@ function fakeProbe(world: World): Probe {
 const stat = (started: string) => `7 (node) S ${"0 ".repeat(18)}${started} 0`;
 const buildxInspect =
   "Name:   multiplatform\nDriver: docker-container\n\nNodes:\nName:   multiplatform0\nStatus: running\nPlatforms: linux/amd64, linux/amd64/v2, linux/arm64, linux/386\n";
+
+const vcpus: Quota = {
+  what: "vCPUs",
+  service: "ec2",
+  code: "L-1216C47A",
+  limit: 8,
+  used: 4,
+  own: 4,
+  firstUp: 4,
+  release: 4,
+};
+const vpcs: Quota = {
+  what: "VPCs",
+  service: "vpc",
+  code: "L-F678F1CE",
+  limit: 2,
+  used: 2,
+  own: 1,
+  firstUp: 1,
+  release: 0,
+};
 
 /** A machine on which nothing is wrong, used with AWS. */
 const aws: World = {
@@ -104,6 +129,7 @@ const aws: World = {
   listening: [],
   behind: 0,
   identity: async () => ({ account: "1", arn: "arn:aws:iam::1:user/me" }),
+  quotas: async () => [vcpus, vpcs],
 };
 
 /** The same machine with a local cloud that runs, used by root, and nothing of AWS. */
@@ -413,14 +439,14 @@ const faults: readonly [name: string, id: string, world: World, fault: RegExp, r
   ],
   [
     "expired AWS credentials",
-    "aws-expired",
+    "aws-credentials",
     { ...aws, identity: sdkError("ExpiredTokenException", "The security token included in the request is expired") },
     /have expired/,
     /aws sso login --profile work/,
   ],
   [
     "ended SSO session",
-    "aws-expired",
+    "aws-credentials",
     {
       ...aws,
       identity: sdkError("CredentialsProviderError", "The SSO session associated with this profile has expired."),
@@ -429,11 +455,48 @@ const faults: readonly [name: string, id: string, world: World, fault: RegExp, r
     /aws sso login/,
   ],
   [
+    "credentials of an account that the stack does not allow",
+    "aws-credentials",
+    {
+      ...aws,
+      files: { ...aws.files, "/clone/Pulumi.dev.yaml": 'config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n' },
+    },
+    /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev allows only 2, 3/,
+    /export AWS_PROFILE=NAME/,
+  ],
+  [
+    "too few vCPUs for a release",
+    "aws-quotas",
+    { ...aws, quotas: async () => [{ ...vcpus, limit: 7 }, vpcs] },
+    /^vCPUs: 4 of 7 in use, 4 by this stack; a first up takes 4, a release 4 more until the old machines are gone$/,
+    /--service-code ec2 --quota-code L-1216C47A --desired-value 8 --region ap-northeast-2; or/,
+  ],
+  [
+    "too few vCPUs for a first up and a release, and too few VPCs",
+    "aws-quotas",
+    {
+      ...aws,
+      quotas: async () => [
+        { ...vcpus, used: 1, own: 0 },
+        { ...vpcs, own: 0 },
+      ],
+    },
+    /^vCPUs: 1 of 8 .*; VPCs: 2 of 2 in use, 0 by this stack; a first up takes 1$/,
+    /L-1216C47A --desired-value 9 .*; aws .*--service-code vpc --quota-code L-F678F1CE --desired-value 3 /,
+  ],
+  [
     "wrong region",
     "aws-region",
     { ...aws, env: { ...aws.env, AWS_REGION: "us-east-1" } },
     /AWS_REGION is us-east-1, but the stack dev is in ap-northeast-2/,
     /export AWS_REGION=ap-northeast-2/,
+  ],
+  [
+    "wrong region for boto3 and version 1 of the AWS CLI",
+    "aws-region",
+    { ...aws, env: { ...aws.env, AWS_DEFAULT_REGION: "us-east-1" } },
+    /AWS_DEFAULT_REGION is us-east-1, but/,
+    /export AWS_DEFAULT_REGION=ap-northeast-2/,
   ],
   [
     "no region",
@@ -641,6 +704,19 @@ describe("no false alarm", () => {
     ],
     ["a clock that is a few seconds off", "clock", { ...aws, behind: 5 }, "ok"],
     [
+      "quotas that just suffice for a first up and a release",
+      "aws-quotas",
+      {
+        ...aws,
+        quotas: async () => [
+          { ...vcpus, used: 0, own: 0 },
+          { ...vpcs, used: 1, own: 0 },
+        ],
+      },
+      "ok",
+    ],
+    ["quotas that may not be asked for", "aws-quotas", { ...aws, quotas: sdkError("AccessDenied", "no") }, "skipped"],
+    [
       "credentials when only the local cloud is used",
       "aws-credentials",
       { ...local, identity: sdkError("CredentialsProviderError", "none") },
@@ -674,6 +750,47 @@ describe("the environment that is looked at", () => {
     expect(env).not.toHaveProperty("PULUMI_ACCESS_TOKEN");
     expect(env).not.toHaveProperty("DOCKER_CONTEXT");
     expect(env.DOCKER_HOST).toBe("unix:///run/hono-app-18/docker.sock");
+  });
+});
+
+describe("the account", () => {
+  const stackFile = "config:\n  aws:region: us-east-1\n  aws:profile: other\n  hono-app:intelInstanceType: t3.xlarge\n";
+  const projectFile = `${aws.files["/clone/Pulumi.yaml"]}  gravitonInstanceType:\n    default: t4g.small\n`;
+  const files = { ...aws.files, "/clone/Pulumi.yaml": projectFile, "/clone/Pulumi.dev.yaml": stackFile };
+
+  test("is asked for what the stack's configuration says", async () => {
+    const asked: unknown[] = [];
+    const quotas: Probe["quotas"] = async (...question) => {
+      asked.push(...question);
+      return [vcpus, vpcs];
+    };
+    await find("aws-quotas", environmentOf({ ...aws, files, quotas }));
+    expect(asked).toEqual([
+      { region: "us-east-1", profile: "other" },
+      { instanceTypes: ["t4g.small", "t3.xlarge"], tags: { project: "hono-app", stack: "dev" } },
+    ]);
+  });
+
+  test("may have a quota that cannot be read: the rest is said all the same", async () => {
+    const unreadable = { ...vcpus, limit: undefined, problem: "AccessDeniedException" };
+    const finding = await find("aws-quotas", environmentOf({ ...aws, quotas: async () => [unreadable, vpcs] }));
+    expect(finding).toMatchObject({
+      state: "skipped",
+      note: expect.stringMatching(
+        /^vCPUs: 4 of a number that cannot be read \(AccessDeniedException\) in use.*VPCs: 2 of 2 in use/,
+      ),
+    });
+  });
+
+  test.each([
+    ["", /the stack dev takes any account; .*--stack dev --path 'aws:allowedAccountIds\[0\]' 1$/],
+    ['config:\n  aws:allowedAccountIds: ["2", "1"]\n', /an account that the stack dev allows/],
+  ])("that the credentials are of is named, with %j", async (own, note) => {
+    const world = { ...aws, files: { ...aws.files, "/clone/Pulumi.dev.yaml": own } };
+    expect(await find("aws-credentials", environmentOf(world))).toMatchObject({
+      state: "ok",
+      note: expect.stringMatching(note),
+    });
   });
 });
 
@@ -741,22 +858,31 @@ describe("on this machine", () => {
     expect(await find("ports", real({ PORT: String(port) }))).toMatchObject({ state: "ok" });
   });
 
+  /** Asks an API on loopback, with credentials in the environment of the process, where the SDK takes them from. */
+  async function asking<T>(api: RequestListener, work: (environment: Environment) => Promise<T>): Promise<T> {
+    const server = createServer(api).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    vi.stubEnv("AWS_ACCESS_KEY_ID", "x");
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "x");
+    try {
+      return await work(real({ AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }));
+    } finally {
+      vi.unstubAllEnvs();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  }
+
   test("expired credentials and a clock that is off, as an endpoint of AWS tells them", async () => {
-    const server = createServer((_, response) => {
+    const api: RequestListener = (_, response) => {
       const body =
         "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>";
       response
         .writeHead(403, { "content-type": "text/xml", date: new Date(Date.now() - 600_000).toUTCString() })
         .end(body);
-    }).listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    // The SDK takes credentials from the environment of the process.
-    const before = { id: process.env.AWS_ACCESS_KEY_ID, key: process.env.AWS_SECRET_ACCESS_KEY };
-    Object.assign(process.env, { AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" });
-    try {
-      const environment = real({ AWS_ENDPOINT_URL: url });
-      expect(await find("aws-expired", environment)).toMatchObject({
+    };
+    await asking(api, async (environment) => {
+      expect(await find("aws-credentials", environment)).toMatchObject({
         state: "fault",
         remedy: expect.stringContaining("aws sso login"),
       });
@@ -764,16 +890,48 @@ describe("on this machine", () => {
         state: "fault",
         fault: expect.stringMatching(/(599|600|601) s ahead/),
       });
-    } finally {
-      for (const [name, value] of [
-        ["AWS_ACCESS_KEY_ID", before.id],
-        ["AWS_SECRET_ACCESS_KEY", before.key],
-      ] as const) {
-        if (value === undefined) delete process.env[name];
-        else process.env[name] = value;
+    });
+  });
+
+  test("what is in use is read to the last page, and only what counts is counted", async () => {
+    const own =
+      "<tagSet><item><key>project</key><value>p</value></item><item><key>stack</key><value>s</value></item></tagSet>";
+    const instance = (type: string, rest = "") =>
+      `<item><instancesSet><item><instanceType>${type}</instanceType>${rest}</item></instancesSet></item>`;
+    const type = (name: string, count: number) =>
+      `<item><instanceType>${name}</instanceType><vCpuInfo><defaultVCpus>${count}</defaultVCpus></vCpuInfo></item>`;
+    const pages: Record<string, [element: string, first: string, second: string]> = {
+      DescribeInstances: [
+        "reservationSet",
+        instance("t3.small", own),
+        `${instance("m5.xlarge")}${instance("c5.large", "<instanceLifecycle>spot</instanceLifecycle>")}${instance("p3.2xlarge")}`,
+      ],
+      DescribeVpcs: ["vpcSet", "<item><isDefault>true</isDefault></item>", `<item>${own}</item>`],
+      DescribeInstanceTypes: ["instanceTypeSet", type("t3.small", 2), type("t4g.small", 2) + type("m5.xlarge", 4)],
+    };
+    const api: RequestListener = async (request, response) => {
+      const body = await text(request);
+      if (request.headers["x-amz-target"]) {
+        const { QuotaCode } = JSON.parse(body);
+        if (QuotaCode === "L-1216C47A") return void response.end('{"Quota":{"Value":5}}');
+        return void response.writeHead(400).end('{"__type":"AccessDeniedException"}');
       }
-      await new Promise((resolve) => server.close(resolve));
-    }
+      const query = new URLSearchParams(body);
+      const [element = "", first, second] = pages[query.get("Action") ?? ""] ?? [];
+      const isLast = query.get("NextToken") === "more";
+      const token = isLast ? "" : "<nextToken>more</nextToken>";
+      response.end(`<Response><${element}>${isLast ? second : first}</${element}>${token}</Response>`);
+    };
+    const quotas = await asking(api, ({ probe }) =>
+      probe.quotas(
+        { region: "us-east-1", profile: undefined },
+        { instanceTypes: ["t4g.small", "t3.small"], tags: { project: "p", stack: "s" } },
+      ),
+    );
+    expect(quotas).toMatchObject([
+      { code: "L-1216C47A", limit: 5, used: 6, own: 2, firstUp: 4, release: 4 },
+      { code: "L-F678F1CE", problem: "AccessDeniedException", used: 2, own: 1, firstUp: 1, release: 0 },
+    ]);
   });
 
   test("a lock whose process is gone", async () => {

@@ -1,0 +1,93 @@
+"""Service Quotas: moto enforces none. Those that a young account meets first hold here, and GetServiceQuota answers with the value that holds."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.vpcs import VPCBackend
+from moto.servicequotas.models import ServiceQuotasBackend
+
+# AWS's default is 5 vCPUs, where a release of two machines with 2 vCPUs each fails; 32 is what accounts in use are known to have:
+# https://github.com/scrapoxy/scrapoxy/issues/202, https://github.com/bentoml/bentoctl/issues/202
+VCPUS = {
+    "ServiceCode": "ec2",
+    "QuotaCode": "L-1216C47A",
+    "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+    "Value": 32.0,
+}
+# https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+VPCS = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE", "QuotaName": "VPCs per Region", "Value": 5.0}
+
+# Other values, by quota code, such as {"L-1216C47A": 5}; read at each call.
+FILE = Path(os.environ["LOCAL_CLOUD_DIR"], "quotas.json")
+
+
+def applied(quota: dict) -> float:
+    changed = json.loads(FILE.read_text()) if FILE.exists() else {}
+    return float(changed.get(quota["QuotaCode"], quota["Value"]))
+
+
+get_default = ServiceQuotasBackend.get_service_quota
+
+
+def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
+    for quota in (VCPUS, VPCS):
+        if (service_code, quota_code) == (quota["ServiceCode"], quota["QuotaCode"]):
+            return {**quota, "Value": applied(quota), "Unit": "None", "Adjustable": True, "GlobalQuota": False}
+    return get_default(self, service_code, quota_code)
+
+
+ServiceQuotasBackend.get_service_quota = get_service_quota
+
+STANDARD = re.compile(r"(a|c|d|h|i|im|is|m|r|t|z)\d")
+
+
+def vcpus(instance_type: str) -> int:
+    """What an instance counts towards the quota. Other families have quotas of their own, which are not enforced here."""
+    if not STANDARD.match(instance_type):
+        return 0
+    return INSTANCE_TYPES.get(instance_type, {}).get("VCpuInfo", {}).get("DefaultVCpus", 0)
+
+
+def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
+    running = (each for each in backend.all_running_instances() if each.lifecycle != "spot")
+    limit = applied(VCPUS)
+    if wanted and sum(vcpus(each.instance_type) for each in running) + wanted > limit:
+        raise EC2ClientError(
+            "VcpuLimitExceeded",
+            f"You have requested more vCPU capacity than your current vCPU limit of {limit:.0f} allows for the instance bucket that the "
+            "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
+            "this limit.",
+        )
+
+
+run_instances = InstanceBackend.run_instances
+start_instances = InstanceBackend.start_instances
+create_vpc = VPCBackend.create_vpc
+
+
+def run_within_quota(self, image_id, count, *args, **kwargs):
+    if not kwargs.get("instance_market_options"):
+        check_vcpus(self, count * vcpus(kwargs["instance_type"]))
+    return run_instances(self, image_id, count, *args, **kwargs)
+
+
+def start_within_quota(self, instance_ids):
+    stopped = (each for each in self.get_multi_instances_by_id(instance_ids) if each.state == "stopped")
+    check_vcpus(self, sum(vcpus(each.instance_type) for each in stopped))
+    return start_instances(self, instance_ids)
+
+
+def create_within_quota(self, *args, **kwargs):
+    if len(self.vpcs) >= applied(VPCS):
+        raise EC2ClientError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+    return create_vpc(self, *args, **kwargs)
+
+
+InstanceBackend.run_instances = run_within_quota
+InstanceBackend.start_instances = start_within_quota
+VPCBackend.create_vpc = create_within_quota
