@@ -23,7 +23,7 @@ const usage = `usage: npm run local -- [COMMAND]
   preview          shows what up would change; builds both platforms, pushes nothing
   refresh          compares the state with what is there, and verifies the machines again
   destroy          deletes the stack; the local cloud goes on running
-  output [--json]  prints the stack's outputs
+  output [--json]  prints the stack's outputs; for scripts: npm run --silent local -- output --json
   graph            draws docs/architecture.svg from the stack's own resources
   down             destroy, then stops every process of the local cloud
   env              prints the shell exports with which docker and the plain Pulumi CLI work here, on the same stack:

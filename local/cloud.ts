@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { certificateBundle } from "./ecr/registry.ts";
+import { checkHost } from "./host.mjs";
 import { home } from "./paths.ts";
 import { accepts } from "./ready.ts";
 import { toolsFolder } from "./tools/tools.ts";
@@ -29,8 +30,11 @@ export interface Cloud {
 /**
  * Opens the local cloud of this clone, or the one in `LOCAL_CLOUD_DIR`. Each local cloud of a machine has addresses of its own, so that
  * several clones, and the tests, run side by side.
+ *
+ * @throws Error where no local cloud can run.
  */
 export async function openCloud(): Promise<Cloud> {
+  checkHost();
   const dir = resolve(process.env.LOCAL_CLOUD_DIR ?? join(home, "cloud"));
   // The engine makes no folder for its file backend.
   mkdirSync(join(dir, "state"), { recursive: true });

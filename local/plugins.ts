@@ -5,7 +5,9 @@ import { toolsFolder } from "./tools/tools.ts";
 
 /** Puts the providers where the engine looks for them: those of this project that stand in for the cloud's, and the dynamic one that the npm package carries. */
 export function ensurePlugins(): void {
-  const node = (script: string) => `exec node ${JSON.stringify(join(root, script))} "$@"`;
+  // This very Node: the one of the shell in which somebody calls the plain CLI may be too old for TypeScript.
+  const node = (script: string) =>
+    `exec ${JSON.stringify(process.execPath)} ${JSON.stringify(join(root, script))} "$@"`;
   const plugins = {
     [plugin("resource", "aws")]: node("local/aws/main.ts"),
     [plugin("resource", "awsx")]: node("local/awsx/main.ts"),

@@ -1,10 +1,13 @@
 // Starts a command of this project on the Node that it needs, with its packages installed.
-// The machine's own Node may be older, so this file is plain JavaScript, for Node 18 and up.
+// The machine's own Node may be older, so this file is plain JavaScript, for Node 18 and up. What it says goes to stderr: stdout is the
+// command's.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isOld, neededNode } from "../engines.js";
+import { checkHost } from "./host.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const home = join(root, ".local");
@@ -13,13 +16,13 @@ const nodeVersion = "24.21.0";
 /** Runs a step, its output kept back unless it fails; says that it goes on while it is silent. */
 function step(title, command, args, options = {}) {
   const started = Date.now();
-  console.log(`${title} …`);
+  console.error(`${title} …`);
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
     let output = "";
     child.stdout.on("data", (data) => (output += data));
     child.stderr.on("data", (data) => (output += data));
-    const ticker = setInterval(() => console.log(`${title} … ${Math.round((Date.now() - started) / 1000)} s`), 5000);
+    const ticker = setInterval(() => console.error(`${title} … ${Math.round((Date.now() - started) / 1000)} s`), 5000);
     child.on("error", (error) => {
       output += error.message;
       finish(1);
@@ -36,10 +39,9 @@ function step(title, command, args, options = {}) {
   });
 }
 
-/** The folder of a Node that runs TypeScript itself (22.18 and up), from npm's own packages where the machine's is older. */
+/** The folder of a Node that runs TypeScript itself, from npm's own packages where the machine's is older. */
 async function ensureNode() {
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > 22 || (major === 22 && minor >= 18)) return dirname(process.execPath);
+  if (!isOld) return dirname(process.execPath);
   const name = `node-${process.platform}-${process.arch}`;
   const folder = join(home, "node", nodeVersion);
   const bin = join(folder, "node_modules", name, "bin");
@@ -57,11 +59,7 @@ async function ensureNode() {
       "--no-fund",
       `${name}@${nodeVersion}`,
     ];
-    await step(
-      `Node ${nodeVersion} (this machine has ${process.versions.node}; 22.18 or newer is needed)`,
-      "npm",
-      args,
-    );
+    await step(`Node ${nodeVersion} (this machine has ${process.versions.node}; ${neededNode} is needed)`, "npm", args);
     writeFileSync(stamp, "");
   }
   return bin;
@@ -78,10 +76,22 @@ async function ensurePackages(env) {
   writeFileSync(stamp, lock);
 }
 
-const [command, ...args] = process.argv.slice(2);
+const given = process.argv.slice(2);
+const needsHost = given[0] === "--local-cloud";
+const [command, ...args] = needsHost ? given.slice(1) : given;
 if (command === undefined) {
-  console.error("usage: node local/setup.mjs COMMAND [ARGUMENT ...]");
+  console.error(`usage: node local/setup.mjs [--local-cloud] COMMAND [ARGUMENT ...]
+
+  --local-cloud   the command runs a local cloud: where none can run, nothing is installed`);
   process.exit(2);
+}
+if (needsHost && !args.includes("--help")) {
+  try {
+    checkHost();
+  } catch (error) {
+    console.error(error.message);
+    process.exit(1);
+  }
 }
 const node = await ensureNode();
 const path = [node, join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);

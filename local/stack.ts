@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
+import program from "../program.js";
 import type { Cloud } from "./cloud.ts";
 import { root } from "./paths.ts";
 
@@ -18,7 +19,7 @@ export async function selectStack(cloud: Cloud, runs = false): Promise<Stack> {
   process.chdir(root);
   Object.assign(process.env, cloud.env);
   const selected = LocalWorkspace.createOrSelectStack(
-    { projectName: project, stackName, program: async () => ({ ...(await import("../index.ts")) }) },
+    { projectName: project, stackName, program },
     {
       workDir: root,
       envVars: Object.fromEntries(Object.entries(cloud.env).map(([name, value]) => [name, value ?? ""])),

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { checkHost } from "./host.mjs";
 import { home } from "./paths.ts";
 import { run, step } from "./step.ts";
 
@@ -24,11 +25,7 @@ const programs = {
  * @throws Error that says what to install where they are missing and cannot be installed.
  */
 export async function ensureSystem(): Promise<void> {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) {
-    throw new Error(
-      `the local cloud runs Docker Engines and needs Linux and root; this is ${process.platform}${process.getuid?.() === 0 ? "" : ", and not root: try sudo"}`,
-    );
-  }
+  checkHost();
   const path = (process.env.PATH ?? "").split(delimiter);
   const missing = Object.entries(programs).filter(([name]) => !path.some((folder) => existsSync(join(folder, name))));
   const packages = new Set<string>(missing.map(([, name]) => name));

@@ -39,7 +39,7 @@ async function run(call: Call<messages.RunRequest>): Promise<messages.RunRespons
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const dryRun = request.dryrun ? ["--dry-run"] : [];
   const config = request.configMap.map(([key, value]) => [key.replace(/:(?:config:)?/, ":config:"), value]);
-  const child = spawn(process.execPath, [runner, ...args, ...dryRun, entryPoint, ...request.argsList], {
+  const child = spawn("node", [runner, ...args, ...dryRun, entryPoint, ...request.argsList], {
     env: {
       ...process.env,
       PULUMI_CONFIG: JSON.stringify(Object.fromEntries(config)),

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { commentLimit, previewComment } from "../../cli/preview-comment.ts";
@@ -38,6 +38,23 @@ test("the plain CLI and npm run local are one: what either deploys is unchanged 
     expect(changes({ output: await succeed("preview") })).toEqual(["unchanged"]);
   });
 }, 300_000);
+
+test("with a Node that is too old on PATH, the plain CLI says which one is needed", async () => {
+  const folder = join(cloud.dir, "old-node");
+  mkdirSync(folder);
+  // What tells an old one from this one: its version, and that it reads no TypeScript.
+  const version = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})";
+  const command = `exec ${process.execPath} --no-strip-types --import "data:text/javascript,${version}" "$@"`;
+  writeFileSync(join(folder, "node"), `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+  try {
+    const { status, output } = await shell(`PATH=${folder}:$PATH pulumi preview -s local`);
+    expect(status).not.toBe(0);
+    expect(output).toMatch(/error: Node 20\.20\.2 is too old: this program needs >=\d+\.\d+ /);
+    expect(output).not.toMatch(/Unknown file extension|^ +at /m);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 test("preview --diff shows what an edit changes, and the pull request's comment has all of it, in colour", async () => {
   await deployed();

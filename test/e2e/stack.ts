@@ -16,6 +16,11 @@ export interface Result {
   readonly output: string;
 }
 
+/** What scripts read of it. */
+interface Printed extends Result {
+  readonly stdout: string;
+}
+
 /** AWS's API, as the local cloud's root. */
 export const aws = {
   endpoint: cloud.endpoint,
@@ -24,7 +29,7 @@ export const aws = {
 };
 
 /** Runs `npm run local -- COMMAND`, as in the clone's folder. */
-export function local(...command: string[]): Promise<Result> {
+export function local(...command: string[]): Promise<Printed> {
   return watch(command);
 }
 
@@ -32,11 +37,12 @@ export function local(...command: string[]): Promise<Result> {
 export function watch(
   command: readonly string[],
   options: { cwd?: string; env?: Record<string, string>; onOutput?: (output: string) => void } = {},
-): Promise<Result> {
+): Promise<Printed> {
   const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir, ...options.env };
   return new Promise((resolve, reject) => {
     const child = spawn("node", ["local/cli.ts", ...command], { cwd: options.cwd ?? cloud.project, env });
-    let output = "";
+    let [output, stdout] = ["", ""];
+    child.stdout.on("data", (data) => (stdout += data));
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (data) => {
         output += data;
@@ -44,7 +50,7 @@ export function watch(
       });
     }
     child.on("error", reject);
-    child.on("close", (status) => resolve({ status, output }));
+    child.on("close", (status) => resolve({ status, output, stdout }));
   });
 }
 
@@ -88,8 +94,9 @@ export interface Machine {
 }
 
 export async function outputs(): Promise<Outputs> {
-  const text = await succeed("output", "--json");
-  return JSON.parse(text.slice(text.indexOf("{")));
+  const { status, output, stdout } = await local("output", "--json");
+  if (status !== 0) throw new Error(output);
+  return JSON.parse(stdout);
 }
 
 /** Brings the stack to what the clone says; quick where it is there already. Every test starts with it, so that they run in any order. */

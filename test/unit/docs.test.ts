@@ -262,7 +262,9 @@ test.each([
   ["components/proof.ts", "the last lines of its console:"],
   ["components/user-data.ts", "USER-DATA-FAILED"],
   ["components/user-data.ts", "gave up waiting for: "],
-  ["local/system.ts", "the local cloud runs Docker Engines and needs Linux and root; this is "],
+  ["local/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
+  ["local/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
+  ["program.js", " is too old: this program needs "],
   ["local/cli.ts", "works on this local cloud; wait for its end, then run "],
   [
     "local/cli.ts",
