@@ -1,9 +1,14 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashSync } from "bcryptjs";
 import { afterAll, expect, test } from "vitest";
+import { artifactType, findSbom } from "../../cli/referrers.ts";
 import { platforms } from "../../components/architecture.ts";
 import { cloud, deployed, manifest, type Outputs, type Result, registry } from "../e2e/stack.ts";
 
@@ -90,6 +95,45 @@ test("each platform's image gets one SBOM, with its own packages; the index stay
     expect(purl).toMatch(new RegExp(`^pkg:deb/debian/libc6@2.*[?&]arch=${architecture}&`));
     // The image itself is among its packages, and not counted.
     expect(Number(row?.[1])).toBe(packages.length - 1);
+  }
+});
+
+test("an SBOM on the last page of what refers to an image is found", async () => {
+  // ECR answers in pages, the local registry does not; this one has one referrer on each.
+  const put = (text: string) => {
+    const digest = `sha256:${createHash("sha256").update(text).digest("hex")}`;
+    contents.set(digest, text);
+    return { digest, size: text.length };
+  };
+  const contents = new Map<string, string>();
+  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+  const blob = put("the document");
+  const sbomManifest = put(JSON.stringify({ schemaVersion: 2, mediaType, layers: [blob] }));
+  const image = put(JSON.stringify({ schemaVersion: 2, mediaType, config: blob, layers: [] }));
+  const pages = ["application/signature", "application/vulnerabilities", artifactType].map((type) => [
+    { ...sbomManifest, mediaType, artifactType: type },
+  ]);
+  const server = createServer(({ url = "" }, response) => {
+    const { pathname, searchParams } = new URL(url, "http://localhost");
+    const page = Number(searchParams.get("page") ?? 0);
+    if (!pathname.includes("/referrers/")) {
+      const digest = pathname.slice(pathname.lastIndexOf("/") + 1);
+      const text = contents.get(digest) ?? "";
+      response.setHeader("docker-content-digest", digest).setHeader("content-length", text.length);
+      return void response.setHeader("content-type", mediaType).end(text);
+    }
+    if (page < pages.length - 1) response.setHeader("link", `<${pathname}?page=${page + 1}>; rel="next"`);
+    response.setHeader("content-type", index);
+    response.end(JSON.stringify({ schemaVersion: 2, mediaType: index, manifests: pages[page] }));
+  }).listen(0, "localhost");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  try {
+    const subject = { platform: "linux/arm64", reference: `localhost:${port}/app@${image.digest}` };
+    expect(await findSbom(subject, process.env)).toEqual({ digest: sbomManifest.digest, document: "the document" });
+  } finally {
+    server.closeAllConnections();
+    server.close();
   }
 });
 
