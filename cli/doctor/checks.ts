@@ -344,9 +344,12 @@ export const checks: readonly Check[] = [
       }
       const text = (list: readonly Quota[]) =>
         list.map(({ what, used, own, limit, problem, firstUp, release }) => {
-          const most = limit ?? `a number that cannot be read (${problem})`;
+          const inUse =
+            limit === undefined
+              ? `${used} in use, of a quota that cannot be read (${problem})`
+              : `${used} of ${limit} in use`;
           const more = release > 0 ? `, a release ${release} more until the old machines are gone` : "";
-          return `${what}: ${used} of ${most} in use, ${own} by this stack; a first up takes ${firstUp}${more}`;
+          return `${what}: ${inUse}, ${own} by this stack; a first up takes ${firstUp}${more}`;
         });
       const short = quotas.filter((quota) => quota.limit !== undefined && needed(quota) > quota.limit);
       if (short.length > 0) {

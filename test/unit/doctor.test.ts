@@ -777,7 +777,7 @@ describe("the account", () => {
     expect(finding).toMatchObject({
       state: "skipped",
       note: expect.stringMatching(
-        /^vCPUs: 4 of a number that cannot be read \(AccessDeniedException\) in use.*VPCs: 2 of 2 in use/,
+        /^vCPUs: 4 in use, of a quota that cannot be read \(AccessDeniedException\), 4 by this .*VPCs: 2 of 2 in use/,
       ),
     });
   });
