@@ -3,7 +3,6 @@ export { type Context, Hono } from "hono";
 export { accepts } from "hono/accepts";
 export { html, raw } from "hono/html";
 export { HTTPException } from "hono/http-exception";
-export { methodNotAllowed } from "hono/method-not-allowed";
-export { type RequestIdVariables, requestId } from "hono/request-id";
 export { secureHeaders } from "hono/secure-headers";
 export type { ContentfulStatusCode } from "hono/utils/http-status";
+export { getPath } from "hono/utils/url";

@@ -17,12 +17,14 @@ declare const Bun: {
 
 let lines = "";
 
-/** One JSON object a line on stdout, which is what `docker logs` and every log collector take without configuration. */
-function log(entry: object): void {
+/** One JSON object a line on stdout, which `docker logs` and every log collector take without configuration. */
+function write(entry: object): void {
   // Requests that are answered together are written together: a write for each would take longer than the answer.
   if (lines === "") setImmediate(flush);
-  lines += `${JSON.stringify({ time: new Date().toISOString(), ...entry })}\n`;
+  lines += `${JSON.stringify(entry)}\n`;
 }
+
+const log = (entry: object) => write({ time: new Date().toISOString(), ...entry });
 
 function flush(): void {
   process.stdout.write(lines);
@@ -56,7 +58,7 @@ const facts: ProcessFacts = {
 try {
   const app = createApp({
     platform: readPlatform(process.env, facts),
-    log,
+    log: write,
     isShuttingDown: () => shutdown.isShuttingDown(),
   });
   // 0.0.0.0 by default: within a container only Docker's port mapping reaches it.

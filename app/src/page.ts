@@ -4,48 +4,48 @@ import type { Report } from "./platform.ts";
 
 // Everything that comes from outside goes through html`…`, which escapes it; `raw` is for this file's own constants.
 
-interface Witness {
+/** One layer's name for the architecture. */
+interface LayerReport {
   layer: string;
-  /** How it was asked, for whoever wants to ask again. */
+  /** The command or file to check it with. */
   source: string;
-  says: string | null;
+  name: string | null;
   architecture: Architecture | null;
 }
 
-/** Everyone who can say which architecture this is, each in its own words. */
-export function witnesses({ machine, image, process }: Report): Witness[] {
+export function layerReports({ machine, image, process }: Report): LayerReport[] {
   return [
     {
       layer: "Machine",
       source: "uname -m",
-      says: machine.architecture,
+      name: machine.architecture,
       architecture: architectureOf("machine", machine.architecture),
     },
     {
       layer: "Image",
       source: "docker image inspect",
-      says: image.architecture,
+      name: image.architecture,
       architecture: architectureOf("image", image.architecture),
     },
     {
       layer: "Process",
       source: "process.arch",
-      says: process.architecture,
+      name: process.architecture,
       architecture: architectureOf("process", process.architecture),
     },
-    { layer: "Binary", source: "ELF header", says: process.elf, architecture: architectureOf("machine", process.elf) },
+    { layer: "Binary", source: "ELF header", name: process.elf, architecture: architectureOf("machine", process.elf) },
   ];
 }
 
-/** Names differ between layers, so it is the architecture they mean that has to be one; silence is no contradiction. */
-export function verdict(all: Witness[]): { agree: boolean; text: string } {
-  const heard = all.filter(({ says }) => says !== null);
-  const silent = all.filter(({ says }) => says === null).map(({ layer }) => layer.toLowerCase());
-  const meant = new Set(heard.map(({ architecture, says }) => architecture ?? says));
+/** Compares architectures, not their names, which differ between layers; a missing one is not a mismatch. */
+export function consistency(reports: LayerReport[]): { agree: boolean; text: string } {
+  const present = reports.filter(({ name }) => name !== null);
+  const missing = reports.filter(({ name }) => name === null).map(({ layer }) => layer.toLowerCase());
+  const meant = new Set(present.map(({ architecture, name }) => architecture ?? name));
   if (meant.size > 1) return { agree: false, text: "They do not agree: something runs where it should not." };
-  if (silent.length === 0) return { agree: true, text: "All four say the same." };
-  const absent = `Not reported here: ${silent.join(" and ")}.`;
-  return { agree: true, text: heard.length > 1 ? `Those that were asked say the same. ${absent}` : absent };
+  if (missing.length === 0) return { agree: true, text: "All four say the same." };
+  const absent = `Not reported here: ${missing.join(" and ")}.`;
+  return { agree: true, text: present.length > 1 ? `Those that were asked say the same. ${absent}` : absent };
 }
 
 const UNITS = [
@@ -75,21 +75,21 @@ export function platformPage(facts: Report): Content {
   const { app, machine, image, process } = facts;
   const architecture = architectureOf("process", process.architecture);
   const name = architecture ?? process.architecture;
-  const all = witnesses(facts);
-  const { agree, text } = verdict(all);
+  const reports = layerReports(facts);
+  const { agree, text } = consistency(reports);
   const body = html`
       <p class="app">${app.name ?? "Hono on Bun"}${app.version && html` <code>${app.version}</code>`}</p>
       <h1><span class="lead">This page was answered by</span> <span class="name">${name}</span></h1>
       <p class="family">${architecture && ARCHITECTURES[architecture].family}${machine.instanceType && html`<span class="type">${machine.instanceType}</span>`}</p>
 
       <h2>Who says so</h2>
-      <ul class="witnesses">
-        ${all.map(
-          ({ layer, source, says }) => html`
-        <li><span class="layer">${layer}</span> <strong>${says ?? absent}</strong> <code>${source}</code></li>`,
+      <ul class="reports">
+        ${reports.map(
+          ({ layer, source, name }) => html`
+        <li><span class="layer">${layer}</span> <strong>${name ?? absent}</strong> <code>${source}</code></li>`,
         )}
       </ul>
-      <p class="verdict ${agree ? "agree" : "disagree"}"><span aria-hidden="true">${agree ? "✓" : "✗"}</span> ${text}</p>
+      <p class="consistency ${agree ? "agree" : "disagree"}"><span aria-hidden="true">${agree ? "✓" : "✗"}</span> ${text}</p>
 
       <h2>Where and since when</h2>
       <dl>
@@ -197,18 +197,18 @@ h1 .name { font-size: clamp(3rem, 15vw, 6rem); font-weight: 800; letter-spacing:
 .family { font-size: 1.125rem; margin-top: 0.75rem; }
 .type::before { content: " · "; }
 h2 { font-size: 0.8125rem; font-weight: 600; letter-spacing: 0.06em; text-transform: uppercase; color: var(--quiet); margin: 2.5rem 0 0.75rem; }
-.witnesses { list-style: none; display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.75rem; }
-.witnesses li { border: 1px solid var(--line); border-radius: 0.625rem; padding: 0.75rem 0.875rem; display: grid; align-content: start; }
-.witnesses strong { font-size: 1.25rem; line-height: 1.4; }
-.witnesses code, .layer { font-size: 0.8125rem; color: var(--quiet); }
-.verdict { margin-top: 0.875rem; font-weight: 600; }
-.verdict.agree span { color: #1a7f4b; }
-.verdict.disagree { color: var(--accent); }
-@media (prefers-color-scheme: dark) { .verdict.agree span { color: #5fd398; } }
+.reports { list-style: none; display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.75rem; }
+.reports li { border: 1px solid var(--line); border-radius: 0.625rem; padding: 0.75rem 0.875rem; display: grid; align-content: start; }
+.reports strong { font-size: 1.25rem; line-height: 1.4; }
+.reports code, .layer { font-size: 0.8125rem; color: var(--quiet); }
+.consistency { margin-top: 0.875rem; font-weight: 600; }
+.consistency.agree span { color: #1a7f4b; }
+.consistency.disagree { color: var(--accent); }
+@media (prefers-color-scheme: dark) { .consistency.agree span { color: #5fd398; } }
 dl div { display: grid; grid-template-columns: minmax(7rem, 10rem) 1fr; gap: 0.25rem 1rem; padding: 0.625rem 0; border-top: 1px solid var(--line); }
 dd { overflow-wrap: anywhere; }
 .absent { font-weight: 400; font-style: italic; color: var(--quiet); }
-.witnesses .absent { font-size: 1rem; }
+.reports .absent { font-size: 1rem; }
 footer { margin-top: 2rem; font-size: 0.875rem; }
 a { color: var(--accent); text-underline-offset: 0.2em; }
 a:focus-visible { outline: 2px solid currentColor; outline-offset: 3px; border-radius: 2px; }

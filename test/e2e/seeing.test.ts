@@ -114,7 +114,7 @@ test("a page that is not there says so, with a way back", async () => {
 async function expectFacts(page: Page, name: MachineName) {
   const { ec2, machine, image, process } = architectures[name];
   expect(await page.getByRole("heading", { level: 1 }).innerText()).toMatch(new RegExp(`answered by\\s+${ec2}$`));
-  const words = await page.locator(".witnesses strong").allInnerTexts();
+  const words = await page.locator(".reports strong").allInnerTexts();
   expect(words).toEqual([machine, image, process, machine]);
   for (const text of ["All four say the same.", stack[name].id, stack[name].type, stack.imageDigest]) {
     expect(await page.getByText(text).first().isVisible(), text).toBe(true);

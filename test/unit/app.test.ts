@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { checkBinaries } from "../../app/check-binaries.ts";
 import { createApp, type LogEntry } from "../../app/src/app.ts";
 import { elfMachine, readElfMachine } from "../../app/src/elf.ts";
-import { humanDuration, verdict, witnesses } from "../../app/src/page.ts";
+import { consistency, humanDuration, layerReports } from "../../app/src/page.ts";
 import { type ProcessFacts, readPlatform, readPort, report } from "../../app/src/platform.ts";
 import { createShutdown } from "../../app/src/shutdown.ts";
 
@@ -180,11 +180,14 @@ describe("what goes wrong", () => {
     expect([page.status, page.headers.get("Content-Type")]).toEqual([404, "text/html; charset=UTF-8"]);
   });
 
-  test("another method is a 405 that names those allowed", async () => {
-    const response = await start().app.request("/platform", { method: "POST" });
+  test.each(["/", "/platform", "/health"])("another method at %s is a 405 that names those allowed", async (path) => {
+    const { app, logged } = start();
+    const response = await app.request(path, { method: "POST" });
     expect(response.status).toBe(405);
     expect(response.headers.get("Allow")).toBe("GET, HEAD");
     expect(response.headers.get("Content-Type")).toBe("application/json");
+    expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+    expect(logged).toMatchObject([{ method: "POST", path, status: 405 }]);
   });
 
   test("an error keeps its cause to the log", async () => {
@@ -236,6 +239,7 @@ describe("log", () => {
     const { app, logged } = start();
     await app.request("/platform?nonce=secret", { headers: { "X-Request-Id": "r-2" } });
     await app.request("/health");
+    await app.request("/health", { method: "HEAD" });
     await app.request("/nothing", { method: "DELETE" });
     expect(logged).toEqual([
       {
@@ -254,7 +258,7 @@ describe("log", () => {
 
 describe("the page's reasoning", () => {
   const heard = (env: Record<string, string>, facts: Partial<ProcessFacts> = {}) =>
-    verdict(witnesses(report(readPlatform(env, { ...onGraviton, ...facts }), NOW)));
+    consistency(layerReports(report(readPlatform(env, { ...onGraviton, ...facts }), NOW)));
 
   test("names of one architecture agree, though each layer has its own", () => {
     const intel = { ...environment, MACHINE_ARCHITECTURE: "x86_64", IMAGE_ARCHITECTURE: "amd64" };
