@@ -38,6 +38,8 @@ export interface Settings {
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
   readonly publish?: Publish;
+  /** ARN of the permissions boundary of every role. */
+  readonly permissionsBoundary?: string;
   /** Whether destroy is refused. */
   readonly protect: boolean;
   /** Seconds. */
@@ -127,6 +129,12 @@ export function loadConfig(): Settings {
         matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
       ) || undefined,
     publish: readPublish(),
+    permissionsBoundary:
+      read(
+        "permissionsBoundary",
+        "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary",
+        (text) => (text === "" || policyArn.test(text) ? text : undefined),
+      ) || undefined,
     protect: read("protect", "true or false", oneOf({ true: true, false: false })),
     verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
     tags: { project, stack, app: name },
@@ -197,7 +205,10 @@ const credentialKeys = ["accessKey", "secretKey", "token", "assumeRoles", "assum
 const repositoryInRegistry =
   /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
 
-function parseName(text: string): string | undefined {
+/** A managed policy of an account, or of AWS (`aws`). */
+export const policyArn = /^arn:aws:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;
+
+export function parseName(text: string): string | undefined {
   return text.length >= 2 && text.length <= 32 && /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(text) ? text : undefined;
 }
 

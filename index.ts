@@ -10,7 +10,7 @@ import { Verification } from "./components/verification.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, region, profile, port, tags } = settings;
+const { name, region, profile, port, permissionsBoundary, tags } = settings;
 const { amis, availabilityZones, registry, release } = await lookup(settings);
 
 const { protect } = settings;
@@ -54,10 +54,11 @@ const network = new Network(name, {
   availabilityZones,
   port,
   allowedCidrs: settings.allowedCidrs,
+  permissionsBoundary,
   tags,
 });
 
-const role = new MachineRole(name, { repositoryArn: repository.arn, tags });
+const role = new MachineRole(name, { repositoryArn: repository.arn, permissionsBoundary, tags });
 
 const shared = {
   appName: name,

@@ -11,6 +11,11 @@ export interface FlowLogsArgs {
    * @default 30
    */
   retentionInDays?: number;
+  /**
+   * ARN of the policy that limits what the role can do, whatever it is given.
+   * @default none
+   */
+  permissionsBoundary?: string;
   tags?: Record<string, string>;
 }
 
@@ -35,6 +40,7 @@ export class FlowLogs extends pulumi.ComponentResource {
       {
         description: "Writes the VPC's flow log",
         assumeRolePolicy: group.arn.apply((arn) => JSON.stringify(deliveryTrust(arn))),
+        permissionsBoundary: args.permissionsBoundary,
         tags,
       },
       { parent: this },

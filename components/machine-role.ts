@@ -7,6 +7,11 @@ import * as pulumi from "@pulumi/pulumi";
 export interface MachineRoleArgs {
   /** ARN of the one repository that machines may pull from. */
   repositoryArn: pulumi.Input<string>;
+  /**
+   * ARN of the policy that limits what the role can do, whatever it is given.
+   * @default none
+   */
+  permissionsBoundary?: string;
   tags?: Record<string, string>;
 }
 
@@ -23,6 +28,7 @@ export class MachineRole extends pulumi.ComponentResource {
       {
         description: "Pulls the app's image; reached by Session Manager",
         assumeRolePolicy: JSON.stringify(assumeRolePolicy),
+        permissionsBoundary: args.permissionsBoundary,
         tags: args.tags,
       },
       { parent: this },

@@ -16,6 +16,11 @@ export interface NetworkArgs {
   port: number;
   /** IPv4 blocks that may reach the port. */
   allowedCidrs: readonly string[];
+  /**
+   * ARN of the permissions boundary of the flow log's role.
+   * @default none
+   */
+  permissionsBoundary?: string;
   tags?: Record<string, string>;
 }
 
@@ -52,7 +57,7 @@ export class Network extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    new FlowLogs(name, { vpcId: vpc.vpcId, tags }, { parent: this });
+    new FlowLogs(name, { vpcId: vpc.vpcId, permissionsBoundary: args.permissionsBoundary, tags }, { parent: this });
 
     const group = new SecurityGroup(
       name,

@@ -11,6 +11,7 @@ import type { Proof } from "../components/proof.ts";
 import { failedSteps } from "./buildkit/buildkitd.ts";
 import { type Cloud, exports, openCloud } from "./cloud.ts";
 import { collectGarbage } from "./ecr/registry.ts";
+import type { Identity } from "./identity.ts";
 import { root } from "./paths.ts";
 import { change } from "./recover.ts";
 import { hasResources, selectStack } from "./stack.ts";
@@ -52,7 +53,7 @@ const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Pr
     printProof(outputs);
   },
   async preview(cloud) {
-    const { stack, refresh } = await ready(cloud, true);
+    const { stack, refresh } = await ready(cloud, true, "previewer");
     await stack.preview({ ...streams, refresh });
   },
   async refresh(cloud) {
@@ -94,12 +95,16 @@ const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Pr
   },
 };
 
-async function ready(cloud: Cloud, runs = false): Promise<{ stack: Stack; refresh: boolean }> {
+async function ready(
+  cloud: Cloud,
+  runs = false,
+  identity: Identity = "deployer",
+): Promise<{ stack: Stack; refresh: boolean }> {
   const { lost } = await start(cloud);
   const refresh = lost && hasResources(cloud);
   if (refresh)
     say("what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made anew");
-  return { stack: await selectStack(cloud, runs), refresh };
+  return { stack: await selectStack(cloud, runs, identity), refresh };
 }
 
 async function destroy(cloud: Cloud): Promise<void> {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { delimiter, join, resolve } from "node:path";
 import { certificateBundle } from "./ecr/registry.ts";
 import { checkHost } from "./host.mjs";
+import { type Identity, keysOf } from "./identity.ts";
 import { home } from "./paths.ts";
 import { accepts } from "./ready.ts";
 import { toolsFolder } from "./tools/tools.ts";
@@ -22,6 +23,7 @@ export interface Cloud {
   readonly mirror: string;
   /** moto's account. */
   readonly account: string;
+  /** The environment of whoever deploys. */
   readonly env: NodeJS.ProcessEnv;
   /** The files of a daemon. */
   files(name: string): { readonly pidFile: string; readonly logFile: string };
@@ -100,8 +102,7 @@ export function exports(cloud: Cloud): Record<string, string> {
     AWS_REGION: region,
     // What boto3 and version 1 of the AWS CLI read.
     AWS_DEFAULT_REGION: region,
-    AWS_ACCESS_KEY_ID: "local",
-    AWS_SECRET_ACCESS_KEY: "local",
+    ...keysOf(cloud.dir, "deployer"),
     LOCAL_CLOUD_DIR: cloud.dir,
     LOCAL_CLOUD_RUN: cloud.run,
     LOCAL_CLOUD_PREFIX: cloud.prefix,
@@ -118,6 +119,12 @@ export function exports(cloud: Cloud): Record<string, string> {
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
 }
+
+/** The environment of somebody else than who deploys. */
+export const as = (cloud: Cloud, identity: Identity): NodeJS.ProcessEnv => ({
+  ...cloud.env,
+  ...keysOf(cloud.dir, identity),
+});
 
 function environment(cloud: Cloud): NodeJS.ProcessEnv {
   // Somebody's own AWS profile or Pulumi token must not reach the local cloud.

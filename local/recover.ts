@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync
 import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { RefreshOptions, Stack } from "@pulumi/pulumi/automation/index.js";
-import type { Cloud } from "./cloud.ts";
+import { as, type Cloud } from "./cloud.ts";
 import { removeBrokenBlobs } from "./ecr/broken.ts";
 import { project, readState, stateFile } from "./stack.ts";
 import { lostMark } from "./start.ts";
@@ -67,7 +67,10 @@ async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Pro
   const known = (readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? []).flatMap(({ id }) => id ?? []);
   // What the program's configuration gives every resource that takes tags.
   const input = JSON.stringify({ tags: { project, stack: stack.name }, known });
-  const orphans = await run(["node", join(import.meta.dirname, "aws", "orphans.ts")], { env: cloud.env, input });
+  const orphans = await run(["node", join(import.meta.dirname, "aws", "orphans.ts")], {
+    env: as(cloud, "root"),
+    input,
+  });
   for (const digest of removeBrokenBlobs(cloud)) say(`deleted from the registry, since it is damaged: ${digest}`);
   for (const orphan of orphans.split("\n").filter(Boolean)) say(`deleted, since the state does not know it: ${orphan}`);
   await stack.refresh({ ...display, clearPendingCreates: true });

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import program from "../program.js";
-import type { Cloud } from "./cloud.ts";
+import { as, type Cloud } from "./cloud.ts";
+import type { Identity } from "./identity.ts";
 import { root } from "./paths.ts";
 
 export const project = "hono-app";
@@ -13,16 +14,18 @@ const stackName = "local";
  * The stack of the local cloud: the project's own program and configuration, in the local cloud's environment.
  *
  * @param runs Whether the program will run: what it needs is loaded while the CLI is asked for the stack.
+ * @param identity Who works with it.
  */
-export async function selectStack(cloud: Cloud, runs = false): Promise<Stack> {
+export async function selectStack(cloud: Cloud, runs = false, identity: Identity = "deployer"): Promise<Stack> {
   // The program runs in this process; the engine would start it beside Pulumi.yaml and in this environment.
   process.chdir(root);
-  Object.assign(process.env, cloud.env);
+  const env = as(cloud, identity);
+  Object.assign(process.env, env);
   const selected = LocalWorkspace.createOrSelectStack(
     { projectName: project, stackName, program },
     {
       workDir: root,
-      envVars: Object.fromEntries(Object.entries(cloud.env).map(([name, value]) => [name, value ?? ""])),
+      envVars: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? ""])),
     },
   );
   // A module that cannot be loaded is told where the program needs it.

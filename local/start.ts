@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildkitd, ensureBuilder, socket } from "./buildkit/buildkitd.ts";
-import { type Cloud, releaseCloud } from "./cloud.ts";
+import { as, type Cloud, releaseCloud } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./ec2/engine.ts";
 import { registry } from "./ecr/registry.ts";
@@ -31,7 +31,7 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
     return { lost: isLost(cloud) };
   }
   return step("starting the local cloud", async () => {
-    const api = moto(cloud);
+    const api = await moto(cloud);
     const useMirror = !(await reachesDockerHub());
     // Once: two at the same time would make a certificate each, and leave the one's key beside the other's.
     const ecr = registry(cloud);
@@ -79,7 +79,7 @@ function agent(cloud: Cloud, machineImage: string): Daemon {
   return {
     name: "ec2",
     command: ["node", join(import.meta.dirname, "ec2", "agent.ts")],
-    env: { ...cloud.env, LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
+    env: { ...as(cloud, "root"), LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
     ...cloud.files("ec2"),
     ready: async () => true,
   };

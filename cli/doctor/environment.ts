@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { keysOf } from "../../local/identity.ts";
 import { readConfig } from "../stack-config.ts";
 import type { AwsClient, Probe } from "./probe.ts";
 
@@ -104,8 +105,7 @@ function localEnv(probe: Probe, root: string, local: NonNullable<Environment["lo
     ...Object.fromEntries(own),
     PATH: `${join(root, ".local", "bin")}:${probe.env.PATH ?? ""}`,
     ...(local.prefix ? { AWS_ENDPOINT_URL: `http://${local.prefix}.0.1:5000` } : {}),
-    AWS_ACCESS_KEY_ID: "local",
-    AWS_SECRET_ACCESS_KEY: "local",
+    ...keysOf(local.dir, "deployer"),
     DOCKER_CONFIG: join(local.dir, "docker"),
     ...(local.run ? { DOCKER_HOST: `unix://${local.run}/docker.sock` } : {}),
     PULUMI_HOME: join(root, ".local", "pulumi"),

@@ -14,6 +14,7 @@ const role: Resource = {
     namePrefix: ["replace"],
     assumeRolePolicy: ["required", "json"],
     description: [],
+    permissionsBoundary: [],
     tags: [],
   },
   async create(inputs) {
@@ -22,6 +23,7 @@ const role: Resource = {
       RoleName,
       AssumeRolePolicyDocument: inputs.assumeRolePolicy,
       Description: inputs.description,
+      PermissionsBoundary: inputs.permissionsBoundary,
       Tags: toTags(inputs.tags),
     });
     return RoleName;
@@ -35,6 +37,7 @@ const role: Resource = {
         uniqueId: live.RoleId,
         assumeRolePolicy: decodeURIComponent(live.AssumeRolePolicyDocument ?? ""),
         description: live.Description ?? "",
+        permissionsBoundary: live.PermissionsBoundary?.PermissionsBoundaryArn,
         tags: fromTags(live.Tags),
       }
     );
@@ -44,7 +47,13 @@ const role: Resource = {
     if (changed.includes("assumeRolePolicy")) {
       await api.updateAssumeRolePolicy({ RoleName: id, PolicyDocument: inputs.assumeRolePolicy });
     }
-    if (changed.includes("description")) await api.updateRole({ RoleName: id, Description: inputs.description ?? "" });
+    const { permissionsBoundary: PermissionsBoundary } = inputs;
+    if (changed.includes("permissionsBoundary")) {
+      if (PermissionsBoundary) await api.putRolePermissionsBoundary({ RoleName: id, PermissionsBoundary });
+      else await api.deleteRolePermissionsBoundary({ RoleName: id });
+    }
+    if (changed.includes("description"))
+      await api.updateRoleDescription({ RoleName: id, Description: inputs.description ?? "" });
   },
   async retag(id, tags, removed) {
     const api = await iam();

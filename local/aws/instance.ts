@@ -193,7 +193,11 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
       const Value = Buffer.from(encode(inputs.userData ?? ""));
       return stopped(id, () => api.modifyInstanceAttribute({ InstanceId: id, UserData: { Value } }));
     },
-    vpcSecurityGroupIds: () => api.modifyInstanceAttribute({ InstanceId: id, Groups: inputs.vpcSecurityGroupIds }),
+    // The real provider's way: an instance with several interfaces takes no groups itself.
+    vpcSecurityGroupIds: async () => {
+      const NetworkInterfaceId = (await find(id))?.NetworkInterfaces?.[0]?.NetworkInterfaceId;
+      await api.modifyNetworkInterfaceAttribute({ NetworkInterfaceId, Groups: inputs.vpcSecurityGroupIds });
+    },
     iamInstanceProfile: () => changeProfile(id, inputs.iamInstanceProfile),
     metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...metadata(inputs) }),
     monitoring: () => api[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
@@ -234,13 +238,8 @@ async function changeProfile(id: string, Name?: string) {
 
 async function terminate(id: string) {
   const api = await ec2();
-  const interfaces = (await find(id))?.NetworkInterfaces ?? [];
   await orGone(api.terminateInstances({ InstanceIds: [id] }), "InvalidInstanceID.NotFound");
   await until(id, (instance) => !instance || instance.State?.Name === "terminated");
-  // moto leaves the interfaces behind that go with an instance on AWS.
-  for (const { NetworkInterfaceId } of interfaces) {
-    await orGone(api.deleteNetworkInterface({ NetworkInterfaceId }), "InvalidNetworkInterfaceID.NotFound");
-  }
 }
 
 const instance: Resource = {

@@ -43,7 +43,6 @@ await sweep(
   "aws:ec2/instance:Instance",
   (await liveInstances()).map(({ InstanceId }) => InstanceId),
 );
-await removeInterfaces();
 const { InstanceProfiles = [] } = await (await iam()).listInstanceProfiles({});
 await sweep(
   "aws:iam/instanceProfile:InstanceProfile",
@@ -107,20 +106,6 @@ for (const { repositoryName = "" } of repositories) {
   const live = await resources["aws:ecr/repository:Repository"].read(repositoryName, {});
   if (live && isOurs(live.tags))
     await remove("aws:ecr/repository:Repository", repositoryName, { ...live, forceDelete: true });
-}
-
-/** moto keeps the interface of an instance that is gone; the provider may have been killed before it deleted it. */
-async function removeInterfaces(): Promise<void> {
-  const api = await ec2();
-  const live = new Set((await liveInstances()).map(({ InstanceId }) => InstanceId));
-  const { Subnets = [] } = await api.describeSubnets({});
-  const subnets = new Set(Subnets.filter(({ Tags }) => isOurs(fromTags(Tags))).map(({ SubnetId }) => SubnetId));
-  const { NetworkInterfaces = [] } = await api.describeNetworkInterfaces({});
-  for (const { NetworkInterfaceId, SubnetId, Attachment } of NetworkInterfaces) {
-    if (!subnets.has(SubnetId) || live.has(Attachment?.InstanceId)) continue;
-    await api.deleteNetworkInterface({ NetworkInterfaceId });
-    console.log(`EC2 Network Interface ${NetworkInterfaceId}`);
-  }
 }
 
 /** Policies carry no tags; they are the stack's where their role is. */

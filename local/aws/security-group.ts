@@ -88,8 +88,9 @@ const defaultSecurityGroup: Resource = {
     });
     const id = SecurityGroups?.[0]?.GroupId;
     if (!id) refuse("InvalidGroup.NotFound", `The VPC '${inputs.vpcId}' has no default security group`);
-    await this.update?.(id, inputs, ["ingress", "egress"], {});
+    // Tags first, as the real provider does: a policy may allow changes only to what carries them.
     await retagEc2(id, inputs.tags ?? {}, []);
+    await this.update?.(id, inputs, ["ingress", "egress"], {});
     return id;
   },
   async read(id) {

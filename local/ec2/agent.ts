@@ -2,7 +2,6 @@ import { readdir, rm, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  DeleteNetworkInterfaceCommand,
   DescribeInstanceAttributeCommand,
   DescribeInstancesCommand,
   DescribeSecurityGroupsCommand,
@@ -123,14 +122,9 @@ async function remove(machine: Machine): Promise<void> {
 /** An instance whose machine is lost is seen as such in the API; what is left of it goes in the next round. */
 async function terminate(id: string, why: string): Promise<void> {
   log(`${id}: terminated, ${why}`);
-  const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
-  const { NetworkInterfaces = [] } = Reservations?.[0]?.Instances?.[0] ?? {};
   await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: false } }));
   await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
   await writeFile(`${cloud.dir}/machine-died`, ""); // for whoever starts the cloud: the stack's state still has the instance
-  // moto leaves the interfaces behind that go with an instance on AWS.
-  for (const { NetworkInterfaceId } of NetworkInterfaces)
-    await ec2.send(new DeleteNetworkInterfaceCommand({ NetworkInterfaceId }));
 }
 
 async function userDataOf(id: string): Promise<string | undefined> {

@@ -7,6 +7,7 @@ from threading import Lock
 
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.ec2.models.instances import Instance
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.utils import Base64EncodedString
@@ -41,3 +42,15 @@ def one_at_a_time(action):
 
 for action in (InstanceResponse.run_instances, InstanceResponse.describe_instances):
     setattr(InstanceResponse, action.__name__, one_at_a_time(action))
+
+# On AWS the interface that a launch makes ends with its instance.
+terminate = Instance.terminate
+
+
+def terminate_with_interfaces(self: Instance) -> object:
+    for interface in self.nics.values():
+        interface.delete_on_termination = True
+    return terminate(self)
+
+
+Instance.terminate = terminate_with_interfaces

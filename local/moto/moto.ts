@@ -1,7 +1,9 @@
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Cloud } from "../cloud.ts";
+import { as, type Cloud } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
-import { home } from "../paths.ts";
+import { keysOf } from "../identity.ts";
+import { home, root } from "../paths.ts";
 import { accepts } from "../ready.ts";
 import { ensureVenv } from "../venv.ts";
 
@@ -13,13 +15,39 @@ export async function ensureMoto(): Promise<void> {
 }
 
 /** AWS's API. Its state is in its memory: when it ends, what ran in the local cloud is gone. */
-export function moto(cloud: Cloud): Daemon {
+export async function moto(cloud: Cloud): Promise<Daemon> {
   const [host = "", port = ""] = new URL(cloud.endpoint).host.split(":");
   return {
     name: "moto",
     command: [join(venv, "bin", "python"), join(import.meta.dirname, "server.py"), host, port],
-    env: cloud.env,
+    env: { ...as(cloud, "root"), LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)) },
     ...cloud.files("moto"),
     ready: () => accepts(`${host}:${port}`),
+  };
+}
+
+/** The users of the account, and its policies: those that `npm run policies` prints for the local stack. */
+async function users({ account, dir }: Cloud) {
+  // Slow to load, and only this needs it.
+  const [{ policy }, { readConfig }] = await Promise.all([
+    import("../../cli/policies.ts"),
+    import("../../cli/stack-config.ts"),
+  ]);
+  const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
+  const config = readConfig(text(join(root, "Pulumi.yaml")), text(join(root, "Pulumi.local.yaml")));
+  const [region = "", name = ""] = [config["aws:region"], config["hono-app:name"]];
+  const boundary = config["hono-app:permissionsBoundary"] || undefined;
+  const values = { account, region, name, stack: "local", boundary };
+  const own = boundary?.split(`arn:aws:iam::${account}:policy/`)[1];
+  return {
+    policies: {
+      deploy: policy("deploy", values),
+      preview: policy("preview", values),
+      ...(own && { [own]: policy("boundary", values) }),
+    },
+    users: {
+      deployer: { key: keysOf(dir, "deployer"), policies: ["preview", "deploy"] },
+      previewer: { key: keysOf(dir, "previewer"), policies: ["preview"] },
+    },
   };
 }

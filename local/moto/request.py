@@ -141,8 +141,8 @@ def ec2_things(call: Call) -> Iterator[Thing]:
     ids = set(values({key: value for key, value in call.params.items() if not key.startswith("Tag")}))
     for association in [each for each in ids if each.startswith("rtbassoc-")]:
         for table in backend.route_tables.values():
-            if association in table.associations:
-                ids |= {table.id, table.associations[association]}
+            if association in table._associations:
+                ids |= {table.id, table._associations[association]}
     for association in [each for each in ids if each.startswith("iip-assoc-")]:
         ids |= {each.instance.id for each in backend.iam_instance_profile_associations.values() if each.id == association}
     for each in ids:

@@ -12,6 +12,7 @@ import ec2  # noqa: F401
 import ecr  # noqa: F401
 import iam  # noqa: F401
 import quotas  # noqa: F401
+import users  # noqa: F401
 from moto.server import main
 
 # A line per request would bury the rest: the agent alone makes several a second.

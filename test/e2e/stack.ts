@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { inject } from "vitest";
 import type { MachineName } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
+import { type Identity, keysOf } from "../../local/identity.ts";
 
 /** The tests' own clone and cloud. */
 export const cloud = inject("cloud");
@@ -21,12 +22,14 @@ interface Printed extends Result {
   readonly stdout: string;
 }
 
+/** AWS's API, as one of those who call it. */
+export function awsAs(identity: Identity) {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(cloud.dir, identity);
+  return { endpoint: cloud.endpoint, region: cloud.env.AWS_REGION, credentials: { accessKeyId, secretAccessKey } };
+}
+
 /** AWS's API, as the local cloud's root. */
-export const aws = {
-  endpoint: cloud.endpoint,
-  region: cloud.env.AWS_REGION,
-  credentials: { accessKeyId: "local", secretAccessKey: "local" },
-};
+export const aws = awsAs("root");
 
 /** Runs `npm run local -- COMMAND`, as in the clone's folder. */
 export function local(...command: string[]): Promise<Printed> {

@@ -24,6 +24,7 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     latestTag: true,
     amiUpdate: "keep",
     release: undefined,
+    permissionsBoundary: undefined,
     protect: false,
     verificationTimeout: 600,
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
@@ -77,6 +78,8 @@ test.each([
   ["amiUpdate", "newest", "keep or latest"],
   ["release", "latest", "tag (content-…) or digest"],
   ["release", "content-123", "tag (content-…) or digest"],
+  ["permissionsBoundary", "hono-app-boundary", "the ARN of a managed policy"],
+  ["permissionsBoundary", "arn:aws:iam::123456789012:role/x", "the ARN of a managed policy"],
   ["protect", "1", "true or false"],
   ["verificationTimeoutSeconds", "29", "30 to 3600"],
 ])("%s = %s is refused: the key, what was given, what is allowed", (key, value, allowed) => {

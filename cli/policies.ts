@@ -1,0 +1,232 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { parse } from "yaml";
+import { parseName, policyArn } from "../config.ts";
+import { runCommand, UsageError } from "./options.ts";
+import { readConfig } from "./stack-config.ts";
+
+const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
+
+Prints a policy for AWS, as JSON without a line break more than it needs: the least that cli/policies.yaml says.
+
+  preview         for whoever runs pulumi preview: it reads, and pushes nothing
+  deploy          for whoever runs pulumi up, refresh and destroy, beside the policy for preview
+  boundary        a permissions boundary for the roles that the program makes (setting permissionsBoundary)
+  trust           whom a role trusts: workflows of a GitHub repository
+
+  --account ID            the AWS account, 12 digits
+  --stack NAME            for this stack alone, whose configuration gives region, name and boundary (default: for every stack)
+  --region REGION         (default: as configured)
+  --name NAME             the app's name (default: as configured)
+  --boundary ARN          every role must be made with this boundary (default: as configured)
+  --state-bucket BUCKET   the S3 bucket that keeps the state (default: the state is kept elsewhere)
+
+  with trust:
+  --repository OWNER/NAME  the repository on GitHub
+  --environment NAME       the environment of the workflow's job, more than once for several
+  --owner-id N, --repository-id N
+                           of a repository made, renamed or transferred since 15 July 2026, whose subject has them:
+                           gh api repos/OWNER/NAME --jq '.owner.id, .id'
+  --help
+`;
+
+/** What AWS takes in a managed policy, spaces and line breaks not counted. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
+const managedPolicyLimit = 6144;
+
+/** What a policy is printed for. */
+export interface Values {
+  /** 12 digits. */
+  readonly account: string;
+  readonly region: string;
+  /** The app's name. */
+  readonly name: string;
+  /** @default every stack */
+  readonly stack?: string | undefined;
+  /** ARN of the boundary that every role must have. @default none is asked for */
+  readonly boundary?: string | undefined;
+  /** @default the state is kept elsewhere */
+  readonly stateBucket?: string | undefined;
+  /** Whom GitHub's tokens may name. */
+  readonly subjects?: readonly string[] | undefined;
+}
+
+/** A statement of cli/policies.yaml. */
+export interface Entry {
+  readonly sid: string;
+  /** The value without which it is left out. */
+  readonly when?: keyof Values;
+  /** Why AWS needs its actions, where the local cloud is not asked for them. */
+  readonly why?: string;
+  readonly principal?: Record<string, string>;
+  readonly resource?: readonly string[];
+  readonly condition?: Record<string, Record<string, string | readonly string[]>>;
+  /** Each with its own why. */
+  readonly actions: Readonly<Record<string, string | null>>;
+}
+
+export interface Policy {
+  readonly Version: "2012-10-17";
+  readonly Statement: readonly Statement[];
+}
+
+interface Statement {
+  readonly Sid: string;
+  readonly Effect: "Allow";
+  readonly Action: readonly string[];
+}
+
+export const policyNames = ["preview", "deploy", "boundary", "trust"] as const;
+export type PolicyName = (typeof policyNames)[number];
+const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
+
+/** What cli/policies.yaml has for a policy. */
+export function entriesOf(name: PolicyName): Entry[] {
+  return parse(readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"))[name];
+}
+
+/** @throws Error where AWS would not take it, since it is too long. */
+export function policy(name: PolicyName, values: Values): Policy {
+  const { name: app, stack } = values;
+  const filled = { ...values, repository: stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}` };
+  const Statement = entriesOf(name)
+    .filter(({ when }) => when === undefined || values[when] !== undefined)
+    .map(({ sid, principal, resource, condition, actions }) => ({
+      Sid: sid,
+      Effect: "Allow" as const,
+      ...(principal && { Principal: fill(principal, filled) }),
+      Action: Object.keys(actions),
+      ...(resource && { Resource: fill(resource, filled) }),
+      ...(condition && { Condition: fill(condition, filled) }),
+    }));
+  const result = { Version: "2012-10-17" as const, Statement };
+  const { length } = JSON.stringify(result);
+  if (length > managedPolicyLimit) {
+    throw new Error(
+      `the policy has ${length} characters; AWS takes ${managedPolicyLimit} in one: choose a shorter name, stack or bucket`,
+    );
+  }
+  return result;
+}
+
+/** What may be left out of a condition. Without any other value a policy would allow more than it should. */
+const optional = ["stack", "boundary"];
+
+/** Fills in the values; undefined where there is none, which takes what it stands in along. */
+function fill(data: unknown, values: Readonly<Record<string, unknown>>): unknown {
+  if (typeof data === "string") {
+    const names = [...data.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => name);
+    const missing = names.filter((name) => values[name] === undefined);
+    if (missing.some((name) => !optional.includes(name)))
+      throw new Error(`no value is given for ${missing.join(", ")}`);
+    if (missing.length > 0) return undefined;
+    const [first = ""] = names;
+    if (data === `\${${first}}`) return values[first];
+    return data.replaceAll(/\$\{(\w+)\}/g, (_, name) => String(values[name]));
+  }
+  if (Array.isArray(data)) return data.map((item) => fill(item, values));
+  const entries = Object.entries(data as object).map(([key, value]) => [key, fill(value, values)]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
+/** @throws UsageError */
+export function readArguments(
+  args: readonly string[],
+): { readonly policy: PolicyName; readonly values: Values } | "help" {
+  const { values: given, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      account: { type: "string" },
+      region: { type: "string" },
+      name: { type: "string" },
+      stack: { type: "string" },
+      boundary: { type: "string" },
+      "state-bucket": { type: "string" },
+      repository: { type: "string" },
+      environment: { type: "string", multiple: true },
+      "owner-id": { type: "string" },
+      "repository-id": { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (given.help) return "help";
+  const [policy = "", ...others] = positionals;
+  if (!isPolicyName(policy) || others.length > 0) {
+    throw new UsageError(`not a policy: "${positionals.join(" ")}"; allowed: ${policyNames.join(", ")}`);
+  }
+  const root = join(import.meta.dirname, "..");
+  check("stack", given.stack, /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "letters, digits and single . _ -");
+  const stackFile = join(root, `Pulumi.${given.stack}.yaml`);
+  if (given.stack !== undefined && !existsSync(stackFile)) {
+    throw new UsageError(
+      `--stack is "${given.stack}", which has no Pulumi.${given.stack}.yaml; allowed: a stack that has one`,
+    );
+  }
+  const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
+  const config = readConfig(text(join(root, "Pulumi.yaml")), text(stackFile));
+  const values: Values = {
+    account: given.account ?? "",
+    region: given.region ?? config["aws:region"] ?? "",
+    name: given.name ?? config["hono-app:name"] ?? "",
+    stack: given.stack,
+    boundary: given.boundary ?? (config["hono-app:permissionsBoundary"] || undefined),
+    stateBucket: given["state-bucket"],
+    subjects: policy === "trust" ? subjectsOf(given) : undefined,
+  };
+  check("account", values.account, /^\d{12}$/, "12 digits");
+  check("region", values.region, /^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region, such as ap-northeast-2");
+  if (parseName(values.name) === undefined) {
+    check("name", values.name, /^$/, "2 to 32 lowercase letters, digits and single hyphens, first a letter");
+  }
+  check(
+    "boundary",
+    values.boundary,
+    policyArn,
+    "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/x",
+  );
+  check("state-bucket", values.stateBucket, /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket");
+  return { policy, values };
+}
+
+function check(option: string, value: string | undefined, pattern: RegExp, allowed: string): void {
+  if (value === undefined || pattern.test(value)) return;
+  throw new UsageError(`--${option} is ${JSON.stringify(value)}; allowed: ${allowed}`);
+}
+
+/**
+ * The `sub` of the tokens that GitHub gives to jobs of these environments.
+ *
+ * @see https://docs.github.com/en/actions/reference/security/oidc
+ */
+function subjectsOf(given: {
+  repository?: string;
+  environment?: string[];
+  "owner-id"?: string;
+  "repository-id"?: string;
+}): string[] {
+  const { repository = "", environment = [], "owner-id": ownerId, "repository-id": repositoryId } = given;
+  check("repository", repository, /^[\w-]+\/[\w.-]+$/, "OWNER/NAME");
+  if (environment.length === 0)
+    throw new UsageError("--environment is not given; allowed: the workflow's, such as dev");
+  for (const each of environment) check("environment", each, /^[A-Za-z0-9._-]+$/, "letters, digits, . _ -");
+  for (const [option, id] of [
+    ["owner-id", ownerId],
+    ["repository-id", repositoryId],
+  ] as const) {
+    check(option, id, /^\d+$/, "a number");
+  }
+  if ((ownerId === undefined) !== (repositoryId === undefined)) {
+    throw new UsageError("--owner-id and --repository-id go together: a subject has both or neither");
+  }
+  const [owner, name] = repository.split("/");
+  const id = (number: string | undefined) => (number === undefined ? "" : `@${number}`);
+  return environment.map((each) => `repo:${owner}${id(ownerId)}/${name}${id(repositoryId)}:environment:${each}`);
+}
+
+async function main(): Promise<void> {
+  const read = readArguments(process.argv.slice(2));
+  process.stdout.write(read === "help" ? usage : `${JSON.stringify(policy(read.policy, read.values), null, 2)}\n`);
+}
+
+if (import.meta.main) await runCommand(main, usage);
