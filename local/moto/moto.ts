@@ -27,7 +27,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
 }
 
 /** The users of the account, and its policies: those that `npm run policies` prints for the local stack. */
-async function users({ account, dir }: Cloud) {
+async function users({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
   const [{ policy }, { readConfig }] = await Promise.all([
     import("../../cli/policies.ts"),
@@ -35,7 +35,7 @@ async function users({ account, dir }: Cloud) {
   ]);
   const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
   const config = readConfig(text(join(root, "Pulumi.yaml")), text(join(root, "Pulumi.local.yaml")));
-  const [region = "", name = ""] = [config["aws:region"], config["hono-app:name"]];
+  const [region = "", name = ""] = [env.AWS_REGION, config["hono-app:name"]];
   const boundary = config["hono-app:permissionsBoundary"] || undefined;
   const values = { account, region, name, stack: "local", boundary };
   const own = boundary?.split(`arn:aws:iam::${account}:policy/`)[1];

@@ -1,6 +1,7 @@
 """What a call asks of IAM: actions, the resource that each is on, and the condition keys that go with it."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -99,7 +100,8 @@ def arn(call: Call, template: str, name: str) -> str:
     known = {"${Partition}": "aws", "${Region}": call.region, "${Account}": account}
     for variable, value in known.items():
         template = template.replace(variable, value)
-    return template.partition("${")[0] + name
+    # What is new has no name for any of the variables that are left, such as ${ServiceCode}/${QuotaCode}.
+    return re.sub(r"\$\{\w+\}", NEW, template) if name == NEW else template.partition("${")[0] + name
 
 
 def with_prefix(prefix: str, tags: dict[str, str]) -> dict[str, str]:
