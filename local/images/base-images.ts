@@ -5,6 +5,8 @@ import { join, relative } from "node:path";
 import { run } from "../step.ts";
 
 const here = import.meta.dirname;
+/** The host's certificate authorities. */
+const caBundle = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Where images are built, and where they are put. */
 export interface BaseImagesArgs {
@@ -15,10 +17,8 @@ export interface BaseImagesArgs {
   /** Keeps what an interrupted run has fetched. */
   cacheDir: string;
   log: (line: string) => void;
-  /** The `buildctl` to call. @default the one in PATH */
-  buildctl?: string;
-  /** The host's certificate authorities. @default Debian's bundle */
-  caBundle?: string;
+  /** Names of those to make. @default all */
+  only?: readonly string[];
 }
 
 const bunVersion = "1.4.5";
@@ -39,8 +39,17 @@ const rootFileSystems = {
   distroless: { packages: "base-files,libc6,netbase,tzdata", without: ["usr/bin/*", "usr/sbin/*"], says: true },
   "docker-cli": { packages: "docker-cli", without: [] },
 } as const;
-/** Nobody reads it in an image. */
-const unread = ["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`);
+const removed = [
+  // Nobody reads them in an image.
+  ...["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`),
+  "var/lib/dpkg",
+  // apt's folders belong to its own user or to root, depending on the folder in which this runs.
+  "var/lib/apt",
+  "var/cache/apt",
+  // mmdebstrap copies them from this machine.
+  "etc/hostname",
+  "etc/resolv.conf",
+];
 
 interface RootFileSystemArgs {
   readonly packages: string;
@@ -60,12 +69,11 @@ const images = [
 
 /** Makes the official images that Docker Hub would give, from packages, and puts them into the mirror, unless they are there. */
 export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
-  const caBundle = args.caBundle ?? "/etc/ssl/certs/ca-certificates.crt";
   const missing = [];
-  for (const image of images) {
+  for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
     const files = join(here, image.files);
     const key = await hash(
-      [JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], unread])],
+      [JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], removed])],
       [files, caBundle],
     );
     const built = `${args.mirror}/${image.name.replace(/:.*/, "")}:inputs-${key}`;
@@ -75,7 +83,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
 
   const context = join(
     args.cacheDir,
-    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, unread])], [])}`,
+    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], [])}`,
   );
   await mkdir(context, { recursive: true });
   await copyFile(caBundle, join(context, "ca-certificates.crt"));
@@ -112,7 +120,7 @@ async function build(args: BaseImagesArgs, { context, files, names }: Build): Pr
   // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
   const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
   await run([
-    args.buildctl ?? "buildctl",
+    "buildctl",
     ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
     ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
     ...["--opt", "context:files=local:files"],
@@ -124,14 +132,20 @@ async function build(args: BaseImagesArgs, { context, files, names }: Build): Pr
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
 async function packRootFileSystem(name: RootFileSystem, architecture: Architecture, tar: string): Promise<void> {
   const { packages, without, says }: RootFileSystemArgs = rootFileSystems[name];
-  const options = ["--variant=extract", `--architectures=${architecture}`, `--include=${packages}`];
-  const removed = [...unread, "var/lib/dpkg", ...without].map((path) => `"$1"/${path}`).join(" ");
+  // apt's own clean-up would make its folders again.
+  const options = [
+    "--variant=extract",
+    "--skip=cleanup/apt",
+    `--architectures=${architecture}`,
+    `--include=${packages}`,
+  ];
+  const remove = `rm -rf ${[...removed, ...without].map((path) => `"$1"/${path}`).join(" ")}`;
   const field = 'dpkg-deb --field "$deb"';
   const record = `for deb in "$1"/var/cache/apt/archives/*.deb; do ${field} >"$1/status.d/$(${field} Package)"; done`;
   // No hook of a later step is run for what is only extracted.
   const hook = says
-    ? `mkdir "$1"/status.d && ${record} && rm -rf ${removed} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
-    : `rm -rf ${removed}`;
+    ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
+    : remove;
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
   await run(["mmdebstrap", ...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
   await rename(`${tar}.part.tar`, tar);

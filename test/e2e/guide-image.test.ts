@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { hashSync } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
@@ -294,6 +294,31 @@ ${mirrored}`,
   afterAll(async () => {
     for (const name of ["nodes", "one"]) await docker("buildx", "rm", "--force", name).catch(() => {});
     await Promise.all(daemons.map(stopDaemon));
+  });
+
+  test("the base images that are made here are the same from another clone, umask and folder for what is temporary", async (context) => {
+    const own = `${cloud.prefix}.0.1:5001`;
+    if (!(await accepts(own))) return context.skip("Docker Hub's own are used");
+    const name = "oven/bun:1.4.5-distroless";
+    const clone = join(folder, "clone");
+    cpSync("local", join(clone, "local"), { recursive: true, verbatimSymlinks: true });
+    symlinkSync(resolve("node_modules"), join(clone, "node_modules"));
+    const temporary = join(folder, "private");
+    mkdirSync(temporary, { mode: 0o700 });
+    await run(["chmod", "-R", "go=", clone]);
+    const args = { mirror: plain, buildkit: `unix://${cloud.run}/buildkitd.sock`, cacheDir: temporary, only: [name] };
+    const script = `import { ensureBaseImages } from "./local/images/base-images.ts";
+      await ensureBaseImages({ ...${JSON.stringify(args)}, log: console.log });`;
+    const command = 'umask 077 && exec node --input-type=module --eval "$0"';
+    await run(["sh", "-c", command, script], { cwd: clone, env: { ...env, TMPDIR: temporary } });
+    const [repository, tag] = name.split(":");
+    const digest = async (registry: string) => {
+      const headers = { accept: "application/vnd.oci.image.index.v1+json" };
+      const response = await fetch(`http://${registry}/v2/${repository}/manifests/${tag}`, { method: "HEAD", headers });
+      return response.headers.get("docker-content-digest");
+    };
+    expect(await digest(plain)).toMatch(/^sha256:/);
+    expect(await digest(plain)).toBe(await digest(own));
   });
 
   test("a native node for each platform shares the work of one push (problem 3)", async () => {
