@@ -111,8 +111,10 @@ export function loadConfig(): Settings {
     },
     volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
     vpcCidr: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
-    port: read("port", "a whole number from 1 to 65535, but not 22 (no SSH here)", (text) =>
-      text === "22" ? undefined : integer(1, 65_535)(text),
+    port: read(
+      "port",
+      "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",
+      (text) => (["22", "443"].includes(text) ? undefined : integer(1, 65_535)(text)),
     ),
     allowedCidrs: read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs),
     forceDelete: read("forceDelete", "true or false", oneOf({ true: true, false: false })),
@@ -166,22 +168,22 @@ export function loadConfig(): Settings {
       `${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since what is protected has no tag that moves`,
     );
   }
-  // EC2.18: everybody may reach the ports of HTTP and HTTPS alone.
-  if (
-    settings.allowedCidrs?.includes("0.0.0.0/0") &&
-    settings.port !== undefined &&
-    ![80, 443].includes(settings.port)
-  ) {
+  // EC2.18: everybody may reach HTTP and HTTPS alone, and the app has no HTTPS.
+  if (settings.allowedCidrs?.includes("0.0.0.0/0") && settings.port !== undefined && settings.port !== 80) {
     problems.push(
-      `${project}:port is ${settings.port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80 or 443, for another port networks of your own`,
+      `${project}:port is ${settings.port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80, for another port networks of your own`,
     );
   }
-  for (const key of credentialKeys.filter((each) => allConfig()[`aws:${each}`])) {
-    problems.push(
-      `aws:${key} is set; allowed: credentials from the environment or aws:profile, which every part can use`,
-    );
+  const accounts = aws.get("allowedAccountIds");
+  if (accounts !== undefined && parseList(accounts, isAccountId) === undefined) {
+    problems.push(`aws:allowedAccountIds is ${accounts}; allowed: a list of account ids, each of 12 digits in quotes`);
   }
   for (const key of Object.keys(allConfig())) {
+    if (key.startsWith("aws:") && !awsKeys.includes(key.slice("aws:".length))) {
+      problems.push(
+        `${key} is set; allowed: ${awsKeys.map((each) => `aws:${each}`).join(", ")}; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them`,
+      );
+    }
     if (key.startsWith(`${project}:`) && !known.has(key)) {
       problems.push(`${key} is not a key of this project; allowed: ${[...known].join(", ")}`);
     }
@@ -198,8 +200,9 @@ export function loadConfig(): Settings {
   return settings;
 }
 
-// The aws provider alone would know these; the image's index and the machines' consoles are read with AWS's SDK.
-const credentialKeys = ["accessKey", "secretKey", "token", "assumeRoles", "assumeRoleWithWebIdentity"];
+// The aws provider's other keys could lead it to another account or endpoint than AWS's SDK, which reads the image's index and the
+// machines' consoles: the SDK knows only the environment and the profile.
+const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds", "defaultTags", "ignoreTags"];
 
 // A registry is told from a Docker Hub user by a dot, a colon or `localhost`, as Docker does; empty stands for none.
 const repositoryInRegistry =
@@ -215,8 +218,9 @@ export function parseName(text: string): string | undefined {
 function instanceTypeOf(machine: MachineName): [string, (text: string) => string | undefined] {
   const family = architectures[machine].instanceFamily;
   return [
-    `a type of the ${family} family (${architectures[machine].ec2}), such as ${family}.small`,
-    matching(new RegExp(`^${family}\\.[a-z0-9]+$`)),
+    `a type of the ${family} family (${architectures[machine].ec2}), such as ${family}.small, but not ${family}.nano (its 512 MiB are too few to install Docker)`,
+    // https://github.com/amazonlinux/amazon-linux-2023/issues/404: dnf is killed there for want of memory.
+    matching(new RegExp(`^${family}\\.(?!nano$)[a-z0-9]+$`)),
   ];
 }
 
@@ -244,21 +248,23 @@ export function parseCidr(text: string): { readonly address: number; readonly pr
   return address % 2 ** (32 - prefix) === 0 ? { address, prefix } : undefined;
 }
 
-// At most 60 rules in a security group is EC2's default quota.
-function parseCidrs(text: string): string[] | undefined {
-  let list: string[];
+/** A JSON list of strings, none of them twice. */
+function parseList(text: string, isValid: (item: string) => boolean): string[] | undefined {
   try {
-    list = JSON.parse(text);
+    const list: unknown = JSON.parse(text);
+    if (!Array.isArray(list) || list.length === 0 || new Set(list).size !== list.length) return undefined;
+    return list.every((item) => typeof item === "string" && isValid(item)) ? list : undefined;
   } catch {
     return undefined;
   }
-  const valid =
-    Array.isArray(list) &&
-    list.length >= 1 &&
-    list.length <= 60 &&
-    new Set(list).size === list.length &&
-    list.every((item) => typeof item === "string" && parseCidr(item) !== undefined);
-  return valid ? list : undefined;
+}
+
+const isAccountId = (text: string) => /^\d{12}$/.test(text);
+
+// At most 60 rules in a security group is EC2's default quota.
+function parseCidrs(text: string): string[] | undefined {
+  const list = parseList(text, (item) => parseCidr(item) !== undefined);
+  return list && list.length <= 60 ? list : undefined;
 }
 
 // EC2 allows /16 to /28; two subnets of /24 need at least a /20 once it is split between up to four zones.

@@ -61,7 +61,10 @@ test.each([
   ["vpcCidr", "10.0.0.1/16", "/16 to /20"],
   ["vpcCidr", "10.0.0.0/24", "/16 to /20"],
   ["vpcCidr", "8.8.0.0/16", "private"],
+  ["gravitonInstanceType", "t4g.nano", "not t4g.nano (its 512 MiB are too few to install Docker)"],
+  ["intelInstanceType", "t3.nano", "not t3.nano"],
   ["port", "22", "no SSH"],
+  ["port", "443", "plain HTTP"],
   ["port", "0", "1 to 65535"],
   ["port", "65536", "1 to 65535"],
   ["allowedCidrs", "[]", "1 to 60"],
@@ -115,20 +118,31 @@ test("a protected repository cannot be deleted with its images as well, and none
   expect(loadConfig()).toMatchObject({ protect: true, latestTag: false, forceDelete: false });
 });
 
-test("everybody may reach port 80 or 443, and another port only who is named", () => {
+test("everybody may reach port 80, and another port only who is named", () => {
   configure({ port: "8080" });
   expect(loadConfig).toThrow("hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: for everybody");
   configure({ port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
   expect(loadConfig().port).toBe(8080);
-  configure({ port: "443" });
-  expect(loadConfig().port).toBe(443);
 });
 
-test("credentials come from where every part of the program finds them", () => {
-  configure({ "aws:accessKey": "AKIA", "aws:assumeRoles": "[]" });
-  expect(loadConfig).toThrow(/aws:accessKey is set; allowed: .*\n.*aws:assumeRoles is set; allowed: .*aws:profile/);
-  configure({ "aws:profile": "work" });
+test("credentials and endpoints come from where every part of the program finds them", () => {
+  const keys = [
+    "accessKey",
+    "assumeRoles",
+    "sharedConfigFiles",
+    "sharedCredentialsFiles",
+    "endpoints",
+    "useFipsEndpoint",
+  ];
+  configure(Object.fromEntries(keys.map((key) => [`aws:${key}`, "[]"])));
+  for (const key of keys) expect(loadConfig).toThrow(new RegExp(`aws:${key} is set; allowed: .*aws:profile`));
+  configure({ "aws:profile": "work", "aws:defaultTags": '{"tags":{}}', "aws:allowedAccountIds": '["012345678901"]' });
   expect(loadConfig().profile).toBe("work");
+});
+
+test.each(["[]", "[123456789012]", '["12345"]', "123456789012"])("aws:allowedAccountIds = %s is refused", (value) => {
+  configure({ "aws:allowedAccountIds": value });
+  expect(loadConfig).toThrow(`aws:allowedAccountIds is ${value}; allowed: a list of account ids, each of 12 digits`);
 });
 
 const publish = {
