@@ -123,6 +123,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           getAmi: { id: "ami", architecture: architectureOf(String(inputs.filters?.[0]?.values[0])) },
           getInstanceType: { supportedArchitectures: [architectureOf(String(inputs.instanceType))] },
           getImage: { imageDigest: "sha256:0", imageTags: [contentTagPrefix] },
+          getAvailabilityZones: { names: ["a", "b"] },
           getInstanceTypeOfferings: { locations: ["a", "b"] },
         };
         const answer = answers[token.split(":").at(-1) ?? ""];

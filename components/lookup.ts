@@ -3,6 +3,7 @@ import { getInstanceType } from "@pulumi/aws/ec2/getInstanceType.js";
 import { getInstanceTypeOfferings } from "@pulumi/aws/ec2/getInstanceTypeOfferings.js";
 import { getAuthorizationToken } from "@pulumi/aws/ecr/getAuthorizationToken.js";
 import { getImage } from "@pulumi/aws/ecr/getImage.js";
+import { getAvailabilityZones } from "@pulumi/aws/getAvailabilityZones.js";
 import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
 import { architectures, type MachineName, machineNames } from "./architecture.ts";
@@ -36,8 +37,14 @@ export interface Lookup {
  * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
  */
 export async function lookup({ instanceTypes, repositoryName, registryLogin, release }: LookupArgs): Promise<Lookup> {
-  const [token, found, ...machines] = await Promise.all([
+  const [token, regular, found, ...machines] = await Promise.all([
     getAuthorizationToken(),
+    // No Local or Wavelength Zones, to which an account opts in: not everything that the stack is made of exists there.
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html
+    getAvailabilityZones({
+      state: "available",
+      filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }],
+    }),
     release === undefined ? undefined : lookupRelease(repositoryName, release),
     ...machineNames.map((name) => lookupMachine(name, instanceTypes[name])),
   ]);
@@ -45,7 +52,7 @@ export async function lookup({ instanceTypes, repositoryName, registryLogin, rel
   const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
     amis: { graviton: graviton.ami, intel: intel.ami },
-    availabilityZones: commonZones({ graviton: graviton.zones, intel: intel.zones }, instanceTypes),
+    availabilityZones: commonZones(regular.names, { graviton: graviton.zones, intel: intel.zones }, instanceTypes),
     registry: {
       address: token.proxyEndpoint.replace("https://", ""),
       login: registryLogin === "program" ? login : undefined,
@@ -100,17 +107,19 @@ export function assertArchitecture(machine: MachineName, part: string, found: re
 }
 
 /**
- * The first two zones, by name, that offer every machine's type.
+ * The first two of the region's zones, by name, that offer every machine's type.
  *
  * @throws Error when there are fewer than two.
  */
 export function commonZones(
-  zones: Readonly<Record<MachineName, string[]>>,
+  zones: readonly string[],
+  offering: Readonly<Record<MachineName, string[]>>,
   types: Readonly<Record<MachineName, string>>,
 ): string[] {
-  const common = zones.graviton.filter((zone) => zones.intel.includes(zone)).sort();
+  const offered = (name: MachineName) => zones.filter((zone) => offering[name].includes(zone)).sort();
+  const common = offered("graviton").filter((zone) => offering.intel.includes(zone));
   if (common.length >= 2) return common.slice(0, 2);
-  const offers = machineNames.map((name) => `${types[name]} in ${zones[name].join(", ") || "none"}`).join("; ");
+  const offers = machineNames.map((name) => `${types[name]} in ${offered(name).join(", ") || "none"}`).join("; ");
   throw new pulumi.RunError(
     `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types or another region`,
   );

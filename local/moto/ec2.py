@@ -1,4 +1,5 @@
-"""EC2, where moto and AWS differ: GetConsoleOutput answers what the machine really printed, and an instance is seen only when it is whole."""
+"""EC2, where moto and AWS differ: GetConsoleOutput answers what the machine really printed, an instance is seen only when it is whole,
+and the region has a Local Zone."""
 
 import os
 from functools import wraps
@@ -7,10 +8,13 @@ from threading import Lock
 
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.instances import Instance
+from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.utils import Base64EncodedString
+from moto.utilities.utils import filter_resources
 
 CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
 EC2_LIMIT = 64 * 1024  # EC2 keeps the most recent 64 KB
@@ -26,6 +30,39 @@ def get_console_output(self: General) -> ActionResult:
 
 
 General.get_console_output = get_console_output
+
+# A Local Zone, as other regions have, to which the account has opted in: it is listed, offers what the first zone offers, and sorts before
+# it. moto refuses a subnet there.
+Zone.opt_in_status = "opt-in-not-required"
+local_zone = Zone("ap-northeast-2-local-1a", "ap-northeast-2", "apne2-local1-az1", "local-zone")
+local_zone.opt_in_status = "opted-in"
+ZONE_FILTERS = (
+    ("zone-name", "name"),
+    ("zone-id", "zone_id"),
+    ("zone-type", "zone_type"),
+    ("region-name", "region_name"),
+    ("state", "state"),
+    ("opt-in-status", "opt_in_status"),
+)
+
+
+def describe_availability_zones(self: AvailabilityZonesAndRegions) -> ActionResult:
+    zones = [*self.ec2_backend.describe_availability_zones(), local_zone]
+    return ActionResult({"AvailabilityZones": filter_resources(zones, self._filters_from_querystring(), ZONE_FILTERS)})
+
+
+def with_local_zone(action):
+    @wraps(action)
+    def offerings(self: InstanceResponse) -> ActionResult:
+        found = action(self).result["InstanceTypeOfferings"]
+        local = [{**offering, "Location": local_zone.name} for offering in found if offering["Location"] == "ap-northeast-2a"]
+        return ActionResult({"InstanceTypeOfferings": [*found, *local]})
+
+    return offerings
+
+
+AvailabilityZonesAndRegions.describe_availability_zones = describe_availability_zones
+InstanceResponse.describe_instance_type_offerings = with_local_zone(InstanceResponse.describe_instance_type_offerings)
 
 # moto lists an instance first, and attaches its volumes and its profile after that; one that was followed in between had no role.
 LAUNCH = Lock()

@@ -12,7 +12,7 @@ test("each machine gets its architecture's newest AMI, zones that offer both typ
       graviton: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
       intel: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
     },
-    availabilityZones: ["ap-northeast-2a", "ap-northeast-2b"],
+    availabilityZones: ["ap-northeast-2a", "ap-northeast-2c"],
     registry: { address: registryHost, login: { username: "AWS", password: expect.anything() } },
   });
 });
@@ -40,13 +40,27 @@ test("a type that supports several architectures counts for each", () => {
   expect(() => assertArchitecture("intel", "instance type", ["i386", "x86_64"])).not.toThrow();
 });
 
-test("zones: the first two that offer every type", () => {
-  const zones = { graviton: ["c", "b", "a"], intel: ["a", "c", "d"] };
-  expect(commonZones(zones, types)).toEqual(["a", "c"]);
-  expect(() => commonZones({ graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
+test("zones: the region's first two that offer every type", () => {
+  const zones = ["d", "c", "b", "a"];
+  expect(commonZones(zones, { graviton: ["c", "b", "a"], intel: ["a", "c", "d"] }, types)).toEqual(["a", "c"]);
+  expect(() => commonZones(zones, { graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
     "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
   );
-  expect(() => commonZones({ graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+  expect(() => commonZones(zones, { graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+});
+
+test("zones: none that the account has opted in to, a Local Zone, although it offers the types and is the first by name", async () => {
+  const local = "us-west-2-lax-1a";
+  await mock({
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: [local, "us-west-2b"] }),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": ({ state, filters }) => {
+      const [{ name, values }] = filters as [{ name: string; values: string[] }];
+      const asked = state === "available" && name === "opt-in-status" ? values : ["opt-in-not-required", "opted-in"];
+      const all = { "opt-in-not-required": ["us-west-2a", "us-west-2b"], "opted-in": [local] };
+      return { names: asked.flatMap((status) => all[status as keyof typeof all]) };
+    },
+  });
+  await expect(lookup(args)).rejects.toThrow("offered: t4g.small in us-west-2b; t3.small in us-west-2b. Choose");
 });
 
 test("an earlier release is found by its tag or digest", async () => {

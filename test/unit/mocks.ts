@@ -34,7 +34,10 @@ const defaults: Answers = {
     supportedArchitectures: [String(instanceType).startsWith("t4g") ? "arm64" : "x86_64"],
   }),
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
-    locations: ["ap-northeast-2c", "ap-northeast-2a", "ap-northeast-2b"],
+    locations: ["ap-northeast-2-local-1a", "ap-northeast-2c", "ap-northeast-2a"],
+  }),
+  "aws:index/getAvailabilityZones:getAvailabilityZones": () => ({
+    names: ["ap-northeast-2a", "ap-northeast-2b", "ap-northeast-2c"],
   }),
 };
 
