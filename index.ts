@@ -133,12 +133,14 @@ export const imagePlatforms = image.platforms;
 export const graviton = {
   id: gravitonInstance.instanceId,
   type: gravitonInstance.instanceType,
+  ami: gravitonInstance.ami,
   url: gravitonInstance.url,
   proof: gravitonVerification.proof,
 };
 export const intel = {
   id: intelInstance.instanceId,
   type: intelInstance.instanceType,
+  ami: intelInstance.ami,
   url: intelInstance.url,
   proof: intelVerification.proof,
 };

@@ -4,7 +4,8 @@ export interface Fact {
   readonly source: string;
 }
 
-const coldBoot = "https://github.com/brevdev/ec2-coldboot-research, docs/instance-type-sweep-results.md: t3.medium";
+const coldBoot =
+  "https://github.com/brevdev/ec2-coldboot-research, docs/instance-type-sweep-results.md: t3.medium, unlimited CPU credits as here";
 const throttling = "https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html";
 
 /** What EC2 and AWS's own services take, in seconds where nothing else is said. */

@@ -22,6 +22,16 @@ export const prices = {
       read: "2026-11-24",
       what: "on-demand prices of EC2 instance types by availability zone, generated from AWS's price list: every size of t4g and t3",
     },
+    cpuCredits: {
+      url: "https://aws.amazon.com/ec2/pricing/on-demand/",
+      read: "2026-11-25",
+      what: "surplus credits, the same in every region: $0.05 per vCPU hour of t3 as AWS published it with the family, $0.04 of t4g as quoted from this page in gitlab-org/ci-cd/docker-machine merge request 118",
+    },
+    flowLog: {
+      url: "https://aws.amazon.com/cloudwatch/pricing/",
+      read: "2026-11-25",
+      what: "APN2-VendedLog-Bytes of the price list AmazonCloudWatch, first 10 TB, as quoted in a published catalogue of costs",
+    },
     detailedMonitoring: {
       url: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/ec2-metricscollected.html",
       read: "2026-11-24",
@@ -31,14 +41,12 @@ export const prices = {
 
   /** On demand, Linux, shared tenancy; per hour. A size that is not here has no known price. */
   instances: {
-    "t4g.nano": 0.0052,
     "t4g.micro": 0.0104,
     "t4g.small": 0.0208,
     "t4g.medium": 0.0416,
     "t4g.large": 0.0832,
     "t4g.xlarge": 0.1664,
     "t4g.2xlarge": 0.3328,
-    "t3.nano": 0.0065,
     "t3.micro": 0.013,
     "t3.small": 0.026,
     "t3.medium": 0.052,
@@ -54,7 +62,7 @@ export const prices = {
   ecr: 0.1,
   /** Per metric and month, of the first 10,000. */
   metric: 0.3,
-  /** Metrics of an instance with detailed monitoring; the status checks and CPU credits are free. */
+  /** Metrics of an instance with detailed monitoring; those of status checks and CPU credits are free. */
   metricsPerInstance: 7,
 } as const;
 
@@ -62,7 +70,10 @@ export const prices = {
 export const notIncluded = [
   "data transfer to the internet: the first 100 GB a month of an account are free, then $0.126 per GB",
   "data between the two availability zones: $0.01 per GB in each direction",
-  "the flow log of refused traffic: CloudWatch Logs, by the GB",
+  "the flow log of refused traffic: $0.76 per GB; a public address is probed all day, and each record covers a minute at most",
+  "CPU credits, of a machine that is busier than its baseline for 24 hours: $0.05 (t3) and $0.04 (t4g) per vCPU hour above it, at most $58 and $47 a month for a .small; a boot spends about one credit, less than $0.001",
+  "both pairs of machines while a release is proven, and after one that failed until the next pulumi up that succeeds",
+  "ECR's requests to AWS KMS: cents; images scanned by Amazon Inspector, if the account has switched it on",
   "taxes, free tiers and credits of the account",
 ] as const;
 
@@ -131,14 +142,10 @@ export function priceOf(type: string): Price | undefined {
 }
 
 function instanceItems(inputs: Resource["inputs"]): Item[] {
-  const { instanceType, rootBlockDevice, associatePublicIpAddress, monitoring, creditSpecification } = inputs;
+  const { instanceType, rootBlockDevice, associatePublicIpAddress, monitoring } = inputs;
   const type = String(instanceType);
   const perHour = prices.instances[type];
   if (perHour === undefined) throw new UnknownPriceError(`no price is known for the instance type ${type}`);
-  // Credits beyond those earned are charged by the vCPU hour, as long as a busy machine is busy.
-  const { cpuCredits } = (creditSpecification ?? {}) as { cpuCredits?: string };
-  if (cpuCredits !== "standard")
-    throw new UnknownPriceError('its CPU credits are not "standard", so it has no fixed price');
   const items: Item[] = [{ what: `EC2 ${type}, on demand, Linux`, quantity: 1, each: perHour * prices.hoursPerMonth }];
 
   const volume = (rootBlockDevice ?? {}) as { volumeType?: string; volumeSize?: number; iops?: number };

@@ -21,7 +21,8 @@ export interface FlowLogsArgs {
 
 /**
  * A record, in CloudWatch, of the traffic that the VPC's security groups refused. Refused traffic is what EC2.6 asks for; accepted
- * traffic would be billed by the gigabyte, and the app's own log has it.
+ * traffic would be billed by the gigabyte, and the app's own log has it. On Nitro, as all of t3 and t4g are, a record covers a minute at
+ * most, whatever maxAggregationInterval says: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
  */
 export class FlowLogs extends pulumi.ComponentResource {
   readonly logGroupName: pulumi.Output<string>;
@@ -57,8 +58,6 @@ export class FlowLogs extends pulumi.ComponentResource {
         trafficType: "REJECT",
         logDestination: group.arn,
         iamRoleArn: role.arn,
-        // The longest interval makes the fewest records.
-        maxAggregationInterval: 600,
         tags,
       },
       // It would report a failed delivery until it may write.

@@ -8,10 +8,11 @@ export interface InstanceArgs {
   appName: string;
   architecture: Architecture;
   instanceType: string;
-  /** Amazon Linux 2023 AMI of the architecture, for a machine that is made or moved. */
+  /** Amazon Linux 2023 AMI of the architecture, for every machine that is made. */
   ami: string;
   /**
-   * `keep`: an existing machine stays on the AMI that it was made with. `latest`: another `ami` replaces it.
+   * `keep`: another `ami` is no reason to replace a machine; one that is replaced for another reason, as by a release, gets it.
+   * `latest`: another `ami` replaces the machine.
    * @default "keep"
    */
   amiUpdate?: "keep" | "latest";
@@ -31,10 +32,13 @@ export interface InstanceArgs {
 export class Instance extends pulumi.ComponentResource {
   readonly instanceId: pulumi.Output<string>;
   readonly instanceType: pulumi.Output<string>;
+  /** The AMI that it runs; in a preview, the one that it will run. */
+  readonly ami: pulumi.Output<string>;
   readonly url: pulumi.Output<string>;
 
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Instance", name, {}, opts);
+    const tags = { ...args.tags, Name: name };
 
     const instance = new Ec2Instance(
       name,
@@ -66,12 +70,18 @@ export class Instance extends pulumi.ComponentResource {
         rootBlockDevice: { encrypted: true, volumeType: "gp3", volumeSize: args.volumeSize, deleteOnTermination: true },
         ebsOptimized: true,
         monitoring: true,
-        // `unlimited`, the default of both families, bills a busy machine beyond its price.
-        creditSpecification: { cpuCredits: "standard" },
-        tags: { ...args.tags, Name: name },
+        // With `standard` a new machine has no credits and would boot at its baseline: a fifth of its speed, as `.micro` a tenth. A boot
+        // spends about one credit, earned back within minutes; what a busy machine is billed for is in cli/prices.ts, `notIncluded`.
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-standard-mode-concepts.html
+        creditSpecification: { cpuCredits: "unlimited" },
+        tags,
+        // Not rootBlockDevice.tags, which the provider sets after the launch: an organization may refuse an untagged volume.
+        // https://github.com/hashicorp/terraform-provider-aws/issues/41653
+        volumeTags: tags,
       },
       {
         parent: this,
+        // The engine ignores a change for its decision alone: a replacement is made of what the program says, the newest AMI.
         ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
         // Protection of this component refuses `destroy`; its machine must still be replaceable, as every release does.
         protect: false,
@@ -80,8 +90,14 @@ export class Instance extends pulumi.ComponentResource {
 
     this.instanceId = instance.id;
     this.instanceType = instance.instanceType;
+    this.ami = instance.ami;
     const port = args.port === 80 ? "" : `:${args.port}`;
     this.url = pulumi.interpolate`http://${instance.publicIp}${port}`;
-    this.registerOutputs({ instanceId: this.instanceId, instanceType: this.instanceType, url: this.url });
+    this.registerOutputs({
+      instanceId: this.instanceId,
+      instanceType: this.instanceType,
+      ami: this.ami,
+      url: this.url,
+    });
   }
 }

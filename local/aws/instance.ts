@@ -92,7 +92,9 @@ async function create(inputs: Props): Promise<string> {
     EbsOptimized: inputs.ebsOptimized,
     DisableApiTermination: inputs.disableApiTermination,
     CreditSpecification: credit && { CpuCredits: credit.cpuCredits },
-    ...tagged("instance", inputs.tags),
+    TagSpecifications: [tagged("instance", inputs.tags), tagged("volume", inputs.volumeTags)].flatMap(
+      ({ TagSpecifications = [] }) => TagSpecifications,
+    ),
   });
   const id = Instances?.[0]?.InstanceId ?? "";
   const isPublic = inputs.associatePublicIpAddress;
@@ -107,8 +109,7 @@ async function create(inputs: Props): Promise<string> {
   if (isPublic !== undefined && inputs.vpcSecurityGroupIds) {
     await api.modifyInstanceAttribute({ InstanceId: id, Groups: inputs.vpcSecurityGroupIds });
   }
-  const volumeTags = inputs.volumeTags ?? root?.tags;
-  if (volumeTags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", volumeTags, []);
+  if (root?.tags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", root.tags, []);
   return id;
 }
 

@@ -92,6 +92,7 @@ export interface Outputs {
 export interface Machine {
   readonly id: string;
   readonly type: string;
+  readonly ami: string;
   readonly url: string;
   readonly proof: Proof;
 }

@@ -19,7 +19,6 @@ const instance = (inputs: Record<string, unknown> = {}): Resource => ({
     rootBlockDevice: { volumeType: "gp3", volumeSize: 8 },
     associatePublicIpAddress: true,
     monitoring: true,
-    creditSpecification: { cpuCredits: "standard" },
     ...inputs,
   },
 });
@@ -99,8 +98,6 @@ test.each<[name: string, inputs: Record<string, unknown>, why: RegExp]>([
     { instanceType: "m7g.large" },
     /no price is known for the instance type m7g\.large/,
   ],
-  ["unlimited CPU credits", { creditSpecification: { cpuCredits: "unlimited" } }, /CPU credits/],
-  ["the default of CPU credits, which is unlimited", { creditSpecification: undefined }, /CPU credits/],
   ["another volume type", { rootBlockDevice: { volumeType: "io2", volumeSize: 8 } }, /gp3/],
   ["a faster volume", { rootBlockDevice: { volumeType: "gp3", volumeSize: 8, iops: 6000 } }, /gp3/],
 ])("%s has no price", (_, inputs, why) => {
@@ -133,7 +130,7 @@ test("another region has other prices", () => {
 
 test("the table has every size of the families that the program takes", () => {
   for (const { instanceFamily } of Object.values(architectures)) {
-    for (const size of ["nano", "micro", "small", "medium", "large", "xlarge", "2xlarge"]) {
+    for (const size of ["micro", "small", "medium", "large", "xlarge", "2xlarge"]) {
       expect(prices.instances[`${instanceFamily}.${size}`]).toBeGreaterThan(0);
     }
   }

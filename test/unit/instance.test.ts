@@ -46,8 +46,9 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
     rootBlockDevice: { encrypted: true, volumeType: "gp3", volumeSize: 8, deleteOnTermination: true },
     ebsOptimized: true,
     monitoring: true,
-    creditSpecification: { cpuCredits: "standard" },
+    creditSpecification: { cpuCredits: "unlimited" },
     tags: { app: "app", Name: "app-graviton" },
+    volumeTags: { app: "app", Name: "app-graviton" },
   });
 });
 
