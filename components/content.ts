@@ -13,8 +13,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { posix } from "node:path";
 import dockerignore from "@balena/dockerignore";
+
+// With / on Windows too, where Node takes either: the provider compares the path of the context that it was given.
+const { dirname, join } = posix;
 
 /** Release tags start with it; the lifecycle policy selects releases by it. */
 export const contentTagPrefix = "content-";

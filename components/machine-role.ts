@@ -40,7 +40,7 @@ export class MachineRole extends pulumi.ComponentResource {
     );
     const session = new RolePolicyAttachment(
       `${name}-session`,
-      { role: role.name, policyArn: "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore" },
+      { role: role.name, policyArn: pulumi.output(args.repositoryArn).apply(sessionPolicyArn) },
       { parent: this },
     );
     // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
@@ -59,6 +59,12 @@ const assumeRolePolicy = {
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
 };
+
+/** AWS's own policy for Session Manager, in the repository's partition: `aws`, `aws-cn`, `aws-us-gov`. */
+export function sessionPolicyArn(repositoryArn: string): string {
+  const [, partition = ""] = repositoryArn.split(":");
+  return `arn:${partition}:iam::aws:policy/AmazonSSMManagedInstanceCore`;
+}
 
 /**
  * The least that `docker login` and `docker pull` need. GetAuthorizationToken knows no resource but `*`.

@@ -41,6 +41,8 @@ export class Repository extends pulumi.ComponentResource {
               imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
             }
           : { imageTagMutability: "IMMUTABLE" }),
+        // Basic scanning; without effect where the account has a setting for its whole registry.
+        // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImageScanningConfiguration.html
         imageScanningConfiguration: { scanOnPush: true },
         // AWS's own key of the service, aws/ecr: it costs nothing a month, and pulling needs no permission for it.
         encryptionConfigurations: [{ encryptionType: "KMS" }],

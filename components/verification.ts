@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { type Expectation, type Proof, prove } from "./proof.ts";
+import { isCodeChanged } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
 
 export interface VerificationArgs {
@@ -88,7 +89,7 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
 const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof }> = {
   async diff(_id, olds, news) {
     const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
-    return { changes: facts(olds) !== facts(news) };
+    return { changes: isCodeChanged(olds, news) || facts(olds) !== facts(news) };
   },
   async create(inputs) {
     return { id: inputs.expected.instanceId, outs: { ...inputs, proof: await verify(inputs) } };

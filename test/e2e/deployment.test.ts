@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import {
   answering,
+  aws,
   cloud,
   configured,
   deployed,
@@ -44,6 +46,25 @@ test("both machines answer at their addresses, each as what it is", async () => 
   });
 });
 
+test("each machine is in an availability zone of its own, no Local Zone, and its volume is tagged as it is", async () => {
+  const stack = await deployed();
+  const ec2 = new EC2(aws);
+  const { Reservations = [] } = await ec2.describeInstances({
+    InstanceIds: machineNames.map((name) => stack[name].id),
+  });
+  const instances = Reservations.flatMap(({ Instances = [] }) => Instances);
+  const zones = instances.map(({ Placement }) => Placement?.AvailabilityZone ?? "");
+  const { AvailabilityZones } = await ec2.describeAvailabilityZones({
+    Filters: [{ Name: "zone-name", Values: zones }],
+  });
+  expect(AvailabilityZones?.map(({ ZoneType }) => ZoneType)).toEqual(["availability-zone", "availability-zone"]);
+  for (const { Tags, BlockDeviceMappings: [root] = [] } of instances) {
+    const { Volumes } = await ec2.describeVolumes({ VolumeIds: [root?.Ebs?.VolumeId ?? ""] });
+    expect(Volumes?.[0]?.Tags).toEqual(expect.arrayContaining(Tags ?? []));
+    expect(Tags).toContainEqual({ Key: "stack", Value: "local" });
+  }
+});
+
 test("the one tag is an index of exactly the two platforms", async () => {
   const { imageRef, imageDigest, imagePlatforms, repositoryUrl } = await deployed();
   expect(imageRef).toMatch(new RegExp(`^${repositoryUrl}:content-[0-9a-f]{16}@${imageDigest}$`));
@@ -61,6 +82,16 @@ test("what is deployed stays as it is: preview, up and refresh change nothing", 
   expect(up).toMatch(/│ graviton │ t4g\.small │ aarch64 .* arm64 .* arm64/);
   expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
   expect(await outputs()).toEqual(before);
+});
+
+test("a check that the program changed gets into the state, where a refresh finds it, and touches no machine", async () => {
+  await deployed();
+  const change = (text: string) => text.replace('"no answer"', '"no answer yet"');
+  await edited("components/proof.ts", change, async () => {
+    const preview = await succeed("preview");
+    expect(preview.match(/Verification hono-app-\w+ update/g)).toHaveLength(2);
+    expect(summary(preview)).toEqual({ update: 2, unchanged: expect.any(Number) });
+  });
 });
 
 test("an edit is a new release: one small layer, both machines replaced, the old ones deleted after the proof", async () => {
@@ -180,6 +211,15 @@ test("a wrong configuration value is refused with what is allowed", async () => 
     expect(output).toContain(
       'hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)',
     );
+  });
+});
+
+test("another account than the stack's is refused", async () => {
+  const other = (text: string) => text.replace("123456789012", "210987654321");
+  await edited("Pulumi.local.yaml", other, async () => {
+    const { status, output } = await local("preview");
+    expect(status).toBe(1);
+    expect(output).toContain("AWS account ID not allowed: 123456789012");
   });
 });
 

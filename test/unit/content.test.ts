@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { contentTag, readContext, stageContext } from "../../components/content.ts";
 
 let folder: string;
@@ -95,6 +95,15 @@ test("the real app's context holds the app and nothing else", () => {
 
 test("a folder without a Dockerfile is refused before anything starts", () => {
   expect(() => readContext(folder)).toThrow(`the build context ${JSON.stringify(folder)} has no Dockerfile`);
+});
+
+test("a staged context has the same path on Windows", async () => {
+  vi.resetModules();
+  vi.doMock("node:path", async (original) => ({ ...(await original<typeof import("node:path")>()).win32 }));
+  const { stageContext: stage } = await import("../../components/content.ts");
+  vi.doUnmock("node:path");
+  mkdirSync(join(folder, "staged", "tag"), { recursive: true });
+  expect(stage([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
 });
 
 test("a staged context has the same modes whatever the clone's umask, and is written once", () => {

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { MachineRole } from "../../components/machine-role.ts";
+import { MachineRole, sessionPolicyArn } from "../../components/machine-role.ts";
 import { find, mock, only, settle } from "./mocks.ts";
 
 const repositoryArn = "arn:aws:ecr:ap-northeast-2:123456789012:repository/app-dev";
@@ -34,5 +34,8 @@ test("Session Manager is the one managed policy, and the profile is the role's",
   expect(find("aws:iam/rolePolicyAttachment:RolePolicyAttachment").map(({ inputs }) => inputs.policyArn)).toEqual([
     "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
   ]);
+  expect(sessionPolicyArn(repositoryArn.replace("aws", "aws-cn"))).toBe(
+    "arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore",
+  );
   expect(only("aws:iam/instanceProfile:InstanceProfile").inputs.role).toBe("app");
 });
