@@ -41,7 +41,8 @@ const deployer = (given: Partial<Values> = {}) => [
 
 test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), owned],
-  ["ec2:CreateTags", ec2("volume/vol-1"), asked],
+  ["ec2:CreateTags", ec2("security-group/sg-1"), asked],
+  ["ec2:RunInstances", ec2("volume/new"), asked],
   ["ec2:CreateTags", ec2("vpc/vpc-1"), { ...asked, "ec2:CreateAction": "CreateVpc" }],
   ["ec2:RunInstances", `arn:aws:ec2:${region}::image/ami-1`],
   ["iam:CreateRole", iam("role/hono-app-0123456"), { ...asked, "iam:PermissionsBoundary": boundary }],
@@ -58,7 +59,8 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
   ["ec2:TerminateInstances", ec2("instance/i-1").replace(region, "us-east-1"), owned],
   ["ec2:CreateTags", ec2("instance/i-1"), asked],
-  ["ec2:CreateTags", ec2("volume/vol-1"), { ...asked, "aws:ResourceTag/app": "other" }],
+  ["ec2:CreateTags", ec2("security-group/sg-1"), { ...asked, "aws:ResourceTag/app": "other" }],
+  ["ec2:RunInstances", ec2("volume/new")],
   ["ec2:RunInstances", ec2("instance/new")],
   ["ec2:CreateVpc", ec2("vpc/new"), { "aws:RequestTag/app": "other" }],
   ["iam:CreateUser", iam("user/x")],
