@@ -63,7 +63,7 @@ export class Network extends pulumi.ComponentResource {
       name,
       {
         vpcId: vpc.vpcId,
-        description: "The app's port in, HTTPS out",
+        description: "Port of the app in, HTTPS out",
         tags: { ...tags, Name: name },
       },
       { parent: this },

@@ -9,9 +9,15 @@ export async function ensureLinters(): Promise<{
   readonly zizmor: string;
 }> {
   const actionlint = await ensureTool("actionlint");
+  return { actionlint, zizmor: join(await ensurePython("zizmor"), "zizmor") };
+}
+
+/** cfn-lint, with AWS's own schemas, for the tests. Its folder of programs. */
+export function ensureCfnLint(): Promise<string> {
+  return ensurePython("cfn-lint");
+}
+
+async function ensurePython(name: string): Promise<string> {
   if (!(await canMakeVenv())) await ensureSystem();
-  return {
-    actionlint,
-    zizmor: join(await ensureVenv("zizmor", "zizmor, from PyPI"), "zizmor"),
-  };
+  return ensureVenv(name, `${name}, from PyPI`);
 }

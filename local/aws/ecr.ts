@@ -17,6 +17,19 @@ const scanning = (inputs: Props) => ({ scanOnPush: inputs.imageScanningConfigura
 
 const repository: Resource = {
   noun: "ECR Repository",
+  cloudFormation: {
+    type: "AWS::ECR::Repository",
+    names: {
+      name: "RepositoryName",
+      "imageTagMutabilityExclusionFilters.filter":
+        "ImageTagMutabilityExclusionFilters[].ImageTagMutabilityExclusionFilterValue",
+      "imageTagMutabilityExclusionFilters.filterType":
+        "ImageTagMutabilityExclusionFilters[].ImageTagMutabilityExclusionFilterType",
+      "encryptionConfigurations.encryptionType": "EncryptionConfiguration.EncryptionType",
+      "encryptionConfigurations.kmsKey": "EncryptionConfiguration.KmsKey",
+      forceDelete: "EmptyOnDelete",
+    },
+  },
   autoName: 256,
   inputs: {
     name: ["replace"],
@@ -88,6 +101,11 @@ const repository: Resource = {
 
 const lifecyclePolicy: Resource = {
   noun: "ECR Lifecycle Policy",
+  cloudFormation: {
+    type: "AWS::ECR::Repository",
+    isPart: true,
+    names: { repository: "RepositoryName", policy: "LifecyclePolicy.LifecyclePolicyText" },
+  },
   inputs: { repository: ["required", "replace"], policy: ["required", "json"] },
   async create({ repository, policy }) {
     await (await ecr()).putLifecyclePolicy({ repositoryName: repository, lifecyclePolicyText: policy });
@@ -109,6 +127,11 @@ const lifecyclePolicy: Resource = {
 
 const repositoryPolicy: Resource = {
   noun: "ECR Repository Policy",
+  cloudFormation: {
+    type: "AWS::ECR::Repository",
+    isPart: true,
+    names: { repository: "RepositoryName", policy: "RepositoryPolicyText" },
+  },
   inputs: { repository: ["required", "replace"], policy: ["required", "json"] },
   async create({ repository, policy }) {
     await (await ecr()).setRepositoryPolicy({ repositoryName: repository, policyText: policy });

@@ -13,6 +13,7 @@ async function setRetention(logGroupName: string, { retentionInDays }: Props) {
 
 const logGroup: Resource = {
   noun: "CloudWatch Logs Log Group",
+  cloudFormation: { type: "AWS::Logs::LogGroup", names: { name: "LogGroupName" }, none: { retentionInDays: 0 } },
   autoName: 512,
   inputs: { name: ["replace"], retentionInDays: [], tags: [] },
   async create(inputs) {
@@ -43,6 +44,13 @@ const logGroup: Resource = {
 
 const flowLog: Resource = {
   noun: "EC2 Flow Log",
+  cloudFormation: {
+    type: "AWS::EC2::FlowLog",
+    names: { vpcId: "ResourceId", iamRoleArn: "DeliverLogsPermissionArn" },
+    fixed: { ResourceType: "VPC", LogDestinationType: "cloud-watch-logs" },
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
+    rules: { properties: { MaxAggregationInterval: { enum: [60, 600] } } },
+  },
   inputs: {
     vpcId: ["required", "replace"],
     trafficType: ["required", "replace"],

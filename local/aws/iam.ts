@@ -8,6 +8,10 @@ const nameOf = (inputs: Props): string => inputs.name ?? inputs.namePrefix + ran
 
 const role: Resource = {
   noun: "IAM Role",
+  cloudFormation: {
+    type: "AWS::IAM::Role",
+    names: { name: "RoleName", namePrefix: null, assumeRolePolicy: "AssumeRolePolicyDocument" },
+  },
   autoName: 64,
   inputs: {
     name: ["replace"],
@@ -65,6 +69,10 @@ const role: Resource = {
 
 const rolePolicy: Resource = {
   noun: "IAM Role Policy",
+  cloudFormation: {
+    type: "AWS::IAM::RolePolicy",
+    names: { name: "PolicyName", role: "RoleName", policy: "PolicyDocument" },
+  },
   autoName: 128,
   inputs: { name: ["replace"], role: ["required", "replace"], policy: ["required", "json"] },
   async create({ role, name, policy }) {
@@ -87,6 +95,11 @@ const rolePolicy: Resource = {
 
 const rolePolicyAttachment: Resource = {
   noun: "IAM Role Policy Attachment",
+  cloudFormation: {
+    type: "AWS::IAM::Role",
+    isPart: true,
+    names: { role: "RoleName", policyArn: "ManagedPolicyArns[]" },
+  },
   inputs: { role: ["required", "replace"], policyArn: ["required", "replace"] },
   // The successor of an attachment can be the same attachment, which deleting the old one would undo.
   deleteBeforeReplace: true,
@@ -108,6 +121,10 @@ const rolePolicyAttachment: Resource = {
 
 const instanceProfile: Resource = {
   noun: "IAM Instance Profile",
+  cloudFormation: {
+    type: "AWS::IAM::InstanceProfile",
+    names: { name: "InstanceProfileName", namePrefix: null, role: "Roles[]", tags: null },
+  },
   autoName: 128,
   inputs: { name: ["replace"], namePrefix: ["replace"], role: [], tags: [] },
   async create(inputs) {

@@ -27,7 +27,7 @@ async function imageOf(ami: string) {
 }
 
 /** What AWS checks at a launch and moto does not. */
-async function checkLaunch(ami: string, instanceType: _InstanceType, userData?: string) {
+async function checkLaunch(ami: string, instanceType: _InstanceType) {
   const image = await imageOf(ami);
   const { InstanceTypes } = await (await ec2()).describeInstanceTypes({ InstanceTypes: [instanceType] });
   const architectures: string[] = InstanceTypes?.[0]?.ProcessorInfo?.SupportedArchitectures ?? [];
@@ -36,9 +36,6 @@ async function checkLaunch(ami: string, instanceType: _InstanceType, userData?: 
       "InvalidParameterValue",
       `The architecture '${architectures}' of the specified instance type does not match the architecture '${image.Architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.`,
     );
-  }
-  if (Buffer.byteLength(userData ?? "") > 16384) {
-    refuse("InvalidParameterValue", "User data is limited to 16384 bytes");
   }
   return image;
 }
@@ -65,7 +62,7 @@ const metadata = ({ metadataOptions: options }: Props) => ({
 
 async function create(inputs: Props): Promise<string> {
   const api = await ec2();
-  const image = await checkLaunch(inputs.ami, inputs.instanceType, inputs.userData);
+  const image = await checkLaunch(inputs.ami, inputs.instanceType);
   const snapshot = image.BlockDeviceMappings?.find((device) => device.DeviceName === image.RootDeviceName)?.Ebs;
   const { rootBlockDevice: root, creditSpecification: credit } = inputs;
   const { Instances } = await api.runInstances({
@@ -245,6 +242,32 @@ async function terminate(id: string) {
 
 const instance: Resource = {
   noun: "EC2 Instance",
+  cloudFormation: {
+    type: "AWS::EC2::Instance",
+    names: {
+      ami: "ImageId",
+      subnetId: "NetworkInterfaces[].SubnetId",
+      associatePublicIpAddress: "NetworkInterfaces[].AssociatePublicIpAddress",
+      vpcSecurityGroupIds: "NetworkInterfaces[].GroupSet",
+      userDataReplaceOnChange: null,
+      "rootBlockDevice.encrypted": "BlockDeviceMappings[].Ebs.Encrypted",
+      "rootBlockDevice.volumeType": "BlockDeviceMappings[].Ebs.VolumeType",
+      "rootBlockDevice.volumeSize": "BlockDeviceMappings[].Ebs.VolumeSize",
+      "rootBlockDevice.deleteOnTermination": "BlockDeviceMappings[].Ebs.DeleteOnTermination",
+      "rootBlockDevice.tags": null,
+      volumeTags: null,
+      "creditSpecification.cpuCredits": "CreditSpecification.CPUCredits",
+    },
+    fixed: { "NetworkInterfaces[0].DeviceIndex": "0", "BlockDeviceMappings[0].DeviceName": "/dev/xvda" },
+    rules: {
+      properties: {
+        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html
+        CreditSpecification: { properties: { CPUCredits: { enum: ["standard", "unlimited"] } } },
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
+        UserData: { maxBytes: 16384 },
+      },
+    },
+  },
   inputs: {
     ami: ["required", "replace"],
     instanceType: ["required"],

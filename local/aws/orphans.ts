@@ -2,23 +2,11 @@
 // note. Told through stdin which tags are the stack's and which ids its state has; prints what it deleted.
 import { text } from "node:stream/consumers";
 import { ec2, ecr, iam, logs } from "./clients.ts";
-import { ecrResources } from "./ecr.ts";
-import { flowLogResources } from "./flow-log.ts";
-import { iamResources } from "./iam.ts";
-import { instanceResources, liveInstances } from "./instance.ts";
-import { securityGroupResources } from "./security-group.ts";
+import { liveInstances } from "./instance.ts";
+import { resources } from "./resources.ts";
 import { fromTags } from "./tags.ts";
 import type { Props } from "./values.ts";
-import { vpcResources } from "./vpc.ts";
 
-const resources = {
-  ...ecrResources,
-  ...iamResources,
-  ...vpcResources,
-  ...securityGroupResources,
-  ...instanceResources,
-  ...flowLogResources,
-};
 type Type = keyof typeof resources;
 
 const { tags, known } = JSON.parse(await text(process.stdin)) as { tags: Record<string, string>; known: string[] };

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { CheckFailure, Provider } from "@pulumi/pulumi/provider/provider.js";
+import type { CloudFormation } from "./cloudformation.ts";
 import {
   compare,
   type Inputs,
@@ -16,6 +17,8 @@ import {
 export type Resource = {
   /** What AWS calls it, for messages. */
   noun: string;
+  /** What CloudFormation calls it: AWS's own rules of its inputs are written for that. */
+  cloudFormation: CloudFormation;
   inputs: Inputs;
   /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`. */
   autoName?: number;
@@ -130,7 +133,13 @@ export function provider(
       if (longest && inputs.name === undefined && inputs.namePrefix === undefined) {
         inputs.name = isAutoName(olds?.name, name, longest) ? olds.name : newAutoName(name, longest);
       }
-      return { inputs, failures: failuresOf(resource.inputs, inputs) };
+      const failures = failuresOf(resource.inputs, inputs);
+      // AWS has taken before what is as it was: then there is nothing to load.
+      if (failures.length > 0 || compare(resource.inputs, withoutMeta(olds ?? {}), inputs).changed.length === 0) {
+        return { inputs, failures };
+      }
+      const { refusals } = await import("./rules.ts");
+      return { inputs, failures: refusals(resource, inputs) };
     },
     async diff(_id, urn, olds, news) {
       const { resource, name } = entry(urn);

@@ -2,6 +2,7 @@ import type { IpPermission, SecurityGroup, SecurityGroupRule } from "@aws-sdk/cl
 import { ec2 } from "./clients.ts";
 import { liveInstances } from "./instance.ts";
 import { orGone, type Resource, refuse } from "./provider.ts";
+import { schemaOf } from "./schemas.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
@@ -30,6 +31,12 @@ async function revokeAll(id: string) {
 
 const securityGroup: Resource = {
   noun: "EC2 Security Group",
+  cloudFormation: {
+    type: "AWS::EC2::SecurityGroup",
+    names: { name: "GroupName", description: "GroupDescription" },
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+    rules: { properties: { GroupName: { maxLength: 255, not: { pattern: "^sg-" } } } },
+  },
   autoName: 255,
   defaults: { description: "Managed by Pulumi" },
   inputs: { name: ["replace"], description: ["replace"], vpcId: ["replace"], tags: [] },
@@ -78,6 +85,11 @@ const inlineRule = (rule: IpPermission) => ({
 
 const defaultSecurityGroup: Resource = {
   noun: "EC2 Default Security Group",
+  cloudFormation: {
+    type: "AWS::EC2::SecurityGroup",
+    names: { ingress: "SecurityGroupIngress", egress: "SecurityGroupEgress" },
+    fixed: { GroupName: "default", GroupDescription: "default VPC security group" },
+  },
   // Declared as empty, so that a rule added by hand is seen and taken away again.
   defaults: { ingress: [], egress: [] },
   inputs: { vpcId: ["required", "replace"], ingress: ["set"], egress: ["set"], tags: [] },
@@ -123,6 +135,13 @@ function rule(direction: "Ingress" | "Egress"): Resource {
   };
   return {
     noun: `EC2 Security Group ${direction} Rule`,
+    cloudFormation: {
+      type: `AWS::EC2::SecurityGroup${direction}`,
+      names: { securityGroupId: "GroupId", cidrIpv4: "CidrIp", tags: null },
+      // The same as in a group's, of which alone its schema says so.
+      // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
+      rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } },
+    },
     inputs: {
       securityGroupId: ["required", "replace"],
       cidrIpv4: ["required"],

@@ -25,9 +25,12 @@ export function unwrap(value: any): any {
   return value;
 }
 
+/** Whether there is a secret in a value as the engine sends it. */
+export const hasSecret = (value: unknown): boolean => JSON.stringify(value)?.includes(SECRET) ?? false;
+
 /** Marks as secret what was secret in the inputs: a provider that accepts secrets is trusted to hand them back so. */
 export function keepSecrets(outputs: Props, inputs: Props): Props {
-  const hidden = Object.keys(outputs).filter((key) => JSON.stringify(inputs[key])?.includes(SECRET));
+  const hidden = Object.keys(outputs).filter((key) => hasSecret(inputs[key]));
   const wrapped = hidden.map((key) => [key, { [SECRET]: "1b47061264138c4ac30d75fd1eb44270", value: outputs[key] }]);
   return { ...outputs, ...Object.fromEntries(wrapped) };
 }

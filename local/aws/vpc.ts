@@ -4,10 +4,14 @@ import { liveInstances } from "./instance.ts";
 import { orGone, type Resource, refuse } from "./provider.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, and subnet-sizing.html beside it
+const from16to28 = { pattern: "/(1[6-9]|2[0-8])$" };
+
 const where = (Name: string, ...Values: string[]) => ({ Filters: [{ Name, Values }] });
 
 const vpc: Resource = {
   noun: "EC2 VPC",
+  cloudFormation: { type: "AWS::EC2::VPC", rules: { properties: { CidrBlock: from16to28 } } },
   inputs: {
     cidrBlock: ["required", "replace"],
     enableDnsHostnames: [],
@@ -65,6 +69,8 @@ const vpc: Resource = {
 
 const internetGateway: Resource = {
   noun: "EC2 Internet Gateway",
+  // Attached by a resource of its own there.
+  cloudFormation: { type: "AWS::EC2::InternetGateway", names: { vpcId: null } },
   inputs: { vpcId: [], tags: [] },
   async create(inputs) {
     const api = await ec2();
@@ -111,6 +117,7 @@ async function detach(id: string, vpcId?: string) {
 
 const subnet: Resource = {
   noun: "EC2 Subnet",
+  cloudFormation: { type: "AWS::EC2::Subnet", rules: { properties: { CidrBlock: from16to28 } } },
   inputs: {
     vpcId: ["required", "replace"],
     cidrBlock: ["replace"],
@@ -171,6 +178,7 @@ async function routeTableOf(id: string) {
 
 const routeTable: Resource = {
   noun: "EC2 Route Table",
+  cloudFormation: { type: "AWS::EC2::RouteTable" },
   inputs: { vpcId: ["required", "replace"], tags: [] },
   async create(inputs) {
     const spec = tagged("route-table", inputs.tags);
@@ -193,6 +201,7 @@ const routeTable: Resource = {
 
 const route: Resource = {
   noun: "EC2 Route",
+  cloudFormation: { type: "AWS::EC2::Route" },
   inputs: {
     routeTableId: ["required", "replace"],
     destinationCidrBlock: ["required", "replace"],
@@ -220,6 +229,7 @@ const route: Resource = {
 
 const routeTableAssociation: Resource = {
   noun: "EC2 Route Table Association",
+  cloudFormation: { type: "AWS::EC2::SubnetRouteTableAssociation" },
   // The real provider moves an association in place and gives it a new id, which the SDK's server cannot report.
   inputs: { routeTableId: ["required", "replace"], subnetId: ["required", "replace"] },
   // A subnet takes one route table at a time.

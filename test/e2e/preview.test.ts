@@ -102,6 +102,20 @@ test("what is deployed is unchanged for another clone, umask, time zone and home
   }
 });
 
+test("a preview refuses what AWS would refuse, in AWS's words, and nothing is made", async () => {
+  await deployed();
+  const before = await inventory();
+  const wrong = (text: string) => text.replace("Port of the app in", "The app's port in");
+  await edited("components/network.ts", wrong, async () => {
+    const { status, output } = await local("preview");
+    expect(status).toBe(1);
+    expect(output).toMatch(
+      /aws:ec2\/securityGroup:SecurityGroup resource 'hono-app'.*AWS refuses it: GroupDescription of AWS::EC2::SecurityGroup is "The app's port in, HTTPS out", and must match pattern "\^\(\[a-z,A-Z/,
+    );
+  });
+  expect(await inventory()).toEqual(before);
+});
+
 test("a Dockerfile that fails on one platform fails the preview, which names platform and step", async () => {
   await deployed();
   const broken = (text: string) =>

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { makeClone } from "../../local/clone.ts";
 import { openCloud } from "../../local/cloud.ts";
+import { ensureCfnLint } from "../../local/linters.ts";
 import { home } from "../../local/paths.ts";
 import { start } from "../../local/start.ts";
 import { run } from "../../local/step.ts";
+import { lintHistory } from "./templates.ts";
 
 /** Where the end-to-end tests deploy: a clone of the project and a local cloud, both their own. */
 export interface TestCloud {
@@ -37,6 +39,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   process.env.LOCAL_CLOUD_DIR = env.LOCAL_CLOUD_DIR;
   const cloud = await openCloud();
   await start(cloud);
+  await ensureCfnLint();
   const { dir, run, prefix, endpoint, registry } = cloud;
   project.provide("cloud", {
     project: clone,
@@ -47,7 +50,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     registry,
     env: cloud.env as Record<string, string>,
   });
-  return down;
+  return async () => {
+    try {
+      // The fault sweep deploys no other program than these tests do, but hundreds of times.
+      const findings = project.name === "e2e" ? await lintHistory(dir) : [];
+      if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
+    } finally {
+      await down();
+    }
+  };
 }
 
 async function down(): Promise<void> {

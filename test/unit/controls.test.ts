@@ -1,5 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { beforeAll, describe, expect, test } from "vitest";
+import { provider } from "../../local/aws/provider.ts";
+import { resources as definitions } from "../../local/aws/resources.ts";
 import { controls, departures, knownTypes, type Resource, violations } from "./controls.ts";
 import { account, all, configure, mock, settle } from "./mocks.ts";
 
@@ -18,6 +21,20 @@ beforeAll(async () => {
 
 test("no resource is of a type that the controls were not written for", () => {
   expect(resources.filter(({ type }) => !knownTypes.has(type)).map(({ type, name }) => `${type} ${name}`)).toEqual([]);
+});
+
+test("AWS refuses no resource", async () => {
+  const aws = provider("", definitions, {}, async () => {});
+  // As in a preview: what other resources become is not known.
+  const isOther = /^(.*-id|vpc-1|subnet-[12]|ami-of-.*)$/;
+  const preview = (inputs: object) =>
+    JSON.parse(JSON.stringify(inputs), (_, value) => (isOther.test(value) ? unknownValue : value));
+  const ours = resources.filter(({ type }) => type in definitions);
+  expect(ours.length).toBeGreaterThan(15);
+  for (const { type, name, inputs } of ours) {
+    const checked = await aws.check?.(`urn:pulumi:dev::hono-app::${type}::${name}`, {}, preview(inputs));
+    expect(checked?.failures, name).toEqual([]);
+  }
 });
 
 describe.each(controls.map((control) => ({ ...control, control, id: control.ids.join(", ") })))(

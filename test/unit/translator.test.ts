@@ -77,6 +77,7 @@ describe("the provider", () => {
 
   const role: Resource = {
     noun: "IAM Role",
+    cloudFormation: { type: "AWS::IAM::Role", names: { name: "RoleName", policy: "AssumeRolePolicyDocument" } },
     autoName: 20,
     inputs: { name: ["replace"], policy: ["required", "json"], tags: [] },
     create: async () => "id",
@@ -107,6 +108,21 @@ describe("the provider", () => {
       "aws:s3/bucket:Bucket",
     );
     await expect(aws.invoke?.("aws:ec2/getVpc:getVpc", {})).rejects.toThrow("aws:ec2/getVpc:getVpc");
+  });
+
+  it("refuses what AWS would refuse, where it is new or changed", async () => {
+    const policy = '{"Statement":[]}';
+    const check = async (before: object, description: string) =>
+      (await aws.check?.(urn, before, { name: "n", policy, tags: { description } }))?.failures ?? [];
+    const long = "d".repeat(257);
+    const [failure, ...others] = await check({ name: "n", policy }, long);
+    expect(others).toEqual([]);
+    expect(failure?.property).toBe("tags");
+    expect(failure?.reason).toMatch(
+      /^AWS refuses it: Tags.0.Value of AWS::IAM::Role is "d+…, and must NOT have more than 256/,
+    );
+    expect(await check({ name: "n", policy }, "short")).toEqual([]);
+    expect(await check({ name: "n", policy, tags: { description: long } }, long)).toEqual([]);
   });
 
   it("deletes first only what was given its name by the program", async () => {

@@ -1,0 +1,73 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import type { Resource as Definition } from "../../local/aws/provider.ts";
+import { resources } from "../../local/aws/resources.ts";
+import { ensureCfnLint } from "../../local/linters.ts";
+import { root } from "../../local/paths.ts";
+import { run } from "../../local/step.ts";
+import { cloud } from "./stack.ts";
+import { lintHistory, type StateResource } from "./templates.ts";
+
+// With --update it writes the file: CONTRIBUTING.md, cfn-lint.
+test("the local cloud's rules of AWS are those of cfn-lint, for every type that it has", async () => {
+  const definitions: Definition[] = Object.values(resources);
+  const types = new Set(definitions.map(({ cloudFormation }) => cloudFormation.type));
+  const script = join(root, "local", "cfn-lint", "schemas.py");
+  const python = join(await ensureCfnLint(), "python");
+  const made = await run([python, script, cloud.env.AWS_REGION as string, ...types]);
+  await expect(made).toMatchFileSnapshot(join(root, "local", "aws", "schemas.json"));
+});
+
+/** A role as a state has it, with a policy of its own and one of AWS's. */
+const state = ({
+  effect = "Allow",
+  arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+} = {}): StateResource[] => [
+  { type: "hono-app:index:MachineRole", urn: "urn:pulumi:local::app::hono-app:index:MachineRole::app" },
+  {
+    type: "aws:iam/role:Role",
+    urn: "urn:pulumi:local::app::aws:iam/role:Role::app",
+    inputs: {
+      name: "app",
+      assumeRolePolicy: JSON.stringify({
+        Statement: [{ Effect: effect, Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+      }),
+      __defaults: [],
+    },
+  },
+  {
+    type: "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    urn: "urn:pulumi:local::app::aws:iam/rolePolicyAttachment:RolePolicyAttachment::app",
+    inputs: { role: "app", policyArn: arn },
+  },
+];
+
+test("each state that the engine kept of an update is judged by cfn-lint, a part of a resource in the whole of it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "history-"));
+  const kept = (path: string, resources: StateResource[]) => {
+    const file = join(folder, "state", ".pulumi", path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify({ checkpoint: { latest: { resources } } }));
+  };
+  try {
+    expect(await lintHistory(folder)).toEqual([]);
+    kept("stacks/app/local.json", state());
+    await expect(lintHistory(folder)).rejects.toThrow("the engine has kept no state of an update");
+    kept("history/app/local/local-1.checkpoint.json", state());
+    expect(await lintHistory(folder)).toEqual([]);
+    kept("history/app/local/local-2.checkpoint.json", state({ effect: "Alow" }));
+    kept("history/app/local/local-3.checkpoint.json", state({ arn: "AmazonSSMManagedInstanceCore" }));
+    expect((await lintHistory(folder)).sort()).toEqual([
+      expect.stringMatching(
+        /^update-2.json: E3530 .*\/Statement\/0\/Effect: 'Alow' is not one of \['Allow', 'Deny'\]$/,
+      ),
+      expect.stringMatching(
+        /^update-3.json: E3031 .*\/ManagedPolicyArns\/0: 'AmazonSSMManagedInstanceCore' does not match/,
+      ),
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
