@@ -10,9 +10,10 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import path, { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { contentTag, readContext, stageContext } from "../../components/content.ts";
 
 let folder: string;
@@ -97,13 +98,17 @@ test("a folder without a Dockerfile is refused before anything starts", () => {
   expect(() => readContext(folder)).toThrow(`the build context ${JSON.stringify(folder)} has no Dockerfile`);
 });
 
-test("a staged context has the same path on Windows", async () => {
-  vi.resetModules();
-  vi.doMock("node:path", async (original) => ({ ...(await original<typeof import("node:path")>()).win32 }));
-  const { stageContext: stage } = await import("../../components/content.ts");
-  vi.doUnmock("node:path");
-  mkdirSync(join(folder, "staged", "tag"), { recursive: true });
-  expect(stage([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
+test("a staged context has the same path on Windows", () => {
+  mkdirSync(`${folder}/staged/tag`, { recursive: true });
+  const { join: own } = path;
+  try {
+    path.join = path.win32.join;
+    syncBuiltinESMExports();
+    expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
+  } finally {
+    path.join = own;
+    syncBuiltinESMExports();
+  }
 });
 
 test("a staged context has the same modes whatever the clone's umask, and is written once", () => {
