@@ -12,6 +12,7 @@ import { MachineRole } from "../components/machine-role.ts";
 import { Network } from "../components/network.ts";
 import { Repository } from "../components/repository.ts";
 import { Verification } from "../components/verification.ts";
+import { builder } from "../local/buildkit/buildkitd.ts";
 import { openCloud } from "../local/cloud.ts";
 
 const [command, count] = [process.argv[2], Number(process.argv[3])];
@@ -30,7 +31,7 @@ async function program(): Promise<void> {
   const repository = new Repository(name, { name, keepReleases: 2, forceDelete: true, tags });
   const image = new Image(
     name,
-    { context: "app", platforms, registry, repositoryName: name, builder: "multiplatform" },
+    { context: "app", platforms, registry, repositoryName: name, builder },
     { dependsOn: repository },
   );
   const imageIndex = new ImageIndex(name, {

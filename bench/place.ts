@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { builder } from "../local/buildkit/buildkitd.ts";
 import { makeClone } from "../local/clone.ts";
 import { type Cloud, openCloud } from "../local/cloud.ts";
 import { home } from "../local/paths.ts";
@@ -136,8 +137,6 @@ export class Place {
   }
 }
 
-/** The Buildx builder of the local cloud. */
-export const builder = "multiplatform";
 const page = "app/src/page.ts";
 
 /** Does the work in a place that is new, and takes everything down after it, however it ends. */

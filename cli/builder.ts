@@ -75,7 +75,7 @@ async function inspect(name: string, env: NodeJS.ProcessEnv): Promise<Builder | 
 
 async function create(name: string, env: NodeJS.ProcessEnv): Promise<Builder> {
   say(`builder ${name}: there is none of that name; making one, as docker buildx create --name ${name} does …`);
-  await run(["docker", "buildx", "create", "--name", name, "--driver", "docker-container"], { env });
+  await run(["docker", "buildx", "create", "--name", name], { env });
   try {
     const builder = await inspect(name, env);
     if (builder === undefined) throw new Error("it is not there after it was made");

@@ -109,6 +109,8 @@ export function exports(cloud: Cloud): Record<string, string> {
     LOCAL_CLOUD_REGISTRY: cloud.registry,
     DOCKER_CONFIG: join(cloud.dir, "docker"),
     DOCKER_HOST: `unix://${cloud.run}/docker.sock`,
+    // A builder that somebody creates, with no driver named, is this BuildKit.
+    BUILDKIT_HOST: `unix://${cloud.run}/buildkitd.sock`,
     SSL_CERT_FILE: certificateBundle(cloud),
     NODE_EXTRA_CA_CERTS: certificateBundle(cloud),
     PULUMI_HOME: join(home, "pulumi"),

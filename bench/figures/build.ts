@@ -4,10 +4,11 @@ import { parseBuilder } from "../../cli/builder.ts";
 import { emulatedStep } from "../../cli/emulation.ts";
 import { inspectImage } from "../../cli/registry.ts";
 import { architectures, platforms } from "../../components/architecture.ts";
+import { builder } from "../../local/buildkit/buildkitd.ts";
 import { root } from "../../local/paths.ts";
 import { step } from "../../local/step.ts";
 import { atMost, atMostTimes, type Row, timesFaster } from "../figure.ts";
-import { builder, type Place } from "../place.ts";
+import type { Place } from "../place.ts";
 import { withoutEmulation } from "../without-emulation.ts";
 
 export interface Build {

@@ -31,7 +31,8 @@ const leastDisk = 8 * gib;
 /** AWS refuses a request that is more than five minutes off; a clock that is a minute off is on its way there. */
 const mostSkewSeconds = 60;
 
-const builder = "multiplatform";
+const builderOf = (environment: Environment) => configOf(environment)["hono-app:builder"] ?? "multiplatform";
+const createBuilder = (name: string) => `docker buildx create --name ${name} --driver docker-container --bootstrap`;
 const platforms = ["linux/amd64", "linux/arm64"] as const;
 
 const started = ({ status }: Answer) => status !== undefined;
@@ -149,20 +150,21 @@ export const checks: readonly Check[] = [
   },
   {
     id: "builder",
-    title: `Buildx builder "${builder}"`,
+    title: "Buildx builder",
     async run(environment) {
+      const builder = builderOf(environment);
       const found = await inspectBuilder(environment);
       if ("state" in found) return found;
       // Docker's own builder makes no image of several platforms: "multiple platforms feature is currently not supported for docker driver".
       if (found.driver === "docker") {
         return fault(
           `the builder "${builder}" has the driver docker, which builds for one platform only`,
-          `docker buildx rm ${builder}; docker buildx create --name ${builder} --driver docker-container --bootstrap`,
+          `docker buildx rm ${builder}; ${createBuilder(builder)}`,
         );
       }
       if (found.error !== undefined)
         return fault(`the builder "${builder}" does not answer: ${found.error}`, mendBuilder(environment));
-      return ok(`driver ${found.driver}`);
+      return ok(`${builder}, driver ${found.driver}`);
     },
   },
   {
@@ -178,6 +180,7 @@ export const checks: readonly Check[] = [
       // BuildKit makes an image for a platform that it cannot run, as long as nothing has to be run on it.
       if (stage === undefined)
         return ok(`${missing.join(", ")} not listed, and not needed: no stage of app/Dockerfile runs anything there`);
+      const builder = builderOf(environment);
       return fault(
         `the builder "${builder}" cannot run ${missing.join(", ")}, and app/Dockerfile runs a command there: ${stage}`,
         "docker run --privileged --rm tonistiigi/binfmt --install all, or a node of that architecture: docker buildx create --append --name " +
@@ -419,7 +422,8 @@ export const checks: readonly Check[] = [
   {
     id: "disk",
     title: "Disk space",
-    async run({ probe, root, local }) {
+    async run(environment) {
+      const { probe, root, local } = environment;
       const engine = await probe.exec("docker", "info", "--format", "{{.DockerRootDir}}");
       const folders = [root, ...(local ? [] : [engine.stdout.trim()])].filter((folder) => folder.startsWith("/"));
       for (const folder of folders) {
@@ -430,7 +434,7 @@ export const checks: readonly Check[] = [
             `${(free / gib).toFixed(1)} GiB are free where ${folder} is; a build with its caches needs up to ${leastDisk / gib} GiB`,
             local
               ? "npm run local -- down && rm -rf .local/cloud .local/cache"
-              : `docker buildx prune --builder ${builder}; docker system prune`,
+              : `docker buildx prune --builder ${builderOf(environment)}; docker system prune`,
           );
         }
       }
@@ -538,16 +542,17 @@ const installPulumi = (platform: string) =>
     ? "brew install pulumi/tap/pulumi"
     : `curl -fsSL https://get.pulumi.com | sh -s -- --version ${least.pulumi}`;
 
-const mendBuilder = ({ local }: Environment) =>
-  local
+const mendBuilder = (environment: Environment) =>
+  environment.local
     ? "npm run local"
-    : `docker buildx rm --force ${builder}; docker buildx create --name ${builder} --driver docker-container --bootstrap`;
+    : `docker buildx rm --force ${builderOf(environment)}; ${createBuilder(builderOf(environment))}`;
 
 async function inspectBuilder(
   environment: Environment,
 ): Promise<Finding | { driver: string; platforms: string[]; error: string | undefined }> {
   const { probe, local } = environment;
   if (local && !local.running) return skipped("the local cloud does not run; npm run local starts it");
+  const builder = builderOf(environment);
   const answer = await probe.exec("docker", "buildx", "inspect", builder);
   if (!started(answer)) return skipped("there is no docker");
   if (answer.status !== 0) {
@@ -555,7 +560,7 @@ async function inspectBuilder(
       return skipped("there is no Buildx");
     return fault(
       `there is no builder "${builder}": ${lastLine(answer)}`,
-      local ? "npm run local" : `docker buildx create --name ${builder} --driver docker-container --bootstrap`,
+      local ? "npm run local" : createBuilder(builder),
     );
   }
   const field = (name: string) =>

@@ -7,8 +7,11 @@ import { accepts } from "../ready.ts";
 import { run } from "../step.ts";
 import { toolsFolder } from "../tools/tools.ts";
 
-/** The Buildx builder's name: the guide's, and the program's default. */
-const builder = "multiplatform";
+/**
+ * The Buildx builder's name; Pulumi.local.yaml has it too. Not the guide's `multiplatform`: that one is for whoever types the guide's
+ * commands, and Buildx refuses to create what is there.
+ */
+export const builder = "local-cloud";
 
 /** BuildKit, which trusts the registry's certificate and takes base images from the mirror where there is one. */
 export function buildkitd(cloud: Cloud, useMirror: boolean): Daemon {
@@ -50,10 +53,25 @@ ${
   };
 }
 
+/**
+ * `docker build` builds for the local engine whichever builder is selected, as everywhere. The engine's own BuildKit cannot do it: Debian's
+ * is too old for the Dockerfile, and the engine has no network.
+ */
+const dockerBuild = `#!/bin/sh
+[ "$1" = docker-cli-plugin-metadata ] && exec docker-buildx "$1"
+shift
+BUILDX_BUILDER=${builder} exec docker-buildx buildx "$@"
+`;
+
 /** Makes the daemon known to Buildx, and Buildx and Compose to Docker, in the local cloud's own Docker configuration. */
 export async function ensureBuilder(cloud: Cloud): Promise<void> {
+  const config = join(cloud.env.DOCKER_CONFIG as string, "config.json");
   const plugins = join(cloud.env.DOCKER_CONFIG as string, "cli-plugins");
   mkdirSync(plugins, { recursive: true });
+  writeFileSync(join(plugins, "docker-localbuild"), dockerBuild, { mode: 0o755 });
+  // Docker's own logins are in the file too.
+  const known = existsSync(config) ? JSON.parse(readFileSync(config, "utf8")) : {};
+  writeFileSync(config, JSON.stringify({ ...known, aliases: { builder: "localbuild" } }), { mode: 0o600 });
   for (const name of ["docker-buildx", "docker-compose"]) {
     const tool = join(toolsFolder, name);
     if (existsSync(tool) && !existsSync(join(plugins, name))) symlinkSync(tool, join(plugins, name));
@@ -65,9 +83,9 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
     if (readFileSync(instance, "utf8").includes(`"${endpoint}"`)) return;
     await run(["docker-buildx", "rm", "--force", builder], { env: cloud.env });
   }
-  await run(["docker-buildx", "create", "--name", builder, "--driver", "remote", "--use", endpoint], {
-    env: cloud.env,
-  });
+  // Without an option that says where to, a build goes into the engine, as with Docker's own builder.
+  const options = ["--driver", "remote", "--driver-opt", "default-load=true", "--use"];
+  await run(["docker-buildx", "create", "--name", builder, ...options, endpoint], { env: cloud.env });
 }
 
 /** BuildKit's socket. */

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { accepts } from "../../local/ready.ts";
 import { run } from "../../local/step.ts";
+import { shell } from "./stack.ts";
 
 const cloud = inject("cloud");
 const { env, project } = cloud;
@@ -319,6 +320,49 @@ ${mirrored}`,
     };
     expect(await digest(plain)).toMatch(/^sha256:/);
     expect(await digest(plain)).toBe(await digest(own));
+  });
+
+  test("the guide's own commands, as they are typed in app/", async () => {
+    // As in a shell in which nobody has made a builder yet.
+    const config = join(folder, "docker");
+    cpSync(env.DOCKER_CONFIG as string, config, { recursive: true, verbatimSymlinks: true });
+    rmSync(join(config, "buildx", "instances", "multiplatform"), { force: true });
+    const pushed = `${plain}/yourusername/hono-app:latest`;
+    const typed = async (commands: string) => {
+      const { status, output } = await shell(commands, { cwd: join(project, "app"), env: { DOCKER_CONFIG: config } });
+      expect(status, output).toBe(0);
+      return output;
+    };
+    const architecture = (output: string) => output.match(/(?<="Architecture": ")\w+/g);
+    const inspect = "docker inspect hono-app:latest | grep Architecture";
+    try {
+      expect(architecture(await typed(`docker build -t hono-app:latest .\n${inspect}`))).toEqual([own]);
+      await typed("docker buildx create --name multiplatform --use");
+      expect(await typed("docker buildx inspect --bootstrap")).toMatch(
+        /^Name: +multiplatform$.*^Platforms: .*linux\/amd64.*linux\/arm64/ms,
+      );
+      const push = await typed(`
+        docker buildx build --platform linux/amd64,linux/arm64 -t ${pushed} --push .
+        docker buildx imagetools inspect ${pushed}
+        docker pull ${pushed}
+        docker inspect ${pushed} | grep Architecture`);
+      // The guide's commands ask for no attestations, and Buildx adds its own.
+      expect(platformsIn(push)).toEqual(["linux/amd64", "linux/arm64", "unknown/unknown", "unknown/unknown"]);
+      expect(architecture(push)).toEqual([own]);
+      const loaded = await typed(`
+        docker buildx build --platform linux/amd64 -t hono-app:amd64 --load .
+        docker buildx build --platform linux/arm64 -t hono-app:arm64 --load .
+        docker inspect hono-app:amd64 hono-app:arm64 | grep Architecture`);
+      expect(architecture(loaded)).toEqual(["amd64", "arm64"]);
+      // As before, whichever builder is selected now.
+      await typed("docker rmi hono-app:latest");
+      expect(architecture(await typed(`docker build -t hono-app:latest .\n${inspect}`))).toEqual([own]);
+      expect(await typed("! docker buildx build --platform linux/amd64,linux/arm64 -t hono-app --load .")).toContain(
+        "docker exporter does not currently support exporting manifest lists",
+      );
+    } finally {
+      await run(["docker", "image", "rm", "hono-app:latest", "hono-app:amd64", "hono-app:arm64", pushed], { env });
+    }
   });
 
   test("a native node for each platform shares the work of one push (problem 3)", async () => {

@@ -8,6 +8,7 @@ import * as iam from "@aws-sdk/client-iam";
 import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
+import { builder } from "../../local/buildkit/buildkitd.ts";
 import { controls, departures, knownTypes, type Resource, violations } from "../unit/controls.ts";
 import { aws, cloud, deployed, manifest, type Outputs, succeed } from "./stack.ts";
 
@@ -325,7 +326,7 @@ test("the same commit, built from another clone, user, umask and day, is the sam
     execFileSync(
       "docker-buildx",
       [
-        ...["build", "--no-cache", "--builder", "multiplatform", "--provenance=false", "--quiet"],
+        ...["build", "--no-cache", "--builder", builder, "--provenance=false", "--quiet"],
         ...["--platform", machineNames.map((name) => architectures[name].platform).join(",")],
         ...["--build-arg", "SOURCE_DATE_EPOCH=0", "--output", `type=oci,dest=${archive}`, context],
       ],

@@ -293,6 +293,17 @@ const faults: readonly [name: string, id: string, world: World, fault: RegExp, r
     /docker buildx create --name multiplatform --driver docker-container --bootstrap/,
   ],
   [
+    "another builder, which the stack names, missing",
+    "builder",
+    {
+      ...aws,
+      files: { ...aws.files, "/clone/Pulumi.dev.yaml": "config:\n  hono-app:builder: mine\n" },
+      programs: { ...aws.programs, "docker buildx inspect mine": failed('ERROR: no builder "mine" found') },
+    },
+    /no builder "mine"/,
+    /docker buildx create --name mine /,
+  ],
+  [
     "builder of one platform",
     "builder",
     {

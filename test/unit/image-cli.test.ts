@@ -176,7 +176,7 @@ describe("builder", () => {
       `*inspect*) [ -e made ] || { ${notFound}; }; cat inspected;;\n*create*) touch made;;`,
     );
     expect((await ensureBuilder("multiplatform", ["linux/arm64"], env)).nodes).toHaveLength(1);
-    expect(calls()).toContain("buildx create --name multiplatform --driver docker-container");
+    expect(calls()).toContain("buildx create --name multiplatform");
   });
 
   test("that cannot be made is taken away again", async () => {
