@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
+import PoliciesLast from "./test/e2e/sequencer.ts";
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: PoliciesLast },
     projects: [
       {
         test: {

@@ -1,7 +1,9 @@
 """IAM, where moto and AWS differ: policies with their resources and conditions, and boundaries, hold for everyone but the account's root."""
 
+import inspect
 import json
 import os
+from functools import wraps
 from pathlib import Path
 from threading import Lock
 
@@ -16,7 +18,8 @@ from moto.iam.access_control import (
     IAMRequest,
     IAMUserAccessKey,
 )
-from moto.iam.models import iam_backends
+from moto.iam.exceptions import NoSuchEntity
+from moto.iam.models import IAMBackend, iam_backends
 from moto.sts.models import sts_backends
 from request import Call, call_of, checks_of
 
@@ -139,3 +142,21 @@ def authorize_unless_root(self, _request: type, _resource: str = "*") -> None:
 
 
 ActionAuthenticatorMixin._authenticate_and_authorize_action = authorize_unless_root
+
+
+def with_boundary(method):
+    """moto takes the ARN of a boundary that is not there."""
+
+    @wraps(method)
+    def checked(self: IAMBackend, *args, **kwargs) -> object:
+        given = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        boundary = given["permissions_boundary"]
+        if boundary and boundary not in self.managed_policies:
+            raise NoSuchEntity(f"Scope ARN: {boundary} does not exist or is not attachable.")
+        return method(self, *args, **kwargs)
+
+    return checked
+
+
+for method in (IAMBackend.create_role, IAMBackend.put_role_permissions_boundary):
+    setattr(IAMBackend, method.__name__, with_boundary(method))

@@ -1,0 +1,200 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { EC2 } from "@aws-sdk/client-ec2";
+import { ECR } from "@aws-sdk/client-ecr";
+import { IAM } from "@aws-sdk/client-iam";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { type Entry, entriesOf, type PolicyName } from "../../cli/policies.ts";
+import { aws, awsAs, cloud, deployed } from "./stack.ts";
+
+const account = "123456789012";
+const boundary = `arn:aws:iam::${account}:policy/boundary`;
+const root = new IAM(aws);
+const tags = { app: "hono-app", stack: "local" };
+const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+const trust = JSON.stringify({
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+});
+
+// Somebody with the deployer's policies, and a name of their own among the calls that are noted.
+const UserName = "another-deployer";
+let configuration: ReturnType<typeof awsAs>;
+
+beforeAll(async () => {
+  await deployed();
+  await root.createUser({ UserName });
+  for (const name of ["preview", "deploy"]) {
+    await root.attachUserPolicy({ UserName, PolicyArn: `arn:aws:iam::${account}:policy/${name}` });
+  }
+  const { AccessKey } = await root.createAccessKey({ UserName });
+  const credentials = { accessKeyId: AccessKey?.AccessKeyId ?? "", secretAccessKey: AccessKey?.SecretAccessKey ?? "" };
+  configuration = { ...aws, credentials };
+});
+
+afterAll(async () => {
+  const { AccessKeyMetadata = [] } = await root.listAccessKeys({ UserName });
+  for (const { AccessKeyId } of AccessKeyMetadata) await root.deleteAccessKey({ UserName, AccessKeyId });
+  const { AttachedPolicies = [] } = await root.listAttachedUserPolicies({ UserName });
+  for (const { PolicyArn } of AttachedPolicies) await root.detachUserPolicy({ UserName, PolicyArn });
+  await root.deleteUser({ UserName });
+});
+
+/** How a call is refused: the error's name, and what it says that is not allowed. */
+async function refusal(call: Promise<unknown>): Promise<string> {
+  const answer = await call.then(
+    () => "allowed",
+    ({ name, message }: Error) => `${name}: ${message.replace(/^.*is not authorized to perform: /, "")}`,
+  );
+  return answer.replace(/ because .*$/, "");
+}
+
+describe("who deploys", () => {
+  test("makes no user and no access key", async () => {
+    const iam = new IAM(configuration);
+    const denied = (action: string, user: string) =>
+      `AccessDenied: iam:${action} on resource: arn:aws:iam::${account}:user/${user}`;
+    expect(await refusal(iam.createUser({ UserName: "x" }))).toBe(denied("CreateUser", "x"));
+    expect(await refusal(iam.createAccessKey({ UserName }))).toBe(denied("CreateAccessKey", UserName));
+  });
+
+  test("makes a role with the boundary, and none without it", async () => {
+    const iam = new IAM(configuration);
+    const role = { RoleName: "hono-app-tried", AssumeRolePolicyDocument: trust, Tags };
+    const denied = `AccessDenied: iam:CreateRole on resource: arn:aws:iam::${account}:role/hono-app-tried`;
+    expect(await refusal(iam.createRole(role))).toBe(denied);
+    const other = `arn:aws:iam::${account}:policy/deploy`;
+    expect(await refusal(iam.createRole({ ...role, PermissionsBoundary: other }))).toBe(denied);
+    expect(await refusal(iam.createRole({ ...role, PermissionsBoundary: boundary }))).toBe("allowed");
+    expect(await refusal(iam.deleteRolePermissionsBoundary(role))).toMatch("iam:DeleteRolePermissionsBoundary");
+    await iam.deleteRole(role);
+  });
+
+  test("does nothing in another name's or stack's repository", async () => {
+    const ecr = new ECR(configuration);
+    for (const repositoryName of ["other-local", "hono-app-prod"]) {
+      const resource = `arn:aws:ecr:${aws.region}:${account}:repository/${repositoryName}`;
+      expect(await refusal(ecr.createRepository({ repositoryName }))).toBe(
+        `AccessDeniedException: ecr:CreateRepository on resource: ${resource}`,
+      );
+      const imageIds = [{ imageTag: "x" }];
+      expect(await refusal(ecr.batchDeleteImage({ repositoryName, imageIds }))).toBe(
+        `AccessDeniedException: ecr:BatchDeleteImage on resource: ${resource}`,
+      );
+    }
+  });
+
+  test("terminates no instance without the stack's tags, and gives no machine another's role", async () => {
+    const { intel } = await deployed();
+    const all = new EC2(aws);
+    const ec2 = new EC2(configuration);
+    const { Reservations } = await all.describeInstances({ InstanceIds: [intel.id] });
+    const { ImageId, SubnetId, SecurityGroups = [] } = Reservations?.[0]?.Instances?.[0] ?? {};
+    const launch = { ImageId, InstanceType: "t3.small", MinCount: 1, MaxCount: 1 } as const;
+    // Without a public address the local cloud keeps no machine for it.
+    const NetworkInterfaces = [{ DeviceIndex: 0, AssociatePublicIpAddress: false }];
+    const { Instances = [] } = await all.runInstances({ ...launch, NetworkInterfaces });
+    const InstanceIds = Instances.map(({ InstanceId = "" }) => InstanceId);
+    expect(await refusal(ec2.terminateInstances({ InstanceIds }))).toBe(
+      `UnauthorizedOperation: ec2:TerminateInstances on resource: arn:aws:ec2:${aws.region}:${account}:instance/${InstanceIds}`,
+    );
+    await all.terminateInstances({ InstanceIds });
+
+    const name = "other";
+    const role = { RoleName: name, AssumeRolePolicyDocument: trust };
+    await root.createRole(role);
+    await root.createInstanceProfile({ InstanceProfileName: name });
+    await root.addRoleToInstanceProfile({ InstanceProfileName: name, RoleName: name });
+    const own = { SubnetId, SecurityGroupIds: SecurityGroups.map(({ GroupId = "" }) => GroupId) };
+    const TagSpecifications = [{ ResourceType: "instance" as const, Tags }];
+    const IamInstanceProfile = { Name: name };
+    expect(await refusal(ec2.runInstances({ ...launch, ...own, TagSpecifications, IamInstanceProfile }))).toBe(
+      `UnauthorizedOperation: iam:PassRole on resource: arn:aws:iam::${account}:role/other`,
+    );
+    await root.removeRoleFromInstanceProfile({ InstanceProfileName: name, RoleName: name });
+    await root.deleteInstanceProfile({ InstanceProfileName: name });
+    await root.deleteRole(role);
+  });
+});
+
+test("who previews changes nothing", async () => {
+  const previewer = awsAs("previewer");
+  const makes = new EC2(previewer).createVpc({
+    CidrBlock: "10.9.0.0/16",
+    TagSpecifications: [{ ResourceType: "vpc", Tags }],
+  });
+  expect(await refusal(makes)).toMatch(/^UnauthorizedOperation: ec2:CreateVpc /);
+  const ecr = new ECR(previewer);
+  const repositoryName = "hono-app-local";
+  const { images: [image] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageTag: "latest" }] });
+  const { imageManifest, imageManifestMediaType } = image ?? {};
+  const put = ecr.putImage({ repositoryName, imageManifest, imageManifestMediaType, imageTag: "latest" });
+  expect(await refusal(put)).toMatch(/^AccessDeniedException: ecr:PutImage /);
+});
+
+test("a boundary that is not there is refused", async () => {
+  const PermissionsBoundary = `arn:aws:iam::${account}:policy/none`;
+  const made = root.createRole({ RoleName: "x", AssumeRolePolicyDocument: trust, PermissionsBoundary });
+  expect(await refusal(made)).toBe(
+    `NoSuchEntityException: Scope ARN: ${PermissionsBoundary} does not exist or is not attachable.`,
+  );
+});
+
+test("the boundary lets Session Manager work", async () => {
+  const PolicyArn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+  const { Policy } = await root.getPolicy({ PolicyArn });
+  const { PolicyVersion } = await root.getPolicyVersion({ PolicyArn, VersionId: Policy?.DefaultVersionId });
+  const { Statement } = JSON.parse(decodeURIComponent(PolicyVersion?.Document ?? "")) as {
+    Statement: { Action: string[] }[];
+  };
+  const allowed = entriesOf("boundary").find(({ sid }) => sid === "SessionManager")?.actions ?? {};
+  expect(Object.keys(allowed).sort()).toEqual(Statement.flatMap(({ Action }) => Action).sort());
+});
+
+// Last of all end-to-end tests (sequencer.ts): what each of them asked is noted by now.
+describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
+  interface Call {
+    readonly identity: string;
+    readonly action: string;
+    readonly resource: string;
+    readonly allowed: boolean;
+    /** Statements that allow it. */
+    readonly by?: string[];
+  }
+  let calls: Call[];
+
+  beforeAll(() => {
+    const lines = readFileSync(join(cloud.dir, "calls.jsonl"), "utf8").trim().split("\n");
+    calls = lines.map((line) => JSON.parse(line));
+  });
+
+  const isUser = (...names: string[]) => {
+    const arns = names.map((name) => `arn:aws:iam::${account}:user/${name}`);
+    return ({ identity }: Call) => arns.includes(identity);
+  };
+  const isMachine = ({ identity }: Call) => /assumed-role\/hono-app-[0-9a-f]+\/i-/.test(identity);
+
+  test("who deploys asked for nothing that is not allowed", () => {
+    expect(calls.filter(isUser("deployer")).filter(({ allowed }) => !allowed)).toEqual([]);
+  });
+
+  /** What a policy allows, is not asked for, and gives no reason. */
+  function unasked(name: PolicyName, by: (call: Call) => boolean): string[] {
+    const asked = new Set(
+      calls
+        .filter((call) => call.allowed && by(call))
+        .flatMap((call) => call.by?.map((sid) => `${sid}: ${call.action}`) ?? []),
+    );
+    const reasoned = ({ why: all, actions }: Entry) =>
+      Object.entries(actions).map(([action, why]) => [action, why ?? all] as const);
+    return entriesOf(name)
+      .flatMap((entry) => reasoned(entry).flatMap(([action, why]) => (why ? [] : [`${entry.sid}: ${action}`])))
+      .filter((each) => !asked.has(each));
+  }
+
+  test("nothing was allowed that was not asked for, unless it says why AWS needs it", () => {
+    expect(unasked("deploy", isUser("deployer"))).toEqual([]);
+    expect(unasked("preview", isUser("deployer", "previewer"))).toEqual([]);
+    expect(unasked("boundary", isMachine)).toEqual([]);
+  });
+});
