@@ -73,7 +73,7 @@ export interface Policy {
 interface Statement {
   readonly Sid: string;
   readonly Effect: "Allow";
-  readonly Action: readonly string[];
+  readonly Action: string | readonly string[];
 }
 
 export const policyNames = ["preview", "deploy", "boundary", "trust"] as const;
@@ -95,8 +95,8 @@ export function policy(name: PolicyName, values: Values): Policy {
       Sid: sid,
       Effect: "Allow" as const,
       ...(principal && { Principal: fill(principal, filled) }),
-      Action: Object.keys(actions),
-      ...(resource && { Resource: fill(resource, filled) }),
+      Action: one(Object.keys(actions)),
+      ...(resource && { Resource: one(fill(resource, filled) as string[]) }),
       ...(condition && { Condition: fill(condition, filled) }),
     }));
   const result = { Version: "2012-10-17" as const, Statement };
@@ -108,6 +108,9 @@ export function policy(name: PolicyName, values: Values): Policy {
   }
   return result;
 }
+
+/** Shorter, which counts: AWS takes the item of a list of one for the list. */
+const one = (list: readonly string[]) => (list.length === 1 ? (list[0] as string) : list);
 
 /** What may be left out of a condition. Without any other value a policy would allow more than it should. */
 const optional = ["stack", "boundary"];

@@ -226,7 +226,7 @@ test("GitHub's token must be for AWS and name the environment, with ids where th
         Sid: "GitHubEnvironment",
         Effect: "Allow",
         Principal: { Federated: iam("oidc-provider/token.actions.githubusercontent.com") },
-        Action: ["sts:AssumeRoleWithWebIdentity"],
+        Action: "sts:AssumeRoleWithWebIdentity",
         Condition: {
           StringEquals: {
             "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
