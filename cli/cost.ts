@@ -216,7 +216,7 @@ async function main(): Promise<void> {
   if (days > 365) process.stderr.write(`the prices are ${Math.round(days)} days old: bring cli/prices.ts up to date\n`);
 }
 
-function readStackFile(stack: string): string {
+export function readStackFile(stack: string): string {
   try {
     return readFileSync(`Pulumi.${stack}.yaml`, "utf8");
   } catch {

@@ -3,13 +3,18 @@ import { canMakeVenv, ensureSystem } from "./system.ts";
 import { ensureTool } from "./tools/tools.ts";
 import { ensureVenv } from "./venv.ts";
 
-/** The linters of .github, for the tests: actionlint from its Go module, zizmor from PyPI. */
+/** For the tests of .github: the linters (actionlint from its Go module, zizmor from PyPI), and the AWS CLI that GitHub's runners have. */
 export async function ensureLinters(): Promise<{
   readonly actionlint: string;
   readonly zizmor: string;
+  readonly aws: string;
 }> {
   const actionlint = await ensureTool("actionlint");
-  return { actionlint, zizmor: join(await ensurePython("zizmor"), "zizmor") };
+  return {
+    actionlint,
+    zizmor: join(await ensurePython("zizmor"), "zizmor"),
+    aws: join(await ensurePython("awscli"), "aws"),
+  };
 }
 
 /** cfn-lint, with AWS's own schemas, for the tests. Its folder of programs. */

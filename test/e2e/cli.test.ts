@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { commentLimit, previewComment } from "../../cli/preview-comment.ts";
 import {
   answering,
   cloud,
@@ -56,20 +55,6 @@ test("with a Node that is too old on PATH, the plain CLI says which one is neede
   }
 });
 
-test("preview --diff shows what an edit changes, and the pull request's comment has all of it, in colour", async () => {
-  await deployed();
-  await releasedEdit("shown", async () => {
-    // As in .github/workflows/pull-request.yml.
-    const { status, output } = await shell("pulumi preview --stack local --diff --non-interactive --color never");
-    expect(status).toBe(0);
-    const comment = previewComment({ stack: "local", text: output, status: 0, runUrl: "https://run", commit: "abc" });
-    expect(comment.length).toBeLessThan(commentLimit);
-    expect(comment).toMatch(/^! {3}~ docker-build:index:Image: \(update\)$/m);
-    expect(comment.match(/^! {3}\+-aws:ec2\/instance:Instance: \(replace\)$/gm)).toHaveLength(2);
-    expect(comment.replace(/^[-+!](?= )/gm, " ")).toContain(output.trim());
-  });
-});
-
 test("a wrong setting is refused with its sentence, and a program that ends by itself with its status", async () => {
   const before = await deployed();
   await configured({ port: '"22"' }, async () => {
@@ -121,12 +106,3 @@ test("a saved plan is carried out to the letter, and holds no token, which would
     await shell(`docker logout ${cloud.registry}`);
   }
 }, 300_000);
-
-test("destroy leaves nothing that the next npm run local would have to put right", async () => {
-  await deployed();
-  const destroy = await shell("pulumi destroy --yes -s local");
-  expect(changes(destroy)).toEqual(["deleted"]);
-  const state = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
-  expect(JSON.parse(readFileSync(state, "utf8")).checkpoint.latest?.resources ?? []).toEqual([]);
-  expect(await succeed("up")).not.toContain("was interrupted or failed");
-});

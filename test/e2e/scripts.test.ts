@@ -1,0 +1,578 @@
+import { once } from "node:events";
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { architectures, machineNames } from "../../components/architecture.ts";
+import { ensureLinters } from "../../local/linters.ts";
+import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "./github.ts";
+import { startRegistry } from "./other-registry.ts";
+import {
+  cloud,
+  configured,
+  type Descriptor,
+  deployed,
+  edited,
+  manifest,
+  releasedEdit,
+  shell,
+  succeed,
+  summary,
+} from "./stack.ts";
+
+// Every script of .github, run against the local cloud with what GitHub would give it.
+
+let aws: string;
+const work = mkdtempSync(join(tmpdir(), "scripts-"));
+beforeAll(async () => {
+  aws = (await ensureLinters()).aws;
+});
+afterAll(() => rmSync(work, { recursive: true }));
+
+const repository = {
+  GITHUB_REPOSITORY: "Owner/Hono-App",
+  GITHUB_SERVER_URL: "https://github.com",
+  GITHUB_SHA: "c0ffee",
+};
+
+/** A runner after the set-up: the local cloud in AWS's place, logged in for the stack's region; the backend comes from the workflow. */
+function runner(): Record<string, string> {
+  const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, AWS_REGION, AWS_DEFAULT_REGION, ...rest } = cloud.env;
+  return { ...rest, ...repository, AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "ap-northeast-2" };
+}
+const settings: Contexts = {
+  vars: { PULUMI_BACKEND_URL: cloud.env.PULUMI_BACKEND_URL },
+  secrets: { PULUMI_CONFIG_PASSPHRASE: cloud.env.PULUMI_CONFIG_PASSPHRASE },
+};
+/** In the tests' clone, on the stack that is deployed there. */
+const onStack = (): Run => ({
+  contexts: settings,
+  runner: runner(),
+  otherwise: { STACK: "local" },
+  cwd: cloud.project,
+});
+
+/** An HTTP server for as long as `use` takes. */
+async function serving<T>(
+  answer: (request: IncomingMessage, body: string) => { status?: number; body: string },
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const { status = 200, body: text } = answer(request, body);
+    response.writeHead(status).end(text);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  try {
+    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  } finally {
+    server.close();
+  }
+}
+
+/** GitHub's registry and Docker Hub: another one, with a login. The image is built and pushed there as the job "build" does it. */
+const registry = `${cloud.prefix}.0.1:5602`;
+const authorization = `Basic ${Buffer.from("owner:token").toString("base64")}`;
+const get = (path: string) =>
+  fetch(`http://${registry}/v2/${path}`, {
+    headers: {
+      authorization,
+      accept: "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json",
+    },
+  });
+const tagsOf = async (name: string) =>
+  ((await (await get(`${name}/tags/list`)).json()) as { tags?: string[] }).tags?.sort() ?? [];
+const matrix = job("release.yml", "build").strategy?.matrix.include ?? [];
+
+interface Build {
+  readonly image: string;
+  readonly digests: ReadonlyMap<string, string>;
+}
+let released: Promise<Build> | undefined;
+let stopRegistry: (() => Promise<void>) | undefined;
+afterAll(async () => {
+  await released?.catch(() => {});
+  await shell(`docker logout ${registry}`);
+  await stopRegistry?.();
+});
+
+function release(): Promise<Build> {
+  released ??= (async () => {
+    stopRegistry = await startRegistry(registry, "owner", "token");
+    await shell(`docker login --username owner --password-stdin ${registry}`, { input: "token" });
+    const name = await run("release.yml build: the image's name", {
+      runner: runner(),
+      otherwise: { REGISTRY: registry },
+    });
+    const { image = "" } = name.outputs;
+    const digests = new Map<string, string>();
+    for (const { platform = "" } of matrix) {
+      const inputs = inputsOf("release.yml build: build and push by digest", {
+        matrix: { platform },
+        steps: { name: { outputs: { image } } },
+      });
+      digests.set(platform, await buildAndPush(inputs));
+    }
+    return { image, digests };
+  })();
+  return released;
+}
+
+/** docker/build-push-action, as far as it is used: the command that its src/context.ts makes of these inputs. GitHub's cache is not here. */
+async function buildAndPush(inputs: Record<string, string>): Promise<string> {
+  const {
+    context,
+    platforms,
+    "build-args": args,
+    provenance,
+    outputs,
+    "cache-from": from,
+    "cache-to": to,
+    ...others
+  } = inputs;
+  expect([others, from, to]).toEqual([{}, expect.stringMatching(/^type=gha,/), expect.stringMatching(/^type=gha,/)]);
+  const metadata = join(mkdtempSync(join(work, "metadata-")), "metadata.json");
+  const attest = provenance === "false" ? "type=provenance,disabled=true" : "type=provenance,mode=max";
+  const options = `--platform ${platforms} --build-arg ${args} --attest ${attest} --output ${outputs}`;
+  const { status, output } = await shell(
+    `docker buildx build --builder multiplatform ${options} --metadata-file ${metadata} ${context}`,
+  );
+  expect(status, output).toBe(0);
+  return JSON.parse(readFileSync(metadata, "utf8"))["containerimage.digest"];
+}
+
+/** The folder that the job "merge" downloads. */
+function downloaded(digests: Iterable<string>): string {
+  const folder = mkdtempSync(join(work, "merge-"));
+  mkdirSync(join(folder, "digests"));
+  for (const digest of digests) writeFileSync(join(folder, "digests", digest.replace("sha256:", "")), "");
+  return folder;
+}
+
+/** What `npm run sbom -- IMAGE` is called with: npm run test:sbom has the real one, which takes minutes to build. */
+const npm = 'echo "npm $*"; [ "$*" != "run sbom -- $FAILING" ]';
+
+/** By script: runs it with what GitHub would give it, in each way that it can end. */
+const cases: Record<string, () => Promise<void>> = {
+  async "set-up: the environment is set up"() {
+    const given = {
+      vars: { ENVIRONMENT: "", AWS_ROLE_ARN: "arn:aws:iam::1:role/r", PULUMI_BACKEND_URL: "s3://state" },
+      secrets: { PULUMI_CONFIG_PASSPHRASE: "secret" },
+    };
+    const cwd = mkdtempSync(join(work, "stacks-"));
+    writeFileSync(join(cwd, "Pulumi.kms.yaml"), "secretsprovider: awskms://alias/state\n");
+    for (const stack of ["dev", "prod"]) writeFileSync(join(cwd, `Pulumi.${stack}.yaml`), "config: {}\n");
+    const users = steps.filter(({ step }) => step.uses === "./.github/actions/set-up");
+    expect(users).toHaveLength(4);
+    for (const { name, job } of users) {
+      const contexts = { ...given, inputs: { stack: "prod" } };
+      const environment = fill(job.environment, contexts);
+      const check = (change: { vars?: object; secrets?: object; STACK?: string }) => {
+        const vars = { ...given.vars, ENVIRONMENT: environment, ...change.vars };
+        const secrets = { ...given.secrets, ...change.secrets };
+        const inputs = inputsOf(name, { ...contexts, vars, secrets });
+        const env = {
+          STACK: change.STACK ?? fill(job.env?.STACK, contexts),
+          PULUMI_BACKEND_URL: vars.PULUMI_BACKEND_URL,
+        };
+        return run("set-up: the environment is set up", { contexts: { inputs }, runner: env, cwd });
+      };
+      const refused = async (change: Parameters<typeof check>[0], reason: string) => {
+        const { status, text } = await check(change);
+        expect(text).toContain(`::error title=Environment ${environment}::${reason}`);
+        expect(text).toContain("Nothing was done.");
+        expect(status).toBe(1);
+      };
+      expect(await check({})).toMatchObject({ status: 0, text: "" });
+      // What an environment that GitHub has just made sees: the repository's own variables, or those of another environment.
+      await refused({ vars: { ENVIRONMENT: "" } }, `the variable ENVIRONMENT is ""; allowed: ${environment}, `);
+      await refused({ vars: { ENVIRONMENT: "staging" } }, 'the variable ENVIRONMENT is "staging"');
+      await refused({ vars: { AWS_ROLE_ARN: "" } }, "the variable AWS_ROLE_ARN is empty");
+      const none = { PULUMI_CONFIG_PASSPHRASE: "" };
+      await refused({ secrets: none }, "the state is in s3://state, and the secret PULUMI_CONFIG_PASSPHRASE is empty");
+      expect((await check({ secrets: none, vars: { PULUMI_BACKEND_URL: "" } })).status).toBe(0);
+      expect((await check({ secrets: none, STACK: "kms" })).status).toBe(0);
+    }
+  },
+
+  async "set-up: npm packages"() {
+    const cwd = mkdtempSync(join(work, "packages-"));
+    for (const file of ["package.json", "package-lock.json"]) cpSync(file, join(cwd, file));
+    // test/e2e/docs.test.ts installs them; here npm compares the lock file with package.json and stops.
+    const packages = () => run("set-up: npm packages", { runner: { ...runner(), npm_config_dry_run: "true" }, cwd });
+    expect(await packages()).toMatchObject({ status: 0 });
+    const edited = readFileSync(join(cwd, "package.json"), "utf8").replace('"hono": "', '"hono": "0.');
+    writeFileSync(join(cwd, "package.json"), edited);
+    expect(await packages()).toMatchObject({ status: 1, text: expect.stringContaining("hono@0.") });
+  },
+
+  async "set-up: the stack's region"() {
+    const region = (STACK: string) =>
+      run("set-up: the stack's region", { runner: { ...runner(), STACK }, cwd: cloud.project });
+    expect((await region("dev")).outputs).toEqual({ region: "ap-northeast-2" });
+    const other = join(cloud.project, "Pulumi.other.yaml");
+    writeFileSync(other, "config:\n  aws:region: eu-west-1\n");
+    try {
+      expect((await region("other")).outputs).toEqual({ region: "eu-west-1" });
+    } finally {
+      rmSync(other);
+    }
+    expect(
+      inputsOf("set-up: aws-actions/configure-aws-credentials", { steps: { stack: { outputs: { region: "x" } } } }),
+    ).toMatchObject({
+      "aws-region": "x",
+    });
+  },
+
+  async "set-up: this job's subject"() {
+    const sub = "repo:owner@1/name@2:environment:dev";
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const value = `${part({ alg: "RS256" })}.${part({ sub, aud: "sts.amazonaws.com" })}.c2ln`;
+    const subject = (token: string) =>
+      serving(
+        ({ url, headers }) =>
+          url === "/token?api-version=2&audience=sts.amazonaws.com" && headers.authorization === "bearer request-token"
+            ? { body: JSON.stringify({ value }) }
+            : { status: 401, body: "{}" },
+        (url) => {
+          const request = {
+            ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2`,
+            ACTIONS_ID_TOKEN_REQUEST_TOKEN: token,
+          };
+          return run("set-up: this job's subject", { runner: { ...runner(), ...request } });
+        },
+      );
+    expect(await subject("request-token")).toMatchObject({
+      status: 0,
+      text: `The role has to trust the subject ${sub}\n`,
+    });
+    expect((await subject("wrong")).status).not.toBe(0);
+  },
+
+  async "deploy.yml dev: pulumi up"() {
+    const before = await deployed();
+    // As in a check-out of a stack that the workflow made: its salt is in its state alone.
+    await edited(
+      "Pulumi.local.yaml",
+      (text) => text.replace(/^encryptionsalt: .*\n/m, ""),
+      async () => {
+        const { status, text, summary: shown } = await run("deploy.yml dev: pulumi up", onStack());
+        expect(status, text).toBe(0);
+        expect(Object.keys(summary(text))).toEqual(["unchanged"]);
+        expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
+      },
+    );
+    const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
+    expect((await run("deploy.yml dev: pulumi up", { ...onStack(), contexts })).text).toContain("incorrect passphrase");
+    // A program that fails is not hidden by what follows it.
+    await configured({ port: '"22"' }, async () => {
+      expect((await run("deploy.yml dev: pulumi up", onStack())).status).not.toBe(0);
+    });
+  },
+
+  async "deploy.yml dev: attach bills of materials"() {
+    const { imageRef } = await deployed();
+    const config = mkdtempSync(join(work, "docker-"));
+    const attach = (otherwise: Record<string, string> = {}) =>
+      run("deploy.yml dev: attach bills of materials", {
+        ...onStack(),
+        otherwise: { STACK: "local", DOCKER_CONFIG: config, ...otherwise },
+        programs: { npm, aws: `exec ${aws} "$@"` },
+      });
+    const attached = await attach();
+    expect(attached).toMatchObject({ status: 0, text: expect.stringContaining(`npm run sbom -- ${imageRef}\n`) });
+    expect(attached.text).toContain("Login Succeeded");
+    expect((await attach({ FAILING: imageRef })).status).toBe(1);
+    // A login that fails ends the step, though it is at the head of a pipeline.
+    const denied = await attach({ AWS_ENDPOINT_URL: "http://127.0.0.1:9", AWS_MAX_ATTEMPTS: "1" });
+    expect(denied.text).not.toContain("npm run sbom");
+    expect(denied.status).not.toBe(0);
+  },
+
+  async "destroy.yml destroy: compare"() {
+    const compare = (stack: string, confirmation: string) =>
+      run("destroy.yml destroy: compare", { contexts: { inputs: { stack, confirmation } } });
+    for (const stack of ["dev", "prod"]) expect((await compare(stack, stack)).status).toBe(0);
+    for (const other of ["dev", "", "Prod", "prod ", '" = "" -o "prod']) {
+      const { status, text } = await compare("prod", other);
+      expect([status, text]).toEqual([
+        1,
+        expect.stringContaining("the stack is prod, and another name was typed; nothing was destroyed"),
+      ]);
+    }
+    expect(job("destroy.yml", "destroy").steps?.[0]?.name).toBe("compare");
+  },
+
+  async "destroy.yml destroy: pulumi destroy"() {
+    await deployed();
+    const { status, text } = await run("destroy.yml destroy: pulumi destroy", onStack());
+    expect(status, text).toBe(0);
+    expect(Object.keys(summary(text))).toEqual(["deleted"]);
+    // It leaves nothing that the next npm run local would have to put right.
+    const state = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
+    expect(JSON.parse(readFileSync(state, "utf8")).checkpoint.latest?.resources ?? []).toEqual([]);
+    expect(await succeed("up")).not.toContain("was interrupted or failed");
+  },
+
+  async "pull-request.yml preview: pulumi preview"() {
+    await previewed();
+  },
+
+  async "pull-request.yml preview: the preview's own exit status"() {
+    for (const status of ["0", "255"]) {
+      const contexts = { steps: { preview: { outputs: { status } } } };
+      expect((await run("pull-request.yml preview: the preview's own exit status", { contexts })).status).toBe(
+        Number(status),
+      );
+    }
+  },
+
+  async "pull-request.yml comment: one comment, updated"() {
+    const { text, cost, outputs } = await previewed();
+    const cwd = mkdtempSync(join(work, "comment-"));
+    cpSync("cli", join(cwd, "cli"), { recursive: true });
+    mkdirSync(join(cwd, "preview"));
+    writeFileSync(join(cwd, "preview", "preview.txt"), text);
+    writeFileSync(join(cwd, "preview", "cost.md"), cost);
+    const comments: string[] = [];
+    const ran = await serving(
+      ({ method, url, headers }, body) => {
+        if (headers.authorization !== "Bearer job-token") return { status: 401, body: "{}" };
+        if (method === "GET" && url?.startsWith("/repos/Owner/Hono-App/issues/7/comments?")) return { body: "[]" };
+        if (method !== "POST" || url !== "/repos/Owner/Hono-App/issues/7/comments") return { status: 404, body: "{}" };
+        comments.push(JSON.parse(body).body);
+        return { status: 201, body: '{"id":1}' };
+      },
+      (GITHUB_API_URL) =>
+        run("pull-request.yml comment: one comment, updated", {
+          contexts: {
+            github: {
+              ...{ token: "job-token", repository: "Owner/Hono-App", server_url: "https://github.com", run_id: 5 },
+              event: { pull_request: { number: 7, head: { sha: "abc" } } },
+            },
+            needs: { preview: { outputs } },
+          },
+          runner: { ...runner(), GITHUB_API_URL },
+          cwd,
+        }),
+    );
+    expect(ran).toMatchObject({ status: 0, text: "comment created\n" });
+    const [comment = ""] = comments;
+    expect(comment).toMatch(/^<!-- preview of dev -->\n### Preview of `dev`\n/);
+    expect(comment).toContain("abc · [the whole output](https://github.com/Owner/Hono-App/actions/runs/5)");
+    expect(comment).toContain(cost.trim());
+    // All of it, in colour.
+    expect(comment).toMatch(/^! {3}~ docker-build:index:Image: \(update\)$/m);
+    expect(comment.match(/^! {3}\+-aws:ec2\/instance:Instance: \(replace\)$/gm)).toHaveLength(2);
+    expect(comment.replace(/^[-+!](?= )/gm, " ")).toContain(text.trim());
+  },
+
+  async "pull-request.yml fork: say why"() {
+    const { status, text, summary } = await run("pull-request.yml fork: say why", {});
+    expect([status, summary]).toEqual([0, text]);
+    expect(text).toContain("A pull request from a fork is given no secrets");
+  },
+
+  async "test.yml test: npm test"() {
+    accessSync(".ci/run", constants.X_OK);
+    const cwd = mkdtempSync(join(work, "tests-"));
+    mkdirSync(join(cwd, ".ci"));
+    for (const status of [0, 3]) {
+      writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$KEPT"\nexit ${status}\n`, { mode: 0o755 });
+      // These tests are root's already, and their machine may have no sudo.
+      const programs = { sudo: '[ "$1" = --preserve-env ] && shift && exec "$@"' };
+      expect(await run("test.yml test: npm test", { runner: { KEPT: "kept" }, cwd, programs })).toMatchObject({
+        status,
+        text: "kept\n",
+      });
+    }
+  },
+
+  async "release.yml build: the image's name"() {
+    expect((await release()).image).toBe(`${registry}/owner/hono-app`);
+    const { outputs } = await run("release.yml build: the image's name", { runner: repository });
+    expect(outputs).toEqual({ image: "ghcr.io/owner/hono-app" });
+  },
+
+  async "release.yml build: run it"() {
+    const stack = await deployed();
+    const { image, digests } = await release();
+    // A machine of the stack in the place of the runner of that architecture; its engine is at hand, its shell is not.
+    const runIt = async (machine: (typeof machineNames)[number], platform: string): Promise<Ran> => {
+      const { machine: uname, platform: own } = architectures[machine];
+      const runner = matrix.find((each) => each.platform === own);
+      const host = `unix://${cloud.run}/${stack[machine].id}/docker.sock`;
+      const containers = () => shell(`docker --host ${host} ps --all --quiet`);
+      const before = await containers();
+      const ran = await run("release.yml build: run it", {
+        contexts: {
+          matrix: runner,
+          steps: { name: { outputs: { image } }, build: { outputs: { digest: digests.get(platform) } } },
+        },
+        runner: { ...cloud.env, DOCKER_HOST: host },
+        programs: { uname: `[ "$*" = -m ] && echo ${uname}` },
+      });
+      expect(await containers()).toEqual(before);
+      await shell(`docker --host ${host} image rm ${image}@${digests.get(platform)}`);
+      return ran;
+    };
+    for (const machine of machineNames) {
+      const ran = await runIt(machine, architectures[machine].platform);
+      expect(ran.status, ran.text).toBe(0);
+      expect(ran.text).not.toContain('"message":"listening"');
+    }
+    // The other architecture's image runs, emulated, and is found out; what it printed is shown.
+    const wrong = await runIt("intel", architectures.graviton.platform);
+    expect(wrong.status).not.toBe(0);
+    expect(wrong.text).toContain('"message":"listening"');
+  },
+
+  async "release.yml build: note the digest"() {
+    const cwd = mkdtempSync(join(work, "digest-"));
+    const contexts = { steps: { build: { outputs: { digest: "sha256:abc" } } } };
+    expect((await run("release.yml build: note the digest", { contexts, cwd })).status).toBe(0);
+    expect(existsSync(join(cwd, "digests", "abc"))).toBe(true);
+  },
+
+  async "release.yml merge: tag what was built"() {
+    const { imageRef } = await deployed();
+    const { digests } = await release();
+    const tag = (
+      sha: string,
+      newest: string,
+      { built = digests.values() as Iterable<string>, hub = "", status = 200 } = {},
+    ) =>
+      serving(
+        ({ url, headers }) =>
+          url === "/repos/Owner/Hono-App/commits/main" &&
+          headers.accept === "application/vnd.github.sha" &&
+          headers.authorization === "Bearer job-token"
+            ? { status, body: newest }
+            : { status: 404, body: "" },
+        (GITHUB_API_URL) =>
+          run("release.yml merge: tag what was built", {
+            contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
+            runner: { ...runner(), GITHUB_API_URL, GITHUB_SHA: sha },
+            otherwise: { REGISTRY: registry },
+            cwd: downloaded(built),
+          }),
+      );
+    const [half = ""] = digests.values();
+    expect((await tag("half", "half", { built: [half] })).status).toBe(1);
+    expect((await tag("unknown", "", { status: 403 })).status).not.toBe(0);
+    expect(await tagsOf("owner/hono-app")).toEqual([]);
+
+    const older = await tag("older", "newer");
+    expect(older).toMatchObject({
+      status: 0,
+      text: expect.stringContaining("::notice::main is at newer: latest stays as it is"),
+    });
+    expect(await tagsOf("owner/hono-app")).toEqual(["older"]);
+
+    const newest = await tag("newer", "newer", { hub: `${registry}/you/app` });
+    expect(newest.status, newest.text).toBe(0);
+    expect(await tagsOf("owner/hono-app")).toEqual(["latest", "newer", "older"]);
+    expect(await tagsOf("you/app")).toEqual(["latest", "newer"]);
+    expect(newest.outputs).toEqual({ image: `${registry}/owner/hono-app`, digest: expect.stringMatching(/^sha256:/) });
+    for (const name of ["owner/hono-app", "you/app"]) {
+      for (const tag of ["newer", "latest"]) {
+        const response = await get(`${name}/manifests/${tag}`);
+        expect(response.headers.get("docker-content-digest")).toBe(newest.outputs.digest);
+        const index = (await response.json()) as { manifests: Descriptor[]; annotations: Record<string, string> };
+        // Exactly the stack's own: the same bytes for the same content, and nothing beside the two platforms.
+        const shown = ({ digest, platform }: Descriptor) => `${platform?.os}/${platform?.architecture} ${digest}`;
+        expect(index.manifests.map(shown).sort()).toEqual(
+          ((await manifest(imageRef)).manifests ?? []).map(shown).sort(),
+        );
+        expect(index.annotations).toEqual({
+          "org.opencontainers.image.source": "https://github.com/Owner/Hono-App",
+          "org.opencontainers.image.description": "A Hono app on Bun that says which architecture it runs on",
+          "org.opencontainers.image.licenses": readFileSync("LICENSE", "utf8").split(" ")[0],
+        });
+        for (const { digest } of index.manifests) expect((await get(`${name}/manifests/${digest}`)).status).toBe(200);
+      }
+    }
+    for (const platform of ["linux/amd64", "linux/arm64"]) expect(newest.summary).toContain(platform);
+  },
+
+  async "release.yml sbom: attach"() {
+    const attach = (hub: string, FAILING = "") =>
+      run("release.yml sbom: attach", {
+        contexts: { vars: { DOCKERHUB_IMAGE: hub } },
+        runner: repository,
+        otherwise: { FAILING },
+        programs: { npm },
+      });
+    const github = "npm run sbom -- ghcr.io/owner/hono-app:c0ffee\n";
+    expect(await attach("")).toMatchObject({ status: 0, text: github });
+    const both = `${github}npm run sbom -- docker.io/you/app:c0ffee\n`;
+    expect(await attach("docker.io/you/app")).toMatchObject({ status: 0, text: both });
+    // The first one's failure is not hidden by the second.
+    expect(await attach("docker.io/you/app", "ghcr.io/owner/hono-app:c0ffee")).toMatchObject({
+      status: 1,
+      text: github,
+    });
+  },
+};
+
+/** A preview of an edit, made by the script once. */
+let preview: Promise<{ text: string; cost: string; outputs: Ran["outputs"] }> | undefined;
+function previewed() {
+  preview ??= (async () => {
+    await deployed();
+    const folder = join(cloud.project, "preview");
+    const ran = async () => {
+      try {
+        const { status, outputs, text } = await run("pull-request.yml preview: pulumi preview", onStack());
+        expect(status, text).toBe(0);
+        const [shown, cost] = ["preview.txt", "cost.md"].map((name) => readFileSync(join(folder, name), "utf8"));
+        expect(text).toContain(shown);
+        return { text: shown ?? "", cost: cost ?? "", outputs };
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    };
+    const good = await releasedEdit("shown", ran);
+    expect(good.outputs).toEqual({ status: "0" });
+    expect(good.cost).toContain("a month");
+    // A failed one is kept whole, and its status handed on.
+    const bad = await configured({ port: '"22"' }, ran);
+    expect(Number(bad.outputs.status)).toBeGreaterThan(0);
+    expect(bad.text).toContain('- hono-app:port is "22"');
+    return good;
+  })();
+  return preview;
+}
+
+// prod's are dev's: the one list.
+const own = scripts.filter(({ where }) => where !== "deploy.yml prod");
+test("prod is deployed by the same steps as dev", () => {
+  expect(job("deploy.yml", "prod").steps).toEqual(job("deploy.yml", "dev").steps);
+});
+test.each(own.map(({ name, workflow, step }) => [name, workflow, step] as const))(
+  "the script %s",
+  async (name, workflow, step) => {
+    // With bash named, a failure in a pipeline is one.
+    expect(step.shell ?? workflow.defaults?.run.shell).toBe("bash");
+    const executes = cases[name];
+    if (executes === undefined) throw new Error(`no test executes the script ${name}`);
+    await executes();
+  },
+  300_000,
+);
+test("no script is tested that is not there", () => {
+  expect(Object.keys(cases).sort()).toEqual(own.map(({ name }) => name).sort());
+});
