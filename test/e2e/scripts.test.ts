@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
+import { keysOf } from "../../local/identity.ts";
 import { ensureLinters } from "../../local/linters.ts";
 import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "./github.ts";
 import { startRegistry } from "./other-registry.ts";
@@ -536,7 +537,10 @@ function previewed() {
     const folder = join(cloud.project, "preview");
     const ran = async () => {
       try {
-        const { status, outputs, text } = await run("pull-request.yml preview: pulumi preview", onStack());
+        // Its role only reads.
+        const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
+        const script = "pull-request.yml preview: pulumi preview";
+        const { status, outputs, text } = await run(script, { ...onStack(), runner });
         expect(status, text).toBe(0);
         const [shown, cost] = ["preview.txt", "cost.md"].map((name) => readFileSync(join(folder, name), "utf8"));
         expect(text).toContain(shown);

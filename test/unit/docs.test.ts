@@ -13,6 +13,7 @@ const documents = [
   "docs/troubleshooting.ko.md",
   "local/README.md",
   "examples/native-modules/README.md",
+  ".github/workflows/deploy.yml",
 ];
 const translations = [
   ["README.md", "README.ko.md"],
