@@ -262,6 +262,7 @@ test.each([
   ["components/proof.ts", "the machine's user data failed; "],
   ["components/proof.ts", "the last lines of its console:"],
   ["components/user-data.ts", "USER-DATA-FAILED"],
+  [".github/actions/set-up/action.yml", "The role has to trust the subject"],
   ["components/user-data.ts", "gave up waiting for: "],
   ["local/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
   ["local/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
