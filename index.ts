@@ -44,7 +44,8 @@ const imageIndex = new ImageIndex(name, {
   region,
   profile,
   repositoryName: settings.repositoryName,
-  digest: image.digest,
+  repository: image.repository,
+  built: image.digest,
   tags: image.tags,
   platforms,
 });
@@ -65,7 +66,7 @@ const shared = {
   amiUpdate: settings.amiUpdate,
   region,
   port,
-  imageRef: image.ref,
+  imageRef: imageIndex.ref,
   securityGroupId: network.securityGroupId,
   instanceProfile: role.instanceProfile,
   volumeSize: settings.volumeSize,
@@ -99,7 +100,7 @@ const intelInstance = new Instance(
 const gravitonVerification = new Verification(`${name}-graviton`, {
   url: gravitonInstance.url,
   instanceId: gravitonInstance.instanceId,
-  digest: image.digest,
+  digest: imageIndex.digest,
   configs: imageIndex.configs,
   architecture: architectures.graviton,
   region,
@@ -110,7 +111,7 @@ const gravitonVerification = new Verification(`${name}-graviton`, {
 const intelVerification = new Verification(`${name}-intel`, {
   url: intelInstance.url,
   instanceId: intelInstance.instanceId,
-  digest: image.digest,
+  digest: imageIndex.digest,
   configs: imageIndex.configs,
   architecture: architectures.intel,
   region,
@@ -127,8 +128,8 @@ const published =
   );
 
 export const repositoryUrl = repository.url;
-export const imageRef = image.ref;
-export const imageDigest = image.digest;
+export const imageRef = imageIndex.ref;
+export const imageDigest = imageIndex.digest;
 export const imagePlatforms = image.platforms;
 export const graviton = {
   id: gravitonInstance.instanceId,

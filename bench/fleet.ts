@@ -37,7 +37,8 @@ async function program(): Promise<void> {
   const imageIndex = new ImageIndex(name, {
     region,
     repositoryName: name,
-    digest: image.digest,
+    repository: image.repository,
+    built: image.digest,
     tags: image.tags,
     platforms,
   });
@@ -61,7 +62,7 @@ async function program(): Promise<void> {
       subnetId: network.subnetIds[machine],
       securityGroupId: network.securityGroupId,
       instanceProfile: role.instanceProfile,
-      imageRef: image.ref,
+      imageRef: imageIndex.ref,
       port: 80,
       volumeSize: 8,
       tags,
@@ -69,7 +70,7 @@ async function program(): Promise<void> {
     new Verification(`${name}-${index}`, {
       url: instance.url,
       instanceId: instance.instanceId,
-      digest: image.digest,
+      digest: imageIndex.digest,
       configs: imageIndex.configs,
       architecture,
       region,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { builder } from "../local/buildkit/buildkitd.ts";
 import { makeClone } from "../local/clone.ts";
 import { type Cloud, openCloud } from "../local/cloud.ts";
+import { login } from "../local/ecr/registry.ts";
 import { home } from "../local/paths.ts";
 import { start } from "../local/start.ts";
 import { run, say, step } from "../local/step.ts";
@@ -89,12 +90,8 @@ export class Place {
   async start(): Promise<void> {
     await this.open();
     await start(this.cloud);
-    // Pushes of the benchmark's own; the stack brings its login itself.
-    const { registry, env, account } = this.cloud;
-    await run(["docker", "login", "--username", "AWS", "--password-stdin", registry], {
-      env,
-      input: `${account}-auth-token`,
-    });
+    // For pushes of the benchmark's own; the stack brings its login itself.
+    await login(this.cloud, this.cloud.env.DOCKER_CONFIG as string);
   }
 
   /** Bytes that the registry stores: layers, configurations and manifests. */

@@ -1,30 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { latestTag } from "../components/content.ts";
-import { CommandError, run } from "../local/step.ts";
+import { run } from "../local/step.ts";
 
 /** `docker buildx imagetools inspect`, with the person's own logins. */
-export async function inspectImage(name: string, options: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
-  const command = (...extra: string[]) => ["docker", "buildx", "imagetools", "inspect", ...extra, ...options, name];
-  try {
-    return await run(command(), { env });
-  } catch (error) {
-    if (!(error instanceof CommandError && error.message.includes(` http://${registryOf(name)}/`))) throw error;
-  }
-  // Buildx speaks plain HTTP to loopback addresses, also where the registry there wants TLS, as the local cloud's does. It takes a builder's
-  // word for another, but a remote builder has no place for it: so this one, which is of a configuration of its own and is never started.
-  const folder = mkdtempSync(join(tmpdir(), "hono-app-buildx-"));
-  try {
-    const config = join(folder, "buildkitd.toml");
-    writeFileSync(config, `[registry.${JSON.stringify(registryOf(name))}]\n  http = false\n`);
-    const own = { ...env, BUILDX_CONFIG: folder };
-    const builder = ["--name", "tls", "--driver", "docker-container", "--buildkitd-config", config];
-    await run(["docker", "buildx", "create", ...builder], { env: own });
-    return await run(command("--builder", "tls"), { env: own });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+export function inspectImage(name: string, options: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+  return run(["docker", "buildx", "imagetools", "inspect", ...options, name], { env });
 }
 
 /** The image at a digest: `registry:5000/name:tag` → `registry:5000/name@sha256:…`. */

@@ -90,7 +90,7 @@ async function find(given: string | undefined, folder: string): Promise<{ image:
   await start(cloud);
   const image = given ?? (await (await selectStack(cloud)).outputs()).imageRef?.value;
   if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
-  return { image, env: login(cloud, folder) };
+  return { image, env: await login(cloud, folder) };
 }
 
 async function work(image: string, { attach, output }: SbomOptions, env: NodeJS.ProcessEnv): Promise<void> {

@@ -1,5 +1,6 @@
-import type { ECR } from "@aws-sdk/client-ecr";
+import type { ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
+import { isCodeChanged } from "./provider-code.ts";
 
 export interface ImageIndexArgs {
   region: string;
@@ -7,9 +8,11 @@ export interface ImageIndexArgs {
   profile?: string;
   /** Name of the ECR repository. */
   repositoryName: string;
-  /** Digest of the index. */
-  digest: pulumi.Input<string>;
-  /** Tags that must name it. */
+  /** The same as Docker takes it: `registry/repository`. */
+  repository: pulumi.Input<string>;
+  /** Digest of the index that was built or, of an earlier release, found. */
+  built: pulumi.Input<string>;
+  /** Tags that must name it, the release's first. */
   tags: readonly string[];
   /** Docker platforms that it must hold, and no others. */
   platforms: readonly string[];
@@ -20,9 +23,11 @@ interface Inputs {
   readonly region: string;
   readonly profile?: string;
   readonly repositoryName: string;
-  readonly digest: string;
+  readonly built: string;
   readonly tags: readonly string[];
   readonly platforms: readonly string[];
+  /** Of the index to deploy; chosen in `check`, so that a preview knows it too. */
+  readonly digest: string;
 }
 
 /** What ECR has. */
@@ -34,15 +39,25 @@ interface Found {
 }
 
 /**
- * The index that a release's tags name, read from the registry's bytes. It is in the state only if it holds every platform and nothing
- * else. A tag that somebody moved shows in a refresh, and the next `up` puts it back.
+ * The index that is deployed, and that the release's tags name, read from the registry's bytes. It is in the state only if it holds every
+ * platform and nothing else.
+ *
+ * Builders give the same content other digests, and an immutable tag stays with the first. So where the release's tag names a whole index
+ * already, that one is deployed instead of the one just built. A tag that somebody moved shows here in a refresh, which for the image itself
+ * looks at digests alone; the next `up` puts it back.
  */
 export class ImageIndex extends pulumi.dynamic.Resource {
+  /** Digest of the index that is deployed. */
+  declare readonly digest: pulumi.Output<string>;
   /** Digest of each platform's image configuration: the id that `docker image inspect` shows on a machine of that platform. */
   declare readonly configs: pulumi.Output<Record<string, string>>;
+  /** `registry/repository:tag@digest`: what every machine pulls. */
+  readonly ref: pulumi.Output<string>;
 
-  constructor(name: string, args: ImageIndexArgs, opts?: pulumi.CustomResourceOptions) {
-    super(provider, name, { ...args, tagged: undefined, configs: undefined }, opts, "hono-app", "ImageIndex");
+  constructor(name: string, { repository, ...args }: ImageIndexArgs, opts?: pulumi.CustomResourceOptions) {
+    const outputs = { digest: undefined, tagged: undefined, configs: undefined };
+    super(provider, name, { ...args, ...outputs }, opts, "hono-app", "ImageIndex");
+    this.ref = pulumi.interpolate`${repository}:${args.tags[0]}@${this.digest}`;
   }
 }
 
@@ -64,46 +79,50 @@ async function connect({ region, profile }: Inputs): Promise<ECR> {
   return new ECR({ region, profile });
 }
 
-interface Manifests {
-  readonly manifests: Record<string, { text: string; mediaType?: string }>;
-  readonly tagged: Record<string, string>;
+interface Manifest {
+  readonly text: string;
+  readonly mediaType?: string;
 }
 
-/** Manifests by their bytes' digest, and the digests that tags name. What is not there is absent. */
+/**
+ * Manifests, by the digest of their bytes. What is not there is absent. ECR does not document its answer to several names of one image,
+ * so the names in a call are of different images.
+ */
 async function fetchManifests(
   api: ECR,
   repositoryName: string,
-  digests: readonly string[],
-  tags: readonly string[] = [],
-): Promise<Manifests> {
+  imageIds: ImageIdentifier[],
+): Promise<Record<string, Manifest>> {
   const { createHash } = await import("node:crypto");
-  const { images = [] } = await api.batchGetImage({
-    repositoryName,
-    imageIds: [...digests.map((imageDigest) => ({ imageDigest })), ...tags.map((imageTag) => ({ imageTag }))],
-    acceptedMediaTypes: mediaTypes,
+  const call = api.batchGetImage({ repositoryName, imageIds, acceptedMediaTypes: mediaTypes });
+  const { images = [], failures = [] } = await call.catch((error: Error) => {
+    if (error.name === "RepositoryNotFoundException") return { images: undefined, failures: undefined };
+    throw error;
   });
-  const { manifests, tagged }: Manifests = { manifests: {}, tagged: {} };
-  for (const { imageId, imageManifest = "", imageManifestMediaType } of images) {
-    const digest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
-    if (imageId?.imageTag) tagged[imageId.imageTag] = digest;
-    manifests[digest] = { text: imageManifest, mediaType: imageManifestMediaType };
+  for (const { imageId, failureCode, failureReason } of failures) {
+    if (failureCode === "ImageNotFound") continue;
+    const image = imageId?.imageTag ?? imageId?.imageDigest;
+    throw new Error(`reading ${image} in ${repositoryName}: ${failureCode}: ${failureReason}`);
   }
-  return { manifests, tagged };
+  const manifests = images.map(({ imageManifest = "", imageManifestMediaType: mediaType }) => [
+    `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`,
+    { text: imageManifest, mediaType },
+  ]);
+  return Object.fromEntries(manifests);
 }
 
-type Inspection = { problem: string } | (Found & { problem?: undefined; manifest: string; mediaType?: string });
+/** The digest that a tag names. */
+async function resolve(api: ECR, repositoryName: string, imageTag: string): Promise<string | undefined> {
+  return Object.keys(await fetchManifests(api, repositoryName, [{ imageTag }]))[0];
+}
 
-/** Reads the index and its images. `problem`: what it must be, and what it is. */
-async function inspect(api: ECR, { repositoryName, digest, tags, platforms }: Inputs): Promise<Inspection> {
-  const { manifests, tagged } = await fetchManifests(api, repositoryName, [digest], tags).catch(
-    (error: Error): Manifests => {
-      if (error.name === "RepositoryNotFoundException") return { manifests: {}, tagged: {} };
-      throw error;
-    },
-  );
-  const index = manifests[digest];
-  if (index === undefined) return { problem: `${repositoryName}@${digest} is not in the registry` };
-  const entries: Descriptor[] = JSON.parse(index.text).manifests ?? [];
+type Inspection = { problem: string } | { problem?: undefined; configs: Found["configs"]; manifest: Manifest };
+
+/** Reads an index and its images. `problem`: what it must be, and what it is. */
+async function inspect(api: ECR, { repositoryName, platforms }: Inputs, digest: string): Promise<Inspection> {
+  const { [digest]: manifest } = await fetchManifests(api, repositoryName, [{ imageDigest: digest }]);
+  if (manifest === undefined) return { problem: `${repositoryName}@${digest} is not in the registry` };
+  const entries: Descriptor[] = JSON.parse(manifest.text).manifests ?? [];
   const platformOf = ({ platform }: Descriptor) => `${platform?.os}/${platform?.architecture}`;
   const held = entries.map(platformOf).sort().join(", ");
   const wanted = [...platforms].sort().join(", ");
@@ -115,60 +134,126 @@ async function inspect(api: ECR, { repositoryName, digest, tags, platforms }: In
   const images = await fetchManifests(
     api,
     repositoryName,
-    entries.map((entry) => entry.digest),
+    entries.map((entry) => ({ imageDigest: entry.digest })),
   );
-  const lost = entries.filter((entry) => images.manifests[entry.digest] === undefined);
+  const lost = entries.filter((entry) => images[entry.digest] === undefined);
   if (lost.length > 0) {
     const names = lost.map((entry) => `${platformOf(entry)} (${entry.digest})`).join(", ");
     return { problem: `${repositoryName}@${digest}: not in the registry: its image for ${names}` };
   }
   const configs = entries.map((entry) => [
     platformOf(entry),
-    JSON.parse(images.manifests[entry.digest]?.text ?? "").config.digest as string,
+    JSON.parse(images[entry.digest]?.text ?? "").config.digest as string,
   ]);
-  return { tagged, configs: Object.fromEntries(configs), manifest: index.text, mediaType: index.mediaType };
+  return { configs: Object.fromEntries(configs), manifest };
+}
+
+/** What the digest to deploy follows from. */
+function source({ repositoryName, built, tags, platforms }: Inputs): string {
+  return JSON.stringify([repositoryName, built, tags[0], platforms]);
+}
+
+/** The digest that the release's tag names, if that is an index of exactly the platforms. */
+async function released(api: ECR, inputs: Inputs): Promise<string | undefined> {
+  const digest = await resolve(api, inputs.repositoryName, inputs.tags[0] ?? "");
+  if (digest === undefined || digest === inputs.built) return digest;
+  const { problem } = await inspect(api, inputs, digest);
+  return problem === undefined ? digest : undefined;
 }
 
 /** Checks the index, and has every tag name it. */
-async function ensure(inputs: Inputs): Promise<Inputs & Found> {
-  const { repositoryName, digest, tags } = inputs;
+async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> {
+  const { repositoryName, built, tags } = inputs;
+  const isNew = before === undefined || source(before) !== source(inputs);
   const api = await connect(inputs);
-  const found = await inspect(api, inputs);
-  if (found.problem !== undefined) throw new Error(found.problem);
-  const { manifest: imageManifest, mediaType: imageManifestMediaType, configs } = found;
-  for (const imageTag of tags.filter((tag) => found.tagged[tag] !== digest)) {
+  const digest = isNew ? ((await released(api, inputs)) ?? inputs.digest) : before.digest;
+  const index = await inspect(api, inputs, digest);
+  if (index.problem !== undefined) throw new Error(index.problem);
+  if (isNew && digest !== built) {
     console.log(
-      `${repositoryName}:${imageTag} names ${found.tagged[imageTag] ?? "nothing"}; it is put back to ${digest}`,
+      `${repositoryName}:${tags[0]} names ${digest} already, another build of the same content: it is kept and deployed; ` +
+        `${built}, built now, stays without a tag`,
     );
-    // An immutable tag goes from one image to another only by way of none.
-    if (found.tagged[imageTag]) await api.batchDeleteImage({ repositoryName, imageIds: [{ imageTag }] });
-    await api.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
   }
-  return { ...inputs, configs, tagged: Object.fromEntries(tags.map((tag) => [tag, digest])) };
+  for (const tag of tags) {
+    const named = await resolve(api, repositoryName, tag);
+    if (named === digest) continue;
+    let isSet = await put(api, repositoryName, tag, index.manifest);
+    if (!isNew || (!isSet && named !== undefined)) {
+      console.log(`${repositoryName}:${tag} names ${named ?? "nothing"}; it is put back to ${digest}`);
+    }
+    if (!isSet && named !== undefined) {
+      await untag(api, repositoryName, tag, named);
+      isSet = await put(api, repositoryName, tag, index.manifest);
+    }
+    // Another `up` has set it in the meantime.
+    if (!isSet) return ensure(inputs, before);
+  }
+  return { ...inputs, digest, configs: index.configs, tagged: Object.fromEntries(tags.map((tag) => [tag, digest])) };
+}
+
+/** Sets a tag: one that may move goes from one image to the other in one step. @returns false if it is immutable and names another. */
+async function put(api: ECR, repositoryName: string, imageTag: string, manifest: Manifest): Promise<boolean> {
+  const { text: imageManifest, mediaType: imageManifestMediaType } = manifest;
+  try {
+    await api.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
+  } catch (error) {
+    const { name } = error as Error;
+    if (name === "ImageTagAlreadyExistsException") return false;
+    if (name !== "ImageAlreadyExistsException") throw error;
+  }
+  return true;
+}
+
+/** Takes an immutable tag from an image. ECR deletes an image with its last tag, so such a one is given another before. */
+async function untag(api: ECR, repositoryName: string, imageTag: string, imageDigest: string): Promise<void> {
+  const { imageDetails: [{ imageTags = [] } = {}] = [] } = await api.describeImages({
+    repositoryName,
+    imageIds: [{ imageDigest }],
+  });
+  if (imageTags.every((each) => each === imageTag)) {
+    const kept = `replaced-${imageDigest.slice("sha256:".length, "sha256:".length + 16)}`;
+    const { [imageDigest]: manifest } = await fetchManifests(api, repositoryName, [{ imageDigest }]);
+    if (manifest !== undefined) await put(api, repositoryName, kept, manifest);
+    console.log(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
+  }
+  const { failures: [failure] = [] } = await api.batchDeleteImage({ repositoryName, imageIds: [{ imageTag }] });
+  if (failure && failure.failureCode !== "ImageNotFound") {
+    throw new Error(`untagging ${repositoryName}:${imageTag}: ${failure.failureCode}: ${failure.failureReason}`);
+  }
 }
 
 // Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
 const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
+  // In a preview `built` may be unknown; then so is the digest, unless the tag names a whole index.
+  async check(olds, news) {
+    const isKnown = olds.digest !== undefined && source(olds) === source(news);
+    const digest = isKnown ? olds.digest : ((await released(await connect(news), news)) ?? news.built);
+    return { inputs: { ...news, digest } };
+  },
   async diff(_id, olds, news) {
-    const facts = ({ repositoryName, digest, tags, platforms }: Inputs) =>
-      JSON.stringify([repositoryName, digest, tags, platforms]);
-    const moved = news.tags.some((tag) => olds.tagged[tag] !== news.digest);
-    return { changes: moved || facts(olds) !== facts(news) };
+    const moved = news.tags.some((tag) => olds.tagged[tag] !== olds.digest);
+    return { changes: moved || source(olds) !== source(news) || isCodeChanged(olds, news) };
   },
   async create(inputs) {
-    return { id: `${inputs.repositoryName}@${inputs.digest}`, outs: await ensure(inputs) };
+    return { id: `${inputs.repositoryName}@${inputs.built}`, outs: await ensure(inputs) };
   },
-  async update(_id, _olds, news) {
-    return { outs: await ensure(news) };
+  async update(_id, olds, news) {
+    return { outs: await ensure(news, olds) };
   },
   // One that is no longer whole leaves the state: the refresh shows it, and the next `up` says what is wrong.
   async read(id, props) {
     if (props === undefined) return {};
-    const found = await inspect(await connect(props), props);
+    const api = await connect(props);
+    const found = await inspect(api, props, props.digest);
     if (found.problem !== undefined) {
       console.error(`no longer whole: ${found.problem}`);
       return {};
     }
-    return { id, props: { ...props, tagged: found.tagged, configs: found.configs } };
+    const named = await Promise.all(
+      props.tags.map(async (tag) => [tag, await resolve(api, props.repositoryName, tag)]),
+    );
+    const tagged = Object.fromEntries(named.filter(([, digest]) => digest !== undefined));
+    return { id, props: { ...props, tagged, configs: found.configs } };
   },
 };

@@ -29,11 +29,11 @@ export interface ImageArgs {
   builder: string;
   /**
    * Tags to push it under, the release's first.
-   * @default A tag computed from the content, and with `latest` that tag.
+   * @default It is pushed by its digest: an immutable tag takes no other digest, and another builder gives one for the same content.
    */
   tags?: readonly string[];
   /**
-   * Whether `latest` is moved to it.
+   * Whether an image that is pushed by its digest is to be tagged `latest` too.
    * @default true
    */
   latest?: boolean;
@@ -45,15 +45,17 @@ export interface ImageArgs {
 }
 
 /**
- * One image for all platforms, built once and pushed under a tag computed from its content and under `latest`. Equal content is
- * neither built nor pushed again. A preview builds every platform and pushes nothing.
+ * One image for all platforms, built once and pushed. Equal content is neither built nor pushed again. A preview builds every platform and
+ * pushes nothing.
  */
 export class Image extends pulumi.ComponentResource {
-  /** Names of its tags, the release's first. */
+  /** `registry/repository`, as Docker takes it. */
+  readonly repository: pulumi.Output<string>;
+  /** The tags that it is to have, the release's first: without others one computed from its content, and `latest`. */
   readonly tags: readonly string[];
   /** Digest of the index that holds the platforms' images. */
   readonly digest: pulumi.Output<string>;
-  /** `registry/repository:tag@digest`: what every machine pulls. */
+  /** What it is pushed as: `registry/repository:tag@digest`, and by its digest without the tag. */
   readonly ref: pulumi.Output<string>;
   readonly platforms: pulumi.Output<string[]>;
 
@@ -62,21 +64,20 @@ export class Image extends pulumi.ComponentResource {
     const source = args.release ?? readContext(args.context);
     super("hono-app:index:Image", name, {}, opts);
 
-    const repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
+    this.repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
+    const names = args.tags?.map((tag) => pulumi.interpolate`${this.repository}:${tag}`) ?? [this.repository];
     const { tags, digest } =
-      "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source, repository);
+      "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source, names);
     this.tags = tags;
     this.digest = pulumi.output(digest);
-    this.ref = pulumi.interpolate`${repository}:${tags[0]}@${digest}`;
+    this.ref = pulumi.interpolate`${names[0]}@${digest}`;
     this.platforms = pulumi.output([...args.platforms]);
     this.registerOutputs({ tags, digest: this.digest, ref: this.ref, platforms: this.platforms });
   }
 
-  private build(name: string, args: ImageArgs, entries: ContextEntry[], repository: pulumi.Output<string>) {
+  private build(name: string, args: ImageArgs, entries: ContextEntry[], names: pulumi.Output<string>[]) {
     const { address, login } = args.registry;
     const content = contentTag(entries, { platforms: args.platforms });
-    const tags = args.tags ?? [content, ...((args.latest ?? true) ? [latestTag] : [])];
-    const names = tags.map((tag) => pulumi.interpolate`${repository}:${tag}`);
     const { digest } = new BuildImage(
       name,
       {
@@ -86,7 +87,8 @@ export class Image extends pulumi.ComponentResource {
         buildOnPreview: true,
         // An export and not `push: true`, for which the provider skips the build in every preview.
         push: false,
-        exports: [{ image: { push: true, ociMediaTypes: true, names } }],
+        exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: args.tags === undefined } }],
+        // A refresh looks for the digest in each.
         tags: names,
         // Times in the image are fixed, so that the same content gives the same digests.
         buildArgs: { SOURCE_DATE_EPOCH: "0" },
@@ -97,6 +99,6 @@ export class Image extends pulumi.ComponentResource {
       // A push to a registry that hangs in the middle has no other end.
       { parent: this, retainOnDelete: true, customTimeouts: { create: "30m", update: "30m" } },
     );
-    return { tags, digest };
+    return { tags: args.tags ?? [content, ...((args.latest ?? true) ? [latestTag] : [])], digest };
   }
 }

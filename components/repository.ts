@@ -95,7 +95,8 @@ export function repositoryPolicy(account: string) {
 }
 
 /**
- * Keeps the newest releases, and sweeps up what carries no tag and belongs to no index.
+ * Keeps the newest releases, and sweeps up what carries no tag and belongs to no index: what an `up` that was interrupted had pushed, and
+ * other builds of a released content.
  *
  * A machine is pinned to the newest release or, rolled back, to an earlier one while nothing newer is pushed; both are among those kept.
  * The platform images of an index carry no tag either, but ECR does not expire an image while an index refers to it.
@@ -121,7 +122,7 @@ export function lifecyclePolicy(keepReleases: number) {
       },
       {
         rulePriority: 2,
-        description: "Expire what lost its tag 30 days ago",
+        description: "Expire what has no tag 30 days after its push",
         selection: { tagStatus: "untagged", countType: "sinceImagePushed", countUnit: "days", countNumber: 30 },
         action: { type: "expire" },
       },

@@ -116,7 +116,7 @@ export function exports(cloud: Cloud): Record<string, string> {
     PULUMI_HOME: join(home, "pulumi"),
     // No .attrs file beside each object: it is written in place, so a kill in that moment would leave it empty and the stack unreadable.
     PULUMI_BACKEND_URL: `file://${join(cloud.dir, "state")}?metadata=skip`,
-    // Pulumi.local.yaml's salt goes with it. What it keeps secret is the local registry's token, which moto's source shows to everyone.
+    // Pulumi.local.yaml's salt goes with it. What it keeps secret is the local registry's token, which opens nothing but this cloud.
     PULUMI_CONFIG_PASSPHRASE: "local",
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };

@@ -1,7 +1,6 @@
 import type { ImageTagMutability, ImageTagMutabilityExclusionFilterType } from "@aws-sdk/client-ecr";
 import { ecr } from "./clients.ts";
-import { orGone, type Resource, refuse } from "./provider.ts";
-import { registryHost, removeImages, tagsIn } from "./registry.ts";
+import { orGone, type Resource } from "./provider.ts";
 import { fromTags, toTags } from "./tags.ts";
 import type { Props } from "./values.ts";
 
@@ -62,7 +61,7 @@ const repository: Resource = {
       name: live.repositoryName,
       arn: live.repositoryArn,
       registryId: live.registryId,
-      repositoryUrl: `${registryHost(live.repositoryUri?.split("/")[0])}/${live.repositoryName}`,
+      repositoryUrl: live.repositoryUri,
       imageTagMutability: live.imageTagMutability,
       imageTagMutabilityExclusionFilters: live.imageTagMutabilityExclusionFilters ?? [],
       imageScanningConfiguration: live.imageScanningConfiguration,
@@ -86,16 +85,8 @@ const repository: Resource = {
     if (removed.length > 0) await api.untagResource({ resourceArn, tagKeys: removed });
     await api.tagResource({ resourceArn, tags: toTags(tags) });
   },
-  async delete(id, state) {
-    // The images are in the registry, of which moto knows nothing.
-    if ((await tagsIn(id)).length > 0 && !state.forceDelete) {
-      refuse(
-        "RepositoryNotEmptyException",
-        `The repository with name '${id}' in registry with id '${state.registryId}' cannot be deleted because it still contains images`,
-      );
-    }
-    await removeImages(id);
-    await orGone((await ecr()).deleteRepository({ repositoryName: id, force: true }), "RepositoryNotFoundException");
+  async delete(id, { forceDelete: force }) {
+    await orGone((await ecr()).deleteRepository({ repositoryName: id, force }), "RepositoryNotFoundException");
   },
 };
 

@@ -1,6 +1,5 @@
 import { ec2, ecr, ssm, sts } from "./clients.ts";
 import type { Lookup } from "./provider.ts";
-import { findImage, registryHost } from "./registry.ts";
 import { arn, fromTags, pick } from "./tags.ts";
 import type { Props } from "./values.ts";
 
@@ -41,7 +40,7 @@ export const functions: Record<string, Lookup> = {
         authorizationToken: token,
         userName,
         password,
-        proxyEndpoint: `https://${registryHost(data?.proxyEndpoint?.replace("https://", ""))}`,
+        proxyEndpoint: data?.proxyEndpoint,
         expiresAt: data?.expiresAt?.toISOString(),
       };
     },
@@ -49,19 +48,16 @@ export const functions: Record<string, Lookup> = {
   "aws:ecr/getImage:getImage": {
     inputs: { repositoryName: ["required"], imageTag: [], imageDigest: [] },
     async run({ repositoryName, imageTag, imageDigest }) {
+      const { imageDetails: [image] = [] } = await (await ecr()).describeImages({
+        repositoryName,
+        imageIds: [{ imageTag, imageDigest }],
+      });
+      const { imageDigest: id, imageTags = [] } = image ?? {};
       const { repositories: [repository] = [] } = await (await ecr()).describeRepositories({
         repositoryNames: [repositoryName],
       });
-      const image = await findImage(repositoryName, imageDigest ?? imageTag);
-      if (!image) {
-        const id = `{imageDigest:'${imageDigest ?? null}', imageTag:'${imageTag ?? null}'}`;
-        throw new Error(
-          `ImageNotFoundException: The image with imageId ${id} does not exist within the repository with name '${repositoryName}' in the registry with id '${repository?.registryId}'`,
-        );
-      }
-      const { digest, tags } = image;
-      const imageUri = `${registryHost()}/${repositoryName}@${digest}`;
-      return { id: digest, repositoryName, imageTag, imageDigest: digest, imageTags: tags, imageUri };
+      const imageUri = `${repository?.repositoryUri}@${id}`;
+      return { id, repositoryName, imageTag, imageDigest: id, imageTags, imageUri };
     },
   },
   "aws:ssm/getParameter:getParameter": {

@@ -1,66 +1,65 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hashSync } from "bcryptjs";
+import type { ECR } from "@aws-sdk/client-ecr";
 import type { Cloud } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 import { accepts } from "../ready.ts";
 import { run } from "../step.ts";
 
-/**
- * ECR's data plane: an OCI registry behind TLS that lets in who brings the token that moto's GetAuthorizationToken gives. Unlike ECR it
- * makes a repository when one is pushed to, and does not itself hold a tag immutable.
- */
+/** ECR's data plane: an OCI registry behind TLS, which asks moto what each request may do. */
 export async function registry(cloud: Cloud): Promise<Daemon> {
-  const folder = join(cloud.dir, "registry");
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(join(cloud.dir, "registry"), { recursive: true });
   await ensureCertificate(cloud);
-  // bcrypt is the one form that the registry takes; its cost matters only for a password that is worth guessing.
-  const passwords = join(folder, "htpasswd");
-  if (!existsSync(passwords)) writeFileSync(passwords, `AWS:${hashSync(token(cloud), 4)}\n`);
   writeFileSync(
     configFile(cloud),
     // YAML is a superset of JSON.
     JSON.stringify({
       version: "0.1",
-      log: { level: "warn" },
-      storage: { filesystem: { rootdirectory: join(folder, "data") }, delete: { enabled: true } },
+      log: { level: "error" },
+      storage: { filesystem: { rootdirectory: join(cloud.dir, "registry", "data") }, delete: { enabled: true } },
       http: {
         addr: cloud.registry,
         tls: { certificate: certificate(cloud), key: join(cloud.dir, "tls", "key.pem") },
       },
-      auth: { htpasswd: { realm: "ecr", path: passwords } },
     }),
   );
   return {
     name: "registry",
     command: ["registry", "serve", configFile(cloud)],
-    env: { ...cloud.env, OTEL_TRACES_EXPORTER: "none" },
+    env: { ...cloud.env, ECR_API: `${cloud.endpoint}/moto-api/registry` },
     ...cloud.files("registry"),
     ready: () => accepts(cloud.registry),
   };
 }
 
 /**
- * Logs in.
+ * Logs in, for 12 hours.
  *
  * @param folder Gets the login; the local cloud's own Docker configuration has none.
  * @returns The environment in which Docker's and other tools find it.
  */
-export function login(cloud: Cloud, folder: string): NodeJS.ProcessEnv {
-  const auths = { [cloud.registry]: { auth: Buffer.from(`AWS:${token(cloud)}`).toString("base64") } };
+export async function login(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
+  const auths = { [cloud.registry]: { auth: await authorization(await api(cloud)) } };
   writeFileSync(join(folder, "config.json"), JSON.stringify({ auths }), { mode: 0o600 });
   return { ...cloud.env, DOCKER_CONFIG: folder };
 }
 
-/** What moto gives for one. */
-const token = ({ account }: Cloud) => `${account}-auth-token`;
+async function api({ endpoint, env }: Cloud): Promise<ECR> {
+  const { ECR } = await import("@aws-sdk/client-ecr");
+  const [accessKeyId = "", secretAccessKey = ""] = [env.AWS_ACCESS_KEY_ID, env.AWS_SECRET_ACCESS_KEY];
+  return new ECR({ endpoint, region: env.AWS_REGION, credentials: { accessKeyId, secretAccessKey } });
+}
 
-/** Deletes what no image refers to any more; while nobody pushes. */
+/** ECR's token for who signs its calls, as HTTP's basic authorization takes it. */
+export async function authorization(ecr: ECR): Promise<string> {
+  const { authorizationData: [data] = [] } = await ecr.getAuthorizationToken({});
+  return data?.authorizationToken ?? "";
+}
+
+/** Deletes the blobs that no repository has any more; while nobody pushes. */
 export async function collectGarbage(cloud: Cloud): Promise<void> {
   if (!existsSync(join(cloud.dir, "registry", "data", "docker"))) return;
-  await run(["registry", "garbage-collect", "--delete-untagged", configFile(cloud)], {
-    env: { ...cloud.env, OTEL_TRACES_EXPORTER: "none" },
-  });
+  await run(["registry", "garbage-collect", configFile(cloud)], { env: cloud.env });
 }
 
 /** The registry's certificate, in PEM. */

@@ -23,7 +23,7 @@ export function mirror(cloud: Cloud): Daemon {
   return {
     name: "mirror",
     command: ["registry", "serve", config],
-    env: { ...cloud.env, OTEL_TRACES_EXPORTER: "none" },
+    env: cloud.env,
     ...cloud.files("mirror"),
     ready: () => accepts(cloud.mirror),
   };

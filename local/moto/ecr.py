@@ -1,108 +1,395 @@
-"""ECR, where moto and AWS differ: its calls for images are those of the registry."""
+"""ECR, where moto and AWS differ: images are the registry's, and the registry asks here what each of its requests may do."""
 
 import hashlib
+import hmac
+import json
 import os
-from base64 import b64encode
+import re
+import secrets
+import shutil
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
-from http.client import HTTPResponse
+from pathlib import Path
+from threading import Lock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from iam import ACCOUNT, REGION, Denied, require
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.ecr.exceptions import ImageAlreadyExistsException
-from moto.ecr.models import Repository
+from moto.ecr.exceptions import (
+    ImageAlreadyExistsException,
+    ImageNotFoundException,
+    InvalidParameterException,
+    RepositoryNotEmptyException,
+    RepositoryNotFoundException,
+)
+from moto.ecr.models import ECRBackend, Repository, ecr_backends
 from moto.ecr.responses import ECRResponse
+from moto.iam.access_control import CreateAccessKeyFailure
+from moto.moto_api._internal.urls import url_paths
 
-# moto knows repositories; their images are in the registry.
-MANIFESTS = [
-    f"application/vnd.{kind}+json"
-    for kind in (
-        "oci.image.index.v1",
-        "oci.image.manifest.v1",
-        "docker.distribution.manifest.list.v2",
-        "docker.distribution.manifest.v2",
-    )
-]
+REGISTRY = os.environ["LOCAL_CLOUD_REGISTRY"]
+FOLDER = Path(os.environ["LOCAL_CLOUD_DIR"])
+# As distribution lays it out: https://pkg.go.dev/github.com/distribution/distribution/v3/registry/storage
+STORE = FOLDER / "registry" / "data" / "docker" / "registry" / "v2"
+
+LOCK = Lock()
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 
 
-def call_registry(method: str, repository: Repository, reference: str, **request) -> HTTPResponse | None:
-    """None where there is no such image."""
-    login = b64encode(f"AWS:{repository.registry_id}-auth-token".encode()).decode()
-    url = f"https://{os.environ['LOCAL_CLOUD_REGISTRY']}/v2/{repository.name}/manifests/{reference}"
+# What the registry has. It is read from its disk, since its API lists no image without a tag; and changed through its API.
+
+
+def folder_of(repository: Repository) -> Path:
+    return STORE / "repositories" / repository.name
+
+
+def images_of(repository: Repository) -> dict[str, list[str]]:
+    """The tags of each image, by its digest."""
+    manifests = folder_of(repository) / "_manifests"
+    links = sorted(manifests.glob("revisions/sha256/*/link"), key=lambda link: link.stat().st_mtime)
+    images = {digest: [] for link in links if path_of(digest := f"sha256:{link.parent.name}").exists()}
+    for link in sorted(manifests.glob("tags/*/current/link")):
+        images.get(link.read_text(), []).append(link.parent.parent.name)
+    return images
+
+
+def path_of(digest: str) -> Path:
+    _, code = digest.split(":")
+    return STORE / "blobs" / "sha256" / code[:2] / code / "data"
+
+
+def manifest_of(digest: str) -> dict:
+    """Its media type may be left out of an OCI manifest."""
+    manifest = json.loads(path_of(digest).read_bytes())
+    return {"mediaType": OCI_INDEX if "manifests" in manifest else OCI_IMAGE, **manifest}
+
+
+def find(images: dict[str, list[str]], image_id: dict) -> str | None:
+    """The digest of the image that has this digest and this tag, or the one of the two that is given."""
+    digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
+    return next((each for each, tags in images.items() if digest in (None, each) and (tag is None or tag in tags)), None)
+
+
+def call_registry(method: str, repository: Repository, reference: str, **request) -> None:
+    url = f"https://{REGISTRY}/v2/{repository.name}/manifests/{reference}"
+    headers = {"Authorization": f"Basic {authorization(None)}", **request.pop("headers", {})}
+    urlopen(Request(url, method=method, headers=headers, **request), timeout=30).close()
+
+
+# Who asks the registry.
+
+
+def authorization(access_key_id: str | None) -> str:
+    """A user name and a token for 12 hours, as HTTP's basic authorization takes them. Without an access key they are this API's own."""
+    until = datetime.now(timezone.utc) + timedelta(hours=12)
+    payload = b64encode(json.dumps({"accessKeyId": access_key_id, "expiration": until.timestamp()}).encode())
+    return b64encode(b"AWS:" + payload + b"." + signature(payload)).decode()
+
+
+def signature(payload: bytes) -> bytes:
+    # On disk, so that a token outlives this process, as it does on AWS.
+    key = FOLDER / "token-key"
+    with LOCK:
+        if not key.exists():
+            key.write_bytes(secrets.token_bytes(32))
+        return b64encode(hmac.digest(key.read_bytes(), payload, "sha256"))
+
+
+class Refusal(Exception):
+    """An answer in the registry's place."""
+
+    def __init__(self, status: int, code: str, message: str):
+        self.answer = status, {"Content-Type": "application/json"}, json.dumps({"errors": [{"code": code, "message": message}]})
+
+
+INVALID = Refusal(400, "DENIED", "Your Authorization Token is invalid.")
+
+
+def access_key_of(basic: str) -> str | None:
+    """
+    :raises Refusal: in ECR's words, which Docker prints after the code: "denied: Your authorization token has expired. …".
+    """
     try:
-        headers = {"Authorization": f"Basic {login}", "Accept": ", ".join(MANIFESTS), **request.pop("headers", {})}
-        return urlopen(Request(url, method=method, headers=headers, **request), timeout=30)
-    except HTTPError as error:
-        if error.code == 404:
-            return None
-        raise
+        user, payload, sent = re.fullmatch(rb"(AWS):([^.]+)\.(.+)", b64decode(basic.removeprefix("Basic "))).groups()
+        if not hmac.compare_digest(sent, signature(payload)):
+            raise ValueError
+        token = json.loads(b64decode(payload))
+    except (AttributeError, ValueError):
+        raise INVALID from None
+    if token["expiration"] < datetime.now(timezone.utc).timestamp():
+        raise Refusal(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
+    return token["accessKeyId"]
 
 
-def batch_images(self: ECRResponse, method: str, result: str, describe) -> ActionResult:
-    """Does the same with each image of a request, as ECR's Batch calls do."""
-    name = self._get_param("repositoryName")
-    repository = self.ecr_backend._get_repository(name, self._get_param("registryId"))
-    done, failures = [], []
-    for image_id in self._get_param("imageIds"):
-        answer = call_registry(method, repository, image_id.get("imageDigest") or image_id["imageTag"])
-        if answer is None:
-            failure = {"failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
-            failures.append({"imageId": image_id, **failure})
-        else:
-            done.append(describe(repository, image_id, answer))
-    return ActionResult({result: done, "failures": failures})
+# The actions that each of the registry's requests needs. One that ends an upload may bring a part of the layer, or all of it.
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+# https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html
+ACTIONS = {
+    "manifests": {"GET": "BatchGetImage", "HEAD": "BatchGetImage", "PUT": "PutImage", "DELETE": "BatchDeleteImage"},
+    "blobs/uploads": {
+        "POST": "InitiateLayerUpload",
+        "GET": "UploadLayerPart",
+        "PATCH": "UploadLayerPart",
+        "PUT": "UploadLayerPart CompleteLayerUpload",
+    },
+    "blobs": {"GET": "GetDownloadUrlForLayer", "HEAD": "BatchCheckLayerAvailability"},
+    "tags": {"GET": "ListImages"},
+    "referrers": {"GET": "BatchGetImage"},
+}
+PATH = re.compile(rf"/v2/(?P<name>.+)/(?P<kind>{'|'.join(ACTIONS)})/(?P<reference>[^/]*)$")
+
+
+def decide(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
+    """What is answered in the registry's place; status 204 lets the request through."""
+    sent = request.headers.get("Authorization")
+    if not sent:
+        return 401, {"Www-Authenticate": f'Basic realm="https://{REGISTRY}/",service="ecr.amazonaws.com"'}, "Not Authorized\n"
+    try:
+        access_key = access_key_of(sent)
+        path = request.path.removeprefix("/moto-api/registry")
+        if path != "/v2/":
+            match = PATH.match(path)
+            if not match or request.method not in ACTIONS[match["kind"]]:
+                raise Refusal(405, "UNSUPPORTED", "The operation is unsupported.")
+            for action in ACTIONS[match["kind"]][request.method].split() if access_key else ():
+                require(access_key, f"ecr:{action}", repositoryName=match["name"])
+            repository = ecr_backends[ACCOUNT][REGION]._get_repository(match["name"])
+            if match["kind"] == "referrers":
+                return referrers(repository, match["reference"], request.args.get("artifactType"))
+            if match["kind"] == "manifests":
+                check_manifest(repository, request.method, match["reference"], request.headers.get("Docker-Content-Digest"))
+    except Denied as denied:
+        return Refusal(403, "DENIED", str(denied)).answer
+    except CreateAccessKeyFailure:
+        return INVALID.answer
+    except RepositoryNotFoundException as absent:
+        return Refusal(404, "NAME_UNKNOWN", absent.message).answer
+    except Refusal as refusal:
+        return refusal.answer
+    return 204, {}, ""
+
+
+url_paths["{0}/moto-api/registry/(?P<path>.*)$"] = decide
+
+
+def check_manifest(repository: Repository, method: str, reference: str, digest: str | None) -> None:
+    is_tag = ":" not in reference
+    found = find(images_of(repository), {"imageTag" if is_tag else "imageDigest": reference})
+    if method != "PUT" and found is None:
+        raise Refusal(404, "MANIFEST_UNKNOWN", "Requested image not found")
+    excluded = any(fnmatchcase(reference, each["filter"]) for each in repository.image_tag_mutability_exclusion_filters or [])
+    immutable = is_tag and repository.image_tag_mutability.startswith("IMMUTABLE") != excluded
+    if method == "PUT" and immutable and found not in (None, digest):
+        where = f"already exists in the '{repository.name}' repository"
+        raise Refusal(400, "TAG_INVALID", f"The image tag '{reference}' {where} and cannot be overwritten because the tag is immutable.")
+
+
+def referrers(repository: Repository, subject: str, artifact_type: str | None) -> tuple[int, dict, str]:
+    """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers, which distribution does not have"""
+    found = []
+    for digest in images_of(repository):
+        manifest = manifest_of(digest)
+        kind = manifest.get("artifactType") or manifest.get("config", {}).get("mediaType")
+        if manifest.get("subject", {}).get("digest") == subject and artifact_type in (None, kind):
+            size = path_of(digest).stat().st_size
+            entry = {"mediaType": manifest["mediaType"], "digest": digest, "size": size, "artifactType": kind}
+            found.append({**entry, "annotations": manifest.get("annotations", {})})
+    return 200, {"Content-Type": OCI_INDEX}, json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found})
+
+
+# ECR's calls.
+
+
+def get_authorization_token(self: ECRResponse) -> ActionResult:
+    access_key = re.search("Credential=([^/]+)/", self.headers["Authorization"])[1]
+    data = {
+        "authorizationToken": authorization(access_key),
+        "expiresAt": datetime.now(timezone.utc) + timedelta(hours=12),
+        "proxyEndpoint": f"https://{REGISTRY}",
+    }
+    return ActionResult({"authorizationData": [data]})
+
+
+def repository_of(self: ECRResponse) -> Repository:
+    return self.ecr_backend._get_repository(self._get_param("repositoryName"), self._get_param("registryId"))
+
+
+def page(self: ECRResponse, name: str, items: Iterable) -> ActionResult:
+    """A page of a list, and where the next one begins."""
+    items, start, size = list(items), int(self._get_param("nextToken") or 0), self._get_param("maxResults") or 100
+    end = start + size
+    return ActionResult({name: items[start:end], **({"nextToken": str(end)} if end < len(items) else {})})
+
+
+def describe_repositories(self: ECRResponse) -> ActionResult:
+    found = self.ecr_backend.describe_repositories(self._get_param("registryId"), self._get_param("repositoryNames"))
+    return page(self, "repositories", found)
+
+
+def list_images(self: ECRResponse) -> ActionResult:
+    status = self._get_param("filter", {}).get("tagStatus", "ANY")
+    ids = [
+        {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+        for digest, tags in images_of(repository_of(self)).items()
+        for tag in tags or [None]
+        if status in ("ANY", "TAGGED" if tag else "UNTAGGED")
+    ]
+    return page(self, "imageIds", ids)
+
+
+def describe_images(self: ECRResponse) -> ActionResult:
+    repository = repository_of(self)
+    images = images_of(repository)
+    status = self._get_param("filter", {}).get("tagStatus", "ANY")
+    digests = [digest for digest, tags in images.items() if status in ("ANY", "TAGGED" if tags else "UNTAGGED")]
+    if image_ids := self._get_param("imageIds"):
+        digests = [found_or_refused(repository, images, image_id) for image_id in image_ids]
+    return page(self, "imageDetails", (details(repository, digest, images[digest]) for digest in dict.fromkeys(digests)))
+
+
+def found_or_refused(repository: Repository, images: dict[str, list[str]], image_id: dict) -> str:
+    digest = find(images, image_id)
+    if digest is None:
+        name = f"{{imageDigest:'{image_id.get('imageDigest', 'null')}', imageTag:'{image_id.get('imageTag', 'null')}'}}"
+        raise ImageNotFoundException(name, repository.name, repository.registry_id)
+    return digest
+
+
+def details(repository: Repository, digest: str, tags: list[str]) -> dict:
+    manifest = manifest_of(digest)
+    link = folder_of(repository) / "_manifests" / "revisions" / "sha256" / digest.removeprefix("sha256:") / "link"
+    return {
+        "registryId": repository.registry_id,
+        "repositoryName": repository.name,
+        "imageDigest": digest,
+        **({"imageTags": tags} if tags else {}),
+        "imageSizeInBytes": sum(layer["size"] for layer in manifest.get("layers", [])),
+        "imagePushedAt": datetime.fromtimestamp(link.stat().st_mtime, timezone.utc),
+        "imageManifestMediaType": manifest["mediaType"],
+    }
 
 
 def batch_get_image(self: ECRResponse) -> ActionResult:
-    def describe(repository: Repository, image_id: dict, answer: HTTPResponse) -> dict:
-        return {
+    repository = repository_of(self)
+    images, found, failures = images_of(repository), [], []
+    for image_id in self._get_param("imageIds"):
+        digest = find(images, image_id)
+        if digest is None:
+            failures.append(failure(image_id, "ImageNotFound", "Requested image not found"))
+            continue
+        image = {
             "registryId": repository.registry_id,
             "repositoryName": repository.name,
-            "imageId": {**image_id, "imageDigest": answer.headers["Docker-Content-Digest"]},
-            "imageManifest": answer.read().decode(),
-            "imageManifestMediaType": answer.headers["Content-Type"],
+            "imageId": {**image_id, "imageDigest": digest},
+            "imageManifest": path_of(digest).read_bytes().decode(),
+            "imageManifestMediaType": manifest_of(digest)["mediaType"],
         }
+        found.append(image)
+    return ActionResult({"images": found, "failures": failures})
 
-    return batch_images(self, "GET", "images", describe)
+
+def failure(image_id: dict, code: str, reason: str) -> dict:
+    return {"imageId": image_id, "failureCode": code, "failureReason": reason}
 
 
 def batch_delete_image(self: ECRResponse) -> ActionResult:
-    """Laxer than ECR, which deletes with its last tag the image too."""
-    return batch_images(self, "DELETE", "imageIds", lambda _repository, image_id, _answer: image_id)
+    repository = repository_of(self)
+    deleted, failures = [], []
+    for image_id in self._get_param("imageIds"):
+        images = images_of(repository)
+        digest = find(images, image_id)
+        if digest is None:
+            failures.append(failure(image_id, "ImageNotFound", "Requested image not found"))
+            continue
+        tag = image_id.get("imageTag")
+        if tag and images[digest] != [tag]:
+            call_registry("DELETE", repository, tag)
+            deleted.append({"imageDigest": digest, "imageTag": tag})
+            continue
+        # With its last tag the image goes too, unless an index needs it.
+        parents = [each for each in images if any(child["digest"] == digest for child in manifest_of(each).get("manifests", []))]
+        if parents:
+            reason = f"Requested image referenced by manifest list: [{', '.join(parents)}]"
+            failures.append(failure(image_id, "ImageReferencedByManifestList", reason))
+            continue
+        call_registry("DELETE", repository, digest)
+        deleted += [{"imageDigest": digest, "imageTag": each} for each in images[digest]] or [{"imageDigest": digest}]
+    return ActionResult({"imageIds": deleted, "failures": failures})
 
 
-class ImageTagAlreadyExistsException(ImageAlreadyExistsException):
+class ImageTagAlreadyExistsException(ServiceException):
     code = "ImageTagAlreadyExistsException"
 
 
+class ReferencedImagesNotFoundException(ServiceException):
+    code = "ReferencedImagesNotFoundException"
+
+
+class LayersNotFoundException(ServiceException):
+    code = "LayersNotFoundException"
+
+
 def put_image(self: ECRResponse) -> ActionResult:
-    name, tag, manifest = (self._get_param(key) for key in ("repositoryName", "imageTag", "imageManifest"))
-    repository = self.ecr_backend._get_repository(name, self._get_param("registryId"))
+    repository = repository_of(self)
+    tag, manifest = self._get_param("imageTag"), self._get_param("imageManifest")
+    content = json.loads(manifest)
+    media_type = self._get_param("imageManifestMediaType") or content.get("mediaType")
+    if not media_type:
+        raise InvalidParameterException("image manifest mediatype not provided in manifest or parameter")
     digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
-    before = call_registry("HEAD", repository, tag)
-    if before:
-        same = before.headers["Docker-Content-Digest"] == digest
-        excluded = any(fnmatchcase(tag, each["filter"]) for each in repository.image_tag_mutability_exclusion_filters or [])
-        if same or repository.image_tag_mutability.startswith("IMMUTABLE") != excluded:
-            refusal = ImageAlreadyExistsException if same else ImageTagAlreadyExistsException
-            raise refusal(
-                registry_id=repository.registry_id, image_tag=tag, digest=digest, repository_name=repository.name
-            )
-    headers = {"Content-Type": self._get_param("imageManifestMediaType")}
-    call_registry("PUT", repository, tag, data=manifest.encode(), headers=headers)
-    image_id = {"imageDigest": digest, "imageTag": tag}
-    return ActionResult({"image": {"repositoryName": name, "imageId": image_id, "imageManifest": manifest}})
+    if find(images_of(repository), {"imageDigest": digest, "imageTag": tag}):
+        raise ImageAlreadyExistsException(repository.name, repository.registry_id, digest, tag)
+    try:
+        call_registry("PUT", repository, tag or digest, data=manifest.encode(), headers={"Content-Type": media_type})
+    except HTTPError as error:
+        for refused in json.load(error)["errors"]:
+            if refused["code"] == "TAG_INVALID":
+                raise ImageTagAlreadyExistsException(refused["message"]) from None
+            if refused["code"] == "MANIFEST_BLOB_UNKNOWN":
+                missing = ReferencedImagesNotFoundException if "manifests" in content else LayersNotFoundException
+                raise missing(f"what the manifest refers to is not in the repository: {refused['detail']}") from None
+        raise
+    image_id = {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
+    image = {"registryId": repository.registry_id, "repositoryName": repository.name, "imageId": image_id}
+    return ActionResult({"image": {**image, "imageManifest": manifest, "imageManifestMediaType": media_type}})
 
 
-for action in (batch_get_image, batch_delete_image, put_image):
+for action in (
+    get_authorization_token,
+    describe_repositories,
+    list_images,
+    describe_images,
+    batch_get_image,
+    batch_delete_image,
+    put_image,
+):
     setattr(ECRResponse, action.__name__, action)
 
 
-def ecr_resource(self: ECRResponse) -> str:
-    """What a policy's Resource is compared with; without this, moto compares it with "*" and allows nothing on one repository."""
-    if name := self._get_param("repositoryName"):
-        return f"arn:aws:ecr:{self.region}:{self.current_account}:repository/{name}"
-    return self._get_param("resourceArn") or "*"
+create_repository, delete_repository = ECRBackend.create_repository, ECRBackend.delete_repository
 
 
-ECRResponse._determine_resource = ecr_resource
+def create_empty_repository(self: ECRBackend, *args, **kwargs) -> Repository:
+    repository = create_repository(self, *args, **kwargs)
+    repository.uri = f"{REGISTRY}/{repository.name}"
+    # Of one that ended with the process that knew it.
+    shutil.rmtree(folder_of(repository), ignore_errors=True)
+    return repository
+
+
+def delete_repository_with_images(self: ECRBackend, name: str, registry_id: str | None = None, force: bool = False) -> Repository:
+    repository = self._get_repository(name, registry_id)
+    if images_of(repository) and not force:
+        raise RepositoryNotEmptyException(name, repository.registry_id)
+    shutil.rmtree(folder_of(repository), ignore_errors=True)
+    return delete_repository(self, name, registry_id, force)
+
+
+ECRBackend.create_repository = create_empty_repository
+ECRBackend.delete_repository = delete_repository_with_images

@@ -39,18 +39,16 @@ class Denied(Exception):
     """In AWS's words."""
 
 
-def is_allowed(access_key_id: str, action: str, **params: str) -> bool:
+def require(access_key_id: str, action: str, **params: str) -> None:
     """
-    Whether the one who has this access key may make this call, such as `is_allowed(key, "ecr:BatchGetImage", repositoryName="app")`: for
-    what is asked of the registry and not of moto. It is recorded as moto's own calls are.
+    Lets the one who has this access key make a call that moto itself is not asked for, such as
+    `require(key, "ecr:BatchGetImage", repositoryName="app")`. It is recorded as moto's own calls are.
+
+    :raises Denied: where it is not allowed.
+    :raises CreateAccessKeyFailure: where there is no such key any more.
     """
-    if access_key_id == ROOT:
-        return True
-    try:
+    if access_key_id != ROOT:
         decide(identity_of(access_key_id), Call(*action.split(":"), params, ACCOUNT, REGION))
-    except (CreateAccessKeyFailure, Denied):
-        return False
-    return True
 
 
 def identity_of(access_key_id: str) -> Identity:

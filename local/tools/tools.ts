@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { home } from "../paths.ts";
 import { CommandError, run, step } from "../step.ts";
@@ -16,8 +16,11 @@ interface Tool {
   readonly programs: Readonly<Record<string, string>>;
   /** Go variable that the program takes its own version from. */
   readonly versionVariable?: string;
-  /** Command that prints the version of an installed one. */
-  readonly ask: readonly string[];
+  /**
+   * Command that prints the version of an installed one.
+   * @default The program is the project's own, and its source is beside go.mod.
+   */
+  readonly ask?: readonly string[];
   /**
    * Where it goes.
    * @default The tools' folder.
@@ -71,9 +74,7 @@ const tools: readonly Tool[] = [
   {
     module: "registry",
     version: "3.1.2",
-    programs: { registry: "github.com/distribution/distribution/v3/cmd/registry" },
-    versionVariable: "github.com/distribution/distribution/v3/version.version=v",
-    ask: ["registry", "--version"],
+    programs: { registry: "." },
   },
 ];
 
@@ -131,7 +132,8 @@ async function ensure(tool: Tool): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const flags = ["-s", "-w", ...(tool.versionVariable ? ["-X", tool.versionVariable + tool.version] : [])].join(" ");
   const stamp = createHash("sha256").update(flags);
-  for (const file of ["go.mod", "go.sum"]) stamp.update(readFileSync(join(source, file)));
+  const files = readdirSync(source).filter((file) => /^go\.(mod|sum)$|\.go$/.test(file));
+  for (const file of files.sort()) stamp.update(readFileSync(join(source, file)));
   const stampFile = join(folder, `.${tool.module}`);
   const wanted = stamp.digest("hex");
   const names = Object.keys(tool.programs);
@@ -156,11 +158,13 @@ async function ensure(tool: Tool): Promise<void> {
       }
       renameSync(`${target}.new`, target);
     }
-    writeFileSync(stampFile, wanted);
+    writeFileSync(`${stampFile}.new`, wanted);
+    renameSync(`${stampFile}.new`, stampFile);
   });
 }
 
 async function isInstalled(tool: Tool): Promise<boolean> {
+  if (tool.ask === undefined) return false;
   const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== toolsFolder);
   const everyProgram = Object.keys(tool.programs).every((name) =>
     path.some((folder) => existsSync(join(folder, name))),

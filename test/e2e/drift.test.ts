@@ -1,13 +1,29 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   DescribeSecurityGroupRulesCommand,
   EC2Client,
   RevokeSecurityGroupIngressCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
-import { ECR } from "@aws-sdk/client-ecr";
+import { ECR, type Image, type ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
-import { answering, aws, cloud, deployed, manifest, outputs, succeed, summary, tagOf } from "./stack.ts";
+import {
+  answering,
+  aws,
+  cloud,
+  deployed,
+  edited,
+  expiredPassword,
+  manifest,
+  outputs,
+  passwordPrefix,
+  shell,
+  succeed,
+  summary,
+  tagOf,
+} from "./stack.ts";
 
 const ec2 = new EC2Client(aws);
 const ecr = new ECR(aws);
@@ -71,33 +87,54 @@ test("tags that somebody moves: refresh shows it, up puts them back, the machine
   const stack = await deployed();
   const tag = tagOf(stack.imageRef);
   const { manifests: [entry] = [] } = await manifest(stack.imageRef);
-  const { images: [image] = [] } = await ecr.batchGetImage({
-    repositoryName,
-    imageIds: [{ imageDigest: entry?.digest }],
-  });
-  const named = async () => {
-    const { images = [] } = await ecr.batchGetImage({
-      repositoryName,
-      imageIds: [{ imageTag: tag }, { imageTag: "latest" }],
-    });
-    return images.map(({ imageId }) => imageId?.imageDigest);
+  const image = async (imageId: ImageIdentifier) => {
+    const { images = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [imageId] });
+    return images[0];
   };
-  // One that may be moved, and one that may only be deleted and set anew.
-  const { imageManifest, imageManifestMediaType } = image ?? {};
-  const move = (imageTag: string) => ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
-  await move("latest");
-  await expect(move(tag)).rejects.toThrow(expect.objectContaining({ name: "ImageTagAlreadyExistsException" }));
+  const named = async () =>
+    Promise.all([tag, "latest"].map(async (imageTag) => (await image({ imageTag }))?.imageId?.imageDigest));
+  // One that may be moved, and one that may only be deleted and set anew: to images that have no other.
+  const move = async (imageTag: string, { imageManifest, imageManifestMediaType }: Image = {}) =>
+    ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
+  const one = await image({ imageDigest: entry?.digest });
+  // Equal content in other bytes.
+  const two = { ...one, imageManifest: `${one?.imageManifest} ` };
+  await move("latest", one);
+  await expect(move(tag, one)).rejects.toThrow(expect.objectContaining({ name: "ImageTagAlreadyExistsException" }));
+  const index = await image({ imageTag: tag });
+  await move("kept", index);
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: tag }] });
-  await move(tag);
-  expect(await named()).toEqual([entry?.digest, entry?.digest]);
+  const { image: moved } = await move(tag, two);
+  expect(await named()).toEqual([moved?.imageId?.imageDigest, entry?.digest]);
 
   expect(await succeed("refresh")).toMatch(/ImageIndex hono-app.*update/);
+  const preview = await succeed("preview");
+  expect(preview).not.toMatch(/aws:ec2:Instance/);
   const up = await succeed("up");
-  expect(up).toContain(`${repositoryName}:${tag} names ${entry?.digest}; it is put back to ${stack.imageDigest}`);
+  const digest = moved?.imageId?.imageDigest as string;
+  const replaced = `replaced-${digest.slice("sha256:".length, "sha256:".length + 16)}`;
+  expect(up).toContain(`${repositoryName}:${tag} names ${digest}; it is put back to ${stack.imageDigest}`);
+  expect(up).toContain(`${repositoryName}@${digest} had no other tag; it is kept as ${replaced}`);
   expect(summary(up).updated).toBe(1);
   expect(await named()).toEqual([stack.imageDigest, stack.imageDigest]);
+  expect((await image({ imageTag: replaced }))?.imageId?.imageDigest).toBe(digest);
   expect(await outputs()).toEqual(stack);
   expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
+  await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: replaced }, { imageTag: "kept" }] });
+});
+
+test("newer functions of the image's index reach the state, and what a refresh runs, without another change", async () => {
+  const stack = await deployed();
+  const newer = (text: string) => text.replace("no longer whole: ", "not whole any more: ");
+  await edited("components/image-index.ts", newer, async () => {
+    expect(await succeed("preview")).not.toMatch(/aws:ec2:Instance/);
+    expect(await succeed("up")).toMatch(/ImageIndex hono-app updat/);
+    expect(await outputs()).toEqual(stack);
+    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+    const state = readFileSync(join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json"), "utf8");
+    expect(state).toContain("not whole any more: ");
+    expect(state).not.toContain("no longer whole: ");
+  });
 });
 
 test("with a login that has expired, refresh and destroy still work", async () => {
@@ -110,13 +147,18 @@ test("with a login that has expired, refresh and destroy still work", async () =
       encoding: "utf8",
     });
   const state = pulumi(["export", "--show-secrets"]);
-  const expired = state.replaceAll("123456789012-auth-token", "expired-token");
+  const expired = state.replaceAll(new RegExp(`${passwordPrefix}[\\w+/=.]+`, "g"), expiredPassword());
   expect(expired).not.toBe(state);
   pulumi(["import"], expired);
 
   const refresh = await succeed("refresh");
-  expect(refresh).toContain("unable to verify image tags, leaving state unchanged");
+  expect(refresh).toMatch(/unable to verify image tags, leaving state unchanged: .*authorization token has expired/);
   expect(Object.keys(summary(refresh))).toEqual(["unchanged"]);
-  expect(pulumi(["export", "--show-secrets"])).toContain("expired-token");
+  expect(pulumi(["export", "--show-secrets"])).toContain(expiredPassword());
+  // What the document advises.
+  const fresh = await shell("pulumi refresh --run-program --yes -s local");
+  expect(fresh.status, fresh.output).toBe(0);
+  expect(fresh.output).not.toContain("unable to verify image tags");
+  pulumi(["import"], expired);
   expect(Object.keys(summary(await succeed("destroy")))).toEqual(["deleted"]);
 });

@@ -9,23 +9,24 @@ import { accepts } from "../../local/ready.ts";
 import { cloud } from "./stack.ts";
 
 /**
- * Starts another registry with a login of its own, as Docker Hub or GHCR; on loopback BuildKit speaks plain HTTP to it.
+ * Starts another registry, as Docker Hub or GHCR; on loopback BuildKit speaks plain HTTP to it.
  *
+ * @param login User and token, where it asks for a login.
  * @returns What ends it, and all that was pushed to it.
  */
-export async function startRegistry(address: string, user: string, token: string): Promise<() => Promise<void>> {
+export async function startRegistry(address: string, ...login: [string, string] | []): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "other-registry-"));
   const htpasswd = join(folder, "htpasswd");
+  const [user, token = ""] = login;
   writeFileSync(htpasswd, `${user}:${hashSync(token, 4)}\n`);
   const config = join(folder, "config.json");
   const storage = { filesystem: { rootdirectory: join(folder, "data") } };
-  const auth = { htpasswd: { realm: "other", path: htpasswd } };
+  const auth = user && { htpasswd: { realm: "other", path: htpasswd } };
   writeFileSync(
     config,
     JSON.stringify({ version: "0.1", log: { level: "error" }, storage, http: { addr: address }, auth }),
   );
-  const env = { ...cloud.env, OTEL_TRACES_EXPORTER: "none" };
-  const registry = spawn("registry", ["serve", config], { env, stdio: "ignore" });
+  const registry = spawn("registry", ["serve", config], { env: cloud.env, stdio: "ignore" });
   await vi.waitUntil(() => accepts(address), { timeout: 10_000 });
   return async () => {
     registry.kill();

@@ -1,11 +1,14 @@
 import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
+import { ECR } from "@aws-sdk/client-ecr";
 import { inject } from "vitest";
 import type { MachineName } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
+import { authorization } from "../../local/ecr/registry.ts";
 import { type Identity, keysOf } from "../../local/identity.ts";
 
 /** The tests' own clone and cloud. */
@@ -157,23 +160,41 @@ export function summary(output: string): Record<string, number> {
   return Object.fromEntries([...lines].map(([, count, change]) => [change, Number(count)]));
 }
 
-/** Asks the registry, with its login, at the source. */
-export function registry(path: string, accept = "application/json"): Promise<{ status: number; body: string }> {
+/** Asks the registry, with a login of the local cloud's root or the one given, at the source. */
+export async function registry(
+  path: string,
+  accept = "application/json",
+  basic?: string,
+): Promise<{ status: number; body: string }> {
   const [host, port] = cloud.registry.split(":");
   const ca = readFileSync(cloud.env.SSL_CERT_FILE as string);
-  const headers = { accept };
+  const headers = { accept, authorization: `Basic ${basic ?? (await authorization(new ECR(aws)))}` };
   return new Promise((resolve, reject) => {
-    const get = request(
-      { host, port, path, ca, headers, auth: "AWS:123456789012-auth-token", agent: false },
-      (response) => {
-        let body = "";
-        response.on("data", (data) => (body += data));
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-      },
-    );
+    const get = request({ host, port, path, ca, headers, agent: false }, (response) => {
+      let body = "";
+      response.on("data", (data) => (body += data));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    });
     get.on("error", reject);
     get.end();
   });
+}
+
+/** The password of a login at the registry, for who asks ECR for it. */
+export async function password(ecr = new ECR(aws)): Promise<string> {
+  return Buffer.from(await authorization(ecr), "base64")
+    .toString()
+    .slice("AWS:".length);
+}
+
+/** What every such password begins with: the name of the first thing that it says. */
+export const passwordPrefix = Buffer.from('{"accessKeyId":').toString("base64");
+
+/** The local cloud's root's, of 12 hours ago. */
+export function expiredPassword(): string {
+  const payload = Buffer.from(JSON.stringify({ accessKeyId: "local", expiration: 0 })).toString("base64");
+  const key = readFileSync(join(cloud.dir, "token-key"));
+  return `${payload}.${createHmac("sha256", key).update(payload).digest("base64")}`;
 }
 
 export interface Descriptor {

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { hashSync } from "bcryptjs";
+import { IAM } from "@aws-sdk/client-iam";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { answering, cloud, deployed, edited, local, manifest } from "../e2e/stack.ts";
+import { answering, aws, cloud, deployed, edited, local, manifest } from "../e2e/stack.ts";
 import {
   expectServing,
   expectUpConverges,
@@ -18,14 +18,17 @@ import {
   withSetting,
 } from "./faults.ts";
 
+const iam = new IAM(aws);
 const data = join(cloud.dir, "registry", "data");
 
-/** The token that AWS's API gives, and the registry takes. */
-const token = "123456789012-auth-token";
-
-/** Makes the registry take another token, and no more the one that it took before. */
-function setToken(password: string): void {
-  writeFileSync(join(cloud.dir, "registry", "htpasswd"), `AWS:${hashSync(password, 4)}\n`);
+/** Takes from the machines' role, or gives back to it, what a login needs. */
+async function letLogIn(allowed: boolean): Promise<void> {
+  const { Roles = [] } = await iam.listRoles({});
+  const RoleName = Roles.find((role) => /^hono-app-[0-9a-f]{7}$/.test(role.RoleName ?? ""))?.RoleName;
+  const policy = { RoleName, PolicyName: "no-login" };
+  if (allowed) return void (await iam.deleteRolePolicy(policy).catch(() => {})); // none: nothing was taken
+  const Statement = [{ Effect: "Deny", Action: "ecr:GetAuthorizationToken", Resource: "*" }];
+  await iam.putRolePolicy({ ...policy, PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }) });
 }
 
 const stop = () => signalDaemon("registry", "SIGSTOP");
@@ -101,14 +104,14 @@ test("registry hanging during the push: Ctrl-C ends the up, without which it wou
 });
 
 /** What keeps a machine from pulling, for longer than the verification waits, and what its console says then. */
-const noPull: [string, () => void, () => void, RegExp][] = [
+const noPull: [string, () => unknown, () => unknown, RegExp][] = [
   ["registry down", () => signalDaemon("registry", "SIGKILL"), () => {}, /\| .*connection refused/],
   ["registry hanging", stop, go, /\| Error response from daemon: .*(?:Client\.Timeout|context deadline) exceeded/],
   [
     "login refused",
-    () => setToken("another token"),
-    () => setToken(token),
-    /\| Error response from daemon: login attempt .* 401 Unauthorized/,
+    () => letLogIn(false),
+    () => letLogIn(true),
+    /\| An error occurred \(AccessDeniedException\) when calling the GetAuthorizationToken operation: User: \S+ is not authorized/,
   ],
 ];
 
@@ -124,11 +127,11 @@ test.each(noPull)(
           expect(output).toMatch(said);
           expect(output).toMatch(/\| hono-app: not yet: login_and_pull; again in \d+ s/);
           await expectServing(before);
-          end();
+          await end();
           const after = await expectUpConverges();
           for (const name of machineNames) expect(output).toContain(after[name].id);
         } finally {
-          end();
+          await end();
         }
       }),
     );
@@ -193,18 +196,14 @@ test("truncated layer: a machine refuses it, and the next up pushes it again", a
   expect(statSync(blob).size).toBe(largest.size);
 });
 
-test("expired login: the push is refused with that reason, the old machines serve, the next up recovers", async () => {
+test("a login that ends during the build: the push is refused with that reason, the old machines serve, the next up has a new one", async () => {
   const before = await standing();
-  setToken("another token");
-  try {
-    await withNewRelease(async () => {
-      const output = await failing(local("up"));
-      expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: .*(?:401 Unauthorized|unauthorized)/s);
-      await expectServing(before);
-      setToken(token);
-      expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
-    });
-  } finally {
-    setToken(token);
-  }
+  await withNewRelease(async () => {
+    // Without the key that made it no token is valid; with the next token there is a new one.
+    const end = () => rmSync(join(cloud.dir, "token-key"));
+    const output = await failing(when(/Image hono-app updating/, end, "up"));
+    expect(output).toMatch(/docker-build:index:Image \(hono-app\):\s+error: .*failed to push 127\..*400 Bad Request/s);
+    await expectServing(before);
+    expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
+  });
 });

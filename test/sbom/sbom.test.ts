@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hashSync } from "bcryptjs";
 import { afterAll, expect, test } from "vitest";
 import { artifactType, findSbom } from "../../cli/referrers.ts";
 import { platforms } from "../../components/architecture.ts";
@@ -33,14 +32,10 @@ const rows = ({ output }: Result) =>
 const index = "application/vnd.oci.image.index.v1+json";
 const repositoryOf = ({ repositoryUrl }: Outputs) => repositoryUrl.slice(repositoryUrl.indexOf("/") + 1);
 
-/**
- * What refers to an image. This registry has no API for it, where ECR has one, so it is an index under a tag that the image's digest gives:
- * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
- */
+/** What refers to an image: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers */
 async function referrersOf(repository: string, digest: string) {
-  expect((await registry(`/v2/${repository}/referrers/${digest}`, index)).status).toBe(404);
-  const { status, body } = await registry(`/v2/${repository}/manifests/${digest.replace(":", "-")}`, index);
-  return status === 404 ? [] : (JSON.parse(body).manifests as { digest: string; artifactType: string }[]);
+  const { body } = await registry(`/v2/${repository}/referrers/${digest}`, index);
+  return JSON.parse(body).manifests as { digest: string; artifactType: string }[];
 }
 
 interface Package {
@@ -137,7 +132,7 @@ test("an SBOM on the last page of what refers to an image is found", async () =>
   }
 });
 
-test("an image that is not there, one of a single platform, and a refused login", async () => {
+test("an image that is not there, and one of a single platform", async () => {
   const { imageRef, repositoryUrl } = await deployed();
   const absent = await sbom(`${repositoryUrl}:absent`);
   expect(absent.output).toContain(`there is no image ${repositoryUrl}:absent in the registry; allowed: `);
@@ -147,15 +142,4 @@ test("an image that is not there, one of a single platform, and a refused login"
   const single = await sbom(`${repositoryUrl}@${child?.digest}`);
   expect(single.output).toContain("is the image of a single platform; allowed: one of several platforms");
   expect(single.status).toBe(1);
-
-  const passwords = join(cloud.dir, "registry", "htpasswd");
-  const valid = readFileSync(passwords, "utf8");
-  writeFileSync(passwords, `AWS:${hashSync("another token", 4)}\n`);
-  try {
-    const refused = await sbom(imageRef);
-    expect(refused.output).toContain(`Log in (docker login ${cloud.registry};`);
-    expect(refused.status).toBe(1);
-  } finally {
-    writeFileSync(passwords, valid);
-  }
 });

@@ -31,22 +31,22 @@ const args = {
 
 const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
 
-test("one build of both platforms, under a content tag and latest, that a preview makes and only an up pushes", async () => {
+test("one build of both platforms, pushed by its digest, that a preview makes and only an up pushes", async () => {
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", args);
   await settle(image.ref);
   const { inputs } = only("docker-build:index:Image");
-  const tags = [`${registryHost}/app-dev:${tag}`, `${registryHost}/app-dev:latest`];
   expect(inputs).toMatchObject({
     context: { location: `.build/${tag}` },
     platforms: ["linux/arm64", "linux/amd64"],
     builder: { name: "multiplatform" },
     buildOnPreview: true,
     push: false,
-    exports: [{ image: { push: true, ociMediaTypes: true, names: tags } }],
-    tags,
+    exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: true } }],
+    tags: [`${registryHost}/app-dev`],
   });
-  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:${tag}@${digest}`);
+  expect(image.tags).toEqual([tag, "latest"]);
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev@${digest}`);
   expect(await value(image.digest)).toBe(digest);
   expect(await value(image.platforms)).toEqual(["linux/arm64", "linux/amd64"]);
 });
@@ -67,7 +67,16 @@ test("without latest, no tag moves", async () => {
   const image = new Image("app", { ...args, latest: false });
   await settle(image.ref);
   expect(image.tags).toEqual([tag]);
-  expect(only("docker-build:index:Image").inputs.tags).toEqual([`${registryHost}/app-dev:${tag}`]);
+});
+
+test("with tags of its own it is pushed under them", async () => {
+  const image = new Image("app", { ...args, tags: ["1.0.0", "latest"] });
+  await settle(image.ref);
+  expect(only("docker-build:index:Image").inputs).toMatchObject({
+    exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: false } }],
+    tags: [`${registryHost}/app-dev:1.0.0`, `${registryHost}/app-dev:latest`],
+  });
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:1.0.0@${digest}`);
 });
 
 test("a folder that is no build context is refused", () => {
@@ -84,6 +93,6 @@ test("an earlier release is deployed as it is: nothing is built or pushed", asyn
   });
   await settle(image.ref);
   expect(find("docker-build:index:Image")).toEqual([]);
-  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:content-old@sha256:old`);
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev@sha256:old`);
   expect(image.tags).toEqual(["content-old"]);
 });

@@ -1,0 +1,212 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ECR, paginateDescribeImages, paginateDescribeRepositories, paginateListImages } from "@aws-sdk/client-ecr";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { authorization } from "../../local/ecr/registry.ts";
+import { aws, cloud, deployed, expiredPassword, manifest, password, type Result, registry, shell } from "./stack.ts";
+
+// The local cloud's ECR refuses what AWS's does, in its words.
+
+const ecr = new ECR(aws);
+const folder = mkdtempSync(join(tmpdir(), "registry-"));
+const names = ["test/images", "test/images-2", "test/images-3"];
+const [repositoryName] = names as [string];
+const image = `${cloud.registry}/${repositoryName}`;
+/** Docker, logged in as the local cloud's root. */
+const docker = (command: string): Promise<Result> => shell(`docker ${command}`);
+
+/** Makes an image that is like no other, under these names. */
+async function make(...tags: string[]): Promise<void> {
+  const { output } = await shell(`tar --create --files-from /dev/null | docker import - ${tags[0]}`);
+  expect(output).toMatch(/^sha256:/m);
+  for (const tag of tags.slice(1)) await docker(`tag ${tags[0]} ${tag}`);
+}
+
+beforeAll(async () => {
+  for (const name of names) {
+    await ecr.createRepository({
+      repositoryName: name,
+      imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
+      imageTagMutabilityExclusionFilters: [{ filter: "moving-*", filterType: "WILDCARD" }],
+    });
+  }
+  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { input: await password() });
+});
+
+afterAll(async () => {
+  for (const name of names) await ecr.deleteRepository({ repositoryName: name, force: true });
+  await docker(`image rm --force $(docker image ls --quiet --filter 'reference=${cloud.registry}/test/*')`);
+  await docker(`logout ${cloud.registry}`);
+  rmSync(folder, { recursive: true });
+});
+
+test("a push moves no immutable tag, takes the same bytes again, and moves a tag that the filter excludes", async () => {
+  await make(`${image}:1`, `${image}:moving-1`);
+  for (const tag of ["1", "moving-1", "1"]) expect((await docker(`push ${image}:${tag}`)).status).toBe(0);
+  const digestOf = async (imageTag: string) =>
+    (await ecr.describeImages({ repositoryName, imageIds: [{ imageTag }] })).imageDetails?.[0]?.imageDigest;
+  const first = await digestOf("1");
+
+  await make(`${image}:1`, `${image}:moving-1`);
+  const refused = await docker(`push ${image}:1`);
+  expect(refused.status).toBe(1);
+  expect(refused.output).toContain(
+    `tag invalid: The image tag '1' already exists in the '${repositoryName}' repository and cannot be overwritten because the tag is immutable.`,
+  );
+  expect(await digestOf("1")).toBe(first);
+  expect((await docker(`push ${image}:moving-1`)).status).toBe(0);
+  expect(await digestOf("moving-1")).not.toBe(first);
+});
+
+test("a repository that is not there is neither pushed to nor pulled from, nor is an image", async () => {
+  await make(`${cloud.registry}/test/none:1`);
+  const unknown =
+    "name unknown: The repository with name 'test/none' does not exist in the registry with id '123456789012'";
+  for (const command of ["push", "pull"]) {
+    const { status, output } = await docker(`${command} ${cloud.registry}/test/none:1`);
+    expect(status).toBe(1);
+    expect(output).toContain(unknown);
+  }
+  expect((await docker(`pull ${image}:absent`)).output).toContain("manifest unknown: Requested image not found");
+});
+
+test("who may only pull pulls and pushes nothing; a repository's policy refuses whom it names", async () => {
+  const { graviton, imageRef, repositoryUrl } = await deployed();
+  const file = readFileSync(join(cloud.dir, "machines", graviton.id, "settings", "aws.env"), "utf8");
+  const value = (name: string) => new RegExp(`^${name}='(.*)'$`, "m").exec(file)?.[1] ?? "";
+  const machine = new ECR({
+    ...aws,
+    credentials: {
+      accessKeyId: value("AWS_ACCESS_KEY_ID"),
+      secretAccessKey: value("AWS_SECRET_ACCESS_KEY"),
+      sessionToken: value("AWS_SESSION_TOKEN"),
+    },
+  });
+  const own = join(folder, "machine");
+  const asMachine = (commands: string) => shell(commands, { env: { DOCKER_CONFIG: own } });
+  const input = await password(machine);
+  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { env: { DOCKER_CONFIG: own }, input });
+  expect((await asMachine(`docker pull --quiet ${imageRef}`)).status).toBe(0);
+
+  const resource = "arn:aws:ecr:ap-northeast-2:123456789012:repository/hono-app-local";
+  const denied = (action: string) =>
+    new RegExp(
+      `denied: User: arn:aws:sts::123456789012:assumed-role/\\S+ is not authorized to perform: ecr:${action} on resource: ${resource} `,
+    );
+  await make(`${repositoryUrl}:intruder`);
+  const push = await asMachine(`docker push ${repositoryUrl}:intruder`);
+  expect(push.status).toBe(1);
+  expect(push.output).toMatch(denied("InitiateLayerUpload"));
+  await docker(`image rm --force ${repositoryUrl}:intruder`);
+
+  const { policyText } = await ecr.getRepositoryPolicy({ repositoryName: "hono-app-local" });
+  const Statement = [{ Effect: "Deny", Principal: "*", Action: "ecr:BatchGetImage" }];
+  const refusing = JSON.stringify({ Version: "2012-10-17", Statement });
+  await ecr.setRepositoryPolicy({ repositoryName: "hono-app-local", policyText: refusing });
+  try {
+    const pull = await asMachine(`docker pull ${imageRef.replace(/@.*/, "")}`);
+    expect(pull.output).toMatch(denied("BatchGetImage"));
+    expect(pull.output).toContain("with an explicit deny in a resource-based policy");
+  } finally {
+    await ecr.setRepositoryPolicy({ repositoryName: "hono-app-local", policyText });
+  }
+});
+
+test("a login that is made up or has expired opens nothing", async () => {
+  const path = `/v2/${repositoryName}/tags/list`;
+  const basic = (secret: string) => Buffer.from(`AWS:${secret}`).toString("base64");
+  const valid = await password();
+  expect((await registry(path, "*/*", basic(valid))).status).toBe(200);
+  const [payload = "", signature] = valid.split(".");
+  const other = Buffer.from(JSON.stringify({ accessKeyId: "another", expiration: 4e9 })).toString("base64");
+  for (const secret of ["123456789012-auth-token", `${payload}.`, `${other}.${signature}`]) {
+    const { status, body } = await registry(path, "*/*", basic(secret));
+    expect(status).toBe(400);
+    expect(JSON.parse(body).errors).toEqual([{ code: "DENIED", message: "Your Authorization Token is invalid." }]);
+  }
+  const { status, body } = await registry(path, "*/*", basic(expiredPassword()));
+  expect(status).toBe(403);
+  expect(JSON.parse(body).errors[0].message).toBe(
+    "Your authorization token has expired. Reauthenticate and try again.",
+  );
+  // Each is the asker's own.
+  expect(await authorization(ecr)).not.toBe(await authorization(ecr));
+});
+
+test("the guide's commands read an image there, whatever they speak to a loopback address", async () => {
+  const { imageRef, imageDigest } = await deployed();
+  const name = imageRef.replace(/@.*/, "");
+  const inspected = await docker(`buildx imagetools inspect ${name}`);
+  expect(inspected.output).toContain(imageDigest);
+  expect([...inspected.output.matchAll(/Platform: +(\S+)/g)].map(([, platform]) => platform).sort()).toEqual([
+    "linux/amd64",
+    "linux/arm64",
+  ]);
+  const listed = await docker(`manifest inspect ${name}`);
+  expect(JSON.parse(listed.output).manifests).toHaveLength(2);
+});
+
+test("PutImage and BatchDeleteImage", async () => {
+  const { imageRef } = await deployed();
+  const repositoryName = "hono-app-local";
+  const [, tag = "", digest] = /:([^:@]+)@(.*)$/.exec(imageRef) ?? [];
+  const { images: [index] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageDigest: digest }] });
+  const { imageManifest } = index ?? {};
+  const put = (imageTag: string, text = imageManifest) =>
+    ecr.putImage({ repositoryName, imageTag, imageManifest: text });
+  const error = (name: string) => expect.objectContaining({ name });
+
+  await expect(put(tag)).rejects.toThrow(error("ImageAlreadyExistsException"));
+  await expect(put(tag, `${imageManifest} `)).rejects.toThrow(error("ImageTagAlreadyExistsException"));
+  const unknown = imageManifest?.replace(/sha256:[0-9a-f]{4}/, "sha256:0000");
+  await expect(put("unknown", unknown)).rejects.toThrow(error("ReferencedImagesNotFoundException"));
+
+  // What cannot be done is told beside what is done.
+  await put("another");
+  const [child] = (await manifest(imageRef)).manifests ?? [];
+  const imageIds = [{ imageTag: "another" }, { imageDigest: child?.digest }, { imageTag: "absent" }];
+  const { failures, imageIds: deleted } = await ecr.batchDeleteImage({ repositoryName, imageIds });
+  expect(deleted).toEqual([{ imageDigest: digest, imageTag: "another" }]);
+  expect(failures?.map(({ failureCode }) => failureCode)).toEqual(["ImageReferencedByManifestList", "ImageNotFound"]);
+
+  // With its last tag an image is deleted.
+  const { image: copy } = await put("copy", `${imageManifest}\n`);
+  await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: "copy" }] });
+  const gone = ecr.describeImages({ repositoryName, imageIds: [{ imageDigest: copy?.imageId?.imageDigest }] });
+  await expect(gone).rejects.toThrow(error("ImageNotFoundException"));
+  await manifest(imageRef);
+});
+
+test("lists have pages, and list what has no tag; a repository that is not empty stays, and one made anew is empty", async () => {
+  const [, repositoryName = ""] = names;
+  const another = `${cloud.registry}/${repositoryName}`;
+  await make(`${another}:a`, `${another}:b`, `${another}:moving`);
+  for (const tag of ["a", "b"]) await docker(`push ${another}:${tag}`);
+  await make(`${another}:c`);
+  await docker(`push ${another}:c`);
+  const pages = async <T>(paginator: AsyncIterable<T>) => Array.fromAsync(paginator);
+  const config = { client: ecr, pageSize: 2 };
+
+  const ids = await pages(paginateListImages(config, { repositoryName }));
+  expect(ids.map(({ imageIds = [] }) => imageIds.map(({ imageTag }) => imageTag))).toEqual([["a", "b"], ["c"]]);
+  const images = await pages(paginateDescribeImages({ ...config, pageSize: 1 }, { repositoryName }));
+  expect(images.map(({ imageDetails = [] }) => imageDetails[0]?.imageTags)).toEqual([["a", "b"], ["c"]]);
+  const repositories = await pages(paginateDescribeRepositories(config, {}));
+  expect(repositories.length).toBeGreaterThan(1);
+  expect(repositories.flatMap(({ repositories = [] }) => repositories.map((each) => each.repositoryName))).toEqual(
+    expect.arrayContaining(names),
+  );
+  const tagStatus = "UNTAGGED";
+  const untagged = await ecr.listImages({ repositoryName: "hono-app-local", filter: { tagStatus } });
+  const stack = await deployed();
+  const children = (await manifest(stack.imageRef)).manifests?.map(({ digest }) => digest);
+  expect(untagged.imageIds?.map(({ imageDigest }) => imageDigest)).toEqual(expect.arrayContaining(children ?? []));
+
+  await expect(ecr.deleteRepository({ repositoryName })).rejects.toThrow(
+    expect.objectContaining({ name: "RepositoryNotEmptyException" }),
+  );
+  await ecr.deleteRepository({ repositoryName, force: true });
+  await ecr.createRepository({ repositoryName });
+  expect((await ecr.listImages({ repositoryName })).imageIds).toEqual([]);
+});
