@@ -2,29 +2,41 @@
 
 import json
 import subprocess
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+
+
+def start() -> subprocess.Popen:
+    program = ["node", str(Path(__file__).with_name("authorizer.ts"))]
+    return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 LOCK = Lock()
-PROCESS: list[subprocess.Popen] = []
+# Now, so that it loads while moto does.
+PROCESS = [start()]
 
 
 def ask(question: object) -> object:
+    return json.loads(answer(json.dumps(question)))
+
+
+@lru_cache(maxsize=1000)
+def answer(line: str) -> str:
+    """What depends on the question alone is asked once: policies, resources and tags are part of it."""
     with LOCK:
-        if not PROCESS or PROCESS[0].poll() is not None:
-            program = ["node", str(Path(__file__).with_name("authorizer.ts"))]
-            PROCESS[:] = [subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)]
+        if PROCESS[0].poll() is not None:
+            PROCESS[0] = start()
         [process] = PROCESS
-        process.stdin.write(json.dumps(question) + "\n")
+        process.stdin.write(f"{line}\n")
         process.stdin.flush()
-        answer = process.stdout.readline()
-    if not answer:
-        raise RuntimeError("the process that decides about permissions has ended")
-    return json.loads(answer)
+        answered = process.stdout.readline()
+    if not answered:
+        raise RuntimeError("the process that decides about permissions has ended; its reason is above")
+    return answered
 
 
-@cache
 def describe(action: str) -> list[dict] | None:
     """The types of resource that an action is on, as AWS documents them; None where AWS has no such action."""
     return ask(action)

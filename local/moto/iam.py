@@ -18,10 +18,10 @@ from moto.iam.access_control import (
     IAMRequest,
     IAMUserAccessKey,
 )
-from moto.iam.exceptions import NoSuchEntity
+from moto.iam.exceptions import NoSuchEntity, NotFoundException
 from moto.iam.models import IAMBackend, iam_backends
 from moto.sts.models import sts_backends
-from request import Call, call_of, checks_of
+from request import Call, by_name, call_of, checks_of
 
 # The account's root, whom no policy limits: the local cloud itself. Whoever deploys is a user, and a machine has its role's keys.
 ROOT = os.environ["AWS_ACCESS_KEY_ID"]
@@ -79,7 +79,7 @@ def decide(identity: Identity, call: Call) -> None:
             "account": ACCOUNT,
             "policies": [
                 {"name": str(index), "policy": IAMPolicy(policy)._policy_json}
-                for index, policy in enumerate(identity.collect_policies())
+                for index, policy in enumerate(policies_of(identity))
             ],
             "boundary": boundary_of(identity),
             "checks": checks,
@@ -99,11 +99,17 @@ def decide(identity: Identity, call: Call) -> None:
             )
 
 
+def policies_of(identity: Identity) -> list:
+    try:
+        return identity.collect_policies()
+    except NotFoundException:
+        return []  # the session outlives its role
+
+
 def boundary_of(identity: Identity) -> dict | None:
-    if isinstance(identity, IAMUserAccessKey):
-        return None
     backend = iam_backends[ACCOUNT]["aws"]
-    arn = next(role.permissions_boundary_arn for role in backend.roles.values() if role.name == identity._owner_role_name)
+    role = by_name(backend.roles).get(getattr(identity, "_owner_role_name", None))
+    arn = role and role.permissions_boundary_arn
     return {"name": arn, "policy": IAMPolicy(backend.get_policy(arn))._policy_json} if arn else None
 
 
@@ -117,8 +123,11 @@ class Request(IAMRequest):
         try:
             decide(self._access_key, call_of(response, self._service))
         except Denied as denied:
-            code = "UnauthorizedOperation" if self._service == "ec2" else "AccessDenied"
-            refusal = RESTError(code, f"You are not authorized to perform this operation. {denied}" if self._service == "ec2" else str(denied))
+            refusal = (
+                RESTError("UnauthorizedOperation", f"You are not authorized to perform this operation. {denied}")
+                if self._service == "ec2"
+                else RESTError("AccessDenied", str(denied))
+            )
             refusal.code = 403
             raise refusal from None
 

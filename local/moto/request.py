@@ -34,13 +34,13 @@ PASSING = {
 
 
 @dataclass
-class Thing:
-    """What a call names: a resource of a type of AWS's, with the condition keys that it brings along."""
+class Resource:
+    """What a call names, with the condition keys that go with it, such as its tags."""
 
     type: str
     name: str
     context: dict = field(default_factory=dict)
-    policy: str | None = None
+    policy: str | None = None  # its own, which decides too
 
 
 @dataclass
@@ -57,12 +57,12 @@ class Call:
 
 
 def checks_of(call: Call) -> list[dict]:
-    """Each of these must be allowed."""
+    """The actions that the call needs: each must be allowed, on its resource."""
     tags = request_tags(call)
     context = {"aws:RequestedRegion": call.region, "ec2:Region": call.region}
     if keys := list(tags) + call.params.get("TagKeys", call.params.get("tagKeys", [])):
         context["aws:TagKeys"] = keys
-    things = list(THINGS.get(call.service, lambda _: ())(call))
+    resources = list(RESOURCES.get(call.service, lambda _: ())(call))
     checks = []
 
     def check(action: str, resource: str, **more: str | list[str]) -> None:
@@ -72,11 +72,11 @@ def checks_of(call: Call) -> list[dict]:
     if not types:
         check(call.action, "*")
     for kind in types:
-        named = [thing for thing in things if thing.type == kind["type"]]
-        for thing in named:
-            check(call.action, arn(call, kind["arn"], thing.name), **thing.context, **with_prefix("aws:RequestTag/", tags))
-            if thing.policy:
-                checks[-1]["resourcePolicy"] = json.loads(thing.policy)
+        named = [each for each in resources if each.type == kind["type"]]
+        for each in named:
+            check(call.action, arn(call, kind["arn"], each.name), **each.context, **with_prefix("aws:RequestTag/", tags))
+            if each.policy:
+                checks[-1]["resourcePolicy"] = json.loads(each.policy)
         specified = specified_tags(call, kind["type"])
         # A launch makes a volume, whether or not it is spoken of.
         if not named and (kind["required"] or specified or (call.action, kind["type"]) == ("ec2:RunInstances", "volume")):
@@ -138,7 +138,7 @@ def values(params: object) -> Iterator[str]:
             yield from values(value)
 
 
-def ec2_things(call: Call) -> Iterator[Thing]:
+def ec2_resources(call: Call) -> Iterator[Resource]:
     backend = ec2_backends[call.account][call.region]
     ids = set(values({key: value for key, value in call.params.items() if not key.startswith("Tag")}))
     for association in [each for each in ids if each.startswith("rtbassoc-")]:
@@ -152,14 +152,18 @@ def ec2_things(call: Call) -> Iterator[Thing]:
         if kind:
             kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway"}.get(kind, kind)
             tags = {**backend.tags[each]} if each in backend.tags else {}
-            yield Thing(kind, each, {**with_prefix("aws:ResourceTag/", tags), **with_prefix("ec2:ResourceTag/", tags)})
+            yield Resource(kind, each, {**with_prefix("aws:ResourceTag/", tags), **with_prefix("ec2:ResourceTag/", tags)})
 
 
-def iam_things(call: Call) -> Iterator[Thing]:
+def by_name(things: dict) -> dict:
+    return {each.name: each for each in things.values()}
+
+
+def iam_resources(call: Call) -> Iterator[Resource]:
     backend = iam_backends[call.account]["aws"]
     params = call.params
     if name := params.get("RoleName"):
-        role = next((each for each in backend.roles.values() if each.name == name), None)
+        role = by_name(backend.roles).get(name)
         path = role.path if role else params.get("Path", "/")
         boundary = params.get("PermissionsBoundary") or (role and role.permissions_boundary_arn)
         context = {
@@ -167,51 +171,51 @@ def iam_things(call: Call) -> Iterator[Thing]:
             **({"iam:PermissionsBoundary": boundary} if boundary else {}),
             **({"iam:PolicyARN": params["PolicyArn"]} if "PolicyArn" in params else {}),
         }
-        yield Thing("role", path[1:] + name, context)
+        yield Resource("role", path[1:] + name, context)
     if name := params.get("InstanceProfileName"):
-        profile = next((each for each in backend.instance_profiles.values() if each.name == name), None)
+        profile = by_name(backend.instance_profiles).get(name)
         path = profile.path if profile else params.get("Path", "/")
         tags = to_dict(profile.tags if profile else [])
-        yield Thing("instance-profile", path[1:] + name, with_prefix("aws:ResourceTag/", tags))
+        yield Resource("instance-profile", path[1:] + name, with_prefix("aws:ResourceTag/", tags))
     if name := params.get("UserName"):
-        yield Thing("user", name)
+        yield Resource("user", name)
     if policy := params.get("PolicyArn"):
-        yield Thing("policy", policy.partition(":policy/")[2])
+        yield Resource("policy", policy.partition(":policy/")[2])
 
 
-def ecr_things(call: Call) -> Iterator[Thing]:
+def ecr_resources(call: Call) -> Iterator[Resource]:
     backend = ecr_backends[call.account][call.region]
     named = [call.params.get("repositoryName"), *call.params.get("repositoryNames", [])]
     named.append(call.params.get("resourceArn", "").partition(":repository/")[2])
     for name in filter(None, named):
         repository = backend.repositories.get(name)
         tags = backend.tagger.get_tag_dict_for_resource(repository.arn) if repository else {}
-        yield Thing("repository", name, with_prefix("aws:ResourceTag/", tags), repository and repository.policy)
+        yield Resource("repository", name, with_prefix("aws:ResourceTag/", tags), repository and repository.policy)
 
 
-def logs_things(call: Call) -> Iterator[Thing]:
+def logs_resources(call: Call) -> Iterator[Resource]:
     backend = logs_backends[call.account][call.region]
     resource = call.params.get("resourceArn", "").partition(":log-group:")[2]
     if name := call.params.get("logGroupName") or resource:
         tags = backend.tagger.get_tag_dict_for_resource(f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}")
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
         suffix = "" if resource else ":log-stream:"
-        yield Thing("log-group", name + suffix, with_prefix("aws:ResourceTag/", tags))
+        yield Resource("log-group", name + suffix, with_prefix("aws:ResourceTag/", tags))
 
 
-def ssm_things(call: Call) -> Iterator[Thing]:
+def ssm_resources(call: Call) -> Iterator[Resource]:
     for name in filter(None, [call.params.get("Name"), *call.params.get("Names", [])]):
-        yield Thing("parameter", name.lstrip("/"))
+        yield Resource("parameter", name.lstrip("/"))
 
 
-def sts_things(call: Call) -> Iterator[Thing]:
+def sts_resources(call: Call) -> Iterator[Resource]:
     backend = iam_backends[call.account]["aws"]
     if arn := call.params.get("RoleArn"):
         role = next((each for each in backend.roles.values() if each.arn == arn), None)
-        yield Thing("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
+        yield Resource("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
 
 
-THINGS = {"ec2": ec2_things, "iam": iam_things, "ecr": ecr_things, "logs": logs_things, "ssm": ssm_things, "sts": sts_things}
+RESOURCES = {"ec2": ec2_resources, "iam": iam_resources, "ecr": ecr_resources, "logs": logs_resources, "ssm": ssm_resources, "sts": sts_resources}
 
 
 def passed(call: Call) -> Iterator[tuple[str, str]]:
@@ -222,15 +226,14 @@ def passed(call: Call) -> Iterator[tuple[str, str]]:
         return
     backend = iam_backends[call.account]["aws"]
     if isinstance(given, dict):
-        profiles = backend.instance_profiles.values()
-        for profile in profiles:
+        for profile in backend.instance_profiles.values():
             if given.get("Name") == profile.name or given.get("Arn") == profile.arn:
                 yield from ((role.arn, service) for role in profile.roles)
     elif given.startswith("arn:"):
         yield given, service
     else:
-        path = next((role.path for role in backend.roles.values() if role.name == given), "/")
-        yield f"arn:aws:iam::{call.account}:role{path}{given}", service
+        role = by_name(backend.roles).get(given)
+        yield role.arn if role else f"arn:aws:iam::{call.account}:role/{given}", service
 
 
 def call_of(response: BaseResponse, service: str) -> Call:
