@@ -26,7 +26,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
   };
 }
 
-/** The users of the account, and its policies: those that `npm run policies` prints for the local stack. */
+/** The account's users, and its policies: those that `npm run policies` prints for the app, so that every stack can be tried here. */
 async function users({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
   const [{ policy }, { readConfig }] = await Promise.all([
@@ -35,16 +35,16 @@ async function users({ account, dir, env }: Cloud) {
   ]);
   const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
   const config = readConfig(text(join(root, "Pulumi.yaml")), text(join(root, "Pulumi.local.yaml")));
-  const [region = "", name = ""] = [env.AWS_REGION, config["hono-app:name"]];
-  const boundary = config["hono-app:permissionsBoundary"] || undefined;
-  const values = { account, region, name, stack: "local", boundary };
-  const own = boundary?.split(`arn:aws:iam::${account}:policy/`)[1];
+  const values = {
+    account,
+    region: env.AWS_REGION ?? "",
+    name: config["hono-app:name"] ?? "",
+    boundary: config["hono-app:permissionsBoundary"] || undefined,
+  };
   return {
-    policies: {
-      deploy: policy("deploy", values),
-      preview: policy("preview", values),
-      ...(own && { [own]: policy("boundary", values) }),
-    },
+    policies: Object.fromEntries(
+      (["preview", "deploy", "boundary"] as const).map((name) => [name, policy(name, values)]),
+    ),
     users: {
       deployer: { key: keysOf(dir, "deployer"), policies: ["preview", "deploy"] },
       previewer: { key: keysOf(dir, "previewer"), policies: ["preview"] },

@@ -16,6 +16,8 @@ const blocks = blocksOf("local");
 
 /** What each shows, by its first line: a block that is new says here what is to be seen. */
 const shows: Record<string, RegExp> = {
+  "npm run policies -- preview --account 123456789012 --stack dev":
+    /"ec2:DescribeVpcs".*hono-app-dev.*"ec2:RunInstances".*repo:owner\/hono-app:environment:dev/s,
   "npm run local": /│ graviton +│ t4g\.small │ aarch64 .*\n.*\n│ intel +│ t3\.small +│ x86_64 /,
   "npm run cost": /│ total +│.*"total": \d/s,
   "npm run image -- --platform linux/amd64 --load": /hono-app:amd64: "Architecture": "amd64"/,

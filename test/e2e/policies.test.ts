@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
+import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { type Entry, entriesOf, type PolicyName } from "../../cli/policies.ts";
-import { aws, type awsAs, cloud, deployed } from "./stack.ts";
+import { type Entry, entriesOf, type PolicyName, policy } from "../../cli/policies.ts";
+import { aws, cloud, configured, deployed, shell, summary } from "./stack.ts";
 
 const account = "123456789012";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;
@@ -17,32 +18,43 @@ const trust = JSON.stringify({
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
 });
 
-// With the same policies as those who deploy and preview, but names of their own among the calls that are noted.
-const others = { "another-deployer": ["preview", "deploy"], "another-previewer": ["preview"] };
-let deployer: ReturnType<typeof awsAs>;
-let previewer: ReturnType<typeof awsAs>;
+// Each with a name of its own among the calls that are noted. The one who is bound has the policy for this stack alone, with the boundary.
+const others = {
+  deployer: ["preview", "deploy"],
+  bound: ["preview", "deploy-bound"],
+  previewer: ["preview"],
+} as const;
+type Other = keyof typeof others;
+const userOf = (other: string) => `tried-${other}`;
+const arnOf = (name: string) => `arn:aws:iam::${account}:policy/${name}`;
+let keys: Record<Other, { readonly AccessKeyId: string; readonly SecretAccessKey: string }>;
+
+const as = (other: Other) => {
+  const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = keys[other];
+  return { ...aws, credentials: { accessKeyId, secretAccessKey } };
+};
 
 beforeAll(async () => {
   await deployed();
-  const made = Object.entries(others).map(async ([UserName, policies]) => {
+  const values = { account, region: aws.region, name: "hono-app", stack: "local", boundary };
+  await root.createPolicy({ PolicyName: "deploy-bound", PolicyDocument: JSON.stringify(policy("deploy", values)) });
+  const made = Object.entries(others).map(async ([other, policies]) => {
+    const UserName = userOf(other);
     await root.createUser({ UserName });
-    for (const name of policies) {
-      await root.attachUserPolicy({ UserName, PolicyArn: `arn:aws:iam::${account}:policy/${name}` });
-    }
-    const { AccessKeyId = "", SecretAccessKey = "" } = (await root.createAccessKey({ UserName })).AccessKey ?? {};
-    return { ...aws, credentials: { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey } };
+    for (const name of policies) await root.attachUserPolicy({ UserName, PolicyArn: arnOf(name) });
+    return [other, (await root.createAccessKey({ UserName })).AccessKey];
   });
-  [deployer, previewer] = (await Promise.all(made)) as [typeof deployer, typeof previewer];
+  keys = Object.fromEntries(await Promise.all(made));
 });
 
 afterAll(async () => {
-  for (const UserName of Object.keys(others)) {
-    const { AccessKeyMetadata = [] } = await root.listAccessKeys({ UserName });
-    for (const { AccessKeyId } of AccessKeyMetadata) await root.deleteAccessKey({ UserName, AccessKeyId });
-    const { AttachedPolicies = [] } = await root.listAttachedUserPolicies({ UserName });
-    for (const { PolicyArn } of AttachedPolicies) await root.detachUserPolicy({ UserName, PolicyArn });
+  for (const [other, policies] of Object.entries(others)) {
+    const UserName = userOf(other);
+    await root.deleteAccessKey({ UserName, AccessKeyId: keys[other as Other].AccessKeyId });
+    for (const name of policies) await root.detachUserPolicy({ UserName, PolicyArn: arnOf(name) });
     await root.deleteUser({ UserName });
   }
+  await root.deletePolicy({ PolicyArn: arnOf("deploy-bound") });
 });
 
 /** How a call is refused: the error's name, and what it says that is not allowed. */
@@ -56,7 +68,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
 
 describe("who deploys", () => {
   test("makes no user and no access key", async () => {
-    const iam = new IAM(deployer);
+    const iam = new IAM(as("deployer"));
     const denied = (action: string, user: string) =>
       `AccessDenied: iam:${action} on resource: arn:aws:iam::${account}:user/${user}`;
     expect(await refusal(iam.createUser({ UserName: "x" }))).toBe(denied("CreateUser", "x"));
@@ -64,7 +76,7 @@ describe("who deploys", () => {
   });
 
   test("makes a role with the boundary, and none without it", async () => {
-    const iam = new IAM(deployer);
+    const iam = new IAM(as("bound"));
     const role = { RoleName: "hono-app-tried", AssumeRolePolicyDocument: trust, Tags };
     const denied = `AccessDenied: iam:CreateRole on resource: arn:aws:iam::${account}:role/hono-app-tried`;
     expect(await refusal(iam.createRole(role))).toBe(denied);
@@ -76,7 +88,7 @@ describe("who deploys", () => {
   });
 
   test("does nothing in another name's or stack's repository", async () => {
-    const ecr = new ECR(deployer);
+    const ecr = new ECR(as("bound"));
     for (const repositoryName of ["other-local", "hono-app-prod"]) {
       const resource = `arn:aws:ecr:${aws.region}:${account}:repository/${repositoryName}`;
       expect(await refusal(ecr.createRepository({ repositoryName }))).toBe(
@@ -92,7 +104,7 @@ describe("who deploys", () => {
   test("terminates no instance without the stack's tags, and gives no machine another's role", async () => {
     const { intel } = await deployed();
     const all = new EC2(aws);
-    const ec2 = new EC2(deployer);
+    const ec2 = new EC2(as("deployer"));
     const { Reservations } = await all.describeInstances({ InstanceIds: [intel.id] });
     const { ImageId, SubnetId, SecurityGroups = [] } = Reservations?.[0]?.Instances?.[0] ?? {};
     const launch = { ImageId, InstanceType: "t3.small", MinCount: 1, MaxCount: 1 } as const;
@@ -111,7 +123,7 @@ describe("who deploys", () => {
     await root.createInstanceProfile({ InstanceProfileName: name });
     await root.addRoleToInstanceProfile({ InstanceProfileName: name, RoleName: name });
     const own = { SubnetId, SecurityGroupIds: SecurityGroups.map(({ GroupId = "" }) => GroupId) };
-    const TagSpecifications = [{ ResourceType: "instance" as const, Tags }];
+    const TagSpecifications = (["instance", "volume"] as const).map((ResourceType) => ({ ResourceType, Tags }));
     const IamInstanceProfile = { Name: name };
     expect(await refusal(ec2.runInstances({ ...launch, ...own, TagSpecifications, IamInstanceProfile }))).toBe(
       `UnauthorizedOperation: iam:PassRole on resource: arn:aws:iam::${account}:role/other`,
@@ -123,17 +135,50 @@ describe("who deploys", () => {
 });
 
 test("who previews changes nothing", async () => {
-  const makes = new EC2(previewer).createVpc({
+  const makes = new EC2(as("previewer")).createVpc({
     CidrBlock: "10.9.0.0/16",
     TagSpecifications: [{ ResourceType: "vpc", Tags }],
   });
   expect(await refusal(makes)).toMatch(/^UnauthorizedOperation: ec2:CreateVpc /);
-  const ecr = new ECR(previewer);
+  const ecr = new ECR(as("previewer"));
   const repositoryName = "hono-app-local";
   const { images: [image] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageTag: "latest" }] });
   const { imageManifest, imageManifestMediaType } = image ?? {};
   const put = ecr.putImage({ repositoryName, imageManifest, imageManifestMediaType, imageTag: "latest" });
   expect(await refusal(put)).toMatch(/^AccessDeniedException: ecr:PutImage /);
+});
+
+test("a stack that is given the boundary: its machines' role still pulls, and can do no more whatever it is given", async () => {
+  const pulumiUp = (accessKeyId: string, secretAccessKey: string) =>
+    shell("pulumi up --stack local --yes --non-interactive", {
+      env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
+    });
+  try {
+    await configured({ permissionsBoundary: boundary }, async () => {
+      const { output } = await pulumiUp(keys.bound.AccessKeyId, keys.bound.SecretAccessKey);
+      expect(summary(output)).toEqual({ updated: 2, unchanged: expect.any(Number) });
+    });
+    const { Roles = [] } = await root.listRoles({});
+    const role = Roles.find(({ RoleName = "" }) => /^hono-app-[0-9a-f]{7}$/.test(RoleName));
+    const session = await new STS(aws).assumeRole({ RoleArn: role?.Arn, RoleSessionName: "tried" });
+    const { AccessKeyId = "", SecretAccessKey = "", SessionToken } = session.Credentials ?? {};
+    const credentials = { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken };
+    const ecr = new ECR({ ...aws, credentials });
+    const imageIds = [{ imageTag: "latest" }];
+    expect((await ecr.batchGetImage({ repositoryName: "hono-app-local", imageIds })).images).toHaveLength(1);
+    const everything = { Effect: "Allow", Action: "*", Resource: "*" };
+    const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [everything] });
+    const given = { RoleName: role?.RoleName, PolicyName: "everything" };
+    await root.putRolePolicy({ ...given, PolicyDocument });
+    await expect(new IAM({ ...aws, credentials }).createUser({ UserName: "x" })).rejects.toThrow(
+      "because no permissions boundary allows the iam:CreateUser action",
+    );
+    await root.deleteRolePolicy(given);
+  } finally {
+    // Taking a boundary away is nothing that who deploys may do.
+    const { accessKeyId, secretAccessKey } = aws.credentials;
+    expect(summary((await pulumiUp(accessKeyId, secretAccessKey)).output).updated).toBe(2);
+  }
 });
 
 test("a boundary that is not there is refused", async () => {

@@ -9,7 +9,7 @@ import { inject } from "vitest";
 import type { MachineName } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
 import { authorization } from "../../local/ecr/registry.ts";
-import { type Identity, keysOf } from "../../local/identity.ts";
+import { keysOf } from "../../local/identity.ts";
 
 /** The tests' own clone and cloud. */
 export const cloud = inject("cloud");
@@ -25,14 +25,14 @@ interface Printed extends Result {
   readonly stdout: string;
 }
 
-/** AWS's API, as one of those who call it. */
-export function awsAs(identity: Identity) {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(cloud.dir, identity);
-  return { endpoint: cloud.endpoint, region: cloud.env.AWS_REGION, credentials: { accessKeyId, secretAccessKey } };
-}
+const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(cloud.dir, "root");
 
 /** AWS's API, as the local cloud's root. */
-export const aws = awsAs("root");
+export const aws = {
+  endpoint: cloud.endpoint,
+  region: cloud.env.AWS_REGION as string,
+  credentials: { accessKeyId, secretAccessKey },
+};
 
 /** Runs `npm run local -- COMMAND`, as in the clone's folder. */
 export function local(...command: string[]): Promise<Printed> {

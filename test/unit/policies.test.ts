@@ -245,15 +245,7 @@ test("GitHub's token must be for AWS and name the environment, with ids where th
 test("a stack's own configuration gives what is not named", () => {
   expect(readArguments(["deploy", "--account", account, "--stack", "local"])).toEqual({
     policy: "deploy",
-    values: {
-      account,
-      region,
-      name: "hono-app",
-      stack: "local",
-      boundary,
-      stateBucket: undefined,
-      subjects: undefined,
-    },
+    values: { account, region, name: "hono-app", stack: "local" },
   });
 });
 
