@@ -1,40 +1,31 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../local/paths.ts";
 import { say } from "../local/step.ts";
-import { type Result, type Row, sumUp } from "./figure.ts";
-import { measureApp } from "./figures/app.ts";
-import { measureBuilds } from "./figures/build.ts";
-import { measureEc2 } from "./figures/ec2.ts";
-import { measureGrowth } from "./figures/growth.ts";
-import { measureProgram } from "./figures/program.ts";
-import { measureStack } from "./figures/stack.ts";
-import { folder, inPlace, type Place } from "./place.ts";
+import type { Measurement } from "./measurement.ts";
+import { measureApp } from "./measurements/app.ts";
+import { measureBuilds } from "./measurements/build.ts";
+import { measureStack } from "./measurements/stack.ts";
 import { plot } from "./plot.ts";
-import { table } from "./report.ts";
+import { replaceTable, table } from "./report.ts";
+import { folder, inSandbox, type Sandbox } from "./sandbox.ts";
 
-/** What measures which figures. */
-const measurements: readonly (readonly [readonly string[], (place: Place) => Promise<Row[]>])[] = [
-  [["up", "verified", "noop", "destroy"], measureStack],
-  [["build", "rebuild", "pushed", "emulated", "image"], measureBuilds],
-  [["load"], measureProgram],
-  [["app"], measureApp],
-  [["ec2"], measureEc2],
-  [["growth"], measureGrowth],
-];
-const figures = measurements.flatMap(([names]) => names);
+const topics: Readonly<Record<string, (sandbox: Sandbox) => Promise<Measurement[]>>> = {
+  stack: measureStack,
+  build: measureBuilds,
+  app: measureApp,
+};
 
 const usage = `usage: npm run bench -- [OPTIONS]
 
-Measures the project beside its references, in a local cloud of its own, prints a table and writes it as JSON.
-A full run draws docs/bench.svg too.
+Measures this project beside what one would do instead, in a local cloud of its own, prints a table and writes the numbers as JSON.
+A full run also puts the table into docs/speed.md and docs/speed.ko.md, and draws their plots.
 
-  --quick        one run of each, without the references that take minutes
-  --only FIGURE  that figure alone, more than once for several:
-                 ${figures.join(", ")}
-  --json FILE    where the JSON goes (default: .local/bench/results.json)
+  --quick       one run of each, without what takes minutes
+  --only TOPIC  that topic alone, more than once for several: ${Object.keys(topics).join(", ")}
+  --json FILE   where the JSON goes (default: .local/bench/results.json)
   --help
 `;
 
@@ -42,36 +33,43 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       quick: { type: "boolean", default: false },
-      only: { type: "string", multiple: true, default: [] },
+      only: { type: "string", multiple: true, default: Object.keys(topics) },
       json: { type: "string", default: join(folder, "results.json") },
       help: { type: "boolean", short: "h" },
     },
   });
   if (values.help) return void process.stdout.write(usage);
-  const unknown = values.only.find((figure) => !figures.includes(figure));
-  if (unknown !== undefined) throw new UsageError(`--only is ${unknown}; allowed: ${figures.join(", ")}`);
+  const unknown = values.only.find((topic) => !Object.hasOwn(topics, topic));
+  if (unknown !== undefined) throw new UsageError(`--only is ${unknown}; allowed: ${Object.keys(topics).join(", ")}`);
 
   const started = new Date();
-  const results = await inPlace({ ...values, signal: interrupted.signal }, async (place) => {
-    const all: Result[] = [];
-    for (const [names, measure] of measurements) {
-      if (!place.wants(...names)) continue;
-      // The stack's own figures begin with nothing.
-      if (measure !== measureStack) await place.start();
-      say(`measuring ${names.join(", ")}`);
-      all.push(...(await measure(place)).map(sumUp));
+  const measurements = await inSandbox({ ...values, signal: interrupted.signal }, async (sandbox) => {
+    const all: Measurement[] = [];
+    for (const [topic, measure] of Object.entries(topics)) {
+      if (!values.only.includes(topic)) continue;
+      // The stack's begin with nothing.
+      if (topic !== "stack") await sandbox.start();
+      say(`measuring: ${topic}`);
+      all.push(...(await measure(sandbox)));
     }
     return all;
   });
-  process.stdout.write(`${table(results)}\n`);
-  const machine = { processor: cpus()[0]?.model, processors: cpus().length, node: process.version };
+  const machine = `${cpus().length} processors (${cpus()[0]?.model.trim()}), Node ${process.version}`;
+  const report = `${started.toISOString().slice(0, 10)}, ${machine}\n${table(measurements)}\n`;
+  process.stdout.write(report);
   mkdirSync(dirname(values.json), { recursive: true });
-  writeFileSync(values.json, `${JSON.stringify({ started, quick: values.quick, machine, results }, null, 2)}\n`);
+  writeFileSync(values.json, `${JSON.stringify({ started, quick: values.quick, machine, measurements }, null, 2)}\n`);
   say(`written: ${values.json}`);
-  if (values.quick || values.only.length > 0) return;
-  const file = join(root, "docs", "bench.svg");
-  writeFileSync(file, plot(results, started));
-  say(`drawn: ${file}`);
+  if (values.quick || values.only.length < Object.keys(topics).length) return;
+
+  const document = (name: string) => join(root, "docs", name);
+  for (const name of ["speed.md", "speed.ko.md"]) {
+    writeFileSync(document(name), replaceTable(readFileSync(document(name), "utf8"), report));
+  }
+  const shown = (name: Measurement["plot"]) => measurements.filter((each) => each.plot === name);
+  writeFileSync(document("speed-build.svg"), plot("Builds and releases: shorter is better", shown("build")));
+  writeFileSync(document("speed-app.svg"), plot("The app under load, and its start", shown("app")));
+  say("docs/speed.md, docs/speed.ko.md and their plots are up to date");
 }
 
 class UsageError extends Error {}

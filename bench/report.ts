@@ -1,25 +1,33 @@
 import Table from "cli-table3";
-import { format, type Result, type Summary, type Unit } from "./figure.ts";
+import { format, type Measurement, middle } from "./measurement.ts";
 
-/** The results as a person reads them; ranges are of the runs. */
-export function table(results: readonly Result[]): string {
-  const head = ["figure", "", "ours", "reference", "ratio", "budget", "ok"];
-  const rows = new Table({ head, style: { head: [], border: [] }, colWidths: [null, 46], wordWrap: true });
-  for (const { figure, what, unit, ours, reference, ratio, budget, ok } of results) {
-    rows.push([
-      figure,
-      what,
-      show(ours, unit),
-      reference ? `${show(reference, unit)}\n${reference.what}` : "-",
-      ratio === undefined || !Number.isFinite(ratio) ? "-" : format(ratio, ""),
-      budget ?? "-",
-      ok === undefined ? "-" : ok ? "yes" : "NO",
-    ]);
+/** The measurements as a person reads them: medians, with the range of the runs, and the others' as multiples of this project's. */
+export function table(measurements: readonly Measurement[]): string {
+  const rows = new Table({ head: ["", "this project", "compared with", "", ""], style: { head: [], border: [] } });
+  for (const { what, unit, ours, others = {} } of measurements) {
+    const own = middle(ours, what);
+    const compared = Object.entries(others).map(([name, runs]) => {
+      const value = middle(runs, `${what}, ${name}`);
+      return [name, format(value, unit), own > 0 ? `${format(value / own, "")} ×` : ""];
+    });
+    const column = (index: number) => compared.map((each) => each[index]).join("\n");
+    rows.push([what, `${format(own, unit)}${range(ours, unit)}`, column(0), column(1), column(2)]);
   }
   return rows.toString();
 }
 
-function show({ median, min, max }: Summary, unit: Unit): string {
-  const range = min < max ? ` (${format(min, unit)} – ${format(max, unit)})` : "";
-  return `${format(median, unit)}${range}`;
+function range(runs: readonly number[], unit: Measurement["unit"]): string {
+  const [least, most] = [format(Math.min(...runs), unit), format(Math.max(...runs), unit)];
+  return least === most ? "" : ` (${least} – ${most})`;
+}
+
+/**
+ * Puts the table into a document, in place of the one in its first block of text.
+ *
+ * @throws Error where the document has no such block.
+ */
+export function replaceTable(document: string, lines: string): string {
+  const block = /^```text\n[\s\S]*?^```$/m;
+  if (!block.test(document)) throw new Error("the document has no block of text for the table");
+  return document.replace(block, () => `\`\`\`text\n${lines.trim()}\n\`\`\``);
 }

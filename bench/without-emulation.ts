@@ -4,18 +4,19 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { accepts } from "../local/ready.ts";
-import type { Place } from "./place.ts";
+import type { Sandbox } from "./sandbox.ts";
 
 // Since Linux 6.7 a user namespace can have a binfmt_misc of its own, which is empty: foreign binaries do not run in it, and the rest of
 // the machine goes on as before. https://docs.kernel.org/admin-guide/binfmt-misc.html
 const script = 'echo ready; read -r _; mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && exec "$@"';
 
-/** Does the work while a second BuildKit runs, configured as the local cloud's, for which no emulation is registered. */
-export async function withoutEmulation<T>(
-  place: Place,
-  work: (builder: string, env: NodeJS.ProcessEnv) => Promise<T>,
-): Promise<T> {
-  const { cloud } = place;
+/**
+ * Does the work while a second BuildKit runs, configured as the local cloud's, for which no emulation is registered.
+ *
+ * @param work Gets the environment in which Buildx uses it.
+ */
+export async function withoutEmulation<T>(sandbox: Sandbox, work: (env: NodeJS.ProcessEnv) => Promise<T>): Promise<T> {
+  const { cloud } = sandbox;
   const folder = join(cloud.dir, "unemulated");
   mkdirSync(folder, { recursive: true });
   const socket = join(cloud.run, "unemulated.sock");
@@ -36,7 +37,7 @@ export async function withoutEmulation<T>(
   const ended = once(daemon, "exit");
   try {
     await Promise.race([once(daemon.stdout, "data"), ended]);
-    // Every user of the images; a map of all there are would look like no namespace to BuildKit, and it would try to make devices.
+    // The images' users. With a map of every user BuildKit would not see that it is in a namespace, and try to make devices.
     for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${daemon.pid}/${map}`, "0 0 65536\n");
     daemon.stdin.end("\n");
     while (!(await accepts(socket))) {
@@ -46,9 +47,8 @@ export async function withoutEmulation<T>(
       await wait(50);
     }
     const env = { BUILDX_CONFIG: join(folder, "buildx") };
-    const name = "unemulated";
-    await place.command(["docker-buildx", "create", "--name", name, "--driver", "remote", `unix://${socket}`], env);
-    return await work(name, env);
+    await sandbox.command(["docker-buildx", "create", "--use", "--driver", "remote", `unix://${socket}`], env);
+    return await work(env);
   } finally {
     daemon.kill();
     await ended;

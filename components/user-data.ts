@@ -15,6 +15,12 @@ export interface UserDataArgs {
 /** Stands in a machine's console where its user data failed; the lines before it say why. */
 export const failureMarker = "USER-DATA-FAILED";
 
+/** What confines the container, as options of `docker run`. */
+export const hardening = [
+  ...["--user", "65532:65532", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+  ...["--memory", "256m", "--memory-swap", "256m", "--pids-limit", "128"],
+];
+
 /** The app's own port inside its container. */
 const containerPort = 3000;
 
@@ -84,8 +90,7 @@ say "starting"
 # Always: with unless-stopped, a container that Docker itself stopped on its way up, after a crash, would stay down.
 docker run --detach --name "$name" --restart always \\
   --publish ${args.port}:${containerPort} \\
-  --user 65532:65532 --read-only --cap-drop ALL --security-opt no-new-privileges \\
-  --memory 256m --memory-swap 256m --pids-limit 128 \\
+  ${hardening.join(" ")} \\
   --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 \\
   --env PORT=${containerPort} \\
   --env APP_NAME="$name" \\

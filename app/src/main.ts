@@ -30,10 +30,10 @@ function flush(): void {
   process.stdout.write(lines);
   lines = "";
 }
-// What is left at the end is written in place: a write that is under way then is cut off.
+// Synchronous: at exit an asynchronous write would be cut off.
 process.on("exit", () => void writeSync(1, lines));
 
-/** A curiosity must not keep the server from starting: where the binary cannot be read, the fact is absent. */
+/** Null where the binary cannot be read: that must not keep the server from starting. */
 function ownElfMachine(): string | null {
   for (const file of ["/proc/self/exe", process.execPath]) {
     try {

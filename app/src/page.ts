@@ -55,7 +55,7 @@ const UNITS = [
   ["second", 1],
 ] as const;
 
-/** The two largest units: whoever reads "3 days 4 hours" does not miss the seconds. */
+/** In the two largest units: `3 days 4 hours`. */
 export function humanDuration(seconds: number): string {
   const first = UNITS.findIndex(([, size]) => seconds >= size);
   if (first === -1) return "0 seconds";

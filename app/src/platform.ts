@@ -10,12 +10,13 @@ export interface ProcessFacts {
   startedAt: Date;
 }
 
-/** What the app was told and has found out about where it runs. A fact that nobody gave is null, never guessed. */
+/** Where the app runs, from its environment and its process. A fact that is not given is null, never guessed. */
 export interface Platform {
   app: { name: string | null; version: string | null };
   machine: { architecture: string | null; instanceId: string | null; instanceType: string | null };
   image: { architecture: string | null; digest: string | null; id: string | null; ref: string | null };
-  process: ProcessFacts;
+  process: Omit<ProcessFacts, "startedAt"> & { startedAt: string };
+  startedAt: Date;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,7 +26,7 @@ function read(env: Environment, name: string): string | null {
   return env[name]?.trim() || null;
 }
 
-export function readPlatform(env: Environment, process: ProcessFacts): Platform {
+export function readPlatform(env: Environment, { startedAt, ...process }: ProcessFacts): Platform {
   return {
     app: { name: read(env, "APP_NAME"), version: read(env, "APP_VERSION") },
     machine: {
@@ -39,7 +40,8 @@ export function readPlatform(env: Environment, process: ProcessFacts): Platform 
       id: read(env, "IMAGE_ID"),
       ref: read(env, "IMAGE_REF"),
     },
-    process,
+    process: { ...process, startedAt: startedAt.toISOString() },
+    startedAt,
   };
 }
 
@@ -53,18 +55,9 @@ export function readPort(env: Environment): number {
 }
 
 /** The platform as it is answered: the process with its age at `now`. */
-export function report(platform: Platform, now: Date) {
-  const { startedAt, ...process } = platform.process;
-  return {
-    app: platform.app,
-    machine: platform.machine,
-    image: platform.image,
-    process: {
-      ...process,
-      startedAt: startedAt.toISOString(),
-      uptimeSeconds: Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000)),
-    },
-  };
+export function report({ app, machine, image, process, startedAt }: Platform, now: Date) {
+  const uptimeSeconds = Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000));
+  return { app, machine, image, process: { ...process, uptimeSeconds } };
 }
 
 export type Report = ReturnType<typeof report>;

@@ -9,7 +9,7 @@ export interface ShutdownOptions {
   log: (entry: { level: "info" | "warn" | "error"; message: string; [field: string]: unknown }) => void;
   exit: (code: number) => void;
   /**
-   * Must end before Docker's own patience does, 10 s after which it kills:
+   * Shorter than the 10 s after which Docker kills:
    * https://docs.docker.com/reference/cli/docker/container/stop/
    * @default 8000
    */
@@ -18,7 +18,7 @@ export interface ShutdownOptions {
 
 /**
  * The handler for SIGTERM and SIGINT. The first signal lets the requests in flight finish, within the grace period;
- * a second one is a person who will not wait.
+ * a second one exits at once.
  */
 export function createShutdown({ server, log, exit, graceMs = 8000 }: ShutdownOptions) {
   let started = false;
@@ -39,7 +39,7 @@ export function createShutdown({ server, log, exit, graceMs = 8000 }: ShutdownOp
       clearTimeout(timer);
       if (ended === "out of time") {
         log({ level: "warn", message: "requests were cut off at the end of the grace period", graceMs });
-        // Not awaited: whatever did not end in the grace period must not hold the exit up either.
+        // Not awaited: a connection that did not end in the grace period must not delay the exit either.
         void server.stop(true);
       }
       log({ level: "info", message: "stopped" });

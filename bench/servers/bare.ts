@@ -1,18 +1,13 @@
-// What Bun itself can do: the app's own answers, given ready-made, with nothing around them.
+// What Bun itself can do: one of the app's answers, given ready-made, with nothing around it.
 
 declare const Bun: { serve(options: { port: number; fetch: (request: Request) => Response }): unknown };
 
-interface Answer {
-  readonly body: string;
-  readonly headers: Record<string, string>;
-}
-
-const answers = JSON.parse(process.env.ANSWERS ?? "{}") as Record<string, Answer>;
+const { body, headers } = JSON.parse(process.env.ANSWER ?? "{}") as { body: string; headers: Record<string, string> };
 
 Bun.serve({
   port: Number(process.env.PORT),
   fetch(request) {
-    const answer = answers[new URL(request.url).pathname];
-    return answer ? new Response(answer.body, { headers: answer.headers }) : new Response("", { status: 404 });
+    const { pathname } = new URL(request.url);
+    return pathname === "/platform" ? new Response(body, { headers }) : new Response("", { status: 404 });
   },
 });

@@ -11,6 +11,8 @@ const documents = [
   "CHANGELOG.md",
   "docs/troubleshooting.md",
   "docs/troubleshooting.ko.md",
+  "docs/speed.md",
+  "docs/speed.ko.md",
   "local/README.md",
   "examples/native-modules/README.md",
   ".github/workflows/deploy.yml",
@@ -18,6 +20,7 @@ const documents = [
 const translations = [
   ["README.md", "README.ko.md"],
   ["docs/troubleshooting.md", "docs/troubleshooting.ko.md"],
+  ["docs/speed.md", "docs/speed.ko.md"],
 ] as const;
 
 interface Block {

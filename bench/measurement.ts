@@ -1,0 +1,33 @@
+import { median } from "simple-statistics";
+import { formatBytes } from "../cli/sizes.ts";
+
+export type Unit = "s" | "ms" | "bytes" | "requests/s" | "";
+
+/** Something that was measured of this project and, in the same run, of what it is compared with. */
+export interface Measurement {
+  readonly what: string;
+  readonly unit: Unit;
+  /** This project's, one number for each run. */
+  readonly ours: readonly number[];
+  /** The others', by their names. */
+  readonly others?: Readonly<Record<string, readonly number[]>>;
+  /** The plot that shows it. @default the table alone shows it */
+  readonly plot?: "build" | "app";
+}
+
+/**
+ * The median of the runs.
+ *
+ * @throws Error where something was not measured.
+ */
+export function middle(runs: readonly number[], what: string): number {
+  if (runs.length > 0 && runs.every(Number.isFinite)) return median([...runs]);
+  throw new Error(`${what}: measured ${runs.join(", ") || "nothing"}; expected numbers`);
+}
+
+/** `2.47 s`, `95.3 MB`: three digits, and no more of them than were measured. */
+export function format(value: number, unit: Unit): string {
+  if (unit === "bytes") return formatBytes(value);
+  const digits = value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
+  return `${digits.toLocaleString("en-US")}${unit && ` ${unit}`}`;
+}

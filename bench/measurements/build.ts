@@ -1,0 +1,210 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseBuilder } from "../../cli/builder.ts";
+import { emulatedStep } from "../../cli/emulation.ts";
+import { architectures, platforms } from "../../components/architecture.ts";
+import { root } from "../../local/paths.ts";
+import { step } from "../../local/step.ts";
+import type { Measurement } from "../measurement.ts";
+import type { Sandbox } from "../sandbox.ts";
+import { withoutEmulation } from "../without-emulation.ts";
+
+export interface Build {
+  /** Folder of what is built. @default "app" */
+  readonly context?: string;
+  /** Stage of bench/Dockerfile. @default the context's own Dockerfile is built */
+  readonly target?: string;
+  /** @default every platform of the stack */
+  readonly platforms?: readonly string[];
+  /** Repository in the sandbox's registry. @default the image is pushed nowhere */
+  readonly push?: string;
+  /** Name in the engine. @default the image is not loaded */
+  readonly load?: string;
+  readonly noCache?: boolean;
+}
+
+/** The command that builds as the stack's provider does: no attestations, no times. */
+export function buildCommand(sandbox: Sandbox, build: Build): string[] {
+  const { context = "app", target, push, load } = build;
+  const destination = push ? `,name=${sandbox.registry}/${push},push=true,compression=gzip,force-compression=true` : "";
+  return [
+    ...["docker-buildx", "build", "--progress=plain", "--provenance=false", "--build-arg", "SOURCE_DATE_EPOCH=0"],
+    ...["--platform", (build.platforms ?? platforms).join(",")],
+    ...(load ? ["--load", "--tag", load] : ["--output", `type=image,oci-mediatypes=true${destination}`]),
+    ...(build.noCache ? ["--no-cache"] : []),
+    ...(target ? ["--file", "bench/Dockerfile", "--target", target] : []),
+    ...["--build-arg", `BUN_VERSION=${bunVersion(sandbox)}`, "--build-context", "app=app"],
+    ...["--build-context", "bench=bench"],
+    ...["--build-context", `node-server=${join(root, "node_modules", "@hono", "node-server")}`],
+    context,
+  ];
+}
+
+function bunVersion({ project }: Sandbox): string {
+  const [, version = ""] =
+    /^ARG BUN_VERSION=(.+)$/m.exec(readFileSync(join(project, "app", "Dockerfile"), "utf8")) ?? [];
+  return version;
+}
+
+/** The platform that this machine builds natively. */
+export const native = Object.values(architectures).find((each) => each.process === process.arch)?.platform as string;
+
+const guidesWay = "guide's way (emulated)";
+const nativeRunner = "native runner (one platform)";
+const copied = "COPY . . with node_modules";
+const compiled = "bun build --compile";
+
+/** Cold builds, builds after an edit, what these push, what is emulated, and what a machine pulls. */
+export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
+  const app = await coldBuilds(sandbox, "app", "guide");
+  const modules = await coldBuilds(sandbox, "examples/native-modules", "guide-native-modules");
+  return [
+    { what: "cold build of the app for both platforms", unit: "s", plot: "build", ...app.seconds },
+    { what: "cold build with sharp and SQLite for both platforms", unit: "s", plot: "build", ...modules.seconds },
+    ...(await edits(sandbox)),
+    { what: "emulated steps in a build of the app", unit: "", ...app.emulated },
+    { what: "emulated steps in a build with sharp and SQLite", unit: "", ...modules.emulated },
+    await failuresWithoutEmulation(sandbox),
+    ...(await sizes(sandbox)),
+  ];
+}
+
+type Compared = Pick<Measurement, "ours" | "others">;
+
+/** With the base images present and nothing else, packages neither. The guide's way takes minutes: not in a quick run. */
+async function coldBuilds(sandbox: Sandbox, context: string, guide: string) {
+  const builder = parseBuilder(await sandbox.command(["docker-buildx", "inspect"]));
+  const emulated: Record<string, number> = {};
+  const cold = (name: string, build: Build) => async () => {
+    // What --no-cache leaves alone.
+    await sandbox.command(["docker-buildx", "prune", "--force", "--filter", "type=exec.cachemount"]);
+    const command = buildCommand(sandbox, { context, ...build, noCache: true });
+    const started = performance.now();
+    const log = await sandbox.command(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]);
+    const seconds = (performance.now() - started) / 1000;
+    emulated[name] = new Set(log.split("\n").flatMap((line) => emulatedStep(line, builder)?.instruction ?? [])).size;
+    return seconds;
+  };
+  // Base images are fetched and unpacked.
+  await step(`first build of ${context}`, () => sandbox.command(buildCommand(sandbox, { context })));
+  const times = await sandbox.rounds(sandbox.runs(3), {
+    [`cold build of ${context}`]: cold("ours", {}),
+    [`cold build of ${context}, ${nativeRunner}`]: cold(nativeRunner, { target: guide, platforms: [native] }),
+  });
+  const [ours = [], onNative = []] = Object.values(times);
+  const others: Record<string, number[]> = { [nativeRunner]: onNative };
+  if (!sandbox.quick) {
+    const title = `cold build of ${context}, ${guidesWay}`;
+    others[guidesWay] = [await step(title, cold(guidesWay, { target: guide }))];
+  }
+  return {
+    seconds: { ours, others } satisfies Compared,
+    emulated: {
+      ours: [emulated.ours as number],
+      ...(!sandbox.quick && { others: { [guidesWay]: [emulated[guidesWay] as number] } }),
+    } satisfies Compared,
+  };
+}
+
+async function edits(sandbox: Sandbox): Promise<Measurement[]> {
+  const bytes: Record<string, number[]> = {};
+  const pushed = (name: string, target?: string) => async () => {
+    sandbox.edit();
+    const before = sandbox.stored();
+    const seconds = await sandbox.time(buildCommand(sandbox, { target, push: `bench/${name}` }));
+    bytes[name] = [...(bytes[name] ?? []), sandbox.stored() - before];
+    return seconds;
+  };
+  const targets = { app: undefined, ...(!sandbox.quick && { copied: "copied", compiled: "compiled", guide: "guide" }) };
+  const seconds: Record<string, number[]> = {};
+  for (const [name, target] of Object.entries(targets)) {
+    // What is not the edit is pushed before.
+    await step(`first push, ${name}`, () => sandbox.command(buildCommand(sandbox, { target, push: `bench/${name}` })));
+    const title = `edit, build and push, ${name}`;
+    seconds[name] =
+      (await sandbox.rounds(sandbox.runs(target ? 2 : 5), { [title]: pushed(name, target) }))[title] ?? [];
+  }
+  sandbox.restore();
+  const compared = (numbers: Record<string, number[]>, names: Readonly<Record<string, string>>): Compared => ({
+    ours: numbers.app as number[],
+    ...(!sandbox.quick && {
+      others: Object.fromEntries(Object.entries(names).map(([name, label]) => [label, numbers[name] as number[]])),
+    }),
+  });
+  return [
+    {
+      what: "a one-line edit, built and pushed",
+      unit: "s",
+      ...compared(seconds, { guide: guidesWay, copied, compiled }),
+    },
+    {
+      what: "bytes pushed after a one-line edit, both platforms",
+      unit: "bytes",
+      plot: "build",
+      ...compared(bytes, { copied, compiled }),
+    },
+  ];
+}
+
+async function failuresWithoutEmulation(sandbox: Sandbox): Promise<Measurement> {
+  const failures = (target?: string) =>
+    withoutEmulation(sandbox, async (env) => {
+      try {
+        await step(`build without emulation, ${target ?? "app"}`, () =>
+          sandbox.command(buildCommand(sandbox, { target }), env),
+        );
+        return 0;
+      } catch (error) {
+        if (!String(error).includes("exec format error")) throw error;
+        return 1;
+      }
+    });
+  return {
+    what: "builds that fail where nothing emulates",
+    unit: "",
+    ours: [await failures()],
+    others: { [guidesWay]: [await failures("guide")] },
+  };
+}
+
+interface Manifest {
+  readonly manifests: readonly { digest: string; size: number; platform: { os: string; architecture: string } }[];
+  readonly config: { size: number };
+  readonly layers: readonly { size: number }[];
+}
+
+/** What one pull downloads, by platform. */
+async function pullSizes(sandbox: Sandbox, target?: string): Promise<Record<string, number>> {
+  const repository = `bench/size-${target ?? "app"}`;
+  await step(`size, ${target ?? "app"}`, () => sandbox.command(buildCommand(sandbox, { target, push: repository })));
+  const read = async (reference: string) => {
+    const types = ["index", "manifest"].map((type) => `application/vnd.oci.image.${type}.v1+json`).join(", ");
+    const url = `http://${sandbox.registry}/v2/${repository}/manifests/${reference}`;
+    return (await (await fetch(url, { headers: { accept: types } })).json()) as Manifest;
+  };
+  const { manifests } = await read("latest");
+  const entries = manifests.map(async ({ digest, size, platform }) => {
+    const { config, layers } = await read(digest);
+    return [
+      `${platform.os}/${platform.architecture}`,
+      layers.reduce((sum, layer) => sum + layer.size, size + config.size),
+    ] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+async function sizes(sandbox: Sandbox): Promise<Measurement[]> {
+  const own = await pullSizes(sandbox);
+  const base = await pullSizes(sandbox, "base");
+  const copy = sandbox.quick ? undefined : await pullSizes(sandbox, "copied");
+  const version = bunVersion(sandbox);
+  return platforms.map((platform) => ({
+    what: `download of the image, ${platform}`,
+    unit: "bytes",
+    ours: [own[platform] as number],
+    others: {
+      [`oven/bun:${version}-distroless, empty`]: [base[platform] as number],
+      ...(copy && { [`COPY . . on oven/bun:${version}`]: [copy[platform] as number] }),
+    },
+  }));
+}

@@ -1,0 +1,108 @@
+import { rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { machineNames } from "../../components/architecture.ts";
+import type { Proof } from "../../components/proof.ts";
+import { step } from "../../local/step.ts";
+import type { Measurement } from "../measurement.ts";
+import { filesIn, type Sandbox } from "../sandbox.ts";
+
+/** A command as a person types it. */
+const local = (...command: string[]) => ["npm", "run", "--silent", "local", "--", ...command];
+const empty = (...command: string[]) => ["npm", "run", "--silent", "empty", "--", ...command];
+
+/** The stack's commands: `up` from nothing, ones with nothing to do, and a release. Ends with the stack destroyed. */
+export async function measureStack(sandbox: Sandbox): Promise<Measurement[]> {
+  const fresh: number[] = [];
+  const rest: Measurement[] = [];
+  for (let cycle = 0; cycle < sandbox.runs(2); cycle++) {
+    fresh.push(await step("up from nothing", () => upFromNothing(sandbox)));
+    if (cycle === 0) rest.push(...(await nothingToDo(sandbox)), ...(await release(sandbox)));
+    await step("destroy", () => sandbox.command(local("destroy")));
+  }
+  return [{ what: "up from nothing, the local cloud's start included", unit: "s", ours: fresh }, ...rest];
+}
+
+async function upFromNothing(sandbox: Sandbox): Promise<number> {
+  await sandbox.command(local("down"));
+  rmSync(sandbox.cloud.dir, { recursive: true, force: true });
+  const seconds = await sandbox.time(local("up"));
+  await sandbox.open();
+  return seconds;
+}
+
+async function nothingToDo(sandbox: Sandbox): Promise<Measurement[]> {
+  const before = { builds: await builds(sandbox), files: registryFiles(sandbox) };
+  const times = await sandbox.rounds(sandbox.runs(5), {
+    "up with nothing to do": () => sandbox.time(local("up")),
+    "up of an empty program": () => sandbox.time(empty("up")),
+    "preview with nothing to do": () => sandbox.time(local("preview")),
+    "preview of an empty program": () => sandbox.time(empty("preview")),
+  });
+  const after = registryFiles(sandbox);
+  const files = new Set([...before.files.keys(), ...after.keys()]);
+  const changed = [...files].filter((file) => before.files.get(file) !== after.get(file));
+  return [
+    {
+      what: "up with nothing to do",
+      unit: "s",
+      ours: times["up with nothing to do"],
+      others: { "empty Pulumi program": times["up of an empty program"] },
+    },
+    {
+      what: "preview with nothing to do",
+      unit: "s",
+      ours: times["preview with nothing to do"],
+      others: { "empty Pulumi program": times["preview of an empty program"] },
+    },
+    {
+      what: "builds by an up or preview with nothing to do",
+      unit: "",
+      ours: [(await builds(sandbox)) - before.builds],
+    },
+    { what: "files of the registry that these change", unit: "", ours: [changed.length] },
+  ];
+}
+
+/** Builds that BuildKit remembers. */
+async function builds(sandbox: Sandbox): Promise<number> {
+  const list = await sandbox.command(["docker-buildx", "history", "ls", "--format", "json"]);
+  return list.split("\n").filter(Boolean).length;
+}
+
+/** Each file of ECR's registry with its time, which every write changes. */
+function registryFiles({ cloud }: Sandbox): Map<string, number> {
+  return new Map(filesIn(join(cloud.dir, "registry", "data")).map((file) => [file, statSync(file).mtimeMs]));
+}
+
+/** Asks both machines all the time. What counts is until the new ones are proven: from then on the old ones may go. */
+async function release(sandbox: Sandbox): Promise<Measurement[]> {
+  const machines = async () => {
+    const outputs = JSON.parse(await sandbox.command(local("output", "--json")));
+    return machineNames.map((name) => outputs[name] as { url: string; proof: Proof });
+  };
+  const asked: { at: number; failed: boolean }[] = [];
+  const ended = new AbortController();
+  const clients = (await machines()).map(async ({ url }) => {
+    while (!ended.signal.aborted) {
+      const at = Date.now();
+      const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+      asked.push({ at, failed: !response?.ok });
+      await wait(10);
+    }
+  });
+  sandbox.edit();
+  try {
+    await step("a release", () => sandbox.command(local("up")));
+  } finally {
+    ended.abort();
+    sandbox.restore();
+    await Promise.all(clients);
+  }
+  const proven = Math.max(...(await machines()).map(({ proof }) => Date.parse(proof.verifiedAt)));
+  const counted = asked.filter(({ at }) => at < proven);
+  return [
+    { what: "requests during a release", unit: "", ours: [counted.length] },
+    { what: "failed requests during a release", unit: "", ours: [counted.filter(({ failed }) => failed).length] },
+  ];
+}
