@@ -148,9 +148,7 @@ async function buildAndPush(inputs: Record<string, string>): Promise<string> {
   const metadata = join(mkdtempSync(join(work, "metadata-")), "metadata.json");
   const attest = provenance === "false" ? "type=provenance,disabled=true" : "type=provenance,mode=max";
   const options = `--platform ${platforms} --build-arg ${args} --attest ${attest} --output ${outputs}`;
-  const { status, output } = await shell(
-    `docker buildx build --builder multiplatform ${options} --metadata-file ${metadata} ${context}`,
-  );
+  const { status, output } = await shell(`docker buildx build ${options} --metadata-file ${metadata} ${context}`);
   expect(status, output).toBe(0);
   return JSON.parse(readFileSync(metadata, "utf8"))["containerimage.digest"];
 }
