@@ -6,63 +6,60 @@ import {
   expectUpConverges,
   finished,
   killed,
+  type Resource,
   standing,
   state,
   type Victim,
   withNewRelease,
 } from "./faults.ts";
 
-/** The stack's resources, as the engine's output names them, in the order in which they are made. */
-export const resources = [
-  "aws:ecr:Repository hono-app",
-  "aws:ecr:LifecyclePolicy hono-app",
-  "aws:ecr:RepositoryPolicy hono-app",
-  "aws:iam:Role hono-app",
-  "aws:iam:RolePolicy hono-app-pull",
-  "aws:iam:RolePolicyAttachment hono-app-session",
-  "aws:iam:InstanceProfile hono-app",
-  "aws:ec2:Vpc hono-app",
-  "aws:ec2:DefaultSecurityGroup hono-app",
-  "aws:ec2:InternetGateway hono-app",
-  "aws:ec2:Subnet hono-app-public-1",
-  "aws:ec2:Subnet hono-app-public-2",
-  "aws:ec2:RouteTable hono-app-public-1",
-  "aws:ec2:RouteTable hono-app-public-2",
-  "aws:ec2:Route hono-app-public-1",
-  "aws:ec2:Route hono-app-public-2",
-  "aws:ec2:RouteTableAssociation hono-app-public-1",
-  "aws:ec2:RouteTableAssociation hono-app-public-2",
-  "aws:cloudwatch:LogGroup hono-app-flow-logs",
-  "aws:iam:Role hono-app-flow-logs",
-  "aws:iam:RolePolicy hono-app-flow-logs",
-  "aws:ec2:FlowLog hono-app",
-  "aws:ec2:SecurityGroup hono-app",
-  "aws:vpc:SecurityGroupIngressRule hono-app-0.0.0.0/0",
-  "aws:vpc:SecurityGroupEgressRule hono-app-https",
-  "docker-build:index:Image hono-app",
-  "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
-  "aws:ec2:Instance hono-app-graviton",
-  "aws:ec2:Instance hono-app-intel",
-  "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton",
-  "pulumi-nodejs:dynamic/hono-app:Verification hono-app-intel",
-] as const;
+/** How the engine's output names a resource: it leaves out the file of a type, as in aws:ec2/vpc:Vpc. */
+function nameOf({ type, urn }: Resource): string {
+  const short = type.replace(/\/(\w+):(\w+)$/, (all, file, noun) =>
+    file.toLowerCase() === noun.toLowerCase() ? `:${noun}` : all,
+  );
+  return `${short} ${urn.split("::").at(-1)}`;
+}
 
-/** What an `up` after an edit of the app does to them. */
-export const updates = [
-  "docker-build:index:Image hono-app updating",
-  "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app updating",
-  "aws:ec2:Instance hono-app-graviton creating replacement",
-  "aws:ec2:Instance hono-app-intel creating replacement",
-  "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton updating",
-  "pulumi-nodejs:dynamic/hono-app:Verification hono-app-intel updating",
-  "aws:ec2:Instance hono-app-graviton deleting original",
-  "aws:ec2:Instance hono-app-intel deleting original",
-] as const;
+/** The resources that a provider makes, in the order in which they are made: read from the state, so that none is forgotten. */
+export async function madeByProviders(): Promise<string[]> {
+  await standing();
+  return state()
+    .resources.filter(({ custom, type }) => custom && !type.startsWith("pulumi:"))
+    .map(nameOf);
+}
 
-/** Who has a part in a step. */
-export function victimsOf(step: string): Victim[] {
-  const provider = step.startsWith("aws:") ? "aws" : step.startsWith("docker-build:") ? "docker-build" : "dynamic";
-  return ["engine", "program", provider];
+/** What an `up` after an edit of the app does to them: read from a preview of one. */
+export async function updates(): Promise<string[]> {
+  await standing();
+  const preview = await withNewRelease(() => succeed("preview"));
+  const verbs = {
+    update: "updating",
+    "create replacement": "creating replacement",
+    "delete original": "deleting original",
+  };
+  const lines = preview.matchAll(/^ (?:~ |\+\+|--) +(\S+ \S+) (update|create replacement|delete original)\b/gm);
+  return [...new Set([...lines].map(([, resource, verb]) => `${resource} ${verbs[verb as keyof typeof verbs]}`))];
+}
+
+/**
+ * One turn's share of the steps, of which three turns go through all. Steps that differ in the resource's name alone are one to the code
+ * that takes them, so a turn takes one in three of them, and at least one.
+ */
+export function shareOf(steps: readonly string[], turn: number): string[] {
+  const alike = Object.values(Object.groupBy(steps, (step) => step.replace(/ \S+/, "")));
+  return alike.flatMap((group = []) => {
+    const share = group.filter((_, index) => index % 3 === turn);
+    return share.length > 0 ? share : [group[turn % group.length] as string];
+  });
+}
+
+/** Who has a part in every step; the provider is the resource's own. */
+export const victims = ["engine", "program", "provider"] as const;
+
+export function victimOf(who: (typeof victims)[number], step: string): Victim {
+  if (who !== "provider") return who;
+  return step.startsWith("aws:") ? "aws" : step.startsWith("docker-build:") ? "docker-build" : "dynamic";
 }
 
 const at = (step: string) => new RegExp(`${step.replaceAll(/[.*+?^${"$"}{}()|[\]\\]/g, "\\$&")} `);
@@ -120,10 +117,4 @@ export async function killAtDestroy(victim: Victim, resource: string, expectNext
 }
 
 /** Whether the state has a resource, as the engine's output names it. */
-function has(resource: string): boolean {
-  const [type = "", name = ""] = resource.split(" ");
-  const [module, path, noun] = type.split(":");
-  // The output leaves out the file of a type: aws:ec2/vpc:Vpc is aws:ec2:Vpc.
-  const urn = new RegExp(`[:$]${module}:${path}(?:/\\w+)?:${noun}::${name.replaceAll(".", "\\.")}$`);
-  return state().resources.some((each) => urn.test(each.urn));
-}
+const has = (resource: string) => state().resources.some((each) => nameOf(each) === resource);

@@ -32,7 +32,9 @@ async function onSmallDisk(work: (fill: () => void, free: () => void) => Promise
   };
   const copy = `${folder}.copy`;
   cpSync(folder, copy, { recursive: true });
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=32m", "tmpfs", folder]);
+  // It grows with every command: the engine keeps a backup of each.
+  const used = Number(execFileSync("du", ["--summarize", "--block-size=1M", folder]).toString().split("\t")[0]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${used + 16}m`, "tmpfs", folder]);
   try {
     cpSync(copy, folder, { recursive: true });
     // Again and again: a file that is replaced leaves room for the next.
