@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ECR } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { machineNames, platforms } from "../../components/architecture.ts";
-import { buildkitd } from "../../local/buildkit/buildkitd.ts";
+import { builder, buildkitd } from "../../local/buildkit/buildkitd.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { run } from "../../local/step.ts";
 import { killed } from "../faults/faults.ts";
@@ -41,7 +41,7 @@ beforeAll(async () => {
   const dockerfile = readFileSync(join(cloud.project, "app", "Dockerfile"), "utf8");
   const version = /^ARG BUN_VERSION=(.*)$/m.exec(dockerfile)?.[1];
   for (const image of [`oven/bun:${version}`, `oven/bun:${version}-distroless`]) {
-    const options = ["--builder", "multiplatform", "--platform", platforms.join(), "--provenance=false"];
+    const options = ["--builder", builder, "--platform", platforms.join(), "--provenance=false"];
     const output = `type=image,push=true,name=${mirror}/${image}`;
     await run(["docker-buildx", "build", ...options, "--output", output, "-"], {
       env: cloud.env,
