@@ -33,27 +33,31 @@ export async function registry(cloud: Cloud): Promise<Daemon> {
 }
 
 /**
- * Logs in, for 12 hours.
+ * Logs in as whoever deploys, for 12 hours.
  *
  * @param folder Gets the login; the local cloud's own Docker configuration has none.
  * @returns The environment in which Docker's and other tools find it.
  */
 export async function login(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
-  const auths = { [cloud.registry]: { auth: await authorization(await api(cloud)) } };
-  writeFileSync(join(folder, "config.json"), JSON.stringify({ auths }), { mode: 0o600 });
-  return { ...cloud.env, DOCKER_CONFIG: folder };
-}
-
-async function api({ endpoint, env }: Cloud): Promise<ECR> {
   const { ECR } = await import("@aws-sdk/client-ecr");
-  const [accessKeyId = "", secretAccessKey = ""] = [env.AWS_ACCESS_KEY_ID, env.AWS_SECRET_ACCESS_KEY];
-  return new ECR({ endpoint, region: env.AWS_REGION, credentials: { accessKeyId, secretAccessKey } });
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId = "",
+    AWS_SECRET_ACCESS_KEY: secretAccessKey = "",
+    AWS_REGION: region,
+  } = cloud.env;
+  const ecr = new ECR({ endpoint: cloud.endpoint, region, credentials: { accessKeyId, secretAccessKey } });
+  const env = { ...cloud.env, DOCKER_CONFIG: folder };
+  const command = ["docker", "login", "--username", "AWS", "--password-stdin", cloud.registry];
+  await run(command, { env, input: await password(ecr) });
+  return env;
 }
 
-/** ECR's token for who signs its calls, as HTTP's basic authorization takes it. */
-export async function authorization(ecr: ECR): Promise<string> {
+/** The password that ECR gives to who signs the call, for the registry's user `AWS`. */
+export async function password(ecr: ECR): Promise<string> {
   const { authorizationData: [data] = [] } = await ecr.getAuthorizationToken({});
-  return data?.authorizationToken ?? "";
+  return Buffer.from(data?.authorizationToken ?? "", "base64")
+    .toString()
+    .slice("AWS:".length);
 }
 
 /** Deletes the blobs that no repository has any more; while nobody pushes. */

@@ -1,14 +1,16 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
+import { password } from "../../local/ecr/registry.ts";
 import {
   answering,
+  aws,
   cloud,
   configured,
   deployed,
   edited,
   outputs,
-  password,
   passwordPrefix,
   releasedEdit,
   shell,
@@ -82,7 +84,9 @@ test("a wrong setting is refused with its sentence, and a program that ends by i
 test("a saved plan is carried out to the letter, and holds no token, which would be another by then", async () => {
   const before = await deployed();
   const plan = join(cloud.dir, "plan.json");
-  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { input: await password() });
+  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, {
+    input: await password(new ECR(aws)),
+  });
   try {
     await configured({ registryLogin: "docker" }, async () => {
       await releasedEdit("planned", async () => {

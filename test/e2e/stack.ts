@@ -8,7 +8,7 @@ import { ECR } from "@aws-sdk/client-ecr";
 import { inject } from "vitest";
 import type { MachineName } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
-import { authorization } from "../../local/ecr/registry.ts";
+import { password } from "../../local/ecr/registry.ts";
 import { keysOf } from "../../local/identity.ts";
 
 /** The tests' own clone and cloud. */
@@ -160,17 +160,17 @@ export function summary(output: string): Record<string, number> {
   return Object.fromEntries([...lines].map(([, count, change]) => [change, Number(count)]));
 }
 
-/** Asks the registry, with a login of the local cloud's root or the one given, at the source. */
+/** Asks the registry, with the local cloud's root's password or the one given, at the source. */
 export async function registry(
   path: string,
   accept = "application/json",
-  basic?: string,
+  secret?: string,
 ): Promise<{ status: number; body: string }> {
   const [host, port] = cloud.registry.split(":");
   const ca = readFileSync(cloud.env.SSL_CERT_FILE as string);
-  const headers = { accept, authorization: `Basic ${basic ?? (await authorization(new ECR(aws)))}` };
+  const auth = `AWS:${secret ?? (await password(new ECR(aws)))}`;
   return new Promise((resolve, reject) => {
-    const get = request({ host, port, path, ca, headers, agent: false }, (response) => {
+    const get = request({ host, port, path, ca, auth, headers: { accept }, agent: false }, (response) => {
       let body = "";
       response.on("data", (data) => (body += data));
       response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
@@ -180,14 +180,7 @@ export async function registry(
   });
 }
 
-/** The password of a login at the registry, for who asks ECR for it. */
-export async function password(ecr = new ECR(aws)): Promise<string> {
-  return Buffer.from(await authorization(ecr), "base64")
-    .toString()
-    .slice("AWS:".length);
-}
-
-/** What every such password begins with: the name of the first thing that it says. */
+/** What every password of the registry begins with: the name of the first thing that it says. */
 export const passwordPrefix = Buffer.from('{"accessKeyId":').toString("base64");
 
 /** The local cloud's root's, of 12 hours ago. */
