@@ -1,5 +1,5 @@
 import type { TrafficType } from "@aws-sdk/client-ec2";
-import { ec2, logs } from "./clients.ts";
+import { ec2, every, logs } from "./clients.ts";
 import { orGone, type Resource } from "./provider.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
@@ -23,8 +23,8 @@ const logGroup: Resource = {
   },
   async read(id) {
     const api = await logs();
-    const { logGroups = [] } = await api.describeLogGroups({ logGroupNamePrefix: id });
-    const live = logGroups.find((group) => group.logGroupName === id);
+    const pages = api.paginateDescribeLogGroups({ logGroupNamePrefix: id });
+    const live = (await every(pages, (page) => page.logGroups)).find((group) => group.logGroupName === id);
     if (!live) return undefined;
     // AWS's own ARN of a group ends with its streams' wildcard, the provider's does not.
     const resourceArn = live.arn?.replace(/:\*$/, "");

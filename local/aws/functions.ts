@@ -1,4 +1,4 @@
-import { ec2, ecr, ssm, sts } from "./clients.ts";
+import { ec2, ecr, every, ssm, sts } from "./clients.ts";
 import type { Lookup } from "./provider.ts";
 import { arn, fromTags, pick } from "./tags.ts";
 import type { Props } from "./values.ts";
@@ -71,8 +71,9 @@ export const functions: Record<string, Lookup> = {
   "aws:ec2/getAmi:getAmi": {
     inputs: { owners: [], mostRecent: [], nameRegex: [], ...FILTERS },
     async run({ owners, mostRecent, nameRegex, filters }) {
-      const { Images = [] } = await (await ec2()).describeImages({ Owners: owners, Filters: toFilters(filters) });
-      const named = Images.filter((image) => !nameRegex || new RegExp(nameRegex).test(image.Name ?? ""));
+      const pages = (await ec2()).paginateDescribeImages({ Owners: owners, Filters: toFilters(filters) });
+      const images = await every(pages, (page) => page.Images);
+      const named = images.filter((image) => !nameRegex || new RegExp(nameRegex).test(image.Name ?? ""));
       const [ami, another] = named.sort((a, b) => (b.CreationDate ?? "").localeCompare(a.CreationDate ?? ""));
       if (!ami) throw new Error("Your query returned no results. Please change your search criteria and try again.");
       if (another && !mostRecent) {
@@ -116,11 +117,11 @@ export const functions: Record<string, Lookup> = {
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {
     inputs: { locationType: [], ...FILTERS },
     async run({ locationType, filters }) {
-      const offered = await (await ec2()).describeInstanceTypeOfferings({
+      const pages = (await ec2()).paginateDescribeInstanceTypeOfferings({
         LocationType: locationType,
         Filters: toFilters(filters),
       });
-      const { InstanceTypeOfferings: found = [] } = offered;
+      const found = await every(pages, (page) => page.InstanceTypeOfferings);
       return {
         id: region(),
         instanceTypes: found.map((offering) => offering.InstanceType),

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { iam } from "./clients.ts";
+import { every, iam } from "./clients.ts";
 import { orGone, type Resource } from "./provider.ts";
 import { fromTags, pick, toTags } from "./tags.ts";
 import type { Props } from "./values.ts";
@@ -110,8 +110,12 @@ const rolePolicyAttachment: Resource = {
   async read(id) {
     const [RoleName = ""] = id.split("/");
     const PolicyArn = id.slice(RoleName.length + 1);
-    const attached = await orGone((await iam()).listAttachedRolePolicies({ RoleName }), "NoSuchEntity");
-    const isAttached = attached?.AttachedPolicies?.some((policy) => policy.PolicyArn === PolicyArn);
+    const pages = (await iam()).paginateListAttachedRolePolicies({ RoleName });
+    const attached = await orGone(
+      every(pages, (page) => page.AttachedPolicies),
+      "NoSuchEntity",
+    );
+    const isAttached = attached?.some((policy) => policy.PolicyArn === PolicyArn);
     return isAttached ? { role: RoleName, policyArn: PolicyArn } : undefined;
   },
   async delete(_id, { role, policyArn }) {

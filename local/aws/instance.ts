@@ -1,15 +1,18 @@
 import { setTimeout } from "node:timers/promises";
 import type { _InstanceType, HttpTokensState, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../address.ts";
-import { alive, ec2 } from "./clients.ts";
+import { alive, ec2, every } from "./clients.ts";
 import { orGone, type Resource, refuse } from "./provider.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 /** Every instance that still occupies a subnet, a group, an address. */
 export async function liveInstances(): Promise<Instance[]> {
-  const { Reservations = [] } = await (await ec2()).describeInstances({ Filters: [alive] });
-  return Reservations.flatMap(({ Instances = [] }) => Instances);
+  const reservations = await every(
+    (await ec2()).paginateDescribeInstances({ Filters: [alive] }),
+    (page) => page.Reservations,
+  );
+  return reservations.flatMap(({ Instances = [] }) => Instances);
 }
 
 async function find(id: string): Promise<Instance | undefined> {
@@ -224,9 +227,10 @@ const missing = (before: Props = {}, after: Props = {}) => Object.keys(before).f
 
 async function changeProfile(id: string, Name?: string) {
   const api = await ec2();
-  const { IamInstanceProfileAssociations: [current] = [] } = await api.describeIamInstanceProfileAssociations({
+  const pages = api.paginateDescribeIamInstanceProfileAssociations({
     Filters: [{ Name: "instance-id", Values: [id] }],
   });
+  const [current] = await every(pages, (page) => page.IamInstanceProfileAssociations);
   const AssociationId = current?.AssociationId;
   if (AssociationId && Name) {
     await api.replaceIamInstanceProfileAssociation({ AssociationId, IamInstanceProfile: { Name } });
@@ -266,6 +270,10 @@ const instance: Resource = {
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
         UserData: { maxBytes: 16384 },
       },
+      // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
+      if: { required: ["CreditSpecification"] },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+      then: { properties: { InstanceType: { pattern: "^t\\d" } } },
     },
   },
   inputs: {

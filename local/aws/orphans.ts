@@ -1,7 +1,7 @@
 // Deletes what AWS's API knows of a stack and the stack's state does not: what a command that was interrupted had made and could not
 // note. Told through stdin which tags are the stack's and which ids its state has; prints what it deleted.
 import { text } from "node:stream/consumers";
-import { ec2, ecr, iam, logs } from "./clients.ts";
+import { ec2, ecr, every, iam, logs } from "./clients.ts";
 import { liveInstances } from "./instance.ts";
 import { resources } from "./resources.ts";
 import { fromTags } from "./tags.ts";
@@ -31,63 +31,69 @@ await sweep(
   "aws:ec2/instance:Instance",
   (await liveInstances()).map(({ InstanceId }) => InstanceId),
 );
-const { InstanceProfiles = [] } = await (await iam()).listInstanceProfiles({});
+const instanceProfiles = await every((await iam()).paginateListInstanceProfiles({}), (page) => page.InstanceProfiles);
 await sweep(
   "aws:iam/instanceProfile:InstanceProfile",
-  InstanceProfiles.map(({ InstanceProfileName }) => InstanceProfileName),
+  instanceProfiles.map(({ InstanceProfileName }) => InstanceProfileName),
 );
-const { Roles = [] } = await (await iam()).listRoles({});
-for (const { RoleName = "" } of Roles) await removePolicies(RoleName);
+const roles = await every((await iam()).paginateListRoles({}), (page) => page.Roles);
+for (const { RoleName = "" } of roles) await removePolicies(RoleName);
 await sweep(
   "aws:iam/role:Role",
-  Roles.map(({ RoleName }) => RoleName),
+  roles.map(({ RoleName }) => RoleName),
 );
-const { SecurityGroupRules = [] } = await (await ec2()).describeSecurityGroupRules({});
-for (const { SecurityGroupRuleId, IsEgress } of SecurityGroupRules) {
+const securityGroupRules = await every(
+  (await ec2()).paginateDescribeSecurityGroupRules({}),
+  (page) => page.SecurityGroupRules,
+);
+for (const { SecurityGroupRuleId, IsEgress } of securityGroupRules) {
   const type = IsEgress
     ? "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
     : "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
   await sweep(type, [SecurityGroupRuleId]);
 }
-const { SecurityGroups = [] } = await (await ec2()).describeSecurityGroups({});
+const securityGroups = await every((await ec2()).paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
 // A default group goes with its VPC.
-const ownGroups = SecurityGroups.filter(({ GroupName }) => GroupName !== "default");
+const ownGroups = securityGroups.filter(({ GroupName }) => GroupName !== "default");
 await sweep(
   "aws:ec2/securityGroup:SecurityGroup",
   ownGroups.map(({ GroupId }) => GroupId),
 );
-const { RouteTables = [] } = await (await ec2()).describeRouteTables({});
-for (const table of RouteTables.filter(({ Tags }) => isOurs(fromTags(Tags)))) await removeRoutes(table);
+const routeTables = await every((await ec2()).paginateDescribeRouteTables({}), (page) => page.RouteTables);
+for (const table of routeTables.filter(({ Tags }) => isOurs(fromTags(Tags)))) await removeRoutes(table);
 await sweep(
   "aws:ec2/routeTable:RouteTable",
-  RouteTables.map(({ RouteTableId }) => RouteTableId),
+  routeTables.map(({ RouteTableId }) => RouteTableId),
 );
-const { Subnets = [] } = await (await ec2()).describeSubnets({});
+const subnets = await every((await ec2()).paginateDescribeSubnets({}), (page) => page.Subnets);
 await sweep(
   "aws:ec2/subnet:Subnet",
-  Subnets.map(({ SubnetId }) => SubnetId),
+  subnets.map(({ SubnetId }) => SubnetId),
 );
-const { InternetGateways = [] } = await (await ec2()).describeInternetGateways({});
+const internetGateways = await every(
+  (await ec2()).paginateDescribeInternetGateways({}),
+  (page) => page.InternetGateways,
+);
 await sweep(
   "aws:ec2/internetGateway:InternetGateway",
-  InternetGateways.map(({ InternetGatewayId }) => InternetGatewayId),
+  internetGateways.map(({ InternetGatewayId }) => InternetGatewayId),
 );
-const { FlowLogs = [] } = await (await ec2()).describeFlowLogs({});
+const flowLogs = await every((await ec2()).paginateDescribeFlowLogs({}), (page) => page.FlowLogs);
 await sweep(
   "aws:ec2/flowLog:FlowLog",
-  FlowLogs.map(({ FlowLogId }) => FlowLogId),
+  flowLogs.map(({ FlowLogId }) => FlowLogId),
 );
-const { logGroups = [] } = await (await logs()).describeLogGroups({});
+const logGroups = await every((await logs()).paginateDescribeLogGroups({}), (page) => page.logGroups);
 await sweep(
   "aws:cloudwatch/logGroup:LogGroup",
   logGroups.map(({ logGroupName }) => logGroupName),
 );
-const { Vpcs = [] } = await (await ec2()).describeVpcs({});
+const vpcs = await every((await ec2()).paginateDescribeVpcs({}), (page) => page.Vpcs);
 await sweep(
   "aws:ec2/vpc:Vpc",
-  Vpcs.map(({ VpcId }) => VpcId),
+  vpcs.map(({ VpcId }) => VpcId),
 );
-const { repositories = [] } = await (await ecr()).describeRepositories({});
+const repositories = await every((await ecr()).paginateDescribeRepositories({}), (page) => page.repositories);
 // With its images: they were pushed for this stack.
 for (const { repositoryName = "" } of repositories) {
   if (known.includes(repositoryName)) continue;
@@ -101,19 +107,22 @@ async function removePolicies(role: string): Promise<void> {
   const live = await resources["aws:iam/role:Role"].read(role, {});
   if (!live || !isOurs(live.tags)) return;
   const api = await iam();
-  const { PolicyNames = [] } = await api.listRolePolicies({ RoleName: role });
-  for (const name of PolicyNames) {
+  const policyNames = await every(api.paginateListRolePolicies({ RoleName: role }), (page) => page.PolicyNames);
+  for (const name of policyNames) {
     if (!known.includes(`${role}:${name}`)) await remove("aws:iam/rolePolicy:RolePolicy", `${role}:${name}`, {});
   }
-  const { AttachedPolicies = [] } = await api.listAttachedRolePolicies({ RoleName: role });
-  for (const { PolicyArn: policyArn } of AttachedPolicies) {
+  const attachedPolicies = await every(
+    api.paginateListAttachedRolePolicies({ RoleName: role }),
+    (page) => page.AttachedPolicies,
+  );
+  for (const { PolicyArn: policyArn } of attachedPolicies) {
     const id = `${role}/${policyArn}`;
     if (!known.includes(id)) await remove("aws:iam/rolePolicyAttachment:RolePolicyAttachment", id, { role, policyArn });
   }
 }
 
 /** Nor do routes and associations; they are the stack's where their table is. */
-async function removeRoutes(table: (typeof RouteTables)[number]): Promise<void> {
+async function removeRoutes(table: (typeof routeTables)[number]): Promise<void> {
   const { RouteTableId: routeTableId, Associations = [], Routes = [] } = table;
   for (const { RouteTableAssociationId: id = "", Main } of Associations) {
     if (!Main && !known.includes(id)) await remove("aws:ec2/routeTableAssociation:RouteTableAssociation", id, {});

@@ -1,5 +1,5 @@
 import type { IpPermission, SecurityGroup, SecurityGroupRule } from "@aws-sdk/client-ec2";
-import { ec2 } from "./clients.ts";
+import { ec2, every } from "./clients.ts";
 import { liveInstances } from "./instance.ts";
 import { orGone, type Resource, refuse } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
@@ -61,8 +61,8 @@ const securityGroup: Resource = {
     const isUsed = (await liveInstances()).some((instance) =>
       instance.SecurityGroups?.some((group) => group.GroupId === id),
     );
-    const { SecurityGroups = [] } = await api.describeSecurityGroups({});
-    const isNamed = SecurityGroups.some(
+    const groups = await every(api.paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
+    const isNamed = groups.some(
       (group) =>
         group.GroupId !== id &&
         [...(group.IpPermissions ?? []), ...(group.IpPermissionsEgress ?? [])].some((rule) =>
@@ -95,10 +95,11 @@ const defaultSecurityGroup: Resource = {
   inputs: { vpcId: ["required", "replace"], ingress: ["set"], egress: ["set"], tags: [] },
   async create(inputs) {
     const filters = { "vpc-id": inputs.vpcId, "group-name": "default" };
-    const { SecurityGroups } = await (await ec2()).describeSecurityGroups({
+    const pages = (await ec2()).paginateDescribeSecurityGroups({
       Filters: Object.entries(filters).map(([Name, Value]) => ({ Name, Values: [Value] })),
     });
-    const id = SecurityGroups?.[0]?.GroupId;
+    const [group] = await every(pages, (page) => page.SecurityGroups);
+    const id = group?.GroupId;
     if (!id) refuse("InvalidGroup.NotFound", `The VPC '${inputs.vpcId}' has no default security group`);
     // Tags first, as the real provider does: a policy may allow changes only to what carries them.
     await retagEc2(id, inputs.tags ?? {}, []);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { ec2 } from "./clients.ts";
+import { ec2, every } from "./clients.ts";
 import { liveInstances } from "./instance.ts";
 import { orGone, type Resource, refuse } from "./provider.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
@@ -8,6 +8,11 @@ import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 const from16to28 = { pattern: "/(1[6-9]|2[0-8])$" };
 
 const where = (Name: string, ...Values: string[]) => ({ Filters: [{ Name, Values }] });
+
+async function groupsOf(vpcId: string) {
+  const pages = (await ec2()).paginateDescribeSecurityGroups(where("vpc-id", vpcId));
+  return every(pages, (page) => page.SecurityGroups);
+}
 
 const vpc: Resource = {
   noun: "EC2 VPC",
@@ -32,14 +37,14 @@ const vpc: Resource = {
     const [hostnames, support, groups] = await Promise.all([
       api.describeVpcAttribute({ VpcId: id, Attribute: "enableDnsHostnames" }),
       api.describeVpcAttribute({ VpcId: id, Attribute: "enableDnsSupport" }),
-      api.describeSecurityGroups(where("vpc-id", id)),
+      groupsOf(id),
     ]);
     return {
       ...pick(live, "CidrBlock", "InstanceTenancy", "DhcpOptionsId", "OwnerId"),
       enableDnsHostnames: hostnames.EnableDnsHostnames?.Value,
       enableDnsSupport: support.EnableDnsSupport?.Value,
       arn: arn("ec2", live.OwnerId, `vpc/${id}`),
-      defaultSecurityGroupId: groups.SecurityGroups?.find((group) => group.GroupName === "default")?.GroupId,
+      defaultSecurityGroupId: groups.find((group) => group.GroupName === "default")?.GroupId,
       tags: fromTags(live.Tags),
     };
   },
@@ -57,10 +62,10 @@ const vpc: Resource = {
   retag: retagEc2,
   async delete(id) {
     const api = await ec2();
-    const gateways = await api.describeInternetGateways(where("attachment.vpc-id", id));
-    const groups = await api.describeSecurityGroups(where("vpc-id", id));
-    const others = groups.SecurityGroups?.filter((group) => group.GroupName !== "default") ?? [];
-    if (gateways.InternetGateways?.length || others.length > 0) {
+    const attached = api.paginateDescribeInternetGateways(where("attachment.vpc-id", id));
+    const gateways = await every(attached, (page) => page.InternetGateways);
+    const others = (await groupsOf(id)).filter((group) => group.GroupName !== "default");
+    if (gateways.length + others.length > 0) {
       refuse("DependencyViolation", `The vpc '${id}' has dependencies and cannot be deleted.`);
     }
     await orGone(api.deleteVpc({ VpcId: id }), "InvalidVpcID.NotFound");
@@ -239,8 +244,9 @@ const routeTableAssociation: Resource = {
     return associated.AssociationId ?? "";
   },
   async read(id) {
-    const found = await (await ec2()).describeRouteTables(where("association.route-table-association-id", id));
-    const live = found.RouteTables?.[0]?.Associations?.find((item) => item.RouteTableAssociationId === id);
+    const pages = (await ec2()).paginateDescribeRouteTables(where("association.route-table-association-id", id));
+    const [table] = await every(pages, (page) => page.RouteTables);
+    const live = table?.Associations?.find((item) => item.RouteTableAssociationId === id);
     return live && { routeTableId: live.RouteTableId, subnetId: live.SubnetId };
   },
   async delete(id) {

@@ -3,17 +3,17 @@ import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   DescribeInstanceAttributeCommand,
-  DescribeInstancesCommand,
-  DescribeSecurityGroupsCommand,
   EC2Client,
   type Instance,
   ModifyInstanceAttributeCommand,
+  paginateDescribeInstances,
+  paginateDescribeSecurityGroups,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
 import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { toLocalAddress } from "../address.ts";
-import { alive } from "../aws/clients.ts";
+import { alive, every } from "../aws/clients.ts";
 import { Firewall } from "./firewall.ts";
 import { type Cloud, type Credentials, Machine } from "./machine.ts";
 
@@ -53,8 +53,8 @@ for (; !stopping; await sleep(250)) {
 }
 
 async function reconcile(): Promise<void> {
-  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({ Filters: [alive] }));
-  const instances = Reservations.flatMap((reservation) => reservation.Instances ?? []);
+  const pages = paginateDescribeInstances({ client: ec2 }, { Filters: [alive] });
+  const instances = (await every(pages, (page) => page.Reservations)).flatMap(({ Instances = [] }) => Instances);
   const wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
   await applySecurityGroups(instances);
   for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, new Machine(id, cloud));
@@ -150,8 +150,9 @@ async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Prom
 }
 
 async function applySecurityGroups(instances: Instance[]): Promise<void> {
-  const { SecurityGroups = [] } = instances.length > 0 ? await ec2.send(new DescribeSecurityGroupsCommand({})) : {};
-  const permissions = new Map(SecurityGroups.map(({ GroupId, IpPermissions = [] }) => [GroupId, IpPermissions]));
+  const pages = instances.length > 0 ? paginateDescribeSecurityGroups({ client: ec2 }, {}) : [];
+  const groups = await every(pages, (page) => page.SecurityGroups);
+  const permissions = new Map(groups.map(({ GroupId, IpPermissions = [] }) => [GroupId, IpPermissions]));
   await firewall.apply(
     instances.flatMap(({ PublicIpAddress, SecurityGroups: groups = [] }) =>
       PublicIpAddress

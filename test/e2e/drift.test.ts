@@ -2,13 +2,14 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
-  DescribeSecurityGroupRulesCommand,
   EC2Client,
+  paginateDescribeSecurityGroupRules,
   RevokeSecurityGroupIngressCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { ECR, type Image, type ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
+import { every } from "../../local/aws/clients.ts";
 import {
   answering,
   aws,
@@ -43,8 +44,8 @@ test("a machine that somebody terminates: refresh shows it, up makes another", a
 
 test("a rule that somebody removes closes the port: refresh shows it, up opens it again", async () => {
   const { graviton } = await deployed();
-  const { SecurityGroupRules = [] } = await ec2.send(new DescribeSecurityGroupRulesCommand({}));
-  const rule = SecurityGroupRules.find(({ IsEgress, FromPort }) => !IsEgress && FromPort === 80);
+  const rules = await every(paginateDescribeSecurityGroupRules({ client: ec2 }, {}), (page) => page.SecurityGroupRules);
+  const rule = rules.find(({ IsEgress, FromPort }) => !IsEgress && FromPort === 80);
   const closed = { GroupId: rule?.GroupId, SecurityGroupRuleIds: [rule?.SecurityGroupRuleId as string] };
   await ec2.send(new RevokeSecurityGroupIngressCommand(closed));
   const answers = () =>

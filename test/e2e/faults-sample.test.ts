@@ -1,6 +1,9 @@
-import { test } from "vitest";
-import { expectDestroyConverges, expectUpConverges } from "../faults/faults.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ec2, ecr, expectDestroyConverges, expectUpConverges, iam, inventory, logs } from "../faults/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../faults/kill.ts";
+import { cloud, deployed, succeed } from "./stack.ts";
 
 // Three of the steps that `npm run test:faults` goes through one by one; each leaves something that only the machinery for it puts right.
 
@@ -12,3 +15,70 @@ test("the engine killed while it replaces a machine: the old ones serve, the nex
 
 test("the program killed in a destroy: the next up makes what is gone anew", () =>
   killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())));
+
+/** What an interrupted command could leave, by the stack's tags; three of each, and more log groups than moto has on a page. */
+async function leaveBehind(): Promise<void> {
+  const tags = { project: "hono-app", stack: "local" };
+  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+  const tagged = <T extends string>(ResourceType: T) => ({ TagSpecifications: [{ ResourceType, Tags }] });
+  const statement = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
+  const trust = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+  const allow = { Effect: "Allow", Action: "logs:PutLogEvents", Resource: "*" };
+  const policy = JSON.stringify({ Version: "2012-10-17", Statement: [allow] });
+  const names = ["left-1", "left-2", "left-3"];
+  const managed = ["AmazonSSMManagedInstanceCore", "ReadOnlyAccess", "AmazonEC2ReadOnlyAccess"];
+  for (let count = 1; count <= 51; count++) await logs.createLogGroup({ logGroupName: `left-${count}`, tags });
+  for (const name of names) {
+    await iam.createRole({ RoleName: name, AssumeRolePolicyDocument: trust, Tags });
+    await iam.createInstanceProfile({ InstanceProfileName: name, Tags });
+    await iam.putRolePolicy({ RoleName: "left-1", PolicyName: name, PolicyDocument: policy });
+    await ecr.createRepository({ repositoryName: name, tags: Tags });
+  }
+  for (const name of managed) {
+    await iam.attachRolePolicy({ RoleName: "left-1", PolicyArn: `arn:aws:iam::aws:policy/${name}` });
+  }
+  for (const [index, name] of names.entries()) {
+    const { Vpc } = await ec2.createVpc({ CidrBlock: `10.${index + 1}.0.0/16`, ...tagged("vpc") });
+    const vpc = { VpcId: Vpc?.VpcId };
+    const { InternetGateway } = await ec2.createInternetGateway(tagged("internet-gateway"));
+    await ec2.attachInternetGateway({ InternetGatewayId: InternetGateway?.InternetGatewayId, ...vpc });
+    const { Subnet } = await ec2.createSubnet({ CidrBlock: Vpc?.CidrBlock, ...vpc, ...tagged("subnet") });
+    const { RouteTable } = await ec2.createRouteTable({ ...vpc, ...tagged("route-table") });
+    const table = { RouteTableId: RouteTable?.RouteTableId };
+    await ec2.associateRouteTable({ SubnetId: Subnet?.SubnetId, ...table });
+    await ec2.createRoute({
+      ...table,
+      DestinationCidrBlock: "0.0.0.0/0",
+      GatewayId: InternetGateway?.InternetGatewayId,
+    });
+    const { GroupId } = await ec2.createSecurityGroup({
+      GroupName: name,
+      Description: name,
+      ...vpc,
+      ...tagged("security-group"),
+    });
+    const port = { IpProtocol: "tcp", FromPort: 80, ToPort: 80, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
+    const rule = { GroupId, IpPermissions: [port], ...tagged("security-group-rule") };
+    await ec2.authorizeSecurityGroupIngress(rule);
+    await ec2.createFlowLogs({
+      ResourceIds: [Vpc?.VpcId ?? ""],
+      ResourceType: "VPC",
+      TrafficType: "REJECT",
+      LogGroupName: name,
+      DeliverLogsPermissionArn: (await iam.getRole({ RoleName: name })).Role?.Arn,
+      ...tagged("vpc-flow-log"),
+    });
+  }
+}
+
+test("what an interrupted command left is deleted, on every page of every list", async () => {
+  await deployed();
+  const before = await inventory();
+  await leaveBehind();
+  const { Instance: _, NetworkInterface: __, ...left } = await inventory();
+  for (const [kind, ids] of Object.entries(left))
+    expect(ids.length, kind).toBeGreaterThanOrEqual((before[kind]?.length ?? 0) + 3);
+  writeFileSync(join(cloud.dir, "unfinished"), "");
+  await succeed("refresh");
+  expect(await inventory()).toEqual(before);
+});

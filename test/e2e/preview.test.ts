@@ -13,8 +13,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DescribeInstancesCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
+import { every } from "../../local/aws/clients.ts";
 import { root } from "../../local/paths.ts";
 import { aws, cloud, deployed, edited, local, releasedEdit, succeed, summary, watch } from "./stack.ts";
 
@@ -29,13 +30,12 @@ function contents(folder: string): string[] {
 
 /** Everything that a preview must leave as it is. */
 async function inventory() {
-  const ec2 = new EC2Client(aws);
-  const { Reservations = [] } = await ec2.send(new DescribeInstancesCommand({}));
+  const reservations = await every(new EC2(aws).paginateDescribeInstances({}), (page) => page.Reservations);
   const machines = join(cloud.dir, "machines");
   return {
     registry: contents(join(cloud.dir, "registry", "data")),
     stacks: contents(join(cloud.dir, "state", ".pulumi", "stacks")),
-    instances: Reservations.flatMap(({ Instances = [] }) =>
+    instances: reservations.flatMap(({ Instances = [] }) =>
       Instances.map(({ InstanceId, State }) => [InstanceId, State?.Name]),
     ),
     machines: readdirSync(machines),

@@ -7,12 +7,13 @@ import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { every } from "../../local/aws/clients.ts";
 import { answering, aws, cloud, edited, type Outputs, type Result, succeed, tagOf } from "../e2e/stack.ts";
 
-const ec2 = new EC2(aws);
-const ecr = new ECR(aws);
-const iam = new IAM(aws);
-const logs = new CloudWatchLogs(aws);
+export const ec2 = new EC2(aws);
+export const ecr = new ECR(aws);
+export const iam = new IAM(aws);
+export const logs = new CloudWatchLogs(aws);
 
 /** Who is killed. */
 export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";
@@ -85,48 +86,52 @@ function pidsOf(victim: Exclude<Victim, "program">): number[] {
 }
 
 /** Ids of what AWS's API has beyond what every account has, by the noun of their type. */
-async function inventory(): Promise<Record<string, string[]>> {
-  const [vpcs, gateways, subnets, tables, groups, rules, instances, interfaces, flowLogs] = await Promise.all([
-    ec2.describeVpcs({}),
-    ec2.describeInternetGateways({}),
-    ec2.describeSubnets({}),
-    ec2.describeRouteTables({}),
-    ec2.describeSecurityGroups({}),
-    ec2.describeSecurityGroupRules({}),
-    ec2.describeInstances({
-      Filters: [
-        { Name: "instance-state-name", Values: ["pending", "running", "shutting-down", "stopping", "stopped"] },
-      ],
-    }),
-    ec2.describeNetworkInterfaces({}),
-    ec2.describeFlowLogs({}),
+export async function inventory(): Promise<Record<string, string[]>> {
+  const live = { Name: "instance-state-name", Values: ["pending", "running", "shutting-down", "stopping", "stopped"] };
+  const [vpcs, gateways, subnets, tables, groups, rules, reservations, interfaces, flowLogs] = await Promise.all([
+    every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs),
+    every(ec2.paginateDescribeInternetGateways({}), (page) => page.InternetGateways),
+    every(ec2.paginateDescribeSubnets({}), (page) => page.Subnets),
+    every(ec2.paginateDescribeRouteTables({}), (page) => page.RouteTables),
+    every(ec2.paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups),
+    every(ec2.paginateDescribeSecurityGroupRules({}), (page) => page.SecurityGroupRules),
+    every(ec2.paginateDescribeInstances({ Filters: [live] }), (page) => page.Reservations),
+    every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces),
+    every(ec2.paginateDescribeFlowLogs({}), (page) => page.FlowLogs),
   ]);
-  const byDefault = vpcs.Vpcs?.find(({ IsDefault }) => IsDefault)?.VpcId;
-  const ownGroups = groups.SecurityGroups?.filter(({ VpcId }) => VpcId !== byDefault) ?? [];
+  const [roles, profiles, logGroups, names] = await Promise.all([
+    every(iam.paginateListRoles({}), (page) => page.Roles?.map(({ RoleName = "" }) => RoleName)),
+    every(iam.paginateListInstanceProfiles({}), (page) => page.InstanceProfiles),
+    every(logs.paginateDescribeLogGroups({}), (page) => page.logGroups),
+    every(ecr.paginateDescribeRepositories({}), (page) =>
+      page.repositories?.map(({ repositoryName = "" }) => repositoryName),
+    ),
+  ]);
+  const byDefault = vpcs.find(({ IsDefault }) => IsDefault)?.VpcId;
+  const ownGroups = groups.filter(({ VpcId }) => VpcId !== byDefault);
   const named = (isDefault: boolean) => ownGroups.filter(({ GroupName }) => (GroupName === "default") === isDefault);
   const ruled = (egress: boolean) =>
-    rules.SecurityGroupRules?.filter(
+    rules.filter(
       ({ GroupId, IsEgress }) => IsEgress === egress && named(false).some((group) => group.GroupId === GroupId),
     );
-  const ownTables = tables.RouteTables?.filter(({ Associations }) => !Associations?.some(({ Main }) => Main)) ?? [];
-  const roles = (await iam.listRoles({})).Roles?.map(({ RoleName = "" }) => RoleName) ?? [];
+  const ownTables = tables.filter(({ Associations }) => !Associations?.some(({ Main }) => Main));
   const policies = roles.map(async (RoleName) => {
-    const inline = (await iam.listRolePolicies({ RoleName })).PolicyNames?.map((name) => `${RoleName}:${name}`);
-    const { AttachedPolicies } = await iam.listAttachedRolePolicies({ RoleName });
-    return [inline ?? [], AttachedPolicies?.map(({ PolicyArn }) => `${RoleName}/${PolicyArn}`) ?? []] as const;
+    const inline = await every(iam.paginateListRolePolicies({ RoleName }), (page) => page.PolicyNames);
+    const attached = await every(iam.paginateListAttachedRolePolicies({ RoleName }), (page) => page.AttachedPolicies);
+    return [
+      inline.map((name) => `${RoleName}:${name}`),
+      attached.map(({ PolicyArn }) => `${RoleName}/${PolicyArn}`),
+    ] as const;
   });
   const policiesOf = await Promise.all(policies);
-  const { repositories = [] } = await ecr.describeRepositories({});
-  const names = repositories.map(({ repositoryName = "" }) => repositoryName);
   const having = async (ask: (repository: { repositoryName: string }) => Promise<unknown>) => {
     const answers = await Promise.allSettled(names.map((repositoryName) => ask({ repositoryName })));
     return names.filter((_, index) => answers[index]?.status === "fulfilled");
   };
-  const live = instances.Reservations?.flatMap(({ Instances = [] }) => Instances);
   const found: Record<string, (string | undefined)[] | undefined> = {
-    Vpc: vpcs.Vpcs?.map(({ VpcId }) => VpcId).filter((id) => id !== byDefault),
-    InternetGateway: gateways.InternetGateways?.map(({ InternetGatewayId }) => InternetGatewayId),
-    Subnet: subnets.Subnets?.filter(({ VpcId }) => VpcId !== byDefault).map(({ SubnetId }) => SubnetId),
+    Vpc: vpcs.map(({ VpcId }) => VpcId).filter((id) => id !== byDefault),
+    InternetGateway: gateways.map(({ InternetGatewayId }) => InternetGatewayId),
+    Subnet: subnets.filter(({ VpcId }) => VpcId !== byDefault).map(({ SubnetId }) => SubnetId),
     RouteTable: ownTables.map(({ RouteTableId }) => RouteTableId),
     Route: ownTables.flatMap(({ Routes = [], RouteTableId }) =>
       Routes.filter(({ GatewayId }) => GatewayId !== "local").map(() => RouteTableId),
@@ -138,18 +143,18 @@ async function inventory(): Promise<Record<string, string[]>> {
     DefaultSecurityGroup: named(true).map(({ GroupId }) => GroupId),
     SecurityGroupIngressRule: ruled(false)?.map(({ SecurityGroupRuleId }) => SecurityGroupRuleId),
     SecurityGroupEgressRule: ruled(true)?.map(({ SecurityGroupRuleId }) => SecurityGroupRuleId),
-    Instance: live?.map(({ InstanceId }) => InstanceId),
+    Instance: reservations.flatMap(({ Instances = [] }) => Instances.map(({ InstanceId }) => InstanceId)),
     // Interfaces are told by their instance: each has one, and none is left behind. moto keeps that of a machine that was terminated by
     // hand even after its subnet is gone, which AWS does not.
-    NetworkInterface: interfaces.NetworkInterfaces?.filter(({ SubnetId }) =>
-      subnets.Subnets?.some((subnet) => subnet.SubnetId === SubnetId),
-    ).map(({ Attachment }) => Attachment?.InstanceId),
-    FlowLog: flowLogs.FlowLogs?.map(({ FlowLogId }) => FlowLogId),
-    LogGroup: (await logs.describeLogGroups({})).logGroups?.map(({ logGroupName }) => logGroupName),
+    NetworkInterface: interfaces
+      .filter(({ SubnetId }) => subnets.some((subnet) => subnet.SubnetId === SubnetId))
+      .map(({ Attachment }) => Attachment?.InstanceId),
+    FlowLog: flowLogs.map(({ FlowLogId }) => FlowLogId),
+    LogGroup: logGroups.map(({ logGroupName }) => logGroupName),
     Role: roles,
     RolePolicy: policiesOf.flatMap(([inline]) => inline),
     RolePolicyAttachment: policiesOf.flatMap(([, attached]) => attached),
-    InstanceProfile: (await iam.listInstanceProfiles({})).InstanceProfiles?.map((each) => each.InstanceProfileName),
+    InstanceProfile: profiles.map(({ InstanceProfileName }) => InstanceProfileName),
     Repository: names,
     LifecyclePolicy: await having((repository) => ecr.getLifecyclePolicy(repository)),
     RepositoryPolicy: await having((repository) => ecr.getRepositoryPolicy(repository)),

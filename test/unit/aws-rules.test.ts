@@ -126,6 +126,11 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large, t4g.medium'],
+      [
+        "combination",
+        { instanceType: "c7g.large" },
+        'InstanceType of AWS::EC2::Instance is "c7g.large", and must match',
+      ],
       ["type", { monitoring: "yes" }, "must be boolean"],
       ["length in bytes", { userData: "가".repeat(5462) }, "must not have more bytes than 16384"],
       ["enumeration beside the schema", { creditSpecification: { cpuCredits: "no" } }, "one of standard, unlimited"],

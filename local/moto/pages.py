@@ -1,0 +1,59 @@
+"""Pages: AWS answers a list in pages, and may put fewer items on one than it was asked for; moto has most lists on one page, and so hides
+what reads the first page alone. Here a page has two items."""
+
+import json
+from collections import OrderedDict
+from functools import wraps
+from uuid import uuid4
+
+from moto.core.responses import ActionContext, ActionResult, BaseResponse
+from moto.core.utils import get_pagination_model
+
+ITEMS = 2
+# By the token of the next page: the items that are left, and the token with which moto itself goes on after them.
+left: OrderedDict[str, tuple[list, str | None]] = OrderedDict()
+
+
+def without_token(get_param):
+    """What goes on here is a new request to moto."""
+
+    @wraps(get_param)
+    def get(self: BaseResponse, param_name: str, if_none=None):
+        value = get_param(self, param_name, if_none)
+        return if_none if isinstance(value, str) and value in left else value
+
+    return get
+
+
+get_any_param = BaseResponse._get_param
+BaseResponse._get_param = without_token(get_any_param)
+
+
+def paging_of(request: BaseResponse) -> dict | None:
+    """How AWS names page and items of the list that is asked for. A request that names the items by id has no pages."""
+    paging = get_pagination_model(request.boto3_service_name).get(request._get_action(), {})
+    params = request.params if request.automated_parameter_parsing else json.loads(request.body or "{}")
+    lists = [name for name in params if isinstance(params[name], list) and name.lower() not in ("filters", "owners")]
+    return paging if isinstance(paging.get("result_key"), str) and not lists else None
+
+
+execute_whole = ActionResult.execute_result
+
+
+def execute_result(self: ActionResult, context: ActionContext):
+    paging, result = paging_of(context.response), self.result
+    if paging and isinstance(result, dict):
+        items, more = result.get(paging["result_key"]) or [], result.get(paging["output_token"])
+        items, more = left.get(get_any_param(context.response, paging["input_token"]), (list(items), more))
+        if len(items) > ITEMS:
+            token = str(uuid4())
+            left[token] = items[ITEMS:], more
+            more = token
+            if len(left) > 1000:
+                left.popitem(last=False)
+        result |= {paging["result_key"]: items[:ITEMS], paging["output_token"]: more}
+        result |= {paging[key]: bool(more) for key in ["more_results"] if key in paging}
+    return execute_whole(self, context)
+
+
+ActionResult.execute_result = execute_result
