@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import PoliciesLast from "./test/e2e/sequencer.ts";
+import PoliciesLast from "./test/support/sequencer.ts";
 
 export default defineConfig({
   test: {
@@ -19,7 +19,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          globalSetup: ["test/e2e/setup.ts"],
+          globalSetup: ["test/support/setup.ts"],
           // After the unit tests, and one file at a time: one local cloud serves them all.
           sequence: { groupOrder: 1 },
           fileParallelism: false,
@@ -40,7 +40,7 @@ export default defineConfig({
         test: {
           name: "faults",
           include: ["test/faults/**/*.test.ts"],
-          globalSetup: ["test/e2e/setup.ts"],
+          globalSetup: ["test/support/setup.ts"],
           fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 300_000,
@@ -50,7 +50,7 @@ export default defineConfig({
         test: {
           name: "sbom",
           include: ["test/sbom/**/*.test.ts"],
-          globalSetup: ["test/e2e/setup.ts"],
+          globalSetup: ["test/support/setup.ts"],
           fileParallelism: false,
           // Its first test may have to build Syft.
           testTimeout: 1_200_000,

@@ -1,5 +1,5 @@
 import { median } from "simple-statistics";
-import { formatBytes } from "../cli/sizes.ts";
+import { formatBytes } from "../cli/image/sizes.ts";
 
 export type Unit = "s" | "ms" | "bytes" | "requests/s" | "";
 

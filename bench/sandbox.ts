@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { makeClone } from "../local/clone.ts";
 import { type Cloud, openCloud } from "../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
-import { home } from "../local/paths.ts";
-import { accepts } from "../local/ready.ts";
 import { start } from "../local/start.ts";
-import { run, say, step } from "../local/step.ts";
+import { makeClone } from "../tools/clone.ts";
+import { home } from "../tools/paths.ts";
+import { run, say, step } from "../tools/process.ts";
+import { accepts } from "../tools/ready.ts";
 
 /** Everything that the benchmark makes; results.json stays. */
 export const folder = join(home, "bench");
@@ -147,7 +147,7 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   makeClone(clone);
   // So that the empty program is started in the same way as the stack.
   const { scripts } = JSON.parse(readFileSync(join(clone, "package.json"), "utf8"));
-  const empty = scripts.local.replace("local/cli.ts", "bench/empty.ts");
+  const empty = scripts.local.replace("cli/local.ts", "bench/empty.ts");
   await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: clone });
   try {
     await sandbox.open();
@@ -174,7 +174,7 @@ async function takeDown(sandbox: Sandbox): Promise<void> {
   if (existsSync(join(clone, "local", "cli.ts"))) {
     await sandbox.open();
     await stopDaemon(registry(sandbox.cloud));
-    await run(["node", "local/cli.ts", "down"], { cwd: clone, env: { ...process.env, LOCAL_CLOUD_DIR: cloudFolder } });
+    await run(["node", "cli/local.ts", "down"], { cwd: clone, env: { ...process.env, LOCAL_CLOUD_DIR: cloudFolder } });
   }
   for (const path of [clone, cloudFolder]) rmSync(path, { recursive: true, force: true });
 }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { accepts } from "../local/ready.ts";
+import { accepts } from "../tools/ready.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 // Since Linux 6.7 a user namespace can have a binfmt_misc of its own, which is empty: foreign binaries do not run in it, and the rest of

@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./prices.ts";
-import { runMain } from "./run-main.ts";
-import { readConfig } from "./stack-config.ts";
+import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./cost/prices.ts";
+import { runMain } from "./shared/run-main.ts";
+import { readConfig } from "./shared/stack-config.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]
 
-The monthly price of a stack, from the price table in cli/prices.ts.
+The monthly price of a stack, from the price table in cli/cost/prices.ts.
 
   --stack NAME    prices what the program registers with that stack's configuration (default: dev); needs no account
   --from FILE     prices what is in FILE instead: the output of "pulumi stack export" or "pulumi preview --json"; - is stdin
@@ -46,7 +46,7 @@ export function estimate(resources: readonly Resource[], region: string): Estima
   for (const { type, name, inputs } of resources) {
     const price = priceOf(type);
     if (price === undefined) {
-      unknown.push({ resource: `${type} ${name}`, why: "the type is not in cli/prices.ts" });
+      unknown.push({ resource: `${type} ${name}`, why: "the type is not in cli/cost/prices.ts" });
     } else if ("free" in price) {
       free++;
     } else {
@@ -61,7 +61,10 @@ export function estimate(resources: readonly Resource[], region: string): Estima
     }
   }
   if (region !== prices.region) {
-    unknown.push({ resource: `region ${region}`, why: `the prices in cli/prices.ts are those of ${prices.region}` });
+    unknown.push({
+      resource: `region ${region}`,
+      why: `the prices in cli/cost/prices.ts are those of ${prices.region}`,
+    });
   }
   const total = lines.reduce((sum, { monthly }) => sum + monthly, 0);
   const { currency, asOf } = prices;
@@ -182,7 +185,7 @@ export function toMarkdown(result: Estimate): string {
 function notes(result: Estimate): string[] {
   return [
     ...result.unknown.map(({ resource, why }) => `WITHOUT A PRICE: ${resource}: ${why}`),
-    `${result.free} further resources cost nothing; prices of ${result.region} of ${result.asOf}, ${prices.hoursPerMonth} hours a month, sources in cli/prices.ts`,
+    `${result.free} further resources cost nothing; prices of ${result.region} of ${result.asOf}, ${prices.hoursPerMonth} hours a month, sources in cli/cost/prices.ts`,
     ...result.notIncluded.map((what) => `not included: ${what}`),
   ];
 }
@@ -213,7 +216,8 @@ async function main(): Promise<void> {
   // A sum that leaves something out must not pass for the price.
   if (result.unknown.length > 0) process.exitCode = 1;
   const days = (Date.now() - Date.parse(prices.asOf)) / 86_400_000;
-  if (days > 365) process.stderr.write(`the prices are ${Math.round(days)} days old: bring cli/prices.ts up to date\n`);
+  if (days > 365)
+    process.stderr.write(`the prices are ${Math.round(days)} days old: bring cli/cost/prices.ts up to date\n`);
 }
 
 export function readStackFile(stack: string): string {

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { type Check, checks, type Finding } from "./doctor/checks.ts";
 import { type Environment, findEnvironment } from "./doctor/environment.ts";
 import { type Probe, realProbe } from "./doctor/probe.ts";
-import { runMain } from "./run-main.ts";
+import { runMain } from "./shared/run-main.ts";
 
 const usage = `usage: npm run doctor -- [OPTION ...]
 

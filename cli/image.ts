@@ -1,9 +1,9 @@
-import { say } from "../local/step.ts";
-import { build } from "./build.ts";
-import { findEngine } from "./engine.ts";
-import { readOptions, runCommand, usage } from "./options.ts";
-import { inspectImage } from "./registry.ts";
-import { printSizes } from "./sizes.ts";
+import { say } from "../tools/process.ts";
+import { build } from "./image/build.ts";
+import { printSizes } from "./image/sizes.ts";
+import { findEngine } from "./shared/engine.ts";
+import { readOptions, runCommand, usage } from "./shared/options.ts";
+import { inspectImage } from "./shared/registry.ts";
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));

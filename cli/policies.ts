@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { parseName, policyArn } from "../config.ts";
-import { runCommand, UsageError } from "./options.ts";
-import { readConfig } from "./stack-config.ts";
+import { runCommand, UsageError } from "./shared/options.ts";
+import { readConfig } from "./shared/stack-config.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
-import { runMain } from "./run-main.ts";
+import { runMain } from "./shared/run-main.ts";
 
 const usage = `usage: node cli/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
 

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { openCloud } from "../local/cloud.ts";
-import { login } from "../local/ecr/registry.ts";
+import { login } from "../local/services/registry.ts";
 import { start } from "../local/start.ts";
-import { say } from "../local/step.ts";
-import { runCommand, UsageError } from "./options.ts";
-import { attachSbom, countPackages, explain, fileName, findSbom, findSubjects } from "./referrers.ts";
-import { fullName, registryOf } from "./registry.ts";
+import { say } from "../tools/process.ts";
+import { attachSbom, countPackages, explain, fileName, findSbom, findSubjects } from "./sbom/referrers.ts";
+import { runCommand, UsageError } from "./shared/options.ts";
+import { fullName, registryOf } from "./shared/registry.ts";
 
 const usage = `usage: npm run sbom -- [OPTION ...] [IMAGE]
 

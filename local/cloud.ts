@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import { certificateBundle } from "./ecr/registry.ts";
-import { checkHost } from "./host.mjs";
+import { toolsFolder } from "../tools/go.ts";
+import { checkHost } from "../tools/host.mjs";
+import { home } from "../tools/paths.ts";
+import { accepts } from "../tools/ready.ts";
 import { type Identity, keysOf } from "./identity.ts";
-import { home } from "./paths.ts";
-import { accepts } from "./ready.ts";
-import { toolsFolder } from "./tools/tools.ts";
+import { certificateBundle } from "./services/registry.ts";
 
 /** Where one local cloud is: its folder, its addresses on loopback, and the environment of all that runs in it. */
 export interface Cloud {

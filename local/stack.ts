@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
 import program from "../program.js";
+import { root } from "../tools/paths.ts";
 import { as, type Cloud } from "./cloud.ts";
 import type { Identity } from "./identity.ts";
-import { root } from "./paths.ts";
 
 export const project = "hono-app";
 const stackName = "local";

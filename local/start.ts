@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { buildkitd, ensureBuilder, socket } from "./buildkit/buildkitd.ts";
+import { ensureTools } from "../tools/go.ts";
+import { home } from "../tools/paths.ts";
+import { run, say, step } from "../tools/process.ts";
+import { ensureSystem } from "../tools/system.ts";
 import { as, type Cloud, releaseCloud } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
-import { type Engine, isEngineAlive, startEngine, stopEngine } from "./ec2/engine.ts";
-import { registry } from "./ecr/registry.ts";
-import { ensureBaseImages } from "./images/base-images.ts";
-import { mirror, reachesDockerHub } from "./images/mirror.ts";
-import { ensureMoto, moto } from "./moto/moto.ts";
-import { home } from "./paths.ts";
-import { ensurePlugins } from "./plugins.ts";
-import { run, say, step } from "./step.ts";
-import { ensureSystem } from "./system.ts";
-import { ensureTools } from "./tools/tools.ts";
+import { ensurePlugins } from "./providers/install.ts";
+import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
+import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
+import { ensureBaseImages } from "./services/hub/base-images.ts";
+import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
+import { ensureMoto, moto } from "./services/moto/moto.ts";
+import { registry } from "./services/registry.ts";
 
 /**
  * Sets up what is missing and starts what does not run, whatever is left of an earlier time.
@@ -78,7 +78,7 @@ function hostEngine(cloud: Cloud): Engine {
 function agent(cloud: Cloud, machineImage: string): Daemon {
   return {
     name: "ec2",
-    command: ["node", join(import.meta.dirname, "ec2", "agent.ts")],
+    command: ["node", join(import.meta.dirname, "services", "ec2", "agent.ts")],
     env: { ...as(cloud, "root"), LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
     ...cloud.files("ec2"),
     ready: async () => true,
@@ -97,7 +97,7 @@ function isLost(cloud: Cloud): boolean {
 
 /** Builds the machine's root file system for each architecture into the host's engine, where it is not there. */
 async function ensureMachineImage(cloud: Cloud): Promise<string> {
-  const folder = join(import.meta.dirname, "ec2", "machine");
+  const folder = join(import.meta.dirname, "services", "ec2", "machine");
   const hash = createHash("sha256");
   for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (file.isFile()) hash.update(file.name).update(readFileSync(join(file.parentPath, file.name)));

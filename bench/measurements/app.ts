@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { hardening } from "../../components/user-data.ts";
-import { step } from "../../local/step.ts";
-import { ensureTool } from "../../local/tools/tools.ts";
+import { ensureTool } from "../../tools/go.ts";
+import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { buildCommand, native } from "./build.ts";

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseBuilder } from "../../cli/builder.ts";
-import { emulatedStep } from "../../cli/emulation.ts";
+import { parseBuilder } from "../../cli/image/builder.ts";
+import { emulatedStep } from "../../cli/image/emulation.ts";
 import { architectures, platforms } from "../../components/architecture.ts";
-import { root } from "../../local/paths.ts";
-import { step } from "../../local/step.ts";
+import { root } from "../../tools/paths.ts";
+import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { withoutEmulation } from "../without-emulation.ts";

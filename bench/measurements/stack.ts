@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
-import { step } from "../../local/step.ts";
+import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
 import { filesIn, type Sandbox } from "../sandbox.ts";
 

@@ -22,7 +22,7 @@ const ok = (note?: string): Finding => ({ state: "ok", note });
 const skipped = (note: string): Finding => ({ state: "skipped", note });
 const fault = (what: string, remedy: string): Finding => ({ state: "fault", fault: what, remedy });
 
-/** The oldest versions that the tests ran with; .tool-versions and local/tools name the same. */
+/** The oldest versions that the tests ran with; .tool-versions and tools/go name the same. */
 const least = { node: "22.18.0", pulumi: "3.259.0" } as const;
 
 const gib = 2 ** 30;

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Measurement } from "../../bench/measurement.ts";
-import { root } from "../../local/paths.ts";
-import { run } from "../../local/step.ts";
+import { root } from "../../tools/paths.ts";
+import { run } from "../../tools/process.ts";
 
 // How long anything takes is measured and not judged: how fast this machine is, and what else it does, is not the project's.
 test("npm run bench -- --quick measures everything, and what does not depend on the clock is as it must be", async () => {

@@ -6,11 +6,11 @@ import { setTimeout as wait } from "node:timers/promises";
 import { ECR } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { machineNames, platforms } from "../../components/architecture.ts";
-import { builder, buildkitd } from "../../local/buildkit/buildkitd.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
-import { run } from "../../local/step.ts";
-import { killed } from "../faults/faults.ts";
-import { startRegistry } from "./other-registry.ts";
+import { builder, buildkitd } from "../../local/services/buildkitd.ts";
+import { run } from "../../tools/process.ts";
+import { killed } from "../support/faults.ts";
+import { startRegistry } from "../support/other-registry.ts";
 import {
   aws,
   cloud,
@@ -24,7 +24,7 @@ import {
   succeed,
   summary,
   tagOf,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 const ecr = new ECR(aws);
 const repositoryName = "hono-app-local";

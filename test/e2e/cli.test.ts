@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
-import { password } from "../../local/ecr/registry.ts";
+import { password } from "../../local/services/registry.ts";
 import {
   answering,
   aws,
@@ -16,7 +16,7 @@ import {
   shell,
   succeed,
   summary,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 // The plain CLI, which runs the program through its language host; what the other tests run has none.
 const changes = ({ output }: { output: string }) => Object.keys(summary(output)).sort();

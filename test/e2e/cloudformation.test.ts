@@ -2,22 +2,22 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import type { Resource as Definition } from "../../local/aws/provider.ts";
-import { resources } from "../../local/aws/resources.ts";
-import { ensureCfnLint } from "../../local/linters.ts";
-import { root } from "../../local/paths.ts";
-import { run } from "../../local/step.ts";
-import { cloud } from "./stack.ts";
-import { lintHistory, type StateResource } from "./templates.ts";
+import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
+import { resources } from "../../local/providers/aws/resources.ts";
+import { ensureCfnLint } from "../../tools/linters.ts";
+import { root } from "../../tools/paths.ts";
+import { run } from "../../tools/process.ts";
+import { cloud } from "../support/stack.ts";
+import { lintHistory, type StateResource } from "../support/templates.ts";
 
 // With --update it writes the file: CONTRIBUTING.md, cfn-lint.
 test("the local cloud's rules of AWS are those of cfn-lint, for every type that it has", async () => {
   const definitions: Definition[] = Object.values(resources);
   const types = new Set(definitions.map(({ cloudFormation }) => cloudFormation.type));
-  const script = join(root, "local", "cfn-lint", "schemas.py");
+  const script = join(root, "local", "providers", "aws", "schemas.py");
   const python = join(await ensureCfnLint(), "python");
   const made = await run([python, script, cloud.env.AWS_REGION as string, ...types]);
-  await expect(made).toMatchFileSnapshot(join(root, "local", "aws", "schemas.json"));
+  await expect(made).toMatchFileSnapshot(join(root, "local", "providers", "aws", "schemas.json"));
 });
 
 /** A role as a state has it, with a policy of its own and one of AWS's. */

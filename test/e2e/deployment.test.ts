@@ -16,7 +16,7 @@ import {
   releasedEdit,
   succeed,
   summary,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 test("both machines answer at their addresses, each as what it is", async () => {
   const stack = await deployed();

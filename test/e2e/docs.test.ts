@@ -4,8 +4,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startRegistry } from "./other-registry.ts";
-import { cloud, type Result, shell as run, summary } from "./stack.ts";
+import { startRegistry } from "../support/other-registry.ts";
+import { cloud, type Result, shell as run, summary } from "../support/stack.ts";
 
 // The README's own blocks, as they stand there. README.ko.md has the same ones: test/unit/docs.test.ts.
 const blocksOf = (kind: string) =>

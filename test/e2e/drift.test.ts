@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { ECR, type Image, type ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
-import { every } from "../../local/aws/clients.ts";
+import { every } from "../../local/providers/aws/clients.ts";
 import {
   answering,
   aws,
@@ -24,7 +24,7 @@ import {
   succeed,
   summary,
   tagOf,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 const ec2 = new EC2Client(aws);
 const ecr = new ECR(aws);

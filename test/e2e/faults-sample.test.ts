@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ec2, ecr, expectDestroyConverges, expectUpConverges, iam, inventory, logs } from "../faults/faults.ts";
-import { killAtCreate, killAtDestroy, killAtUpdate } from "../faults/kill.ts";
-import { cloud, deployed, succeed } from "./stack.ts";
+import { ec2, ecr, expectDestroyConverges, expectUpConverges, iam, inventory, logs } from "../support/faults.ts";
+import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
+import { cloud, deployed, succeed } from "../support/stack.ts";
 
 // Three of the steps that `npm run test:faults` goes through one by one; each leaves something that only the machinery for it puts right.
 

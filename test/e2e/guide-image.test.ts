@@ -7,9 +7,9 @@ import { setTimeout as wait } from "node:timers/promises";
 import { hashSync } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
-import { accepts } from "../../local/ready.ts";
-import { run } from "../../local/step.ts";
-import { shell } from "./stack.ts";
+import { run } from "../../tools/process.ts";
+import { accepts } from "../../tools/ready.ts";
+import { shell } from "../support/stack.ts";
 
 const cloud = inject("cloud");
 const { env, project } = cloud;
@@ -308,7 +308,7 @@ ${mirrored}`,
     mkdirSync(temporary, { mode: 0o700 });
     await run(["chmod", "-R", "go=", clone]);
     const args = { mirror: plain, buildkit: `unix://${cloud.run}/buildkitd.sock`, cacheDir: temporary, only: [name] };
-    const script = `import { ensureBaseImages } from "./local/images/base-images.ts";
+    const script = `import { ensureBaseImages } from "./local/services/hub/base-images.ts";
       await ensureBaseImages({ ...${JSON.stringify(args)}, log: console.log });`;
     const command = 'umask 077 && exec node --input-type=module --eval "$0"';
     await run(["sh", "-c", command, script], { cwd: clone, env: { ...env, TMPDIR: temporary } });

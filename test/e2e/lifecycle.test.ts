@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { aws, cloud, deployed, local, outputs, registry, succeed, summary } from "./stack.ts";
+import { aws, cloud, deployed, local, outputs, registry, succeed, summary } from "../support/stack.ts";
 
 const ec2 = new EC2Client(aws);
 

@@ -6,7 +6,7 @@ import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Entry, entriesOf, type PolicyName, policy } from "../../cli/policies.ts";
-import { aws, cloud, configured, deployed, shell, summary } from "./stack.ts";
+import { aws, cloud, configured, deployed, shell, summary } from "../support/stack.ts";
 
 const account = "123456789012";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;

@@ -15,9 +15,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { every } from "../../local/aws/clients.ts";
-import { root } from "../../local/paths.ts";
-import { aws, cloud, deployed, edited, local, releasedEdit, succeed, summary, watch } from "./stack.ts";
+import { every } from "../../local/providers/aws/clients.ts";
+import { root } from "../../tools/paths.ts";
+import { aws, cloud, deployed, edited, local, releasedEdit, succeed, summary, watch } from "../support/stack.ts";
 
 /** All files below a folder, with what is in them. */
 function contents(folder: string): string[] {

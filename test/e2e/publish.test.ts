@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startRegistry } from "./other-registry.ts";
-import { cloud, configured, deployed, local, outputs, succeed, summary } from "./stack.ts";
+import { startRegistry } from "../support/other-registry.ts";
+import { cloud, configured, deployed, local, outputs, succeed, summary } from "../support/stack.ts";
 
 const address = `${cloud.prefix}.0.1:5600`;
 let stop: () => Promise<void>;

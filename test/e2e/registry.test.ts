@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ECR, paginateDescribeImages, paginateDescribeRepositories, paginateListImages } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { password } from "../../local/ecr/registry.ts";
+import { password } from "../../local/services/registry.ts";
 import {
   aws,
   cloud,
@@ -14,7 +14,7 @@ import {
   type Result,
   registry,
   shell,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 // The local cloud's ECR refuses what AWS's does, in its words.
 

@@ -22,7 +22,7 @@ import {
   summary,
   tagOf,
   watch,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 /** Gives the account other quotas while `work` goes on. */
 async function limited(quotas: Record<string, number>, work: () => Promise<void>): Promise<void> {

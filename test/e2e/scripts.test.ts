@@ -17,9 +17,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
-import { ensureLinters } from "../../local/linters.ts";
-import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "./github.ts";
-import { startRegistry } from "./other-registry.ts";
+import { ensureLinters } from "../../tools/linters.ts";
+import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
+import { startRegistry } from "../support/other-registry.ts";
 import {
   cloud,
   configured,
@@ -31,7 +31,7 @@ import {
   shell,
   succeed,
   summary,
-} from "./stack.ts";
+} from "../support/stack.ts";
 
 // Every script of .github, run against the local cloud with what GitHub would give it.
 

@@ -8,9 +8,9 @@ import * as iam from "@aws-sdk/client-iam";
 import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
-import { builder } from "../../local/buildkit/buildkitd.ts";
-import { controls, departures, knownTypes, type Resource, violations } from "../unit/controls.ts";
-import { aws, cloud, deployed, manifest, type Outputs, passwordPrefix, succeed } from "./stack.ts";
+import { builder } from "../../local/services/buildkitd.ts";
+import { controls, departures, knownTypes, type Resource, violations } from "../support/controls.ts";
+import { aws, cloud, deployed, manifest, type Outputs, passwordPrefix, succeed } from "../support/stack.ts";
 
 const stateFile = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
 const docker = (machine: string, ...args: string[]) =>

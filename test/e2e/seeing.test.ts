@@ -5,9 +5,9 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { PNG } from "pngjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { architectures, type MachineName, machineNames } from "../../components/architecture.ts";
-import { ensureBrowser } from "../../local/browser.ts";
-import { root } from "../../local/paths.ts";
-import { cloud, deployed, type Outputs, succeed } from "./stack.ts";
+import { ensureBrowser } from "../../tools/browser.ts";
+import { root } from "../../tools/paths.ts";
+import { cloud, deployed, type Outputs, succeed } from "../support/stack.ts";
 
 let browser: Browser;
 let stack: Outputs;

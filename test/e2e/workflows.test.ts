@@ -4,10 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { ensureLinters } from "../../local/linters.ts";
-import type { ActionData } from "../data/fetch-actions.ts";
-import { pinnedActions } from "../data/fetch-actions.ts";
-import { files, fill, find, type JobResult, resultsOf, runs, scripts, steps, texts, workflows } from "./github.ts";
+import { ensureLinters } from "../../tools/linters.ts";
+import type { ActionData } from "../support/actions/fetch-actions.ts";
+import { pinnedActions } from "../support/actions/fetch-actions.ts";
+import {
+  files,
+  fill,
+  find,
+  type JobResult,
+  resultsOf,
+  runs,
+  scripts,
+  steps,
+  texts,
+  workflows,
+} from "../support/github.ts";
 
 let tools: Awaited<ReturnType<typeof ensureLinters>>;
 const work = mkdtempSync(join(tmpdir(), "workflows-"));
@@ -69,9 +80,9 @@ describe("linters find nothing", () => {
 });
 
 describe("each pinned action, by its own action.yml at that commit", () => {
-  const actions = JSON.parse(readFileSync("test/data/actions.json", "utf8")) as Record<string, ActionData>;
+  const actions = JSON.parse(readFileSync("test/support/actions/actions.json", "utf8")) as Record<string, ActionData>;
 
-  test("is in test/data/actions.json, which node test/data/fetch-actions.ts writes", () => {
+  test("is in test/support/actions/actions.json, which node test/support/actions/fetch-actions.ts writes", () => {
     expect(Object.keys(actions)).toEqual(pinnedActions());
     expect(new Set(pinnedActions().map((pin) => pin.split("@")[0])).size).toBe(pinnedActions().length);
   });
@@ -184,7 +195,7 @@ describe("jobs", () => {
 
 test("the versions are those that the project is tested with", () => {
   const text = [...texts.values()].join("\n");
-  const tools = readFileSync("local/tools/tools.ts", "utf8");
+  const tools = readFileSync("tools/go.ts", "utf8");
   const version = (module: string) => new RegExp(`module: "${module}",\\s+version: "([\\d.]+)"`).exec(tools)?.[1];
   const all = (pattern: RegExp) => [...new Set([...text.matchAll(pattern)].map(([, found]) => found))];
   expect(all(/pulumi-version: (\S+)/g)).toEqual([version("pulumi")]);
@@ -192,7 +203,7 @@ test("the versions are those that the project is tested with", () => {
   expect(all(/moby\/buildkit:v(\S+)/g)).toEqual([version("buildkit")]);
   const toolVersions = readFileSync(".tool-versions", "utf8");
   expect(toolVersions).toContain(`pulumi ${version("pulumi")}\n`);
-  const node = /nodeVersion = "([\d.]+)"/.exec(readFileSync("local/setup.mjs", "utf8"))?.[1];
+  const node = /nodeVersion = "([\d.]+)"/.exec(readFileSync("tools/setup.mjs", "utf8"))?.[1];
   // actions/setup-node takes the first line that could be a version of Node.
   expect(toolVersions.split("\n")[0]).toBe(`nodejs ${node}`);
   const { config } = parse(readFileSync("Pulumi.yaml", "utf8")) as { config: { builder: { default: string } } };
@@ -206,7 +217,7 @@ describe("Renovate", () => {
     readonly matchStrings: readonly string[];
   }
   const { customManagers } = JSON.parse(readFileSync("renovate.json", "utf8")) as { customManagers: Manager[] };
-  const tracked = ["local/setup.mjs", "local/tools/tools.ts", "app/Dockerfile", ...texts.keys()];
+  const tracked = ["tools/setup.mjs", "tools/go.ts", "app/Dockerfile", ...texts.keys()];
 
   // A pattern that matches nothing keeps a version for ever, and says nothing.
   test.each(customManagers.map((manager) => [manager.description, manager] as const))("finds: %s", (_, manager) => {

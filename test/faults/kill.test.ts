@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { expectDestroyConverges, expectUpConverges, nothing } from "./faults.ts";
+import { expectDestroyConverges, expectUpConverges, nothing } from "../support/faults.ts";
 import {
   expectRecovered,
   killAtCreate,
@@ -10,7 +10,7 @@ import {
   updates,
   victimOf,
   victims,
-} from "./kill.ts";
+} from "../support/kill.ts";
 
 // Each case begins with what the one before it has left, as far as it can; in any other order it is only slower.
 

@@ -1,7 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { cloud, deployed, edited, local, succeed } from "../e2e/stack.ts";
-import { expectServing, expectUpConverges, failing, killMachine, signalDaemon, when, withSetting } from "./faults.ts";
+import {
+  expectServing,
+  expectUpConverges,
+  failing,
+  killMachine,
+  signalDaemon,
+  when,
+  withSetting,
+} from "../support/faults.ts";
+import { cloud, deployed, edited, local, succeed } from "../support/stack.ts";
 
 test("builder gone in mid-build: the old machines serve, the next up builds", async () => {
   const before = await deployed();

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { answering, aws, cloud, deployed, edited, local, manifest } from "../e2e/stack.ts";
 import {
   expectServing,
   expectUpConverges,
@@ -16,7 +15,8 @@ import {
   when,
   withNewRelease,
   withSetting,
-} from "./faults.ts";
+} from "../support/faults.ts";
+import { answering, aws, cloud, deployed, edited, local, manifest } from "../support/stack.ts";
 
 const iam = new IAM(aws);
 const data = join(cloud.dir, "registry", "data");

@@ -2,7 +2,6 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { cloud, edited, local } from "../e2e/stack.ts";
 import {
   expectDestroyConverges,
   expectServing,
@@ -12,7 +11,8 @@ import {
   standing,
   when,
   withNewRelease,
-} from "./faults.ts";
+} from "../support/faults.ts";
+import { cloud, edited, local } from "../support/stack.ts";
 
 const folder = join(cloud.dir, "state");
 const filler = join(folder, "filler");

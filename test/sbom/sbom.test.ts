@@ -7,9 +7,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { artifactType, findSbom } from "../../cli/referrers.ts";
+import { artifactType, findSbom } from "../../cli/sbom/referrers.ts";
 import { platforms } from "../../components/architecture.ts";
-import { cloud, deployed, manifest, type Outputs, type Result, registry } from "../e2e/stack.ts";
+import { cloud, deployed, manifest, type Outputs, type Result, registry } from "../support/stack.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sbom-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,7 +1,7 @@
 import { isSecret } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ConfigError, loadConfig, parseCidr } from "../../config.ts";
-import { configure, mock } from "./mocks.ts";
+import { configure, mock } from "../support/mocks.ts";
 
 beforeEach(() => mock());
 

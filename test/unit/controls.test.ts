@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { beforeAll, describe, expect, test } from "vitest";
-import { provider } from "../../local/aws/provider.ts";
-import { resources as definitions } from "../../local/aws/resources.ts";
-import { controls, departures, knownTypes, type Resource, violations } from "./controls.ts";
-import { account, all, configure, mock, settle } from "./mocks.ts";
+import { provider } from "../../local/providers/aws/provider.ts";
+import { resources as definitions } from "../../local/providers/aws/resources.ts";
+import { controls, departures, knownTypes, type Resource, violations } from "../support/controls.ts";
+import { account, all, configure, mock, settle } from "../support/mocks.ts";
 
 /** Every resource that the whole program registers, as index.ts wires it. */
 let resources: Resource[];

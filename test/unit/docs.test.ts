@@ -14,7 +14,7 @@ const documents = [
   "docs/speed.md",
   "docs/speed.ko.md",
   "local/README.md",
-  "examples/native-modules/README.md",
+  "docs/native-modules/README.md",
   ".github/workflows/deploy.yml",
 ];
 const translations = [
@@ -242,12 +242,12 @@ test("every block of commands in the READMEs is of a kind that test/e2e/docs.tes
 
 // What the documents quote is what the code says.
 test.each([
-  ["cli/options.ts", "the engine's image store holds one platform under a tag, and BuildKit would end with"],
-  ["cli/builder.ts", "cannot build "],
-  ["cli/builder.ts", "does not answer"],
-  ["cli/build.ts", "warning: emulated: "],
+  ["cli/shared/options.ts", "the engine's image store holds one platform under a tag, and BuildKit would end with"],
+  ["cli/image/builder.ts", "cannot build "],
+  ["cli/image/builder.ts", "does not answer"],
+  ["cli/image/build.ts", "warning: emulated: "],
   [
-    "cli/registry.ts",
+    "cli/shared/registry.ts",
     "the registry asks for a login: the reason is above. Log in (docker login REGISTRY; for Docker Hub",
   ],
   ["app/check-binaries.ts", "Wrong binary: "],
@@ -256,13 +256,13 @@ test.each([
   ["components/lookup.ts", "so nothing was created"],
   ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
   ["components/lookup.ts", ". Choose other types or another region"],
-  ["local/moto/quotas.py", "You have requested more vCPU capacity than your current vCPU limit of "],
-  ["local/moto/quotas.py", "The maximum number of VPCs has been reached."],
+  ["local/services/moto/quotas.py", "You have requested more vCPU capacity than your current vCPU limit of "],
+  ["local/services/moto/quotas.py", "The maximum number of VPCs has been reached."],
   ["components/image-index.ts", ": expected an index of "],
   ["components/image-index.ts", "; it holds "],
   ["components/image-index.ts", " already, another build of the same content: it is kept and deployed; "],
   ["components/image-index.ts", ", built now, stays without a tag"],
-  ["local/moto/ecr.py", "cannot be overwritten because the tag is immutable"],
+  ["local/services/moto/ecr.py", "cannot be overwritten because the tag is immutable"],
   ["components/proof.ts", "is not what it must be: "],
   ["components/proof.ts", "time-out after "],
   ["components/proof.ts", "the machine's user data failed; "],
@@ -270,12 +270,12 @@ test.each([
   ["components/user-data.ts", "USER-DATA-FAILED"],
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],
   ["components/user-data.ts", "gave up waiting for: "],
-  ["local/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
-  ["local/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
+  ["tools/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
+  ["tools/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
   ["program.js", " is too old: this program needs "],
-  ["local/cli.ts", "works on this local cloud; wait for its end, then run "],
+  ["cli/local.ts", "works on this local cloud; wait for its end, then run "],
   [
-    "local/cli.ts",
+    "cli/local.ts",
     "what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made",
   ],
   [

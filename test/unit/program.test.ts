@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { all, configure, mock } from "./mocks.ts";
+import { all, configure, mock } from "../support/mocks.ts";
 
 // The whole program, as index.ts wires it.
 test("a wrong configuration registers nothing", async () => {

@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { run, say, step } from "../../tools/process.ts";
+import type { Engine } from "../shared/engine.ts";
+import type { BuildOptions } from "../shared/options.ts";
+import { inspectImage, isDenied, loginNeeded } from "../shared/registry.ts";
+import { type Builder, ensureBuilder } from "./builder.ts";
+import { type EmulatedStep, emulatedStep, remedy } from "./emulation.ts";
+
+/** Builds the image, and leaves it in the engine or in a registry. */
+export async function build(options: BuildOptions, engine: Engine): Promise<void> {
+  const platforms = options.platforms ?? [engine.platform];
+  const builder = await ensureBuilder(options.builder, platforms, engine.env);
+  const command = [
+    ...["docker", "buildx", "build", "--builder", builder.name, "--platform", platforms.join(",")],
+    // As the stack builds it: no times, so that equal content gives equal digests; and no attestations, which `imagetools inspect` shows
+    // as platforms named unknown/unknown.
+    ...["--build-arg", "SOURCE_DATE_EPOCH=0", "--provenance=false"],
+    ...options.passed,
+  ];
+  const tags = options.tags.flatMap((tag) => ["--tag", tag]);
+  if (options.push) {
+    const output = ["--output", "type=image,push=true,oci-mediatypes=true"];
+    await watch([...command, ...naming, ...output, ...tags, options.context], builder, engine);
+    for (const tag of options.tags) await show(tag, engine);
+  } else {
+    // Into the cache alone: the exporter to the engine would refuse a build that names its platform.
+    await watch([...command, ...naming, "--output", "type=cacheonly", options.context], builder, engine);
+    await step(`loading ${options.tags.join(", ")}`, () =>
+      run([...command, ...tags, "--load", options.context], { env: engine.env }),
+    );
+    await tellHowToRun(options.tags[0] as string, platforms[0] as string, engine);
+  }
+}
+
+/** Has BuildKit name each step's platform also where there is one alone. */
+const naming = ["--build-arg", "BUILDKIT_MULTI_PLATFORM=1"];
+
+/** Builds, shows how it goes, and points out each step that is emulated. */
+async function watch(command: readonly string[], builder: Builder, { env }: Engine): Promise<void> {
+  const [file = "", ...args] = [...command, "--progress=plain"];
+  const child = spawn(file, args, { env, stdio: ["ignore", "inherit", "pipe"] });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  const emulated = new Map<string, EmulatedStep>();
+  let denied = false;
+  for await (const line of createInterface({ input: child.stderr })) {
+    process.stderr.write(`${line}\n`);
+    denied ||= isDenied(line);
+    const found = emulatedStep(line, builder);
+    const key = JSON.stringify(found);
+    // A step's line comes again whenever another step's came between.
+    if (found && !emulated.has(key)) {
+      emulated.set(key, found);
+      const { instruction, stage, platform, on } = found;
+      say(`warning: emulated: ${instruction}${stage ? ` (stage ${stage})` : ""} is ${platform}, on ${on}`);
+    }
+  }
+  const status = await ended;
+  if (emulated.size > 0) {
+    const steps = [...emulated.values()];
+    say(
+      `\nwarning: ${steps.length === 1 ? "a step of this build is" : `${steps.length} steps of this build are`} emulated. ${remedy(steps, builder)}\n`,
+    );
+  }
+  if (status !== 0) {
+    throw new Error(denied ? loginNeeded : "the build failed: the reason is above");
+  }
+}
+
+/** Shows what the registry now has. */
+async function show(tag: string, { env }: Engine): Promise<void> {
+  say(`\ndocker buildx imagetools inspect ${tag}`);
+  process.stdout.write(await inspectImage(tag, [], env));
+}
+
+async function tellHowToRun(tag: string, platform: string, { env, platform: own }: Engine): Promise<void> {
+  const architecture = (
+    await run(["docker", "image", "inspect", "--format", "{{.Architecture}}", tag], { env })
+  ).trim();
+  if (`linux/${architecture}` !== platform) {
+    throw new Error(
+      `${tag} is ${architecture} after it was built for ${platform}: another command loaded an image of that name meanwhile`,
+    );
+  }
+  // The local cloud's engine has no bridge: it leaves the machine's firewall alone.
+  const hasBridge = await run(["docker", "network", "inspect", "bridge"], { env }).then(
+    () => true,
+    () => false,
+  );
+  const flags = [
+    ...(hasBridge ? ["--publish", "3000:3000"] : ["--network", "host"]),
+    ...(platform === own ? [] : ["--platform", platform]),
+  ];
+  process.stdout.write(`${tag}: "Architecture": "${architecture}"\n`);
+  say(`run it:  docker run --rm ${flags.join(" ")} ${tag}${platform === own ? "" : "   (emulated on this machine)"}
+ask it:  curl http://localhost:3000`);
+}

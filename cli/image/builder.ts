@@ -1,0 +1,124 @@
+import { CommandError, run, say } from "../../tools/process.ts";
+
+/** A Buildx builder: one BuildKit, or several of which each builds its own platforms. */
+export interface Builder {
+  readonly name: string;
+  readonly driver: string;
+  readonly nodes: readonly BuilderNode[];
+}
+
+export interface BuilderNode {
+  readonly name: string;
+  readonly endpoint: string;
+  /** In BuildKit's order: its own first, then those that it emulates. */
+  readonly platforms: readonly string[];
+  /** Those that the person fixed for this node, by `--platform`. */
+  readonly fixed: readonly string[];
+  /** Why it does not answer. */
+  readonly error?: string;
+}
+
+/**
+ * Finds the builder by its name, or makes it, and starts it.
+ *
+ * @throws Error when it does not answer, or cannot build one of the platforms.
+ */
+export async function ensureBuilder(
+  name: string,
+  platforms: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<Builder> {
+  const found = await inspect(name, env);
+  const builder = found ?? (await create(name, env));
+  if (found) say(`builder ${name}: ${describe(found)}`);
+  checkBuilder(builder, platforms);
+  return builder;
+}
+
+/** @throws Error that names what the builder lacks, what it has and what to do. */
+export function checkBuilder(builder: Builder, platforms: readonly string[]): void {
+  const { name, nodes } = builder;
+  const dead = nodes.find(({ error }) => error !== undefined);
+  if (dead) {
+    throw new Error(
+      `the builder ${name} does not answer: ${dead.name} (${dead.endpoint}): ${dead.error}\n` +
+        `Start what serves there, or have it made anew: docker buildx rm ${name}, then this again`,
+    );
+  }
+  const has = nodes.flatMap((node) => node.platforms);
+  const missing = platforms.filter((platform) => !has.includes(platform));
+  if (missing.length === 0) return;
+  if (builder.driver === "docker" && platforms.length > 1) {
+    throw new Error(
+      `the builder ${name} is the engine's own (driver docker), which builds one platform at a time; ` +
+        "name another, or leave --builder out to have one made",
+    );
+  }
+  const [first = ""] = missing;
+  throw new Error(
+    `the builder ${name} cannot build ${missing.join(", ")}; it has ${has.join(", ")}. Either
+  add a machine of that architecture:  docker buildx create --append --name ${name} --platform ${first} ssh://USER@HOST
+  or let this machine emulate it:      docker run --privileged --rm tonistiigi/binfmt --install ${first.split("/")[1]}
+                                       (Debian, Ubuntu: apt-get install qemu-user-static binfmt-support), then restart the builder`,
+  );
+}
+
+async function inspect(name: string, env: NodeJS.ProcessEnv): Promise<Builder | undefined> {
+  try {
+    // `ls --format json` waits for each builder that the person has, also for those that are long gone.
+    return parseBuilder(await run(["docker", "buildx", "inspect", "--bootstrap", name], { env }));
+  } catch (error) {
+    if (error instanceof CommandError && error.message.includes(`no builder "${name}" found`)) return undefined;
+    throw error;
+  }
+}
+
+async function create(name: string, env: NodeJS.ProcessEnv): Promise<Builder> {
+  say(`builder ${name}: there is none of that name; making one, as docker buildx create --name ${name} does …`);
+  await run(["docker", "buildx", "create", "--name", name], { env });
+  try {
+    const builder = await inspect(name, env);
+    if (builder === undefined) throw new Error("it is not there after it was made");
+    checkBuilder(builder, []);
+    say(`builder ${name}: ${describe(builder)}`);
+    return builder;
+  } catch (error) {
+    // The next attempt would find it, and take it for one that works.
+    await run(["docker", "buildx", "rm", "--force", name], { env }).catch(() => {});
+    throw new Error(
+      `the builder ${name} could not be made: ${(error as Error).message}\n` +
+        "Where a BuildKit runs already, make it known under that name, then run this again: " +
+        `docker buildx create --name ${name} --driver remote unix:///run/buildkit/buildkitd.sock`,
+    );
+  }
+}
+
+function describe({ driver, nodes }: Builder): string {
+  // What was fixed for a node is what it is given.
+  const platforms = ({ fixed, platforms }: BuilderNode) =>
+    (fixed.length > 0 ? fixed : platforms).filter((platform) => /^linux\/(amd64|arm64)$/.test(platform));
+  return `${driver}, ${nodes.map((node) => `${node.name} for ${platforms(node).join(" and ") || "no platform of ours"}`).join(", ")}`;
+}
+
+/** Reads what `docker buildx inspect` prints; it has no other format. */
+export function parseBuilder(text: string): Builder {
+  const [head = "", ...nodes] = text.split(/^(?=Name:)/m);
+  const field = (part: string, name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(part)?.[1]?.trim();
+  return {
+    name: field(head, "Name") ?? "",
+    driver: field(head, "Driver") ?? "",
+    nodes: nodes.map((node) => {
+      const error = field(node, "Error");
+      const platforms = (field(node, "Platforms") ?? "").split(", ").filter(Boolean);
+      // A star marks the fixed ones.
+      const plain = (platform: string) => platform.replace("*", "");
+      return {
+        name: field(node, "Name") ?? "",
+        endpoint: field(node, "Endpoint") ?? "",
+        platforms: platforms.map(plain),
+        fixed: platforms.filter((platform) => platform.endsWith("*")).map(plain),
+        ...(error !== undefined && { error }),
+      };
+    }),
+  };
+}

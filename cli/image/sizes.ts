@@ -1,0 +1,134 @@
+import Table from "cli-table3";
+import { run, say, step } from "../../tools/process.ts";
+import type { Engine } from "../shared/engine.ts";
+import { atDigest, type IndexEntry, imagesIn, inspectImage } from "../shared/registry.ts";
+
+interface Blob {
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** One platform's image as its manifest has it; sizes are of what is transferred, that is, compressed. */
+export interface PlatformImage {
+  readonly platform: string;
+  readonly digest: string;
+  readonly config: Blob;
+  readonly layers: readonly Blob[];
+  /** Bytes on disk after a pull. */
+  readonly unpacked: number;
+}
+
+export interface Sizes {
+  readonly platforms: readonly {
+    readonly platform: string;
+    readonly pull: number;
+    readonly unpacked: number;
+    readonly layers: number;
+  }[];
+  /** What every platform has the same. */
+  readonly shared: { readonly layers: number; readonly size: number };
+  /** What the registry keeps for all of them together. */
+  readonly stored: number;
+}
+
+/** Sums up; a layer that several platforms have is stored once, and each of their pulls needs it. */
+export function sumUp(images: readonly PlatformImage[]): Sizes {
+  const blobs = new Map(
+    images.flatMap(({ config, layers }) => [config, ...layers]).map((blob) => [blob.digest, blob.size]),
+  );
+  const [first, ...others] = images;
+  const shared =
+    others.length === 0
+      ? []
+      : (first?.layers ?? []).filter(({ digest }) =>
+          others.every(({ layers }) => layers.some((layer) => layer.digest === digest)),
+        );
+  return {
+    platforms: images.map(({ platform, config, layers, unpacked }) => ({
+      platform,
+      pull: total([config, ...layers]),
+      unpacked,
+      layers: layers.length,
+    })),
+    shared: { layers: shared.length, size: total(shared) },
+    stored: [...blobs.values()].reduce((sum, size) => sum + size, 0),
+  };
+}
+
+const total = (blobs: readonly Blob[]) => blobs.reduce((sum, { size }) => sum + size, 0);
+
+/** Decimal, as Docker counts: `95.3 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  const exponent = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  return exponent === 0 ? `${bytes} B` : `${(bytes / 1000 ** exponent).toFixed(1)} ${units[exponent]}`;
+}
+
+/** The guide's problem 5: what an image of several platforms costs, and whom. */
+export async function printSizes(name: string, engine: Engine): Promise<void> {
+  const images = await readImage(name, engine);
+  const { platforms, shared, stored } = sumUp(images);
+  const head = ["platform", "one pull downloads", "unpacked on disk", "layers"];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const { platform, pull, unpacked, layers } of platforms) {
+    table.push([platform, formatBytes(pull), formatBytes(unpacked), layers]);
+  }
+  process.stdout.write(`${table}
+shared by all platforms: ${shared.layers} layer${shared.layers === 1 ? "" : "s"}, ${formatBytes(shared.size)} compressed
+the registry stores ${formatBytes(stored)} for ${platforms.length === 1 ? "this platform" : `all ${platforms.length} platforms`}; a machine pulls its own platform alone
+`);
+}
+
+/** The manifest fields that are read here: https://github.com/opencontainers/image-spec/blob/main/manifest.md */
+interface Manifest {
+  readonly manifests?: readonly IndexEntry[];
+  readonly config: Blob;
+  readonly layers: readonly Blob[];
+}
+
+async function readImage(name: string, engine: Engine): Promise<PlatformImage[]> {
+  const inspect = (reference: string, ...options: string[]) => inspectImage(reference, options, engine.env);
+  const { manifests, ...single } = JSON.parse(await inspect(name, "--raw")) as Manifest;
+  if (manifests === undefined) {
+    const image = JSON.parse(await inspect(name, "--format", "{{json .Image}}")) as {
+      os: string;
+      architecture: string;
+    };
+    const digest = JSON.parse(await inspect(name, "--format", "{{json .Manifest.Digest}}")) as string;
+    return [
+      {
+        ...single,
+        digest,
+        platform: `${image.os}/${image.architecture}`,
+        unpacked: await measure(name, digest, engine),
+      },
+    ];
+  }
+  const images: PlatformImage[] = [];
+  for (const { digest, platform } of imagesIn(manifests)) {
+    const { config, layers } = JSON.parse(await inspect(atDigest(name, digest), "--raw")) as Manifest;
+    images.push({ platform, digest, config, layers, unpacked: await measure(name, digest, engine) });
+  }
+  return images;
+}
+
+/** No manifest says how large an image is once unpacked, so the engine does what a machine does: it pulls it. */
+async function measure(name: string, digest: string, { env }: Engine): Promise<number> {
+  const reference = atDigest(name, digest);
+  const docker = (...args: string[]) => run(["docker", ...args], { env });
+  const wasThere = await docker("image", "inspect", reference).then(
+    () => true,
+    () => false,
+  );
+  if (!wasThere) await step(`pulling ${reference} to measure it`, () => docker("pull", "--quiet", reference));
+  // Layer by layer: what `image inspect` calls the size is, with the containerd image store, something else.
+  const layers = await docker("image", "history", "--human=false", "--format", "{{.Size}}", reference);
+  if (!wasThere)
+    await docker("image", "rm", reference).catch((error) =>
+      say(`warning: ${reference} stays in the engine: ${error.message}`),
+    );
+  return layers
+    .trim()
+    .split("\n")
+    .reduce((sum, size) => sum + Number(size), 0);
+}

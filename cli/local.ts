@@ -1,0 +1,199 @@
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { parseArgs } from "node:util";
+import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
+import Table from "cli-table3";
+import { machineNames } from "../components/architecture.ts";
+import type { Proof } from "../components/proof.ts";
+import { type Cloud, exports, openCloud } from "../local/cloud.ts";
+import type { Identity } from "../local/identity.ts";
+import { change } from "../local/recovery/recover.ts";
+import { failedSteps } from "../local/services/buildkitd.ts";
+import { collectGarbage } from "../local/services/registry.ts";
+import { hasResources, selectStack } from "../local/stack.ts";
+import { start, stop } from "../local/start.ts";
+import { root } from "../tools/paths.ts";
+import { say } from "../tools/process.ts";
+
+const usage = `usage: npm run local -- [COMMAND]
+
+  up               deploys the stack and prints the proof (the default)
+  preview          shows what up would change; builds both platforms, pushes nothing
+  refresh          compares the state with what is there, and verifies the machines again
+  destroy          deletes the stack; the local cloud goes on running
+  output [--json]  prints the stack's outputs; for scripts: npm run --silent local -- output --json
+  graph            draws docs/architecture.svg from the stack's own resources
+  down             destroy, then stops every process of the local cloud
+  env              prints the shell exports with which docker and the plain Pulumi CLI work here, on the same stack:
+                   eval "$(npm run --silent local -- env)" && pulumi up -s local
+`;
+
+/** Whether the engine has shown what it does; its error would repeat all of that. */
+let shown = false;
+const streams = {
+  onOutput(output: string): void {
+    shown = true;
+    process.stdout.write(output);
+  },
+  onError(output: string): void {
+    shown = true;
+    process.stderr.write(output);
+  },
+};
+
+const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Promise<void>> = {
+  async up(cloud) {
+    const { stack, refresh } = await ready(cloud, true);
+    const { outputs } = await change(cloud, stack, (refreshed) =>
+      stack.up({ ...streams, refresh: refresh && !refreshed }),
+    );
+    printProof(outputs);
+  },
+  async preview(cloud) {
+    const { stack, refresh } = await ready(cloud, true, "previewer");
+    await stack.preview({ ...streams, refresh });
+  },
+  async refresh(cloud) {
+    const { stack } = await ready(cloud);
+    await change(cloud, stack, async (refreshed) => refreshed || stack.refresh(streams), streams);
+  },
+  async destroy(cloud) {
+    await destroy(cloud);
+    say("the local cloud goes on running; to stop it: npm run local -- down");
+  },
+  async output(cloud, { json }) {
+    const stack = await selectStack(cloud);
+    const outputs = Object.fromEntries(Object.entries(await stack.outputs()).map(([name, { value }]) => [name, value]));
+    if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: npm run local deploys it");
+    if (json) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
+    for (const [name, value] of Object.entries(outputs)) {
+      process.stdout.write(`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
+    }
+  },
+  async graph(cloud) {
+    if (!hasResources(cloud)) throw new Error("the stack has no resources: npm run local deploys it");
+    const { deployment } = await (await selectStack(cloud)).exportStack();
+    const { drawGraph } = await import("./local/graph.ts");
+    writeFileSync(join(root, "docs", "architecture.svg"), await drawGraph(deployment.resources));
+    say("docs/architecture.svg is drawn");
+  },
+  async down(cloud) {
+    // What was never deployed, or is gone with its cloud, needs no cloud to be destroyed in.
+    if (hasResources(cloud)) await destroy(cloud);
+    await stop(cloud);
+    say("the local cloud is down: no process, container or network of it is left");
+  },
+  async env(cloud) {
+    await start(cloud);
+    await selectStack(cloud);
+    for (const [name, value] of Object.entries(exports(cloud))) {
+      process.stdout.write(`export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
+    }
+  },
+};
+
+async function ready(
+  cloud: Cloud,
+  runs = false,
+  identity: Identity = "deployer",
+): Promise<{ stack: Stack; refresh: boolean }> {
+  const { lost } = await start(cloud);
+  const refresh = lost && hasResources(cloud);
+  if (refresh)
+    say("what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made anew");
+  return { stack: await selectStack(cloud, runs, identity), refresh };
+}
+
+async function destroy(cloud: Cloud): Promise<void> {
+  const { stack, refresh } = await ready(cloud);
+  await change(cloud, stack, async (refreshed) => {
+    const options = { refresh: refresh && !refreshed };
+    // As the CLI does: what is protected is found before anything is deleted.
+    await stack.previewDestroy(options);
+    await stack.destroy({ ...streams, ...options });
+  });
+  await collectGarbage(cloud);
+}
+
+function printProof(outputs: OutputMap): void {
+  const head = ["machine", "type", "uname -m", "image", "process", "digest", "url", "verified"];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const name of machineNames) {
+    const { type, url, proof } = (outputs[name] as OutputMap[string]).value as Row;
+    const digest = proof.digest.slice(0, "sha256:".length + 12);
+    table.push([name, type, proof.machine, proof.image, proof.process, digest, url, proof.verifiedAt]);
+  }
+  process.stdout.write(`\n${table}\n${outputs.imageRef?.value}\n`);
+}
+
+/** What the stack's output says of a machine. */
+interface Row {
+  readonly type: string;
+  readonly url: string;
+  readonly proof: Proof;
+}
+
+/**
+ * One command at a time works on a local cloud. The lock is a socket in Linux's abstract namespace, which the kernel takes away with the
+ * process, however it ends.
+ *
+ * @throws Error that names the command that has it.
+ */
+async function lock(cloud: Cloud, command: string): Promise<void> {
+  const address = `\0hono-app:${cloud.dir}`;
+  const server = createServer((socket) => socket.end(`${command} (process ${process.pid})`));
+  try {
+    await once(server.listen(address), "listening");
+    server.unref();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    const other = await text(connect(address)).catch(() => "another command");
+    throw new Error(`${other} works on this local cloud; wait for its end, then run ${command} again`);
+  }
+}
+
+async function main(): Promise<void> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+  });
+  const [name = "up", ...rest] = positionals;
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (values.help) return void process.stdout.write(usage);
+  if (command === undefined || rest.length > 0 || (values.json && name !== "output")) {
+    throw new UsageError(`not a command: ${process.argv.slice(2).join(" ")}`);
+  }
+  say(`local cloud: ${name}`);
+  const cloud = await openCloud();
+  opened = cloud;
+  if (name !== "output") await lock(cloud, name);
+  await command(cloud, values);
+}
+
+class UsageError extends Error {}
+
+const started = new Date();
+let opened: Cloud | undefined;
+
+function reason({ message }: Error): string {
+  const [, signal] = /was killed with (SIG[A-Z]+)/.exec(message) ?? [];
+  if (signal) {
+    return `failed: the engine was ended by ${signal}, not by its own will; run the same command again: it first puts right what is half done`;
+  }
+  return shown ? "failed: the reason is above; once it is mended, run the same command again" : message;
+}
+
+// `npm run local -- output | head` ends when head has seen enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+try {
+  await main();
+} catch (error) {
+  const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+  const steps = shown ? await failedSteps(opened, started) : [];
+  if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
+  say(`\n${reason(error as Error)}${isUsage ? `\n${usage}` : ""}`);
+  process.exitCode = isUsage ? 2 : 1;
+}

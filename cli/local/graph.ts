@@ -1,0 +1,198 @@
+import { Graphviz } from "@hpcc-js/wasm-graphviz";
+import { type MachineName, machineNames } from "../../components/architecture.ts";
+
+/** What is read of a resource in the stack's state. */
+export interface Resource {
+  readonly urn: string;
+  readonly type: string;
+  /** Replaced by another one, and still to be deleted. */
+  readonly delete?: boolean;
+  readonly parent?: string;
+  // biome-ignore lint/suspicious/noExplicitAny: each type has inputs of its own
+  readonly inputs?: Record<string, any>;
+  readonly dependencies?: readonly string[];
+  readonly propertyDependencies?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** [light, dark]; the machines' are those of the app's page. Not #fff or #000, which Graphviz would write as a name. */
+const palette = {
+  ground: ["#f6f5f2", "#131316"],
+  card: ["#fefefe", "#1c1c21"],
+  text: ["#1d1d20", "#ececf0"],
+  quiet: ["#5d5d66", "#a3a3ae"],
+  plain: ["#4a3ab3", "#b3a7ff"],
+  graviton: ["#b3470a", "#ffa45c"],
+  intel: ["#0b62c4", "#7cb7ff"],
+} as const;
+
+type Color = keyof typeof palette;
+
+/** The one thing about a resource that tells more than its type; configuration, so that it is the same in every deployment. */
+const facts: Readonly<Record<string, (inputs: NonNullable<Resource["inputs"]>) => string>> = {
+  "docker-build:index:Image": ({ platforms }) => platforms.join(", "),
+  "aws:ec2/instance:Instance": ({ instanceType }) => instanceType,
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ({ ipProtocol, fromPort }) =>
+    `${ipProtocol} ${fromPort}`,
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ({ ipProtocol, fromPort }) => `${ipProtocol} ${fromPort}`,
+  "pulumi-nodejs:dynamic/hono-app:Verification": ({ expected }) =>
+    [expected.machine, expected.image, expected.process].join(", "),
+};
+
+/**
+ * Draws what the program makes, from the stack's state: a box for each part that the program makes itself, with its children inside,
+ * and an arrow to each part that takes something from another. The same for every deployment of the same program and configuration.
+ *
+ * @returns An SVG with nothing outside it, in light and dark.
+ */
+export async function drawGraph(resources: readonly Resource[]): Promise<string> {
+  const graphviz = await Graphviz.load();
+  const svg = graphviz.dot(dot(resources.filter((resource) => !resource.delete)));
+  const dark = Object.values(palette).map(
+    ([from, to]) => `[fill="${from}"] { fill: ${to}; } [stroke="${from}"] { stroke: ${to}; }`,
+  );
+  const style = `svg { max-width: 100%; height: auto; }\n@media (prefers-color-scheme: dark) {\n${dark.join("\n")}\n}`;
+  return (
+    svg
+      // Before it are a document type that names another host, and the library's version.
+      .slice(svg.indexOf("<svg"))
+      .replace(/<!-- .*? -->\n/g, "")
+      .replace("<svg ", '<svg role="img" aria-labelledby="title" ')
+      .replace(/<title>.*?<\/title>/, `<title id="title">${title}</title>\n<style>\n${style}\n</style>`)
+      .replaceAll(`"${font}"`, `"${font}, Arial, sans-serif"`)
+  );
+}
+
+const title = "What hono-app deploys, and what each part takes from which";
+
+function byName(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function dot(resources: readonly Resource[]): string {
+  const byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
+  const isStack = (urn: string) => byUrn.get(urn)?.type === "pulumi:pulumi:Stack";
+  const parts = resources
+    .filter(({ parent }) => parent !== undefined && isStack(parent))
+    .sort((a, b) => byName(idOf(a), idOf(b)));
+  const partOf = (urn: string): Resource | undefined => {
+    const parent = byUrn.get(urn)?.parent;
+    return parent === undefined || isStack(parent) ? parts.find((part) => part.urn === urn) : partOf(parent);
+  };
+
+  const boxes = parts.map((part) => {
+    const taken = resources.filter(({ urn }) => partOf(urn) === part).flatMap((resource) => takenBy(resource, partOf));
+    const foreign = taken.filter(({ from }) => from !== part);
+    const arrows = unique(foreign.map(({ from }) => idOf(from)));
+    const rows = unique(foreign.map(({ property }) => property)).map((property) => {
+      const sources = unique(foreign.filter((each) => each.property === property).map(({ from }) => nameOf(from.type)));
+      return row(text(property, "quiet", 12), `← ${sources.join(", ")}`, 0);
+    });
+    const color = light(machineOf(part) ?? "plain");
+    return [
+      `  "${idOf(part)}" [label=<${table(part, children([part], resources, 0), rows)}>]`,
+      ...arrows.map((from) => `  "${from}" -> "${idOf(part)}" [color="${color}"]`),
+    ];
+  });
+  return `digraph architecture {
+  bgcolor="${light("ground")}" pad=0.25 nodesep=0.3 ranksep=0.6
+  node [shape=plain fontname="${font}"]
+  edge [arrowsize=0.7 penwidth=1.2]
+${boxes.flat().join("\n")}
+}`;
+}
+
+/** What a resource takes from others, by the property that takes it. */
+function takenBy(resource: Resource, partOf: (urn: string) => Resource | undefined) {
+  const properties = Object.entries(resource.propertyDependencies ?? {});
+  const named = properties.flatMap(([property, urns]) => urns.map((urn) => ({ property, urn })));
+  const rest = (resource.dependencies ?? []).filter((urn) => !named.some((each) => each.urn === urn));
+  return [...named, ...rest.map((urn) => ({ property: "dependsOn", urn }))].flatMap(({ property, urn }) => {
+    const from = partOf(urn);
+    return from === undefined ? [] : [{ property, from }];
+  });
+}
+
+/** Sorted: the state has everything in the order in which it happened to be made. */
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
+}
+
+/** The library knows this font's widths, so a drawing does not depend on the machine's fonts; those that browsers take for it are as wide. */
+const font = "Helvetica";
+
+const light = (color: Color) => palette[color][0];
+
+function idOf(part: Resource): string {
+  return `${nameOf(part.type)} ${part.urn.slice(part.urn.lastIndexOf("::") + 2)}`;
+}
+
+function machineOf({ urn }: Resource): MachineName | undefined {
+  return machineNames.find((name) => urn.endsWith(`-${name}`));
+}
+
+/** A part, the children in it and what it takes from other parts, as the table of a Graphviz label. */
+function table(part: Resource, made: readonly string[], taken: readonly string[]): string {
+  const machine = machineOf(part);
+  const color = machine ?? "plain";
+  const name = text(nameOf(part.type), color, 17, "b");
+  const sections = [
+    [row(machine ? `${name}${space}${text(machine, color, 17)}` : name, "", 0)],
+    [...factRow([part], 0), ...made],
+    taken,
+  ];
+  const rows = sections.filter(({ length }) => length > 0).map((section) => section.join(""));
+  const options = `border="1" cellborder="0" cellspacing="0" cellpadding="4" style="rounded"`;
+  return `<table ${options} color="${light(color)}" bgcolor="${light("card")}">${rows.join("<hr/>")}</table>`;
+}
+
+/** A row for each type of child, and below it those of its own children. */
+function children(parents: readonly Resource[], resources: readonly Resource[], depth: number): string[] {
+  const urns = parents.map(({ urn }) => urn);
+  const found = resources.filter(({ parent }) => parent !== undefined && urns.includes(parent));
+  return Object.entries(Object.groupBy(found, ({ type }) => type))
+    .sort(([a], [b]) => byName(nameOf(a), nameOf(b)))
+    .flatMap(([type, group = []]) => {
+      const count = group.length > parents.length ? text(` ×${group.length}`, "quiet") : "";
+      return [
+        row(text(nameOf(type), "text") + count, packageOf(type), depth),
+        ...factRow(group, depth + 1),
+        ...children(group, resources, depth + 1),
+      ];
+    });
+}
+
+function row(left: string, right: string, depth: number): string {
+  const cells = right === "" ? "" : `<td align="right">${space}${text(right, "quiet", 12)}${space}</td>`;
+  const span = right === "" ? ' colspan="2"' : "";
+  return `<tr><td align="left"${span}>${space.repeat(1 + depth * 2)}${left}${space}</td>${cells}</tr>`;
+}
+
+/** `Subnet` of `aws:ec2/subnet:Subnet`. */
+function nameOf(type: string): string {
+  return type.slice(type.lastIndexOf(":") + 1);
+}
+
+/** `ec2` of `aws:ec2/subnet:Subnet`. */
+function packageOf(type: string): string {
+  const [name = "", module = ""] = type.split(/[:/]/);
+  if (name === "hono-app") return "component";
+  return name === "aws" ? module : [name, module].filter((word) => word !== "index").join(" ");
+}
+
+function factRow(group: readonly Resource[], depth: number): string[] {
+  const found = unique(group.map(({ type, inputs = {} }) => facts[type]?.(inputs) ?? "")).join(", ");
+  return found === "" ? [] : [row(text(found, "quiet"), "", depth)];
+}
+
+/** Graphviz refuses a font without content. */
+function text(content: string, color: Color, size = 13, tag = "font"): string {
+  const font = `<font point-size="${size}" color="${light(color)}">${markup(content)}</font>`;
+  return tag === "font" ? font : `<${tag}>${font}</${tag}>`;
+}
+
+/** Graphviz drops what is blank at the edges of a cell. */
+const space = "&#160;&#160;";
+
+function markup(content: string): string {
+  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

@@ -1,0 +1,111 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ensureTool } from "../../tools/go.ts";
+import { CommandError, run, say, step } from "../../tools/process.ts";
+import { atDigest, type IndexEntry, imagesIn, isDenied, loginNeeded, registryOf } from "../shared/registry.ts";
+
+/** The type by which an SBOM is found among what refers to an image. */
+export const artifactType = "application/spdx+json";
+
+/** The image of one platform, in a registry. */
+export interface Subject {
+  readonly platform: string;
+  /** Repository and digest. */
+  readonly reference: string;
+}
+
+/** A software bill of materials that refers to a subject. */
+export interface Sbom {
+  /** Digest of its manifest. */
+  readonly digest: string;
+  /** In SPDX's JSON. */
+  readonly document: string;
+}
+
+/** The platforms' images of an index in a registry. */
+export async function findSubjects(image: string, env: NodeJS.ProcessEnv): Promise<Subject[]> {
+  return readIndex(image, await oras(["manifest", "fetch", image], { env }));
+}
+
+/** @throws Error when it is no index of images. */
+export function readIndex(image: string, text: string): Subject[] {
+  const { manifests } = JSON.parse(text) as { manifests?: readonly IndexEntry[] };
+  const subjects = imagesIn(manifests ?? []).map(({ platform, digest }) => ({
+    platform,
+    reference: atDigest(image, digest),
+  }));
+  if (subjects.length === 0) {
+    throw new Error(
+      `${image} is ${manifests ? "an index of no image" : "the image of a single platform"}; ` +
+        "allowed: one of several platforms, as pulumi up and npm run image -- --push make it",
+    );
+  }
+  return subjects;
+}
+
+/** The SBOM that is attached to a subject. */
+export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv): Promise<Sbom | undefined> {
+  const options = ["--artifact-type", artifactType, "--depth", "1", "--format", "json"];
+  const found = JSON.parse(await oras(["discover", ...options, reference], { env }));
+  const digest = (found as { referrers?: { digest: string }[] }).referrers?.[0]?.digest;
+  if (digest === undefined) return undefined;
+  const manifest = JSON.parse(await oras(["manifest", "fetch", atDigest(reference, digest)], { env }));
+  const [layer] = (manifest as { layers: [{ digest: string }] }).layers;
+  return {
+    digest,
+    document: await oras(["blob", "fetch", "--output", "-", atDigest(reference, layer.digest)], { env }),
+  };
+}
+
+/**
+ * Makes the SBOM of a subject and attaches it; the subject, and the index that names it, stay as they are. Where a registry has no API for
+ * referrers, ORAS keeps the list of them under a tag beside the image's, `sha256-…`.
+ */
+export async function attachSbom({ platform, reference }: Subject, env: NodeJS.ProcessEnv): Promise<Sbom> {
+  const syft = await ensureTool("syft");
+  // A bundle does not show what went into it; the lock file does, and Syft reads one in an image only where it is told to.
+  const options = ["--platform", platform, "--select-catalogers", "+javascript-lock-cataloger"];
+  const command = [syft, "scan", ...options, "--output", "spdx-json", `registry:${reference}`];
+  const document = await step(`looking for packages in ${platform}`, () =>
+    run(command, { env: { ...env, SYFT_CHECK_FOR_APP_UPDATE: "false" } }),
+  );
+  const folder = mkdtempSync(join(tmpdir(), "hono-app-sbom-"));
+  try {
+    const file = fileName(platform);
+    writeFileSync(join(folder, file), document);
+    const options = ["--artifact-type", artifactType, "--format", "json"];
+    const attached = await oras(["attach", ...options, reference, `${file}:${artifactType}`], { env, cwd: folder });
+    return { digest: (JSON.parse(attached) as { digest: string }).digest, document };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Such as `linux-arm64.spdx.json`. */
+export const fileName = (platform: string) => `${platform.replaceAll("/", "-")}.spdx.json`;
+
+/** How many packages an SPDX document names; the image itself, which it names too, is none of them. */
+export function countPackages(document: string): number {
+  const { packages } = JSON.parse(document) as { packages: { primaryPackagePurpose?: string }[] };
+  return packages.filter(({ primaryPackagePurpose }) => primaryPackagePurpose !== "CONTAINER").length;
+}
+
+/** The error of a tool in words that say what to do; any other as it is. */
+export function explain(image: string, error: unknown): unknown {
+  if (!(error instanceof CommandError)) return error;
+  if (isDenied(error.message)) {
+    say(error.message);
+    return new Error(loginNeeded.replace("REGISTRY", registryOf(image)));
+  }
+  if (/^Error: failed to fetch the content of .*: not found$/m.test(error.message)) {
+    return new Error(
+      `there is no image ${image} in the registry; allowed: the tag or digest of one that is pushed, by pulumi up or npm run image -- --push`,
+    );
+  }
+  return error;
+}
+
+async function oras(args: readonly string[], options: { env: NodeJS.ProcessEnv; cwd?: string }): Promise<string> {
+  return run([await ensureTool("oras"), ...args], options);
+}

@@ -1,0 +1,34 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { toolsFolder } from "../../tools/go.ts";
+import { home, root } from "../../tools/paths.ts";
+
+/** Puts the providers where the engine looks for them: those of this project that stand in for the cloud's, and the dynamic one that the npm package carries. */
+export function ensurePlugins(): void {
+  // This very Node: the one of the shell in which somebody calls the plain CLI may be too old for TypeScript.
+  const node = (script: string) =>
+    `exec ${JSON.stringify(process.execPath)} ${JSON.stringify(join(root, script))} "$@"`;
+  const plugins = {
+    [plugin("resource", "aws")]: node("local/providers/aws/main.ts"),
+    [plugin("resource", "awsx")]: node("local/providers/awsx/main.ts"),
+    // The engine looks here last: the official CLI's own, on PATH or beside it, is taken before this one.
+    [plugin("language", "nodejs", "pulumi")]: node("local/providers/nodejs/main.ts"),
+    // Pulumi's own script for it starts Node twice, once only to find this file.
+    [join(toolsFolder, "pulumi-resource-pulumi-nodejs")]: node("node_modules/@pulumi/pulumi/cmd/dynamic-provider"),
+  };
+  for (const [path, command] of Object.entries(plugins)) {
+    const script = `#!/bin/sh\n${command}\n`;
+    if (existsSync(path) && readFileSync(path, "utf8") === script) continue;
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(`${path}.new`, script);
+    chmodSync(`${path}.new`, 0o755);
+    renameSync(`${path}.new`, path);
+  }
+}
+
+/** The engine takes a provider only in the version of the program's package. */
+function plugin(kind: "resource" | "language", name: string, npmPackage = name): string {
+  const manifest = join(root, "node_modules", "@pulumi", npmPackage, "package.json");
+  const { version } = JSON.parse(readFileSync(manifest, "utf8"));
+  return join(home, "pulumi", "plugins", `${kind}-${name}-v${version}`, `pulumi-${kind}-${name}`);
+}

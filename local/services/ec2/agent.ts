@@ -1,0 +1,187 @@
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  DescribeInstanceAttributeCommand,
+  EC2Client,
+  type Instance,
+  ModifyInstanceAttributeCommand,
+  paginateDescribeInstances,
+  paginateDescribeSecurityGroups,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
+import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
+import { toLocalAddress } from "../../address.ts";
+import { alive, every } from "../../providers/aws/clients.ts";
+import { Firewall } from "./firewall.ts";
+import { type Cloud, type Credentials, Machine } from "./machine.ts";
+
+// EC2's data plane: follows the instances that the API knows, and keeps a machine for each.
+
+const cloud: Cloud = {
+  dir: need("LOCAL_CLOUD_DIR"),
+  run: need("LOCAL_CLOUD_RUN"),
+  machineImage: need("LOCAL_CLOUD_MACHINE_IMAGE"),
+  endpoint: need("AWS_ENDPOINT_URL"),
+};
+const ec2 = new EC2Client({ maxAttempts: 1 });
+const iam = new IAMClient({ maxAttempts: 1 });
+const sts = new STSClient({ maxAttempts: 1 });
+const firewall = new Firewall(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
+const machines = new Map<string, Machine>();
+/** What is being done to a machine; one thing at a time. */
+const tasks = new Map<string, Promise<void>>();
+/** Machines that this agent has started or adopted, so whose user data it follows. */
+const known = new Set<string>();
+let stopping = false;
+let reachable = true;
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void shutDown());
+// What an earlier agent left is adopted or removed, as the API says.
+for (const id of await readdir(`${cloud.dir}/machines`).catch(() => [])) machines.set(id, new Machine(id, cloud));
+log("follows the instances");
+for (; !stopping; await sleep(250)) {
+  try {
+    await reconcile();
+    if (!reachable) log("the API answers again");
+    reachable = true;
+  } catch (error) {
+    if (reachable) log(`cannot follow the instances: ${error}`);
+    reachable = false;
+  }
+}
+
+async function reconcile(): Promise<void> {
+  const pages = paginateDescribeInstances({ client: ec2 }, { Filters: [alive] });
+  const instances = (await every(pages, (page) => page.Reservations)).flatMap(({ Instances = [] }) => Instances);
+  const wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
+  await applySecurityGroups(instances);
+  for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, new Machine(id, cloud));
+  for (const machine of machines.values()) {
+    const step = nextStep(machine, wanted.get(machine.id));
+    if (step && !stopping && !tasks.has(machine.id)) tasks.set(machine.id, perform(machine, step));
+  }
+}
+
+/** What brings the machine to where its instance is. */
+function nextStep(machine: Machine, instance: Instance | undefined): (() => Promise<void>) | undefined {
+  const { id, state } = machine;
+  if (!instance) return () => remove(machine);
+  if (instance.State?.Name === "stopping" || instance.State?.Name === "stopped") {
+    return state === "running" || state === "dead" ? () => stop(machine) : undefined;
+  }
+  if (state === "dead") return () => terminate(id, "its engine has ended");
+  return state === "running" && known.has(id) ? undefined : () => start(machine, instance);
+}
+
+async function perform(machine: Machine, step: () => Promise<void>): Promise<void> {
+  const { id } = machine;
+  try {
+    await step();
+  } catch (error) {
+    log(`${id}: ${error}`);
+    await machine.report(`the machine failed: ${error}`);
+    if (!stopping) await terminate(id, "its machine cannot be kept").catch((failure) => log(`${id}: ${failure}`));
+  } finally {
+    tasks.delete(id);
+  }
+}
+
+async function start(machine: Machine, instance: Instance): Promise<void> {
+  const begin = Date.now();
+  if (!instance.PublicIpAddress)
+    throw new Error("no public address: without one, and with no NAT, it can pull nothing");
+  const address = toLocalAddress(instance.PublicIpAddress);
+  await machine.start({
+    architecture: instance.Architecture === "arm64" ? "arm64" : "amd64",
+    address,
+    hostName: `ip-${instance.PrivateIpAddress?.replaceAll(".", "-")}`,
+    userData: () => userDataOf(machine.id),
+    credentials: () => credentialsOf(instance),
+  });
+  known.add(machine.id);
+  log(`${machine.id}: ${instance.InstanceType} runs at ${address}, after ${Date.now() - begin} ms`);
+}
+
+async function stop(machine: Machine): Promise<void> {
+  await machine.stop();
+  known.delete(machine.id);
+  log(`${machine.id}: stopped`);
+}
+
+async function remove(machine: Machine): Promise<void> {
+  if (machine.state !== "absent") {
+    await machine.remove();
+    log(`${machine.id}: removed`);
+  }
+  known.delete(machine.id);
+  machines.delete(machine.id);
+}
+
+/** An instance whose machine is lost is seen as such in the API; what is left of it goes in the next round. */
+async function terminate(id: string, why: string): Promise<void> {
+  log(`${id}: terminated, ${why}`);
+  await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: false } }));
+  await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+  await writeFile(`${cloud.dir}/machine-died`, ""); // for whoever starts the cloud: the stack's state still has the instance
+}
+
+async function userDataOf(id: string): Promise<string | undefined> {
+  const attribute = new DescribeInstanceAttributeCommand({ InstanceId: id, Attribute: "userData" });
+  const encoded = (await ec2.send(attribute)).UserData?.Value;
+  return encoded && Buffer.from(encoded, "base64").toString();
+}
+
+/** What EC2's instance metadata would give: temporary credentials of the role in the instance's profile, where it trusts EC2. */
+async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Promise<Credentials | undefined> {
+  const profile = IamInstanceProfile?.Arn?.split("/").at(-1);
+  if (!profile) return undefined;
+  const { InstanceProfile } = await iam.send(new GetInstanceProfileCommand({ InstanceProfileName: profile }));
+  const [role] = InstanceProfile?.Roles ?? [];
+  if (!decodeURIComponent(role?.AssumeRolePolicyDocument ?? "").includes('"ec2.amazonaws.com"')) return undefined;
+  const assume = new AssumeRoleCommand({ RoleArn: role?.Arn, RoleSessionName: InstanceId });
+  const { Credentials: temporary } = await sts.send(assume);
+  return {
+    AWS_ACCESS_KEY_ID: temporary?.AccessKeyId ?? "",
+    AWS_SECRET_ACCESS_KEY: temporary?.SecretAccessKey ?? "",
+    AWS_SESSION_TOKEN: temporary?.SessionToken ?? "",
+  };
+}
+
+async function applySecurityGroups(instances: Instance[]): Promise<void> {
+  const pages = instances.length > 0 ? paginateDescribeSecurityGroups({ client: ec2 }, {}) : [];
+  const groups = await every(pages, (page) => page.SecurityGroups);
+  const permissions = new Map(groups.map(({ GroupId, IpPermissions = [] }) => [GroupId, IpPermissions]));
+  await firewall.apply(
+    instances.flatMap(({ PublicIpAddress, SecurityGroups: groups = [] }) =>
+      PublicIpAddress
+        ? {
+            address: toLocalAddress(PublicIpAddress),
+            permissions: groups.flatMap((group) => permissions.get(group.GroupId) ?? []),
+          }
+        : [],
+    ),
+  );
+}
+
+async function shutDown(): Promise<void> {
+  stopping = true;
+  setTimeout(() => process.exit(1), 60_000).unref(); // whatever hangs: the next agent removes what is left
+  await Promise.all(tasks.values());
+  await Promise.all([...machines.values()].map((machine) => machine.remove()));
+  await firewall.remove();
+  for (const folder of ["machines", "console"]) await rm(`${cloud.dir}/${folder}`, { recursive: true, force: true });
+  log("ended");
+  process.exit(0);
+}
+
+function need(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+}
+
+function log(line: string): void {
+  console.log(`${new Date().toISOString()} ${line}`);
+}

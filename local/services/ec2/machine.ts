@@ -1,0 +1,191 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, open, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { run } from "../../../tools/process.ts";
+import { type Engine, isEngineAlive, isEngineStarted, socketOf, startEngine, stopEngine } from "./engine.ts";
+
+/** What a machine is made from: an instance, as EC2's API describes it. */
+export interface MachineArgs {
+  architecture: "arm64" | "amd64";
+  /** Where it is reached. */
+  address: string;
+  /** `ip-10-0-0-4` */
+  hostName: string;
+  /** Read only when the user data is about to run. */
+  userData: () => Promise<string | undefined>;
+  /** Of the machine's role, if it has one; fetched only for its user data. */
+  credentials: () => Promise<Credentials | undefined>;
+}
+
+/** Temporary credentials, as the AWS CLI's variables. */
+export type Credentials = Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN", string>;
+
+/** The cloud that a machine is part of. */
+export interface Cloud {
+  /** Data on disk. */
+  dir: string;
+  /** Short-lived files; the engine that user data's containers run on listens in it. */
+  run: string;
+  /** The image of a machine's root file system, without its `-arm64` or `-amd64`. */
+  machineImage: string;
+  /** AWS's API. */
+  endpoint: string;
+}
+
+// As cloud-init does: an executable file, run by root, with no HOME. A machine lives on after that, so what its last lines left in a
+// pipe (`exec > >(tee …)`) still comes out; a container would end at once.
+const runUserData = "env -u HOME /var/lib/cloud/instance/scripts/part-001; status=$?; sleep 0.3; exit $status";
+
+const hostOf = (cloud: Cloud): string[] => ["--host", `unix://${socketOf(cloud)}`];
+
+/** One EC2 instance's machine: a Docker Engine of its own, and a container in which its user data runs. */
+export class Machine {
+  readonly id: string;
+  readonly #cloud: Cloud;
+  readonly #dir: string;
+  readonly #engine: Engine;
+  readonly #bridge: string;
+
+  constructor(id: string, cloud: Cloud) {
+    this.id = id;
+    this.#cloud = cloud;
+    this.#dir = `${cloud.dir}/machines/${id}`;
+    this.#bridge = `ec2-${id.slice(-11)}`; // an interface's name has at most 15 characters
+    this.#engine = { data: `${this.#dir}/docker`, run: `${cloud.run}/${id}`, log: `${this.#dir}/engine.log` };
+  }
+
+  /** `dead`: its engine ended, and nobody stopped it. */
+  get state(): "absent" | "stopped" | "running" | "dead" {
+    if (!existsSync(this.#dir)) return "absent";
+    if (!isEngineStarted(this.#engine)) return "stopped";
+    return isEngineAlive(this.#engine) ? "running" : "dead";
+  }
+
+  get #userDataRan(): string {
+    return `${this.#dir}/user-data-ran`;
+  }
+
+  get #console(): string {
+    return `${this.#cloud.dir}/console/${this.id}.log`;
+  }
+
+  /** Brings it up from whatever state it is in. The user data runs once in its life. */
+  async start({ architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
+    const isNew = this.state === "absent";
+    await mkdir(this.#dir, { recursive: true });
+    if (!isEngineAlive(this.#engine)) {
+      await this.#removeBridge();
+      const commands = [
+        `link add ${this.#bridge} type bridge`,
+        `address add ${gatewayFor(address)} dev ${this.#bridge}`,
+        `link set ${this.#bridge} up`,
+        // A container that is asked as it comes up is asked again in 50 ms; by default it would be found a second later.
+        `ntable change name arp_cache dev ${this.#bridge} retrans 50`,
+      ];
+      await run(["ip", "-batch", "-"], { input: commands.join("\n") });
+    }
+    const engine = startEngine({ ...this.#engine, network: { bridge: this.#bridge, address } });
+    // At the same time: the user data waits for the engine itself, where it starts docker.service.
+    const begun = this.#begin(isNew, { architecture, hostName, userData, credentials });
+    await Promise.allSettled([engine, begun]);
+    await engine;
+    await begun;
+  }
+
+  /** Runs the user data, or follows what an agent that was killed has left of it: a container that runs, or has finished. */
+  async #begin(
+    isNew: boolean,
+    { architecture, hostName, userData, credentials }: Omit<MachineArgs, "address">,
+  ): Promise<void> {
+    if (isNew || !(await this.#docker("inspect", this.id).catch(() => undefined))) {
+      if (existsSync(this.#userDataRan)) return;
+      const script = await userData();
+      await writeFile(this.#userDataRan, "");
+      if (!script) return;
+      if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
+      await this.#run(script, architecture, hostName, await credentials());
+    }
+    void this.#follow();
+  }
+
+  async stop(): Promise<void> {
+    await this.#docker("rm", "--force", this.id).catch(() => {}); // none: no user data, or it has run
+    await stopEngine(this.#engine);
+    await this.#removeBridge();
+  }
+
+  /** Removes all it ever made but its console, which EC2 keeps for a while too. */
+  async remove(): Promise<void> {
+    await this.stop();
+    for (const path of [this.#engine.run, this.#dir]) await rm(path, { recursive: true, force: true });
+  }
+
+  /** A line on its console. */
+  async report(line: string): Promise<void> {
+    await mkdir(dirname(this.#console), { recursive: true });
+    await appendFile(this.#console, `cloud-init: ${line}\n`);
+  }
+
+  /** Runs the user data in a container of the machine's own architecture. */
+  async #run(
+    script: string,
+    architecture: MachineArgs["architecture"],
+    hostName: string,
+    credentials?: Credentials,
+  ): Promise<void> {
+    const instance = `${this.#dir}/cloud`;
+    const settings = `${this.#dir}/settings`;
+    for (const folder of ["data", "instance/scripts"]) await mkdir(`${instance}/${folder}`, { recursive: true });
+    await mkdir(settings, { recursive: true });
+    await writeFile(`${instance}/data/instance-id`, `${this.id}\n`);
+    await writeFile(`${instance}/instance/scripts/part-001`, script, { mode: 0o700 });
+    const settingsOfCli = { AWS_ENDPOINT_URL: this.#cloud.endpoint, ...credentials };
+    const variables = Object.entries(settingsOfCli).map(([name, value]) => `${name}='${value}'\n`);
+    await writeFile(`${settings}/aws.env`, variables.join(""), { mode: 0o600 });
+    await this.#docker(
+      ...["run", "--detach", "--name", this.id, "--hostname", hostName, "--network", "host"],
+      ...["--platform", `linux/${architecture}`, "--env", `DOCKER_DEFAULT_PLATFORM=linux/${architecture}`],
+      ...["--volume", `${instance}:/var/lib/cloud`, "--volume", `${settings}/aws.env:/run/local-cloud/aws.env:ro`],
+      // The folder, for the socket may not be there yet.
+      ...["--volume", `${this.#engine.run}:/run/local-cloud/engine:ro`],
+      ...[`${this.#cloud.machineImage}-${architecture}`, "sh", "-c", runUserData],
+    );
+  }
+
+  /** Writes what the user data prints to the console, from its beginning, and how it ended. */
+  async #follow(): Promise<void> {
+    await mkdir(dirname(this.#console), { recursive: true });
+    const file = await open(this.#console, "w");
+    const logs = spawn("docker", [...hostOf(this.#cloud), "logs", "--follow", this.id], {
+      stdio: ["ignore", file.fd, file.fd],
+    });
+    await new Promise((resolve) => logs.once("close", resolve).once("error", resolve));
+    await file.close();
+    try {
+      const status = (await this.#docker("wait", this.id)).trim();
+      const end = status === "0" ? "user data finished" : `user data failed with exit status ${status}`;
+      await this.report(end);
+    } catch {
+      // The machine was stopped while its user data ran: there is no status to tell.
+    }
+  }
+
+  #docker(...args: string[]): Promise<string> {
+    return run(["docker", ...hostOf(this.#cloud), ...args]);
+  }
+
+  async #removeBridge(): Promise<void> {
+    await run(["ip", "link", "delete", this.#bridge]).catch(() => {}); // there is none
+  }
+}
+
+/**
+ * The bridge's own address in a subnet that no other machine and no real network has: 16 addresses for each address of 127/8,
+ * out of 240.0.0.0/4, which is reserved and which Linux takes as any other.
+ */
+export function gatewayFor(address: string): string {
+  const [, second = 0, third = 0, fourth = 0] = address.split(".").map(Number);
+  const bits = 0xf0000000 + second * 2 ** 20 + third * 2 ** 12 + fourth * 2 ** 4 + 1;
+  return `${[24, 16, 8, 0].map((shift) => (bits / 2 ** shift) & 255).join(".")}/28`;
+}

@@ -1,0 +1,199 @@
+import { createHash } from "node:crypto";
+import { access, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, relative } from "node:path";
+import { run } from "../../../tools/process.ts";
+
+const here = import.meta.dirname;
+/** The host's certificate authorities. */
+const caBundle = "/etc/ssl/certs/ca-certificates.crt";
+
+/** Where images are built, and where they are put. */
+export interface BaseImagesArgs {
+  /** The plain-HTTP registry that BuildKit asks before Docker Hub, `address:port`. */
+  mirror: string;
+  /** BuildKit's address, `unix:///…`. */
+  buildkit: string;
+  /** Keeps what an interrupted run has fetched. */
+  cacheDir: string;
+  log: (line: string) => void;
+  /** Names of those to make. @default all */
+  only?: readonly string[];
+}
+
+const bunVersion = "1.4.5";
+const bunPackages = { amd64: "@oven/bun-linux-x64-baseline", arm64: "@oven/bun-linux-aarch64" } as const;
+const architectures = ["amd64", "arm64"] as const;
+type Architecture = (typeof architectures)[number];
+
+// Equal packages give equal images, so that the same app has the same digest in every clone.
+const epoch = "0";
+const suite = "trixie"; // what the official distroless base is made of
+const rootFileSystems = {
+  // libstdc++ is for the native modules of npm packages; the rest is what shell scripts take for granted.
+  debian: {
+    packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
+    without: [],
+  },
+  // Dependencies bring programs, and distroless means that there are none. What it is made of, it says in a file for each package.
+  distroless: { packages: "base-files,libc6,netbase,tzdata", without: ["usr/bin/*", "usr/sbin/*"], says: true },
+  "docker-cli": { packages: "docker-cli", without: [] },
+} as const;
+const removed = [
+  // Nobody reads them in an image.
+  ...["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`),
+  "var/lib/dpkg",
+  // apt's folders belong to its own user or to root, depending on the folder in which this runs.
+  "var/lib/apt",
+  "var/cache/apt",
+  // mmdebstrap copies them from this machine.
+  "etc/hostname",
+  "etc/resolv.conf",
+];
+
+interface RootFileSystemArgs {
+  readonly packages: string;
+  /** Paths that are taken away. */
+  readonly without: readonly string[];
+  /** Whether /var/lib/dpkg/status.d names the packages. */
+  readonly says?: boolean;
+}
+type RootFileSystem = keyof typeof rootFileSystems;
+
+const images = [
+  { name: `oven/bun:${bunVersion}`, files: "bun", rootFileSystem: "debian", bun: true },
+  { name: `oven/bun:${bunVersion}-distroless`, files: "bun-distroless", rootFileSystem: "distroless", bun: true },
+  { name: "library/amazonlinux:2023", files: "amazonlinux", rootFileSystem: "debian", bun: false },
+  { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: "docker-cli", bun: false },
+] as const;
+
+/** Makes the official images that Docker Hub would give, from packages, and puts them into the mirror, unless they are there. */
+export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
+  const missing = [];
+  for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
+    const files = join(here, image.files);
+    const key = await hash(
+      [JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], removed])],
+      [files, caBundle],
+    );
+    const built = `${args.mirror}/${image.name.replace(/:.*/, "")}:inputs-${key}`;
+    if (!(await exists(built))) missing.push({ ...image, files, built });
+  }
+  if (missing.length === 0) return;
+
+  const context = join(
+    args.cacheDir,
+    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], [])}`,
+  );
+  await mkdir(context, { recursive: true });
+  await copyFile(caBundle, join(context, "ca-certificates.crt"));
+  const parts = new Map<string, () => Promise<void>>();
+  for (const image of missing) {
+    for (const architecture of architectures) {
+      const rootTar = join(context, `${image.rootFileSystem}-${architecture}.tar`);
+      parts.set(rootTar, () => packRootFileSystem(image.rootFileSystem, architecture, rootTar));
+      const bun = join(context, `bun-${architecture}`);
+      if (image.bun) parts.set(bun, () => fetchBun(architecture, bun));
+    }
+  }
+  await inParallel([...parts], async ([part, make]) => {
+    if (await there(part)) return;
+    args.log(`base images: ${relative(context, part)}`);
+    await make();
+  });
+  // One after another: BuildKit itself works on both platforms at once.
+  for (const image of missing) {
+    args.log(`base images: ${image.name}`);
+    await build(args, { context, files: image.files, names: [`${args.mirror}/${image.name}`, image.built] });
+  }
+  await rm(context, { recursive: true }); // the mirror has it all
+}
+
+interface Build {
+  context: string;
+  /** The folder of the Dockerfile, which it knows as `files`. */
+  files: string;
+  names: string[];
+}
+
+async function build(args: BaseImagesArgs, { context, files, names }: Build): Promise<void> {
+  // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
+  const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
+  await run([
+    "buildctl",
+    ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
+    ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
+    ...["--opt", "context:files=local:files"],
+    ...["--opt", `platform=${architectures.map((architecture) => `linux/${architecture}`).join(",")}`],
+    ...["--opt", `build-arg:SOURCE_DATE_EPOCH=${epoch}`, "--output", output],
+  ]);
+}
+
+/** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
+async function packRootFileSystem(name: RootFileSystem, architecture: Architecture, tar: string): Promise<void> {
+  const { packages, without, says }: RootFileSystemArgs = rootFileSystems[name];
+  // apt's own clean-up would make its folders again.
+  const options = [
+    "--variant=extract",
+    "--skip=cleanup/apt",
+    `--architectures=${architecture}`,
+    `--include=${packages}`,
+  ];
+  const remove = `rm -rf ${[...removed, ...without].map((path) => `"$1"/${path}`).join(" ")}`;
+  const field = 'dpkg-deb --field "$deb"';
+  const record = `for deb in "$1"/var/cache/apt/archives/*.deb; do ${field} >"$1/status.d/$(${field} Package)"; done`;
+  // No hook of a later step is run for what is only extracted.
+  const hook = says
+    ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
+    : remove;
+  const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
+  await run(["mmdebstrap", ...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
+  await rename(`${tar}.part.tar`, tar);
+}
+
+/** npm checks the package's integrity. */
+async function fetchBun(architecture: Architecture, file: string): Promise<void> {
+  const folder = `${file}.part`;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const options = ["--silent", "--pack-destination", folder];
+  const packed = await run(["npm", "pack", ...options, `${bunPackages[architecture]}@${bunVersion}`]);
+  await run(["tar", "-xzf", join(folder, packed.trim()), "-C", folder, "package/bin/bun"]);
+  await rename(join(folder, "package/bin/bun"), file);
+  await rm(folder, { recursive: true });
+}
+
+async function exists(image: string): Promise<boolean> {
+  const [, registry, repository, tag] = /^([^/]+)\/(.+):([^:]+)$/.exec(image) ?? [];
+  const accept = ["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"].join(", ");
+  const manifest = `http://${registry}/v2/${repository}/manifests/${tag}`;
+  return (await fetch(manifest, { method: "HEAD", headers: { accept } })).ok;
+}
+
+/** A short name for the given texts and the contents of the given files and folders. */
+async function hash(texts: string[], paths: string[]): Promise<string> {
+  const sum = createHash("sha256").update(JSON.stringify(texts));
+  for (const path of paths) {
+    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => undefined);
+    const files = entries?.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)) ?? [
+      path,
+    ];
+    for (const file of files.sort()) sum.update(`\0${relative(path, file)}\0`).update(await readFile(file));
+  }
+  return sum.digest("hex").slice(0, 12);
+}
+
+async function inParallel<Item>(items: Item[], work: (item: Item) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
+}
+
+function there(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

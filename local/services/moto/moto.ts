@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { home, root } from "../../../tools/paths.ts";
+import { ensureVenv } from "../../../tools/python.ts";
+import { accepts } from "../../../tools/ready.ts";
+import { as, type Cloud } from "../../cloud.ts";
+import type { Daemon } from "../../daemon.ts";
+import { keysOf } from "../../identity.ts";
+
+const venv = join(home, "moto");
+
+/** moto, from PyPI, in a virtual environment of its own. */
+export async function ensureMoto(): Promise<void> {
+  await ensureVenv("moto", "moto, the AWS API of the local cloud, from PyPI");
+}
+
+/** AWS's API. Its state is in its memory: when it ends, what ran in the local cloud is gone. */
+export async function moto(cloud: Cloud): Promise<Daemon> {
+  const [host = "", port = ""] = new URL(cloud.endpoint).host.split(":");
+  return {
+    name: "moto",
+    command: [join(venv, "bin", "python"), join(import.meta.dirname, "server.py"), host, port],
+    env: { ...as(cloud, "root"), LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)) },
+    ...cloud.files("moto"),
+    ready: () => accepts(`${host}:${port}`),
+  };
+}
+
+/** The account's users, and its policies: those that `npm run policies` prints for the app, so that every stack can be tried here. */
+async function users({ account, dir, env }: Cloud) {
+  // Slow to load, and only this needs it.
+  const [{ policy }, { readConfig }] = await Promise.all([
+    import("../../../cli/policies.ts"),
+    import("../../../cli/shared/stack-config.ts"),
+  ]);
+  const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
+  const config = readConfig(text(join(root, "Pulumi.yaml")), text(join(root, "Pulumi.local.yaml")));
+  const values = {
+    account,
+    region: env.AWS_REGION ?? "",
+    name: config["hono-app:name"] ?? "",
+    boundary: config["hono-app:permissionsBoundary"] || undefined,
+  };
+  return {
+    policies: Object.fromEntries(
+      (["preview", "deploy", "boundary"] as const).map((name) => [name, policy(name, values)]),
+    ),
+    users: {
+      deployer: { key: keysOf(dir, "deployer"), policies: ["preview", "deploy"] },
+      previewer: { key: keysOf(dir, "previewer"), policies: ["preview"] },
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ECR } from "@aws-sdk/client-ecr";
+import { run } from "../../tools/process.ts";
+import { accepts } from "../../tools/ready.ts";
+import type { Cloud } from "../cloud.ts";
+import type { Daemon } from "../daemon.ts";
+
+/** ECR's data plane: an OCI registry behind TLS, which asks moto what each request may do. */
+export async function registry(cloud: Cloud): Promise<Daemon> {
+  mkdirSync(join(cloud.dir, "registry"), { recursive: true });
+  await ensureCertificate(cloud);
+  writeFileSync(
+    configFile(cloud),
+    // YAML is a superset of JSON.
+    JSON.stringify({
+      version: "0.1",
+      log: { level: "error" },
+      storage: { filesystem: { rootdirectory: join(cloud.dir, "registry", "data") }, delete: { enabled: true } },
+      http: {
+        addr: cloud.registry,
+        tls: { certificate: certificate(cloud), key: join(cloud.dir, "tls", "key.pem") },
+      },
+    }),
+  );
+  return {
+    name: "registry",
+    command: ["registry", "serve", configFile(cloud)],
+    env: { ...cloud.env, ECR_API: `${cloud.endpoint}/moto-api/registry` },
+    ...cloud.files("registry"),
+    ready: () => accepts(cloud.registry),
+  };
+}
+
+/**
+ * Logs in as whoever deploys, for 12 hours.
+ *
+ * @param folder Gets the login; the local cloud's own Docker configuration has none.
+ * @returns The environment in which Docker's and other tools find it.
+ */
+export async function login(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
+  const { ECR } = await import("@aws-sdk/client-ecr");
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId = "",
+    AWS_SECRET_ACCESS_KEY: secretAccessKey = "",
+    AWS_REGION: region,
+  } = cloud.env;
+  const ecr = new ECR({ endpoint: cloud.endpoint, region, credentials: { accessKeyId, secretAccessKey } });
+  const env = { ...cloud.env, DOCKER_CONFIG: folder };
+  const command = ["docker", "login", "--username", "AWS", "--password-stdin", cloud.registry];
+  await run(command, { env, input: await password(ecr) });
+  return env;
+}
+
+/** The password that ECR gives to who signs the call, for the registry's user `AWS`. */
+export async function password(ecr: ECR): Promise<string> {
+  const { authorizationData: [data] = [] } = await ecr.getAuthorizationToken({});
+  return Buffer.from(data?.authorizationToken ?? "", "base64")
+    .toString()
+    .slice("AWS:".length);
+}
+
+/** Deletes the blobs that no repository has any more; while nobody pushes. */
+export async function collectGarbage(cloud: Cloud): Promise<void> {
+  if (!existsSync(join(cloud.dir, "registry", "data", "docker"))) return;
+  await run(["registry", "garbage-collect", configFile(cloud)], { env: cloud.env });
+}
+
+/** The registry's certificate, in PEM. */
+export function certificate(cloud: Cloud): string {
+  return join(cloud.dir, "tls", "certificate.pem");
+}
+
+/** The certificates that this machine trusts, and the registry's. */
+export function certificateBundle(cloud: Cloud): string {
+  return join(cloud.dir, "tls", "bundle.pem");
+}
+
+function configFile(cloud: Cloud): string {
+  return join(cloud.dir, "registry", "config.json");
+}
+
+async function ensureCertificate(cloud: Cloud): Promise<void> {
+  const folder = join(cloud.dir, "tls");
+  const [host = ""] = cloud.registry.split(":");
+  const made = join(folder, "host");
+  if (!existsSync(made) || readFileSync(made, "utf8") !== host) {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    await run([
+      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"],
+      ...["-days", "3650", "-subj", "/CN=local cloud", "-addext", `subjectAltName=IP:${host}`],
+      ...["-keyout", join(folder, "key.pem"), "-out", certificate(cloud)],
+    ]);
+    writeFileSync(made, host);
+  }
+  const own = process.env.SSL_CERT_FILE ?? "";
+  // In a shell with the exports of `env`, the variable names this very file.
+  const system = own === "" || own === certificateBundle(cloud) ? "/etc/ssl/certs/ca-certificates.crt" : own;
+  const trusted = existsSync(system) ? readFileSync(system, "utf8") : "";
+  writeFileSync(certificateBundle(cloud), trusted + readFileSync(certificate(cloud), "utf8"));
+}

@@ -1,0 +1,120 @@
+import { expect } from "vitest";
+import {
+  expectConsistent,
+  expectServing,
+  expectUpConverges,
+  finished,
+  killed,
+  type Resource,
+  standing,
+  state,
+  type Victim,
+  withNewRelease,
+} from "./faults.ts";
+import { type Result, succeed } from "./stack.ts";
+
+/** How the engine's output names a resource: it leaves out the file of a type, as in aws:ec2/vpc:Vpc. */
+function nameOf({ type, urn }: Resource): string {
+  const short = type.replace(/\/(\w+):(\w+)$/, (all, file, noun) =>
+    file.toLowerCase() === noun.toLowerCase() ? `:${noun}` : all,
+  );
+  return `${short} ${urn.split("::").at(-1)}`;
+}
+
+/** The resources that a provider makes, in the order in which they are made: read from the state, so that none is forgotten. */
+export async function madeByProviders(): Promise<string[]> {
+  await standing();
+  return state()
+    .resources.filter(({ custom, type }) => custom && !type.startsWith("pulumi:"))
+    .map(nameOf);
+}
+
+/** What an `up` after an edit of the app does to them: read from a preview of one. */
+export async function updates(): Promise<string[]> {
+  await standing();
+  const preview = await withNewRelease(() => succeed("preview"));
+  const verbs = {
+    update: "updating",
+    "create replacement": "creating replacement",
+    "delete original": "deleting original",
+  };
+  const lines = preview.matchAll(/^ (?:~ |\+\+|--) +(\S+ \S+) (update|create replacement|delete original)\b/gm);
+  return [...new Set([...lines].map(([, resource, verb]) => `${resource} ${verbs[verb as keyof typeof verbs]}`))];
+}
+
+/**
+ * One turn's share of the steps, of which three turns go through all. Steps that differ in the resource's name alone are one to the code
+ * that takes them, so a turn takes one in three of them, and at least one.
+ */
+export function shareOf(steps: readonly string[], turn: number): string[] {
+  const alike = Object.values(Object.groupBy(steps, (step) => step.replace(/ \S+/, "")));
+  return alike.flatMap((group = []) => {
+    const share = group.filter((_, index) => index % 3 === turn);
+    return share.length > 0 ? share : [group[turn % group.length] as string];
+  });
+}
+
+/** Who has a part in every step; the provider is the resource's own. */
+export const victims = ["engine", "program", "provider"] as const;
+
+export function victimOf(who: (typeof victims)[number], step: string): Victim {
+  if (who !== "provider") return who;
+  return step.startsWith("aws:") ? "aws" : step.startsWith("docker-build:") ? "docker-build" : "dynamic";
+}
+
+const at = (step: string) => new RegExp(`${step.replaceAll(/[.*+?^${"$"}{}()|[\]\\]/g, "\\$&")} `);
+
+/** A command whose program was killed can say nothing any more; any other says who ended, and how. */
+function expectFailure(victim: Victim, step: string, { status, output }: Result): void {
+  // A provider may have done its part between the line and the kill; then nothing has failed.
+  const [resource = ""] = step.split(/ (?:creating|updating|deleting)/);
+  if (status === 0 && victim !== "engine" && victim !== "program") {
+    expect(output).toMatch(new RegExp(`${at(resource).source}(?:created|updated|deleted)`));
+    return;
+  }
+  expect(status).toBe(victim === "program" ? null : 1);
+  if (victim === "engine") expect(output).toMatch(/the engine was ended by SIGKILL.*run .* again/s);
+  else if (victim !== "program")
+    expect(output).toMatch(/exited prematurely|error reading from server|connection error/);
+}
+
+/** The command after a killed one finds out what there is: nothing is lost, doubled or pending. */
+export async function expectRecovered(): Promise<void> {
+  await succeed("refresh");
+  await expectConsistent();
+}
+
+/** Killed while it makes a resource; what there was before stays. */
+export async function killAtCreate(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
+  await finished();
+  if (has(resource)) await succeed("destroy");
+  const step = `${resource} creating`;
+  expectFailure(victim, step, await killed(victim, at(step), "up"));
+  await expectNext();
+}
+
+/** Killed while it replaces the machines: the old ones serve until they are deleted, and the next `up` does the rest. */
+export async function killAtUpdate(victim: Victim, step: string): Promise<void> {
+  const before = await standing();
+  await withNewRelease(async () => {
+    expectFailure(victim, step, await killed(victim, at(step), "up"));
+    if (!step.endsWith("deleting original")) await expectServing(before);
+    const after = await expectUpConverges();
+    expect(after.imageRef).not.toBe(before.imageRef);
+  });
+}
+
+/** Killed while it deletes a resource. */
+export async function killAtDestroy(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
+  await finished();
+  // The machines take the longest, and are made only where they are what is deleted.
+  const machines = /:(?:Instance|Verification) /;
+  if (!has(resource) && !machines.test(resource)) await killed("engine", /aws:ec2:Instance \S+ creating/, "up");
+  if (!has(resource)) await succeed("up");
+  const step = `${resource} deleting`;
+  expectFailure(victim, step, await killed(victim, at(step), "destroy"));
+  await expectNext();
+}
+
+/** Whether the state has a resource, as the engine's output names it. */
+const has = (resource: string) => state().resources.some((each) => nameOf(each) === resource);

@@ -1,0 +1,100 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { translate } from "../../local/providers/aws/cloudformation.ts";
+import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
+import { resources as definitions } from "../../local/providers/aws/resources.ts";
+import { schemaOf, schemas } from "../../local/providers/aws/schemas.ts";
+import type { Props } from "../../local/providers/aws/values.ts";
+import { ensureCfnLint } from "../../tools/linters.ts";
+
+/** What is read of a resource in a state. */
+export interface StateResource {
+  readonly type: string;
+  readonly urn: string;
+  readonly inputs?: Props;
+  readonly delete?: boolean;
+}
+
+interface TemplateResource {
+  readonly Type: string;
+  readonly Properties: Props;
+}
+
+/** The AWS resources of a state as CloudFormation would make them; what is a part of another resource there is put into that one. */
+function template(state: readonly StateResource[]): Record<string, TemplateResource> {
+  const resources = new Map<string, TemplateResource>();
+  for (const { urn, type, inputs = {} } of state.filter((each) => each.type.startsWith("aws:") && !each.delete)) {
+    const definition: Definition | undefined = definitions[type as keyof typeof definitions];
+    if (definition === undefined) throw new Error(`${urn}: the local cloud has no such type`);
+    const { type: Type } = definition.cloudFormation;
+    const { properties } = translate(definition, inputs);
+    const { primaryIdentifier } = schemaOf(Type) as { primaryIdentifier: string[] };
+    const identity = primaryIdentifier.map((pointer) => properties[pointer.replace("/properties/", "")]);
+    const key = identity.includes(undefined) ? urn : [Type, ...identity].join();
+    const whole = resources.get(key)?.Properties ?? {};
+    for (const name in properties) {
+      const isList = Array.isArray(whole[name]);
+      whole[name] = isList ? [...whole[name], ...properties[name]] : properties[name];
+    }
+    resources.set(key, { Type, Properties: whole });
+  }
+  const named = [...resources].map(([key, resource], index) => [
+    `${key.replace(/\W|_/g, "").slice(-200)}${index}`,
+    resource,
+  ]);
+  return Object.fromEntries(named);
+}
+
+/** What cfn-lint finds in templates, each finding as a sentence. */
+async function lint(templates: ReadonlyMap<string, Record<string, TemplateResource>>): Promise<string[]> {
+  const folder = mkdtempSync(join(tmpdir(), "templates-"));
+  try {
+    for (const [name, Resources] of templates)
+      writeFileSync(join(folder, `${name}.json`), JSON.stringify({ Resources }));
+    // W3010 is advice for a template that is written by hand: no zone by its name.
+    const options = ["--regions", schemas.region, "--ignore-checks", "W3010", "--format", "json"];
+    const command = join(await ensureCfnLint(), "cfn-lint");
+    const { stdout, stderr } = spawnSync(command, [...options, join(folder, "*.json")], { encoding: "utf8" });
+    if (!stdout.startsWith("[")) throw new Error(`cfn-lint: ${stdout}${stderr}`);
+    const findings: Finding[] = JSON.parse(stdout);
+    return findings.map(
+      ({ Filename, Rule, Message, Location }) =>
+        `${Filename.slice(folder.length + 1)}: ${Rule.Id} ${Location.Path?.join("/")}: ${Message}`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Finding {
+  readonly Filename: string;
+  readonly Message: string;
+  readonly Rule: { readonly Id: string };
+  readonly Location: { readonly Path?: readonly (string | number)[] };
+}
+
+/**
+ * What cfn-lint finds in all that was ever deployed in a local cloud: the engine keeps the state of each update. A state in which nothing
+ * is new is left out.
+ */
+export async function lintHistory(cloudFolder: string): Promise<string[]> {
+  const backend = join(cloudFolder, "state", ".pulumi");
+  if (!existsSync(backend)) return [];
+  const files = readdirSync(backend, { recursive: true, encoding: "utf8" }).sort();
+  const checkpoints = files.filter((file) => file.startsWith("history/") && file.endsWith(".checkpoint.json"));
+  if (checkpoints.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file))) {
+    throw new Error(`${backend}: the engine has kept no state of an update`);
+  }
+  const seen = new Set<string>();
+  const templates = new Map<string, Record<string, TemplateResource>>();
+  for (const [index, file] of checkpoints.entries()) {
+    const { checkpoint } = JSON.parse(readFileSync(join(backend, file), "utf8"));
+    const resources = template(checkpoint.latest?.resources ?? []);
+    const texts = Object.values(resources).map((resource) => JSON.stringify(resource));
+    if (texts.some((text) => !seen.has(text))) templates.set(`update-${index + 1}`, resources);
+    for (const text of texts) seen.add(text);
+  }
+  return templates.size === 0 ? [] : lint(templates);
+}

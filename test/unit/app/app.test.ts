@@ -1,0 +1,440 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { checkBinaries } from "../../../app/check-binaries.ts";
+import { createApp, type LogEntry } from "../../../app/src/app.ts";
+import { elfMachine, readElfMachine } from "../../../app/src/elf.ts";
+import { consistency, humanDuration, layerReports } from "../../../app/src/page.ts";
+import { type ProcessFacts, readPlatform, readPort, report } from "../../../app/src/platform.ts";
+import { createShutdown } from "../../../app/src/shutdown.ts";
+
+const STARTED = new Date("2026-03-01T10:00:00.000Z");
+const NOW = new Date("2026-03-01T11:01:05.400Z");
+const DIGEST = `sha256:${"ab".repeat(32)}`;
+const IMAGE_ID = `sha256:${"1d".repeat(32)}`;
+
+const onGraviton: ProcessFacts = {
+  architecture: "arm64",
+  machine: "aarch64",
+  elf: "aarch64",
+  runtime: "bun",
+  version: "1.4.5",
+  pid: 1,
+  startedAt: STARTED,
+};
+
+const environment = {
+  APP_NAME: "hono-app",
+  APP_VERSION: "c0ffee",
+  INSTANCE_ID: "i-0abc",
+  INSTANCE_TYPE: "t4g.small",
+  MACHINE_ARCHITECTURE: "aarch64",
+  IMAGE_ARCHITECTURE: "arm64",
+  IMAGE_REF: `registry/hono-app:c0ffee@${DIGEST}`,
+  IMAGE_DIGEST: DIGEST,
+  IMAGE_ID,
+};
+
+const BROWSER = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8" };
+
+function start(env: Record<string, string> = environment, options: { isShuttingDown?: () => boolean } = {}) {
+  const logged: LogEntry[] = [];
+  const app = createApp({
+    platform: readPlatform(env, onGraviton),
+    log: (entry) => logged.push(entry),
+    now: () => NOW,
+    ...options,
+  });
+  return { app, logged };
+}
+
+describe("/platform", () => {
+  test("reports machine, image and process, and the nonce it was asked with", async () => {
+    const response = await start().app.request("/platform?nonce=a1-B_2.c");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toBe("application/json");
+    expect(response.headers.get("Cache-Control")).toBe("no-store");
+    expect(await response.json()).toEqual({
+      app: { name: "hono-app", version: "c0ffee" },
+      machine: { architecture: "aarch64", instanceId: "i-0abc", instanceType: "t4g.small" },
+      image: { architecture: "arm64", digest: DIGEST, id: IMAGE_ID, ref: `registry/hono-app:c0ffee@${DIGEST}` },
+      process: {
+        architecture: "arm64",
+        machine: "aarch64",
+        elf: "aarch64",
+        runtime: "bun",
+        version: "1.4.5",
+        pid: 1,
+        startedAt: "2026-03-01T10:00:00.000Z",
+        uptimeSeconds: 3665,
+      },
+      nonce: "a1-B_2.c",
+    });
+  });
+
+  test("is JSON for a browser too, and has a null for what nobody told it", async () => {
+    const response = await start({ APP_NAME: "", INSTANCE_ID: "  " }).app.request("/platform", { headers: BROWSER });
+    expect(await response.json()).toMatchObject({
+      app: { name: null, version: null },
+      machine: { architecture: null, instanceId: null, instanceType: null },
+      image: { architecture: null, digest: null, id: null, ref: null },
+      nonce: null,
+    });
+  });
+
+  test.each([
+    ["empty", ""],
+    ["too long", "a".repeat(129)],
+    ["markup", "%3Cb%3E"],
+    ["a line break", "a%0Ab"],
+  ])("refuses a nonce that is %s", async (_, nonce) => {
+    const response = await start().app.request(`/platform?nonce=${nonce}`);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: expect.stringContaining("nonce must be 1 to 128") });
+  });
+
+  test("takes a nonce of 128 characters", async () => {
+    const nonce = "a".repeat(128);
+    expect(await (await start().app.request(`/platform?nonce=${nonce}`)).json()).toMatchObject({ nonce });
+  });
+});
+
+describe("/", () => {
+  test.each([
+    ["a browser", BROWSER.Accept, "text/html; charset=UTF-8"],
+    ["a client that asks for JSON", "application/json", "application/json"],
+    ["a client that prefers JSON", "text/html;q=0.5, application/json", "application/json"],
+    ["curl", "*/*", "application/json"],
+    ["a client that says nothing", undefined, "application/json"],
+    ["a client that wants neither", "image/png", "application/json"],
+  ])("answers %s in its form", async (_, accept, type) => {
+    const response = await start().app.request("/", { headers: accept ? { Accept: accept } : {} });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("Content-Type")).toBe(type);
+    expect(response.headers.get("Vary")).toBe("Accept");
+  });
+
+  test("JSON is the platform's report", async () => {
+    const response = await start().app.request("/");
+    expect(await response.json()).toEqual(
+      JSON.parse(JSON.stringify(report(readPlatform(environment, onGraviton), NOW))),
+    );
+  });
+
+  test("the page says who answered, in words", async () => {
+    const page = await (await start().app.request("/", { headers: BROWSER })).text();
+    expect(page).toContain('<html lang="en" class="arm64">');
+    expect(page).toContain('name="viewport"');
+    expect(page).toContain("<title>arm64 · hono-app</title>");
+    for (const text of ["AWS Graviton", "i-0abc", "t4g.small", DIGEST, "1 hour 1 minute", "All four say the same."]) {
+      expect(page).toContain(text);
+    }
+    expect(page.split(DIGEST)).toHaveLength(2);
+    expect(page).not.toContain("<script");
+  });
+
+  test("the page escapes everything that it was told", async () => {
+    const evil = `"'><script>alert(1)</script>`;
+    const env = Object.fromEntries(Object.keys(environment).map((name) => [name, evil]));
+    const page = await (await start(env).app.request("/", { headers: BROWSER })).text();
+    expect(page).not.toContain("<script");
+    expect(page).toContain("&lt;script&gt;");
+  });
+
+  test("the page says so when machine and process differ", async () => {
+    const env = { ...environment, MACHINE_ARCHITECTURE: "x86_64" };
+    const page = await (await start(env).app.request("/", { headers: BROWSER })).text();
+    expect(page).toContain("They do not agree");
+  });
+
+  test("HEAD answers without a body", async () => {
+    const response = await start().app.request("/", { method: "HEAD", headers: BROWSER });
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe("");
+  });
+});
+
+describe("/health", () => {
+  test("is well until the server shuts down", async () => {
+    let shuttingDown = false;
+    const { app } = start(environment, { isShuttingDown: () => shuttingDown });
+    const well = await app.request("/health");
+    expect([well.status, await well.json()]).toEqual([200, { status: "ok" }]);
+    shuttingDown = true;
+    const leaving = await app.request("/health");
+    expect([leaving.status, await leaving.json()]).toEqual([503, { status: "shutting down" }]);
+  });
+});
+
+describe("what goes wrong", () => {
+  test("an unknown address is a 404 in the form that was asked for", async () => {
+    const { app } = start();
+    const json = await app.request("/nothing", { headers: { "X-Request-Id": "r-1" } });
+    expect([json.status, await json.json()]).toEqual([
+      404,
+      { error: "There is nothing at this address.", requestId: "r-1" },
+    ]);
+    const page = await app.request("/nothing", { headers: BROWSER });
+    expect([page.status, page.headers.get("Content-Type")]).toEqual([404, "text/html; charset=UTF-8"]);
+  });
+
+  test.each(["/", "/platform", "/health"])("another method at %s is a 405 that names those allowed", async (path) => {
+    const { app, logged } = start();
+    const response = await app.request(path, { method: "POST" });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("Allow")).toBe("GET, HEAD");
+    expect(response.headers.get("Content-Type")).toBe("application/json");
+    expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+    expect(logged).toMatchObject([{ method: "POST", path, status: 405 }]);
+  });
+
+  test("an error keeps its cause to the log", async () => {
+    const { app, logged } = start();
+    app.get("/broken", () => {
+      throw new Error("password=hunter2");
+    });
+    for (const headers of [{ Accept: "application/json" }, BROWSER]) {
+      const response = await app.request("/broken", { headers });
+      const body = await response.text();
+      expect(response.status).toBe(500);
+      expect(body).not.toMatch(/hunter2|app\.test\.ts/);
+      expect(body).toContain(response.headers.get("X-Request-Id"));
+      expect(response.headers.get("Content-Security-Policy")).toContain("default-src 'none'");
+    }
+    expect(logged).toHaveLength(2);
+    expect(logged[0]).toMatchObject({ level: "error", status: 500, path: "/broken" });
+    expect(logged[0]?.error).toContain("hunter2");
+  });
+});
+
+describe("headers", () => {
+  test("the policy allows the page its own style and nothing else", async () => {
+    const { app } = start();
+    for (const path of ["/", "/nothing"]) {
+      const response = await app.request(path, { headers: BROWSER });
+      const style = /<style>(.*)<\/style>/s.exec(await response.text())?.[1] ?? "";
+      const hash = createHash("sha256").update(style).digest("base64");
+      expect(response.headers.get("Content-Security-Policy")).toBe(
+        `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+      );
+      expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
+      expect(response.headers.get("X-Frame-Options")).toBe("DENY");
+      expect(response.headers.get("Strict-Transport-Security")).toBeNull();
+    }
+  });
+
+  test("a request id is kept when it is sane and replaced when it is not", async () => {
+    const { app } = start();
+    const kept = await app.request("/", { headers: { "X-Request-Id": "abc-123" } });
+    expect(kept.headers.get("X-Request-Id")).toBe("abc-123");
+    const replaced = await app.request("/", { headers: { "X-Request-Id": 'a" b' } });
+    expect(replaced.headers.get("X-Request-Id")).toMatch(/^[\da-f-]{36}$/);
+  });
+});
+
+describe("log", () => {
+  test("one entry for each request, without the query, and none for health", async () => {
+    const { app, logged } = start();
+    await app.request("/platform?nonce=secret", { headers: { "X-Request-Id": "r-2" } });
+    await app.request("/health");
+    await app.request("/health", { method: "HEAD" });
+    await app.request("/nothing", { method: "DELETE" });
+    expect(logged).toEqual([
+      {
+        level: "info",
+        time: NOW.toISOString(),
+        requestId: "r-2",
+        method: "GET",
+        path: "/platform",
+        status: 200,
+        durationMs: expect.any(Number),
+      },
+      expect.objectContaining({ level: "info", method: "DELETE", path: "/nothing", status: 404 }),
+    ]);
+  });
+});
+
+describe("the page's reasoning", () => {
+  const heard = (env: Record<string, string>, facts: Partial<ProcessFacts> = {}) =>
+    consistency(layerReports(report(readPlatform(env, { ...onGraviton, ...facts }), NOW)));
+
+  test("names of one architecture agree, though each layer has its own", () => {
+    const intel = { ...environment, MACHINE_ARCHITECTURE: "x86_64", IMAGE_ARCHITECTURE: "amd64" };
+    expect(heard(intel, { architecture: "x64", elf: "x86_64" })).toEqual({
+      agree: true,
+      text: "All four say the same.",
+    });
+  });
+
+  test("silence is named and is no contradiction", () => {
+    expect(heard({})).toEqual({
+      agree: true,
+      text: "Those that were asked say the same. Not reported here: machine and image.",
+    });
+  });
+
+  test.each([
+    ["the image", { ...environment, IMAGE_ARCHITECTURE: "amd64" }, {}],
+    ["the binary", environment, { elf: "x86_64" }],
+    ["a name that nobody knows", { ...environment, MACHINE_ARCHITECTURE: "riscv64" }, {}],
+  ])("%s contradicts", (_, env, facts) => {
+    expect(heard(env, facts).agree).toBe(false);
+  });
+
+  test.each([
+    [0, "0 seconds"],
+    [1, "1 second"],
+    [61, "1 minute 1 second"],
+    [3_600, "1 hour"],
+    [3_665, "1 hour 1 minute"],
+    [2 * 86_400 + 30, "2 days"],
+  ])("%i seconds are %s", (seconds, words) => {
+    expect(humanDuration(seconds)).toBe(words);
+  });
+});
+
+describe("PORT", () => {
+  test.each([
+    [undefined, 3000],
+    ["", 3000],
+    ["8080", 8080],
+    ["65535", 65_535],
+  ])("%j is %i", (given, port) => {
+    expect(readPort({ PORT: given })).toBe(port);
+  });
+
+  test.each(["0", "65536", "-1", "80a", "3.5", "1e3"])("%j is refused", (given) => {
+    expect(() => readPort({ PORT: given })).toThrow(`PORT is "${given}"; allowed is a whole number from 1 to 65535.`);
+  });
+});
+
+/** The header of a 64-bit ELF file for a machine. */
+function elf(machine: number, { bigEndian = false } = {}): Uint8Array {
+  const header = new Uint8Array(64);
+  header.set([0x7f, 0x45, 0x4c, 0x46, 2, bigEndian ? 2 : 1, 1]);
+  new DataView(header.buffer).setUint16(18, machine, !bigEndian);
+  return header;
+}
+
+describe("ELF", () => {
+  test.each([
+    ["aarch64", elf(183)],
+    ["x86_64", elf(62)],
+    ["e_machine 243", elf(243)],
+    ["e_machine 22", elf(22, { bigEndian: true })],
+    [null, elf(183).subarray(0, 19)],
+    [null, new TextEncoder().encode("#!/bin/sh\necho a script\n")],
+    [null, new Uint8Array()],
+  ])("is %j", (machine, header) => {
+    expect(elfMachine(header)).toBe(machine);
+  });
+
+  test("reads a header at any place of a larger buffer", () => {
+    const buffer = new Uint8Array(80);
+    buffer.set(elf(183), 16);
+    expect(elfMachine(buffer.subarray(16))).toBe("aarch64");
+  });
+});
+
+describe("check-binaries", () => {
+  let folder: string;
+  let root: string;
+  let bundle: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "check-binaries-"));
+    root = join(folder, "base");
+    bundle = join(folder, "bundle");
+    put(join(root, "usr/local/bin/bun"), elf(183));
+    put(join(bundle, "app/main.js"), new TextEncoder().encode("// no binary"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  function put(file: string, content: Uint8Array) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, content);
+  }
+
+  test("passes when every binary is of the target", () => {
+    put(join(bundle, "app/addon-1.node"), elf(183));
+    expect(checkBinaries("arm64", root, [bundle])).toEqual([]);
+    expect(readElfMachine(join(root, "usr/local/bin/bun"))).toBe("aarch64");
+  });
+
+  test("names file, expected and found for each that is not", () => {
+    put(join(bundle, "app/addon-1.node"), elf(62));
+    put(join(root, "opt/deep/er/addon-2.node"), new TextEncoder().encode("text"));
+    put(join(root, "opt/libvips-cpp.so.8.17"), elf(62));
+    put(join(root, "opt/notes.so.txt"), elf(62));
+    expect(checkBinaries("arm64", root, [bundle])).toEqual([
+      `${root}/opt/deep/er/addon-2.node: expected aarch64 (linux/arm64), found no ELF file.`,
+      `${root}/opt/libvips-cpp.so.8.17: expected aarch64 (linux/arm64), found x86_64.`,
+      `${bundle}/app/addon-1.node: expected aarch64 (linux/arm64), found x86_64.`,
+    ]);
+    expect(checkBinaries("amd64", root)).toContain(
+      `${root}/usr/local/bin/bun: expected x86_64 (linux/amd64), found aarch64.`,
+    );
+  });
+
+  test("does not follow links: neither in circles nor out of the base image", () => {
+    symlinkSync(".", join(root, "circle"));
+    expect(checkBinaries("arm64", root)).toEqual([]);
+    put(join(folder, "host-bun"), elf(183));
+    rmSync(join(root, "usr/local/bin/bun"));
+    symlinkSync(join(folder, "host-bun"), join(root, "usr/local/bin/bun"));
+    expect(checkBinaries("arm64", root)).toEqual([`${root}/usr/local/bin/bun links out of the base image.`]);
+  });
+
+  test("a base without Bun and an unknown target stop the build too", () => {
+    expect(checkBinaries("arm64", bundle)[0]).toContain("usr/local/bin/bun is missing");
+    expect(checkBinaries("riscv64", root)).toEqual([`TARGETARCH is "riscv64"; known are arm64 and amd64.`]);
+  });
+});
+
+describe("shutdown", () => {
+  function ending(stop: (closeActive?: boolean) => Promise<void>) {
+    const exit = vi.fn();
+    const messages: string[] = [];
+    const shutdown = createShutdown({
+      server: { stop },
+      log: ({ message }) => messages.push(message),
+      exit,
+      graceMs: 20,
+    });
+    return { exit, messages, shutdown };
+  }
+
+  test("waits for the requests in flight, then exits 0", async () => {
+    const inFlight = Promise.withResolvers<void>();
+    const stop = vi.fn(() => inFlight.promise);
+    const { exit, messages, shutdown } = ending(stop);
+    expect(shutdown.isShuttingDown()).toBe(false);
+    const ended = shutdown.onSignal("SIGTERM");
+    expect(shutdown.isShuttingDown()).toBe(true);
+    expect(exit).not.toHaveBeenCalled();
+    inFlight.resolve();
+    await ended;
+    expect(stop.mock.calls).toEqual([[]]);
+    expect(exit.mock.calls).toEqual([[0]]);
+    expect(messages).toEqual(["shutting down", "stopped"]);
+  });
+
+  test("cuts off what outlasts the grace period, even if that hangs as well", async () => {
+    const stop = vi.fn(() => new Promise<void>(() => {}));
+    const { exit, messages, shutdown } = ending(stop);
+    await shutdown.onSignal("SIGTERM");
+    expect(stop.mock.calls).toEqual([[], [true]]);
+    expect(exit.mock.calls).toEqual([[0]]);
+    expect(messages).toContain("requests were cut off at the end of the grace period");
+  });
+
+  test("a second signal ends it at once", async () => {
+    const { exit, shutdown } = ending(() => new Promise<void>(() => {}));
+    const ended = shutdown.onSignal("SIGINT");
+    await shutdown.onSignal("SIGINT");
+    expect(exit.mock.calls).toEqual([[1]]);
+    await ended;
+  });
+});

@@ -1,0 +1,85 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { format, type Measurement, middle } from "../../../bench/measurement.ts";
+import { plot } from "../../../bench/plot.ts";
+import { replaceTable, table } from "../../../bench/report.ts";
+
+const build: Measurement = {
+  what: "a <build>",
+  unit: "s",
+  ours: [5, 1, 2],
+  others: { "guide's way": [8, 4], native: [1] },
+};
+const failed: Measurement = { what: "failed requests", unit: "", ours: [0], others: { other: [3] } };
+
+test("the median of the runs counts, and a number that was not measured is an error that names it", () => {
+  expect(middle([5, 1, 2], "a build")).toBe(2);
+  expect(middle([4, 1], "a build")).toBe(2.5);
+  expect(() => middle([1, Number.NaN], "a build")).toThrow("a build: measured 1, NaN; expected numbers");
+  expect(() => table([{ ...build, others: { native: [] } }])).toThrow("a <build>, native: measured nothing");
+});
+
+test.each([
+  [0, "", "0"],
+  [2.4689, "s", "2.47 s"],
+  [16_384, "bytes", "16.4 kB"],
+  [59_000_000, "bytes", "59.0 MB"],
+  [48_123.4, "requests/s", "48,123 requests/s"],
+] as const)("%d %s is shown as %s", (value, unit, text) => {
+  expect(format(value, unit)).toBe(text);
+});
+
+describe("the table", () => {
+  const lines = table([build, failed])
+    .split("\n")
+    .map((line) => line.replace(/ +/g, " "));
+
+  test("has the range of the runs, and the others as multiples", () => {
+    expect(lines).toContain("│ a <build> │ 2 s (1 s – 5 s) │ guide's way │ 6 s │ 3 × │");
+    expect(lines).toContain("│ │ │ native │ 1 s │ 0.5 × │");
+  });
+
+  test("has no multiple of nothing", () => {
+    expect(lines).toContain("│ failed requests │ 0 │ other │ 3 │ │");
+  });
+
+  test.each(["docs/speed.md", "docs/speed.ko.md"])("replaces the one in %s, and nothing else", (file) => {
+    const document = readFileSync(file, "utf8");
+    const replaced = replaceTable(document, "$& the new one\n");
+    const before = document.slice(0, document.indexOf("```text\n"));
+    expect(replaced.startsWith(`${before}\`\`\`text\n$& the new one\n\`\`\`\n`)).toBe(true);
+    expect(replaced.split("\n").at(-2)).toBe(document.split("\n").at(-2));
+  });
+
+  test("a document without a block for it is refused", () => {
+    expect(() => replaceTable("# Speed\n", "new")).toThrow("no block of text for the table");
+  });
+});
+
+describe("a plot", () => {
+  const svg = plot("Speed", [build, failed]);
+
+  test("has a bar for each, in proportion within its group, and this project's first", () => {
+    const bars = [...svg.matchAll(/<rect class="(ours|other)" .* width="(\d+)"/g)].map(([, kind, width]) => [
+      kind,
+      Number(width),
+    ]);
+    expect(bars).toEqual([
+      ["ours", 127],
+      ["other", 380],
+      ["other", 63],
+      ["ours", 1], // nothing, and seen all the same
+      ["other", 380],
+    ]);
+  });
+
+  test("names what it shows, with the values", () => {
+    for (const text of ["a &lt;build&gt;", ">this project<", ">guide&#39;s way<", ">6 s<", "failed requests"]) {
+      expect(svg).toContain(text);
+    }
+  });
+
+  test("follows the reader's theme", () => {
+    expect(svg).toMatch(/prefers-color-scheme: dark[^}]*\.ground \{ fill: #0d1117 \}/);
+  });
+});

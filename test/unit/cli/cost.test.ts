@@ -1,0 +1,184 @@
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { priceOf, prices, type Resource, resourcePrices } from "../../../cli/cost/prices.ts";
+import { estimate, planned, readResources, toMarkdown, toText } from "../../../cli/cost.ts";
+import { readConfig } from "../../../cli/shared/stack-config.ts";
+import { architectures } from "../../../components/architecture.ts";
+import { ecrResources } from "../../../local/providers/aws/ecr.ts";
+import { flowLogResources } from "../../../local/providers/aws/flow-log.ts";
+import { iamResources } from "../../../local/providers/aws/iam.ts";
+import { instanceResources } from "../../../local/providers/aws/instance.ts";
+import { securityGroupResources } from "../../../local/providers/aws/security-group.ts";
+import { vpcResources } from "../../../local/providers/aws/vpc.ts";
+
+const instance = (inputs: Record<string, unknown> = {}): Resource => ({
+  type: "aws:ec2/instance:Instance",
+  name: "machine",
+  inputs: {
+    instanceType: "t4g.small",
+    rootBlockDevice: { volumeType: "gp3", volumeSize: 8 },
+    associatePublicIpAddress: true,
+    monitoring: true,
+    ...inputs,
+  },
+});
+
+let program: readonly Resource[];
+beforeAll(async () => {
+  program = await planned("dev", readConfig(readFileSync("Pulumi.yaml", "utf8"), ""));
+});
+
+describe("every resource type has a price, or a reason to be free", () => {
+  test("those that the program registers", () => {
+    expect(program.length).toBeGreaterThan(15);
+    expect([...new Set(program.map(({ type }) => type))].filter((type) => priceOf(type) === undefined)).toEqual([]);
+  });
+
+  // The local cloud has just the types of the stack, with those that awsx registers, which the program itself does not show.
+  test("those of the local cloud", () => {
+    const types = Object.keys({
+      ...ecrResources,
+      ...flowLogResources,
+      ...iamResources,
+      ...instanceResources,
+      ...securityGroupResources,
+      ...vpcResources,
+    });
+    expect(types).toContain("aws:ec2/subnet:Subnet");
+    expect(types.filter((type) => priceOf(type) === undefined)).toEqual([]);
+  });
+
+  test("a type that is missing is named and fails the estimate", () => {
+    const nat = { type: "aws:ec2/natGateway:NatGateway", name: "nat", inputs: {} };
+    expect(estimate([instance(), nat], prices.region).unknown).toEqual([
+      { resource: "aws:ec2/natGateway:NatGateway nat", why: "the type is not in cli/cost/prices.ts" },
+    ]);
+    expect(priceOf("toString")).toBeUndefined();
+  });
+});
+
+test("the program's price, part by part", () => {
+  const result = estimate(program, prices.region);
+  expect(result.unknown).toEqual([]);
+  const parts = Object.fromEntries(
+    result.lines.map(({ resource, what, monthly }) => [`${resource}: ${what}`, Number(monthly.toFixed(3))]),
+  );
+  expect(parts).toEqual({
+    "hono-app: ECR storage, GB (assumed: 0.12)": 0.012,
+    "hono-app-graviton: EC2 t4g.small, on demand, Linux": 15.184,
+    "hono-app-graviton: EBS gp3, GiB": 0.73,
+    "hono-app-graviton: public IPv4 address": 3.65,
+    "hono-app-graviton: CloudWatch detailed monitoring, metrics": 2.1,
+    "hono-app-intel: EC2 t3.small, on demand, Linux": 18.98,
+    "hono-app-intel: EBS gp3, GiB": 0.73,
+    "hono-app-intel: public IPv4 address": 3.65,
+    "hono-app-intel: CloudWatch detailed monitoring, metrics": 2.1,
+  });
+  expect(result.total).toBeCloseTo(47.135, 2);
+});
+
+test("a stack's own configuration comes before the project's", () => {
+  const config = readConfig(readFileSync("Pulumi.yaml", "utf8"), "config:\n  hono-app:volumeSizeGiB: 100\n");
+  expect(config).toMatchObject({
+    "hono-app:volumeSizeGiB": "100",
+    "hono-app:intelInstanceType": "t3.small",
+    "hono-app:allowedCidrs": '["0.0.0.0/0"]',
+    "aws:region": "ap-northeast-2",
+  });
+});
+
+test("a larger machine costs more", () => {
+  const { lines } = estimate([instance({ instanceType: "t3.2xlarge" })], prices.region);
+  expect(lines[0]?.monthly).toBeCloseTo(303.68, 2);
+});
+
+test.each<[name: string, inputs: Record<string, unknown>, why: RegExp]>([
+  [
+    "an instance type without a price",
+    { instanceType: "m7g.large" },
+    /no price is known for the instance type m7g\.large/,
+  ],
+  ["another volume type", { rootBlockDevice: { volumeType: "io2", volumeSize: 8 } }, /gp3/],
+  ["a faster volume", { rootBlockDevice: { volumeType: "gp3", volumeSize: 8, iops: 6000 } }, /gp3/],
+])("%s has no price", (_, inputs, why) => {
+  expect(estimate([instance(inputs)], prices.region).unknown).toEqual([
+    { resource: "aws:ec2/instance:Instance machine", why: expect.stringMatching(why) },
+  ]);
+});
+
+test("what is not switched on is not charged", () => {
+  const { lines } = estimate([instance({ associatePublicIpAddress: false, monitoring: false })], prices.region);
+  expect(lines.map(({ what }) => what)).toEqual(["EC2 t4g.small, on demand, Linux", "EBS gp3, GiB"]);
+});
+
+test("a VPC with NAT gateways has no price here", () => {
+  const vpc = (strategy?: string): Resource => ({
+    type: "awsx:ec2:Vpc",
+    name: "v",
+    inputs: strategy ? { natGateways: { strategy } } : {},
+  });
+  expect(estimate([vpc("None")], prices.region).unknown).toEqual([]);
+  expect(estimate([vpc("Single")], prices.region).unknown).toHaveLength(1);
+  expect(estimate([vpc()], prices.region).unknown).toHaveLength(1);
+});
+
+test("another region has other prices", () => {
+  expect(estimate([], "us-east-1").unknown).toEqual([
+    { resource: "region us-east-1", why: expect.stringContaining("ap-northeast-2") },
+  ]);
+});
+
+test("the table has every size of the families that the program takes", () => {
+  for (const { instanceFamily } of Object.values(architectures)) {
+    for (const size of ["micro", "small", "medium", "large", "xlarge", "2xlarge"]) {
+      expect(prices.instances[`${instanceFamily}.${size}`]).toBeGreaterThan(0);
+    }
+  }
+  expect(Date.parse(prices.asOf)).not.toBeNaN();
+  for (const { url } of Object.values(prices.sources)) expect(url).toMatch(/^https:\/\//);
+  for (const price of Object.values(resourcePrices)) if ("free" in price) expect(price.free).not.toBe("");
+});
+
+describe("resources from the engine", () => {
+  const urn = "urn:pulumi:dev::hono-app::hono-app:index:Instance$aws:ec2/instance:Instance::hono-app-graviton";
+  const { inputs } = instance();
+  const state = { urn, type: "aws:ec2/instance:Instance", inputs };
+
+  test("of a stack export", () => {
+    // awsx' component has no inputs in the state.
+    const component = { urn: "urn:x::v", type: "awsx:ec2:Vpc", custom: false };
+    const text = JSON.stringify({ version: 3, deployment: { resources: [component, { ...state, custom: true }] } });
+    expect(readResources(text)).toEqual([{ type: state.type, name: "hono-app-graviton", inputs }]);
+  });
+
+  test("of a preview: a replacement counts once, what is deleted does not", () => {
+    const gone = { ...state, urn: `${urn}-gone` };
+    const steps = [
+      { op: "create-replacement", urn, newState: state },
+      { op: "replace", urn, newState: state },
+      { op: "delete-replaced", urn, oldState: state },
+      { op: "delete", urn: gone.urn, oldState: gone },
+      { op: "same", urn: "urn:x::y", newState: { urn: "urn:x::y", type: "pulumi:pulumi:Stack" } },
+    ];
+    const found = readResources(JSON.stringify({ steps }));
+    expect(found.map(({ name }) => name)).toEqual(["hono-app-graviton", "y"]);
+    expect(estimate(found, prices.region).total).toBeCloseTo(21.66, 2);
+  });
+
+  test("of something else", () => {
+    expect(() => readResources("{}")).toThrow("neither");
+  });
+});
+
+test("as text and as Markdown, with what is not in the sum", () => {
+  const result = estimate([instance(), { type: "x:y:Z", name: "a|b", inputs: {} }], prices.region);
+  const text = toText(result);
+  expect(text).toMatch(/total.*21\.66/);
+  expect(text).toContain("WITHOUT A PRICE: x:y:Z a|b");
+  expect(text).toContain("not included: data transfer to the internet");
+  const markdown = toMarkdown(result);
+  expect(markdown).toContain("<b>$21.66</b> a month and what has no known price");
+  expect(markdown).toContain("| machine | EBS gp3, GiB | 8 | 0.73 |");
+  // GitHub takes a table only after an empty line.
+  expect(markdown).toContain("</summary>\n\n| resource");
+});

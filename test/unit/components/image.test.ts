@@ -1,0 +1,98 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { platforms } from "../../../components/architecture.ts";
+import { contentTag, readContext } from "../../../components/content.ts";
+import { Image } from "../../../components/image.ts";
+import { digest, find, mock, only, registryHost, settle } from "../../support/mocks.ts";
+
+const project = process.cwd();
+let folder: string;
+beforeEach(async () => {
+  await mock();
+  folder = mkdtempSync(join(tmpdir(), "image-"));
+  process.chdir(folder);
+  writeFileSync("Dockerfile", "FROM scratch\n");
+});
+afterEach(() => {
+  process.chdir(project);
+  rmSync(folder, { recursive: true });
+});
+
+const args = {
+  context: ".",
+  platforms,
+  registry: { address: registryHost, login: { username: "AWS", password: pulumi.secret("token") } },
+  repositoryName: "app-dev",
+  builder: "multiplatform",
+};
+
+const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
+
+test("one build of both platforms, pushed by its digest, that a preview makes and only an up pushes", async () => {
+  const tag = contentTag(readContext("."), { platforms });
+  const image = new Image("app", args);
+  await settle(image.ref);
+  const { inputs } = only("docker-build:index:Image");
+  expect(inputs).toMatchObject({
+    context: { location: `.build/${tag}` },
+    platforms: ["linux/arm64", "linux/amd64"],
+    builder: { name: "multiplatform" },
+    buildOnPreview: true,
+    push: false,
+    exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: true } }],
+    tags: [`${registryHost}/app-dev`],
+  });
+  expect(image.tags).toEqual([tag, "latest"]);
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev@${digest}`);
+  expect(await value(image.digest)).toBe(digest);
+  expect(await value(image.platforms)).toEqual(["linux/arm64", "linux/amd64"]);
+});
+
+test("the registry's token stays a secret", async () => {
+  await settle(new Image("app", args).ref);
+  const { registries } = only("docker-build:index:Image").inputs as { registries: unknown };
+  expect(JSON.stringify(registries)).toContain("4dabf18193072939515e22adb298388d");
+});
+
+test("with Docker's own login there is none in the state", async () => {
+  await settle(new Image("app", { ...args, registry: { address: registryHost } }).ref);
+  expect(only("docker-build:index:Image").inputs).not.toHaveProperty("registries");
+});
+
+test("without latest, no tag moves", async () => {
+  const tag = contentTag(readContext("."), { platforms });
+  const image = new Image("app", { ...args, latest: false });
+  await settle(image.ref);
+  expect(image.tags).toEqual([tag]);
+});
+
+test("with tags of its own it is pushed under them", async () => {
+  const image = new Image("app", { ...args, tags: ["1.0.0", "latest"] });
+  await settle(image.ref);
+  expect(only("docker-build:index:Image").inputs).toMatchObject({
+    exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: false } }],
+    tags: [`${registryHost}/app-dev:1.0.0`, `${registryHost}/app-dev:latest`],
+  });
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:1.0.0@${digest}`);
+});
+
+test("a folder that is no build context is refused", () => {
+  expect(() => new Image("app", { ...args, context: "nowhere" })).toThrow(
+    'the build context "nowhere" has no Dockerfile',
+  );
+});
+
+test("an earlier release is deployed as it is: nothing is built or pushed", async () => {
+  const image = new Image("app", {
+    ...args,
+    context: "nowhere",
+    release: { tag: "content-old", digest: "sha256:old" },
+  });
+  await settle(image.ref);
+  expect(find("docker-build:index:Image")).toEqual([]);
+  expect(await value(image.ref)).toBe(`${registryHost}/app-dev@sha256:old`);
+  expect(image.tags).toEqual(["content-old"]);
+});

@@ -1,0 +1,58 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { beforeEach, expect, test } from "vitest";
+import { architectures } from "../../../components/architecture.ts";
+import { Instance, type InstanceArgs } from "../../../components/instance.ts";
+import { userData } from "../../../components/user-data.ts";
+import { mock, only, settle } from "../../support/mocks.ts";
+
+beforeEach(() => mock());
+
+const args: InstanceArgs = {
+  appName: "app",
+  architecture: architectures.graviton,
+  instanceType: "t4g.small",
+  ami: "ami-1",
+  region: "ap-northeast-2",
+  subnetId: "subnet-1",
+  securityGroupId: "sg-1",
+  instanceProfile: "profile",
+  imageRef: `registry/app:content-1@sha256:${"a".repeat(64)}`,
+  port: 80,
+  volumeSize: 8,
+  tags: { app: "app" },
+};
+
+const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
+
+test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, replaced by new user data", async () => {
+  await settle(new Instance("app-graviton", args).url);
+  expect(only("aws:ec2/instance:Instance").inputs).toEqual({
+    ami: "ami-1",
+    instanceType: "t4g.small",
+    subnetId: "subnet-1",
+    vpcSecurityGroupIds: ["sg-1"],
+    iamInstanceProfile: "profile",
+    associatePublicIpAddress: true,
+    userData: userData({
+      name: "app",
+      imageRef: args.imageRef as string,
+      region: "ap-northeast-2",
+      instanceType: "t4g.small",
+      architecture: architectures.graviton,
+      port: 80,
+    }),
+    userDataReplaceOnChange: true,
+    metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+    rootBlockDevice: { encrypted: true, volumeType: "gp3", volumeSize: 8, deleteOnTermination: true },
+    ebsOptimized: true,
+    monitoring: true,
+    creditSpecification: { cpuCredits: "unlimited" },
+    tags: { app: "app", Name: "app-graviton" },
+    volumeTags: { app: "app", Name: "app-graviton" },
+  });
+});
+
+test("the address names the port where it is not HTTP's own", async () => {
+  const [plain, other] = [new Instance("a", args), new Instance("b", { ...args, port: 8080 })];
+  expect([await value(plain.url), await value(other.url)]).toEqual(["http://203.0.113.7", "http://203.0.113.7:8080"]);
+});

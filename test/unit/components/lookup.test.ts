@@ -1,0 +1,88 @@
+import { beforeEach, expect, test } from "vitest";
+import { assertArchitecture, commonZones, lookup } from "../../../components/lookup.ts";
+import { mock, registryHost } from "../../support/mocks.ts";
+
+const types = { graviton: "t4g.small", intel: "t3.small" };
+const args = { instanceTypes: types, repositoryName: "app-dev", registryLogin: "program" as const };
+beforeEach(() => mock());
+
+test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
+  expect(await lookup(args)).toEqual({
+    amis: {
+      graviton: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
+      intel: "ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
+    },
+    availabilityZones: ["ap-northeast-2a", "ap-northeast-2c"],
+    registry: { address: registryHost, login: { username: "AWS", password: expect.anything() } },
+  });
+});
+
+test("a login that is left to Docker is not in the program", async () => {
+  const { registry } = await lookup({ ...args, registryLogin: "docker" });
+  expect(registry).toEqual({ address: registryHost, login: undefined });
+});
+
+test("an AMI of the wrong architecture is refused", async () => {
+  await mock({ "aws:ec2/getAmi:getAmi": () => ({ id: "ami-1", architecture: "x86_64" }) });
+  await expect(lookup(args)).rejects.toThrow(
+    "graviton: AMI ami-1 is of architecture x86_64; it must be arm64, so nothing was created",
+  );
+});
+
+test("an instance type of the wrong architecture is refused", async () => {
+  await mock({ "aws:ec2/getInstanceType:getInstanceType": () => ({ supportedArchitectures: ["i386", "x86_64"] }) });
+  await expect(lookup(args)).rejects.toThrow(
+    "graviton: instance type t4g.small is of architecture i386, x86_64; it must be arm64",
+  );
+});
+
+test("a type that supports several architectures counts for each", () => {
+  expect(() => assertArchitecture("intel", "instance type", ["i386", "x86_64"])).not.toThrow();
+});
+
+test("zones: the region's first two that offer every type", () => {
+  const zones = ["d", "c", "b", "a"];
+  expect(commonZones(zones, { graviton: ["c", "b", "a"], intel: ["a", "c", "d"] }, types)).toEqual(["a", "c"]);
+  expect(() => commonZones(zones, { graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
+    "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
+  );
+  expect(() => commonZones(zones, { graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+});
+
+test("zones: none that the account has opted in to, a Local Zone, although it offers the types and is the first by name", async () => {
+  const local = "us-west-2-lax-1a";
+  await mock({
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: [local, "us-west-2b"] }),
+    "aws:index/getAvailabilityZones:getAvailabilityZones": ({ state, filters }) => {
+      const [{ name, values }] = filters as [{ name: string; values: string[] }];
+      const asked = state === "available" && name === "opt-in-status" ? values : ["opt-in-not-required", "opted-in"];
+      const all = { "opt-in-not-required": ["us-west-2a", "us-west-2b"], "opted-in": [local] };
+      return { names: asked.flatMap((status) => all[status as keyof typeof all]) };
+    },
+  });
+  await expect(lookup(args)).rejects.toThrow("offered: t4g.small in us-west-2b; t3.small in us-west-2b. Choose");
+});
+
+test("an earlier release is found by its tag or digest", async () => {
+  const asked: object[] = [];
+  await mock({
+    "aws:ecr/getImage:getImage": (inputs) => {
+      asked.push(inputs);
+      return { imageDigest: "sha256:old", imageTags: ["latest", "content-old"] };
+    },
+  });
+  const old = { tag: "content-old", digest: "sha256:old" };
+  expect((await lookup({ ...args, release: "content-old" })).release).toEqual(old);
+  expect((await lookup({ ...args, release: "sha256:old" })).release).toEqual(old);
+  expect(asked).toEqual([
+    { repositoryName: "app-dev", imageTag: "content-old" },
+    { repositoryName: "app-dev", imageDigest: "sha256:old" },
+  ]);
+});
+
+test("an image without a release's tag is refused", async () => {
+  await mock({ "aws:ecr/getImage:getImage": () => ({ imageDigest: "sha256:x", imageTags: ["latest"] }) });
+  await expect(lookup({ ...args, release: "sha256:x" })).rejects.toThrow(
+    "sha256:x in app-dev has latest; a release has a tag content-…, so nothing was changed",
+  );
+});

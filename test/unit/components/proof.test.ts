@@ -1,0 +1,155 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, expect, test, vi } from "vitest";
+import { check, type Expectation, prove } from "../../../components/proof.ts";
+
+const expected: Expectation = {
+  machine: "aarch64",
+  image: "arm64",
+  process: "arm64",
+  digest: "sha256:index",
+  imageId: "sha256:arm64",
+  instanceId: "i-1",
+};
+const truth = (nonce: string | null) => ({
+  machine: { architecture: "aarch64", instanceId: "i-1" },
+  image: { architecture: "arm64", digest: "sha256:index", id: "sha256:arm64" },
+  process: { architecture: "arm64", elf: "aarch64" },
+  nonce,
+});
+
+let server: Server | undefined;
+afterEach(async () => {
+  vi.restoreAllMocks();
+  server?.closeAllConnections();
+  await new Promise<unknown>((resolve) => (server ? server.close(resolve) : resolve(undefined)));
+  server = undefined;
+});
+
+/** An app that answers as told; on loopback, on a port of its own. */
+async function app(answer: (nonce: string | null, request: number) => object | number | undefined): Promise<string> {
+  let requests = 0;
+  const listener: RequestListener = (request, response) => {
+    const url = new URL(request.url as string, "http://app");
+    const body = url.pathname === "/platform" ? answer(url.searchParams.get("nonce"), ++requests) : 404;
+    if (body === undefined) return;
+    response.writeHead(typeof body === "number" ? body : 200, { "content-type": "application/json" });
+    response.end(typeof body === "number" ? "" : JSON.stringify(body));
+  };
+  server = createServer(listener).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server?.once("listening", resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const options = (url: string, timeout = 1) => ({
+  url,
+  expected,
+  timeout,
+  failureMarker: "USER-DATA-FAILED",
+  console: async () => "booted\npulled\n",
+});
+
+test("a machine that says what it must be is proven", async () => {
+  const proof = await prove(options(await app((nonce) => truth(nonce))));
+  expect(proof).toEqual({ ...expected, verifiedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) });
+});
+
+test("one that answers late and rightly is proven", async () => {
+  const url = await app((nonce, request) => (request < 3 ? 503 : truth(nonce)));
+  await expect(prove(options(url, 10))).resolves.toMatchObject({ image: "arm64" });
+});
+
+// Each lie stops at once or at the time-out, and says what was expected, what came, from where.
+test.each<[string, (nonce: string | null) => object | number, string[]]>([
+  [
+    "an amd64 binary in the arm64 entry",
+    (nonce) => ({ ...truth(nonce), process: { architecture: "x64", elf: "x86_64" } }),
+    ['process (process.arch): expected arm64, came "x64"', 'running binary (ELF): expected aarch64, came "x86_64"'],
+  ],
+  [
+    "another machine architecture",
+    (nonce) => ({ ...truth(nonce), machine: { architecture: "x86_64", instanceId: "i-1" } }),
+    ['machine (uname -m): expected aarch64, came "x86_64"'],
+  ],
+  [
+    "another image architecture",
+    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, architecture: "amd64" } }),
+    ['image (docker image inspect): expected arm64, came "amd64"'],
+  ],
+  [
+    "a moved tag",
+    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, digest: "sha256:other" } }),
+    ['image digest: expected sha256:index, came "sha256:other"'],
+  ],
+  [
+    "an image that the index does not hold for the platform",
+    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, id: "sha256:amd64" } }),
+    ['image id: expected sha256:arm64, came "sha256:amd64"'],
+  ],
+  [
+    "an image without an id",
+    (nonce) => ({ ...truth(nonce), image: { architecture: "arm64", digest: "sha256:index" } }),
+    ["image id: expected sha256:arm64, came nothing"],
+  ],
+  [
+    "an old machine at the new address",
+    (nonce) => ({ ...truth(nonce), machine: { architecture: "aarch64", instanceId: "i-0" } }),
+    ["time-out after 1 s", 'instance: expected i-1, came "i-0"'],
+  ],
+  ["a replayed answer", () => truth("earlier"), ["time-out after 1 s", "nonce: expected", 'came "earlier"']],
+  [
+    "an app that answers 200 with no proof",
+    () => ({ status: "ok" }),
+    ["time-out after 1 s", "process (process.arch): expected arm64, came nothing"],
+  ],
+  ["an app that fails", () => 500, ["time-out after 1 s", "/platform answered 500"]],
+])("%s is rejected", async (_, answer, parts) => {
+  const url = await app(answer);
+  const error = await prove(options(url)).then(
+    () => undefined,
+    (reason: Error) => reason,
+  );
+  expect(error?.message).toContain(`i-1 at ${url} is not what it must be`);
+  for (const part of parts) expect(error?.message).toContain(part);
+  expect(error?.message).toContain("| pulled");
+});
+
+test("one that hangs is rejected at the time-out", async () => {
+  const url = await app(() => undefined);
+  vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort(new Error("no answer in time")));
+  await expect(prove(options(url))).rejects.toThrow(/time-out after 1 s; \/platform: no answer in time/);
+});
+
+test("nobody listening is said as such", async () => {
+  const url = await app(() => 200);
+  await new Promise((resolve) => server?.close(resolve));
+  server = undefined;
+  await expect(prove(options(url))).rejects.toThrow(/ECONNREFUSED/);
+});
+
+test("a definite lie does not wait for the time-out", async () => {
+  const url = await app((nonce) => ({ ...truth(nonce), process: { architecture: "x64", elf: "x86_64" } }));
+  const error = await prove(options(url, 3600)).catch((reason: Error) => reason);
+  expect((error as Error).message).not.toContain("time-out");
+});
+
+test("failed user data is told with its last lines", async () => {
+  const url = await app(() => 503);
+  const log = [...Array.from({ length: 30 }, (_, line) => `line ${line}`), "hono-app: USER-DATA-FAILED"].join("\n");
+  const error = await prove({ ...options(url), console: async () => log }).catch((reason: Error) => reason);
+  expect((error as Error).message).toContain("user data failed; /platform answered 503");
+  expect((error as Error).message).toContain("  | line 29\n  | hono-app: USER-DATA-FAILED");
+  expect((error as Error).message).not.toContain("line 15\n");
+});
+
+test("where containerd keeps the images, an image's id is its index's digest", () => {
+  const report = { ...truth("n"), image: { ...truth("n").image, id: "sha256:index" } };
+  expect(check(report, expected, "n")).toEqual({ own: true, problems: [] });
+});
+
+test("an answer counts as this machine's own only with its instance and this question's nonce", () => {
+  expect(check(truth("n"), expected, "n")).toEqual({ own: true, problems: [] });
+  expect(check(truth("n"), { ...expected, instanceId: "i-2" }, "n").own).toBe(false);
+  expect(check(truth("n"), expected, "m").own).toBe(false);
+  expect(check(null, expected, "n").own).toBe(false);
+});

@@ -1,0 +1,144 @@
+import { execFileSync } from "node:child_process";
+import { expect, test } from "vitest";
+import { architectures } from "../../../components/architecture.ts";
+import { failureMarker, type UserDataArgs, userData } from "../../../components/user-data.ts";
+
+const args: UserDataArgs = {
+  name: "hono-app",
+  imageRef: `123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/hono-app-dev:content-0123456789abcdef@sha256:${"a".repeat(64)}`,
+  region: "ap-northeast-2",
+  instanceType: "t4g.small",
+  architecture: architectures.graviton,
+  port: 80,
+};
+const lines = userData(args).split("\n");
+
+test("the script as it is", () => {
+  expect(userData(args)).toMatchSnapshot();
+});
+
+test("bash takes it, and EC2 does: 16 KB is the most", () => {
+  execFileSync("bash", ["-n"], { input: userData(args) });
+  expect(lines[0]).toBe("#!/bin/bash");
+  expect(Buffer.byteLength(userData(args))).toBeLessThan(16_384);
+});
+
+test("both machines pull the same reference, with no platform", () => {
+  const pull = (script: string) => script.split("\n").filter((line) => /docker pull|^readonly image=/.test(line));
+  const intel = userData({ ...args, instanceType: "t3.small", architecture: architectures.intel });
+  expect(pull(intel)).toEqual(pull(userData(args)));
+  expect(pull(intel)).toEqual([`readonly image='${args.imageRef}'`, '    docker pull --quiet "$image"']);
+  expect(userData(args) + intel).not.toContain("--platform");
+});
+
+test("each machine asserts its own architecture", () => {
+  expect(userData(args)).toContain("readonly expected_architecture='arm64'");
+  expect(userData({ ...args, architecture: architectures.intel })).toContain("readonly expected_architecture='amd64'");
+});
+
+test("a registry with a port is told apart from a tag", () => {
+  const script = userData({ ...args, imageRef: `127.0.0.1:5443/hono-app-local:content-1@sha256:${"b".repeat(64)}` });
+  expect(script).toContain("readonly repository='127.0.0.1:5443/hono-app-local'");
+  expect(script).toContain("readonly registry='127.0.0.1:5443'");
+  expect(script).toContain("--env APP_VERSION='content-1'");
+});
+
+test("the container is hardened, and serves the configured port", () => {
+  const script = userData({ ...args, port: 8080 });
+  const command = script.slice(script.indexOf("docker run"), script.indexOf('"$image"\n\nfor'));
+  for (const option of [
+    "--restart always",
+    "--publish 8080:3000",
+    "--user 65532:65532",
+    "--read-only",
+    "--cap-drop ALL",
+    "--security-opt no-new-privileges",
+    "--memory 256m --memory-swap 256m",
+    "--pids-limit 128",
+    "--log-opt max-size=10m --log-opt max-file=3",
+  ]) {
+    expect(command).toContain(option);
+  }
+});
+
+test("a value cannot break out of its quotes", () => {
+  const script = userData({ ...args, region: "x'; touch /tmp/owned; '" });
+  const line = script.split("\n").find((each) => each.startsWith("readonly region="));
+  expect(execFileSync("bash", ["-c", `${line}; printf %s "$region"`]).toString()).toBe("x'; touch /tmp/owned; '");
+});
+
+/** Runs a script to its end, without waiting anywhere. */
+function run(script: string): { status: number; output: string } {
+  try {
+    const input = script.replaceAll("sleep", "true");
+    return { status: 0, output: execFileSync("bash", { input, stdio: ["pipe", "pipe", "pipe"] }).toString() };
+  } catch (error) {
+    const { status, stdout } = error as { status: number; stdout: Buffer };
+    return { status, output: stdout.toString() };
+  }
+}
+
+test("what goes wrong stands in the output, marked", () => {
+  const { status, output } = run(userData(args).replace("retry dnf install", "false; retry dnf install"));
+  expect(status).toBe(1);
+  expect(output).toMatch(/hono-app: line \d+: "false" ended with exit status 1\nhono-app: USER-DATA-FAILED\n$/);
+  expect(output).toContain(failureMarker);
+});
+
+const script = userData(args);
+const functions = script.slice(0, script.indexOf('say "installing'));
+
+test("what does not come in three minutes is told, and still waited for", () => {
+  const comes = (attempt: number) => `n=0; comes() { n=$((n + 1)); [ $n = ${attempt} ]; }; retry comes; say "came"\n`;
+  const inTime = run(functions + comes(10));
+  expect(inTime.output).not.toContain(failureMarker);
+  expect(inTime.output).toMatch(/not yet: comes; again in 30 s\nhono-app: came\n$/);
+  const late = run(functions + comes(12));
+  expect(late.status).toBe(0);
+  expect(late.output).toMatch(
+    /gave up waiting for: comes; trying on, every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
+  );
+});
+
+/** What the script does with the engine's answer about the image that it has pulled. */
+const afterPull = (facts: string) =>
+  run(
+    `${functions}docker() { echo "${facts}"; }\n${script.slice(script.indexOf("facts="), script.indexOf('say "starting"'))}`,
+  );
+
+test("the image must be of the machine's architecture, and the one that was deployed", () => {
+  const [reference = "", digest] = args.imageRef.split("@");
+  const repository = reference.slice(0, reference.lastIndexOf(":"));
+  const other = `elsewhere/app@sha256:${"c".repeat(64)}`;
+  expect(afterPull(`arm64 sha256:1 ${other} ${repository}@${digest} ${other}`)).toEqual({
+    status: 0,
+    output: expect.stringMatching(`image arm64, digest ${digest}\n$`),
+  });
+  expect(afterPull(`amd64 sha256:1 ${repository}@${digest}`).output).toContain("the image is amd64; expected arm64\n");
+  const moved = `sha256:${"d".repeat(64)}`;
+  expect(afterPull(`arm64 sha256:1 ${repository}@${moved}`).output).toContain(`is ${moved}; expected ${digest}\n`);
+  expect(afterPull("arm64 sha256:1").output).toContain(`the image is ; expected ${digest}\n`);
+});
+
+/** What the script does once the container runs, which says this and has been started again so many times. */
+const afterStart = (log: string, restarts: number) => {
+  const docker = `docker() { if [ "$1" = logs ]; then echo "${log}"; else echo ${restarts}; fi; }\n`;
+  return run(functions + docker + script.slice(script.indexOf("crashes=0")));
+};
+
+test("an app that ends again and again is not waited for", () => {
+  const { status, output } = afterStart("no such thing as a database", 3);
+  expect(status).toBe(1);
+  expect(output).toBe(
+    "no such thing as a database\nhono-app: the app ended 3 times before it listened; its last lines are above\nhono-app: USER-DATA-FAILED\n",
+  );
+});
+
+test("an app that is slow, or ended once or twice, is waited for", () => {
+  expect(afterStart("still reading", 2)).toEqual({
+    status: 1,
+    output:
+      "still reading\nhono-app: the app did not start within 60 s; its last lines are above\nhono-app: USER-DATA-FAILED\n",
+  });
+  expect(afterStart("listening", 2)).toEqual({ status: 0, output: "hono-app: listening on port 80\n" });
+});

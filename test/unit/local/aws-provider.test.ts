@@ -1,0 +1,159 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { toLocalAddress } from "../../../local/address.ts";
+import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
+import { compare, type Inputs, keepSecrets, leaves, refresh } from "../../../local/providers/aws/values.ts";
+import { subnetBlocks } from "../../../local/providers/awsx/cidr.ts";
+
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
+
+const inputs: Inputs = {
+  name: ["replace"],
+  policy: ["json"],
+  groups: ["set"],
+  "disk.size": [],
+  "disk.encrypted": ["replace"],
+  "filters.value": [],
+  tags: [],
+};
+
+describe("an address of the local cloud", () => {
+  it("keeps the last two octets, whatever the first two were", () => {
+    expect(toLocalAddress("54.214.7.9", "127.18")).toBe("127.18.7.9");
+    expect(toLocalAddress("3.35.200.1", "127.18")).toBe("127.18.200.1");
+  });
+
+  it("refuses what is no address, and a prefix outside of loopback", () => {
+    expect(() => toLocalAddress("ec2.example", "127.18")).toThrow('"ec2.example"');
+    expect(() => toLocalAddress("54.214.7.9", "10.0")).toThrow("LOCAL_CLOUD_PREFIX");
+  });
+});
+
+describe("inputs", () => {
+  it("names properties that are not known, nested ones and those in lists too", () => {
+    const given = { name: "a", size: 1, disk: { size: 1, iops: 3 }, filters: [{ value: "x" }, { kind: "y" }] };
+    expect(leaves(inputs, given).unknown).toEqual(["size", "disk.iops", "filters[1].kind"]);
+  });
+
+  it("are the same in another order or spelling, and with or without a secret's wrapping", () => {
+    const before = { policy: '{"a":1,"b":[2]}', groups: ["x", "y"], tags: { k: "v" } };
+    const after = { policy: '{ "b": [2], "a": 1 }', groups: ["y", "x"], tags: secret({ k: "v" }) };
+    expect(compare(inputs, before, after)).toEqual({ changed: [], replaces: [] });
+  });
+
+  it("update or replace, by the property that differs inside an object", () => {
+    const before = { disk: { size: 8, encrypted: true } };
+    expect(compare(inputs, before, { disk: { size: 9, encrypted: true } })).toEqual({
+      changed: ["disk"],
+      replaces: [],
+    });
+    expect(compare(inputs, before, { disk: { size: 8 } })).toEqual({ changed: ["disk"], replaces: ["disk"] });
+  });
+
+  it("count as changed while they are unknown, a whole object with its strictest property", () => {
+    expect(compare(inputs, { tags: { k: "v" } }, { tags: { k: UNKNOWN } }).changed).toEqual(["tags"]);
+    expect(compare(inputs, { disk: { size: 8 } }, { disk: UNKNOWN }).replaces).toEqual(["disk"]);
+  });
+
+  it("are refreshed from what AWS tells, in the words of the program where it means the same", () => {
+    const declared = { policy: '{ "a": 1 }', groups: ["b", "a"], disk: { size: 8 }, name: "n" };
+    const live = { policy: '{"a":1}', groups: ["a", "b"], disk: { size: 9, encrypted: true }, other: 1 };
+    expect(refresh(inputs, declared, live)).toEqual({ ...declared, disk: { size: 9 } });
+    expect(refresh(inputs, { name: "n" }, { tags: { by: "hand" } })).toEqual({ name: "n", tags: { by: "hand" } });
+  });
+
+  it("stay secret in the outputs", () => {
+    expect(keepSecrets({ policy: "p", name: "n" }, { policy: secret("p"), name: "n" })).toEqual({
+      policy: secret("p"),
+      name: "n",
+    });
+  });
+});
+
+describe("the provider", () => {
+  beforeEach(() => {
+    vi.stubEnv("AWS_REGION", "ap-northeast-2");
+  });
+
+  const role: Resource = {
+    noun: "IAM Role",
+    cloudFormation: { type: "AWS::IAM::Role", names: { name: "RoleName", policy: "AssumeRolePolicyDocument" } },
+    autoName: 20,
+    inputs: { name: ["replace"], policy: ["required", "json"], tags: [] },
+    create: async () => "id",
+    read: async (_id, { name }) => (name === "gone" ? undefined : { name, policy: "live", tags: {} }),
+    delete: async () => {
+      throw Object.assign(new Error("must detach all policies first."), {
+        name: "x",
+        Error: { Code: "DeleteConflict" },
+      });
+    },
+  };
+  const aws = provider("7.48.0", { "aws:iam/role:Role": role }, {}, async () => {});
+  const urn = "urn:pulumi:dev::app::my:index:Parent$aws:iam/role:Role::graviton";
+
+  it("names as pulumi-aws does, within AWS's limit, and keeps the name", async () => {
+    const first = await aws.check?.(urn, {}, { policy: "p" });
+    expect(first?.inputs.name).toMatch(/^graviton-[0-9a-f]{7}$/);
+    expect((await aws.check?.(urn, first?.inputs, { policy: "p" }))?.inputs.name).toBe(first?.inputs.name);
+    const long = await aws.check?.(`${urn}-and-much-more`, {}, { policy: "p" });
+    expect(long?.inputs.name).toMatch(/^graviton-and-[0-9a-f]{7}$/);
+  });
+
+  it("refuses what is unknown or missing by name, and another region", async () => {
+    const result = await aws.check?.(urn, {}, { polcy: "p", __defaults: [] });
+    expect(result?.failures?.map(({ property }) => property)).toEqual(["polcy", "policy"]);
+    await expect(aws.check?.(urn, {}, { policy: "p", region: "us-east-1" })).rejects.toThrow("us-east-1");
+    await expect(aws.check?.("urn:pulumi:dev::app::aws:s3/bucket:Bucket::b", {}, {})).rejects.toThrow(
+      "aws:s3/bucket:Bucket",
+    );
+    await expect(aws.invoke?.("aws:ec2/getVpc:getVpc", {})).rejects.toThrow("aws:ec2/getVpc:getVpc");
+  });
+
+  it("refuses what AWS would refuse, where it is new or changed", async () => {
+    const policy = '{"Statement":[]}';
+    const check = async (before: object, description: string) =>
+      (await aws.check?.(urn, before, { name: "n", policy, tags: { description } }))?.failures ?? [];
+    const long = "d".repeat(257);
+    const [failure, ...others] = await check({ name: "n", policy }, long);
+    expect(others).toEqual([]);
+    expect(failure?.property).toBe("tags");
+    expect(failure?.reason).toMatch(
+      /^AWS refuses it: Tags.0.Value of AWS::IAM::Role is "d+…, and must NOT have more than 256/,
+    );
+    expect(await check({ name: "n", policy }, "short")).toEqual([]);
+    expect(await check({ name: "n", policy, tags: { description: long } }, long)).toEqual([]);
+  });
+
+  it("deletes first only what was given its name by the program", async () => {
+    const replace = (before: string, after: string, name: string) =>
+      aws.diff?.("id", urn, { __inputs: { name, tags: before } }, { name, tags: after });
+    expect(await replace("a", "b", "mine")).toMatchObject({ changes: true, deleteBeforeReplace: true });
+    expect(await replace("a", "b", "graviton-0123abc")).toMatchObject({ changes: true, deleteBeforeReplace: false });
+    expect(await replace("a", "a", "mine")).toMatchObject({ changes: false });
+  });
+
+  it("reads what is gone as gone, and what is there as it is", async () => {
+    expect((await aws.read?.("id", urn, { __inputs: { name: "gone" } }))?.id).toBe("");
+    const found = await aws.read?.("id", urn, { __inputs: { name: "n", policy: "p" } });
+    expect(found).toMatchObject({ id: "id", inputs: { name: "n", policy: "live" }, props: { policy: "live" } });
+  });
+
+  it("passes AWS's code and message on", async () => {
+    await expect(aws.delete?.("id", urn, {})).rejects.toThrow(
+      "deleting IAM Role (graviton): DeleteConflict: must detach all policies first.",
+    );
+  });
+});
+
+describe("awsx's automatic subnets", () => {
+  it("start where each zone's even part of the block starts", () => {
+    expect(subnetBlocks("10.0.0.0/16", 2, 24)).toEqual(["10.0.0.0/24", "10.0.128.0/24"]);
+    expect(subnetBlocks("10.9.0.0/16", 3, 20)).toEqual(["10.9.0.0/20", "10.9.64.0/20", "10.9.128.0/20"]);
+    expect(subnetBlocks("192.168.4.0/24", 1, 24)).toEqual(["192.168.4.0/24"]);
+  });
+
+  it("refuse to be larger than their part", () => {
+    expect(() => subnetBlocks("10.0.0.0/16", 2, 16)).toThrow("/17");
+  });
+});

@@ -1,0 +1,242 @@
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+import { describe, expect, test } from "vitest";
+import { target, translate } from "../../../local/providers/aws/cloudformation.ts";
+import type { Resource } from "../../../local/providers/aws/provider.ts";
+import { resources } from "../../../local/providers/aws/resources.ts";
+import { refusals } from "../../../local/providers/aws/rules.ts";
+import { propertySchema } from "../../../local/providers/aws/schemas.ts";
+import type { Props } from "../../../local/providers/aws/values.ts";
+
+type Token = keyof typeof resources;
+const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
+
+test.each(Object.entries<Resource>(resources))(
+  "every input of %s is a property that AWS knows, or none on purpose",
+  (_, definition) => {
+    const { inputs, cloudFormation } = definition;
+    const paths = Object.keys(inputs);
+    const unknown = paths.filter((path) => {
+      const steps = target(cloudFormation, path);
+      return steps !== undefined && propertySchema(cloudFormation.type, steps) === undefined;
+    });
+    expect(unknown).toEqual([]);
+    expect(Object.keys(cloudFormation.names ?? {}).filter((path) => !paths.includes(path))).toEqual([]);
+  },
+);
+
+test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy as a document", () => {
+  const instance = translate(resources["aws:ec2/instance:Instance"], {
+    ami: "ami-1",
+    instanceType: secret("t3.small"),
+    subnetId: "subnet-1",
+    vpcSecurityGroupIds: ["sg-1"],
+    rootBlockDevice: { volumeSize: 8, tags: { a: "b" } },
+    userDataReplaceOnChange: true,
+    tags: { Name: "app" },
+  });
+  expect(instance.properties).toEqual({
+    ImageId: "ami-1",
+    InstanceType: "t3.small",
+    NetworkInterfaces: [{ SubnetId: "subnet-1", GroupSet: ["sg-1"], DeviceIndex: "0" }],
+    BlockDeviceMappings: [{ Ebs: { VolumeSize: 8 }, DeviceName: "/dev/xvda" }],
+    Tags: [{ Key: "Name", Value: "app" }],
+  });
+  expect(instance.sources.get("/BlockDeviceMappings/0/Ebs/VolumeSize")).toBe("rootBlockDevice.volumeSize");
+  expect([...instance.tags]).toEqual([["rootBlockDevice.tags", { a: "b" }]]);
+
+  const repository = translate(resources["aws:ecr/repository:Repository"], {
+    imageTagMutabilityExclusionFilters: [{ filter: "a" }, { filter: "b" }],
+  });
+  expect(repository.properties.ImageTagMutabilityExclusionFilters).toEqual([
+    { ImageTagMutabilityExclusionFilterValue: "a" },
+    { ImageTagMutabilityExclusionFilterValue: "b" },
+  ]);
+  const policy = translate(resources["aws:iam/rolePolicy:RolePolicy"], { policy: '{"Statement":[]}' });
+  expect(policy.properties).toEqual({ PolicyDocument: { Statement: [] } });
+  const log = translate(resources["aws:cloudwatch/logGroup:LogGroup"], { name: "log", retentionInDays: 0 });
+  expect(log.properties).toEqual({ LogGroupName: "log" });
+});
+
+const document = (...statements: object[]) => JSON.stringify({ Statement: statements });
+const assume = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
+const allow = { Effect: "Allow", Action: "ecr:*", Resource: "*" };
+const deny = { Effect: "Deny", Action: "ecr:*", Principal: "*" };
+const rule = {
+  securityGroupId: "sg-00000000",
+  cidrIpv4: "10.0.0.0/8",
+  ipProtocol: "tcp",
+  fromPort: 1,
+  toPort: 1,
+  tags: { a: "b" },
+};
+const ruleFaults: Faults = [
+  ["pattern beside the schema", { description: "The app's" }, "Description of AWS::EC2::SecurityGroup"],
+  ["network", { cidrIpv4: "10.0.0.0/33" }, 'is "10.0.0.0/33", and must match ipv4-network'],
+  ["port of a protocol", { toPort: undefined }, "must have required property 'ToPort'"],
+  [
+    "tag of what CloudFormation does not tag",
+    { tags: { a: "b".repeat(257) } },
+    "must NOT have more than 256 characters",
+  ],
+];
+type Faults = readonly (readonly [kind: string, change: Props, reason: string])[];
+
+/** For types, inputs that AWS takes, and changes of them that it refuses. */
+const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
+  "aws:ec2/securityGroup:SecurityGroup": [
+    { description: "Port of the app in, HTTPS out", name: "app" },
+    [
+      [
+        "pattern",
+        { description: "The app's" },
+        'GroupDescription of AWS::EC2::SecurityGroup is "The app\'s", and must match',
+      ],
+      ["length", { description: "a".repeat(256) }, "must NOT have more than 255 characters"],
+      ["name", { name: "sg-app" }, 'must not match {"pattern":"^sg-"}'],
+    ],
+  ],
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": [rule, ruleFaults],
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": [rule, ruleFaults],
+  "aws:ec2/vpc:Vpc": [
+    { cidrBlock: "10.0.0.0/16", tags: { a: "b" } },
+    [
+      ["range of a network", { cidrBlock: "10.0.0.0/8" }, 'is "10.0.0.0/8", and must match pattern'],
+      ["tag", { tags: { "aws:a": "b" } }, 'Tags.0.Key of AWS::EC2::VPC is "aws:a", and must match pattern'],
+    ],
+  ],
+  "aws:ec2/routeTable:RouteTable": [
+    { vpcId: "vpc-00000000" },
+    [["format", { vpcId: "vpc-1" }, 'VpcId of AWS::EC2::RouteTable is "vpc-1", and must match ^vpc-']],
+  ],
+  "aws:ec2/flowLog:FlowLog": [
+    { vpcId: "vpc-00000000", maxAggregationInterval: 60 },
+    [["enumeration beside the schema", { maxAggregationInterval: 61 }, "is 61, and must be one of 60, 600"]],
+  ],
+  "aws:cloudwatch/logGroup:LogGroup": [
+    { retentionInDays: 30 },
+    [["enumeration", { retentionInDays: 31 }, "is 31, and must be one of 1, 3, 5, 7, 14, 30, 60"]],
+  ],
+  "aws:ec2/instance:Instance": [
+    {
+      instanceType: "t4g.small",
+      monitoring: true,
+      userData: "가".repeat(5461),
+      creditSpecification: { cpuCredits: "unlimited" },
+      metadataOptions: { httpPutResponseHopLimit: 64 },
+    },
+    [
+      ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large, t4g.medium'],
+      [
+        "combination",
+        { instanceType: "c7g.large" },
+        'InstanceType of AWS::EC2::Instance is "c7g.large", and must match',
+      ],
+      ["type", { monitoring: "yes" }, "must be boolean"],
+      ["length in bytes", { userData: "가".repeat(5462) }, "must not have more bytes than 16384"],
+      ["enumeration beside the schema", { creditSpecification: { cpuCredits: "no" } }, "one of standard, unlimited"],
+      [
+        "range",
+        { metadataOptions: { httpPutResponseHopLimit: 65 } },
+        "HttpPutResponseHopLimit of AWS::EC2::Instance is 65, and must be <= 64",
+      ],
+    ],
+  ],
+  "aws:iam/role:Role": [
+    { assumeRolePolicy: document(assume) },
+    [
+      [
+        "trust policy",
+        { assumeRolePolicy: document({ ...assume, Effect: "Alow" }) },
+        'Effect of AWS::IAM::Role is "Alow", and must be one of Allow, Deny',
+      ],
+      ["policy that is no JSON", { assumeRolePolicy: "{" }, "must be object"],
+    ],
+  ],
+  "aws:iam/rolePolicy:RolePolicy": [
+    { name: "p", role: "r", policy: document({ ...allow, Sid: "A" }, allow) },
+    [
+      [
+        "policy's resource",
+        { policy: document({ ...allow, Resource: "bucket" }) },
+        'Resource of AWS::IAM::RolePolicy is "bucket"',
+      ],
+      [
+        "policy's names",
+        { policy: document({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }) },
+        "two items with the same Sid",
+      ],
+      [
+        "policy's actions",
+        { policy: document({ ...allow, NotAction: "ecr:*" }) },
+        "must have exactly one of Action, NotAction",
+      ],
+    ],
+  ],
+  "aws:iam/rolePolicyAttachment:RolePolicyAttachment": [
+    { role: "r", policyArn: "arn:aws:iam::aws:policy/P" },
+    [["pattern in a list", { policyArn: "P" }, 'ManagedPolicyArns.0 of AWS::IAM::Role is "P"']],
+  ],
+  "aws:ecr/repository:Repository": [
+    { encryptionConfigurations: [{ encryptionType: "KMS" }] },
+    [
+      [
+        "required property",
+        { encryptionConfigurations: [{ kmsKey: "k" }] },
+        "must have required property 'EncryptionType'",
+      ],
+    ],
+  ],
+  "aws:ecr/repositoryPolicy:RepositoryPolicy": [
+    { repository: "app", policy: document(deny) },
+    [["policy's principal", { policy: document({ ...deny, Principal: undefined }) }, "one of Principal, NotPrincipal"]],
+  ],
+  "aws:ecr/lifecyclePolicy:LifecyclePolicy": [
+    { repository: "app", policy: " ".repeat(100) },
+    [["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"]],
+  ],
+};
+
+describe.each(Object.entries(faults))("%s", (token, [good, changes]) => {
+  const definition: Resource = resources[token as Token];
+
+  test("is taken as it should be", () => {
+    expect(refusals(definition, good)).toEqual([]);
+  });
+
+  test.each(changes)("is refused for its %s", (_, change, reason) => {
+    const found = refusals(definition, { ...good, ...change });
+    expect(found[0]?.reason).toMatch(/^AWS refuses it: /);
+    expect(found.map((failure) => failure.reason)).toContainEqual(expect.stringContaining(reason));
+    const [property = ""] = Object.entries(change).map(([key, value]) => (value === undefined ? "" : key));
+    for (const failure of found) expect(failure.property.startsWith(property)).toBe(true);
+  });
+});
+
+test.each(Object.entries<Resource>(resources))("%s is not refused for what is not known yet", (_, definition) => {
+  const inputs: Props = {};
+  for (const path of Object.keys(definition.inputs)) {
+    const [outer = "", inner] = path.split(".");
+    if (inner === undefined) inputs[outer] = unknownValue;
+    else if (/(Filters|Configurations)$/.test(outer))
+      inputs[outer] = [{ ...inputs[outer]?.[0], [inner]: unknownValue }];
+    else inputs[outer] = { ...inputs[outer], [inner]: unknownValue };
+  }
+  expect(refusals(definition, inputs)).toEqual([]);
+});
+
+test("what is known is judged beside what is not", () => {
+  const instance = resources["aws:ec2/instance:Instance"];
+  const found = refusals(instance, {
+    ami: unknownValue,
+    vpcSecurityGroupIds: [unknownValue, "group"],
+    rootBlockDevice: unknownValue,
+  });
+  expect(found.map(({ property }) => property)).toEqual(["vpcSecurityGroupIds"]);
+});
+
+test("a secret is not told", () => {
+  const found = refusals(resources["aws:ec2/securityGroup:SecurityGroup"], { description: secret("it's 42") });
+  expect(found.map(({ reason }) => reason)).toEqual([
+    expect.stringContaining("GroupDescription of AWS::EC2::SecurityGroup is secret, and"),
+  ]);
+});

@@ -1,0 +1,70 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+/** A clone in which nothing is installed. */
+let clone: string;
+const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
+
+beforeEach(() => {
+  clone = mkdtempSync(join(tmpdir(), "setup-"));
+  for (const file of ["engines.js", "tools/setup.mjs", "tools/host.mjs", ".npmrc"]) cpSync(file, join(clone, file));
+  needs(engines.node);
+  writeFileSync(join(clone, "package-lock.json"), '{ "lockfileVersion": 3, "packages": { "": {} } }');
+  chmodSync(clone, 0o777);
+});
+afterEach(() => rmSync(clone, { recursive: true }));
+
+function needs(node: string): void {
+  writeFileSync(join(clone, "package.json"), JSON.stringify({ name: "clone", type: "module", engines: { node } }));
+}
+
+function program(path: string, script: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+}
+
+/** `node tools/setup.mjs …`, with an npm that needs no network. */
+function setup(args: string[], uid?: number) {
+  program(join(clone, "bin", "npm"), 'echo "added 1 package"; mkdir node_modules; command -v node >npm-ran-on');
+  const env = { ...process.env, PATH: [join(clone, "bin"), process.env.PATH].join(delimiter) };
+  const options = { cwd: clone, encoding: "utf8", env, ...(uid && { uid }) } as const;
+  return spawnSync(process.execPath, ["tools/setup.mjs", ...args], options);
+}
+
+test("in a fresh clone, stdout is the command's alone: eval of what it prints runs nothing else", () => {
+  const { stdout, stderr, status } = setup(["echo", "export A=1"]);
+  expect({ stdout, status }).toEqual({ stdout: "export A=1\n", status: 0 });
+  expect(stderr).toContain("npm packages");
+});
+
+test("where no local cloud can run, a command that needs one ends with a sentence, and nothing is installed", () => {
+  const nobody = process.getuid?.() === 0 ? 65534 : undefined;
+  const { status, stdout, stderr } = setup(["--local-cloud", "echo", "ran"], nobody);
+  expect(stderr).toMatch(
+    /^the local cloud runs Docker Engines and needs Linux and root; this is (user \d+: try sudo|\w+$)/m,
+  );
+  expect([status, stdout]).toEqual([1, ""]);
+  expect([".local", "node_modules"].filter((name) => existsSync(join(clone, name)))).toEqual([]);
+  expect(setup(["echo", "ran"], nobody).stdout).toBe("ran\n");
+});
+
+test("npm ci refuses a Node that is too old, and says which one is needed", () => {
+  needs(">=99.1");
+  const { stderr, status } = spawnSync("npm", ["ci", "--loglevel=error"], { cwd: clone, encoding: "utf8" });
+  expect(status).not.toBe(0);
+  expect(stderr).toContain('Required: {"node":">=99.1"}');
+});
+
+test("where the machine's Node is too old, packages are installed and the command is run with one that is not", () => {
+  needs(">=99.1");
+  const version = /nodeVersion = "(.+)"/.exec(readFileSync("tools/setup.mjs", "utf8"))?.[1] as string;
+  const fetched = join(clone, ".local", "node", version);
+  const node = join(fetched, "node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
+  program(node, "");
+  writeFileSync(join(fetched, ".installed"), "");
+  expect(setup(["sh", "-c", "command -v node"]).stdout).toBe(`${node}\n`);
+  expect(readFileSync(join(clone, "npm-ran-on"), "utf8")).toBe(`${node}\n`);
+});

@@ -1,0 +1,27 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { home, root } from "./paths.ts";
+import { run, step } from "./process.ts";
+
+/**
+ * The Python packages of `tools/python/<name>/requirements.txt`, from PyPI, in a virtual environment of their own.
+ *
+ * @returns The folder of its programs.
+ */
+export async function ensureVenv(name: string, title: string): Promise<string> {
+  const venv = join(home, name);
+  const requirements = join(root, "tools", "python", name, "requirements.txt");
+  const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
+  const stamp = join(venv, ".installed");
+  const programs = join(venv, "bin");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return programs;
+  await step(title, async () => {
+    rmSync(venv, { recursive: true, force: true });
+    await run(["python3", "-m", "venv", venv]);
+    const options = ["--quiet", "--no-deps", "--disable-pip-version-check"];
+    await run([join(programs, "pip"), "install", ...options, "-r", requirements]);
+    writeFileSync(stamp, wanted);
+  });
+  return programs;
+}

@@ -1,0 +1,73 @@
+import { existsSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { checkHost } from "./host.mjs";
+import { home } from "./paths.ts";
+import { run, step } from "./process.ts";
+
+/** Programs that only a system package can bring, with the Debian package that does. */
+const programs = {
+  dockerd: "docker.io",
+  docker: "docker.io",
+  containerd: "containerd",
+  runc: "runc",
+  iptables: "iptables",
+  ip: "iproute2",
+  mmdebstrap: "mmdebstrap",
+  "qemu-aarch64-static": "qemu-user-static",
+  "update-binfmts": "binfmt-support",
+  openssl: "openssl",
+  python3: "python3",
+} as const;
+
+/**
+ * Docker Engine and the emulation of the other architecture. Installed where this is Debian or Ubuntu and the person is root.
+ *
+ * @throws Error that says what to install where they are missing and cannot be installed.
+ */
+export async function ensureSystem(): Promise<void> {
+  checkHost();
+  const path = (process.env.PATH ?? "").split(delimiter);
+  const missing = Object.entries(programs).filter(([name]) => !path.some((folder) => existsSync(join(folder, name))));
+  const packages = new Set<string>(missing.map(([, name]) => name));
+  if (!existsSync(join(home, "moto", ".installed")) && !(await canMakeVenv())) packages.add("python3-venv");
+  // mmdebstrap checks Debian's signatures, also on Ubuntu.
+  if (!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) packages.add("debian-archive-keyring");
+  await installPackages([...packages]);
+  await ensureEmulation();
+}
+
+/** @throws Error that says what to install where this is not Debian or Ubuntu. */
+export async function installPackages(packages: readonly string[]): Promise<void> {
+  if (packages.length === 0) return;
+  const path = (process.env.PATH ?? "").split(delimiter);
+  if (!path.some((folder) => existsSync(join(folder, "apt-get")))) {
+    throw new Error(`missing system packages: install what Debian calls ${packages.join(", ")}, then run this again`);
+  }
+  await step(`system packages: ${packages.join(", ")}`, async () => {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    await run(["apt-get", "update", "-q"], { env });
+    await run(["apt-get", "install", "-y", "-q", "--no-install-recommends", ...packages], { env });
+  });
+}
+
+/** Debian keeps a part of Python that virtual environments need in a package of its own. */
+export async function canMakeVenv(): Promise<boolean> {
+  try {
+    await run(["python3", "-c", "import ensurepip"]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** arm64 containers need the kernel to hand their binaries to QEMU. */
+async function ensureEmulation(): Promise<void> {
+  const entry = process.arch === "x64" ? "qemu-aarch64" : "qemu-x86_64";
+  const status = `/proc/sys/fs/binfmt_misc/${entry}`;
+  const enabled = () => existsSync(status) && readFileSync(status, "utf8").startsWith("enabled");
+  if (enabled()) return;
+  if (!existsSync("/proc/sys/fs/binfmt_misc/status")) {
+    await run(["mount", "-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc"]);
+  }
+  if (!enabled()) await run(["update-binfmts", "--enable", entry]);
+}
