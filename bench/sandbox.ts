@@ -171,7 +171,7 @@ async function lock(): Promise<void> {
 
 /** Ends the local cloud and removes the clone. */
 async function takeDown(sandbox: Sandbox): Promise<void> {
-  if (existsSync(join(clone, "local", "cli.ts"))) {
+  if (existsSync(join(clone, "cli", "local.ts"))) {
     await sandbox.open();
     await stopDaemon(registry(sandbox.cloud));
     await run(["node", "cli/local.ts", "down"], { cwd: clone, env: { ...process.env, LOCAL_CLOUD_DIR: cloudFolder } });

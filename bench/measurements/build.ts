@@ -57,7 +57,7 @@ const compiled = "bun build --compile";
 /** Cold builds, builds after an edit, what these push, what is emulated, and what a machine pulls. */
 export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
   const app = await coldBuilds(sandbox, "app", "guide");
-  const modules = await coldBuilds(sandbox, "examples/native-modules", "guide-native-modules");
+  const modules = await coldBuilds(sandbox, "docs/native-modules", "guide-native-modules");
   return [
     { what: "cold build of the app for both platforms", unit: "s", plot: "build", ...app.seconds },
     { what: "cold build with sharp and SQLite for both platforms", unit: "s", plot: "build", ...modules.seconds },

@@ -120,7 +120,7 @@ test("a step that is emulated is pointed out, and what to do about it (problem 3
 });
 
 describe("native modules (problem 4)", () => {
-  const context = "examples/native-modules";
+  const context = "docs/native-modules";
   const build = (from: string, ...args: string[]) =>
     image(["--context", from, "--build-context", "app=app", "--tag", "guide-image:native", ...args]);
 

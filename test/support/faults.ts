@@ -20,8 +20,8 @@ export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "d
 
 const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
   engine: /^pulumi (?:up|destroy|refresh)/,
-  aws: /local\/aws\/main\.ts/,
-  awsx: /local\/awsx\/main\.ts/,
+  aws: /local\/providers\/aws\/main\.ts/,
+  awsx: /local\/providers\/awsx\/main\.ts/,
   "docker-build": /pulumi-resource-docker-build/,
   dynamic: /cmd\/dynamic-provider/,
 };
@@ -53,7 +53,7 @@ export function when(pattern: RegExp, act: (pid: number) => unknown, ...command:
     const read = (data: Buffer) => {
       output += data;
       if (acted || !pattern.test(output)) return;
-      acted = Promise.resolve(act(child.pid as number));
+      acted = (async () => act(child.pid as number))();
       acted.catch(reject);
     };
     child.stdout.on("data", read);
@@ -82,6 +82,7 @@ function send(signal: "SIGKILL" | "SIGINT", pids: number[]): void {
 
 function pidsOf(victim: Exclude<Victim, "program">): number[] {
   const victims = engineProcesses().filter(({ command }) => commandLines[victim].test(command));
+  if (victims.length === 0) throw new Error(`no process of ${victim} runs: there is nothing to kill`);
   return victims.map(({ pid }) => pid);
 }
 
