@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { readConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./cost/prices.ts";
 import { runMain } from "./shared/run-main.ts";
-import { readConfig } from "./shared/stack-config.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]
 

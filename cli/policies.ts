@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
 import { parseName, policyArn } from "../config.ts";
+import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
+import { readConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/options.ts";
-import { readConfig } from "./shared/stack-config.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
 
-Prints a policy for AWS, as JSON without a line break more than it needs: the least that cli/policies.yaml says.
+Prints a policy for AWS, as JSON without a line break more than it needs: the least that policies/policies.yaml says.
 
   preview         for whoever runs pulumi preview: it reads, and pushes nothing
   deploy          for whoever runs pulumi up, refresh and destroy, beside the policy for preview
@@ -30,107 +30,6 @@ Prints a policy for AWS, as JSON without a line break more than it needs: the le
                            gh api repos/OWNER/NAME --jq '.owner.id, .id'
   --help
 `;
-
-/** What AWS takes in a managed policy, spaces and line breaks not counted. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
-const managedPolicyLimit = 6144;
-
-/** What a policy is printed for. */
-export interface Values {
-  /** 12 digits. */
-  readonly account: string;
-  readonly region: string;
-  /** The app's name. */
-  readonly name: string;
-  /** @default every stack */
-  readonly stack?: string | undefined;
-  /** ARN of the boundary that every role must have. @default none is asked for */
-  readonly boundary?: string | undefined;
-  /** @default the state is kept elsewhere */
-  readonly stateBucket?: string | undefined;
-  /** Whom GitHub's tokens may name. */
-  readonly subjects?: readonly string[] | undefined;
-}
-
-/** A statement of cli/policies.yaml. */
-export interface Entry {
-  readonly sid: string;
-  /** The value without which it is left out. */
-  readonly when?: keyof Values;
-  /** Why AWS needs its actions, where the local cloud is not asked for them. */
-  readonly why?: string;
-  readonly principal?: Record<string, string>;
-  readonly resource?: readonly string[];
-  readonly condition?: Record<string, Record<string, string | readonly string[]>>;
-  /** Each with its own why. */
-  readonly actions: Readonly<Record<string, string | null>>;
-}
-
-export interface Policy {
-  readonly Version: "2012-10-17";
-  readonly Statement: readonly Statement[];
-}
-
-interface Statement {
-  readonly Sid: string;
-  readonly Effect: "Allow";
-  readonly Action: string | readonly string[];
-}
-
-export const policyNames = ["preview", "deploy", "boundary", "trust"] as const;
-export type PolicyName = (typeof policyNames)[number];
-const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
-
-/** What cli/policies.yaml has for a policy. */
-export function entriesOf(name: PolicyName): Entry[] {
-  return parse(readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"))[name];
-}
-
-/** @throws Error where AWS would not take it, since it is too long. */
-export function policy(name: PolicyName, values: Values): Policy {
-  const { name: app, stack } = values;
-  const filled = { ...values, repository: stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}` };
-  const Statement = entriesOf(name)
-    .filter(({ when }) => when === undefined || values[when] !== undefined)
-    .map(({ sid, principal, resource, condition, actions }) => ({
-      Sid: sid,
-      Effect: "Allow" as const,
-      ...(principal && { Principal: fill(principal, filled) }),
-      Action: one(Object.keys(actions)),
-      ...(resource && { Resource: one(fill(resource, filled) as string[]) }),
-      ...(condition && { Condition: fill(condition, filled) }),
-    }));
-  const result = { Version: "2012-10-17" as const, Statement };
-  const { length } = JSON.stringify(result);
-  if (length > managedPolicyLimit) {
-    throw new Error(
-      `the policy has ${length} characters; AWS takes ${managedPolicyLimit} in one: choose a shorter name, stack or bucket`,
-    );
-  }
-  return result;
-}
-
-/** Shorter, which counts: AWS takes the item of a list of one for the list. */
-const one = (list: readonly string[]) => (list.length === 1 ? (list[0] as string) : list);
-
-/** What may be left out of a condition. Without any other value a policy would allow more than it should. */
-const optional = ["stack", "boundary"];
-
-/** Fills in the values; undefined where there is none, which takes what it stands in along. */
-function fill(data: unknown, values: Readonly<Record<string, unknown>>): unknown {
-  if (typeof data === "string") {
-    const names = [...data.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => name);
-    const missing = names.filter((name) => values[name] === undefined);
-    if (missing.some((name) => !optional.includes(name)))
-      throw new Error(`no value is given for ${missing.join(", ")}`);
-    if (missing.length > 0) return undefined;
-    const [first = ""] = names;
-    if (data === `\${${first}}`) return values[first];
-    return data.replaceAll(/\$\{(\w+)\}/g, (_, name) => String(values[name]));
-  }
-  if (Array.isArray(data)) return data.map((item) => fill(item, values));
-  const entries = Object.entries(data as object).map(([key, value]) => [key, fill(value, values)]);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
-}
 
 /** @throws UsageError */
 export function readArguments(

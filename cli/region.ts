@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { readConfig } from "../tools/stack-config.ts";
 import { readStackFile } from "./cost.ts";
 import { runMain } from "./shared/run-main.ts";
-import { readConfig } from "./shared/stack-config.ts";
 
 /** `node cli/region.ts STACK` prints the stack's region. The workflows log in to AWS with it, and the CLI reads the configuration only after that. */
 async function main(): Promise<void> {

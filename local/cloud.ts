@@ -5,7 +5,6 @@ import { checkHost } from "../tools/host.mjs";
 import { home } from "../tools/paths.ts";
 import { accepts } from "../tools/ready.ts";
 import { type Identity, keysOf } from "./identity.ts";
-import { certificateBundle } from "./services/registry.ts";
 
 /** Where one local cloud is: its folder, its addresses on loopback, and the environment of all that runs in it. */
 export interface Cloud {
@@ -49,6 +48,16 @@ export async function openCloud(): Promise<Cloud> {
 /** Gives the addresses back; what is on disk stays. */
 export function releaseCloud(cloud: Cloud): void {
   rmSync(cloud.run, { recursive: true, force: true });
+}
+
+/** The registry's certificate, in PEM. */
+export function certificate(cloud: Cloud): string {
+  return join(cloud.dir, "tls", "certificate.pem");
+}
+
+/** The certificates that this machine trusts, and the registry's. */
+export function certificateBundle(cloud: Cloud): string {
+  return join(cloud.dir, "tls", "bundle.pem");
 }
 
 /** The region that the local cloud is; the stack's aws:region must say the same. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { keysOf } from "../../local/identity.ts";
-import { readConfig } from "../shared/stack-config.ts";
+import { readConfig } from "../../tools/stack-config.ts";
 import type { AwsClient, Probe } from "./probe.ts";
 
 /** Which cloud the checks are about. */

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
-import type { Cloud } from "../cloud.ts";
+import { type Cloud, certificate } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
-import { certificate } from "./registry.ts";
 
 /**
  * The Buildx builder's name; Pulumi.local.yaml has it too. Not the guide's `multiplatform`: that one is for whoever types the guide's

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ECR } from "@aws-sdk/client-ecr";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
-import type { Cloud } from "../cloud.ts";
+import { type Cloud, certificate, certificateBundle } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 
 /** ECR's data plane: an OCI registry behind TLS, which asks moto what each request may do. */
@@ -64,16 +64,6 @@ export async function password(ecr: ECR): Promise<string> {
 export async function collectGarbage(cloud: Cloud): Promise<void> {
   if (!existsSync(join(cloud.dir, "registry", "data", "docker"))) return;
   await run(["registry", "garbage-collect", configFile(cloud)], { env: cloud.env });
-}
-
-/** The registry's certificate, in PEM. */
-export function certificate(cloud: Cloud): string {
-  return join(cloud.dir, "tls", "certificate.pem");
-}
-
-/** The certificates that this machine trusts, and the registry's. */
-export function certificateBundle(cloud: Cloud): string {
-  return join(cloud.dir, "tls", "bundle.pem");
 }
 
 function configFile(cloud: Cloud): string {

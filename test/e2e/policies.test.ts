@@ -5,7 +5,7 @@ import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { type Entry, entriesOf, type PolicyName, policy } from "../../cli/policies.ts";
+import { type Entry, entriesOf, type PolicyName, policy } from "../../policies/policy.ts";
 import { aws, cloud, configured, deployed, shell, summary } from "../support/stack.ts";
 
 const account = "123456789012";

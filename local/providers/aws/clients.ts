@@ -1,16 +1,7 @@
 // One client per service, loaded when it is first used: a run that changes nothing needs few of them, and each costs
 // 50 to 200 ms. Endpoint, region and credentials come from the environment, as for every AWS SDK.
 
-/** The filter for instances that still occupy a subnet, a group, an address. Those that are gone stay listed. */
-export const alive = { Name: "instance-state-name", Values: ["pending", "running", "stopping", "stopped"] };
-
-/** The items of a list, from all of its pages. */
-export async function every<Page, Item>(
-  pages: AsyncIterable<Page> | Iterable<Page>,
-  items: (page: Page) => readonly Item[] | undefined,
-): Promise<Item[]> {
-  return (await Array.fromAsync(pages, items)).flatMap((found) => found ?? []);
-}
+export { alive, every } from "../../lists.ts";
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;

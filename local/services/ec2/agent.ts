@@ -13,7 +13,7 @@ import {
 import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
 import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { toLocalAddress } from "../../address.ts";
-import { alive, every } from "../../providers/aws/clients.ts";
+import { alive, every } from "../../lists.ts";
 import { Firewall } from "./firewall.ts";
 import { type Cloud, type Credentials, Machine } from "./machine.ts";
 

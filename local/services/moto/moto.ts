@@ -30,8 +30,8 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
 async function users({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
   const [{ policy }, { readConfig }] = await Promise.all([
-    import("../../../cli/policies.ts"),
-    import("../../../cli/shared/stack-config.ts"),
+    import("../../../policies/policy.ts"),
+    import("../../../tools/stack-config.ts"),
   ]);
   const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
   const config = readConfig(text(join(root, "Pulumi.yaml")), text(join(root, "Pulumi.local.yaml")));

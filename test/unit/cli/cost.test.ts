@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { priceOf, prices, type Resource, resourcePrices } from "../../../cli/cost/prices.ts";
 import { estimate, planned, readResources, toMarkdown, toText } from "../../../cli/cost.ts";
-import { readConfig } from "../../../cli/shared/stack-config.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { ecrResources } from "../../../local/providers/aws/ecr.ts";
 import { flowLogResources } from "../../../local/providers/aws/flow-log.ts";
@@ -10,6 +9,7 @@ import { iamResources } from "../../../local/providers/aws/iam.ts";
 import { instanceResources } from "../../../local/providers/aws/instance.ts";
 import { securityGroupResources } from "../../../local/providers/aws/security-group.ts";
 import { vpcResources } from "../../../local/providers/aws/vpc.ts";
+import { readConfig } from "../../../tools/stack-config.ts";
 
 const instance = (inputs: Record<string, unknown> = {}): Resource => ({
   type: "aws:ec2/instance:Instance",

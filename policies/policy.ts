@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+
+/** What AWS takes in a managed policy, spaces and line breaks not counted. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
+const managedPolicyLimit = 6144;
+
+/** What a policy is printed for. */
+export interface Values {
+  /** 12 digits. */
+  readonly account: string;
+  readonly region: string;
+  /** The app's name. */
+  readonly name: string;
+  /** @default every stack */
+  readonly stack?: string | undefined;
+  /** ARN of the boundary that every role must have. @default none is asked for */
+  readonly boundary?: string | undefined;
+  /** @default the state is kept elsewhere */
+  readonly stateBucket?: string | undefined;
+  /** Whom GitHub's tokens may name. */
+  readonly subjects?: readonly string[] | undefined;
+}
+
+/** A statement of policies/policies.yaml. */
+export interface Entry {
+  readonly sid: string;
+  /** The value without which it is left out. */
+  readonly when?: keyof Values;
+  /** Why AWS needs its actions, where the local cloud is not asked for them. */
+  readonly why?: string;
+  readonly principal?: Record<string, string>;
+  readonly resource?: readonly string[];
+  readonly condition?: Record<string, Record<string, string | readonly string[]>>;
+  /** Each with its own why. */
+  readonly actions: Readonly<Record<string, string | null>>;
+}
+
+export interface Policy {
+  readonly Version: "2012-10-17";
+  readonly Statement: readonly Statement[];
+}
+
+interface Statement {
+  readonly Sid: string;
+  readonly Effect: "Allow";
+  readonly Action: string | readonly string[];
+}
+
+export const policyNames = ["preview", "deploy", "boundary", "trust"] as const;
+export type PolicyName = (typeof policyNames)[number];
+export const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
+
+/** What policies/policies.yaml has for a policy. */
+export function entriesOf(name: PolicyName): Entry[] {
+  return parse(readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"))[name];
+}
+
+/** @throws Error where AWS would not take it, since it is too long. */
+export function policy(name: PolicyName, values: Values): Policy {
+  const { name: app, stack } = values;
+  const filled = { ...values, repository: stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}` };
+  const Statement = entriesOf(name)
+    .filter(({ when }) => when === undefined || values[when] !== undefined)
+    .map(({ sid, principal, resource, condition, actions }) => ({
+      Sid: sid,
+      Effect: "Allow" as const,
+      ...(principal && { Principal: fill(principal, filled) }),
+      Action: one(Object.keys(actions)),
+      ...(resource && { Resource: one(fill(resource, filled) as string[]) }),
+      ...(condition && { Condition: fill(condition, filled) }),
+    }));
+  const result = { Version: "2012-10-17" as const, Statement };
+  const { length } = JSON.stringify(result);
+  if (length > managedPolicyLimit) {
+    throw new Error(
+      `the policy has ${length} characters; AWS takes ${managedPolicyLimit} in one: choose a shorter name, stack or bucket`,
+    );
+  }
+  return result;
+}
+
+/** Shorter, which counts: AWS takes the item of a list of one for the list. */
+const one = (list: readonly string[]) => (list.length === 1 ? (list[0] as string) : list);
+
+/** What may be left out of a condition. Without any other value a policy would allow more than it should. */
+const optional = ["stack", "boundary"];
+
+/** Fills in the values; undefined where there is none, which takes what it stands in along. */
+function fill(data: unknown, values: Readonly<Record<string, unknown>>): unknown {
+  if (typeof data === "string") {
+    const names = [...data.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => name);
+    const missing = names.filter((name) => values[name] === undefined);
+    if (missing.some((name) => !optional.includes(name)))
+      throw new Error(`no value is given for ${missing.join(", ")}`);
+    if (missing.length > 0) return undefined;
+    const [first = ""] = names;
+    if (data === `\${${first}}`) return values[first];
+    return data.replaceAll(/\$\{(\w+)\}/g, (_, name) => String(values[name]));
+  }
+  if (Array.isArray(data)) return data.map((item) => fill(item, values));
+  const entries = Object.entries(data as object).map(([key, value]) => [key, fill(value, values)]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
