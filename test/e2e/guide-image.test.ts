@@ -302,7 +302,7 @@ ${mirrored}`,
     if (!(await accepts(own))) return context.skip("Docker Hub's own are used");
     const name = "oven/bun:1.4.5-distroless";
     const clone = join(folder, "clone");
-    cpSync("local", join(clone, "local"), { recursive: true, verbatimSymlinks: true });
+    for (const name of ["local", "tools"]) cpSync(name, join(clone, name), { recursive: true, verbatimSymlinks: true });
     symlinkSync(resolve("node_modules"), join(clone, "node_modules"));
     const temporary = join(folder, "private");
     mkdirSync(temporary, { mode: 0o700 });
