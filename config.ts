@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import { env } from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
-import { architectures, type MachineName } from "./components/architecture.ts";
+import { architectures, eachMachine, type MachineName } from "./components/architecture.ts";
 import { latestTag } from "./components/content.ts";
 import type { Registry } from "./components/image.ts";
 
@@ -17,24 +17,37 @@ export interface Publish {
 export interface Settings {
   /** Name of the application. */
   readonly name: string;
-  /** Name of the stack's ECR repository: stacks share an account without sharing images. */
-  readonly repositoryName: string;
-  readonly region: string;
-  /** Profile of the AWS configuration files that calls are signed with. */
-  readonly profile?: string;
+  /** For AWS's SDK, which the provider's configuration does not reach. */
+  readonly aws: {
+    readonly region: string;
+    /** Profile of the AWS configuration files that calls are signed with. */
+    readonly profile?: string;
+  };
+  readonly repository: {
+    /** Of the stack's own ECR repository: stacks share an account without sharing images. */
+    readonly name: string;
+    readonly keepReleases: number;
+    readonly forceDelete: boolean;
+    /** Whether the image is tagged `latest` too. */
+    readonly latestTag: boolean;
+  };
+  readonly network: {
+    readonly cidrBlock: string;
+    readonly port: number;
+    readonly allowedCidrs: readonly string[];
+  };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
-  /** GiB. */
-  readonly volumeSize: number;
-  readonly vpcCidr: string;
-  readonly port: number;
-  readonly allowedCidrs: readonly string[];
-  readonly forceDelete: boolean;
-  readonly keepReleases: number;
+  /** What all machines have in common. */
+  readonly machine: {
+    readonly port: number;
+    /** GiB. */
+    readonly volumeSize: number;
+    readonly amiUpdate: "keep" | "latest";
+    /** Seconds. */
+    readonly verificationTimeout: number;
+  };
   readonly builder: string;
   readonly registryLogin: "program" | "docker";
-  /** Whether the image is tagged `latest` too. */
-  readonly latestTag: boolean;
-  readonly amiUpdate: "keep" | "latest";
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
   readonly publish?: Publish;
@@ -42,8 +55,6 @@ export interface Settings {
   readonly permissionsBoundary?: string;
   /** Whether destroy is refused. */
   readonly protect: boolean;
-  /** Seconds. */
-  readonly verificationTimeout: number;
   /** On every resource that takes tags. */
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -100,29 +111,34 @@ export function loadConfig(): Settings {
 
   const stack = pulumi.getStack();
   const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", parseName);
+  const port = read(
+    "port",
+    "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",
+    (text) => (["22", "443"].includes(text) ? undefined : integer(1, 65_535)(text)),
+  );
   const settings: Settings = {
     name,
-    repositoryName: `${name}-${stack.toLowerCase()}`,
-    region: aws.get("region") ?? "",
-    profile: aws.get("profile"),
-    instanceTypes: {
-      graviton: read("gravitonInstanceType", ...instanceTypeOf("graviton")),
-      intel: read("intelInstanceType", ...instanceTypeOf("intel")),
+    aws: { region: aws.get("region") ?? "", profile: aws.get("profile") },
+    repository: {
+      name: `${name}-${stack.toLowerCase()}`,
+      keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
+      forceDelete: read("forceDelete", "true or false", boolean),
+      latestTag: read("latestTag", "true or false", boolean),
     },
-    volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
-    vpcCidr: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
-    port: read(
-      "port",
-      "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",
-      (text) => (["22", "443"].includes(text) ? undefined : integer(1, 65_535)(text)),
-    ),
-    allowedCidrs: read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs),
-    forceDelete: read("forceDelete", "true or false", oneOf({ true: true, false: false })),
-    keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
+    network: {
+      cidrBlock: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
+      port,
+      allowedCidrs: read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs),
+    },
+    instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
+    machine: {
+      port,
+      volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
+      amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
+      verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
+    },
     builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),
     registryLogin: read("registryLogin", "program or docker", oneOf({ program: "program", docker: "docker" })),
-    latestTag: read("latestTag", "true or false", oneOf({ true: true, false: false })),
-    amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
     // Empty stands for none: a configuration key with a default cannot be unset.
     release:
       read(
@@ -137,13 +153,15 @@ export function loadConfig(): Settings {
         "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary",
         (text) => (text === "" || policyArn.test(text) ? text : undefined),
       ) || undefined,
-    protect: read("protect", "true or false", oneOf({ true: true, false: false })),
-    verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
+    protect: read("protect", "true or false", boolean),
     tags: { project, stack, app: name },
   };
+  const { repository, network, protect } = settings;
 
-  if (settings.region === "") problems.push("aws:region is not set; allowed: an AWS region, such as ap-northeast-2");
-  if (!/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(settings.repositoryName)) {
+  if (settings.aws.region === "") {
+    problems.push("aws:region is not set; allowed: an AWS region, such as ap-northeast-2");
+  }
+  if (!/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(repository.name)) {
     problems.push(
       `the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`,
     );
@@ -160,18 +178,18 @@ export function loadConfig(): Settings {
       );
     }
   }
-  if (settings.protect && settings.forceDelete) {
+  if (protect && repository.forceDelete) {
     problems.push(`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`);
   }
-  if (settings.protect && settings.latestTag) {
+  if (protect && repository.latestTag) {
     problems.push(
       `${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since what is protected has no tag that moves`,
     );
   }
   // EC2.18: everybody may reach HTTP and HTTPS alone, and the app has no HTTPS.
-  if (settings.allowedCidrs?.includes("0.0.0.0/0") && settings.port !== undefined && settings.port !== 80) {
+  if (network.allowedCidrs?.includes("0.0.0.0/0") && port !== undefined && port !== 80) {
     problems.push(
-      `${project}:port is ${settings.port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80, for another port networks of your own`,
+      `${project}:port is ${port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80, for another port networks of your own`,
     );
   }
   const accounts = aws.get("allowedAccountIds");
@@ -190,11 +208,11 @@ export function loadConfig(): Settings {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const shell = ["AWS_REGION", "AWS_DEFAULT_REGION"].find(
-    (key) => ![undefined, "", settings.region].includes(env[key]),
+    (key) => ![undefined, "", settings.aws.region].includes(env[key]),
   );
   if (shell !== undefined) {
     pulumi.log.warn(
-      `${shell} is ${env[shell]}, but the stack ${stack} is deployed to ${settings.region}, as aws:region says; to change that: pulumi config set aws:region ${env[shell]}`,
+      `${shell} is ${env[shell]}, but the stack ${stack} is deployed to ${settings.aws.region}, as aws:region says; to change that: pulumi config set aws:region ${env[shell]}`,
     );
   }
   return settings;
@@ -234,6 +252,8 @@ function integer(least: number, most: number) {
 function oneOf<T>(values: Readonly<Record<string, T>>) {
   return (text: string): T | undefined => (Object.hasOwn(values, text) ? values[text] : undefined);
 }
+
+const boolean = oneOf({ true: true, false: false });
 
 function matching(pattern: RegExp) {
   return (text: string): string | undefined => (pattern.test(text) ? text : undefined);

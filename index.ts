@@ -1,153 +1,71 @@
-import { architectures, platforms } from "./components/architecture.ts";
+import { architectures, eachMachine, platforms } from "./components/architecture.ts";
 import { Image } from "./components/image.ts";
 import { ImageIndex } from "./components/image-index.ts";
-import { Instance } from "./components/instance.ts";
+import { imageRef as refOf } from "./components/image-reference.ts";
 import { lookup } from "./components/lookup.ts";
+import { Machine } from "./components/machine.ts";
 import { MachineRole } from "./components/machine-role.ts";
 import { Network } from "./components/network.ts";
 import { Repository } from "./components/repository.ts";
-import { Verification } from "./components/verification.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, region, profile, port, permissionsBoundary, tags } = settings;
-const { amis, availabilityZones, registry, release } = await lookup(settings);
+const { name, aws, builder, protect, permissionsBoundary, tags } = settings;
+const found = await lookup(settings);
+const source = { context: "app", platforms, builder };
 
-const { protect } = settings;
-const repository = new Repository(
-  name,
-  {
-    name: settings.repositoryName,
-    keepReleases: settings.keepReleases,
-    latestTag: settings.latestTag,
-    forceDelete: settings.forceDelete,
-    tags,
-  },
-  { protect },
-);
+const repository = new Repository(name, { ...settings.repository, tags }, { protect });
 
 const image = new Image(
   name,
   {
-    context: "app",
-    platforms,
-    registry,
-    repositoryName: settings.repositoryName,
-    builder: settings.builder,
-    latest: settings.latestTag,
-    release,
+    ...source,
+    registry: found.registry,
+    repositoryName: settings.repository.name,
+    latest: settings.repository.latestTag,
+    release: found.release,
   },
   { dependsOn: repository },
 );
 
-const imageIndex = new ImageIndex(name, {
-  region,
-  profile,
-  repositoryName: settings.repositoryName,
-  repository: image.repository,
-  built: image.digest,
-  tags: image.tags,
-  platforms,
-});
+const index = new ImageIndex(name, { ...aws, image, platforms });
 
-const network = new Network(name, {
-  cidrBlock: settings.vpcCidr,
-  availabilityZones,
-  port,
-  allowedCidrs: settings.allowedCidrs,
-  permissionsBoundary,
-  tags,
-});
+const { availabilityZones } = found;
+const network = new Network(name, { ...settings.network, availabilityZones, permissionsBoundary, tags });
 
 const role = new MachineRole(name, { repositoryArn: repository.arn, permissionsBoundary, tags });
 
-const shared = {
-  appName: name,
-  amiUpdate: settings.amiUpdate,
-  region,
-  port,
-  imageRef: imageIndex.ref,
-  securityGroupId: network.securityGroupId,
-  instanceProfile: role.instanceProfile,
-  volumeSize: settings.volumeSize,
-  tags,
-};
-
-const gravitonInstance = new Instance(
-  `${name}-graviton`,
-  {
-    ...shared,
-    architecture: architectures.graviton,
-    instanceType: settings.instanceTypes.graviton,
-    ami: amis.graviton,
-    subnetId: network.subnetIds.graviton,
-  },
-  { protect, dependsOn: imageIndex },
+const machines = eachMachine(
+  (machine) =>
+    new Machine(
+      `${name}-${machine}`,
+      {
+        ...aws,
+        ...settings.machine,
+        appName: name,
+        architecture: architectures[machine],
+        instanceType: settings.instanceTypes[machine],
+        ami: found.amis[machine],
+        subnetId: network.subnetIds[machine],
+        securityGroupId: network.securityGroupId,
+        instanceProfile: role.instanceProfile,
+        image: index.reference,
+        configs: index.configs,
+        tags,
+      },
+      { protect },
+    ),
 );
-
-const intelInstance = new Instance(
-  `${name}-intel`,
-  {
-    ...shared,
-    architecture: architectures.intel,
-    instanceType: settings.instanceTypes.intel,
-    ami: amis.intel,
-    subnetId: network.subnetIds.intel,
-  },
-  { protect, dependsOn: imageIndex },
-);
-
-const gravitonVerification = new Verification(`${name}-graviton`, {
-  url: gravitonInstance.url,
-  instanceId: gravitonInstance.instanceId,
-  digest: imageIndex.digest,
-  configs: imageIndex.configs,
-  architecture: architectures.graviton,
-  region,
-  profile,
-  timeout: settings.verificationTimeout,
-});
-
-const intelVerification = new Verification(`${name}-intel`, {
-  url: intelInstance.url,
-  instanceId: intelInstance.instanceId,
-  digest: imageIndex.digest,
-  configs: imageIndex.configs,
-  architecture: architectures.intel,
-  region,
-  profile,
-  timeout: settings.verificationTimeout,
-});
 
 const published =
   settings.publish &&
-  new Image(
-    `${name}-published`,
-    { context: "app", platforms, builder: settings.builder, ...settings.publish },
-    { dependsOn: [gravitonVerification, intelVerification] },
-  );
+  new Image(`${name}-published`, { ...source, ...settings.publish }, { dependsOn: Object.values(machines) });
 
 export const repositoryUrl = repository.url;
-export const imageRef = imageIndex.ref;
-export const imageDigest = imageIndex.digest;
+export const imageRef = index.reference.apply(refOf);
+export const imageDigest = index.digest;
 export const imagePlatforms = image.platforms;
-export const graviton = {
-  id: gravitonInstance.instanceId,
-  type: gravitonInstance.instanceType,
-  ami: gravitonInstance.ami,
-  url: gravitonInstance.url,
-  proof: gravitonVerification.proof,
-};
-export const intel = {
-  id: intelInstance.instanceId,
-  type: intelInstance.instanceType,
-  ami: intelInstance.ami,
-  url: intelInstance.url,
-  proof: intelVerification.proof,
-};
-export const verifiedArchitectures = {
-  graviton: gravitonVerification.proof.image,
-  intel: intelVerification.proof.image,
-};
+export const { graviton, intel } = eachMachine((machine) => machines[machine].summary);
+export const verifiedArchitectures = eachMachine((machine) => machines[machine].proof.image);
 /** null where nothing is published: an undefined output is warned about. */
-export const publishedImage = published ? { ref: published.ref, digest: published.digest } : null;
+export const publishedImage = published ? { ref: published.reference.apply(refOf), digest: published.digest } : null;

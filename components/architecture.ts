@@ -47,5 +47,19 @@ export type MachineName = keyof typeof architectures;
 /** The machines' names, in the order in which outputs and tables show them. */
 export const machineNames = Object.keys(architectures) as MachineName[];
 
+/** A value for each machine. */
+export function eachMachine<T>(make: (machine: MachineName, index: number) => T): Record<MachineName, T> {
+  const made = machineNames.map((machine, index) => [machine, make(machine, index)]);
+  return Object.fromEntries(made) as Record<MachineName, T>;
+}
+
+/** A value for each machine, made at the same time. */
+export async function eachMachineAtOnce<T>(
+  make: (machine: MachineName) => Promise<T>,
+): Promise<Record<MachineName, T>> {
+  const made = await Promise.all(machineNames.map(make));
+  return eachMachine((_, index) => made[index] as T);
+}
+
 /** The platforms of the image, one per machine. */
 export const platforms = machineNames.map((name) => architectures[name].platform);

@@ -1,19 +1,15 @@
 import type { ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
+import type { Image } from "./image.ts";
+import type { ImageReference } from "./image-reference.ts";
 import { isCodeChanged } from "./provider-code.ts";
 
 export interface ImageIndexArgs {
   region: string;
   /** Profile of the AWS configuration files to sign calls with. */
   profile?: string;
-  /** Name of the ECR repository. */
-  repositoryName: string;
-  /** The same as Docker takes it: `registry/repository`. */
-  repository: pulumi.Input<string>;
-  /** Digest of the index that was built or, of an earlier release, found. */
-  built: pulumi.Input<string>;
-  /** Tags that must name it, the release's first. */
-  tags: readonly string[];
+  /** The image that was built or, of an earlier release, found; in ECR. */
+  image: Pick<Image, "registry" | "repositoryName" | "digest" | "tags">;
   /** Docker platforms that it must hold, and no others. */
   platforms: readonly string[];
 }
@@ -23,7 +19,9 @@ interface Inputs {
   readonly region: string;
   readonly profile?: string;
   readonly repositoryName: string;
+  /** Digest of the index that was built or found. */
   readonly built: string;
+  /** Tags that must name it, the release's first. */
   readonly tags: readonly string[];
   readonly platforms: readonly string[];
   /** Of the index to deploy; chosen in `check`, so that a preview knows it too. */
@@ -51,13 +49,16 @@ export class ImageIndex extends pulumi.dynamic.Resource {
   declare readonly digest: pulumi.Output<string>;
   /** Digest of each platform's image configuration: the id that `docker image inspect` shows on a machine of that platform. */
   declare readonly configs: pulumi.Output<Record<string, string>>;
-  /** `registry/repository:tag@digest`: what every machine pulls. */
-  readonly ref: pulumi.Output<string>;
+  /** What every machine pulls. */
+  readonly reference: pulumi.Output<ImageReference>;
 
-  constructor(name: string, { repository, ...args }: ImageIndexArgs, opts?: pulumi.CustomResourceOptions) {
+  constructor(name: string, { image, ...args }: ImageIndexArgs, opts?: pulumi.CustomResourceOptions) {
+    const { registry, repositoryName, tags } = image;
+    const inputs = { ...args, repositoryName, built: image.digest, tags };
     const outputs = { digest: undefined, tagged: undefined, configs: undefined };
-    super(provider, name, { ...args, ...outputs }, opts, "hono-app", "ImageIndex");
-    this.ref = pulumi.interpolate`${repository}:${args.tags[0]}@${this.digest}`;
+    super(provider, name, { ...inputs, ...outputs }, opts, "hono-app", "ImageIndex");
+    const tag = tags[0] ?? "";
+    this.reference = this.digest.apply((digest) => ({ registry, repository: repositoryName, tag, digest }));
   }
 }
 

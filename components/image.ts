@@ -1,6 +1,7 @@
 import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
 import { type ContextEntry, contentTag, latestTag, readContext, stageContext } from "./content.ts";
+import type { ImageReference } from "./image-reference.ts";
 
 /** An image that is in the registry. */
 export interface Release {
@@ -49,14 +50,16 @@ export interface ImageArgs {
  * pushes nothing.
  */
 export class Image extends pulumi.ComponentResource {
-  /** `registry/repository`, as Docker takes it. */
-  readonly repository: pulumi.Output<string>;
+  /** `host` or `host:port` of the registry. */
+  readonly registry: string;
+  /** Repository in that registry. */
+  readonly repositoryName: string;
   /** The tags that it is to have, the release's first: without others one computed from its content, and `latest`. */
   readonly tags: readonly string[];
   /** Digest of the index that holds the platforms' images. */
   readonly digest: pulumi.Output<string>;
-  /** What it is pushed as: `registry/repository:tag@digest`, and by its digest without the tag. */
-  readonly ref: pulumi.Output<string>;
+  /** The image by the first of its tags. */
+  readonly reference: pulumi.Output<ImageReference>;
   readonly platforms: pulumi.Output<string[]>;
 
   constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -64,19 +67,32 @@ export class Image extends pulumi.ComponentResource {
     const source = args.release ?? readContext(args.context);
     super("hono-app:index:Image", name, {}, opts);
 
-    this.repository = pulumi.interpolate`${args.registry.address}/${args.repositoryName}`;
-    const names = args.tags?.map((tag) => pulumi.interpolate`${this.repository}:${tag}`) ?? [this.repository];
-    const { tags, digest } =
-      "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source, names);
+    this.registry = args.registry.address;
+    this.repositoryName = args.repositoryName;
+    const { tags, digest } = "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source);
     this.tags = tags;
     this.digest = pulumi.output(digest);
-    this.ref = pulumi.interpolate`${names[0]}@${digest}`;
+    const [tag = ""] = tags;
+    this.reference = this.digest.apply((digest) => ({
+      registry: this.registry,
+      repository: this.repositoryName,
+      tag,
+      digest,
+    }));
     this.platforms = pulumi.output([...args.platforms]);
-    this.registerOutputs({ tags, digest: this.digest, ref: this.ref, platforms: this.platforms });
+    this.registerOutputs({
+      registry: this.registry,
+      repositoryName: this.repositoryName,
+      tags,
+      digest: this.digest,
+      reference: this.reference,
+      platforms: this.platforms,
+    });
   }
 
-  private build(name: string, args: ImageArgs, entries: ContextEntry[], names: pulumi.Output<string>[]) {
+  private build(name: string, args: ImageArgs, entries: ContextEntry[]) {
     const { address, login } = args.registry;
+    const repository = `${address}/${args.repositoryName}`;
     const content = contentTag(entries, { platforms: args.platforms });
     const { digest } = new BuildImage(
       name,
@@ -89,7 +105,7 @@ export class Image extends pulumi.ComponentResource {
         push: false,
         exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: args.tags === undefined } }],
         // A refresh looks for the digest in each.
-        tags: names,
+        tags: args.tags?.map((tag) => `${repository}:${tag}`) ?? [repository],
         // Times in the image are fixed, so that the same content gives the same digests.
         buildArgs: { SOURCE_DATE_EPOCH: "0" },
         // Part of the state, encrypted, and of what a saved plan compares.

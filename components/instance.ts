@@ -1,6 +1,7 @@
 import { Instance as Ec2Instance } from "@pulumi/aws/ec2/instance.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
+import type { ImageReference } from "./image-reference.ts";
 import { userData } from "./user-data.ts";
 
 export interface InstanceArgs {
@@ -20,8 +21,8 @@ export interface InstanceArgs {
   subnetId: pulumi.Input<string>;
   securityGroupId: pulumi.Input<string>;
   instanceProfile: pulumi.Input<string>;
-  /** `registry/repository:tag@digest`; another one replaces the machine. */
-  imageRef: pulumi.Input<string>;
+  /** Another one replaces the machine. */
+  image: pulumi.Input<ImageReference>;
   port: number;
   /** Root volume in GiB. */
   volumeSize: number;
@@ -53,10 +54,10 @@ export class Instance extends pulumi.ComponentResource {
         // in the VPC for ecr.api, ecr.dkr, ssm, ssmmessages, ec2messages and S3, which also has Amazon Linux's packages; together
         // they cost more than the machines.
         associatePublicIpAddress: true,
-        userData: pulumi.output(args.imageRef).apply((imageRef) =>
+        userData: pulumi.output(args.image).apply((image) =>
           userData({
             name: args.appName,
-            imageRef,
+            image,
             region: args.region,
             instanceType: args.instanceType,
             architecture: args.architecture,

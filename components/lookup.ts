@@ -6,13 +6,13 @@ import { getImage } from "@pulumi/aws/ecr/getImage.js";
 import { getAvailabilityZones } from "@pulumi/aws/getAvailabilityZones.js";
 import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
-import { architectures, type MachineName, machineNames } from "./architecture.ts";
+import { architectures, eachMachine, eachMachineAtOnce, type MachineName, machineNames } from "./architecture.ts";
 import { contentTagPrefix } from "./content.ts";
 import type { Registry, Release } from "./image.ts";
 
 export interface LookupArgs {
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
-  readonly repositoryName: string;
+  readonly repository: { readonly name: string };
   /** `docker` leaves the login to Docker's own configuration. */
   readonly registryLogin: "program" | "docker";
   /** Tag or digest of an earlier release that is to be deployed. */
@@ -36,8 +36,8 @@ export interface Lookup {
  *
  * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
  */
-export async function lookup({ instanceTypes, repositoryName, registryLogin, release }: LookupArgs): Promise<Lookup> {
-  const [token, regular, found, ...machines] = await Promise.all([
+export async function lookup({ instanceTypes, repository, registryLogin, release }: LookupArgs): Promise<Lookup> {
+  const [token, regular, found, machines] = await Promise.all([
     getAuthorizationToken(),
     // No Local or Wavelength Zones, to which an account opts in: not everything that the stack is made of exists there.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html
@@ -45,14 +45,17 @@ export async function lookup({ instanceTypes, repositoryName, registryLogin, rel
       state: "available",
       filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }],
     }),
-    release === undefined ? undefined : lookupRelease(repositoryName, release),
-    ...machineNames.map((name) => lookupMachine(name, instanceTypes[name])),
+    release === undefined ? undefined : lookupRelease(repository.name, release),
+    eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
   ]);
-  const [graviton, intel] = machines as [Machine, Machine];
   const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
-    amis: { graviton: graviton.ami, intel: intel.ami },
-    availabilityZones: commonZones(regular.names, { graviton: graviton.zones, intel: intel.zones }, instanceTypes),
+    amis: eachMachine((name) => machines[name].ami),
+    availabilityZones: commonZones(
+      regular.names,
+      eachMachine((name) => machines[name].zones),
+      instanceTypes,
+    ),
     registry: {
       address: token.proxyEndpoint.replace("https://", ""),
       login: registryLogin === "program" ? login : undefined,
@@ -75,12 +78,7 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
   return { tag, digest: imageDigest };
 }
 
-interface Machine {
-  readonly ami: string;
-  readonly zones: string[];
-}
-
-async function lookupMachine(name: MachineName, instanceType: string): Promise<Machine> {
+async function lookupMachine(name: MachineName, instanceType: string): Promise<{ ami: string; zones: string[] }> {
   const architecture = architectures[name];
   const [type, offerings, ami] = await Promise.all([
     getInstanceType({ instanceType }),
@@ -117,7 +115,7 @@ export function commonZones(
   types: Readonly<Record<MachineName, string>>,
 ): string[] {
   const offered = (name: MachineName) => zones.filter((zone) => offering[name].includes(zone)).sort();
-  const common = offered("graviton").filter((zone) => offering.intel.includes(zone));
+  const common = zones.filter((zone) => machineNames.every((name) => offering[name].includes(zone))).sort();
   if (common.length >= 2) return common.slice(0, 2);
   const offers = machineNames.map((name) => `${types[name]} in ${offered(name).join(", ") || "none"}`).join("; ");
   throw new pulumi.RunError(

@@ -4,7 +4,7 @@ import { SecurityGroupEgressRule } from "@pulumi/aws/vpc/securityGroupEgressRule
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
 import { Vpc } from "@pulumi/awsx/ec2/vpc.js";
 import * as pulumi from "@pulumi/pulumi";
-import type { MachineName } from "./architecture.ts";
+import { eachMachine, type MachineName } from "./architecture.ts";
 import { FlowLogs } from "./flow-logs.ts";
 
 export interface NetworkArgs {
@@ -100,8 +100,7 @@ export class Network extends pulumi.ComponentResource {
     );
 
     this.vpcId = vpc.vpcId;
-    const subnetId = (index: number) => vpc.publicSubnetIds.apply((ids) => ids[index % ids.length] as string);
-    this.subnetIds = { graviton: subnetId(0), intel: subnetId(1) };
+    this.subnetIds = eachMachine((_, index) => vpc.publicSubnetIds.apply((ids) => ids[index % ids.length] as string));
     this.securityGroupId = group.id;
     this.registerOutputs({ vpcId: this.vpcId, subnetIds: this.subnetIds, securityGroupId: this.securityGroupId });
   }

@@ -1,10 +1,11 @@
 import type { Architecture } from "./architecture.ts";
+import { type ImageReference, imageRef } from "./image-reference.ts";
 
 export interface UserDataArgs {
   /** Name of the app and of its container. */
   name: string;
-  /** `registry/repository:tag@digest`, the same on every machine. */
-  imageRef: string;
+  /** The same on every machine. */
+  image: ImageReference;
   region: string;
   instanceType: string;
   architecture: Architecture;
@@ -29,15 +30,13 @@ const containerPort = 3000;
  * (`aws ec2 get-console-output`) and in /var/log/cloud-init-output.log.
  */
 export function userData(args: UserDataArgs): string {
-  const [repositoryAndTag = "", digest = ""] = args.imageRef.split("@");
-  const repository = repositoryAndTag.slice(0, repositoryAndTag.lastIndexOf(":"));
-  const [registry = ""] = repository.split("/");
+  const { registry, repository, tag, digest } = args.image;
   return `#!/bin/bash
 set -Eeuo pipefail
 
 readonly name=${quote(args.name)}
-readonly image=${quote(args.imageRef)}
-readonly repository=${quote(repository)}
+readonly image=${quote(imageRef(args.image))}
+readonly repository=${quote(`${registry}/${repository}`)}
 readonly registry=${quote(registry)}
 readonly region=${quote(args.region)}
 readonly instance_type=${quote(args.instanceType)}
@@ -94,7 +93,7 @@ docker run --detach --name "$name" --restart always \\
   --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 \\
   --env PORT=${containerPort} \\
   --env APP_NAME="$name" \\
-  --env APP_VERSION=${quote(repositoryAndTag.slice(repositoryAndTag.lastIndexOf(":") + 1))} \\
+  --env APP_VERSION=${quote(tag)} \\
   --env INSTANCE_ID="$(cat /var/lib/cloud/data/instance-id)" \\
   --env INSTANCE_TYPE="$instance_type" \\
   --env MACHINE_ARCHITECTURE="$(uname -m)" \\

@@ -191,7 +191,7 @@ test("AWS itself refuses an AMI of the wrong architecture, in its own words, and
   await configured({ amiUpdate: "latest" }, () =>
     edited(
       "index.ts",
-      (text) => text.replace("ami: amis.graviton", "ami: amis.intel"),
+      (text) => text.replace("found.amis[machine]", "found.amis.intel"),
       async () => {
         const { status, output } = await local("up");
         expect(status).toBe(1);

@@ -60,7 +60,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           "aws:iam/role:Role": { arn: `arn:aws:iam::${account}:role/${name}` },
           "awsx:ec2:Vpc": { vpcId: "vpc-1", publicSubnetIds: ["subnet-1", "subnet-2"] },
           "docker-build:index:Image": { digest },
-          "pulumi-nodejs:dynamic/hono-app:ImageIndex": { configs: {} },
+          "pulumi-nodejs:dynamic/hono-app:ImageIndex": { digest, configs: {} },
         };
         return { id: `${name}-id`, state: { name, ...inputs, ...(outputs[type] as object) } };
       },

@@ -9,24 +9,16 @@ test("the defaults of Pulumi.yaml are the settings", () => {
   configure();
   expect(loadConfig()).toEqual({
     name: "hono-app",
-    repositoryName: "hono-app-dev",
-    region: "ap-northeast-2",
-    profile: undefined,
+    aws: { region: "ap-northeast-2", profile: undefined },
+    repository: { name: "hono-app-dev", keepReleases: 30, forceDelete: false, latestTag: true },
+    network: { cidrBlock: "10.0.0.0/16", port: 80, allowedCidrs: ["0.0.0.0/0"] },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
-    volumeSize: 8,
-    vpcCidr: "10.0.0.0/16",
-    port: 80,
-    allowedCidrs: ["0.0.0.0/0"],
-    forceDelete: false,
-    keepReleases: 30,
+    machine: { port: 80, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
     builder: "multiplatform",
     registryLogin: "program",
-    latestTag: true,
-    amiUpdate: "keep",
     release: undefined,
     permissionsBoundary: undefined,
     protect: false,
-    verificationTimeout: 600,
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
   });
 });
@@ -41,7 +33,7 @@ test.each([
     for (const key of ["AWS_REGION", "AWS_DEFAULT_REGION"] as const) vi.stubEnv(key, shell[key] ?? "");
     const warn = vi.spyOn(console, "warn").mockReturnValue();
     configure();
-    expect(loadConfig().region).toBe("ap-northeast-2");
+    expect(loadConfig().aws.region).toBe("ap-northeast-2");
     expect(warn.mock.calls.flat()).toEqual(warnings.map((warning) => expect.stringContaining(warning)));
     vi.unstubAllEnvs();
     vi.restoreAllMocks();
@@ -115,14 +107,14 @@ test("a protected repository cannot be deleted with its images as well, and none
   expect(loadConfig).toThrow("hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them");
   expect(loadConfig).toThrow("hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them");
   configure({ protect: "true", latestTag: "false" });
-  expect(loadConfig()).toMatchObject({ protect: true, latestTag: false, forceDelete: false });
+  expect(loadConfig()).toMatchObject({ protect: true, repository: { latestTag: false, forceDelete: false } });
 });
 
 test("everybody may reach port 80, and another port only who is named", () => {
   configure({ port: "8080" });
   expect(loadConfig).toThrow("hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: for everybody");
   configure({ port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
-  expect(loadConfig().port).toBe(8080);
+  expect(loadConfig().network.port).toBe(8080);
 });
 
 test("credentials and endpoints come from where every part of the program finds them", () => {
@@ -137,7 +129,7 @@ test("credentials and endpoints come from where every part of the program finds 
   configure(Object.fromEntries(keys.map((key) => [`aws:${key}`, "[]"])));
   for (const key of keys) expect(loadConfig).toThrow(new RegExp(`aws:${key} is set; allowed: .*aws:profile`));
   configure({ "aws:profile": "work", "aws:defaultTags": '{"tags":{}}', "aws:allowedAccountIds": '["012345678901"]' });
-  expect(loadConfig().profile).toBe("work");
+  expect(loadConfig().aws.profile).toBe("work");
 });
 
 test.each(["[]", "[123456789012]", '["12345"]', "123456789012"])("aws:allowedAccountIds = %s is refused", (value) => {

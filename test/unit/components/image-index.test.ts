@@ -3,17 +3,20 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ImageIndex } from "../../../components/image-index.ts";
 import { mock, only, settle } from "../../support/mocks.ts";
 
-const inputs = {
-  region: "ap-northeast-2",
+const args = { region: "ap-northeast-2", platforms: ["linux/arm64", "linux/amd64"] };
+const image = {
+  registry: "registry",
   repositoryName: "app-dev",
-  built: `sha256:${"b".repeat(64)}`,
+  digest: pulumi.output(`sha256:${"b".repeat(64)}`),
   tags: ["content-1", "latest"],
-  platforms: ["linux/arm64", "linux/amd64"],
 };
+/** What the engine hands to the provider. */
+const inputs = { ...args, repositoryName: "app-dev", built: `sha256:${"b".repeat(64)}`, tags: image.tags };
 
 /** The functions that Pulumi stores. */
 interface Provider {
@@ -42,8 +45,8 @@ const server = createServer(async (request, response) => {
 
 beforeEach(async () => {
   await mock();
-  const index = new ImageIndex("app", { ...inputs, repository: "registry/app-dev" });
-  await settle(index.ref);
+  const index = new ImageIndex("app", { ...args, image });
+  await settle(index.reference);
   code = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs.__provider as string;
   const module = { exports: {} as { handler(): Provider } };
   new Function("exports", "require", code)(module.exports, createRequire(import.meta.filename));

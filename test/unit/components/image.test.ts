@@ -34,7 +34,7 @@ const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => outpu
 test("one build of both platforms, pushed by its digest, that a preview makes and only an up pushes", async () => {
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", args);
-  await settle(image.ref);
+  await settle(image.reference);
   const { inputs } = only("docker-build:index:Image");
   expect(inputs).toMatchObject({
     context: { location: `.build/${tag}` },
@@ -46,37 +46,37 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
     tags: [`${registryHost}/app-dev`],
   });
   expect(image.tags).toEqual([tag, "latest"]);
-  expect(await value(image.ref)).toBe(`${registryHost}/app-dev@${digest}`);
+  expect(await value(image.reference)).toEqual({ registry: registryHost, repository: "app-dev", tag, digest });
   expect(await value(image.digest)).toBe(digest);
   expect(await value(image.platforms)).toEqual(["linux/arm64", "linux/amd64"]);
 });
 
 test("the registry's token stays a secret", async () => {
-  await settle(new Image("app", args).ref);
+  await settle(new Image("app", args).reference);
   const { registries } = only("docker-build:index:Image").inputs as { registries: unknown };
   expect(JSON.stringify(registries)).toContain("4dabf18193072939515e22adb298388d");
 });
 
 test("with Docker's own login there is none in the state", async () => {
-  await settle(new Image("app", { ...args, registry: { address: registryHost } }).ref);
+  await settle(new Image("app", { ...args, registry: { address: registryHost } }).reference);
   expect(only("docker-build:index:Image").inputs).not.toHaveProperty("registries");
 });
 
 test("without latest, no tag moves", async () => {
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", { ...args, latest: false });
-  await settle(image.ref);
+  await settle(image.reference);
   expect(image.tags).toEqual([tag]);
 });
 
 test("with tags of its own it is pushed under them", async () => {
   const image = new Image("app", { ...args, tags: ["1.0.0", "latest"] });
-  await settle(image.ref);
+  await settle(image.reference);
   expect(only("docker-build:index:Image").inputs).toMatchObject({
     exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: false } }],
     tags: [`${registryHost}/app-dev:1.0.0`, `${registryHost}/app-dev:latest`],
   });
-  expect(await value(image.ref)).toBe(`${registryHost}/app-dev:1.0.0@${digest}`);
+  expect(await value(image.reference)).toMatchObject({ tag: "1.0.0", digest });
 });
 
 test("a folder that is no build context is refused", () => {
@@ -91,8 +91,8 @@ test("an earlier release is deployed as it is: nothing is built or pushed", asyn
     context: "nowhere",
     release: { tag: "content-old", digest: "sha256:old" },
   });
-  await settle(image.ref);
+  await settle(image.reference);
   expect(find("docker-build:index:Image")).toEqual([]);
-  expect(await value(image.ref)).toBe(`${registryHost}/app-dev@sha256:old`);
+  expect(await value(image.reference)).toMatchObject({ tag: "content-old", digest: "sha256:old" });
   expect(image.tags).toEqual(["content-old"]);
 });

@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
+import type { ImageReference } from "../../../components/image-reference.ts";
 import { Instance, type InstanceArgs } from "../../../components/instance.ts";
 import { userData } from "../../../components/user-data.ts";
 import { mock, only, settle } from "../../support/mocks.ts";
@@ -16,7 +17,7 @@ const args: InstanceArgs = {
   subnetId: "subnet-1",
   securityGroupId: "sg-1",
   instanceProfile: "profile",
-  imageRef: `registry/app:content-1@sha256:${"a".repeat(64)}`,
+  image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
   port: 80,
   volumeSize: 8,
   tags: { app: "app" },
@@ -35,7 +36,7 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
     associatePublicIpAddress: true,
     userData: userData({
       name: "app",
-      imageRef: args.imageRef as string,
+      image: args.image as ImageReference,
       region: "ap-northeast-2",
       instanceType: "t4g.small",
       architecture: architectures.graviton,

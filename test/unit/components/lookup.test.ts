@@ -3,7 +3,7 @@ import { assertArchitecture, commonZones, lookup } from "../../../components/loo
 import { mock, registryHost } from "../../support/mocks.ts";
 
 const types = { graviton: "t4g.small", intel: "t3.small" };
-const args = { instanceTypes: types, repositoryName: "app-dev", registryLogin: "program" as const };
+const args = { instanceTypes: types, repository: { name: "app-dev" }, registryLogin: "program" as const };
 beforeEach(() => mock());
 
 test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
