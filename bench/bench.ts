@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { runCommand, UsageError } from "../cli/shared/command.ts";
 import { root } from "../tools/paths.ts";
 import { say } from "../tools/process.ts";
 import type { Measurement } from "./measurement.ts";
@@ -29,16 +30,15 @@ A full run also puts the table into docs/speed.md and docs/speed.ko.md, and draw
   --help
 `;
 
-async function main(): Promise<void> {
+async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
+    args,
     options: {
       quick: { type: "boolean", default: false },
       only: { type: "string", multiple: true, default: Object.keys(topics) },
       json: { type: "string", default: join(folder, "results.json") },
-      help: { type: "boolean", short: "h" },
     },
   });
-  if (values.help) return void process.stdout.write(usage);
   const unknown = values.only.find((topic) => !Object.hasOwn(topics, topic));
   if (unknown !== undefined) throw new UsageError(`--only is ${unknown}; allowed: ${Object.keys(topics).join(", ")}`);
 
@@ -72,16 +72,14 @@ async function main(): Promise<void> {
   say("docs/speed.md, docs/speed.ko.md and their plots are up to date");
 }
 
-class UsageError extends Error {}
-
 // What is being measured ends, and what was started is taken down.
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => interrupted.abort());
 
-try {
-  await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-  say(interrupted.signal.aborted ? "\ninterrupted" : `\n${(error as Error).message}${isUsage ? `\n${usage}` : ""}`);
-  process.exitCode = isUsage ? 2 : 1;
-}
+await runCommand(usage, async (args) => {
+  try {
+    await main(args);
+  } catch (error) {
+    throw interrupted.signal.aborted ? new Error("interrupted") : error;
+  }
+});

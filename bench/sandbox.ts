@@ -1,11 +1,10 @@
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { type Cloud, openCloud } from "../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
 import { start } from "../local/start.ts";
 import { makeClone } from "../tools/clone.ts";
+import { lock } from "../tools/lock.ts";
 import { home } from "../tools/paths.ts";
 import { run, say, step } from "../tools/process.ts";
 import { accepts } from "../tools/ready.ts";
@@ -140,7 +139,10 @@ function registry(cloud: Cloud): Daemon {
 
 /** Does the work in a new sandbox, and takes everything down after it, however it ends. */
 export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
-  await lock();
+  // Two at once would take each other's cloud down.
+  if (await lock(`hono-app-bench:${folder}`, "another benchmark")) {
+    throw new Error("another benchmark runs in this clone; wait for its end, then run this again");
+  }
   const sandbox = new Sandbox(options);
   // An earlier run that was killed may have left something.
   await takeDown(sandbox);
@@ -155,17 +157,6 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   } finally {
     say("taking the benchmark's local cloud down …");
     await takeDown(sandbox);
-  }
-}
-
-/** Two at once would take each other's cloud down. A socket in Linux's abstract namespace goes with its process. */
-async function lock(): Promise<void> {
-  const server = createServer().unref();
-  try {
-    await once(server.listen(`\0hono-app-bench:${folder}`), "listening");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    throw new Error("another benchmark runs in this clone; wait for its end, then run this again");
   }
 }
 

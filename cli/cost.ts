@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { readConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./cost/prices.ts";
-import { runMain } from "./shared/run-main.ts";
+import { runCommand } from "./shared/command.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]
 
@@ -190,17 +190,16 @@ function notes(result: Estimate): string[] {
   ];
 }
 
-async function main(): Promise<void> {
+async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
+    args,
     options: {
       stack: { type: "string", default: "dev" },
       from: { type: "string" },
       json: { type: "boolean" },
       markdown: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
     },
   });
-  if (values.help) return void process.stdout.write(usage);
   const root = join(import.meta.dirname, "..");
   // The program finds its build context beside Pulumi.yaml.
   process.chdir(root);
@@ -228,4 +227,4 @@ export function readStackFile(stack: string): string {
   }
 }
 
-if (import.meta.main) await runMain(main);
+if (import.meta.main) await runCommand(usage, main, 2);

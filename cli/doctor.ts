@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { type Check, checks, type Finding } from "./doctor/checks.ts";
 import { type Environment, findEnvironment } from "./doctor/environment.ts";
 import { type Probe, realProbe } from "./doctor/probe.ts";
-import { runMain } from "./shared/run-main.ts";
+import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run doctor -- [OPTION ...]
 
@@ -75,16 +75,13 @@ export function toText(report: Report): string {
   return `${lines.join("\n")}\n`;
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { environment: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
-  });
-  if (values.help) return void process.stdout.write(usage);
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: { environment: { type: "string" }, json: { type: "boolean" } } });
   const wanted = values.environment;
-  if (wanted !== undefined && wanted !== "local" && wanted !== "aws") throw new Error(usage);
+  if (wanted !== undefined && wanted !== "local" && wanted !== "aws") throw new UsageError(usage);
   const report = await diagnose(findEnvironment(realProbe(), dirname(import.meta.dirname), wanted));
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   if (!report.healthy) process.exitCode = 1;
 }
 
-if (import.meta.main) await runMain(main);
+if (import.meta.main) await runCommand(usage, main, 2);

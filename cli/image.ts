@@ -1,15 +1,14 @@
 import { say } from "../tools/process.ts";
 import { build } from "./image/build.ts";
+import { findEngine } from "./image/engine.ts";
+import { readOptions, usage } from "./image/options.ts";
 import { printSizes } from "./image/sizes.ts";
-import { findEngine } from "./shared/engine.ts";
-import { readOptions, runCommand, usage } from "./shared/options.ts";
+import { runCommand } from "./shared/command.ts";
 import { inspectImage } from "./shared/registry.ts";
 
-async function main(): Promise<void> {
-  const options = readOptions(process.argv.slice(2));
+await runCommand(usage, async (args) => {
+  const options = readOptions(args);
   switch (options.kind) {
-    case "help":
-      return void process.stdout.write(usage);
     case "sizes":
       say(`image: the sizes of ${options.image}`);
       return printSizes(options.image, await findEngine());
@@ -20,6 +19,4 @@ async function main(): Promise<void> {
       say(`image: ${options.tags.join(", ")} from ${options.context}/`);
       return build(options, await findEngine());
   }
-}
-
-await runCommand(main, usage);
+});

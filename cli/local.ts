@@ -1,8 +1,5 @@
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import Table from "cli-table3";
@@ -15,8 +12,10 @@ import { failedSteps } from "../local/services/buildkitd.ts";
 import { collectGarbage } from "../local/services/registry.ts";
 import { hasResources, selectStack } from "../local/stack.ts";
 import { start, stop } from "../local/start.ts";
+import { lock } from "../tools/lock.ts";
 import { root } from "../tools/paths.ts";
 import { say } from "../tools/process.ts";
+import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run local -- [COMMAND]
 
@@ -136,47 +135,27 @@ interface Row {
   readonly proof: Proof;
 }
 
-/**
- * One command at a time works on a local cloud. The lock is a socket in Linux's abstract namespace, which the kernel takes away with the
- * process, however it ends.
- *
- * @throws Error that names the command that has it.
- */
-async function lock(cloud: Cloud, command: string): Promise<void> {
-  const address = `\0hono-app:${cloud.dir}`;
-  const server = createServer((socket) => socket.end(`${command} (process ${process.pid})`));
-  try {
-    await once(server.listen(address), "listening");
-    server.unref();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    const other = await text(connect(address)).catch(() => "another command");
-    throw new Error(`${other} works on this local cloud; wait for its end, then run ${command} again`);
-  }
-}
-
-async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({
-    allowPositionals: true,
-    options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
-  });
+await runCommand(usage, async (args) => {
+  const { positionals, values } = parseArgs({ args, allowPositionals: true, options: { json: { type: "boolean" } } });
   const [name = "up", ...rest] = positionals;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (values.help) return void process.stdout.write(usage);
   if (command === undefined || rest.length > 0 || (values.json && name !== "output")) {
-    throw new UsageError(`not a command: ${process.argv.slice(2).join(" ")}`);
+    throw new UsageError(`not a command: ${args.join(" ")}\n\n${usage}`);
   }
   say(`local cloud: ${name}`);
+  const started = new Date();
   const cloud = await openCloud();
-  opened = cloud;
-  if (name !== "output") await lock(cloud, name);
-  await command(cloud, values);
-}
-
-class UsageError extends Error {}
-
-const started = new Date();
-let opened: Cloud | undefined;
+  // One command at a time changes a local cloud.
+  const other = name === "output" ? undefined : await lock(`hono-app:${cloud.dir}`, `${name} (process ${process.pid})`);
+  if (other) throw new Error(`${other} works on this local cloud; wait for its end, then run ${name} again`);
+  try {
+    await command(cloud, values);
+  } catch (error) {
+    const steps = shown ? await failedSteps(cloud, started) : [];
+    if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
+    throw new Error(reason(error as Error));
+  }
+});
 
 function reason({ message }: Error): string {
   const [, signal] = /was killed with (SIG[A-Z]+)/.exec(message) ?? [];
@@ -184,16 +163,4 @@ function reason({ message }: Error): string {
     return `failed: the engine was ended by ${signal}, not by its own will; run the same command again: it first puts right what is half done`;
   }
   return shown ? "failed: the reason is above; once it is mended, run the same command again" : message;
-}
-
-// `npm run local -- output | head` ends when head has seen enough.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
-try {
-  await main();
-} catch (error) {
-  const isUsage = error instanceof UsageError || (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-  const steps = shown ? await failedSteps(opened, started) : [];
-  if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
-  say(`\n${reason(error as Error)}${isUsage ? `\n${usage}` : ""}`);
-  process.exitCode = isUsage ? 2 : 1;
 }

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { parseName, policyArn } from "../config.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
 import { readConfig } from "../tools/stack-config.ts";
-import { runCommand, UsageError } from "./shared/options.ts";
+import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
 
@@ -32,9 +32,7 @@ Prints a policy for AWS, as JSON without a line break more than it needs: the le
 `;
 
 /** @throws UsageError */
-export function readArguments(
-  args: readonly string[],
-): { readonly policy: PolicyName; readonly values: Values } | "help" {
+export function readArguments(args: readonly string[]): { readonly policy: PolicyName; readonly values: Values } {
   const { values: given, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -49,10 +47,8 @@ export function readArguments(
       environment: { type: "string", multiple: true },
       "owner-id": { type: "string" },
       "repository-id": { type: "string" },
-      help: { type: "boolean", short: "h" },
     },
   });
-  if (given.help) return "help";
   const [policy = "", ...others] = positionals;
   if (!isPolicyName(policy) || others.length > 0) {
     throw new UsageError(`not a policy: "${positionals.join(" ")}"; allowed: ${policyNames.join(", ")}`);
@@ -126,9 +122,9 @@ function subjectsOf(given: {
   return environment.map((each) => `repo:${owner}${id(ownerId)}/${name}${id(repositoryId)}:environment:${each}`);
 }
 
-async function main(): Promise<void> {
-  const read = readArguments(process.argv.slice(2));
-  process.stdout.write(read === "help" ? usage : `${JSON.stringify(policy(read.policy, read.values), null, 2)}\n`);
+if (import.meta.main) {
+  await runCommand(usage, (args) => {
+    const { policy: name, values } = readArguments(args);
+    process.stdout.write(`${JSON.stringify(policy(name, values), null, 2)}\n`);
+  });
 }
-
-if (import.meta.main) await runCommand(main, usage);

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
-import { runMain } from "./shared/run-main.ts";
+import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: node cli/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
 
@@ -139,8 +139,9 @@ async function request(method: string, url: string, github: GitHub, body?: objec
   return response.json();
 }
 
-async function main(): Promise<void> {
+async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
+    args,
     options: {
       preview: { type: "string" },
       status: { type: "string" },
@@ -149,13 +150,11 @@ async function main(): Promise<void> {
       "run-url": { type: "string" },
       commit: { type: "string" },
       publish: { type: "string" },
-      help: { type: "boolean", short: "h" },
     },
   });
   const { preview, status, stack, cost } = values;
-  if (values.help) return void process.stdout.write(usage);
   if (preview === undefined || status === undefined || stack === undefined || values["run-url"] === undefined) {
-    throw new Error(usage);
+    throw new UsageError(usage);
   }
   const comment = previewComment({
     stack,
@@ -177,4 +176,4 @@ async function main(): Promise<void> {
   process.stdout.write(`comment ${done}\n`);
 }
 
-if (import.meta.main) await runMain(main);
+if (import.meta.main) await runCommand(usage, main);

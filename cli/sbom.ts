@@ -8,7 +8,7 @@ import { login } from "../local/services/registry.ts";
 import { start } from "../local/start.ts";
 import { say } from "../tools/process.ts";
 import { attachSbom, countPackages, explain, fileName, findSbom, findSubjects } from "./sbom/referrers.ts";
-import { runCommand, UsageError } from "./shared/options.ts";
+import { runCommand, UsageError } from "./shared/command.ts";
 import { fullName, registryOf } from "./shared/registry.ts";
 
 const usage = `usage: npm run sbom -- [OPTION ...] [IMAGE]
@@ -32,17 +32,15 @@ export interface SbomOptions {
 }
 
 /** @throws UsageError */
-export function readSbomOptions(args: readonly string[]): SbomOptions | { readonly help: true } {
+export function readSbomOptions(args: readonly string[]): SbomOptions {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: {
       show: { type: "boolean", default: false },
       output: { type: "string" },
-      help: { type: "boolean", short: "h" },
     },
   });
-  if (values.help) return { help: true };
   const [image, ...others] = positionals;
   if (others.length > 0) throw new UsageError(`one image at a time, and these are several: ${positionals.join(" ")}`);
   // An empty one comes from a command in its place that failed.
@@ -55,9 +53,8 @@ export function readSbomOptions(args: readonly string[]): SbomOptions | { readon
   };
 }
 
-async function main(): Promise<void> {
-  const options = readSbomOptions(process.argv.slice(2));
-  if ("help" in options) return void process.stdout.write(usage);
+async function main(args: readonly string[]): Promise<void> {
+  const options = readSbomOptions(args);
   const folder = mkdtempSync(join(tmpdir(), "hono-app-login-"));
   try {
     const { image, env } = await find(options.image, folder);
@@ -118,4 +115,4 @@ async function work(image: string, { attach, output }: SbomOptions, env: NodeJS.
   }
 }
 
-if (import.meta.main) await runCommand(main, usage);
+if (import.meta.main) await runCommand(usage, main);

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { run, say, step } from "../../tools/process.ts";
-import type { Engine } from "../shared/engine.ts";
-import type { BuildOptions } from "../shared/options.ts";
 import { inspectImage, isDenied, loginNeeded } from "../shared/registry.ts";
 import { type Builder, ensureBuilder } from "./builder.ts";
 import { type EmulatedStep, emulatedStep, remedy } from "./emulation.ts";
+import type { Engine } from "./engine.ts";
+import type { BuildOptions } from "./options.ts";
 
 /** Builds the image, and leaves it in the engine or in a registry. */
 export async function build(options: BuildOptions, engine: Engine): Promise<void> {

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import { run, say, step } from "../../tools/process.ts";
-import type { Engine } from "../shared/engine.ts";
 import { atDigest, type IndexEntry, imagesIn, inspectImage } from "../shared/registry.ts";
+import type { Engine } from "./engine.ts";
 
 interface Blob {
   readonly digest: string;

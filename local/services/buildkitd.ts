@@ -96,8 +96,7 @@ export function socket(cloud: Cloud): string {
  * The steps in which builds have failed since then, each with its platform, and what they printed; as BuildKit remembers them. The engine's
  * display shows only what is newest at each moment, and the provider's error names the command alone.
  */
-export async function failedSteps(cloud: Cloud | undefined, since: Date): Promise<string[]> {
-  if (cloud === undefined) return [];
+export async function failedSteps(cloud: Cloud, since: Date): Promise<string[]> {
   const history = (...words: string[]) =>
     run(["docker-buildx", "--builder", builder, "history", ...words], { env: cloud.env });
   try {

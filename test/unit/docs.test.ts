@@ -242,7 +242,7 @@ test("every block of commands in the READMEs is of a kind that test/e2e/docs.tes
 
 // What the documents quote is what the code says.
 test.each([
-  ["cli/shared/options.ts", "the engine's image store holds one platform under a tag, and BuildKit would end with"],
+  ["cli/image/options.ts", "the engine's image store holds one platform under a tag, and BuildKit would end with"],
   ["cli/image/builder.ts", "cannot build "],
   ["cli/image/builder.ts", "does not answer"],
   ["cli/image/build.ts", "warning: emulated: "],

@@ -1,15 +1,13 @@
-import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { checkBuilder, ensureBuilder, parseBuilder } from "../../../cli/image/builder.ts";
 import { emulatedStep, remedy } from "../../../cli/image/emulation.ts";
+import { readOptions } from "../../../cli/image/options.ts";
 import { formatBytes, sumUp } from "../../../cli/image/sizes.ts";
-import { readOptions, UsageError } from "../../../cli/shared/options.ts";
+import { UsageError } from "../../../cli/shared/command.ts";
 import { atDigest, registryOf } from "../../../cli/shared/registry.ts";
-import { root } from "../../../tools/paths.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -97,20 +95,6 @@ describe("options", () => {
     expect(() => read("--platform", "linux/amd64,linux/arm64", "--load")).toThrow(
       /npm run image -- --platform linux\/amd64,linux\/arm64 --tag yourusername\/hono-app --push\n.*npm run image -- --platform linux\/amd64 --load$/,
     );
-  });
-
-  test("the command line tells by its exit status", async () => {
-    const run = promisify(execFile);
-    const image = (...args: string[]) => run("node", ["cli/image.ts", ...args], { cwd: root });
-    await expect(image("--platform", "linux/amd64,linux/arm64", "--load")).rejects.toMatchObject({
-      code: 2,
-      stdout: "",
-    });
-    await expect(image("--nonsense")).rejects.toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("usage: npm run image"),
-    });
-    expect((await image("--help")).stdout).toContain("usage: npm run image");
   });
 });
 

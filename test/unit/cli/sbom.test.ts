@@ -10,7 +10,6 @@ describe("options", () => {
     expect(readSbomOptions(["ghcr.io/me/app:1"])).toEqual({ attach: true, image: "ghcr.io/me/app:1" });
     expect(readSbomOptions(["--show", "ghcr.io/me/app:1"])).toEqual({ attach: false, image: "ghcr.io/me/app:1" });
     expect(readSbomOptions(["--output", "folder"])).toEqual({ attach: false, output: "folder" });
-    expect(readSbomOptions(["-h", "--show"])).toEqual({ help: true });
   });
 
   test.each([

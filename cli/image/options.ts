@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { platforms as allPlatforms } from "../../components/architecture.ts";
 import { latestTag } from "../../components/content.ts";
-import { say } from "../../tools/process.ts";
+import { UsageError } from "../shared/command.ts";
 
 export const usage = `usage: npm run image -- [OPTIONS]
 
@@ -24,20 +24,6 @@ Builds app/ into an image, as the guide does with docker buildx.
   --sizes NAME        builds nothing: shows how large an image in a registry is, for each platform
   --help
 `;
-
-/** A command line that cannot be carried out: what was given, what is allowed. */
-export class UsageError extends Error {}
-
-/** Runs a command that can be called wrongly: then its exit status is 2, and 1 when it fails. An option that it does not know shows its usage. */
-export async function runCommand(main: () => Promise<void>, usage: string): Promise<void> {
-  try {
-    await main();
-  } catch (error) {
-    const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-    say(`\n${(error as Error).message}${isUnknown ? `\n${usage}` : ""}`);
-    process.exitCode = error instanceof UsageError || isUnknown ? 2 : 1;
-  }
-}
 
 export interface BuildOptions {
   readonly kind: "build";
@@ -62,7 +48,7 @@ export interface QuestionOptions {
  *
  * @throws UsageError
  */
-export function readOptions(args: readonly string[]): BuildOptions | QuestionOptions | { readonly kind: "help" } {
+export function readOptions(args: readonly string[]): BuildOptions | QuestionOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -76,10 +62,8 @@ export function readOptions(args: readonly string[]): BuildOptions | QuestionOpt
       builder: { type: "string", default: "multiplatform" },
       inspect: { type: "string" },
       sizes: { type: "string" },
-      help: { type: "boolean", short: "h" },
     },
   });
-  if (values.help) return { kind: "help" };
   for (const kind of ["inspect", "sizes"] as const) {
     const image = values[kind];
     if (image === undefined) continue;

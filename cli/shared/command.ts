@@ -1,0 +1,28 @@
+import { say } from "../../tools/process.ts";
+
+/** A command line that cannot be carried out: what was given, what is allowed. */
+export class UsageError extends Error {}
+
+/**
+ * Runs a command with the arguments of this process. Its exit status is 0, 1 when it fails, and 2 when it is called wrongly.
+ *
+ * @param usage What `--help` prints; an unknown option shows it too.
+ * @param failure Exit status of a failure: 2 for a command that ends with 1 when it finds something.
+ */
+export async function runCommand(
+  usage: string,
+  main: (args: string[]) => Promise<void> | void,
+  failure = 1,
+): Promise<void> {
+  const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) return void process.stdout.write(usage);
+  // `| head` closes the pipe when it has read enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  try {
+    await main(args);
+  } catch (error) {
+    const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
+    say(`\n${error instanceof Error ? error.message : error}${isUnknown ? `\n${usage}` : ""}`);
+    process.exitCode = isUnknown || error instanceof UsageError ? 2 : failure;
+  }
+}

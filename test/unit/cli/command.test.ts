@@ -1,0 +1,33 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import project from "../../../package.json" with { type: "json" };
+
+const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: "utf8" });
+
+describe("every command", () => {
+  const files = Object.values(project.scripts).flatMap((script) => /(?:cli|bench)\/\w+\.ts$/.exec(script) ?? []);
+  test("is found", () => expect(files).toHaveLength(7));
+
+  test.each([...files, "cli/preview-comment.ts", "cli/region.ts"])("%s tells its usage", (file) => {
+    expect(run(file, "--help")).toMatchObject({ status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" });
+  });
+
+  test.each(files)("%s ends with 2 for an option that it does not know", (file) => {
+    const { status, stdout, stderr } = run(file, "--nonsense");
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/Unknown option '--nonsense'.*\nusage: /s);
+  });
+});
+
+test.each([
+  ["the command line is wrong", 2, ["cli/image.ts", "--load", "--push"], /--load and --push exclude each other/],
+  [
+    "the command fails",
+    1,
+    ["cli/preview-comment.ts", ...["--preview", "none", "--status", "0", "--stack", "dev", "--run-url", "x"]],
+    /ENOENT.*none/,
+  ],
+  ["what 1 would say is not known", 2, ["cli/cost.ts", "--stack", "none"], /Pulumi\.none\.yaml is not there/],
+])("%s: exit status %i", (_, status, args, message) => {
+  expect(run(...args)).toMatchObject({ status, stdout: "", stderr: expect.stringMatching(message) });
+});
