@@ -1,18 +1,16 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Cloud, openCloud } from "../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
+import { type Sandbox as Folders, makeSandbox, removeSandbox } from "../local/sandbox.ts";
+import { distribution } from "../local/services/distribution.ts";
 import { start } from "../local/start.ts";
-import { makeClone } from "../tools/clone.ts";
 import { lock } from "../tools/lock.ts";
 import { home } from "../tools/paths.ts";
 import { run, say, step } from "../tools/process.ts";
-import { accepts } from "../tools/ready.ts";
 
 /** Everything that the benchmark makes; results.json stays. */
 export const folder = join(home, "bench");
-const clone = join(folder, "project");
-const cloudFolder = join(folder, "cloud");
 
 export interface SandboxOptions {
   /** One run of each, without what takes minutes. */
@@ -21,14 +19,18 @@ export interface SandboxOptions {
   readonly signal: AbortSignal;
 }
 
-/** Where the benchmark measures: a clone of the project, a local cloud and a registry, all its own. */
+/** A clone of the project, a local cloud and a registry of the benchmark's own. */
 export class Sandbox {
-  readonly project = clone;
+  /** The clone. */
+  readonly project: string;
   readonly quick: boolean;
+  readonly #cloudFolder: string;
   readonly #signal: AbortSignal;
   #cloud: Cloud | undefined;
 
-  constructor({ quick, signal }: SandboxOptions) {
+  constructor({ project, cloudFolder }: Folders, { quick, signal }: SandboxOptions) {
+    this.project = project;
+    this.#cloudFolder = cloudFolder;
     this.quick = quick;
     this.#signal = signal;
   }
@@ -46,10 +48,10 @@ export class Sandbox {
   /** Runs a command in the clone and the local cloud's environment. */
   command(command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
     this.#signal.throwIfAborted();
-    return run(command, { cwd: clone, env: { ...this.cloud.env, ...env }, signal: this.#signal });
+    return run(command, { cwd: this.project, env: { ...this.cloud.env, ...env }, signal: this.#signal });
   }
 
-  /** The same, for the seconds that it takes. */
+  /** Runs a command and returns the seconds that it took. */
   async time(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<number> {
     const started = performance.now();
     await this.command(command, env);
@@ -72,10 +74,9 @@ export class Sandbox {
     return results;
   }
 
-  /** Finds out the local cloud's addresses, which may be others after it was down. */
+  /** Looks up the local cloud's addresses, which may change while it is down. */
   async open(): Promise<void> {
-    process.env.LOCAL_CLOUD_DIR = cloudFolder;
-    this.#cloud = await openCloud();
+    this.#cloud = await openCloud(this.#cloudFolder);
   }
 
   /** Starts the local cloud and the registry, unless they run. */
@@ -96,24 +97,24 @@ export class Sandbox {
     return filesIn(blobs).reduce((sum, file) => sum + statSync(file).size, 0);
   }
 
-  /** Changes one line of the app, each time to something new; {@link restore} takes it back. */
+  /** Changes one line of the app, each time differently; {@link restore} undoes it. */
   edit(): void {
-    const original = readFileSync(join(clone, page), "utf8");
+    const original = readFileSync(join(this.project, page), "utf8");
     this.#page ??= original;
     const edited = this.#page.replace(/<h1([^>]*)>/, `<h1$1>${crypto.randomUUID()} `);
     if (edited === this.#page) throw new Error(`${page} has no <h1> that the benchmark could edit`);
-    writeFileSync(join(clone, page), edited);
+    writeFileSync(join(this.project, page), edited);
   }
   #page: string | undefined;
 
   restore(): void {
-    if (this.#page !== undefined) writeFileSync(join(clone, page), this.#page);
+    if (this.#page !== undefined) writeFileSync(join(this.project, page), this.#page);
   }
 }
 
 const page = "app/src/page.ts";
 
-/** All files below a folder; none where there is no such folder. */
+/** All files below a folder; none if it does not exist. */
 export function filesIn(path: string): string[] {
   if (!existsSync(path)) return [];
   const entries = readdirSync(path, { recursive: true, withFileTypes: true });
@@ -123,49 +124,27 @@ export function filesIn(path: string): string[] {
 const registryAddress = ({ prefix }: Cloud) => `${prefix}.0.1:5099`;
 const registryData = ({ dir }: Cloud) => join(dir, "bench-registry");
 
-function registry(cloud: Cloud): Daemon {
-  const config = join(cloud.dir, "bench-registry.json");
-  const storage = { filesystem: { rootdirectory: registryData(cloud) } };
-  const http = { addr: registryAddress(cloud) };
-  writeFileSync(config, JSON.stringify({ version: "0.1", log: { level: "error" }, storage, http }));
-  return {
-    name: "the benchmark's registry",
-    command: ["registry", "serve", config],
-    env: { ...cloud.env, OTEL_TRACES_EXPORTER: "none" },
-    ...cloud.files("bench-registry"),
-    ready: () => accepts(registryAddress(cloud)),
-  };
-}
+const registry = (cloud: Cloud): Daemon =>
+  distribution(cloud, "bench-registry", { address: registryAddress(cloud), data: registryData(cloud) });
 
-/** Does the work in a new sandbox, and takes everything down after it, however it ends. */
+/** Does the work in a new sandbox, and removes everything after it, however it ends. */
 export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
-  // Two at once would take each other's cloud down.
+  // Two at once would stop each other's cloud.
   if (await lock(`hono-app-bench:${folder}`, "another benchmark")) {
     throw new Error("another benchmark runs in this clone; wait for its end, then run this again");
   }
-  const sandbox = new Sandbox(options);
-  // An earlier run that was killed may have left something.
-  await takeDown(sandbox);
-  makeClone(clone);
+  const made = await makeSandbox(folder);
   // So that the empty program is started in the same way as the stack.
-  const { scripts } = JSON.parse(readFileSync(join(clone, "package.json"), "utf8"));
+  const { scripts } = JSON.parse(readFileSync(join(made.project, "package.json"), "utf8"));
   const empty = scripts.local.replace("cli/local.ts", "bench/empty.ts");
-  await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: clone });
+  await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: made.project });
+  const sandbox = new Sandbox(made, options);
   try {
     await sandbox.open();
     return await work(sandbox);
   } finally {
-    say("taking the benchmark's local cloud down …");
-    await takeDown(sandbox);
-  }
-}
-
-/** Ends the local cloud and removes the clone. */
-async function takeDown(sandbox: Sandbox): Promise<void> {
-  if (existsSync(join(clone, "cli", "local.ts"))) {
-    await sandbox.open();
+    say("removing the benchmark's local cloud …");
     await stopDaemon(registry(sandbox.cloud));
-    await run(["node", "cli/local.ts", "down"], { cwd: clone, env: { ...process.env, LOCAL_CLOUD_DIR: cloudFolder } });
+    await removeSandbox(folder);
   }
-  for (const path of [clone, cloudFolder]) rmSync(path, { recursive: true, force: true });
 }

@@ -1,13 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { buildkitd, socket } from "../local/services/buildkitd.ts";
+import { reachesDockerHub } from "../local/services/hub/mirror.ts";
 import { accepts } from "../tools/ready.ts";
 import type { Sandbox } from "./sandbox.ts";
 
-// Since Linux 6.7 a user namespace can have a binfmt_misc of its own, which is empty: foreign binaries do not run in it, and the rest of
-// the machine goes on as before. https://docs.kernel.org/admin-guide/binfmt-misc.html
+// Since Linux 6.7 a user namespace can have an empty binfmt_misc of its own: foreign binaries do not run in it, and the rest of the host
+// goes on unchanged. https://docs.kernel.org/admin-guide/binfmt-misc.html
 const script = 'echo ready; read -r _; mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && exec "$@"';
 
 /**
@@ -17,41 +19,29 @@ const script = 'echo ready; read -r _; mount -t binfmt_misc none /proc/sys/fs/bi
  */
 export async function withoutEmulation<T>(sandbox: Sandbox, work: (env: NodeJS.ProcessEnv) => Promise<T>): Promise<T> {
   const { cloud } = sandbox;
-  const folder = join(cloud.dir, "unemulated");
-  mkdirSync(folder, { recursive: true });
-  const socket = join(cloud.run, "unemulated.sock");
-  const config = join(folder, "buildkitd.toml");
-  writeFileSync(
-    config,
-    readFileSync(join(cloud.dir, "buildkit", "buildkitd.toml"), "utf8")
-      .replace(/^root = .*$/m, `root = ${JSON.stringify(join(folder, "data"))}`)
-      .replace(/^( *address = ).*$/m, `$1[${JSON.stringify(`unix://${socket}`)}]`)
-      .replace("[worker.oci]\n", "[worker.oci]\n  rootless = true\n  noProcessSandbox = true\n"),
-  );
-  const command = ["--user", "--mount", "sh", "-c", script, "sh", "buildkitd", "--config", config];
-  const daemon = spawn("unshare", command, { env: cloud.env });
+  const dir = join(cloud.dir, "unemulated");
+  const run = join(cloud.run, "unemulated");
+  const worker = ["rootless = true", "noProcessSandbox = true"];
+  const [, , ...buildkit] = buildkitd(cloud, !(await reachesDockerHub()), { dir, run, worker }).command;
+  const daemon = spawn("unshare", ["--user", "--mount", "sh", "-c", script, "sh", ...buildkit], { env: cloud.env });
   let log = "";
-  daemon.stderr.on("data", (data) => {
-    log += data;
-  });
+  daemon.stderr.on("data", (data) => (log += data));
   const ended = once(daemon, "exit");
   try {
     await Promise.race([once(daemon.stdout, "data"), ended]);
-    // The images' users. With a map of every user BuildKit would not see that it is in a namespace, and try to make devices.
+    // The images' users. With all users mapped, BuildKit would not notice the namespace and would try to create devices.
     for (const map of ["uid_map", "gid_map"]) writeFileSync(`/proc/${daemon.pid}/${map}`, "0 0 65536\n");
     daemon.stdin.end("\n");
-    while (!(await accepts(socket))) {
-      if (daemon.exitCode !== null) {
-        throw new Error(`BuildKit in a user namespace ended:\n${log.slice(-2000)}`);
-      }
+    while (!(await accepts(socket({ run })))) {
+      if (daemon.exitCode !== null) throw new Error(`BuildKit in a user namespace ended:\n${log.slice(-2000)}`);
       await wait(50);
     }
-    const env = { BUILDX_CONFIG: join(folder, "buildx") };
-    await sandbox.command(["docker-buildx", "create", "--use", "--driver", "remote", `unix://${socket}`], env);
+    const env = { BUILDX_CONFIG: join(dir, "buildx") };
+    await sandbox.command(["docker-buildx", "create", "--use", "--driver", "remote", `unix://${socket({ run })}`], env);
     return await work(env);
   } finally {
     daemon.kill();
     await ended;
-    rmSync(folder, { recursive: true });
+    for (const folder of [dir, run]) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -6,11 +6,11 @@ import { home } from "../tools/paths.ts";
 import { accepts } from "../tools/ready.ts";
 import { type Identity, keysOf } from "./identity.ts";
 
-/** Where one local cloud is: its folder, its addresses on loopback, and the environment of all that runs in it. */
+/** A local cloud: its folders, its addresses on loopback, and the environment of what runs in it. */
 export interface Cloud {
   /** Data on disk. */
   readonly dir: string;
-  /** Sockets and process ids: under /run, for a socket's path may not be long, and gone after a reboot. */
+  /** Sockets and process ids: under /run, since a socket's path has to be short, and it is emptied by a reboot. */
   readonly run: string;
   /** The first two octets of all its addresses, such as `127.18`. */
   readonly prefix: string;
@@ -22,50 +22,40 @@ export interface Cloud {
   readonly mirror: string;
   /** moto's account. */
   readonly account: string;
-  /** The environment of whoever deploys. */
+  /** The environment of the user who deploys. */
   readonly env: NodeJS.ProcessEnv;
   /** The files of a daemon. */
   files(name: string): { readonly pidFile: string; readonly logFile: string };
 }
 
 /**
- * Opens the local cloud of this clone, or the one in `LOCAL_CLOUD_DIR`. Each local cloud of a machine has addresses of its own, so that
- * several clones, and the tests, run side by side.
+ * Opens a local cloud. Each one of a host has its own addresses, so that several clones, and the tests, run side by side.
  *
+ * @param folder Its data. @default `LOCAL_CLOUD_DIR`, or this clone's
  * @throws Error where no local cloud can run.
  */
-export async function openCloud(): Promise<Cloud> {
+export async function openCloud(folder = process.env.LOCAL_CLOUD_DIR ?? join(home, "cloud")): Promise<Cloud> {
   checkHost();
-  const dir = resolve(process.env.LOCAL_CLOUD_DIR ?? join(home, "cloud"));
+  const dir = resolve(folder);
   // The engine makes no folder for its file backend.
   mkdirSync(join(dir, "state"), { recursive: true });
   const cloud = describe(dir, await claimPrefix(dir));
-  // The set-up's own commands are found as those of the local cloud are.
+  // What this process runs is found in the same folders.
   process.env.PATH = cloud.env.PATH;
   return cloud;
 }
 
-/** Gives the addresses back; what is on disk stays. */
+/** Frees the addresses; the data on disk stays. */
 export function releaseCloud(cloud: Cloud): void {
   rmSync(cloud.run, { recursive: true, force: true });
 }
 
-/** The registry's certificate, in PEM. */
-export function certificate(cloud: Cloud): string {
-  return join(cloud.dir, "tls", "certificate.pem");
-}
-
-/** The certificates that this machine trusts, and the registry's. */
-export function certificateBundle(cloud: Cloud): string {
-  return join(cloud.dir, "tls", "bundle.pem");
-}
-
-/** The region that the local cloud is; the stack's aws:region must say the same. */
+/** The region that the local cloud emulates; the stack's aws:region must be the same. */
 const region = "ap-northeast-2";
 
 const runFolder = (number: number) => `/run/hono-app-${number}`;
 
-/** Keeps the addresses that this cloud had before, unless another one has them now. */
+/** Claims the addresses that this cloud had before, unless another one has them now. */
 async function claimPrefix(dir: string): Promise<number> {
   const file = join(dir, "prefix");
   const before = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
@@ -94,12 +84,25 @@ async function claimPrefix(dir: string): Promise<number> {
 function describe(dir: string, number: number): Cloud {
   const prefix = `127.${number}`;
   const run = runFolder(number);
-  const place = { dir, run, prefix, account: "123456789012", endpoint: `http://${prefix}.0.1:5000` };
-  const cloud = { ...place, registry: `${prefix}.0.1:5443`, mirror: `${prefix}.0.1:5001` };
-  const files = (name: string) => ({ pidFile: join(run, `${name}.pid`), logFile: join(dir, "log", `${name}.log`) });
-  const result: Cloud = { ...cloud, env: {}, files };
-  return { ...result, env: environment(result) };
+  const address = `${prefix}.0.1`;
+  const cloud: Cloud = {
+    ...{ dir, run, prefix, account: "123456789012", env: {}, files: filesIn(dir, run) },
+    ...{ endpoint: `http://${address}:5000`, registry: `${address}:5443`, mirror: `${address}:5001` },
+  };
+  return { ...cloud, env: environment(cloud) };
 }
+
+/** The files of a daemon whose log goes to one folder and whose process id to another. */
+export const filesIn = (dir: string, run: string) => (name: string) => ({
+  pidFile: join(run, `${name}.pid`),
+  logFile: join(dir, "log", `${name}.log`),
+});
+
+/** The registry's certificate, in PEM. */
+export const certificate = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "certificate.pem");
+
+/** The certificates that this host trusts, and the registry's. */
+export const certificateBundle = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "bundle.pem");
 
 /** What the local cloud changes in the environment of the commands that use it. */
 export function exports(cloud: Cloud): Record<string, string> {
@@ -118,7 +121,7 @@ export function exports(cloud: Cloud): Record<string, string> {
     LOCAL_CLOUD_REGISTRY: cloud.registry,
     DOCKER_CONFIG: join(cloud.dir, "docker"),
     DOCKER_HOST: `unix://${cloud.run}/docker.sock`,
-    // A builder that somebody creates, with no driver named, is this BuildKit.
+    // A builder that is created without a driver uses this BuildKit.
     BUILDKIT_HOST: `unix://${cloud.run}/buildkitd.sock`,
     SSL_CERT_FILE: certificateBundle(cloud),
     NODE_EXTRA_CA_CERTS: certificateBundle(cloud),
@@ -131,14 +134,14 @@ export function exports(cloud: Cloud): Record<string, string> {
   };
 }
 
-/** The environment of somebody else than who deploys. */
+/** The environment of one of the identities. */
 export const as = (cloud: Cloud, identity: Identity): NodeJS.ProcessEnv => ({
   ...cloud.env,
   ...keysOf(cloud.dir, identity),
 });
 
 function environment(cloud: Cloud): NodeJS.ProcessEnv {
-  // Somebody's own AWS profile or Pulumi token must not reach the local cloud.
+  // The user's own AWS profile or Pulumi token must not reach the local cloud.
   const foreign = /^(AWS|PULUMI|DOCKER|BUILDX|BUILDKIT)_/;
   const own = Object.entries(process.env).filter(([name]) => !foreign.test(name));
   return { ...Object.fromEntries(own), ...exports(cloud) };

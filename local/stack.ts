@@ -13,8 +13,8 @@ const stackName = "local";
 /**
  * The stack of the local cloud: the project's own program and configuration, in the local cloud's environment.
  *
- * @param runs Whether the program will run: what it needs is loaded while the CLI is asked for the stack.
- * @param identity Who works with it.
+ * @param runs Whether the program will run: its modules are loaded while the CLI looks up the stack.
+ * @param identity The user of AWS's API.
  */
 export async function selectStack(cloud: Cloud, runs = false, identity: Identity = "deployer"): Promise<Stack> {
   // The program runs in this process; the engine would start it beside Pulumi.yaml and in this environment.
@@ -28,21 +28,22 @@ export async function selectStack(cloud: Cloud, runs = false, identity: Identity
       envVars: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? ""])),
     },
   );
-  // A module that cannot be loaded is told where the program needs it.
+  // A module that cannot be loaded fails again, with its error, where the program imports it.
   if (runs) void preload().catch(() => {});
   return selected;
 }
 
-/** The program's modules, but for index.ts, which makes resources; and the serializer, which first looks at every script that is loaded. */
+/** Loads the program's modules but index.ts, which creates resources; and the serializer, which inspects every loaded script once. */
 async function preload(): Promise<void> {
   await runtime.serializeFunction(() => {});
   for (const file of readdirSync(join(root, "components"))) await import(`../components/${file}`);
 }
 
 /** The stack's state on disk. */
-export const stateFile = (cloud: Cloud) => join(cloud.dir, "state", ".pulumi", "stacks", project, `${stackName}.json`);
+export const stateFile = (cloud: Pick<Cloud, "dir">) =>
+  join(cloud.dir, "state", ".pulumi", "stacks", project, `${stackName}.json`);
 
-/** Whether the stack's state holds any resource. One that cannot be read holds what it held. */
+/** Whether the stack's state has resources. A damaged state counts as having some. */
 export function hasResources(cloud: Cloud): boolean {
   if (!existsSync(stateFile(cloud))) return false;
   const state = readState(stateFile(cloud));

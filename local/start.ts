@@ -16,9 +16,9 @@ import { ensureMoto, moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
 
 /**
- * Sets up what is missing and starts what does not run, whatever is left of an earlier time.
+ * Installs what is missing and starts what does not run.
  *
- * @returns `lost`: whether machines, or all that AWS's API knew, are gone without having been deleted.
+ * @returns `lost`: whether machines, or all of moto's memory, are gone without having been deleted.
  */
 export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
   await ensureSystem();
@@ -33,15 +33,15 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
   return step("starting the local cloud", async () => {
     const api = await moto(cloud);
     const useMirror = !(await reachesDockerHub());
-    // Once: two at the same time would make a certificate each, and leave the one's key beside the other's.
+    // Awaited twice, called once: two calls would each make a certificate, and mix their keys.
     const ecr = registry(cloud);
-    // Its memory is gone; noted first, for this command may be killed too.
+    // Its memory is lost. The marker comes first, since this command may be killed too.
     if (runningPid(api) === undefined) writeFileSync(lostMark(cloud), "");
     await Promise.all([
       startDaemon(api),
       ecr.then(startDaemon),
       ...(useMirror ? [startDaemon(mirror(cloud))] : []),
-      // Last of its options, since it reads the registry's certificate.
+      // After the registry, whose certificate it reads.
       ecr.then(() => startDaemon(buildkitd(cloud, useMirror))),
       startEngine(hostEngine(cloud)),
     ]);
@@ -60,16 +60,16 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
   });
 }
 
-/** Ends all that was started, and gives the addresses back. */
+/** Stops everything, and frees the addresses. */
 export async function stop(cloud: Cloud): Promise<void> {
-  // The agent first: it takes its machines down with it.
+  // The agent first: it removes its machines.
   await stopDaemon(cloud.files("ec2"));
   await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
   await stopEngine(hostEngine(cloud));
   releaseCloud(cloud);
 }
 
-/** The engine on which user data's containers run, and that `docker` reaches in the local cloud's environment. */
+/** The engine that runs user data's containers, and that `docker` uses in the local cloud's environment. */
 function hostEngine(cloud: Cloud): Engine {
   return { data: join(cloud.dir, "engine"), run: cloud.run, log: join(cloud.dir, "log", "engine.log") };
 }
@@ -85,17 +85,17 @@ function agent(cloud: Cloud, machineImage: string): Daemon {
   };
 }
 
-/** There from when something was lost until a command has compared the state with what is left, and ended well. */
+/** Marker file: resources were lost. Removed after the next successful refresh. */
 export const lostMark = (cloud: Cloud) => join(cloud.dir, "lost");
 
-/** The agent leaves a mark of its own when a machine ends that nobody ended: one that dies while a command works counts for the next. */
+/** The agent writes a marker of its own when a machine dies: during a command, that counts for the next one. */
 function isLost(cloud: Cloud): boolean {
   const died = join(cloud.dir, "machine-died");
   if (existsSync(died)) renameSync(died, lostMark(cloud));
   return existsSync(lostMark(cloud));
 }
 
-/** Builds the machine's root file system for each architecture into the host's engine, where it is not there. */
+/** Builds the machines' root file system for each architecture into the host's engine, unless it is there. */
 async function ensureMachineImage(cloud: Cloud): Promise<string> {
   const folder = join(import.meta.dirname, "services", "ec2", "machine");
   const hash = createHash("sha256");

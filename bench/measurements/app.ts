@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { hardening } from "../../components/user-data.ts";
 import { ensureTool } from "../../tools/go.ts";
 import { step } from "../../tools/process.ts";
+import { processes } from "../../tools/processes.ts";
 import type { Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { buildCommand, native } from "./build.ts";
@@ -124,17 +124,12 @@ function measure(sandbox: Sandbox, server: Server, bombardier: string): Promise<
   });
 }
 
-/** The engine has process ids of its own; the control group's name has the container's id. */
+/** The engine has process ids of its own; the control group's name contains the container's id. */
 function residentBytes(container: string): number {
-  const read = (pid: string, file: string) => {
-    try {
-      return readFileSync(`/proc/${pid}/${file}`, "utf8");
-    } catch {
-      return ""; // it has ended
-    }
-  };
-  const pid = readdirSync("/proc").find((each) => /^\d+$/.test(each) && read(each, "cgroup").includes(container));
-  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(pid === undefined ? "" : read(pid, "status")) ?? [];
+  const status = processes()
+    .find(({ read }) => read("cgroup").includes(container))
+    ?.read("status");
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(status ?? "") ?? [];
   if (kibibytes === undefined) throw new Error(`no process of the container ${container} is found`);
   return Number(kibibytes) * 1024;
 }

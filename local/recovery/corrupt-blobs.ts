@@ -7,29 +7,29 @@ import type { Cloud } from "../cloud.ts";
 const manifestLimit = 64 * 1024;
 
 /**
- * Deletes from the registry's disk what is not the bytes that its name promises, and the manifests that need it: a push sends what is
- * missing, and takes for good what is there.
+ * Deletes from the registry's disk the blobs whose bytes do not have their name's digest, and the manifests that refer to them. A push sends
+ * only blobs that are missing, and would not replace them.
  *
  * @returns Their digests.
  */
-export function removeBrokenBlobs(cloud: Cloud): string[] {
+export function removeCorruptBlobs(cloud: Pick<Cloud, "dir">): string[] {
   const folder = join(cloud.dir, "registry", "data", "docker", "registry", "v2", "blobs", "sha256");
   if (!existsSync(folder)) return [];
   const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith("/data"));
   const blobs = new Map(found.map((path) => [path.split("/").at(-2) ?? "", join(folder, path)]));
-  const broken = new Set<string>();
+  const corrupt = new Set<string>();
   for (const [hash, file] of blobs) {
-    if (createHash("sha256").update(readFileSync(file)).digest("hex") !== hash) broken.add(hash);
+    if (createHash("sha256").update(readFileSync(file)).digest("hex") !== hash) corrupt.add(hash);
   }
-  // An index needs a manifest that needs a layer: until nothing more is found.
-  for (let known = -1; known < broken.size; ) {
-    known = broken.size;
+  // An index refers to manifests, which refer to layers: repeated until nothing more is found.
+  for (let known = -1; known < corrupt.size; ) {
+    known = corrupt.size;
     for (const [hash, file] of blobs) {
-      if (broken.has(hash) || statSync(file).size > manifestLimit) continue;
+      if (corrupt.has(hash) || statSync(file).size > manifestLimit) continue;
       const text = readFileSync(file, "utf8");
-      if ([...broken].some((each) => text.includes(`sha256:${each}`))) broken.add(hash);
+      if ([...corrupt].some((each) => text.includes(`sha256:${each}`))) corrupt.add(hash);
     }
   }
-  for (const hash of broken) rmSync(blobs.get(hash) ?? "");
-  return [...broken].map((hash) => `sha256:${hash}`);
+  for (const hash of corrupt) rmSync(blobs.get(hash) ?? "");
+  return [...corrupt].map((hash) => `sha256:${hash}`);
 }

@@ -3,20 +3,21 @@ import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { RefreshOptions, Stack } from "@pulumi/pulumi/automation/index.js";
 import { run, say, step } from "../../tools/process.ts";
+import { type Process, processes } from "../../tools/processes.ts";
 import { as, type Cloud } from "../cloud.ts";
 import { project, readState, stateFile } from "../stack.ts";
 import { lostMark } from "../start.ts";
-import { removeBrokenBlobs } from "./corrupt-blobs.ts";
+import { removeCorruptBlobs } from "./corrupt-blobs.ts";
 
-/** There from the begin of a command that changes the stack until it has ended well. */
+/** Marker file: written before a command changes the stack, removed only when it succeeds. */
 const mark = (cloud: Cloud) => join(cloud.dir, "unfinished");
 
 /**
- * Does what changes the stack. Where the last such work did not end well, first puts right what it left: an engine or a provider that
- * was killed could not note all that it made.
+ * Runs a command that changes the stack. After one that failed or was interrupted it first repairs what that left: an engine or provider
+ * that was killed could not record everything that it had created.
  *
- * @param work Told whether the state has just been compared with what there is.
- * @param display Where that comparison is shown.
+ * @param work Its argument: whether the state has just been refreshed.
+ * @param display Where that refresh is shown.
  * @throws Error when the official CLI works on the stack.
  */
 export async function change<T>(
@@ -38,7 +39,7 @@ export async function change<T>(
     rmSync(lostMark(cloud), { force: true });
     return result;
   } catch (error) {
-    // To a client a registry on a full disk says something else each time.
+    // A registry whose disk is full answers with a different error each time.
     for (const folder of ["state", "registry/data", "buildkit"].map((name) => join(cloud.dir, name))) {
       const left = freeMegabytes(folder);
       if (left < 64) say(`the disk of ${folder} has ${left} MB left, which may be the reason`);
@@ -59,25 +60,25 @@ async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Pro
     const { pid } = JSON.parse(readFileSync(lock, "utf8"));
     if (isPulumi(pid)) throw new Error(`pulumi (process ${pid}) works on this stack; wait for its end, then try again`);
   }
-  // Half of a file, as a full disk or a kill leaves it; among the locks the engine would take it for one.
+  // Files that a full disk or a kill left half written; among the locks the engine would take one for a lock.
   for (const file of listFiles(stateFolder(cloud)).filter((path) => path.endsWith(".tmp"))) rmSync(file);
   for (const lock of locks(cloud)) rmSync(lock);
   restoreState(cloud);
 
   const known = (readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? []).flatMap(({ id }) => id ?? []);
-  // What the program's configuration gives every resource that takes tags.
+  // The program tags every resource that can have tags with these.
   const input = JSON.stringify({ tags: { project, stack: stack.name }, known });
   const orphans = await run(["node", join(import.meta.dirname, "orphans.ts")], {
     env: as(cloud, "root"),
     input,
   });
-  for (const digest of removeBrokenBlobs(cloud)) say(`deleted from the registry, since it is damaged: ${digest}`);
+  for (const digest of removeCorruptBlobs(cloud)) say(`deleted from the registry, since it is damaged: ${digest}`);
   for (const orphan of orphans.split("\n").filter(Boolean)) say(`deleted, since the state does not know it: ${orphan}`);
   await stack.refresh({ ...display, clearPendingCreates: true });
 }
 
-/** On a full disk the engine puts an empty file in the place of the state, and of its copy beside it; the backups of earlier commands stay. */
-function restoreState(cloud: Cloud): void {
+/** Replaces a damaged state by its newest whole backup: on a full disk the engine empties the state and the copy beside it. */
+export function restoreState(cloud: Pick<Cloud, "dir">): void {
   const file = stateFile(cloud);
   if (!existsSync(file) || readState(file)) return;
   const name = basename(file, ".json");
@@ -85,35 +86,26 @@ function restoreState(cloud: Cloud): void {
   const backup = backups.findLast((each) => each.endsWith(".json") && readState(each));
   if (!backup) throw new Error(`the state ${file} is damaged, and there is no backup of it`);
   copyFileSync(backup, file);
-  say(`the state was damaged; ${basename(backup)} takes its place`);
+  say(`the state was damaged and is restored from ${basename(backup)}`);
 }
 
-/** Ends an engine whose program was killed, and providers whose engine was: a provider outlives it, and goes on with what it does. */
+/** Ends an engine whose program was killed, and providers whose engine was killed: they would go on with their work. */
 async function endLeftovers(cloud: Cloud): Promise<void> {
-  const left = () => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && isAutomated(cloud, pid));
-  for (const pid of left()) process.kill(Number(pid), "SIGKILL");
+  const left = () => processes().filter((each) => isAutomated(cloud, each));
+  for (const { pid } of left()) process.kill(pid, "SIGKILL");
   while (left().length > 0) await wait(20);
 }
 
-/** Whether the Automation API started the process, or what did, for this local cloud; one command at a time does. */
-function isAutomated(cloud: Cloud, pid: string): boolean {
-  try {
-    const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-    return [`LOCAL_CLOUD_DIR=${cloud.dir}`, "PULUMI_AUTOMATION_API=true"].every((each) => variables.includes(each));
-  } catch {
-    return false; // it has ended
-  }
+/** Whether the Automation API started the process for this local cloud, or started the one that did. */
+function isAutomated(cloud: Cloud, { read }: Process): boolean {
+  const variables = read("environ").split("\0");
+  return [`LOCAL_CLOUD_DIR=${cloud.dir}`, "PULUMI_AUTOMATION_API=true"].every((each) => variables.includes(each));
 }
 
-function isPulumi(pid: number): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0]?.endsWith("pulumi") ?? false;
-  } catch {
-    return false;
-  }
-}
+const isPulumi = (id: number) =>
+  processes().some(({ pid, read }) => pid === id && read("cmdline").split("\0")[0]?.endsWith("pulumi"));
 
-const stateFolder = (cloud: Cloud) => join(cloud.dir, "state", ".pulumi");
+const stateFolder = (cloud: Pick<Cloud, "dir">) => join(cloud.dir, "state", ".pulumi");
 const locks = (cloud: Cloud) => listFiles(join(stateFolder(cloud), "locks")).filter((file) => file.endsWith(".json"));
 
 function listFiles(folder: string): string[] {

@@ -3,58 +3,62 @@ import { join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
-import { type Cloud, certificate } from "../cloud.ts";
+import { type Cloud, certificate, filesIn } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 
 /**
- * The Buildx builder's name; Pulumi.local.yaml has it too. Not the guide's `multiplatform`: that one is for whoever types the guide's
- * commands, and Buildx refuses to create what is there.
+ * The Buildx builder's name; Pulumi.local.yaml has it too. Not the guide's `multiplatform`, which its commands create: Buildx refuses to
+ * create a builder that exists.
  */
 export const builder = "local-cloud";
 
-/** BuildKit, which trusts the registry's certificate and takes base images from the mirror where there is one. */
-export function buildkitd(cloud: Cloud, useMirror: boolean): Daemon {
-  const folder = join(cloud.dir, "buildkit");
+/**
+ * BuildKit, which trusts the registry's certificate.
+ *
+ * @param useMirror Whether base images come from the mirror.
+ * @param dir Its data, configuration and log. @default the cloud's
+ * @param run Its socket and process id. @default the cloud's
+ * @param worker More lines of its worker's configuration. @default none
+ */
+export function buildkitd(
+  cloud: Pick<Cloud, "dir" | "run" | "registry" | "mirror" | "env">,
+  useMirror: boolean,
+  { dir = cloud.dir, run = cloud.run, worker = [] as readonly string[] } = {},
+): Daemon {
+  const folder = join(dir, "buildkit");
   mkdirSync(folder, { recursive: true });
   const config = join(folder, "buildkitd.toml");
-  writeFileSync(
-    config,
-    `root = ${JSON.stringify(join(folder, "data"))}
-[grpc]
-  address = [${JSON.stringify(`unix://${socket(cloud)}`)}]
-[worker.oci]
-  enabled = true
-  # A build step reaches the package registry as this machine does.
-  networkMode = "host"
-[worker.containerd]
-  enabled = false
-[registry.${JSON.stringify(cloud.registry)}]
-  # Without it BuildKit speaks plain HTTP to loopback addresses.
-  http = false
-  ca = [${JSON.stringify(certificate(cloud))}]
-${
-  useMirror
-    ? `[registry."docker.io"]
-  mirrors = [${JSON.stringify(cloud.mirror)}]
-[registry.${JSON.stringify(cloud.mirror)}]
-  http = true
-`
-    : ""
-}`,
-  );
+  // TOML's strings are JSON's.
+  const [root, address, registry, ca, mirror] = [
+    join(folder, "data"),
+    `unix://${socket({ run })}`,
+    cloud.registry,
+    certificate(cloud),
+    cloud.mirror,
+  ].map((text) => JSON.stringify(text));
+  const mirrored = [`[registry."docker.io"]`, `mirrors = [${mirror}]`, `[registry.${mirror}]`, "http = true"];
+  const lines = [
+    ...[`root = ${root}`, "[grpc]", `address = [${address}]`, "[worker.containerd]", "enabled = false"],
+    // A build step reaches the package registry as this host does.
+    ...["[worker.oci]", "enabled = true", 'networkMode = "host"', ...worker],
+    // Without `http = false` BuildKit speaks plain HTTP to loopback addresses.
+    ...[`[registry.${registry}]`, "http = false", `ca = [${ca}]`],
+    ...(useMirror ? mirrored : []),
+  ];
+  writeFileSync(config, `${lines.join("\n")}\n`);
   return {
     name: "buildkitd",
-    // With mounts of its own, so that a build's go with it, also when it is killed.
+    // With mounts of its own, so that a build's mounts end with it even when it is killed.
     command: ["unshare", "--mount", "buildkitd", "--config", config],
     env: cloud.env,
-    ...cloud.files("buildkitd"),
-    ready: () => accepts(socket(cloud)),
+    ...filesIn(dir, run)("buildkitd"),
+    ready: () => accepts(socket({ run })),
   };
 }
 
 /**
- * `docker build` builds for the local engine whichever builder is selected, as everywhere. The engine's own BuildKit cannot do it: Debian's
- * is too old for the Dockerfile, and the engine has no network.
+ * `docker build` loads its image into the engine whichever builder is selected. The engine's own BuildKit cannot build the app: Debian's is
+ * too old for the Dockerfile, and the engine has no network.
  */
 const dockerBuild = `#!/bin/sh
 [ "$1" = docker-cli-plugin-metadata ] && exec docker-buildx "$1"
@@ -68,7 +72,7 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
   const plugins = join(cloud.env.DOCKER_CONFIG as string, "cli-plugins");
   mkdirSync(plugins, { recursive: true });
   writeFileSync(join(plugins, "docker-localbuild"), dockerBuild, { mode: 0o755 });
-  // Docker's own logins are in the file too.
+  // The file also holds logins.
   const known = existsSync(config) ? JSON.parse(readFileSync(config, "utf8")) : {};
   writeFileSync(config, JSON.stringify({ ...known, aliases: { builder: "localbuild" } }), { mode: 0o600 });
   for (const name of ["docker-buildx", "docker-compose"]) {
@@ -82,29 +86,26 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
     if (readFileSync(instance, "utf8").includes(`"${endpoint}"`)) return;
     await run(["docker-buildx", "rm", "--force", builder], { env: cloud.env });
   }
-  // Without an option that says where to, a build goes into the engine, as with Docker's own builder.
+  // As with Docker's own builder, a build without an output is loaded into the engine.
   const options = ["--driver", "remote", "--driver-opt", "default-load=true", "--use"];
   await run(["docker-buildx", "create", "--name", builder, ...options, endpoint], { env: cloud.env });
 }
 
 /** BuildKit's socket. */
-export function socket(cloud: Cloud): string {
+export function socket(cloud: Pick<Cloud, "run">): string {
   return join(cloud.run, "buildkitd.sock");
 }
 
 /**
- * The steps in which builds have failed since then, each with its platform, and what they printed; as BuildKit remembers them. The engine's
- * display shows only what is newest at each moment, and the provider's error names the command alone.
+ * The steps in which builds failed after a moment, each with its platform and what it printed, from BuildKit's history. The engine's display
+ * shows only the newest line, and the provider's error only the command.
  */
 export async function failedSteps(cloud: Cloud, since: Date): Promise<string[]> {
   const history = (...words: string[]) =>
     run(["docker-buildx", "--builder", builder, "history", ...words], { env: cloud.env });
   try {
-    const records = (await history("ls", "--format", "json"))
-      .trim()
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line));
+    const list = (await history("ls", "--format", "json")).split("\n").filter(Boolean);
+    const records = list.map((line) => JSON.parse(line));
     const failed = records.find(({ status, created_at }) => status === "Error" && new Date(created_at) >= since);
     if (failed === undefined) return [];
     // Buildx writes the log to stderr.
@@ -114,6 +115,6 @@ export async function failedSteps(cloud: Cloud, since: Date): Promise<string[]> 
     const steps = lines.flatMap((line) => /^(#\d+ )ERROR/.exec(line)?.[1] ?? []);
     return lines.filter((line) => steps.some((step) => line.startsWith(step)));
   } catch {
-    return []; // BuildKit itself is gone: the engine has said so
+    return []; // BuildKit itself is gone, and the engine has reported it
   }
 }

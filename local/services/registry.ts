@@ -2,38 +2,23 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ECR } from "@aws-sdk/client-ecr";
 import { run } from "../../tools/process.ts";
-import { accepts } from "../../tools/ready.ts";
 import { type Cloud, certificate, certificateBundle } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
+import { configFile, distribution } from "./distribution.ts";
 
 /** ECR's data plane: an OCI registry behind TLS, which asks moto what each request may do. */
 export async function registry(cloud: Cloud): Promise<Daemon> {
-  mkdirSync(join(cloud.dir, "registry"), { recursive: true });
   await ensureCertificate(cloud);
-  writeFileSync(
-    configFile(cloud),
-    // YAML is a superset of JSON.
-    JSON.stringify({
-      version: "0.1",
-      log: { level: "error" },
-      storage: { filesystem: { rootdirectory: join(cloud.dir, "registry", "data") }, delete: { enabled: true } },
-      http: {
-        addr: cloud.registry,
-        tls: { certificate: certificate(cloud), key: join(cloud.dir, "tls", "key.pem") },
-      },
-    }),
-  );
-  return {
-    name: "registry",
-    command: ["registry", "serve", configFile(cloud)],
-    env: { ...cloud.env, ECR_API: `${cloud.endpoint}/moto-api/registry` },
-    ...cloud.files("registry"),
-    ready: () => accepts(cloud.registry),
-  };
+  const daemon = distribution(cloud, "registry", {
+    address: cloud.registry,
+    data: join(cloud.dir, "registry", "data"),
+    tls: { certificate: certificate(cloud), key: join(cloud.dir, "tls", "key.pem") },
+  });
+  return { ...daemon, env: { ...daemon.env, ECR_API: `${cloud.endpoint}/moto-api/registry` } };
 }
 
 /**
- * Logs in as whoever deploys, for 12 hours.
+ * Logs in as the user who deploys, for 12 hours.
  *
  * @param folder Gets the login; the local cloud's own Docker configuration has none.
  * @returns The environment in which Docker's and other tools find it.
@@ -52,7 +37,7 @@ export async function login(cloud: Cloud, folder: string): Promise<NodeJS.Proces
   return env;
 }
 
-/** The password that ECR gives to who signs the call, for the registry's user `AWS`. */
+/** The password that ECR issues to the caller, for the registry's user `AWS`. */
 export async function password(ecr: ECR): Promise<string> {
   const { authorizationData: [data] = [] } = await ecr.getAuthorizationToken({});
   return Buffer.from(data?.authorizationToken ?? "", "base64")
@@ -60,17 +45,14 @@ export async function password(ecr: ECR): Promise<string> {
     .slice("AWS:".length);
 }
 
-/** Deletes the blobs that no repository has any more; while nobody pushes. */
+/** Deletes the blobs that no repository uses. Nothing may be pushed meanwhile. */
 export async function collectGarbage(cloud: Cloud): Promise<void> {
   if (!existsSync(join(cloud.dir, "registry", "data", "docker"))) return;
-  await run(["registry", "garbage-collect", configFile(cloud)], { env: cloud.env });
+  await run(["registry", "garbage-collect", configFile(cloud, "registry")], { env: cloud.env });
 }
 
-function configFile(cloud: Cloud): string {
-  return join(cloud.dir, "registry", "config.json");
-}
-
-async function ensureCertificate(cloud: Cloud): Promise<void> {
+/** Makes a certificate for the registry's address, unless it is there, and a bundle with those that this host trusts. */
+export async function ensureCertificate(cloud: Pick<Cloud, "dir" | "registry">): Promise<void> {
   const folder = join(cloud.dir, "tls");
   const [host = ""] = cloud.registry.split(":");
   const made = join(folder, "host");

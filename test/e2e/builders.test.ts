@@ -48,13 +48,8 @@ beforeAll(async () => {
       input: `FROM ${image}\nLABEL day=another\n`,
     });
   }
+  daemon = buildkitd({ ...cloud, mirror }, true, { dir: join(cloud.dir, "another"), run: folder });
   mkdirSync(folder, { recursive: true });
-  const files = (name: string) => ({ pidFile: join(folder, `${name}.pid`), logFile: join(folder, `${name}.log`) });
-  const dir = join(cloud.dir, "another");
-  // With the registry's certificate where the local cloud's own daemon has it.
-  mkdirSync(dir);
-  execFileSync("cp", ["-r", join(cloud.dir, "tls"), dir]);
-  daemon = buildkitd({ ...cloud, account: "123456789012", dir, run: folder, mirror, files }, true);
   await startDaemon(daemon);
   const node = ["--driver", "remote", `unix://${folder}/buildkitd.sock`];
   await run(["docker-buildx", "create", "--name", another.builder, ...node], { env: cloud.env });

@@ -1,0 +1,22 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+export interface Process {
+  readonly pid: number;
+  /** A file of its folder in /proc, such as `cmdline`; empty once the process has ended. */
+  read(file: string): string;
+}
+
+/** All processes of this host. */
+export function processes(): Process[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map((pid) => ({
+    pid: Number(pid),
+    read(file) {
+      try {
+        return readFileSync(`/proc/${pid}/${file}`, "utf8");
+      } catch {
+        return "";
+      }
+    },
+  }));
+}
