@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { platforms } from "../components/architecture.ts";
 import { openCloud } from "../local/cloud.ts";
 import { login } from "../local/services/registry.ts";
 import { start } from "../local/start.ts";
@@ -19,7 +20,7 @@ stay as they are. A platform that has one already is left alone.
   IMAGE          tag or digest of an image of several platforms in a registry; docker login comes first
                  (default: the one that the local cloud's stack deploys; AWS's: "$(pulumi stack output imageRef)")
   --show         attaches nothing: shows what is attached
-  --output DIR   attaches nothing: writes what is attached into that folder, as linux-arm64.spdx.json and the like
+  --output DIR   attaches nothing: writes what is attached into that folder, as ${platforms[0]?.replace("/", "-")}.spdx.json and the like
   --help
 `;
 

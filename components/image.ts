@@ -1,5 +1,6 @@
 import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
+import type { Architecture } from "./architecture.ts";
 import { type ContextEntry, contentTag, latestTag, readContext, stageContext } from "./content.ts";
 import type { ImageReference } from "./image-reference.ts";
 
@@ -21,7 +22,7 @@ export interface ImageArgs {
   /** Folder of the build context, with its Dockerfile. */
   context: string;
   /** Docker platforms that the one tag holds. */
-  platforms: readonly ("linux/amd64" | "linux/arm64")[];
+  platforms: readonly Architecture["platform"][];
   /** Known before anything is created, so that the first preview already builds. */
   registry: Registry;
   /** Repository in that registry. */

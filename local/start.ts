@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools } from "../tools/go.ts";
 import { home } from "../tools/paths.ts";
 import { run, say, step } from "../tools/process.ts";
@@ -104,12 +105,12 @@ async function ensureMachineImage(cloud: Cloud): Promise<string> {
   }
   const image = `local-cloud/machine:${hash.digest("hex").slice(0, 16)}`;
   const { env } = cloud;
-  for (const architecture of ["arm64", "amd64"]) {
+  for (const { image: architecture, platform } of Object.values(ARCHITECTURES)) {
     const name = `${image}-${architecture}`;
     try {
       await run(["docker", "image", "inspect", name], { env });
     } catch {
-      const options = ["--platform", `linux/${architecture}`, "--provenance=false", "--tag", name, "--load"];
+      const options = ["--platform", platform, "--provenance=false", "--tag", name, "--load"];
       await step(`the machines' file system, ${architecture}`, () =>
         run(["docker-buildx", "build", ...options, folder], { env }),
       );

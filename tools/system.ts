@@ -1,8 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { checkHost } from "./host.mjs";
 import { home } from "./paths.ts";
 import { run, step } from "./process.ts";
+
+/** The architecture that this machine emulates. */
+const other = Object.values(ARCHITECTURES).find(({ process: name }) => name !== process.arch) ?? ARCHITECTURES.arm64;
 
 /** Programs that only a system package can bring, with the Debian package that does. */
 const programs = {
@@ -13,11 +17,11 @@ const programs = {
   iptables: "iptables",
   ip: "iproute2",
   mmdebstrap: "mmdebstrap",
-  "qemu-aarch64-static": "qemu-user-static",
+  [`qemu-${other.machine}-static`]: "qemu-user-static",
   "update-binfmts": "binfmt-support",
   openssl: "openssl",
   python3: "python3",
-} as const;
+};
 
 /**
  * Docker Engine and the emulation of the other architecture. Installed where this is Debian or Ubuntu and the person is root.
@@ -60,9 +64,9 @@ export async function canMakeVenv(): Promise<boolean> {
   }
 }
 
-/** arm64 containers need the kernel to hand their binaries to QEMU. */
+/** Containers of the other architecture need the kernel to hand their binaries to QEMU. */
 async function ensureEmulation(): Promise<void> {
-  const entry = process.arch === "x64" ? "qemu-aarch64" : "qemu-x86_64";
+  const entry = `qemu-${other.machine}`;
   const status = `/proc/sys/fs/binfmt_misc/${entry}`;
   const enabled = () => existsSync(status) && readFileSync(status, "utf8").startsWith("enabled");
   if (enabled()) return;

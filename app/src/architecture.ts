@@ -1,14 +1,37 @@
 /**
- * The same architecture has another name at every layer that can be asked for it: `uname -m` on the machine, the
- * image's configuration, `process.arch`, and the e_machine number of an ELF header
- * (https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html).
+ * Every name of each architecture, by EC2's. Nothing else in the project writes one down: all code reads this table, which is in the app
+ * because the image is built from app/ alone.
+ *
+ * - `platform`: Docker's `--platform`
+ * - `image`: the image configuration's `architecture`, as `docker image inspect` prints it; Debian's name too
+ * - `machine`: what `uname -m` prints
+ * - `process`: `process.arch` of Node and Bun
+ * - `elf`: e_machine of an ELF header, https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
+ * - `family`: what the app's page calls the processors
  */
 export const ARCHITECTURES = {
-  arm64: { machine: "aarch64", image: "arm64", process: "arm64", elf: 183, family: "AWS Graviton" },
-  x86_64: { machine: "x86_64", image: "amd64", process: "x64", elf: 62, family: "Intel or AMD" },
+  arm64: {
+    platform: "linux/arm64",
+    image: "arm64",
+    machine: "aarch64",
+    process: "arm64",
+    elf: 183,
+    family: "AWS Graviton",
+  },
+  x86_64: {
+    platform: "linux/amd64",
+    image: "amd64",
+    machine: "x86_64",
+    process: "x64",
+    elf: 62,
+    family: "Intel or AMD",
+  },
 } as const;
 
 export type Architecture = keyof typeof ARCHITECTURES;
+
+/** All names of one architecture. */
+export type Names = (typeof ARCHITECTURES)[Architecture];
 
 type Layer = "machine" | "image" | "process";
 

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
-import { machineNames } from "../../components/architecture.ts";
+import { type Architecture, architectures, machineNames, platforms } from "../../components/architecture.ts";
 import { clientOf, configOf, type Environment, isAlive } from "./environment.ts";
 import type { Answer } from "./probe.ts";
 import { which } from "./probe.ts";
@@ -33,7 +33,6 @@ const mostSkewSeconds = 60;
 
 const builderOf = (environment: Environment) => configOf(environment)["hono-app:builder"] ?? "multiplatform";
 const createBuilder = (name: string) => `docker buildx create --name ${name} --driver docker-container --bootstrap`;
-const platforms = ["linux/amd64", "linux/arm64"] as const;
 
 const started = ({ status }: Answer) => status !== undefined;
 const lastLine = ({ stdout, stderr }: Answer) => (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
@@ -192,21 +191,21 @@ export const checks: readonly Check[] = [
     id: "emulation",
     title: "Emulation of the other architecture",
     run({ probe, local, root }) {
-      const other = probe.architecture === "x64" ? ["aarch64", "arm64"] : ["x86_64", "amd64"];
+      const other = Object.values(architectures).find(({ process }) => process !== probe.architecture) as Architecture;
       const stage = emulatedStage(probe.read(join(root, "app", "Dockerfile")) ?? "");
       if (!local && stage === undefined) return skipped("not needed: the build runs nothing on the other architecture");
       if (probe.platform !== "linux") return skipped("Docker Desktop brings it");
-      const entry = `/proc/sys/fs/binfmt_misc/qemu-${other[0]}`;
-      if (probe.read(entry)?.startsWith("enabled")) return ok(`qemu-${other[0]}`);
+      const entry = `/proc/sys/fs/binfmt_misc/qemu-${other.machine}`;
+      if (probe.read(entry)?.startsWith("enabled")) return ok(`qemu-${other.machine}`);
       const why = local ? "the local cloud's machine of that architecture" : `app/Dockerfile: ${stage}`;
-      const installed = which(probe, `qemu-${other[0]}-static`) !== undefined;
+      const installed = which(probe, `qemu-${other.machine}-static`) !== undefined;
       return fault(
-        `this kernel hands no ${other[1]} program to QEMU, which is needed for ${why}`,
+        `this kernel hands no ${other.image} program to QEMU, which is needed for ${why}`,
         local
           ? installed
-            ? `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; update-binfmts --enable qemu-${other[0]}`
+            ? `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; update-binfmts --enable qemu-${other.machine}`
             : "apt-get install -y qemu-user-static binfmt-support (npm run local does it too)"
-          : `docker run --privileged --rm tonistiigi/binfmt --install ${other[1]}`,
+          : `docker run --privileged --rm tonistiigi/binfmt --install ${other.image}`,
       );
     },
   },

@@ -1,3 +1,4 @@
+import { platforms as allPlatforms } from "../../components/architecture.ts";
 import { CommandError, run, say } from "../../tools/process.ts";
 
 /** A Buildx builder: one BuildKit, or several of which each builds its own platforms. */
@@ -96,7 +97,7 @@ async function create(name: string, env: NodeJS.ProcessEnv): Promise<Builder> {
 function describe({ driver, nodes }: Builder): string {
   // What was fixed for a node is what it is given.
   const platforms = ({ fixed, platforms }: BuilderNode) =>
-    (fixed.length > 0 ? fixed : platforms).filter((platform) => /^linux\/(amd64|arm64)$/.test(platform));
+    (fixed.length > 0 ? fixed : platforms).filter((platform) => (allPlatforms as string[]).includes(platform));
   return `${driver}, ${nodes.map((node) => `${node.name} for ${platforms(node).join(" and ") || "no platform of ours"}`).join(", ")}`;
 }
 

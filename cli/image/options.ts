@@ -9,12 +9,12 @@ export const usage = `usage: npm run image -- [OPTIONS]
 
 Builds app/ into an image, as the guide does with docker buildx.
 
-  --platform LIST     linux/amd64 or linux/arm64, or both with a comma between them
+  --platform LIST     ${allPlatforms.join(" or ")}, or both with a comma between them
                       (default: the engine's own; with --push: both)
   --load              puts the image into the local engine (the default); one platform only
   --push              pushes it to the registry that --tag names; docker login comes first
   --tag NAME          the image's name, more than once for several (default for the engine: hono-app:latest,
-                      or hono-app:arm64 and hono-app:amd64 where --platform is given)
+                      or ${allPlatforms.map((platform) => `hono-app:${platform.split("/")[1]}`).join(" and ")} where --platform is given)
   --context DIR       folder with the Dockerfile (default: app)
   --build-context NAME=DIR, --build-arg NAME=VALUE
                       as docker buildx build has them

@@ -12,6 +12,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
 import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
+import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.ts";
 import { toLocalAddress } from "../../address.ts";
 import { alive, every } from "../../lists.ts";
 import { Firewall } from "./firewall.ts";
@@ -94,7 +95,7 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
     throw new Error("no public address: without one, and with no NAT, it can pull nothing");
   const address = toLocalAddress(instance.PublicIpAddress);
   await machine.start({
-    architecture: instance.Architecture === "arm64" ? "arm64" : "amd64",
+    architecture: ARCHITECTURES[instance.Architecture as Architecture],
     address,
     hostName: `ip-${instance.PrivateIpAddress?.replaceAll(".", "-")}`,
     userData: () => userDataOf(machine.id),

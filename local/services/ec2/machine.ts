@@ -2,12 +2,13 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Names } from "../../../app/src/architecture.ts";
 import { run } from "../../../tools/process.ts";
 import { type Engine, isEngineAlive, isEngineStarted, socketOf, startEngine, stopEngine } from "./engine.ts";
 
 /** What a machine is made from: an instance, as EC2's API describes it. */
 export interface MachineArgs {
-  architecture: "arm64" | "amd64";
+  architecture: Names;
   /** Where it is reached. */
   address: string;
   /** `ip-10-0-0-4` */
@@ -27,7 +28,7 @@ export interface Cloud {
   dir: string;
   /** Short-lived files; the engine that user data's containers run on listens in it. */
   run: string;
-  /** The image of a machine's root file system, without its `-arm64` or `-amd64`. */
+  /** The image of a machine's root file system, without its architecture. */
   machineImage: string;
   /** AWS's API. */
   endpoint: string;
@@ -145,11 +146,11 @@ export class Machine {
     await writeFile(`${settings}/aws.env`, variables.join(""), { mode: 0o600 });
     await this.#docker(
       ...["run", "--detach", "--name", this.id, "--hostname", hostName, "--network", "host"],
-      ...["--platform", `linux/${architecture}`, "--env", `DOCKER_DEFAULT_PLATFORM=linux/${architecture}`],
+      ...["--platform", architecture.platform, "--env", `DOCKER_DEFAULT_PLATFORM=${architecture.platform}`],
       ...["--volume", `${instance}:/var/lib/cloud`, "--volume", `${settings}/aws.env:/run/local-cloud/aws.env:ro`],
       // The folder, for the socket may not be there yet.
       ...["--volume", `${this.#engine.run}:/run/local-cloud/engine:ro`],
-      ...[`${this.#cloud.machineImage}-${architecture}`, "sh", "-c", runUserData],
+      ...[`${this.#cloud.machineImage}-${architecture.image}`, "sh", "-c", runUserData],
     );
   }
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { access, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
+import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
 import { run } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
@@ -22,9 +23,14 @@ export interface BaseImagesArgs {
 }
 
 const bunVersion = "1.4.5";
-const bunPackages = { amd64: "@oven/bun-linux-x64-baseline", arm64: "@oven/bun-linux-aarch64" } as const;
-const architectures = ["amd64", "arm64"] as const;
-type Architecture = (typeof architectures)[number];
+const { arm64, x86_64 } = ARCHITECTURES;
+const bunPackages = {
+  [arm64.image]: `@oven/bun-linux-${arm64.machine}`,
+  // Without AVX2, which not every machine has.
+  [x86_64.image]: `@oven/bun-linux-${x86_64.process}-baseline`,
+} as const;
+/** In the order of the images in an index. */
+const architectures = [x86_64, arm64];
 
 // Equal packages give equal images, so that the same app has the same digest in every clone.
 const epoch = "0";
@@ -89,7 +95,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   await copyFile(caBundle, join(context, "ca-certificates.crt"));
   const parts = new Map<string, () => Promise<void>>();
   for (const image of missing) {
-    for (const architecture of architectures) {
+    for (const { image: architecture } of architectures) {
       const rootTar = join(context, `${image.rootFileSystem}-${architecture}.tar`);
       parts.set(rootTar, () => packRootFileSystem(image.rootFileSystem, architecture, rootTar));
       const bun = join(context, `bun-${architecture}`);
@@ -124,13 +130,13 @@ async function build(args: BaseImagesArgs, { context, files, names }: Build): Pr
     ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],
     ...["--local", `context=${context}`, "--local", `dockerfile=${files}`, "--local", `files=${files}`],
     ...["--opt", "context:files=local:files"],
-    ...["--opt", `platform=${architectures.map((architecture) => `linux/${architecture}`).join(",")}`],
+    ...["--opt", `platform=${architectures.map(({ platform }) => platform).join(",")}`],
     ...["--opt", `build-arg:SOURCE_DATE_EPOCH=${epoch}`, "--output", output],
   ]);
 }
 
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
-async function packRootFileSystem(name: RootFileSystem, architecture: Architecture, tar: string): Promise<void> {
+async function packRootFileSystem(name: RootFileSystem, architecture: Names["image"], tar: string): Promise<void> {
   const { packages, without, says }: RootFileSystemArgs = rootFileSystems[name];
   // apt's own clean-up would make its folders again.
   const options = [
@@ -152,7 +158,7 @@ async function packRootFileSystem(name: RootFileSystem, architecture: Architectu
 }
 
 /** npm checks the package's integrity. */
-async function fetchBun(architecture: Architecture, file: string): Promise<void> {
+async function fetchBun(architecture: Names["image"], file: string): Promise<void> {
   const folder = `${file}.part`;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
