@@ -2,13 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
 import { readConfig } from "../tools/stack-config.ts";
-import { notIncluded, priceOf, prices, type Resource, UnknownPriceError } from "./cost/prices.ts";
+import { notIncluded, priceOf, type Resource } from "./cost/prices.ts";
 import { runCommand } from "./shared/command.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]
 
-The monthly price of a stack, from the price table in cli/cost/prices.ts.
+The monthly price of a stack, from the price table in local/providers/aws/prices.ts.
 
   --stack NAME    prices what the program registers with that stack's configuration (default: dev); needs no account
   --from FILE     prices what is in FILE instead: the output of "pulumi stack export" or "pulumi preview --json"; - is stdin
@@ -46,12 +47,12 @@ export function estimate(resources: readonly Resource[], region: string): Estima
   for (const { type, name, inputs } of resources) {
     const price = priceOf(type);
     if (price === undefined) {
-      unknown.push({ resource: `${type} ${name}`, why: "the type is not in cli/cost/prices.ts" });
-    } else if ("free" in price) {
+      unknown.push({ resource: `${type} ${name}`, why: "its type has no price in local/providers/aws" });
+    } else if (typeof price === "string") {
       free++;
     } else {
       try {
-        for (const { what, quantity, each } of price.items(inputs)) {
+        for (const { what, quantity, each } of price(inputs)) {
           lines.push({ resource: name, what, quantity, monthly: quantity * each });
         }
       } catch (error) {
@@ -63,7 +64,7 @@ export function estimate(resources: readonly Resource[], region: string): Estima
   if (region !== prices.region) {
     unknown.push({
       resource: `region ${region}`,
-      why: `the prices in cli/cost/prices.ts are those of ${prices.region}`,
+      why: `the prices in local/providers/aws/prices.ts are those of ${prices.region}`,
     });
   }
   const total = lines.reduce((sum, { monthly }) => sum + monthly, 0);
@@ -185,7 +186,7 @@ export function toMarkdown(result: Estimate): string {
 function notes(result: Estimate): string[] {
   return [
     ...result.unknown.map(({ resource, why }) => `WITHOUT A PRICE: ${resource}: ${why}`),
-    `${result.free} further resources cost nothing; prices of ${result.region} of ${result.asOf}, ${prices.hoursPerMonth} hours a month, sources in cli/cost/prices.ts`,
+    `${result.free} further resources cost nothing; prices of ${result.region} of ${result.asOf}, ${prices.hoursPerMonth} hours a month, sources in local/providers/aws/prices.ts`,
     ...result.notIncluded.map((what) => `not included: ${what}`),
   ];
 }
@@ -216,7 +217,9 @@ async function main(args: string[]): Promise<void> {
   if (result.unknown.length > 0) process.exitCode = 1;
   const days = (Date.now() - Date.parse(prices.asOf)) / 86_400_000;
   if (days > 365)
-    process.stderr.write(`the prices are ${Math.round(days)} days old: bring cli/cost/prices.ts up to date\n`);
+    process.stderr.write(
+      `the prices are ${Math.round(days)} days old: bring local/providers/aws/prices.ts up to date\n`,
+    );
 }
 
 export function readStackFile(stack: string): string {

@@ -60,5 +60,7 @@ export function readState(file: string): State | undefined {
 }
 
 interface State {
-  readonly checkpoint?: { readonly latest?: { readonly resources?: readonly { readonly id?: string }[] } };
+  readonly checkpoint?: {
+    readonly latest?: { readonly resources?: readonly { readonly type: string; readonly id?: string }[] };
+  };
 }

@@ -1,5 +1,6 @@
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
+import { rows, type Token } from "../../local/providers/aws/rows.ts";
 
 /** What is read of a resource in the stack's state. */
 export interface Resource {
@@ -27,16 +28,16 @@ const palette = {
 
 type Color = keyof typeof palette;
 
-/** The one thing about a resource that tells more than its type; configuration, so that it is the same in every deployment. */
-const facts: Readonly<Record<string, (inputs: NonNullable<Resource["inputs"]>) => string>> = {
+type Inputs = NonNullable<Resource["inputs"]>;
+
+/** What tells more about a resource than its type; configuration, so that it is the same in every deployment. */
+const facts: Readonly<Record<string, (inputs: Inputs) => string>> = {
   "docker-build:index:Image": ({ platforms }) => platforms.join(", "),
-  "aws:ec2/instance:Instance": ({ instanceType }) => instanceType,
-  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ({ ipProtocol, fromPort }) =>
-    `${ipProtocol} ${fromPort}`,
-  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ({ ipProtocol, fromPort }) => `${ipProtocol} ${fromPort}`,
   "pulumi-nodejs:dynamic/hono-app:Verification": ({ expected }) =>
     [expected.machine, expected.image, expected.process].join(", "),
 };
+const factOf = (type: string, inputs: Inputs) =>
+  facts[type]?.(inputs) ?? rows[type as Token]?.shows?.map((input) => inputs[input]).join(" ") ?? "";
 
 /**
  * Draws what the program makes, from the stack's state: a box for each part that the program makes itself, with its children inside,
@@ -180,7 +181,7 @@ function packageOf(type: string): string {
 }
 
 function factRow(group: readonly Resource[], depth: number): string[] {
-  const found = unique(group.map(({ type, inputs = {} }) => facts[type]?.(inputs) ?? "")).join(", ");
+  const found = unique(group.map(({ type, inputs = {} }) => factOf(type, inputs))).join(", ");
   return found === "" ? [] : [row(text(found, "quiet"), "", depth)];
 }
 

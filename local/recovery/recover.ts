@@ -65,7 +65,8 @@ async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Pro
   for (const lock of locks(cloud)) rmSync(lock);
   restoreState(cloud);
 
-  const known = (readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? []).flatMap(({ id }) => id ?? []);
+  const resources = readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? [];
+  const known = resources.map(({ type, id }) => [type, id]);
   // The program tags every resource that can have tags with these.
   const input = JSON.stringify({ tags: { project, stack: stack.name }, known });
   const orphans = await run(["node", join(import.meta.dirname, "orphans.ts")], {

@@ -3,6 +3,8 @@
 // https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-controls-reference.html
 // https://www.checkov.io/5.Policy%20Index/terraform.html
 
+import { rows } from "../../local/providers/aws/rows.ts";
+
 // biome-ignore lint/suspicious/noExplicitAny: inputs are whatever the program registers
 type Inputs = Record<string, any>;
 
@@ -28,7 +30,6 @@ const instance = "aws:ec2/instance:Instance";
 const repository = "aws:ecr/repository:Repository";
 const lifecyclePolicy = "aws:ecr/lifecyclePolicy:LifecyclePolicy";
 const repositoryPolicy = "aws:ecr/repositoryPolicy:RepositoryPolicy";
-const role = "aws:iam/role:Role";
 const rolePolicy = "aws:iam/rolePolicy:RolePolicy";
 const attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment";
 const instanceProfile = "aws:iam/instanceProfile:InstanceProfile";
@@ -42,19 +43,12 @@ const subnet = "aws:ec2/subnet:Subnet";
 const vpcs = ["aws:ec2/vpc:Vpc", "awsx:ec2:Vpc"];
 
 /**
- * Every type that the controls were written for. Another type may have controls of its own: look them up, then add it here. What makes
- * policies or security group rules in another way is not here on purpose.
+ * Every type that the controls were written for. Another type may have controls of its own: look them up when you add its row.
  */
 export const knownTypes = new Set([
-  ...[instance, repository, lifecyclePolicy, repositoryPolicy, role, rolePolicy, attachment, instanceProfile],
-  ...[group, defaultGroup, ingressRule, egressRule, flowLog, subnet, ...vpcs],
-  ...["aws:cloudwatch/logGroup:LogGroup", "aws:ec2/internetGateway:InternetGateway", "aws:ec2/route:Route"],
-  ...["aws:ec2/routeTable:RouteTable", "aws:ec2/routeTableAssociation:RouteTableAssociation"],
-  ...[
-    "docker-build:index:Image",
-    "pulumi-nodejs:dynamic/hono-app:ImageIndex",
-    "pulumi-nodejs:dynamic/hono-app:Verification",
-  ],
+  ...Object.keys(rows),
+  ...["awsx:ec2:Vpc", "docker-build:index:Image"],
+  ...["pulumi-nodejs:dynamic/hono-app:ImageIndex", "pulumi-nodejs:dynamic/hono-app:Verification"],
 ]);
 
 /** All that a control finds, each as a sentence. */

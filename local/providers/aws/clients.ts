@@ -17,3 +17,18 @@ export const iam = once(async () => new (await import("@aws-sdk/client-iam")).IA
 export const logs = once(async () => new (await import("@aws-sdk/client-cloudwatch-logs")).CloudWatchLogs({}));
 export const ssm = once(async () => new (await import("@aws-sdk/client-ssm")).SSM({}));
 export const sts = once(async () => new (await import("@aws-sdk/client-sts")).STS({}));
+
+/** By CloudFormation's name of the service: its client, and its SDK, which has the schema of each operation. */
+export const services = {
+  EC2: { name: "EC2", client: ec2, sdk: () => import("@aws-sdk/client-ec2") },
+  ECR: { name: "ECR", client: ecr, sdk: () => import("@aws-sdk/client-ecr") },
+  IAM: { name: "IAM", client: iam, sdk: () => import("@aws-sdk/client-iam") },
+  Logs: { name: "CloudWatch Logs", client: logs, sdk: () => import("@aws-sdk/client-cloudwatch-logs") },
+} as const;
+
+type Clients = { [Name in keyof typeof services]: Awaited<ReturnType<(typeof services)[Name]["client"]>> };
+
+/** The name of an operation of one of these services, such as `createVpc`. */
+export type Operation = {
+  [Name in keyof Clients]: Exclude<keyof Clients[Name], "config" | "middlewareStack" | "send" | "destroy">;
+}[keyof Clients];

@@ -1,21 +1,31 @@
 import type { AnySchemaObject } from "ajv";
-import { propertySchema } from "./schemas.ts";
+import { propertySchema, schemaOf } from "./schemas.ts";
 import { toTags } from "./tags.ts";
-import { type Inputs, isObject, leaves, type Props, unwrap } from "./values.ts";
+import { type Inputs, isObject, leaves, type Props, type Trait, unwrap } from "./values.ts";
 
-/** What CloudFormation calls a resource and its properties: AWS's schemas are written in its words. */
+/** A resource type in AWS's own terms: its schema is CloudFormation's, and so are the names in it. */
 export interface CloudFormation {
   /** Such as `AWS::EC2::SecurityGroup`. */
   readonly type: string;
   /**
    * The names of those inputs, by their paths, that are not just the input's with a capital, such as `BlockDeviceMappings[].Ebs.VolumeSize`.
-   * null where CloudFormation has no such property.
+   * null where CloudFormation has no such property. After it those that operations use.
    */
-  readonly names?: Readonly<Record<string, string | null>>;
-  /** What CloudFormation wants beside the inputs, where there is the object that it belongs to. */
+  readonly names?: Readonly<Record<string, string | null | readonly (string | null)[]>>;
+  /** The properties beside those with names of their own that are inputs; all of the schema's unless given. */
+  readonly only?: readonly string[];
+  /** Properties of the schema that the local cloud does nothing with: as inputs they are unknown. */
+  readonly without?: readonly string[];
+  /** Inputs that the provider requires or replaces although the schema does not say so, or changes in place although it does. */
+  readonly required?: readonly string[];
+  readonly replace?: readonly string[];
+  readonly inPlace?: readonly string[];
+  /** Lists whose order means nothing. */
+  readonly sets?: readonly string[];
+  /** Properties that are always the same, where there is the object that they belong to. */
   readonly fixed?: Readonly<Record<string, string>>;
-  /** Values that mean to the provider that there is none. */
-  readonly none?: Readonly<Record<string, unknown>>;
+  /** What the provider has where AWS has nothing. */
+  readonly absent?: Readonly<Record<string, unknown>>;
   /** Whether this is a part of another resource there, which has what is required. */
   readonly isPart?: boolean;
   /** What AWS refuses although its schema does not say so: a JSON schema of the properties. */
@@ -37,26 +47,72 @@ export interface Translation {
 }
 
 const stepsOf = (path: string) => path.split(/[.[\]]+/).filter(Boolean);
+const uncapital = (step: string) => (step[0] ?? "").toLowerCase() + step.slice(1);
 const capital = (step: string) => (step[0] ?? "").toUpperCase() + step.slice(1);
 
 /** The steps to an input's property, such as `BlockDeviceMappings`, `0`, `Ebs`; undefined where there is none. */
 export function target({ names = {} }: CloudFormation, path: string, at = path): string[] | undefined {
-  const name = names[path];
+  const [name] = [names[path]].flat();
   if (name === null) return undefined;
   if (name === undefined) return stepsOf(at).map(capital);
   const indices = at.match(/(?<=\[)\d+/g) ?? [];
   return stepsOf(name.replaceAll("[]", () => `[${indices.shift() ?? 0}]`));
 }
 
+/** The inputs that AWS's schema gives a type, and what it says of each: its own names where the row has none. */
+export function inputsOf(row: CloudFormation): Inputs {
+  const { type, names = {}, fixed = {}, isPart, only, without } = row;
+  const { properties, required = [], readOnlyProperties = [], createOnlyProperties = [] } = schemaOf(type);
+  const elsewhere = [...Object.values(names).flat(), ...Object.keys(fixed)].map((path) => stepsOf(path ?? "")[0]);
+  const isInput = (name: string) =>
+    !elsewhere.includes(name) &&
+    !readOnlyProperties.includes(`/properties/${name}`) &&
+    !without?.includes(uncapital(name)) &&
+    (only?.includes(uncapital(name)) ?? !isPart);
+  const own = Object.keys(properties)
+    .filter(isInput)
+    .flatMap((name) => pathsBelow(type, [name]));
+  return Object.fromEntries(
+    [...Object.keys(names), ...own].map((path) => {
+      const steps = target(row, path) ?? [];
+      const schema = propertySchema(type, steps);
+      const pointer = `/properties/${steps.filter((step) => !/^\d+$/.test(step)).join("/")}/`;
+      const isJson = [schema?.type].flat().includes("object") || steps.at(-1)?.endsWith("Text");
+      const isRequired = isPart || (steps.length === 1 && required.includes(steps[0]));
+      const isCreateOnly = createOnlyProperties.some((each: string) => pointer.startsWith(`${each}/`));
+      const traits: Record<Trait, boolean | undefined> = {
+        required: row.required?.includes(path) || isRequired,
+        replace: row.replace?.includes(path) || (isCreateOnly && !row.inPlace?.includes(path)),
+        json: isJson,
+        set: row.sets?.includes(path),
+      };
+      return [path, (Object.keys(traits) as Trait[]).filter((trait) => traits[trait])];
+    }),
+  );
+}
+
+/** The paths of the inputs below a property: an object's members, a list's items' members, or the property itself. */
+function pathsBelow(type: string, steps: readonly string[]): string[] {
+  const schema = propertySchema(type, steps);
+  const within = schema?.properties ? steps : [...steps, "0"];
+  const members = steps[0] === "Tags" ? {} : propertySchema(type, within)?.properties;
+  const below = Object.keys(members ?? {}).flatMap((name) => pathsBelow(type, [...within, name]));
+  const path = steps
+    .filter((step) => !/^\d+$/.test(step))
+    .map(uncapital)
+    .join(".");
+  return below.length > 0 ? below : [path];
+}
+
 /** The inputs of a resource as CloudFormation has them. */
 export function translate({ inputs: known, cloudFormation }: Described, inputs: Props): Translation {
-  const { type, fixed = {}, none = {} } = cloudFormation;
+  const { type, fixed = {}, absent = {} } = cloudFormation;
   const properties: Props = {};
   const sources = new Map<string, string>();
   const tags = new Map<string, Props>();
   for (const [at, { path, value }] of leaves(known, unwrap(inputs)).found) {
     // An object that is not known yet, or an input of no meaning to AWS.
-    if (known[path] === undefined || value === undefined || value === none[path]) continue;
+    if (known[path] === undefined || value === undefined || value === absent[path]) continue;
     const steps = target(cloudFormation, path, at);
     if (steps !== undefined) {
       set(properties, steps, convert(value, propertySchema(type, steps)));

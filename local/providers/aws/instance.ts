@@ -2,7 +2,10 @@ import { setTimeout } from "node:timers/promises";
 import type { _InstanceType, HttpTokensState, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { alive, ec2, every } from "./clients.ts";
-import { orGone, type Resource, refuse } from "./provider.ts";
+import { type CloudFormation, inputsOf } from "./cloudformation.ts";
+import { instancePrice } from "./prices.ts";
+import { orGone, refuse } from "./provider.ts";
+import type { ByHand } from "./row.ts";
 import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
@@ -17,7 +20,7 @@ export async function liveInstances(): Promise<Instance[]> {
 
 async function find(id: string): Promise<Instance | undefined> {
   const call = (await ec2()).describeInstances({ InstanceIds: [id] });
-  return (await orGone(call, "InvalidInstanceID.NotFound"))?.Reservations?.[0]?.Instances?.[0];
+  return (await orGone(call))?.Reservations?.[0]?.Instances?.[0];
 }
 
 async function until(id: string, isReached: (instance: Instance | undefined) => boolean) {
@@ -240,75 +243,64 @@ async function changeProfile(id: string, Name?: string) {
 
 async function terminate(id: string) {
   const api = await ec2();
-  await orGone(api.terminateInstances({ InstanceIds: [id] }), "InvalidInstanceID.NotFound");
+  await orGone(api.terminateInstances({ InstanceIds: [id] }));
   await until(id, (instance) => !instance || instance.State?.Name === "terminated");
 }
 
-const instance: Resource = {
-  noun: "EC2 Instance",
-  cloudFormation: {
-    type: "AWS::EC2::Instance",
-    names: {
-      ami: "ImageId",
-      subnetId: "NetworkInterfaces[].SubnetId",
-      associatePublicIpAddress: "NetworkInterfaces[].AssociatePublicIpAddress",
-      vpcSecurityGroupIds: "NetworkInterfaces[].GroupSet",
-      userDataReplaceOnChange: null,
-      "rootBlockDevice.encrypted": "BlockDeviceMappings[].Ebs.Encrypted",
-      "rootBlockDevice.volumeType": "BlockDeviceMappings[].Ebs.VolumeType",
-      "rootBlockDevice.volumeSize": "BlockDeviceMappings[].Ebs.VolumeSize",
-      "rootBlockDevice.deleteOnTermination": "BlockDeviceMappings[].Ebs.DeleteOnTermination",
-      "rootBlockDevice.tags": null,
-      volumeTags: null,
-      "creditSpecification.cpuCredits": "CreditSpecification.CPUCredits",
-    },
-    fixed: { "NetworkInterfaces[0].DeviceIndex": "0", "BlockDeviceMappings[0].DeviceName": "/dev/xvda" },
-    rules: {
-      properties: {
-        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html
-        CreditSpecification: { properties: { CPUCredits: { enum: ["standard", "unlimited"] } } },
-        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
-        UserData: { maxBytes: 16384 },
-      },
-      // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
-      if: { required: ["CreditSpecification"] },
-      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-      then: { properties: { InstanceType: { pattern: "^t\\d" } } },
-    },
-  },
-  inputs: {
-    ami: ["required", "replace"],
-    instanceType: ["required"],
-    subnetId: ["required", "replace"],
-    associatePublicIpAddress: ["replace"],
-    vpcSecurityGroupIds: ["set"],
-    iamInstanceProfile: [],
-    userData: [],
-    userDataReplaceOnChange: [],
-    "metadataOptions.httpTokens": [],
-    "metadataOptions.httpEndpoint": [],
-    "metadataOptions.httpPutResponseHopLimit": [],
-    "metadataOptions.instanceMetadataTags": [],
-    "rootBlockDevice.encrypted": ["replace"],
-    "rootBlockDevice.volumeType": [],
-    "rootBlockDevice.volumeSize": [],
-    "rootBlockDevice.deleteOnTermination": [],
-    "rootBlockDevice.tags": [],
+const cloudFormation: CloudFormation = {
+  type: "AWS::EC2::Instance",
+  names: {
+    ami: "ImageId",
+    subnetId: "NetworkInterfaces[].SubnetId",
+    associatePublicIpAddress: "NetworkInterfaces[].AssociatePublicIpAddress",
+    vpcSecurityGroupIds: "NetworkInterfaces[].GroupSet",
+    userDataReplaceOnChange: null,
+    "rootBlockDevice.encrypted": "BlockDeviceMappings[].Ebs.Encrypted",
+    "rootBlockDevice.volumeType": "BlockDeviceMappings[].Ebs.VolumeType",
+    "rootBlockDevice.volumeSize": "BlockDeviceMappings[].Ebs.VolumeSize",
+    "rootBlockDevice.deleteOnTermination": "BlockDeviceMappings[].Ebs.DeleteOnTermination",
+    "rootBlockDevice.tags": null,
+    volumeTags: null,
     // Kept in the state alone: moto answers "standard" whatever was asked for.
-    "creditSpecification.cpuCredits": [],
-    monitoring: [],
-    ebsOptimized: ["replace"],
-    disableApiTermination: [],
-    tags: [],
-    volumeTags: [],
+    "creditSpecification.cpuCredits": "CreditSpecification.CPUCredits",
   },
-  replaceIf: (changed, inputs) =>
-    inputs.userDataReplaceOnChange === true && changed.includes("userData") ? ["userData"] : [],
-  create,
-  read,
-  update,
-  retag: retagEc2,
-  delete: terminate,
+  only: [
+    ...["disableApiTermination", "ebsOptimized", "iamInstanceProfile", "instanceType", "metadataOptions"],
+    ...["monitoring", "tags", "userData"],
+  ],
+  required: ["ami", "instanceType", "subnetId"],
+  replace: ["ebsOptimized", "rootBlockDevice.encrypted"],
+  inPlace: ["vpcSecurityGroupIds"],
+  sets: ["vpcSecurityGroupIds"],
+  fixed: { "NetworkInterfaces[0].DeviceIndex": "0", "BlockDeviceMappings[0].DeviceName": "/dev/xvda" },
+  rules: {
+    properties: {
+      // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html
+      CreditSpecification: { properties: { CPUCredits: { enum: ["standard", "unlimited"] } } },
+      // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
+      UserData: { maxBytes: 16384 },
+    },
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
+    if: { required: ["CreditSpecification"] },
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+    then: { properties: { InstanceType: { pattern: "^t\\d" } } },
+  },
 };
 
-export const instanceResources = { "aws:ec2/instance:Instance": instance };
+export const instanceRow: ByHand = {
+  price: instancePrice,
+  shows: ["instanceType"],
+  resource: {
+    noun: "EC2 Instance",
+    cloudFormation,
+    inputs: inputsOf(cloudFormation),
+    replaceIf: (changed, inputs) =>
+      inputs.userDataReplaceOnChange === true && changed.includes("userData") ? ["userData"] : [],
+    create,
+    read,
+    update,
+    retag: retagEc2,
+    delete: terminate,
+    list: async () => (await liveInstances()).map((item) => ({ id: item.InstanceId ?? "", item })),
+  },
+};

@@ -33,7 +33,11 @@ export type Resource = {
   update?(id: string, inputs: Props, changed: string[], olds: Props): Promise<void>;
   retag?(id: string, tags: Props, removed: string[], olds: Props): Promise<unknown>;
   delete(id: string, state: Props): Promise<unknown>;
+  /** All that there is of the type; an owner is the id of what it is part of. */
+  list(): Promise<Listed[]>;
 };
+
+export type Listed = { readonly id: string; readonly item: Props; readonly owner?: string };
 
 /** One function: its arguments and the look-up. */
 export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
@@ -47,11 +51,11 @@ export function refuse(code: string, message: string): never {
 const code = (error: Props): string => error.Error?.Code ?? error.Code ?? error.name;
 
 /** The result, or undefined when AWS says that there is no such thing. */
-export async function orGone<T>(call: Promise<T>, ...codes: string[]): Promise<T | undefined> {
+export async function orGone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (codes.includes(code(error as Props))) return undefined;
+    if (/NotFound|NoSuchEntity|NotAttached/.test(code(error as Props))) return undefined;
     throw error;
   }
 }

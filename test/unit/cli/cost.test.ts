@@ -1,14 +1,10 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { priceOf, prices, type Resource, resourcePrices } from "../../../cli/cost/prices.ts";
+import { priceOf, type Resource, resourcePrices } from "../../../cli/cost/prices.ts";
 import { estimate, planned, readResources, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
-import { ecrResources } from "../../../local/providers/aws/ecr.ts";
-import { flowLogResources } from "../../../local/providers/aws/flow-log.ts";
-import { iamResources } from "../../../local/providers/aws/iam.ts";
-import { instanceResources } from "../../../local/providers/aws/instance.ts";
-import { securityGroupResources } from "../../../local/providers/aws/security-group.ts";
-import { vpcResources } from "../../../local/providers/aws/vpc.ts";
+import { prices } from "../../../local/providers/aws/prices.ts";
+import { rows } from "../../../local/providers/aws/rows.ts";
 import { readConfig } from "../../../tools/stack-config.ts";
 
 const instance = (inputs: Record<string, unknown> = {}): Resource => ({
@@ -36,14 +32,7 @@ describe("every resource type has a price, or a reason to be free", () => {
 
   // The local cloud has just the types of the stack, with those that awsx registers, which the program itself does not show.
   test("those of the local cloud", () => {
-    const types = Object.keys({
-      ...ecrResources,
-      ...flowLogResources,
-      ...iamResources,
-      ...instanceResources,
-      ...securityGroupResources,
-      ...vpcResources,
-    });
+    const types = Object.keys(rows);
     expect(types).toContain("aws:ec2/subnet:Subnet");
     expect(types.filter((type) => priceOf(type) === undefined)).toEqual([]);
   });
@@ -51,7 +40,7 @@ describe("every resource type has a price, or a reason to be free", () => {
   test("a type that is missing is named and fails the estimate", () => {
     const nat = { type: "aws:ec2/natGateway:NatGateway", name: "nat", inputs: {} };
     expect(estimate([instance(), nat], prices.region).unknown).toEqual([
-      { resource: "aws:ec2/natGateway:NatGateway nat", why: "the type is not in cli/cost/prices.ts" },
+      { resource: "aws:ec2/natGateway:NatGateway nat", why: "its type has no price in local/providers/aws" },
     ]);
     expect(priceOf("toString")).toBeUndefined();
   });
@@ -136,7 +125,7 @@ test("the table has every size of the families that the program takes", () => {
   }
   expect(Date.parse(prices.asOf)).not.toBeNaN();
   for (const { url } of Object.values(prices.sources)) expect(url).toMatch(/^https:\/\//);
-  for (const price of Object.values(resourcePrices)) if ("free" in price) expect(price.free).not.toBe("");
+  for (const price of Object.values(resourcePrices)) expect(price).not.toBe("");
 });
 
 describe("resources from the engine", () => {

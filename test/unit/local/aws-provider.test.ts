@@ -82,6 +82,7 @@ describe("the provider", () => {
     inputs: { name: ["replace"], policy: ["required", "json"], tags: [] },
     create: async () => "id",
     read: async (_id, { name }) => (name === "gone" ? undefined : { name, policy: "live", tags: {} }),
+    list: async () => [],
     delete: async () => {
       throw Object.assign(new Error("must detach all policies first."), {
         name: "x",

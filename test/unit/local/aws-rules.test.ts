@@ -10,19 +10,13 @@ import type { Props } from "../../../local/providers/aws/values.ts";
 type Token = keyof typeof resources;
 const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
 
-test.each(Object.entries<Resource>(resources))(
-  "every input of %s is a property that AWS knows, or none on purpose",
-  (_, definition) => {
-    const { inputs, cloudFormation } = definition;
-    const paths = Object.keys(inputs);
-    const unknown = paths.filter((path) => {
-      const steps = target(cloudFormation, path);
-      return steps !== undefined && propertySchema(cloudFormation.type, steps) === undefined;
-    });
-    expect(unknown).toEqual([]);
-    expect(Object.keys(cloudFormation.names ?? {}).filter((path) => !paths.includes(path))).toEqual([]);
-  },
-);
+test.each(Object.entries<Resource>(resources))("AWS knows each property that %s names", (_, { cloudFormation }) => {
+  const unknown = Object.keys(cloudFormation.names ?? {}).filter((path) => {
+    const steps = target(cloudFormation, path);
+    return steps !== undefined && propertySchema(cloudFormation.type, steps) === undefined;
+  });
+  expect(unknown).toEqual([]);
+});
 
 test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy as a document", () => {
   const instance = translate(resources["aws:ec2/instance:Instance"], {
@@ -212,16 +206,19 @@ describe.each(Object.entries(faults))("%s", (token, [good, changes]) => {
   });
 });
 
-test.each(Object.entries<Resource>(resources))("%s is not refused for what is not known yet", (_, definition) => {
-  const inputs: Props = {};
-  for (const path of Object.keys(definition.inputs)) {
-    const [outer = "", inner] = path.split(".");
-    if (inner === undefined) inputs[outer] = unknownValue;
-    else if (/(Filters|Configurations)$/.test(outer))
-      inputs[outer] = [{ ...inputs[outer]?.[0], [inner]: unknownValue }];
-    else inputs[outer] = { ...inputs[outer], [inner]: unknownValue };
-  }
-  expect(refusals(definition, inputs)).toEqual([]);
+describe.each(Object.entries<Resource>(resources))("%s", (_, definition) => {
+  const { inputs: known, cloudFormation } = definition;
+  const outer = new Set(Object.keys(known).map((path) => path.split(".")[0] as string));
+
+  test.each([...outer])("is not refused for a %s that is not known yet", (name) => {
+    const inner = Object.keys(known).flatMap((path) => (path.startsWith(`${name}.`) ? (path.split(".")[1] ?? []) : []));
+    const value = inner.length > 0 ? Object.fromEntries(inner.map((each) => [each, unknownValue])) : unknownValue;
+    const [property = ""] = target(cloudFormation, inner.length > 0 ? `${name}.${inner[0]}` : name) ?? [];
+    const isList = name.endsWith("s") && propertySchema(cloudFormation.type, [property])?.type === "array";
+    const found = refusals(definition, { [name]: inner.length > 0 && isList ? [value] : value });
+    // What the resource as a whole lacks is another matter.
+    expect(found.filter((refusal) => refusal.property !== "")).toEqual([]);
+  });
 });
 
 test("what is known is judged beside what is not", () => {

@@ -1,0 +1,255 @@
+import { createHash } from "node:crypto";
+import { ec2, every } from "./clients.ts";
+import { liveInstances } from "./instance.ts";
+import { refuse } from "./provider.ts";
+import type { Row } from "./row.ts";
+import { schemaOf } from "./schemas.ts";
+import { retagEc2 } from "./tags.ts";
+import type { Props } from "./values.ts";
+
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, and subnet-sizing.html beside it
+const from16to28 = { properties: { CidrBlock: { pattern: "/(1[6-9]|2[0-8])$" } } };
+
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+const groupName = { properties: { GroupName: { maxLength: 255, not: { pattern: "^sg-" } } } };
+
+const inVpc = "part of the VPC";
+const attachment = ["attachInternetGateway", "detachInternetGateway"] as const;
+const groupCalls = { tagType: "security-group", list: ["describeSecurityGroups", "SecurityGroups"] } as const;
+
+/** As the real provider makes it: a route has no id on AWS. */
+const routeId = ({ routeTableId, destinationCidrBlock }: Props) =>
+  `r-${routeTableId}${createHash("sha256").update(destinationCidrBlock).digest().readUInt32BE()}`;
+
+const groups = async () => every((await ec2()).paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
+
+async function attributes({ vpcId: VpcId }: Props): Promise<Props> {
+  const api = await ec2();
+  const [hostnames, support] = await Promise.all([
+    api.describeVpcAttribute({ VpcId, Attribute: "enableDnsHostnames" }),
+    api.describeVpcAttribute({ VpcId, Attribute: "enableDnsSupport" }),
+  ]);
+  const [enableDnsHostnames, enableDnsSupport] = [hostnames.EnableDnsHostnames?.Value, support.EnableDnsSupport?.Value];
+  return { enableDnsHostnames, enableDnsSupport };
+}
+
+async function vpcInUse(id: string): Promise<string | undefined> {
+  const Filters = [{ Name: "attachment.vpc-id", Values: [id] }];
+  const pages = (await ec2()).paginateDescribeInternetGateways({ Filters });
+  const gateways = await every(pages, (page) => page.InternetGateways);
+  const others = (await groups()).filter(({ VpcId, GroupName }) => VpcId === id && GroupName !== "default");
+  return gateways.length + others.length > 0 ? `The vpc '${id}' has dependencies and cannot be deleted.` : undefined;
+}
+
+async function gatewayInUse(_id: string, { vpcId }: Props): Promise<string | undefined> {
+  const isUsed = (await liveInstances()).some(({ VpcId, PublicIpAddress }) => VpcId === vpcId && PublicIpAddress);
+  return isUsed
+    ? `Network ${vpcId} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.`
+    : undefined;
+}
+
+async function subnetInUse(id: string): Promise<string | undefined> {
+  const isUsed = (await liveInstances()).some(({ SubnetId }) => SubnetId === id);
+  return isUsed ? `The subnet '${id}' has dependencies and cannot be deleted.` : undefined;
+}
+
+async function groupInUse(id: string): Promise<string | undefined> {
+  const isWorn = (await liveInstances()).some(({ SecurityGroups }) =>
+    SecurityGroups?.some(({ GroupId }) => GroupId === id),
+  );
+  const rules = (await groups())
+    .filter(({ GroupId }) => GroupId !== id)
+    .flatMap(({ IpPermissions = [], IpPermissionsEgress = [] }) => [...IpPermissions, ...IpPermissionsEgress]);
+  const isNamed = rules.some(({ UserIdGroupPairs }) => UserIdGroupPairs?.some(({ GroupId }) => GroupId === id));
+  return isWorn || isNamed ? `resource ${id} has a dependent object` : undefined;
+}
+
+/** AWS opens every way out of a new group; the real provider closes it, so that only declared rules hold. */
+async function revokeAll(GroupId: string): Promise<void> {
+  const api = await ec2();
+  const { SecurityGroups: [group] = [] } = await api.describeSecurityGroups({ GroupIds: [GroupId] });
+  const { IpPermissions = [], IpPermissionsEgress = [] } = group ?? {};
+  if (IpPermissions.length > 0) await api.revokeSecurityGroupIngress({ GroupId, IpPermissions });
+  if (IpPermissionsEgress.length > 0)
+    await api.revokeSecurityGroupEgress({ GroupId, IpPermissions: IpPermissionsEgress });
+}
+
+/** AWS makes the group with the VPC: to create it is to find it and empty it. */
+async function takeDefaultGroup({ vpcId, ingress, egress, tags = {} }: Props): Promise<string> {
+  if (ingress.length + egress.length > 0) throw new Error("inline rules: only an empty default group is known here");
+  const id = (await groups()).find(({ VpcId, GroupName }) => VpcId === vpcId && GroupName === "default")?.GroupId;
+  if (!id) refuse("InvalidGroup.NotFound", `The VPC '${vpcId}' has no default security group`);
+  // Tags first, as the real provider does: a policy may allow changes only to what carries them.
+  await retagEc2(id, tags, []);
+  await revokeAll(id);
+  return id;
+}
+
+const inlineRules = (permissions: Props[] = []) =>
+  permissions.map(({ ipProtocol, fromPort = 0, toPort = 0, ipRanges, ipv6Ranges, userIdGroupPairs }) => ({
+    protocol: ipProtocol,
+    fromPort,
+    toPort,
+    cidrBlocks: ipRanges?.map(({ cidrIp }: Props) => cidrIp) ?? [],
+    ipv6CidrBlocks: ipv6Ranges?.map(({ cidrIpv6 }: Props) => cidrIpv6) ?? [],
+    securityGroups: userIdGroupPairs?.map(({ groupId }: Props) => groupId) ?? [],
+  }));
+
+/** A rule on its own: a permission of its group when it is made, and an object with an id after that. */
+function rule(direction: "Ingress" | "Egress"): Row {
+  return {
+    type: `AWS::EC2::SecurityGroup${direction}`,
+    names: { securityGroupId: "GroupId", cidrIpv4: ["CidrIp", "CidrIpv4"], tags: null },
+    only: ["description", "fromPort", "ipProtocol", "toPort"],
+    required: ["securityGroupId", "cidrIpv4"],
+    inPlace: ["cidrIpv4", "fromPort", "ipProtocol", "toPort"],
+    // As in a group's own description, of which alone AWS's schema says so.
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
+    rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } },
+    price: inVpc,
+    shows: ["ipProtocol", "fromPort"],
+    id: "SecurityGroupRuleId",
+    tagType: "security-group-rule",
+    list: ["describeSecurityGroupRules", "SecurityGroupRules"],
+    calls: {
+      create: `authorizeSecurityGroup${direction}`,
+      update: ["modifySecurityGroupRules"],
+      delete: `revokeSecurityGroup${direction}`,
+    },
+    isOwn: ({ isEgress }) => isEgress === (direction === "Egress"),
+    absent: { cidrIpv4: "", description: "" },
+    requests: {
+      [`authorizeSecurityGroup${direction}`]: ({
+        securityGroupId: groupId,
+        cidrIpv4: cidrIp,
+        description,
+        ...permission
+      }: Props) => ({
+        groupId,
+        ipPermissions: { ...permission, ipRanges: { cidrIp, description } },
+      }),
+      [`revokeSecurityGroup${direction}`]: ({ securityGroupId: groupId }: Props) => ({ groupId }),
+      modifySecurityGroupRules: ({ securityGroupId: groupId, ...securityGroupRule }: Props, securityGroupRuleId) => ({
+        groupId,
+        securityGroupRules: { securityGroupRuleId, securityGroupRule },
+      }),
+    },
+  };
+}
+
+export const ec2Rows = {
+  "aws:ec2/vpc:Vpc": {
+    type: "AWS::EC2::VPC",
+    replace: ["instanceTenancy"],
+    rules: from16to28,
+    price: "a VPC is free; addresses and gateways in it are not",
+    id: "VpcId",
+    tagType: "vpc",
+    list: ["describeVpcs", "Vpcs"],
+    calls: { create: "createVpc", update: ["modifyVpcAttribute"], delete: "deleteVpc" },
+    absent: { enableDnsSupport: true, enableDnsHostnames: false },
+    more: attributes,
+    inUse: vpcInUse,
+  },
+  "aws:ec2/internetGateway:InternetGateway": {
+    type: "AWS::EC2::InternetGateway",
+    // CloudFormation attaches it by a resource of its own.
+    names: { vpcId: [null, "VpcId", "Attachments[].VpcId"] },
+    price: "only what passes it is charged",
+    id: "InternetGatewayId",
+    tagType: "internet-gateway",
+    list: ["describeInternetGateways", "InternetGateways"],
+    calls: { create: "createInternetGateway", update: [attachment], delete: "deleteInternetGateway" },
+    absent: { vpcId: "" },
+    inUse: gatewayInUse,
+  },
+  "aws:ec2/subnet:Subnet": {
+    type: "AWS::EC2::Subnet",
+    without: ["ipv6CidrBlock"],
+    rules: from16to28,
+    price: inVpc,
+    id: "SubnetId",
+    tagType: "subnet",
+    list: ["describeSubnets", "Subnets"],
+    calls: { create: "createSubnet", update: ["modifySubnetAttribute"], delete: "deleteSubnet" },
+    inUse: subnetInUse,
+  },
+  "aws:ec2/routeTable:RouteTable": {
+    type: "AWS::EC2::RouteTable",
+    price: inVpc,
+    id: "RouteTableId",
+    tagType: "route-table",
+    list: ["describeRouteTables", "RouteTables"],
+    calls: { create: "createRouteTable", delete: "deleteRouteTable" },
+  },
+  "aws:ec2/route:Route": {
+    type: "AWS::EC2::Route",
+    price: inVpc,
+    partOf: "aws:ec2/routeTable:RouteTable",
+    id: routeId,
+    list: ["describeRouteTables", "RouteTables.Routes"],
+    calls: { create: "createRoute", update: ["replaceRoute"], delete: "deleteRoute" },
+    absent: { gatewayId: "" },
+    // AWS makes the VPC's own route with the table.
+    isOwn: ({ gatewayId }) => gatewayId !== "local",
+  },
+  "aws:ec2/routeTableAssociation:RouteTableAssociation": {
+    type: "AWS::EC2::SubnetRouteTableAssociation",
+    // In place the real provider gives it another id, which the SDK's server cannot report. A subnet takes one table at a time.
+    deleteBeforeReplace: true,
+    price: inVpc,
+    partOf: "aws:ec2/routeTable:RouteTable",
+    id: "RouteTableAssociationId",
+    alsoId: "AssociationId",
+    list: ["describeRouteTables", "RouteTables.Associations"],
+    calls: { create: "associateRouteTable", delete: "disassociateRouteTable" },
+    isOwn: ({ main }) => !main,
+  },
+  "aws:ec2/securityGroup:SecurityGroup": {
+    type: "AWS::EC2::SecurityGroup",
+    names: { name: "GroupName", description: ["GroupDescription", "Description"] },
+    without: ["securityGroupEgress", "securityGroupIngress"],
+    rules: groupName,
+    defaults: { description: "Managed by Pulumi" },
+    price: inVpc,
+    id: "GroupId",
+    ...groupCalls,
+    calls: { create: "createSecurityGroup", delete: "deleteSecurityGroup" },
+    isOwn: ({ groupName }) => groupName !== "default",
+    created: revokeAll,
+    inUse: groupInUse,
+  },
+  "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
+    type: "AWS::EC2::SecurityGroup",
+    names: { ingress: "SecurityGroupIngress", egress: "SecurityGroupEgress" },
+    only: ["vpcId", "tags"],
+    required: ["vpcId"],
+    sets: ["ingress", "egress"],
+    fixed: { GroupName: "default", GroupDescription: "default VPC security group" },
+    // Declared as empty, so that a rule added by hand is seen and taken away again.
+    defaults: { ingress: [], egress: [] },
+    price: inVpc,
+    id: "GroupId",
+    ...groupCalls,
+    calls: { create: takeDefaultGroup },
+    isOwn: ({ groupName }) => groupName === "default",
+    more: async (group) => ({
+      ingress: inlineRules(group.ipPermissions),
+      egress: inlineRules(group.ipPermissionsEgress),
+    }),
+  },
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": rule("Ingress"),
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": rule("Egress"),
+  "aws:ec2/flowLog:FlowLog": {
+    type: "AWS::EC2::FlowLog",
+    names: { vpcId: ["ResourceId", "ResourceIds"], iamRoleArn: "DeliverLogsPermissionArn" },
+    fixed: { ResourceType: "VPC", LogDestinationType: "cloud-watch-logs" },
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
+    rules: { properties: { MaxAggregationInterval: { enum: [60, 600] } } },
+    price: "only what it writes is charged",
+    id: "FlowLogId",
+    tagType: "vpc-flow-log",
+    list: ["describeFlowLogs", "FlowLogs"],
+    calls: { create: "createFlowLogs", delete: "deleteFlowLogs" },
+  },
+} satisfies Record<string, Row>;

@@ -1,0 +1,268 @@
+import { type Operation, services } from "./clients.ts";
+import { type CloudFormation, inputsOf, target } from "./cloudformation.ts";
+import { lower, lowered, operation } from "./operations.ts";
+import type { Price } from "./prices.ts";
+import { orGone, type Resource, refuse } from "./provider.ts";
+import { propertySchema } from "./schemas.ts";
+import { arn, fromTags, retagEc2 } from "./tags.ts";
+import { isObject, type Props, withoutUndefined } from "./values.ts";
+
+/**
+ * A resource type as data. Its inputs are the properties of AWS's schema of the type, with a lower first letter; a request gets those of
+ * them that it has a member for.
+ */
+export interface Row extends CloudFormation {
+  /** Why the type costs nothing, or what its inputs cost. */
+  readonly price: Price;
+  /** Inputs that the diagram shows. */
+  readonly shows?: readonly string[];
+  readonly calls: {
+    readonly create: Operation | ((inputs: Props) => Promise<string>);
+    /** Those that change it, some with what undoes them. */
+    readonly update?: readonly (Operation | readonly [set: Operation, unset: Operation])[];
+    /** None for what is part of another resource and goes with it. */
+    readonly delete?: Operation;
+    /** Reads one, where the list does not tell everything. */
+    readonly get?: Operation;
+  };
+  /** The operation that lists what there is, and the path of the items in its answer. */
+  readonly list?: readonly [Operation, path: string];
+  /** The members of an item that identify it, such as `VpcId` or `RoleName:PolicyName`; or the id that an item has in the provider. */
+  readonly id: string | ((item: Props) => string);
+  /** What some operations call the id. */
+  readonly alsoId?: string;
+  /** The type of which it is a part, and by whose tags it is known: it has none. */
+  readonly partOf?: string;
+  /** What EC2 calls the type in tags and ARNs. */
+  readonly tagType?: string;
+  /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
+  readonly absent?: Props;
+  /** Outputs that AWS calls otherwise. */
+  readonly outputs?: Readonly<Record<string, string>>;
+  /** Whether an item is the program's own and not one that AWS makes by itself. */
+  readonly isOwn?: (item: Props) => boolean;
+  /** What the list does not tell. */
+  readonly more?: (item: Props) => Promise<Props>;
+  /** Requests that are not made of the inputs one by one. */
+  readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string) => Props>>>;
+  /** What AWS does not do by itself after the creation. */
+  readonly created?: (id: string) => Promise<void>;
+  /** AWS's words where it refuses to delete what is in use, and moto does not. */
+  readonly inUse?: (id: string, state: Props) => Promise<string | undefined>;
+  readonly deleteBeforeReplace?: boolean;
+  readonly defaults?: Props;
+}
+
+/** A type that AWS, too, treats unlike any other. */
+export interface ByHand {
+  readonly price: Price;
+  readonly shows?: readonly string[];
+  readonly resource: Resource;
+}
+
+/** What AWS calls an input: in its schema, if that has it, then in requests and in items. */
+function namesOf({ names = {} }: Row, input: string): string[] {
+  if (input === "tags") return ["tags"];
+  const inner = Object.keys(names).find((path) => path.startsWith(`${input}.`));
+  const given = [names[input] ?? (inner ? String(names[inner]).split(/[.[]/)[0] : input)].flat();
+  return given.flatMap((path) => path?.split(".").map(lower).join(".") ?? []);
+}
+
+/** Values by the names that AWS has for them. */
+function valuesOf(row: Row, inputs: Props): Props {
+  const given = Object.entries(inputs).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.flatMap(([input, value]) => namesOf(row, input).map((name) => [name, value])));
+}
+
+/** The members that an id consists of. */
+function identityOf({ id: members }: Row, id: string): Props {
+  if (typeof members === "function") return {};
+  const [first = "", second] = members.split(/[:/]/).map(lower);
+  if (second === undefined) return { [first]: id };
+  const end = id.search(/[:/]/);
+  return { [first]: id.slice(0, end), [second]: id.slice(end + 1) };
+}
+
+const idOf = ({ id }: Row, item: Props): string =>
+  typeof id === "function" ? id(item) : id.replace(/\w+/g, (member) => item[lower(member)]);
+
+/** The value of a key, however deep it is. */
+function search(value: unknown, key: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (isObject(value) && value[key] !== undefined) return value[key];
+  return Object.values(value)
+    .map((inner) => search(inner, key))
+    .find((found) => found !== undefined);
+}
+
+/** The value at a path such as `attachments[].vpcId`. */
+const at = (item: Props, path: string): unknown =>
+  path.split(/[.[\]]+/).reduce((value: Props | undefined, key) => [value].flat()[0]?.[key], item);
+
+/** IAM answers a policy encoded for a URL. */
+const decoded = (value: unknown) =>
+  typeof value === "string" && value.startsWith("%7B") ? decodeURIComponent(value) : value;
+
+const serviceOf = ({ type }: CloudFormation) => type.split("::")[1] as keyof typeof services;
+
+/** Those of a type's inputs that an operation sends. */
+export async function sentBy(row: Row, name: Operation, inputs: readonly string[]): Promise<string[]> {
+  const { takes } = await operation(serviceOf(row), name);
+  return inputs.filter((input) => row.requests?.[name] !== undefined || namesOf(row, input).some(takes));
+}
+
+/** The resource type that a row describes. */
+export function define(
+  token: string,
+  row: Row,
+  parent?: { readonly row: Row; readonly resource: () => Resource },
+): Resource {
+  const service = serviceOf(row);
+  const inputs = inputsOf(row);
+  const tops = [...new Set(Object.keys(inputs).map((path) => path.split(".")[0] as string))];
+  // A name is the id already.
+  const others = tops.filter((input) => input !== "name" && input !== "tags");
+  const call = (name: Operation) => operation(service, name, row.tagType);
+  const known = (id: string) => ({ ...(row.alsoId && { [lower(row.alsoId)]: id }), ...identityOf(row, id) });
+  const only = (keys: readonly string[], props: Props) => Object.fromEntries(keys.map((key) => [key, props[key]]));
+  const isSet = (input: string, props: Props) => props[input] !== undefined && props[input] !== row.absent?.[input];
+
+  const send = async (name: Operation, id: string, props: Props) => {
+    const { tags } = props;
+    const request = row.requests?.[name]?.(props, id) ?? valuesOf(row, props);
+    return (await call(name)).send({ ...request, ...(tags && { tags }), ...(id ? known(id) : {}) });
+  };
+
+  async function items(within: Props): Promise<Props[]> {
+    if (!row.list) return [];
+    const [name, path] = row.list;
+    const found = (await orGone((await call(name)).list(within, path))) ?? [];
+    const [last = ""] = String(row.id).match(/\w+$/) ?? [];
+    return found
+      .map((item) => (isObject(item) ? (lowered(item) as Props) : { [lower(last)]: item }))
+      .filter((item) => row.isOwn?.(item) ?? true);
+  }
+
+  async function find(id: string): Promise<Props | undefined> {
+    const identity = identityOf(row, id);
+    if (!row.calls.get) {
+      const found = await items(known(id));
+      return found.map((item) => ({ ...identity, ...item })).find((item) => idOf(row, item) === id);
+    }
+    const answer = await orGone(send(row.calls.get, id, {}));
+    const [first, ...others] = Object.values(answer ?? {});
+    return answer && { ...identity, ...(lowered(others.length === 0 && isObject(first) ? first : answer) as Props) };
+  }
+
+  async function describe(id: string, found: Props, declared: Props): Promise<Props> {
+    const item = { ...found, ...(await row.more?.(found)) };
+    const { ownerId, registryId } = item;
+    const live: Props = { ownerId, registryId };
+    for (const input of tops) {
+      const values = namesOf(row, input).map((path) => at(item, path));
+      const value = decoded(values.findLast((each) => each !== undefined)) ?? row.absent?.[input];
+      live[input] = Array.isArray(declared[input]) && isObject(value) ? [value] : value;
+    }
+    for (const [output, name] of Object.entries(row.outputs ?? {})) live[output] = item[lower(name)];
+    const owner = ownerId ?? item.groupOwnerId ?? JSON.stringify(item).match(/:(\d{12}):/)?.[1];
+    // AWS's own ARN of a log group ends with its streams' wildcard, the provider's does not.
+    live.arn = row.tagType ? arn("ec2", owner, `${row.tagType}/${id}`) : (item.arn ?? live.arn)?.replace(/:\*$/, "");
+    if (!tops.includes("tags")) return live;
+    const isAsked = service === "ECR" || service === "Logs";
+    const tags = isAsked ? (await (await call("listTagsForResource")).send({ resourceArn: live.arn })).tags : item.tags;
+    return { ...live, tags: Array.isArray(tags) || !tags ? fromTags(tags) : tags };
+  }
+
+  /** Undoes what a part of the resource was attached to, before something else is, or the resource is deleted. */
+  async function detach(unset: Operation, id: string, state: Props): Promise<void> {
+    const attached = (await sentBy(row, unset, others)).filter((input) => state[input]);
+    if (attached.length > 0) await orGone(send(unset, id, only(others, state)));
+  }
+  async function refuseInUse(id: string, state: Props): Promise<void> {
+    const message = await row.inUse?.(id, state);
+    if (message) refuse("DependencyViolation", message);
+  }
+
+  async function update(id: string, given: Props, changed: string[], olds: Props): Promise<void> {
+    const order = Object.keys(row.absent ?? {});
+    const props = { ...row.absent, ...withoutUndefined(given) };
+    for (const entry of row.calls.update ?? []) {
+      const [set, unset] = [entry].flat() as [Operation, Operation?];
+      const touched = (await sentBy(row, set, changed)).sort((a, b) => order.indexOf(a) - order.indexOf(b));
+      if (touched.length === 0) continue;
+      const isDetached = unset && (await sentBy(row, unset, touched)).length > 0;
+      if (isDetached) {
+        if (olds[touched[0] as string]) await refuseInUse(id, olds);
+        await detach(unset, id, olds);
+      }
+      const { isAttribute } = await call(set);
+      const attributes = touched.filter((input) => namesOf(row, input).some(isAttribute));
+      for (const input of attributes) await send(set, id, { [input]: props[input] ?? false });
+      if (attributes.length > 0) continue;
+      if (!unset || touched.some((input) => isSet(input, given))) await send(set, id, { ...props, tags: undefined });
+      else if (!isDetached) await send(unset, id, {});
+    }
+  }
+
+  async function create(given: Props): Promise<string> {
+    if (typeof row.calls.create === "function") return row.calls.create(given);
+    const answer = lowered(await send(row.calls.create, "", given));
+    const values = valuesOf(row, given);
+    const made = (member: string) =>
+      [member, row.alsoId ?? member, `${member}s`].map((name) => search(answer, lower(name))).find((value) => value) ??
+      values[lower(member)];
+    const id =
+      typeof row.id === "function" ? row.id(values) : row.id.replace(/\w+/g, (member) => [made(member)].flat()[0]);
+    await row.created?.(id);
+    const sent = await sentBy(row, row.calls.create, tops);
+    const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
+    await update(id, given, rest, {});
+    return id;
+  }
+
+  return {
+    noun: `${services[service].name} ${token
+      .replace(/.*:/, "")
+      .replace(/(?<=[a-z])(?=[A-Z])/g, " ")
+      .replace(/^Vpc/, "VPC")}`,
+    cloudFormation: row,
+    inputs,
+    autoName: inputs.name && (propertySchema(row.type, target(row, "name") ?? [])?.maxLength ?? 255),
+    defaults: row.defaults,
+    deleteBeforeReplace: row.deleteBeforeReplace,
+    create,
+    async read(id, declared) {
+      const found = await find(id);
+      return found && describe(id, found, declared);
+    },
+    update,
+    async retag(id, tags, removed, { arn: resourceArn }) {
+      if (service === "EC2") return retagEc2(id, tags, removed);
+      const suffix = service === "IAM" ? String(row.calls.create).replace("create", "") : "Resource";
+      const own = { ...known(id), resourceArn, tags, tagKeys: removed };
+      if (removed.length > 0) await (await call(`untag${suffix}` as Operation)).send(own);
+      await (await call(`tag${suffix}` as Operation)).send(own);
+    },
+    async delete(id, state) {
+      if (!row.calls.delete) return;
+      await refuseInUse(id, state);
+      for (const entry of row.calls.update ?? []) if (Array.isArray(entry)) await detach(entry[1], id, state);
+      await orGone(send(row.calls.delete, id, only(others, state)));
+    },
+    async list() {
+      const isWithin = parent && !row.list?.[1].includes(".");
+      const owners = isWithin ? (await parent.resource().list()).map(({ id }) => id) : [];
+      const within = (owner: string) => (row.list ? items(identityOf(parent?.row as Row, owner)) : find(owner));
+      const found = isWithin
+        ? await Promise.all(
+            owners.map(async (owner) =>
+              [await within(owner)].flat().map((item) => item && { ...identityOf(parent.row, owner), ...item }),
+            ),
+          )
+        : await items({});
+      return found
+        .flat()
+        .flatMap((item) => (item ? [{ id: idOf(row, item), item, owner: parent && idOf(parent.row, item) }] : []));
+    },
+  };
+}

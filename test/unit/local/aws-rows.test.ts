@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { describe, expect, test } from "vitest";
+import { resources } from "../../../local/providers/aws/resources.ts";
+import { type Row, sentBy } from "../../../local/providers/aws/row.ts";
+import { rows, type Token } from "../../../local/providers/aws/rows.ts";
+
+const require = createRequire(import.meta.url);
+
+/** What @pulumi/aws says of a type's inputs: which there are, and which it refuses to go without. */
+function provided(token: string) {
+  const source = readFileSync(require.resolve(`@pulumi/aws/${token.split(":")[1]}.js`), "utf8");
+  const found = (pattern: RegExp) => [...source.matchAll(pattern)].map(([, name = ""]) => name);
+  return {
+    inputs: found(/resourceInputs\["(\w+)"\] = \(?args\?/g),
+    required: found(/Missing required property '(\w+)'/g),
+  };
+}
+
+const outer = (paths: readonly string[]) => [...new Set(paths.map((path) => path.split(".")[0] as string))];
+
+describe.each(Object.entries(rows))("%s", (token, row) => {
+  const { inputs } = resources[token as Token];
+  const names = outer(Object.keys(inputs));
+  const pulumi = provided(token);
+
+  test("has every input that @pulumi/aws requires, and calls each by its name", () => {
+    expect(pulumi.required.filter((name) => !names.includes(name))).toEqual([]);
+    const named = "resource" in row ? Object.keys(inputs) : Object.keys(row.names ?? {});
+    expect(outer(named).filter((name) => !pulumi.inputs.includes(name))).toEqual([]);
+  });
+
+  test.runIf("calls" in row && typeof row.calls.create === "string")(
+    "sends each of its inputs, and one that it changes in place with an update too",
+    async () => {
+      const { calls, ...rest } = row as Row;
+      const { create, update = [], delete: remove } = calls;
+      const known = names.filter((name) => name !== "tags" && pulumi.inputs.includes(name));
+      const sent = async (operations: readonly unknown[]) => {
+        const each = operations.map((name) => sentBy({ calls, ...rest }, name as never, known));
+        return (await Promise.all(each)).flat();
+      };
+      const changed = await sent([...update.map((entry) => [entry].flat()[0]), ...(remove ? [remove] : [])]);
+      const made = await sent([create]);
+      expect(known.filter((name) => !made.includes(name) && !changed.includes(name))).toEqual([]);
+      const replaced = outer(Object.keys(inputs).filter((path) => inputs[path]?.includes("replace")));
+      expect(known.filter((name) => !changed.includes(name) && !replaced.includes(name))).toEqual([]);
+    },
+  );
+});
