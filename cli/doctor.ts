@@ -1,8 +1,7 @@
-import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { type Check, checks, type Finding } from "./doctor/checks.ts";
+import { type Check, checks, type Finding, inspect } from "./doctor/checks.ts";
 import { type Environment, findEnvironment } from "./doctor/environment.ts";
-import { type Probe, realProbe } from "./doctor/probe.ts";
+import { realProbe } from "./doctor/probe.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run doctor -- [OPTION ...]
@@ -23,36 +22,23 @@ export interface Report {
   readonly healthy: boolean;
 }
 
-/** Runs every check; one that fails itself is a fault too, and does not hide the others. */
+/** Does every check. */
 export async function diagnose(environment: Environment, list: readonly Check[] = checks): Promise<Report> {
   const results: Report["checks"][number][] = [];
-  for (const { id, title, run } of list) {
-    let finding: Finding;
-    try {
-      finding = await run(environment);
-    } catch (error) {
-      finding = {
-        state: "fault",
-        fault: `the check itself failed: ${error instanceof Error ? error.message : error}`,
-        remedy: "report it, with the output of: npm run doctor -- --json",
-      };
-    }
-    results.push({ id, title, ...finding });
-  }
+  for (const check of list) results.push({ id: check.id, title: check.title, ...(await inspect(check, environment)) });
   const { name, because, stack, probe } = environment;
-  const healthy = results.every(({ state }) => state !== "fault");
-  return { environment: name, because, stack, platform: await platformFacts(probe), checks: results, healthy };
-}
-
-/** "Checking the platform" of the guide: the machine's architecture, and the one that Docker builds and runs for. */
-export async function platformFacts(probe: Probe): Promise<Record<string, string>> {
-  const uname = await probe.exec("uname", "-m");
-  const docker = await probe.exec("docker", "info", "--format", "{{.Architecture}}");
-  const answer = (text: string) => text.trim() || "no answer";
+  const docker = probe.exec("docker", "info", "--format", "{{.Architecture}}");
   return {
-    "uname -m": answer(uname.stdout),
-    "docker info, Architecture": answer(docker.status === 0 ? docker.stdout : ""),
-    "process.arch": probe.architecture,
+    environment: name,
+    because,
+    stack,
+    platform: {
+      "uname -m": probe.exec("uname", "-m").stdout.trim() || "no answer",
+      "docker info, Architecture": (docker.status === 0 && docker.stdout.trim()) || "no answer",
+      "process.arch": probe.architecture,
+    },
+    checks: results,
+    healthy: results.every(({ state }) => state !== "fault"),
   };
 }
 
@@ -79,7 +65,7 @@ async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { environment: { type: "string" }, json: { type: "boolean" } } });
   const wanted = values.environment;
   if (wanted !== undefined && wanted !== "local" && wanted !== "aws") throw new UsageError(usage);
-  const report = await diagnose(findEnvironment(realProbe(), dirname(import.meta.dirname), wanted));
+  const report = await diagnose(findEnvironment(realProbe, process.env, wanted));
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   if (!report.healthy) process.exitCode = 1;
 }

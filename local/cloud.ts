@@ -39,7 +39,7 @@ export async function openCloud(folder = process.env.LOCAL_CLOUD_DIR ?? join(hom
   const dir = resolve(folder);
   // The engine makes no folder for its file backend.
   mkdirSync(join(dir, "state"), { recursive: true });
-  const cloud = describe(dir, await claimPrefix(dir));
+  const cloud = describeCloud(dir, await claimPrefix(dir));
   // What this process runs is found in the same folders.
   process.env.PATH = cloud.env.PATH;
   return cloud;
@@ -60,9 +60,16 @@ async function claimPrefix(dir: string): Promise<number> {
   const file = join(dir, "prefix");
   const before = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
   const candidates = Array.from({ length: 200 }, (_, index) => 18 + index);
+  const ownerOf = (number: number) => join(runFolder(number), "owner");
+  const isOurs = (number: number) => existsSync(ownerOf(number)) && readFileSync(ownerOf(number), "utf8") === dir;
+  // Also that of a folder that was removed while its cloud ran, and has no such file any more.
+  const ours = candidates.find(isOurs);
+  if (ours !== undefined) {
+    writeFileSync(file, String(ours));
+    return ours;
+  }
   for (const number of before === undefined ? candidates : [before, ...candidates]) {
-    const owner = join(runFolder(number), "owner");
-    if (existsSync(owner) && readFileSync(owner, "utf8") === dir) return number;
+    const owner = ownerOf(number);
     if (existsSync(runFolder(number)) || (await accepts(`127.${number}.0.1:5000`))) continue;
     try {
       mkdirSync(runFolder(number), { mode: 0o755 });
@@ -81,7 +88,14 @@ async function claimPrefix(dir: string): Promise<number> {
   );
 }
 
-function describe(dir: string, number: number): Cloud {
+/**
+ * What there is of a local cloud to know without opening it.
+ *
+ * @param dir Its folder.
+ * @param number Second octet of its addresses.
+ * @param own The environment that it is used from.
+ */
+export function describeCloud(dir: string, number: number, own: NodeJS.ProcessEnv = process.env): Cloud {
   const prefix = `127.${number}`;
   const run = runFolder(number);
   const address = `${prefix}.0.1`;
@@ -89,7 +103,7 @@ function describe(dir: string, number: number): Cloud {
     ...{ dir, run, prefix, account: "123456789012", env: {}, files: filesIn(dir, run) },
     ...{ endpoint: `http://${address}:5000`, registry: `${address}:5443`, mirror: `${address}:5001` },
   };
-  return { ...cloud, env: environment(cloud) };
+  return { ...cloud, env: environment(cloud, own) };
 }
 
 /** The files of a daemon whose log goes to one folder and whose process id to another. */
@@ -105,11 +119,9 @@ export const certificate = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "ce
 export const certificateBundle = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "bundle.pem");
 
 /** What the local cloud changes in the environment of the commands that use it. */
-export function exports(cloud: Cloud): Record<string, string> {
+export function exports(cloud: Cloud, path = process.env.PATH ?? ""): Record<string, string> {
   return {
-    PATH: [toolsFolder, ...(process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== toolsFolder)].join(
-      delimiter,
-    ),
+    PATH: [toolsFolder, ...path.split(delimiter).filter((folder) => folder !== toolsFolder)].join(delimiter),
     AWS_ENDPOINT_URL: cloud.endpoint,
     AWS_REGION: region,
     // What boto3 and version 1 of the AWS CLI read.
@@ -140,9 +152,9 @@ export const as = (cloud: Cloud, identity: Identity): NodeJS.ProcessEnv => ({
   ...keysOf(cloud.dir, identity),
 });
 
-function environment(cloud: Cloud): NodeJS.ProcessEnv {
+function environment(cloud: Cloud, given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // The user's own AWS profile or Pulumi token must not reach the local cloud.
   const foreign = /^(AWS|PULUMI|DOCKER|BUILDX|BUILDKIT)_/;
-  const own = Object.entries(process.env).filter(([name]) => !foreign.test(name));
-  return { ...Object.fromEntries(own), ...exports(cloud) };
+  const own = Object.entries(given).filter(([name]) => !foreign.test(name));
+  return { ...Object.fromEntries(own), ...exports(cloud, given.PATH) };
 }

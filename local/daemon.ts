@@ -68,21 +68,22 @@ export async function stopDaemon(daemon: Pick<Daemon, "pidFile">): Promise<void>
 }
 
 /** The daemon's process id, if that very process still runs. */
-export function runningPid(daemon: Pick<Daemon, "pidFile">): number | undefined {
-  if (!existsSync(daemon.pidFile)) return undefined;
-  const [pid, started] = readFileSync(daemon.pidFile, "utf8").split(" ");
+export function runningPid({ pidFile }: Pick<Daemon, "pidFile">, read = readFile): number | undefined {
+  const [pid, started] = (read(pidFile) ?? "").split(" ");
   // Without a start time it had ended before that could be read.
-  return started && startTime(Number(pid)) === started ? Number(pid) : undefined;
+  return started && startTime(Number(pid), read) === started ? Number(pid) : undefined;
 }
 
 /** When a process started, in clock ticks after boot (proc(5), field 22 of stat); empty if there is none, or only its zombie. */
-function startTime(pid: number): string {
+function startTime(pid: number, read = readFile): string {
+  const [state, ...fields] = (read(`/proc/${pid}/stat`) ?? "").replace(/^.*\) /s, "").split(" ");
+  return state === "Z" ? "" : (fields[18] ?? "");
+}
+
+function readFile(path: string): string | undefined {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-    return fields[0] === "Z" ? "" : (fields[19] as string);
+    return readFileSync(path, "utf8");
   } catch {
-    return "";
+    return undefined;
   }
 }

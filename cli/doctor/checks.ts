@@ -1,9 +1,12 @@
 import { dirname, join } from "node:path";
 import { parse } from "yaml";
 import { type Architecture, architectures, machineNames, platforms } from "../../components/architecture.ts";
-import { clientOf, configOf, type Environment, isAlive } from "./environment.ts";
-import type { Answer } from "./probe.ts";
-import { which } from "./probe.ts";
+import { isOlder, neededNode } from "../../engines.js";
+import { toolsFolder } from "../../tools/go.ts";
+import { root } from "../../tools/paths.ts";
+import { parseBuilder } from "../image/builder.ts";
+import { clientOf, configOf, type Environment, isRunning } from "./environment.ts";
+import { has, type Probe } from "./probe.ts";
 import { needed, type Quota } from "./quotas.ts";
 
 /** What a check found. `ok` may say what it saw; `skipped` says why it does not apply; `fault` says what is wrong and what mends it. */
@@ -15,6 +18,10 @@ export type Finding =
 export interface Check {
   readonly id: string;
   readonly title: string;
+  /** @default both clouds */
+  readonly only?: Environment["name"];
+  /** Whether it is skipped while the local cloud does not run. */
+  readonly needsRunning?: true;
   readonly run: (environment: Environment) => Promise<Finding> | Finding;
 }
 
@@ -22,258 +29,201 @@ const ok = (note?: string): Finding => ({ state: "ok", note });
 const skipped = (note: string): Finding => ({ state: "skipped", note });
 const fault = (what: string, remedy: string): Finding => ({ state: "fault", fault: what, remedy });
 
-/** The oldest versions that the tests ran with; .tool-versions and tools/go name the same. */
-const least = { node: "22.18.0", pulumi: "3.259.0" } as const;
-
 const gib = 2 ** 30;
 /** A first set-up with its caches, engines and images takes about 6 GiB. */
 const leastDisk = 8 * gib;
-/** AWS refuses a request that is more than five minutes off; a clock that is a minute off is on its way there. */
+/** AWS refuses a request that is more than five minutes off; a clock that is a minute off gets there. */
 const mostSkewSeconds = 60;
 
+const start = "npm run local";
+const noDocker = skipped("there is no docker");
 const builderOf = (environment: Environment) => configOf(environment)["hono-app:builder"] ?? "multiplatform";
-const createBuilder = (name: string) => `docker buildx create --name ${name} --driver docker-container --bootstrap`;
-
-const started = ({ status }: Answer) => status !== undefined;
-const lastLine = ({ stdout, stderr }: Answer) => (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
-
-/** In the local cloud, tools and engine come with its first start: what is not there yet is no fault. */
-const notSetUp = "comes with the first: npm run local";
+const lastLine = ({ stdout, stderr }: ReturnType<Probe["exec"]>) =>
+  (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
+const onMac = ({ platform }: Probe, mac: string, other: string) => (platform === "darwin" ? mac : other);
 
 export const checks: readonly Check[] = [
   {
     id: "node",
     title: "Node",
-    run({ probe }) {
-      if (isAtLeast(probe.nodeVersion, least.node)) return ok(probe.nodeVersion);
-      return fault(
-        `Node ${probe.nodeVersion}; the program needs ${least.node} or newer, which runs TypeScript itself`,
-        "npm run doctor (npm's scripts here bring their own Node), or: mise install node@24",
-      );
-    },
+    run: ({ probe: { nodeVersion } }) =>
+      isOlder(nodeVersion, neededNode)
+        ? fault(
+            `Node ${nodeVersion}; the program needs ${neededNode}, which runs TypeScript itself`,
+            "npm run doctor (npm's scripts here bring their own Node), or: mise install node@24",
+          )
+        : ok(nodeVersion),
   },
   {
     id: "packages",
     title: "npm packages",
-    run({ probe, root }) {
-      if (probe.exists(join(root, "node_modules", "@pulumi", "pulumi", "package.json"))) return ok();
-      return fault("the packages of package-lock.json are not installed", "npm ci --ignore-scripts");
-    },
+    run: ({ probe }) =>
+      probe.exists(join(root, "node_modules", "@pulumi", "pulumi", "package.json"))
+        ? ok()
+        : fault("the packages of package-lock.json are not installed", "npm ci --ignore-scripts"),
   },
   {
     id: "root",
     title: "Linux and root",
-    run({ probe, local }) {
-      if (local === undefined) return skipped("only the local cloud needs it");
-      if (probe.platform !== "linux") {
+    only: "local",
+    run({ probe: { platform, uid } }) {
+      const what = "the local cloud runs Docker Engines and needs";
+      if (platform !== "linux") {
         return fault(
-          `the local cloud runs Docker Engines and needs Linux; this is ${probe.platform}`,
+          `${what} Linux; this is ${platform}`,
           "use the dev container: devcontainer up --workspace-folder .",
         );
       }
-      return probe.uid === 0 ? ok() : fault("the local cloud runs Docker Engines and needs root", "sudo npm run local");
+      return uid === 0 ? ok() : fault(`${what} root`, `sudo ${start}`);
     },
   },
   {
     id: "docker-cli",
     title: "Docker CLI",
-    async run({ probe, local }) {
-      const answer = await probe.exec("docker", "--version");
+    run({ probe, local }) {
+      const answer = probe.exec("docker", "--version");
       if (answer.status === 0) return ok(answer.stdout.trim());
-      if (local && which(probe, "apt-get"))
-        return fault(
-          "there is no docker",
-          "apt-get update && apt-get install -y docker.io (npm run local does it too)",
-        );
       return fault(
         "there is no docker",
-        probe.platform === "darwin" ? "brew install --cask docker" : "curl -fsSL https://get.docker.com | sh",
+        local && has(probe, "apt-get")
+          ? `apt-get update && apt-get install -y docker.io (${start} does it too)`
+          : onMac(probe, "brew install --cask docker", "curl -fsSL https://get.docker.com | sh"),
       );
     },
   },
   {
     id: "docker-engine",
     title: "Docker Engine",
-    async run({ probe, local }) {
-      if (local && !local.running) return skipped("the local cloud does not run; npm run local starts it");
-      const answer = await probe.exec("docker", "info", "--format", "{{.ServerVersion}} {{.OSType}}/{{.Architecture}}");
-      // The CLI prints what it knows of itself and ends with 0 or 1, depending on its version, when no engine answers.
+    needsRunning: true,
+    run({ probe, local }) {
+      const answer = probe.exec("docker", "info", "--format", "{{.ServerVersion}} {{.OSType}}/{{.Architecture}}");
+      // When no engine answers, the CLI prints what it knows of itself and ends with 0 or 1, depending on its version.
       if (answer.status === 0 && /^\d/.test(answer.stdout.trim())) return ok(answer.stdout.trim());
-      if (!started(answer)) return skipped("there is no docker");
-      const said = lastLine(answer);
-      if (local) return fault(`the local cloud's engine does not answer: ${said}`, "npm run local");
+      if (answer.status === null) return noDocker;
+      const reason = lastLine(answer);
+      if (local) return fault(`the local cloud's engine does not answer: ${reason}`, start);
       if (/permission denied/i.test(answer.stderr)) {
         return fault("this user may not use the Docker Engine", "sudo usermod -aG docker $USER && newgrp docker");
       }
-      if (probe.env.DOCKER_HOST)
-        return fault(`no engine answers at DOCKER_HOST=${probe.env.DOCKER_HOST}: ${said}`, "unset DOCKER_HOST");
-      return fault(
-        `the Docker Engine does not run: ${said}`,
-        probe.platform === "darwin" ? "open -a Docker" : "sudo systemctl start docker",
-      );
+      const host = probe.env.DOCKER_HOST;
+      if (host) return fault(`no engine answers at DOCKER_HOST=${host}: ${reason}`, "unset DOCKER_HOST");
+      const remedy = onMac(probe, "open -a Docker", "sudo systemctl start docker");
+      return fault(`the Docker Engine does not run: ${reason}`, remedy);
     },
   },
-  {
-    id: "buildx",
-    title: "Docker Buildx",
-    async run({ probe, local, root }) {
-      const answer = await probe.exec("docker", "buildx", "version");
-      if (answer.status === 0) return ok(answer.stdout.trim());
-      if (!started(answer)) return skipped("there is no docker");
-      if (local && !probe.exists(join(root, ".local", "bin", "docker-buildx"))) return skipped(notSetUp);
-      if (local) return fault("Docker does not find Buildx", "npm run local");
-      return fault(
-        "Docker has no Buildx",
-        probe.platform === "darwin"
-          ? "brew install docker-buildx"
-          : "sudo apt-get install -y docker-buildx-plugin (Docker's repository) or docker-buildx (Debian's)",
-      );
-    },
-  },
-  {
-    id: "compose",
-    title: "Docker Compose",
-    async run({ probe, local, root }) {
-      const answer = await probe.exec("docker", "compose", "version");
-      if (answer.status === 0) return ok(answer.stdout.trim());
-      if (!started(answer)) return skipped("there is no docker");
-      if (local && !probe.exists(join(root, ".local", "bin", "docker-compose"))) return skipped(notSetUp);
-      if (local) return fault("Docker does not find Compose", "npm run local");
-      return fault(
-        "Docker has no Compose",
-        probe.platform === "darwin"
-          ? "brew install docker-compose"
-          : "sudo apt-get install -y docker-compose-plugin (Docker's repository) or docker-compose (Debian's)",
-      );
-    },
-  },
+  dockerPlugin("Buildx"),
+  dockerPlugin("Compose"),
   {
     id: "builder",
     title: "Buildx builder",
-    async run(environment) {
-      const builder = builderOf(environment);
-      const found = await inspectBuilder(environment);
-      if ("state" in found) return found;
-      // Docker's own builder makes no image of several platforms: "multiple platforms feature is currently not supported for docker driver".
-      if (found.driver === "docker") {
-        return fault(
-          `the builder "${builder}" has the driver docker, which builds for one platform only`,
-          `docker buildx rm ${builder}; ${createBuilder(builder)}`,
-        );
+    needsRunning: true,
+    run(environment) {
+      const { probe, local } = environment;
+      const name = builderOf(environment);
+      const create = `docker buildx create --name ${name} --driver docker-container --bootstrap`;
+      const answer = probe.exec("docker", "buildx", "inspect", name);
+      if (answer.status === null) return noDocker;
+      if (/is not a docker command|unknown command|unknown flag/.test(answer.stderr))
+        return skipped("there is no Buildx");
+      if (answer.status !== 0) {
+        return fault(`there is no builder "${name}": ${lastLine(answer)}`, local ? start : create);
       }
-      if (found.error !== undefined)
-        return fault(`the builder "${builder}" does not answer: ${found.error}`, mendBuilder(environment));
-      return ok(`${builder}, driver ${found.driver}`);
-    },
-  },
-  {
-    id: "builder-platforms",
-    title: "The builder's platforms",
-    async run(environment) {
-      const found = await inspectBuilder(environment);
-      if ("state" in found) return skipped("there is no builder to ask");
-      if (found.error !== undefined || found.platforms.length === 0) return skipped("the builder does not say");
-      const missing = platforms.filter((platform) => !found.platforms.includes(platform));
-      if (missing.length === 0) return ok(platforms.join(", "));
-      const stage = emulatedStage(environment.probe.read(join(environment.root, "app", "Dockerfile")) ?? "");
+      const { driver, nodes } = parseBuilder(answer.stdout);
+      // Docker's own builder makes no image of several platforms: "multiple platforms feature is currently not supported for docker driver".
+      if (driver === "docker") {
+        const what = `the builder "${name}" has the driver docker, which builds for one platform only`;
+        return fault(what, `docker buildx rm ${name}; ${create}`);
+      }
+      const error = nodes.find((node) => node.error !== undefined)?.error;
+      if (error !== undefined) {
+        const remedy = local ? start : `docker buildx rm --force ${name}; ${create}`;
+        return fault(`the builder "${name}" does not answer: ${error}`, remedy);
+      }
+      const found = nodes.flatMap((node) => node.platforms);
+      const missing = found.length === 0 ? [] : platforms.filter((platform) => !found.includes(platform));
+      const stage = emulatedStage(probe);
       // BuildKit makes an image for a platform that it cannot run, as long as nothing has to be run on it.
-      if (stage === undefined)
-        return ok(`${missing.join(", ")} not listed, and not needed: no stage of app/Dockerfile runs anything there`);
-      const builder = builderOf(environment);
+      if (missing.length === 0 || stage === undefined) return ok(`${name}, driver ${driver}`);
       return fault(
-        `the builder "${builder}" cannot run ${missing.join(", ")}, and app/Dockerfile runs a command there: ${stage}`,
+        `the builder "${name}" cannot run ${missing.join(", ")}, and app/Dockerfile runs a command there: ${stage}`,
         "docker run --privileged --rm tonistiigi/binfmt --install all, or a node of that architecture: docker buildx create --append --name " +
-          `${builder} --platform ${missing.join(",")} ssh://HOST`,
+          `${name} --platform ${missing.join(",")} ssh://HOST`,
       );
     },
   },
   {
     id: "emulation",
     title: "Emulation of the other architecture",
-    run({ probe, local, root }) {
-      const other = Object.values(architectures).find(({ process }) => process !== probe.architecture) as Architecture;
-      const stage = emulatedStage(probe.read(join(root, "app", "Dockerfile")) ?? "");
+    run({ probe, local }) {
+      const stage = emulatedStage(probe);
       if (!local && stage === undefined) return skipped("not needed: the build runs nothing on the other architecture");
       if (probe.platform !== "linux") return skipped("Docker Desktop brings it");
-      const entry = `/proc/sys/fs/binfmt_misc/qemu-${other.machine}`;
-      if (probe.read(entry)?.startsWith("enabled")) return ok(`qemu-${other.machine}`);
-      const why = local ? "the local cloud's machine of that architecture" : `app/Dockerfile: ${stage}`;
-      const installed = which(probe, `qemu-${other.machine}-static`) !== undefined;
+      const other = Object.values(architectures).find(({ process }) => process !== probe.architecture) as Architecture;
+      const emulator = `qemu-${other.machine}`;
+      if (probe.read(`/proc/sys/fs/binfmt_misc/${emulator}`)?.startsWith("enabled")) return ok(emulator);
+      const what = `this kernel hands no ${other.image} program to QEMU, which is needed for`;
+      if (!local) {
+        const remedy = `docker run --privileged --rm tonistiigi/binfmt --install ${other.image}`;
+        return fault(`${what} app/Dockerfile: ${stage}`, remedy);
+      }
       return fault(
-        `this kernel hands no ${other.image} program to QEMU, which is needed for ${why}`,
-        local
-          ? installed
-            ? `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; update-binfmts --enable qemu-${other.machine}`
-            : "apt-get install -y qemu-user-static binfmt-support (npm run local does it too)"
-          : `docker run --privileged --rm tonistiigi/binfmt --install ${other.image}`,
+        `${what} the local cloud's machine of that architecture`,
+        has(probe, `${emulator}-static`)
+          ? `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; update-binfmts --enable ${emulator}`
+          : `apt-get install -y qemu-user-static binfmt-support (${start} does it too)`,
       );
     },
   },
   {
     id: "pulumi",
     title: "Pulumi CLI",
-    async run({ probe, local, root }) {
-      const answer = await probe.exec("pulumi", "version");
-      if (!started(answer)) {
-        if (local && !probe.exists(join(root, ".local", "bin", "pulumi"))) return skipped(notSetUp);
-        return fault("there is no pulumi", installPulumi(probe.platform));
-      }
+    run({ probe, local }) {
+      const least = /^pulumi (.*)$/m.exec(probe.read(join(root, ".tool-versions")) ?? "")?.[1] ?? "";
+      const linux = `curl -fsSL https://get.pulumi.com | sh -s -- --version ${least}`;
+      const install = onMac(probe, "brew install pulumi/tap/pulumi", linux);
+      const answer = probe.exec("pulumi", "version");
+      if (answer.status === null && local && !isSetUp(probe, "pulumi")) return notSetUp;
+      if (answer.status === null) return fault("there is no pulumi", install);
+      if (answer.status !== 0) return fault(`pulumi version fails: ${lastLine(answer)}`, install);
       const version = answer.stdout.trim().replace(/^v/, "");
-      if (answer.status !== 0) return fault(`pulumi version fails: ${lastLine(answer)}`, installPulumi(probe.platform));
-      if (isAtLeast(version, least.pulumi)) return ok(version);
-      return fault(
-        `Pulumi ${version}; the program was tested with ${least.pulumi} and newer`,
-        installPulumi(probe.platform),
-      );
+      if (!isOlder(version, least)) return ok(version);
+      return fault(`Pulumi ${version}; the program was tested with ${least} and newer`, install);
     },
   },
   {
     id: "pulumi-backend",
     title: "Pulumi backend",
-    async run({ probe, local }) {
-      if (local && !probe.exists(join(local.dir, "state", ".pulumi"))) return skipped(notSetUp);
-      const answer = await probe.exec("pulumi", "whoami", "--verbose", "--non-interactive");
-      if (!started(answer)) return skipped("there is no pulumi");
-      if (answer.status === 0) return ok(/Backend URL: *(\S+)/.exec(answer.stdout)?.[1] ?? "logged in");
+    run({ probe, local }) {
+      if (local && !probe.exists(join(local.cloud.dir, "state", ".pulumi"))) return notSetUp;
+      const answer = probe.exec("pulumi", ...whoAmI);
+      if (answer.status === null) return skipped("there is no pulumi");
+      if (answer.status === 0) return ok(backendIn(answer.stdout) ?? "logged in");
       const url = probe.env.PULUMI_BACKEND_URL;
-      return fault(
-        url
-          ? `the backend ${url} cannot be used: ${lastLine(answer)}`
-          : "not logged in to a backend, which keeps the stack's state",
-        url && !local
-          ? `pulumi login ${url}`
-          : local
-            ? "npm run local"
-            : "pulumi login, or with a bucket of your own: pulumi login s3://BUCKET",
-      );
+      if (url === undefined) {
+        const remedy = "pulumi login, or with a bucket of your own: pulumi login s3://BUCKET";
+        return fault("not logged in to a backend, which keeps the stack's state", remedy);
+      }
+      return fault(`the backend ${url} cannot be used: ${lastLine(answer)}`, local ? start : `pulumi login ${url}`);
     },
   },
   {
     id: "passphrase",
     title: "Passphrase of the stack's secrets",
-    async run({ probe, root, stack }) {
-      const { PULUMI_CONFIG_PASSPHRASE: phrase, PULUMI_CONFIG_PASSPHRASE_FILE: file } = probe.env;
-      const settings = parse(probe.read(join(root, `Pulumi.${stack}.yaml`)) ?? "") as {
-        secretsprovider?: string;
-        encryptionsalt?: string;
-      } | null;
-      const provider = settings?.secretsprovider ?? (settings?.encryptionsalt ? "passphrase" : undefined);
+    run({ probe, stack }) {
+      const { secretsprovider, encryptionsalt } = parse(probe.read(join(root, `Pulumi.${stack}.yaml`)) ?? "") ?? {};
+      const provider: string | undefined = secretsprovider ?? (encryptionsalt ? "passphrase" : undefined);
       // Pulumi Cloud keeps secrets with a key of its own, other providers with theirs.
       if (provider !== undefined && provider !== "passphrase")
         return skipped(`the stack's secrets are kept by ${provider.split(":")[0]}`);
-      if (provider === undefined && !(await isOwnBackend(probe)))
+      const backend = () => probe.env.PULUMI_BACKEND_URL ?? backendIn(probe.exec("pulumi", ...whoAmI).stdout);
+      if (provider === undefined && /^https:/.test(backend() ?? "https:"))
         return skipped("the backend is Pulumi Cloud, which needs none");
-      if (phrase !== undefined) return ok("PULUMI_CONFIG_PASSPHRASE");
-      if (file !== undefined) {
-        return probe.read(file) === undefined
-          ? fault(
-              `PULUMI_CONFIG_PASSPHRASE_FILE names ${file}, which cannot be read`,
-              "export PULUMI_CONFIG_PASSPHRASE_FILE=FILE, a file of yours that holds the passphrase",
-            )
-          : ok("PULUMI_CONFIG_PASSPHRASE_FILE");
-      }
+      const { PULUMI_CONFIG_PASSPHRASE: phrase, PULUMI_CONFIG_PASSPHRASE_FILE: file } = probe.env;
+      if (phrase !== undefined || (file !== undefined && probe.read(file) !== undefined)) return ok();
       return fault(
-        `the secrets of the stack ${stack} are encrypted with a passphrase, and none is set`,
+        file === undefined
+          ? `the secrets of the stack ${stack} are encrypted with a passphrase, and none is set`
+          : `PULUMI_CONFIG_PASSPHRASE_FILE names ${file}, which cannot be read`,
         "export PULUMI_CONFIG_PASSPHRASE_FILE=FILE, a file that holds it and only you can read",
       );
     },
@@ -281,29 +231,38 @@ export const checks: readonly Check[] = [
   {
     id: "aws-credentials",
     title: "AWS credentials",
+    only: "aws",
     async run(environment) {
-      const { local, probe, stack } = environment;
-      if (local) return skipped("the local cloud has its own");
-      const found = await whoAmI(environment);
-      if (found.problem === "none")
-        return fault("there are no AWS credentials", "aws configure sso, then: aws sso login; export AWS_PROFILE=NAME");
-      if (found.problem === "wrong")
-        return fault(`AWS does not accept the credentials: ${found.message}`, "aws configure, with a key that exists");
-      if (found.problem === "expired") {
-        const profile = clientOf(environment).profile ?? probe.env.AWS_PROFILE;
-        return fault(
-          `the AWS credentials have expired: ${found.message}`,
-          `aws sso login${profile ? ` --profile ${profile}` : ""}, or get new ones where these came from`,
-        );
+      const { stack, probe } = environment;
+      const client = clientOf(environment);
+      const found = await probe.identity(client).catch((error: Error) => error);
+      if (found instanceof Error) {
+        const { message } = found;
+        const text = `${found.name} ${message}`;
+        const profile = client.profile ?? probe.env.AWS_PROFILE;
+        // An SSO session that has ended is reported by the provider of credentials, and not by AWS.
+        if (/expired/i.test(text)) {
+          const login = `aws sso login${profile ? ` --profile ${profile}` : ""}`;
+          return fault(
+            `the AWS credentials have expired: ${message}`,
+            `${login}, or get new ones where these came from`,
+          );
+        }
+        if (/CredentialsProviderError|TokenProviderError|Could not load credentials/.test(text)) {
+          const remedy = "aws configure sso, then: aws sso login; export AWS_PROFILE=NAME";
+          return fault("there are no AWS credentials", remedy);
+        }
+        if (/InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient|AccessDenied|InvalidToken/.test(text))
+          return fault(`AWS does not accept the credentials: ${message}`, "aws configure, with a key that exists");
+        return skipped(`not known: ${message.split("\n")[0]}`);
       }
-      if (found.problem !== undefined) return skipped(`not known: ${found.message}`);
       const { arn, account } = found;
       const allowed = [JSON.parse(configOf(environment)["aws:allowedAccountIds"] ?? "[]")].flat().map(String);
+      if (allowed.includes(account)) return ok(`${arn}, an account that the stack ${stack} allows`);
       if (allowed.length === 0) {
         const set = `pulumi config set --stack ${stack} --path 'aws:allowedAccountIds[0]' ${account}`;
         return ok(`${arn}; the stack ${stack} takes any account; to allow this one only: ${set}`);
       }
-      if (allowed.includes(account)) return ok(`${arn}, an account that the stack ${stack} allows`);
       return fault(
         `the credentials are of account ${account} (${arn}), but the stack ${stack} allows only ${allowed.join(", ")} (aws:allowedAccountIds)`,
         "export AWS_PROFILE=NAME, a profile of that account",
@@ -313,17 +272,16 @@ export const checks: readonly Check[] = [
   {
     id: "aws-region",
     title: "AWS region",
+    only: "aws",
     run(environment) {
-      const { probe, stack, local } = environment;
-      if (local) return skipped("the local cloud sets it");
+      const { probe, stack } = environment;
       const wanted = configOf(environment)["aws:region"];
       if (wanted === undefined)
         return fault(`the stack ${stack} has no region`, `pulumi config set aws:region REGION --stack ${stack}`);
-      const { env } = probe;
-      const name = ["AWS_REGION", "AWS_DEFAULT_REGION"].find((each) => env[each] && env[each] !== wanted);
+      const name = ["AWS_REGION", "AWS_DEFAULT_REGION"].find((each) => (probe.env[each] ?? wanted) !== wanted);
       if (name === undefined) return ok(wanted);
       return fault(
-        `${name} is ${env[name]}, but the stack ${stack} is in ${wanted}: aws and docker login would look in the wrong place`,
+        `${name} is ${probe.env[name]}, but the stack ${stack} is in ${wanted}: aws and docker login would look in the wrong place`,
         `export ${name}=${wanted}`,
       );
     },
@@ -331,66 +289,52 @@ export const checks: readonly Check[] = [
   {
     id: "aws-quotas",
     title: "AWS quotas",
+    only: "aws",
     async run(environment) {
-      const { probe, local, stack } = environment;
-      if (local) return skipped("the local cloud's are in local/README.md");
       const client = clientOf(environment);
       const config = configOf(environment);
       const instanceTypes = machineNames.map((name) => config[`hono-app:${name}InstanceType`] ?? "");
-      const tags = { project: "hono-app", stack };
-      let quotas: readonly Quota[];
-      try {
-        quotas = await probe.quotas(client, { instanceTypes, tags });
-      } catch (error) {
-        return skipped(`not known: ${error}`);
-      }
-      const text = (list: readonly Quota[]) =>
-        list.map(({ what, used, own, limit, problem, firstUp, release }) => {
-          const inUse =
-            limit === undefined
-              ? `${used} in use, of a quota that cannot be read (${problem})`
-              : `${used} of ${limit} in use`;
-          const more = release > 0 ? `, a release ${release} more until the old machines are gone` : "";
-          return `${what}: ${inUse}, ${own} by this stack; a first up takes ${firstUp}${more}`;
-        });
+      const tags = { project: "hono-app", stack: environment.stack };
+      const quotas = await environment.probe.quotas(client, { instanceTypes, tags }).catch((error: Error) => error);
+      if (quotas instanceof Error) return skipped(`not known: ${quotas}`);
+      const text = ({ what, used, own, limit, problem, firstUp, release }: Quota) => {
+        const inUse =
+          limit === undefined
+            ? `${used} in use, of a quota that cannot be read (${problem})`
+            : `${used} of ${limit} in use`;
+        const more = release > 0 ? `, a release ${release} more until the old machines are gone` : "";
+        return `${what}: ${inUse}, ${own} by this stack; a first up takes ${firstUp}${more}`;
+      };
       const short = quotas.filter((quota) => quota.limit !== undefined && needed(quota) > quota.limit);
       if (short.length > 0) {
         const commands = short.map(
           (quota) =>
             `aws service-quotas request-service-quota-increase --service-code ${quota.service} --quota-code ${quota.code} --desired-value ${needed(quota)} --region ${client.region}`,
         );
-        return fault(text(short).join("; "), `${commands.join("; ")}; or remove what is not needed there`);
+        return fault(short.map(text).join("; "), `${commands.join("; ")}; or remove what is not needed there`);
       }
-      const note = [...text(quotas), "no Elastic IPs are needed"].join("; ");
+      const note = [...quotas.map(text), "no Elastic IPs are needed"].join("; ");
       return quotas.some(({ limit }) => limit === undefined) ? skipped(note) : ok(note);
     },
   },
   {
     id: "endpoint",
-    title: "AWS's API answers",
+    title: "AWS's API and the clock",
+    needsRunning: true,
     async run(environment) {
-      const url = endpointOf(environment);
-      if (url === undefined) return skipped("the local cloud does not run; npm run local starts it");
-      if ((await environment.probe.dateOf(url)) !== undefined) return ok(url);
-      return environment.local
-        ? fault(`the local cloud's API does not answer at ${url}`, "npm run local")
-        : fault(`${url} cannot be reached`, "check the network; behind a proxy: export HTTPS_PROXY=http://HOST:PORT");
-    },
-  },
-  {
-    id: "clock",
-    title: "Clock",
-    async run(environment) {
-      const url = endpointOf(environment);
-      const theirs = url === undefined ? undefined : await environment.probe.dateOf(url);
-      if (theirs === undefined) return skipped("nobody to compare it with");
-      const seconds = Math.round((environment.probe.now() - theirs) / 1000);
-      if (Math.abs(seconds) <= mostSkewSeconds) return ok();
+      const { probe, local } = environment;
+      const url = probe.env.AWS_ENDPOINT_URL ?? `https://sts.${clientOf(environment).region}.amazonaws.com/`;
+      const seconds = await probe.clockSkew(url);
+      if (seconds === undefined) {
+        return local
+          ? fault(`the local cloud's API does not answer at ${url}`, start)
+          : fault(`${url} cannot be reached`, "check the network; behind a proxy: export HTTPS_PROXY=http://HOST:PORT");
+      }
+      if (Math.abs(seconds) <= mostSkewSeconds) return ok(url);
+      const linux = "sudo timedatectl set-ntp true (in WSL: sudo hwclock -s)";
       return fault(
         `this machine's clock is ${Math.abs(seconds)} s ${seconds > 0 ? "ahead of" : "behind"} ${url}; AWS refuses requests that are 300 s off`,
-        environment.probe.platform === "darwin"
-          ? "sudo sntp -sS time.apple.com"
-          : "sudo timedatectl set-ntp true (in WSL: sudo hwclock -s)",
+        onMac(probe, "sudo sntp -sS time.apple.com", linux),
       );
     },
   },
@@ -399,20 +343,22 @@ export const checks: readonly Check[] = [
     title: "Ports",
     async run({ probe, local }) {
       const port = Number(probe.env.PORT ?? 3000);
-      if ((await probe.listens("127.0.0.1", port)) && !(await isOwnContainer(probe, port))) {
+      const isOwn = () =>
+        probe.exec("docker", "ps", "--filter", `publish=${port}`, "--format", "{{.Names}}").stdout.includes("hono-app");
+      if ((await probe.accepts(`127.0.0.1:${port}`)) && !isOwn()) {
         return fault(
           `port ${port}, on which docker compose up serves, is taken by another process`,
           `PORT=${port + 1} docker compose up, or end the one that ss -ltnp 'sport = :${port}' shows`,
         );
       }
-      if (local?.prefix && !local.running) {
-        for (const service of [5000, 5443, 5001]) {
-          if (await probe.listens(`${local.prefix}.0.1`, service)) {
-            return fault(
-              `${local.prefix}.0.1:${service}, which the local cloud needs, is taken by another process`,
-              `ss -ltnp 'src ${local.prefix}.0.1' shows by which; end it, or give the local cloud other addresses: rm ${join(local.dir, "prefix")}`,
-            );
-          }
+      if (!local?.known || local.running) return ok();
+      const { endpoint, registry, mirror, prefix, dir } = local.cloud;
+      for (const address of [new URL(endpoint).host, registry, mirror]) {
+        if (await probe.accepts(address)) {
+          return fault(
+            `${address}, which the local cloud needs, is taken by another process`,
+            `ss -ltnp 'src ${prefix}.0.1' shows by which; end it, or give the local cloud other addresses: rm ${join(dir, "prefix")}`,
+          );
         }
       }
       return ok();
@@ -421,13 +367,12 @@ export const checks: readonly Check[] = [
   {
     id: "disk",
     title: "Disk space",
-    async run(environment) {
-      const { probe, root, local } = environment;
-      const engine = await probe.exec("docker", "info", "--format", "{{.DockerRootDir}}");
-      const folders = [root, ...(local ? [] : [engine.stdout.trim()])].filter((folder) => folder.startsWith("/"));
-      for (const folder of folders) {
-        // Docker Desktop's folder is in its own machine and not to be seen from here.
-        const free = probe.freeBytes(folder);
+    run(environment) {
+      const { probe, local } = environment;
+      // Docker Desktop's folder is in a virtual machine of its own and not seen from here.
+      const engine = local ? "" : probe.exec("docker", "info", "--format", "{{.DockerRootDir}}").stdout.trim();
+      for (const folder of [root, engine]) {
+        const free = folder.startsWith("/") ? probe.freeBytes(folder) : undefined;
         if (free !== undefined && free < leastDisk) {
           return fault(
             `${(free / gib).toFixed(1)} GiB are free where ${folder} is; a build with its caches needs up to ${leastDisk / gib} GiB`,
@@ -443,22 +388,18 @@ export const checks: readonly Check[] = [
   {
     id: "lock",
     title: "Pulumi's lock",
-    async run({ probe, local, stack }) {
-      const url = probe.env.PULUMI_BACKEND_URL ?? "";
-      if (!url.startsWith("file://")) return skipped("only a backend in a folder shows its locks");
-      const folder = join(url.slice("file://".length).replace(/^~/, probe.home), ".pulumi", "locks");
-      for (const file of probe.list(folder, { recursive: true }).filter((name) => name.endsWith(".json"))) {
-        const lock = JSON.parse(probe.read(join(folder, file)) || "{}") as {
-          pid?: number;
-          hostname?: string;
-          timestamp?: string;
-        };
-        if (lock.pid === undefined) continue;
-        if (lock.hostname !== undefined && lock.hostname !== probe.read("/proc/sys/kernel/hostname")?.trim()) continue;
-        if (probe.exists(`/proc/${lock.pid}/stat`)) return ok(`in use by process ${lock.pid}`);
+    run({ probe, local, stack }) {
+      const path = /^file:\/\/([^?]*)/.exec(probe.env.PULUMI_BACKEND_URL ?? "")?.[1];
+      if (path === undefined) return skipped("only a backend in a folder shows its locks");
+      const folder = join(path.replace(/^~/, probe.home), ".pulumi", "locks");
+      for (const file of probe.list(folder, true).filter((name) => name.endsWith(".json"))) {
+        const { pid, hostname: host, timestamp } = JSON.parse(probe.read(join(folder, file)) || "{}");
+        if (pid === undefined) continue;
+        if (host !== undefined && host !== probe.read("/proc/sys/kernel/hostname")?.trim()) continue;
+        if (probe.exists(`/proc/${pid}/stat`)) return ok(`in use by process ${pid}`);
         return fault(
-          `the stack ${dirname(file).split("/").at(-1)} is locked since ${lock.timestamp ?? "some time"} by process ${lock.pid}, which is gone`,
-          local ? "npm run local (its commands clear it)" : `pulumi cancel --yes --stack ${stack}`,
+          `the stack ${dirname(file).split("/").at(-1)} is locked since ${timestamp ?? "some time"} by process ${pid}, which is gone`,
+          local ? `${start} (its commands clear it)` : `pulumi cancel --yes --stack ${stack}`,
         );
       }
       return ok();
@@ -467,12 +408,11 @@ export const checks: readonly Check[] = [
   {
     id: "leftovers",
     title: "Leftovers of earlier local clouds",
-    run(environment) {
-      const { probe } = environment;
+    run({ probe }) {
       const left = probe
         .list("/run")
         .filter((name) => /^hono-app-\d+$/.test(name))
-        .flatMap((name) => leftover(environment, join("/run", name)) ?? []);
+        .flatMap((name) => leftover(probe, join("/run", name)) ?? []);
       if (left.length === 0) return ok();
       return fault(left.map(({ what }) => what).join("; "), left.map(({ remedy }) => remedy).join("; "));
     },
@@ -480,21 +420,10 @@ export const checks: readonly Check[] = [
   {
     id: "docker-leftovers",
     title: "Leftovers in Docker",
-    async run({ probe, local }) {
-      if (local && !local.running) return skipped("the local cloud does not run");
-      const answer = await probe.exec(
-        "docker",
-        "ps",
-        "--all",
-        "--filter",
-        "status=exited",
-        "--filter",
-        "status=dead",
-        "--filter",
-        "name=hono-app",
-        "--format",
-        "{{.Names}}",
-      );
+    needsRunning: true,
+    run({ probe }) {
+      const filters = ["status=exited", "status=dead", "name=hono-app"].flatMap((filter) => ["--filter", filter]);
+      const answer = probe.exec("docker", "ps", "--all", ...filters, "--format", "{{.Names}}");
       if (answer.status !== 0) return skipped("no engine answers");
       const names = answer.stdout.trim().split("\n").filter(Boolean);
       if (names.length === 0) return ok();
@@ -503,26 +432,50 @@ export const checks: readonly Check[] = [
   },
 ];
 
-/** Whether a version is at least another, both as `1.2.3`. */
-export function isAtLeast(version: string, wanted: string): boolean {
-  const parts = (text: string) =>
-    (/(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? []).slice(1).map((part) => Number(part ?? 0));
-  const [found, needed] = [parts(version), parts(wanted)];
-  if (found.length === 0) return false;
-  for (let index = 0; index < 3; index++) {
-    const difference = (found[index] as number) - (needed[index] as number);
-    if (difference !== 0) return difference > 0;
+/** Does a check, where it applies; one that fails itself is a fault too. */
+export async function inspect({ only, needsRunning, run }: Check, environment: Environment): Promise<Finding> {
+  const { name, local } = environment;
+  if (only !== undefined && only !== name)
+    return skipped(`only ${only === "aws" ? "AWS" : "the local cloud"} needs it`);
+  if (needsRunning && local && !local.running) return skipped(`the local cloud does not run; ${start} starts it`);
+  try {
+    return await run(environment);
+  } catch (error) {
+    return fault(
+      `the check itself failed: ${error instanceof Error ? error.message : error}`,
+      "report it, with the output of: npm run doctor -- --json",
+    );
   }
-  return true;
+}
+
+/** The local cloud's first start brings its tools and engine, so that what is not there before it is no fault. */
+const notSetUp = skipped(`comes with the first: ${start}`);
+const isSetUp = (probe: Probe, tool: string) => probe.exists(join(toolsFolder, tool));
+
+function dockerPlugin(name: "Buildx" | "Compose"): Check {
+  const id = name.toLowerCase();
+  return {
+    id,
+    title: `Docker ${name}`,
+    run({ probe, local }) {
+      const answer = probe.exec("docker", id, "version");
+      if (answer.status === 0) return ok(answer.stdout.trim());
+      if (answer.status === null) return noDocker;
+      if (local) return isSetUp(probe, `docker-${id}`) ? fault(`Docker does not find ${name}`, start) : notSetUp;
+      const linux = `sudo apt-get install -y docker-${id}-plugin (Docker's repository) or docker-${id} (Debian's)`;
+      return fault(`Docker has no ${name}`, onMac(probe, `brew install docker-${id}`, linux));
+    },
+  };
 }
 
 /**
- * The first instruction of a Dockerfile that runs a program of the target's architecture: a RUN in a stage that is not on $BUILDPLATFORM.
- * Only such a one needs emulation, or a builder's node of that architecture.
+ * The first instruction of app/Dockerfile that runs a program of the target's architecture: a RUN in a stage that is not on $BUILDPLATFORM.
+ * Only that needs emulation, or a builder's node of that architecture.
  */
-export function emulatedStage(dockerfile: string): string | undefined {
+export function emulatedStage(probe: Pick<Probe, "read">): string | undefined {
   const native = new Set<string>();
   let onBuilder = true;
+  const dockerfile = probe.read(join(root, "app", "Dockerfile")) ?? "";
   for (const line of dockerfile.replace(/\\\r?\n/g, " ").split("\n")) {
     const from = /^\s*FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+AS\s+(\S+))?/i.exec(line);
     if (from) {
@@ -536,104 +489,21 @@ export function emulatedStage(dockerfile: string): string | undefined {
   return undefined;
 }
 
-const installPulumi = (platform: string) =>
-  platform === "darwin"
-    ? "brew install pulumi/tap/pulumi"
-    : `curl -fsSL https://get.pulumi.com | sh -s -- --version ${least.pulumi}`;
-
-const mendBuilder = (environment: Environment) =>
-  environment.local
-    ? "npm run local"
-    : `docker buildx rm --force ${builderOf(environment)}; ${createBuilder(builderOf(environment))}`;
-
-async function inspectBuilder(
-  environment: Environment,
-): Promise<Finding | { driver: string; platforms: string[]; error: string | undefined }> {
-  const { probe, local } = environment;
-  if (local && !local.running) return skipped("the local cloud does not run; npm run local starts it");
-  const builder = builderOf(environment);
-  const answer = await probe.exec("docker", "buildx", "inspect", builder);
-  if (!started(answer)) return skipped("there is no docker");
-  if (answer.status !== 0) {
-    if (/is not a docker command|unknown command|unknown flag/.test(answer.stderr))
-      return skipped("there is no Buildx");
-    return fault(
-      `there is no builder "${builder}": ${lastLine(answer)}`,
-      local ? "npm run local" : createBuilder(builder),
-    );
-  }
-  const field = (name: string) =>
-    [...answer.stdout.matchAll(new RegExp(`^${name}: *(.*)$`, "gm"))].map(([, value = ""]) => value);
-  return {
-    driver: field("Driver")[0] ?? "",
-    // A `*` marks a platform that a node was given by hand.
-    platforms: field("Platforms")
-      .flatMap((list) => list.split(",").map((platform) => platform.trim().replace("*", "")))
-      .filter(Boolean),
-    // A container of Buildx' own is started when it is needed; somebody else's BuildKit is not.
-    error:
-      field("Error")[0] ??
-      (field("Driver")[0] === "remote" && field("Status")[0] === "inactive"
-        ? `${field("Endpoint")[0]} is inactive`
-        : undefined),
-  };
-}
+const whoAmI = ["whoami", "--verbose", "--non-interactive"] as const;
+const backendIn = (text: string) => /Backend URL: *(\S+)/.exec(text)?.[1];
 
 /** What is wrong with a local cloud's folder under /run, if anything. */
-function leftover({ probe }: Environment, run: string): { what: string; remedy: string } | undefined {
+function leftover(probe: Probe, run: string): { what: string; remedy: string } | undefined {
   const owner = probe.read(join(run, "owner"));
-  const pids = probe
-    .list(run, { recursive: true })
-    .filter((file) => file.endsWith(".pid") && isAlive(probe, join(run, file)))
-    .map((file) => probe.read(join(run, file))?.trim().split(" ")[0]);
-  // Its clone was deleted while it ran: nobody will ever end it but by hand.
-  if (owner === undefined || !probe.exists(owner)) {
-    const end = pids.length > 0 ? `kill ${pids.join(" ")}; sleep 20; ` : "";
-    return { what: `${run} is left of a local cloud whose folder is gone`, remedy: `${end}rm -rf ${run}` };
-  }
-  if (pids.length > 0) return undefined;
-  // A command has just claimed it and is about to start what belongs there: it holds a socket of that name.
-  if (probe.read("/proc/net/unix")?.includes(`@hono-app:${owner}`)) return undefined;
+  if (owner === undefined) return { what: `${run} is left of a start that was ended`, remedy: `rm -rf ${run}` };
+  const down = `LOCAL_CLOUD_DIR=${owner} npm run local -- down`;
+  // Its clone was deleted, perhaps while it ran.
+  if (!probe.exists(owner)) return { what: `${run} is left of a local cloud whose folder is gone`, remedy: down };
+  // A command that is about to start what belongs there holds a socket of that name.
+  if (isRunning(probe, run) || probe.read("/proc/net/unix")?.includes(`@hono-app:${owner}`)) return undefined;
   const clone = /^(.+)\/\.local\/cloud$/.exec(owner)?.[1];
-  const down = clone ? `(cd ${clone} && npm run local -- down)` : `LOCAL_CLOUD_DIR=${owner} npm run local -- down`;
-  return { what: `${run} is left of the local cloud in ${owner}, of which nothing runs any more`, remedy: down };
-}
-
-/** Whether the state is kept in a place of one's own, and not in Pulumi Cloud. */
-async function isOwnBackend(probe: Environment["probe"]): Promise<boolean> {
-  const url =
-    probe.env.PULUMI_BACKEND_URL ??
-    /Backend URL: *(\S+)/.exec((await probe.exec("pulumi", "whoami", "--verbose", "--non-interactive")).stdout)?.[1];
-  return url !== undefined && !/^https:/.test(url);
-}
-
-async function isOwnContainer(probe: Environment["probe"], port: number): Promise<boolean> {
-  const { stdout } = await probe.exec("docker", "ps", "--filter", `publish=${port}`, "--format", "{{.Names}}");
-  return stdout.split("\n").some((name) => name.includes("hono-app"));
-}
-
-type Identity =
-  | { arn: string; account: string; problem?: undefined }
-  | { problem: "none" | "wrong" | "expired" | "unknown"; message: string };
-
-async function whoAmI(environment: Environment): Promise<Identity> {
-  try {
-    return await environment.probe.identity(clientOf(environment));
-  } catch (error) {
-    const { name = "", message = "" } = error as Error;
-    const text = `${name} ${message}`;
-    // An SSO session that has ended is told by the provider of credentials, and not by AWS.
-    if (/expired/i.test(text)) return { problem: "expired", message };
-    if (/CredentialsProviderError|TokenProviderError|Could not load credentials/.test(text))
-      return { problem: "none", message };
-    if (/InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient|AccessDenied|InvalidToken/.test(text))
-      return { problem: "wrong", message };
-    return { problem: "unknown", message: message.split("\n")[0] ?? name };
-  }
-}
-
-function endpointOf(environment: Environment): string | undefined {
-  const { probe, local } = environment;
-  if (local && !local.running) return undefined;
-  return probe.env.AWS_ENDPOINT_URL ?? `https://sts.${clientOf(environment).region}.amazonaws.com/`;
+  return {
+    what: `${run} is left of the local cloud in ${owner}, of which nothing runs any more`,
+    remedy: clone ? `(cd ${clone} && npm run local -- down)` : down,
+  };
 }

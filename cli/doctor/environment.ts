@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import { keysOf } from "../../local/identity.ts";
+import { type Cloud, describeCloud } from "../../local/cloud.ts";
+import { runningPid } from "../../local/daemon.ts";
+import { home, root } from "../../tools/paths.ts";
 import { readConfig } from "../../tools/stack-config.ts";
 import type { AwsClient, Probe } from "./probe.ts";
 
@@ -8,24 +10,21 @@ export interface Environment {
   readonly name: "local" | "aws";
   /** Why this one was chosen. */
   readonly because: string;
-  readonly root: string;
   /** The Pulumi stack that is worked with there. */
   readonly stack: string;
-  /** The world as the commands of that cloud see it. */
+  /** This machine, in the environment of that cloud's commands. */
   readonly probe: Probe;
-  /** The local cloud's places; with AWS, undefined. */
+  /** @default it is AWS */
   readonly local?: {
-    readonly dir: string;
-    /** Its folder under /run; undefined before its first start. */
-    readonly run: string | undefined;
+    readonly cloud: Cloud;
+    /** Whether it was ever started, so that its addresses are known. */
+    readonly known: boolean;
     /** Whether its processes run. */
     readonly running: boolean;
-    /** Such as `127.18`. */
-    readonly prefix: string | undefined;
   };
 }
 
-/** How a person shows that AWS itself is meant: credentials, or a place where they would be. */
+/** Variables that are set where AWS itself is meant. */
 const signsOfAws = [
   "AWS_ACCESS_KEY_ID",
   "AWS_PROFILE",
@@ -36,35 +35,46 @@ const signsOfAws = [
 ];
 
 /**
- * Finds out which cloud is used: the local one needs no account, and whoever uses only that must not be told that AWS credentials are
- * missing. In its own environment (`npm run local -- env`), or without any sign of AWS, it is the local one.
+ * Finds out which cloud is used: the local one in its own environment (`npm run local -- env`) and where nothing of AWS is set up. It needs
+ * no account, so that missing credentials are no fault then.
  */
-export function findEnvironment(probe: Probe, root: string, wanted?: "local" | "aws"): Environment {
-  const { env } = probe;
-  const endpoint = env.AWS_ENDPOINT_URL;
+export function findEnvironment(
+  probeIn: (env: Probe["env"]) => Probe,
+  env: Probe["env"],
+  wanted?: "local" | "aws",
+): Environment {
+  const probe = probeIn(env);
   const sign = signsOfAws.find((name) => env[name]);
-  const files = [
+  const file = [
     env.AWS_CONFIG_FILE ?? join(probe.home, ".aws", "config"),
     env.AWS_SHARED_CREDENTIALS_FILE ?? join(probe.home, ".aws", "credentials"),
-  ];
-  const file = files.find((path) => probe.exists(path));
+  ].find(probe.exists);
   const [name, because] = ((): ["local" | "aws", string] => {
     if (wanted !== undefined) return [wanted, "as asked"];
     if (env.LOCAL_CLOUD_PREFIX) return ["local", "LOCAL_CLOUD_PREFIX is set"];
-    if (endpoint && /^https?:\/\/(127\.|localhost|\[::1\])/.test(endpoint))
+    if (/^https?:\/\/(127\.|localhost|\[::1\])/.test(env.AWS_ENDPOINT_URL ?? ""))
       return ["local", "AWS_ENDPOINT_URL is on this machine"];
     if (sign !== undefined) return ["aws", `${sign} is set`];
     if (file !== undefined) return ["aws", `${file} is there`];
     return ["local", "nothing of AWS is set up here"];
   })();
+  if (name === "aws") return { name, because, stack: env.PULUMI_STACK ?? "dev", probe };
 
-  if (name === "aws") return { name, because, root, stack: env.PULUMI_STACK ?? "dev", probe };
-  const local = findLocalCloud(probe, root);
-  return { name, because, root, stack: "local", probe: probe.in(localEnv(probe, root, local)), local };
+  const dir = env.LOCAL_CLOUD_DIR ?? join(home, "cloud");
+  const number = Number(probe.read(join(dir, "prefix")) ?? 0);
+  const cloud = describeCloud(dir, number, env);
+  const running = probe.read(join(cloud.run, "owner")) === dir && isRunning(probe, cloud.run);
+  return { name, because, stack: "local", probe: probeIn(cloud.env), local: { cloud, known: number > 0, running } };
+}
+
+/** Whether any daemon of a local cloud runs, by its folder under /run. */
+export function isRunning(probe: Probe, run: string): boolean {
+  const files = probe.list(run).filter((file) => file.endsWith(".pid"));
+  return files.some((file) => runningPid({ pidFile: join(run, file) }, probe.read) !== undefined);
 }
 
 /** The stack's configuration, with the defaults of Pulumi.yaml. */
-export function configOf({ probe, root, stack }: Environment): Readonly<Record<string, string>> {
+export function configOf({ probe, stack }: Environment): Readonly<Record<string, string>> {
   const [project = "", own = ""] = ["Pulumi.yaml", `Pulumi.${stack}.yaml`].map((file) => probe.read(join(root, file)));
   return readConfig(project, own);
 }
@@ -73,44 +83,4 @@ export function configOf({ probe, root, stack }: Environment): Readonly<Record<s
 export function clientOf(environment: Environment): AwsClient {
   const { "aws:region": region, "aws:profile": profile } = configOf(environment);
   return { region: region ?? environment.probe.env.AWS_REGION ?? "us-east-1", profile };
-}
-
-function findLocalCloud(probe: Probe, root: string): NonNullable<Environment["local"]> {
-  const dir = probe.env.LOCAL_CLOUD_DIR ?? join(root, ".local", "cloud");
-  const number = probe.read(join(dir, "prefix"))?.trim();
-  const run = number ? `/run/hono-app-${number}` : undefined;
-  const isOurs = run !== undefined && probe.read(join(run, "owner")) === dir;
-  const running = isOurs && probe.list(run).some((file) => file.endsWith(".pid") && isAlive(probe, join(run, file)));
-  return { dir, run: isOurs ? run : undefined, running, prefix: number ? `127.${number}` : undefined };
-}
-
-/** Whether the process of a pid file still runs, and is the same one where the file has its start time. */
-export function isAlive(probe: Probe, pidFile: string): boolean {
-  const [pid = "", started] = (probe.read(pidFile) ?? "").trim().split(" ");
-  // A pid inside an engine's own process namespace means nothing here.
-  if (!/^\d+$/.test(pid) || pid === "1") return false;
-  const fields = probe
-    .read(`/proc/${pid}/stat`)
-    ?.replace(/^.*\) /s, "")
-    .split(" ");
-  if (fields === undefined || fields[0] === "Z") return false;
-  return started === undefined || fields[19] === started;
-}
-
-/** The part of local/cloud.ts' environment that the checks need; that one would make and claim what is missing. */
-function localEnv(probe: Probe, root: string, local: NonNullable<Environment["local"]>): Probe["env"] {
-  const foreign = /^(AWS|PULUMI|DOCKER|BUILDX|BUILDKIT)_/;
-  const own = Object.entries(probe.env).filter(([name]) => !foreign.test(name));
-  return {
-    ...Object.fromEntries(own),
-    PATH: `${join(root, ".local", "bin")}:${probe.env.PATH ?? ""}`,
-    ...(local.prefix ? { AWS_ENDPOINT_URL: `http://${local.prefix}.0.1:5000` } : {}),
-    ...keysOf(local.dir, "deployer"),
-    DOCKER_CONFIG: join(local.dir, "docker"),
-    ...(local.run ? { DOCKER_HOST: `unix://${local.run}/docker.sock` } : {}),
-    PULUMI_HOME: join(root, ".local", "pulumi"),
-    PULUMI_BACKEND_URL: `file://${join(local.dir, "state")}`,
-    PULUMI_CONFIG_PASSPHRASE: "local",
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-  };
 }

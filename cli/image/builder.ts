@@ -109,7 +109,9 @@ export function parseBuilder(text: string): Builder {
     name: field(head, "Name") ?? "",
     driver: field(head, "Driver") ?? "",
     nodes: nodes.map((node) => {
-      const error = field(node, "Error");
+      // The driver docker-container starts its BuildKit when it is needed, remote does not.
+      const isDown = field(head, "Driver") === "remote" && field(node, "Status") === "inactive";
+      const error = field(node, "Error") ?? (isDown ? `${field(node, "Endpoint")} is inactive` : undefined);
       const platforms = (field(node, "Platforms") ?? "").split(", ").filter(Boolean);
       // A star marks the fixed ones.
       const plain = (platform: string) => platform.replace("*", "");
