@@ -17,50 +17,40 @@ type Answer = ReturnType<Probe["exec"]>;
 const said = (stdout: string): Answer => ({ status: 0, stdout, stderr: "" });
 const failed = (stderr: string): Answer => ({ status: 1, stdout: "", stderr });
 
-/** A machine, as a test describes it. */
+/** A machine as a test describes it: files, `$VARIABLES`, what programs answer by the beginning of their command lines, and the rest. */
 interface World extends Pick<Probe, "platform" | "nodeVersion" | "uid" | "identity" | "quotas"> {
-  readonly env: NodeJS.ProcessEnv;
-  /** Texts by paths; one that is relative is in the project. */
-  readonly files: Readonly<Record<string, string | undefined>>;
-  /** Answers by the beginning of a command line. */
-  readonly programs: Readonly<Record<string, Answer | undefined>>;
   readonly freeGib: number;
   /** `host:port` of what accepts connections. */
   readonly listening: readonly string[];
   /** How many seconds the clock is ahead of the endpoint's; undefined: it cannot be reached. */
   readonly ahead: number | undefined;
+  readonly [fileVariableOrProgram: string]: unknown;
 }
 
-/** The same machine with something different; undefined takes a variable, file or program away. */
-const alter = (world: World, change: Partial<World>): World => ({
-  ...world,
-  ...change,
-  env: { ...world.env, ...change.env },
-  files: { ...world.files, ...change.files },
-  programs: { ...world.programs, ...change.programs },
-});
+const envOf = (world: World) =>
+  Object.fromEntries(
+    Object.entries(world).flatMap(([name, value]) => (name.startsWith("$") ? [[name.slice(1), value as string]] : [])),
+  );
 
 function probeOf(world: World, env: Probe["env"]): Probe {
-  const files = Object.entries(world.files).flatMap(([path, content]) =>
-    content === undefined ? [] : [[join(path.startsWith("/") ? "" : root, path), content] as const],
-  );
-  const below = (folder: string) => files.flatMap(([path]) => (path.startsWith(`${folder}/`) ? [path] : []));
-  const read = (path: string) => files.find(([file]) => file === path)?.[1];
+  const nameOf = (path: string) => (path.startsWith(`${root}/`) ? `.${path.slice(root.length)}` : path);
+  const read = (path: string) => world[nameOf(path)] as string | undefined;
+  const below = (folder: string) =>
+    Object.keys(world).filter((name) => name.startsWith(`${nameOf(folder)}/`) && world[name] !== undefined);
   return {
     ...world,
     env,
     architecture: "x64",
     home: "/home/me",
     exec(...words) {
-      const line = words.join(" ");
-      const known = Object.keys(world.programs).filter((beginning) => line.startsWith(beginning));
-      const [longest = ""] = known.sort((a, b) => b.length - a.length);
-      return world.programs[longest] ?? { status: null, stdout: "", stderr: "" };
+      const beginnings = words.map((_, index) => words.slice(0, index + 1).join(" ")).reverse();
+      const answer = beginnings.map((beginning) => world[beginning] as Answer | undefined).find(Boolean);
+      return answer ?? { status: null, stdout: "", stderr: "" };
     },
     exists: (path) => read(path) !== undefined || below(path).length > 0,
     read,
     list(folder, recursive) {
-      const names = below(folder).map((path) => relative(folder, path));
+      const names = below(folder).map((name) => relative(nameOf(folder), name));
       return recursive ? names : [...new Set(names.map((name) => name.split("/")[0] as string))];
     },
     freeBytes: () => world.freeGib * 2 ** 30,
@@ -75,7 +65,7 @@ const builder = (platforms: string, driver = "docker-container", status = "runni
       `Platforms: ${platforms}\n`,
   );
 const amd64 = { "docker buildx inspect": builder("linux/amd64, linux/amd64/v2") };
-const runsThere = { "app/Dockerfile": "FROM oven/bun\nRUN bun install sharp\n" };
+const runsThere = { "./app/Dockerfile": "FROM oven/bun\nRUN bun install sharp\n" };
 const stat = `7 (node) S ${"0 ".repeat(18)}123 0`;
 const quota = { limit: 8, used: 4, own: 4, firstUp: 4, release: 4 };
 const vcpus: Quota = { what: "vCPUs", service: "ec2", code: "L-1216C47A", ...quota };
@@ -90,34 +80,28 @@ const vpcs: Quota = {
 
 /** A machine without a fault, used with AWS. */
 const healthy: World = {
-  env: {
-    PATH: "/usr/bin",
-    AWS_PROFILE: "work",
-    AWS_REGION: "ap-northeast-2",
-    PULUMI_CONFIG_PASSPHRASE_FILE: "/home/me/phrase",
-  },
-  files: {
-    "/home/me/phrase": "secret",
-    "node_modules/@pulumi/pulumi/package.json": "{}",
-    ".tool-versions": "nodejs 24.21.0\npulumi 3.259.0\n",
-    "Pulumi.yaml": "name: hono-app\nconfig:\n  aws:region:\n    value: ap-northeast-2\n",
-    "Pulumi.dev.yaml": "encryptionsalt: v1:x\n",
-    "app/Dockerfile": "FROM --platform=$BUILDPLATFORM bun AS build\nRUN bun build\nFROM bun\nCOPY --from=build / /\n",
-    "/proc/sys/kernel/hostname": "here\n",
-  },
-  programs: {
-    "docker --version": said("Docker version 28.2.2"),
-    "docker info": said("28.2.2 linux/x86_64"),
-    "docker info --format {{.DockerRootDir}}": said("/var/lib/docker"),
-    "docker info --format {{.Architecture}}": said("x86_64"),
-    "docker buildx version": said("github.com/docker/buildx v0.35.0"),
-    "docker compose version": said("Docker Compose version v5.2.0"),
-    "docker buildx inspect": builder("linux/amd64, linux/amd64/v2, linux/arm64*, linux/386"),
-    "docker ps": said(""),
-    "pulumi version": said("v3.259.0"),
-    "pulumi whoami": said("User: me\nBackend URL: s3://state\n"),
-    "uname -m": said("x86_64\n"),
-  },
+  $PATH: "/usr/bin",
+  $AWS_PROFILE: "work",
+  $AWS_REGION: "ap-northeast-2",
+  $PULUMI_CONFIG_PASSPHRASE_FILE: "/home/me/phrase",
+  "/home/me/phrase": "secret",
+  "./node_modules/@pulumi/pulumi/package.json": "{}",
+  "./.tool-versions": "nodejs 24.21.0\npulumi 3.259.0\n",
+  "./Pulumi.yaml": "name: hono-app\nconfig:\n  aws:region:\n    value: ap-northeast-2\n",
+  "./Pulumi.dev.yaml": "encryptionsalt: v1:x\n",
+  "./app/Dockerfile": "FROM --platform=$BUILDPLATFORM bun AS build\nRUN bun build\nFROM bun\nCOPY --from=build / /\n",
+  "/proc/sys/kernel/hostname": "here\n",
+  "docker --version": said("Docker version 28.2.2"),
+  "docker info": said("28.2.2 linux/x86_64"),
+  "docker info --format {{.DockerRootDir}}": said("/var/lib/docker"),
+  "docker info --format {{.Architecture}}": said("x86_64"),
+  "docker buildx version": said("github.com/docker/buildx v0.35.0"),
+  "docker compose version": said("Docker Compose version v5.2.0"),
+  "docker buildx inspect": builder("linux/amd64, linux/amd64/v2, linux/arm64*, linux/386"),
+  "docker ps": said(""),
+  "pulumi version": said("v3.259.0"),
+  "pulumi whoami": said("User: me\nBackend URL: s3://state\n"),
+  "uname -m": said("x86_64\n"),
   platform: "linux",
   uid: 1000,
   nodeVersion: "24.21.0",
@@ -129,30 +113,31 @@ const healthy: World = {
 };
 
 /** The same machine, used by root with a local cloud that runs, and nothing of AWS. */
-const healthyLocal = alter(healthy, {
-  env: { AWS_PROFILE: undefined, AWS_REGION: undefined, PULUMI_CONFIG_PASSPHRASE_FILE: undefined },
+const healthyLocal: World = {
+  ...healthy,
+  $AWS_PROFILE: undefined,
+  $AWS_REGION: undefined,
+  $PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
   uid: 0,
-  files: {
-    "Pulumi.local.yaml": "encryptionsalt: v1:x\n",
-    ".local/bin/docker-buildx": "",
-    ".local/bin/docker-compose": "",
-    ".local/bin/pulumi": "",
-    ".local/cloud/prefix": "18",
-    ".local/cloud/state/.pulumi/meta.yaml": "",
-    "/run/hono-app-18/owner": join(root, ".local/cloud"),
-    "/run/hono-app-18/moto.pid": "7 123",
-    "/proc/7/stat": stat,
-    "/proc/sys/fs/binfmt_misc/qemu-aarch64": "enabled\n",
-  },
-});
-const aws = (change: Partial<World> = {}) => alter(healthy, change);
-const local = (change: Partial<World> = {}) => alter(healthyLocal, change);
+  "./Pulumi.local.yaml": "encryptionsalt: v1:x\n",
+  "./.local/bin/docker-buildx": "",
+  "./.local/bin/docker-compose": "",
+  "./.local/bin/pulumi": "",
+  "./.local/cloud/prefix": "18",
+  "./.local/cloud/state/.pulumi/meta.yaml": "",
+  "/run/hono-app-18/owner": join(root, ".local/cloud"),
+  "/run/hono-app-18/moto.pid": "7 123",
+  "/proc/7/stat": stat,
+  "/proc/sys/fs/binfmt_misc/qemu-aarch64": "enabled\n",
+};
+const aws = (change: Partial<World> = {}): World => ({ ...healthy, ...change });
+const local = (change: Partial<World> = {}): World => ({ ...healthyLocal, ...change });
 const stopped = { "/run/hono-app-18/moto.pid": undefined, "/run/hono-app-18/owner": undefined };
 const another = (owner: string) => ({ "/run/hono-app-30/owner": owner, "/run/hono-app-30/moto.pid": "7 123" });
 const sdkError = (name: string, message: string) => () => Promise.reject(Object.assign(new Error(message), { name }));
 
 const environmentOf = (world: World, wanted?: "local" | "aws") =>
-  findEnvironment((env) => probeOf(world, env), world.env, wanted);
+  findEnvironment((env) => probeOf(world, env), envOf(world), wanted);
 
 async function find(id: string, environment: Environment): Promise<Finding> {
   const check = checks.find((each) => each.id === id);
@@ -173,277 +158,233 @@ test.each([
 });
 
 test("a clone that was never used with anything is healthy: the local cloud brings what it needs", async () => {
-  const { files, programs } = healthyLocal;
-  const made = Object.keys(files).filter((file) => /^\.local|^\/run/.test(file));
-  const present = {
+  const made = Object.keys(healthyLocal).filter((name) => /^\.\/\.local|^\/run|^docker|^pulumi/.test(name));
+  const world = local({
+    ...Object.fromEntries(made.map((name) => [name, undefined])),
     "docker --version": said("Docker version 28.2.2"),
     "docker buildx version": failed("docker: 'buildx' is not a docker command"),
-  };
-  const world = local({
-    files: Object.fromEntries(made.map((file) => [file, undefined])),
-    programs: { ...Object.fromEntries(Object.keys(programs).map((name) => [name, undefined])), ...present },
   });
   const report = await diagnose(environmentOf(world));
   expect(report.checks.filter(({ state }) => state === "fault")).toEqual([]);
 });
 
+const notFound = failed("not a docker command");
 const noEngine = { "docker info": failed("Cannot connect to the Docker daemon") };
-const noDocker = Object.fromEntries(Object.keys(healthy.programs).map((name) => [name, undefined]));
+const other = { ...another("/other/.local/cloud"), "/other/.local/cloud/prefix": "30" };
+const noDocker = { "docker --version": undefined };
 const lockFile = ".pulumi/locks/organization/hono-app";
 
 // Each fault on a machine that has it and no other: what is wrong → what mends it.
-const faults: readonly [id: string, report: RegExp, world: World][] = [
-  ["node", /^Node 20\.20\.2; .*22\.18.* → npm run doctor/, aws({ nodeVersion: "20.20.2" })],
-  [
-    "packages",
-    /not installed → npm ci --ignore-scripts/,
-    aws({ files: { "node_modules/@pulumi/pulumi/package.json": undefined } }),
+const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>> = {
+  node: [[/^Node 20\.20\.2; .*22\.18.* → npm run doctor/, aws({ nodeVersion: "20.20.2" })]],
+  packages: [
+    [/not installed → npm ci --ignore-scripts/, aws({ "./node_modules/@pulumi/pulumi/package.json": undefined })],
   ],
-  ["root", /needs root → sudo npm run local/, local({ uid: 1000 })],
-  ["root", /needs Linux; this is darwin → .*devcontainer up/, local({ platform: "darwin" })],
-  ["docker-cli", /no docker → .*get\.docker\.com/, aws({ programs: noDocker })],
-  [
-    "docker-cli",
-    /no docker → .*apt-get install -y docker\.io/,
-    local({ programs: noDocker, files: { "/usr/bin/apt-get": "" } }),
+  root: [
+    [/needs root → sudo npm run local/, local({ uid: 1000 })],
+    [/needs Linux; this is darwin → .*devcontainer up/, local({ platform: "darwin" })],
   ],
-  ["docker-engine", /does not run: Cannot connect.* → .*systemctl start docker/, aws({ programs: noEngine })],
-  ["docker-engine", /does not run.* → open -a Docker/, aws({ programs: noEngine, platform: "darwin" })],
-  [
-    "docker-engine",
-    /may not use.* → .*usermod -aG docker/,
-    aws({ programs: { "docker info": failed("permission denied while trying") } }),
+  "docker-cli": [
+    [/no docker → .*get\.docker\.com/, aws(noDocker)],
+    [/no docker → .*apt-get install -y docker\.io/, local({ ...noDocker, "/usr/bin/apt-get": "" })],
   ],
-  [
-    "docker-engine",
-    /DOCKER_HOST=unix:\/\/\/gone\.sock.* → unset/,
-    aws({ programs: noEngine, env: { DOCKER_HOST: "unix:///gone.sock" } }),
+  "docker-engine": [
+    [/does not run: Cannot connect.* → .*systemctl start docker/, aws(noEngine)],
+    [/does not run.* → open -a Docker/, aws({ ...noEngine, platform: "darwin" })],
+    [/may not use.* → .*usermod -aG docker/, aws({ "docker info": failed("permission denied while trying") })],
+    [/DOCKER_HOST=unix:\/\/\/gone\.sock.* → unset/, aws({ ...noEngine, $DOCKER_HOST: "unix:///gone.sock" })],
+    [/the local cloud's engine.* → npm run local/, local(noEngine)],
   ],
-  ["docker-engine", /the local cloud's engine.* → npm run local/, local({ programs: noEngine })],
-  [
-    "buildx",
-    /no Buildx → .*docker-buildx/,
-    aws({ programs: { "docker buildx version": failed("not a docker command") } }),
+  buildx: [
+    [/no Buildx → .*docker-buildx/, aws({ "docker buildx version": notFound })],
+    [/does not find Buildx → npm run local/, local({ "docker buildx version": notFound })],
   ],
-  [
-    "buildx",
-    /does not find Buildx → npm run local/,
-    local({ programs: { "docker buildx version": failed("not a docker command") } }),
+  compose: [[/no Compose → .*docker-compose/, aws({ "docker compose version": notFound })]],
+  builder: [
+    [
+      /no builder "multiplatform": .* → docker buildx create --name multiplatform --driver docker-container --bootstrap/,
+      aws({ "docker buildx inspect": failed('ERROR: no builder "multiplatform" found') }),
+    ],
+    [
+      /no builder "mine": .* → docker buildx create --name mine /,
+      aws({
+        "./Pulumi.dev.yaml": "config:\n  hono-app:builder: mine\n",
+        "docker buildx inspect mine": failed("none"),
+      }),
+    ],
+    [
+      /driver docker, which builds for one platform.* → .*buildx rm multiplatform; docker buildx create/,
+      aws({ "docker buildx inspect": builder("linux/amd64", "docker") }),
+    ],
+    [
+      /does not answer: unix:\/\/\/x\.sock is inactive → npm run local/,
+      local({ "docker buildx inspect": builder("", "remote", "inactive") }),
+    ],
+    [
+      /does not answer: connection refused → docker buildx rm --force/,
+      aws({
+        "docker buildx inspect": said("Driver: remote\n\nNodes:\nName: x\nError: connection refused\n"),
+      }),
+    ],
+    [
+      /cannot run linux\/arm64, .*RUN bun install sharp → .*binfmt --install all.*buildx create --append/,
+      aws({ ...runsThere, ...amd64 }),
+    ],
   ],
-  [
-    "compose",
-    /no Compose → .*docker-compose/,
-    aws({ programs: { "docker compose version": failed("not a docker command") } }),
+  emulation: [
+    [
+      /hands no arm64 program to QEMU.* → apt-get install -y qemu-user-static binfmt-support/,
+      local({ "/proc/sys/fs/binfmt_misc/qemu-aarch64": undefined }),
+    ],
+    [
+      /hands no arm64.* → .*update-binfmts --enable qemu-aarch64/,
+      local({ "/proc/sys/fs/binfmt_misc/qemu-aarch64": "disabled\n", "/usr/bin/qemu-aarch64-static": "" }),
+    ],
+    [/RUN bun install sharp → .*binfmt --install arm64/, aws(runsThere)],
   ],
-  [
-    "builder",
-    /no builder "multiplatform": .* → docker buildx create --name multiplatform --driver docker-container --bootstrap/,
-    aws({ programs: { "docker buildx inspect": failed('ERROR: no builder "multiplatform" found') } }),
+  pulumi: [
+    [/no pulumi → .*get\.pulumi\.com.*3\.259\.0/, aws({ "pulumi version": undefined })],
+    [/fails: boom → .*get\.pulumi\.com/, aws({ "pulumi version": failed("boom") })],
+    [/Pulumi 3\.100\.0; .*3\.259\.0.* → .*get\.pulumi\.com/, aws({ "pulumi version": said("v3.100.0") })],
   ],
-  [
-    "builder",
-    /no builder "mine": .* → docker buildx create --name mine /,
-    aws({
-      files: { "Pulumi.dev.yaml": "config:\n  hono-app:builder: mine\n" },
-      programs: { "docker buildx inspect mine": failed("none") },
-    }),
+  "pulumi-backend": [
+    [/not logged in.* → pulumi login/, aws({ "pulumi whoami": failed("error: PULUMI_ACCESS_TOKEN must be set") })],
+    [
+      /s3:\/\/gone cannot be used: error: NoSuchBucket → pulumi login s3:\/\/gone/,
+      aws({ $PULUMI_BACKEND_URL: "s3://gone", "pulumi whoami": failed("error: NoSuchBucket") }),
+    ],
   ],
-  [
-    "builder",
-    /driver docker, which builds for one platform.* → .*buildx rm multiplatform; docker buildx create/,
-    aws({ programs: { "docker buildx inspect": builder("linux/amd64", "docker") } }),
+  passphrase: [
+    [
+      /encrypted with a passphrase, and none is set → .*PULUMI_CONFIG_PASSPHRASE_FILE/,
+      aws({ $PULUMI_CONFIG_PASSPHRASE_FILE: undefined }),
+    ],
+    [/names \/home\/me\/phrase, which cannot be read → /, aws({ "/home/me/phrase": undefined })],
   ],
-  [
-    "builder",
-    /does not answer: unix:\/\/\/x\.sock is inactive → npm run local/,
-    local({ programs: { "docker buildx inspect": builder("", "remote", "inactive") } }),
+  "aws-credentials": [
+    [
+      /no AWS credentials → .*aws sso login/,
+      aws({ identity: sdkError("CredentialsProviderError", "Could not load credentials from any providers") }),
+    ],
+    [
+      /does not accept.* → aws configure/,
+      aws({ identity: sdkError("InvalidClientTokenId", "The security token is invalid.") }),
+    ],
+    [
+      /have expired.* → aws sso login --profile work/,
+      aws({ identity: sdkError("ExpiredTokenException", "The security token is expired") }),
+    ],
+    [
+      /have expired.* → aws sso login/,
+      aws({ identity: sdkError("CredentialsProviderError", "The SSO session has expired.") }),
+    ],
+    [
+      /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev allows only 2, 3 .* → export AWS_PROFILE=NAME/,
+      aws({ "./Pulumi.dev.yaml": 'config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n' }),
+    ],
   ],
-  [
-    "builder",
-    /does not answer: connection refused → docker buildx rm --force/,
-    aws({
-      programs: { "docker buildx inspect": said("Driver: remote\n\nNodes:\nName: x\nError: connection refused\n") },
-    }),
+  "aws-quotas": [
+    [
+      /^vCPUs: 4 of 7 in use, 4 by this stack; a first up takes 4, a release 4 more until the old machines are gone → .*--service-code ec2 --quota-code L-1216C47A --desired-value 8 --region ap-northeast-2; or/,
+      aws({ quotas: async () => [{ ...vcpus, limit: 7 }, vpcs] }),
+    ],
+    [
+      /^vCPUs: 1 of 8 .*; VPCs: 2 of 2 in use, 0 by this stack; a first up takes 1 → .*L-1216C47A --desired-value 9 .*; aws .*--service-code vpc --quota-code L-F678F1CE --desired-value 3 /,
+      aws({
+        quotas: async () => [
+          { ...vcpus, used: 1, own: 0 },
+          { ...vpcs, own: 0 },
+        ],
+      }),
+    ],
   ],
-  [
-    "builder",
-    /cannot run linux\/arm64, .*RUN bun install sharp → .*binfmt --install all.*buildx create --append/,
-    aws({ files: runsThere, programs: amd64 }),
+  "aws-region": [
+    [
+      /AWS_REGION is us-east-1, but the stack dev is in ap-northeast-2.* → export AWS_REGION=ap-northeast-2/,
+      aws({ $AWS_REGION: "us-east-1" }),
+    ],
+    [/AWS_DEFAULT_REGION is us-east-1, but.* → export AWS_DEFAULT_REGION=/, aws({ $AWS_DEFAULT_REGION: "us-east-1" })],
+    [/no region → pulumi config set aws:region/, aws({ "./Pulumi.yaml": "name: hono-app\n" })],
   ],
-  [
-    "emulation",
-    /hands no arm64 program to QEMU.* → apt-get install -y qemu-user-static binfmt-support/,
-    local({ files: { "/proc/sys/fs/binfmt_misc/qemu-aarch64": undefined } }),
+  endpoint: [
+    [/sts\.ap-northeast-2\.amazonaws\.com.* cannot be reached → .*HTTPS_PROXY/, aws({ ahead: undefined })],
+    [/http:\/\/127\.18\.0\.1:5000 → npm run local/, local({ ahead: undefined })],
+    [/400 s ahead of.* → .*timedatectl set-ntp true/, aws({ ahead: 400 })],
+    [/90 s behind.* → .*timedatectl/, aws({ ahead: -90 })],
   ],
-  [
-    "emulation",
-    /hands no arm64.* → .*update-binfmts --enable qemu-aarch64/,
-    local({ files: { "/proc/sys/fs/binfmt_misc/qemu-aarch64": "disabled\n", "/usr/bin/qemu-aarch64-static": "" } }),
+  ports: [
+    [/port 3000.* → PORT=3001 docker compose up, .*ss -ltnp 'sport = :3000'/, aws({ listening: ["127.0.0.1:3000"] })],
+    [/127\.18\.0\.1:5443.* → .*rm .*\/\.local\/cloud\/prefix/, local({ ...stopped, listening: ["127.18.0.1:5443"] })],
   ],
-  ["emulation", /RUN bun install sharp → .*binfmt --install arm64/, aws({ files: runsThere })],
-  ["pulumi", /no pulumi → .*get\.pulumi\.com.*3\.259\.0/, aws({ programs: { "pulumi version": undefined } })],
-  ["pulumi", /fails: boom → .*get\.pulumi\.com/, aws({ programs: { "pulumi version": failed("boom") } })],
-  [
-    "pulumi",
-    /Pulumi 3\.100\.0; .*3\.259\.0.* → .*get\.pulumi\.com/,
-    aws({ programs: { "pulumi version": said("v3.100.0") } }),
+  disk: [
+    [/1\.0 GiB are free.* → docker buildx prune --builder multiplatform/, aws({ freeGib: 1 })],
+    [/1\.0 GiB are free.* → .*rm -rf \.local\/cloud/, local({ freeGib: 1 })],
   ],
-  [
-    "pulumi-backend",
-    /not logged in.* → pulumi login/,
-    aws({ programs: { "pulumi whoami": failed("error: PULUMI_ACCESS_TOKEN must be set") } }),
+  lock: [
+    [
+      /stack local is locked since 2026-11-24 by process 99, .* → npm run local/,
+      local({
+        [`./.local/cloud/state/${lockFile}/local/x.json`]: '{"pid":99,"hostname":"here","timestamp":"2026-11-24"}',
+      }),
+    ],
+    [
+      /stack dev is locked.* → pulumi cancel --yes --stack dev/,
+      aws({
+        $PULUMI_BACKEND_URL: "file://~",
+        [`/home/me/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"here"}',
+      }),
+    ],
   ],
-  [
-    "pulumi-backend",
-    /s3:\/\/gone cannot be used: error: NoSuchBucket → pulumi login s3:\/\/gone/,
-    aws({ env: { PULUMI_BACKEND_URL: "s3://gone" }, programs: { "pulumi whoami": failed("error: NoSuchBucket") } }),
+  leftovers: [
+    [
+      /\/run\/hono-app-30 is left .* folder is gone → LOCAL_CLOUD_DIR=\/gone\/\.local\/cloud npm run local -- down/,
+      aws({ ...another("/gone/.local/cloud"), "/proc/7/stat": stat }),
+    ],
+    [/nothing runs any more → \(cd \/other && npm run local -- down\)/, aws({ ...other })],
+    [/a start that was ended → rm -rf \/run\/hono-app-30/, aws({ "/run/hono-app-30/owner.new": "" })],
   ],
-  [
-    "passphrase",
-    /encrypted with a passphrase, and none is set → .*PULUMI_CONFIG_PASSPHRASE_FILE/,
-    aws({ env: { PULUMI_CONFIG_PASSPHRASE_FILE: undefined } }),
+  "docker-leftovers": [
+    [
+      /hono-app, hono-app-old → docker rm hono-app hono-app-old/,
+      aws({ "docker ps --all": said("hono-app\nhono-app-old\n") }),
+    ],
   ],
-  ["passphrase", /names \/home\/me\/phrase, which cannot be read → /, aws({ files: { "/home/me/phrase": undefined } })],
-  [
-    "aws-credentials",
-    /no AWS credentials → .*aws sso login/,
-    aws({ identity: sdkError("CredentialsProviderError", "Could not load credentials from any providers") }),
-  ],
-  [
-    "aws-credentials",
-    /does not accept.* → aws configure/,
-    aws({ identity: sdkError("InvalidClientTokenId", "The security token is invalid.") }),
-  ],
-  [
-    "aws-credentials",
-    /have expired.* → aws sso login --profile work/,
-    aws({ identity: sdkError("ExpiredTokenException", "The security token is expired") }),
-  ],
-  [
-    "aws-credentials",
-    /have expired.* → aws sso login/,
-    aws({ identity: sdkError("CredentialsProviderError", "The SSO session has expired.") }),
-  ],
-  [
-    "aws-credentials",
-    /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev allows only 2, 3 .* → export AWS_PROFILE=NAME/,
-    aws({ files: { "Pulumi.dev.yaml": 'config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n' } }),
-  ],
-  [
-    "aws-quotas",
-    /^vCPUs: 4 of 7 in use, 4 by this stack; a first up takes 4, a release 4 more until the old machines are gone → .*--service-code ec2 --quota-code L-1216C47A --desired-value 8 --region ap-northeast-2; or/,
-    aws({ quotas: async () => [{ ...vcpus, limit: 7 }, vpcs] }),
-  ],
-  [
-    "aws-quotas",
-    /^vCPUs: 1 of 8 .*; VPCs: 2 of 2 in use, 0 by this stack; a first up takes 1 → .*L-1216C47A --desired-value 9 .*; aws .*--service-code vpc --quota-code L-F678F1CE --desired-value 3 /,
-    aws({
-      quotas: async () => [
-        { ...vcpus, used: 1, own: 0 },
-        { ...vpcs, own: 0 },
-      ],
-    }),
-  ],
-  [
-    "aws-region",
-    /AWS_REGION is us-east-1, but the stack dev is in ap-northeast-2.* → export AWS_REGION=ap-northeast-2/,
-    aws({ env: { AWS_REGION: "us-east-1" } }),
-  ],
-  [
-    "aws-region",
-    /AWS_DEFAULT_REGION is us-east-1, but.* → export AWS_DEFAULT_REGION=/,
-    aws({ env: { AWS_DEFAULT_REGION: "us-east-1" } }),
-  ],
-  ["aws-region", /no region → pulumi config set aws:region/, aws({ files: { "Pulumi.yaml": "name: hono-app\n" } })],
-  ["endpoint", /sts\.ap-northeast-2\.amazonaws\.com.* cannot be reached → .*HTTPS_PROXY/, aws({ ahead: undefined })],
-  ["endpoint", /http:\/\/127\.18\.0\.1:5000 → npm run local/, local({ ahead: undefined })],
-  ["endpoint", /400 s ahead of.* → .*timedatectl set-ntp true/, aws({ ahead: 400 })],
-  ["endpoint", /90 s behind.* → .*timedatectl/, aws({ ahead: -90 })],
-  [
-    "ports",
-    /port 3000.* → PORT=3001 docker compose up, .*ss -ltnp 'sport = :3000'/,
-    aws({ listening: ["127.0.0.1:3000"] }),
-  ],
-  [
-    "ports",
-    /127\.18\.0\.1:5443.* → .*rm .*\/\.local\/cloud\/prefix/,
-    local({ files: stopped, listening: ["127.18.0.1:5443"] }),
-  ],
-  ["disk", /1\.0 GiB are free.* → docker buildx prune --builder multiplatform/, aws({ freeGib: 1 })],
-  ["disk", /1\.0 GiB are free.* → .*rm -rf \.local\/cloud/, local({ freeGib: 1 })],
-  [
-    "lock",
-    /stack local is locked since 2026-11-24 by process 99, .* → npm run local/,
-    local({
-      files: {
-        [`.local/cloud/state/${lockFile}/local/x.json`]: '{"pid":99,"hostname":"here","timestamp":"2026-11-24"}',
-      },
-    }),
-  ],
-  [
-    "lock",
-    /stack dev is locked.* → pulumi cancel --yes --stack dev/,
-    aws({
-      env: { PULUMI_BACKEND_URL: "file://~" },
-      files: { [`/home/me/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"here"}' },
-    }),
-  ],
-  [
-    "leftovers",
-    /\/run\/hono-app-30 is left .* folder is gone → LOCAL_CLOUD_DIR=\/gone\/\.local\/cloud npm run local -- down/,
-    aws({ files: { ...another("/gone/.local/cloud"), "/proc/7/stat": stat } }),
-  ],
-  [
-    "leftovers",
-    /nothing runs any more → \(cd \/other && npm run local -- down\)/,
-    aws({ files: { ...another("/other/.local/cloud"), "/other/.local/cloud/prefix": "30" } }),
-  ],
-  [
-    "leftovers",
-    /a start that was ended → rm -rf \/run\/hono-app-30/,
-    aws({ files: { "/run/hono-app-30/owner.new": "" } }),
-  ],
-  [
-    "docker-leftovers",
-    /hono-app, hono-app-old → docker rm hono-app hono-app-old/,
-    aws({ programs: { "docker ps --all": said("hono-app\nhono-app-old\n") } }),
-  ],
-];
+};
 
-describe("each fault is named, with what mends it", () => {
-  test.each(faults)("%s: %s", async (id, report, world) => {
+test("every check has a fault that is provoked here", () => {
+  expect(Object.keys(faults).sort()).toEqual(checks.map(({ id }) => id).sort());
+});
+
+describe.each(Object.entries(faults))("%s names a fault, and what mends it", (id, list) => {
+  test.each(list)("%s", async (report, world) => {
     const finding = await find(id, environmentOf(world));
     if (finding.state !== "fault") throw new Error(`${finding.state}: ${finding.note}`);
     expect(`${finding.fault} → ${finding.remedy}`).toMatch(report);
   });
-
-  test("every check has a fault that is provoked here", () => {
-    expect(new Set(faults.map(([id]) => id))).toEqual(new Set(checks.map(({ id }) => id)));
-  });
 });
 
 test.each<[id: string, what: string, state: Finding["state"], world: World]>([
-  ["builder", "of one platform, and a Dockerfile that runs nothing on the other", "ok", aws({ programs: amd64 })],
+  ["builder", "of one platform, and a Dockerfile that runs nothing on the other", "ok", aws({ ...amd64 })],
   [
     "ports",
     "3000, served by our own container",
     "ok",
-    aws({ listening: ["127.0.0.1:3000"], programs: { "docker ps --filter publish=3000": said("hono-app-web-1\n") } }),
+    aws({ listening: ["127.0.0.1:3000"], "docker ps --filter publish=3000": said("hono-app-web-1\n") }),
   ],
   [
     "passphrase",
     "that is empty",
     "ok",
-    aws({ env: { PULUMI_CONFIG_PASSPHRASE: "", PULUMI_CONFIG_PASSPHRASE_FILE: undefined } }),
+    aws({ $PULUMI_CONFIG_PASSPHRASE: "", $PULUMI_CONFIG_PASSPHRASE_FILE: undefined }),
   ],
   [
     "passphrase",
     "where Pulumi Cloud keeps the state",
     "skipped",
     aws({
-      env: { PULUMI_CONFIG_PASSPHRASE_FILE: undefined },
-      files: { "Pulumi.dev.yaml": undefined },
-      programs: { "pulumi whoami": said("Backend URL: https://app.pulumi.com/me") },
+      $PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+      "./Pulumi.dev.yaml": undefined,
+      "pulumi whoami": said("Backend URL: https://app.pulumi.com/me"),
     }),
   ],
   [
@@ -451,41 +392,33 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
     "where KMS keeps the secrets",
     "skipped",
     aws({
-      env: { PULUMI_CONFIG_PASSPHRASE_FILE: undefined },
-      files: { "Pulumi.dev.yaml": "secretsprovider: awskms://alias/x\n" },
+      $PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
+      "./Pulumi.dev.yaml": "secretsprovider: awskms://alias/x\n",
     }),
   ],
   [
     "lock",
     "whose process runs",
     "ok",
-    local({ files: { [`.local/cloud/state/${lockFile}/local/x.json`]: '{"pid":7,"hostname":"here"}' } }),
+    local({ [`./.local/cloud/state/${lockFile}/local/x.json`]: '{"pid":7,"hostname":"here"}' }),
   ],
   [
     "lock",
     "of another machine",
     "ok",
     aws({
-      env: { PULUMI_BACKEND_URL: "file:///nfs" },
-      files: { [`/nfs/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"there"}' },
+      $PULUMI_BACKEND_URL: "file:///nfs",
+      [`/nfs/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"there"}',
     }),
   ],
-  [
-    "leftovers",
-    "of a local cloud that runs",
-    "ok",
-    aws({ files: { ...another("/other/.local/cloud"), "/other/.local/cloud/prefix": "30", "/proc/7/stat": stat } }),
-  ],
+  ["leftovers", "of a local cloud that runs", "ok", aws({ ...other, "/proc/7/stat": stat })],
   [
     "leftovers",
     "of a local cloud that a command is just starting",
     "ok",
     aws({
-      files: {
-        ...another("/other/.local/cloud"),
-        "/other/.local/cloud/prefix": "30",
-        "/proc/net/unix": "0001 01 1234 @hono-app:/other/.local/cloud\n",
-      },
+      ...other,
+      "/proc/net/unix": "0001 01 1234 @hono-app:/other/.local/cloud\n",
     }),
   ],
   ["endpoint", "whose clock is a few seconds off", "ok", aws({ ahead: 5 })],
@@ -512,23 +445,22 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
 });
 
 describe("the environment that is looked at", () => {
-  test.each<[env: Record<string, string>, files: string[], name: string, because: RegExp]>([
-    [{}, [], "local", /nothing of AWS/],
-    [{ LOCAL_CLOUD_PREFIX: "127.18", AWS_ACCESS_KEY_ID: "local" }, [], "local", /LOCAL_CLOUD_PREFIX/],
-    [{ AWS_ENDPOINT_URL: "http://127.18.0.1:5000", AWS_ACCESS_KEY_ID: "local" }, [], "local", /AWS_ENDPOINT_URL/],
-    [{ AWS_ACCESS_KEY_ID: "AKIA" }, [], "aws", /AWS_ACCESS_KEY_ID/],
-    [{ AWS_WEB_IDENTITY_TOKEN_FILE: "/token" }, [], "aws", /AWS_WEB_IDENTITY_TOKEN_FILE/],
-    [{}, ["/home/me/.aws/config"], "aws", /\.aws\/config is there/],
-    [{ AWS_CONFIG_FILE: "/my/config" }, ["/my/config"], "aws", /\/my\/config is there/],
-  ])("%j %j: %s", (env, files, name, because) => {
-    const world = local({ env, files: Object.fromEntries(files.map((file) => [file, ""])) });
-    expect(environmentOf(world)).toMatchObject({ name, because: expect.stringMatching(because) });
+  test.each<[name: string, because: RegExp, change: Record<string, string>]>([
+    ["local", /nothing of AWS/, {}],
+    ["local", /LOCAL_CLOUD_PREFIX/, { $LOCAL_CLOUD_PREFIX: "127.18", $AWS_ACCESS_KEY_ID: "local" }],
+    ["local", /AWS_ENDPOINT_URL/, { $AWS_ENDPOINT_URL: "http://127.18.0.1:5000", $AWS_ACCESS_KEY_ID: "local" }],
+    ["aws", /AWS_ACCESS_KEY_ID/, { $AWS_ACCESS_KEY_ID: "AKIA" }],
+    ["aws", /AWS_WEB_IDENTITY_TOKEN_FILE/, { $AWS_WEB_IDENTITY_TOKEN_FILE: "/token" }],
+    ["aws", /\.aws\/config is there/, { "/home/me/.aws/config": "" }],
+    ["aws", /\/my\/config is there/, { $AWS_CONFIG_FILE: "/my/config", "/my/config": "" }],
+  ])("%s: %s", (name, because, change) => {
+    expect(environmentOf(local(change))).toMatchObject({ name, because: expect.stringMatching(because) });
   });
 
   test("is for the local cloud that of its commands, without somebody's own AWS, Docker and Pulumi settings", () => {
-    const own = { AWS_PROFILE: "work", PULUMI_ACCESS_TOKEN: "t", DOCKER_CONTEXT: "c" };
-    const { env } = environmentOf(local({ env: own }), "local").probe;
-    for (const name of Object.keys(own)) expect(env).not.toHaveProperty(name);
+    const own = { $AWS_PROFILE: "work", $PULUMI_ACCESS_TOKEN: "t", $DOCKER_CONTEXT: "c" };
+    const { env } = environmentOf(local(own), "local").probe;
+    for (const name of Object.keys(own)) expect(env).not.toHaveProperty(name.slice(1));
     expect(env.DOCKER_HOST).toBe("unix:///run/hono-app-18/docker.sock");
     expect(env.PATH).toBe(`${join(root, ".local/bin")}:/usr/bin`);
   });
@@ -538,8 +470,8 @@ describe("the account", () => {
   test("is asked for what the stack's configuration says", async () => {
     const quotas = vi.fn(healthy.quotas);
     const dev = "config:\n  aws:region: us-east-1\n  aws:profile: other\n  hono-app:intelInstanceType: t3.xlarge\n";
-    const project = `${healthy.files["Pulumi.yaml"]}  gravitonInstanceType:\n    default: t4g.small\n`;
-    await find("aws-quotas", environmentOf(aws({ files: { "Pulumi.yaml": project, "Pulumi.dev.yaml": dev }, quotas })));
+    const project = `${healthy["./Pulumi.yaml"]}  gravitonInstanceType:\n    default: t4g.small\n`;
+    await find("aws-quotas", environmentOf(aws({ "./Pulumi.yaml": project, "./Pulumi.dev.yaml": dev, quotas })));
     expect(quotas).toHaveBeenCalledWith(
       { region: "us-east-1", profile: "other" },
       { instanceTypes: ["t4g.small", "t3.xlarge"], tags: { project: "hono-app", stack: "dev" } },
@@ -558,7 +490,7 @@ describe("the account", () => {
     ["", /the stack dev takes any account; .*--stack dev --path 'aws:allowedAccountIds\[0\]' 1$/],
     ['config:\n  aws:allowedAccountIds: ["2", "1"]\n', /an account that the stack dev allows/],
   ])("that the credentials are of is named, with %j", async (own, note) => {
-    const finding = await find("aws-credentials", environmentOf(aws({ files: { "Pulumi.dev.yaml": own } })));
+    const finding = await find("aws-credentials", environmentOf(aws({ "./Pulumi.dev.yaml": own })));
     expect(finding).toMatchObject({ state: "ok", note: expect.stringMatching(note) });
   });
 });
