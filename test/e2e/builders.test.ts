@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -16,20 +15,25 @@ import {
   cloud,
   configured,
   deployed,
+  expectUnchanged,
   manifest,
   type Outputs,
   outputs,
+  pageOf,
+  pulumiStack,
+  type Resource,
   registry,
   releasedEdit,
+  repositoryName,
+  state,
   succeed,
   summary,
   tagOf,
 } from "../support/stack.ts";
 
 const ecr = new ECR(aws);
-const repositoryName = "hono-app-local";
 
-/** Of the builder that has base images of another day, and so gives the same content other bytes. */
+/** A builder whose base images differ, so that it builds other bytes from the same content. */
 const another = { builder: "another" };
 const folder = join(cloud.run, "another");
 let daemon: Daemon;
@@ -70,10 +74,10 @@ async function untagged(): Promise<(string | undefined)[]> {
 const kept = ({ imageRef, imageDigest }: Outputs) =>
   `${repositoryName}:${tagOf(imageRef)} names ${imageDigest} already, another build of the same content: it is kept and deployed`;
 
-/** What the other builder made, by what `up` says. */
+/** The digest that the other builder built, as `up` prints it. */
 const built = (up: string) => /(sha256:[0-9a-f]{64}), built now, stays without a tag/.exec(up)?.[1] as string;
 
-test("what another builder makes of the same content is pushed and not deployed: the release's index is kept, and said", async () => {
+test("another builder's image of the same content is pushed, but the release is kept", async () => {
   const before = await deployed();
   await configured(another, async () => {
     const preview = await succeed("preview");
@@ -83,64 +87,52 @@ test("what another builder makes of the same content is pushed and not deployed:
     expect(up).toContain(kept(before));
     expect(Object.keys(summary(up)).sort()).toEqual(["unchanged", "updated"]);
     expect(await outputs()).toEqual(before);
-    // Other bytes they were.
+    // The bytes differ.
     expect(built(up)).not.toBe(before.imageDigest);
     expect(await untagged()).toContain(built(up));
-    for (const command of ["preview", "refresh"]) {
-      expect(Object.keys(summary(await succeed(command))), command).toEqual(["unchanged"]);
-    }
+    await expectUnchanged("preview", "refresh");
   });
   const back = await succeed("up");
   expect(back).not.toMatch(/aws:ec2:Instance/);
   expect(await outputs()).toEqual(before);
 });
 
-test("a release that was set and is taken back, by somebody with another builder: no machine is replaced", async () => {
+test("a release that is set, and removed on another builder, replaces no instance", async () => {
   const before = await deployed();
-  // The build leaves the state with it.
+  // With it the build is removed from the state.
   await configured({ release: tagOf(before.imageRef) }, () => succeed("up"));
   await configured(another, async () => {
     expect(await succeed("up")).toContain(kept(before));
     expect(await outputs()).toEqual(before);
-    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+    await expectUnchanged("preview");
   });
 });
 
-test("a state that has lost the image: the next up, on another builder, finds the release and replaces no machine", async () => {
+test("a state without the image: an up on another builder finds the release and replaces nothing", async () => {
   const before = await deployed();
-  const pulumi = (args: string[], input?: string) =>
-    execFileSync("pulumi", ["stack", ...args, "--stack", "local"], {
-      cwd: cloud.project,
-      env: cloud.env,
-      input,
-      encoding: "utf8",
-      maxBuffer: 2 ** 26,
-    });
-  const state = JSON.parse(pulumi(["export"]));
-  interface Entry {
-    readonly urn: string;
-    readonly type: string;
+  const exported = JSON.parse(pulumiStack(["export"]));
+  interface Entry extends Resource {
     dependencies?: string[];
     propertyDependencies?: Record<string, string[] | null>;
   }
-  const resources = state.deployment.resources as Entry[];
+  const resources = exported.deployment.resources as Entry[];
   const isLost = (urn = "") => /::(hono-app:index:Image|.*(docker-build:index:Image|ImageIndex))::hono-app$/.test(urn);
   expect(resources.filter(({ urn }) => isLost(urn))).toHaveLength(3);
-  state.deployment.resources = resources.filter(({ urn }) => !isLost(urn));
-  for (const entry of state.deployment.resources as Entry[]) {
+  exported.deployment.resources = resources.filter(({ urn }) => !isLost(urn));
+  for (const entry of exported.deployment.resources as Entry[]) {
     entry.dependencies = entry.dependencies?.filter((urn) => !isLost(urn));
     for (const list of Object.values(entry.propertyDependencies ?? {})) {
       list?.splice(0, list.length, ...list.filter((urn) => !isLost(urn)));
     }
   }
-  pulumi(["import"], JSON.stringify(state));
+  pulumiStack(["import"], JSON.stringify(exported));
   await configured(another, async () => {
     expect(await succeed("up")).toContain(kept(before));
     expect(await outputs()).toEqual(before);
   });
 });
 
-test("an up that is killed while it pushes, and the same release from another builder; latest names an image at every moment; the edit reverted there is the first release again", async () => {
+test("after a killed push another builder makes the release; latest names an image at every moment", async () => {
   const before = await deployed();
   await releasedEdit("half", async () => {
     await killed("engine", /Image hono-app updating/, "up");
@@ -161,17 +153,15 @@ test("an up that is killed while it pushes, and the same release from another bu
       await up;
       const after = await outputs();
       expect(after.imageDigest).not.toBe(before.imageDigest);
-      for (const name of machineNames) {
-        const page = await fetch(after[name].url, { headers: { accept: "text/html" } });
-        expect(await page.text()).toContain(">half ");
-      }
+      for (const name of machineNames) expect(await pageOf(after[name])).toContain(">half ");
       const latest = await Promise.all(
         [before, after].map(async ({ imageRef }) => (await manifest(imageRef)).manifests),
       );
       expect([...named]).toEqual(latest.map((each) => JSON.stringify(each)));
-      expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+      await expectUnchanged("preview");
     });
   });
+  // The edit reverted there is the first release again.
   await configured(another, async () => {
     expect(await succeed("up")).toContain(kept(before));
     expect((await outputs()).imageRef).toBe(before.imageRef);
@@ -181,19 +171,17 @@ test("an up that is killed while it pushes, and the same release from another bu
 test("two ups at once with two builds of one content deploy the same", async () => {
   const { imageDigest } = await deployed();
   const other = await configured(another, async () => built(await succeed("up")));
-  const state = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
-  const { resources } = JSON.parse(readFileSync(state, "utf8")).checkpoint.latest;
-  const { inputs } = resources.find(({ type }: { type: string }) => type.endsWith(":ImageIndex"));
+  const { inputs } = state().resources.find(({ type }) => type.endsWith(":ImageIndex")) as Required<Resource>;
   // The functions in the state, as the engine's provider runs them.
   const file = join(cloud.project, "provider.cjs");
-  writeFileSync(file, inputs.__provider);
+  writeFileSync(file, inputs.__provider as string);
   const environment = { ...process.env };
   Object.assign(process.env, cloud.env);
   const tag = "content-00000000000000aa";
   try {
     const provider = createRequire(file)(file).handler();
     const ups = [imageDigest, other].map(async (built) => {
-      // Both were told by `check` that the tag names nothing.
+      // For both, `check` found that the tag names nothing.
       const { outs } = await provider.create({ ...inputs, tags: [tag], built, digest: built });
       return outs;
     });

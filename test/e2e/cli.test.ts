@@ -10,18 +10,21 @@ import {
   configured,
   deployed,
   edited,
+  expectUnchanged,
+  local,
   outputs,
+  pageOf,
   passwordPrefix,
+  refused,
   releasedEdit,
   shell,
-  succeed,
   summary,
 } from "../support/stack.ts";
 
 // The plain CLI, which runs the program through its language host; what the other tests run has none.
 const changes = ({ output }: { output: string }) => Object.keys(summary(output)).sort();
 
-test("the plain CLI and npm run local are one: what either deploys is unchanged for the other", async () => {
+test("what the plain CLI or npm run local deploys is unchanged for the other", async () => {
   await deployed();
   const preview = await shell('eval "$(npm run --silent local -- env)" && pulumi preview -s local', {
     env: { LOCAL_CLOUD_DIR: cloud.dir },
@@ -38,11 +41,11 @@ test("the plain CLI and npm run local are one: what either deploys is unchanged 
     expect(await answering(stack.graviton.url)).toBe(stack.graviton.id);
     expect(stack.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
     expect(changes(await shell("pulumi preview -s local"))).toEqual(["unchanged"]);
-    expect(changes({ output: await succeed("preview") })).toEqual(["unchanged"]);
+    await expectUnchanged("preview");
   });
 }, 300_000);
 
-test("with a Node that is too old on PATH, the plain CLI says which one is needed", async () => {
+test("refuses a Node that is too old, and says which one is needed", async () => {
   const folder = join(cloud.dir, "old-node");
   mkdirSync(folder);
   // What tells an old one from this one: its version, and that it reads no TypeScript.
@@ -59,29 +62,25 @@ test("with a Node that is too old on PATH, the plain CLI says which one is neede
   }
 });
 
-test("a wrong setting is refused with its sentence, and a program that ends by itself with its status", async () => {
+test("refuses a wrong setting with what is allowed, by the plain CLI and by npm run local", async () => {
   const before = await deployed();
+  const message = 'hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)';
   await configured({ port: '"22"' }, async () => {
-    const { status, output } = await shell("pulumi up --yes -s local");
-    expect(status).toBe(1);
-    expect(output).toContain(
-      '- hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)',
-    );
+    const output = await refused(shell("pulumi up --yes -s local"), `- ${message}`);
     expect(output).not.toContain("Program exited");
+    await refused(local("preview"), message);
   });
-  await edited(
-    "index.ts",
-    (text) => `${text}process.exit(3);\n`,
-    async () => {
-      const { status, output } = await shell("pulumi preview -s local");
-      expect(status).toBe(1);
-      expect(output).toContain("Program exited with non-zero exit code: 3");
-    },
-  );
   expect(await outputs()).toEqual(before);
 });
 
-test("a saved plan is carried out to the letter, and holds no token, which would be another by then", async () => {
+test("fails with the exit status of a program that ends by itself", () =>
+  edited(
+    "index.ts",
+    (text) => `${text}process.exit(3);\n`,
+    () => refused(shell("pulumi preview -s local"), "Program exited with non-zero exit code: 3"),
+  ));
+
+test("a saved plan allows what was planned and nothing else, and holds no token", async () => {
   const before = await deployed();
   const plan = join(cloud.dir, "plan.json");
   await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, {
@@ -96,15 +95,12 @@ test("a saved plan is carried out to the letter, and holds no token, which would
         expect(readFileSync(plan, "utf8")).not.toMatch(new RegExp(`password|${passwordPrefix}`));
       });
       // What was not planned.
-      const other = await shell(`pulumi up --yes -s local --plan=${plan}`);
-      expect(other.status).toBe(1);
-      expect(other.output).toContain("violates plan");
+      await refused(shell(`pulumi up --yes -s local --plan=${plan}`), "violates plan");
       expect(await outputs()).toEqual(before);
       await releasedEdit("planned", async () => {
         const up = await shell(`pulumi up --yes -s local --plan=${plan}`);
         expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
-        const page = await fetch((await outputs()).intel.url, { headers: { accept: "text/html" } });
-        expect(await page.text()).toContain("planned");
+        expect(await pageOf((await outputs()).intel)).toContain("planned");
       });
     });
   } finally {

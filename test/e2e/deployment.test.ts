@@ -2,51 +2,45 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { architectures, machineNames } from "../../components/architecture.ts";
+import { machineNames } from "../../components/architecture.ts";
 import {
-  answering,
   aws,
   cloud,
   configured,
   deployed,
   edited,
+  expectServing,
+  expectUnchanged,
   local,
   manifest,
   outputs,
+  pageOf,
+  platformsOf,
+  refused,
   releasedEdit,
   succeed,
   summary,
 } from "../support/stack.ts";
 
-test("both machines answer at their addresses, each as what it is", async () => {
-  const stack = await deployed();
-  for (const name of machineNames) {
-    const expected = architectures[name];
-    const response = await fetch(`${stack[name].url}/platform?nonce=mine`);
-    expect(await response.json()).toMatchObject({
-      machine: { architecture: expected.machine, instanceId: stack[name].id, instanceType: stack[name].type },
-      image: { architecture: expected.image, digest: stack.imageDigest, ref: stack.imageRef },
-      process: { architecture: expected.process, elf: expected.machine, runtime: "bun" },
-      nonce: "mine",
-    });
-  }
-  expect(stack.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
-  expect([stack.graviton.type, stack.intel.type]).toEqual(["t4g.small", "t3.small"]);
-  expect(stack.graviton.proof).toMatchObject({
-    machine: "aarch64",
-    image: "arm64",
-    process: "arm64",
-    digest: stack.imageDigest,
+test.each([
+  ["graviton", "t4g.small", { machine: "aarch64", image: "arm64", process: "arm64" }, "arm64"],
+  ["intel", "t3.small", { machine: "x86_64", image: "amd64", process: "x64" }, "amd64"],
+] as const)("%s answers at its address with its own architecture", async (name, type, names, verified) => {
+  const { imageDigest: digest, imageRef: ref, ...stack } = await deployed();
+  const { id: instanceId, url, proof } = stack[name];
+  const response = await fetch(`${url}/platform?nonce=mine`);
+  expect(await response.json()).toMatchObject({
+    machine: { architecture: names.machine, instanceId, instanceType: type },
+    image: { architecture: names.image, digest, ref },
+    process: { architecture: names.process, elf: names.machine, runtime: "bun" },
+    nonce: "mine",
   });
-  expect(stack.intel.proof).toMatchObject({
-    machine: "x86_64",
-    image: "amd64",
-    process: "x64",
-    digest: stack.imageDigest,
-  });
+  expect(stack[name].type).toBe(type);
+  expect(proof).toMatchObject({ ...names, digest });
+  expect(stack.verifiedArchitectures[name]).toBe(verified);
 });
 
-test("each machine is in an availability zone of its own, no Local Zone, and its volume is tagged as it is", async () => {
+test("each instance has a zone of its own, no Local Zone, and a volume with its tags", async () => {
   const stack = await deployed();
   const ec2 = new EC2(aws);
   const { Reservations = [] } = await ec2.describeInstances({
@@ -68,33 +62,30 @@ test("each machine is in an availability zone of its own, no Local Zone, and its
 test("the one tag is an index of exactly the two platforms", async () => {
   const { imageRef, imageDigest, imagePlatforms, repositoryUrl } = await deployed();
   expect(imageRef).toMatch(new RegExp(`^${repositoryUrl}:content-[0-9a-f]{16}@${imageDigest}$`));
-  const index = await manifest(imageRef);
-  const platforms = index.manifests?.map(({ platform }) => `${platform?.os}/${platform?.architecture}`);
-  expect(platforms?.sort()).toEqual(["linux/amd64", "linux/arm64"]);
-  expect(imagePlatforms.toSorted()).toEqual(["linux/amd64", "linux/arm64"]);
+  const platforms = ["linux/amd64", "linux/arm64"];
+  expect(platformsOf(await manifest(imageRef))).toEqual(platforms);
+  expect(imagePlatforms.toSorted()).toEqual(platforms);
 });
 
-test("what is deployed stays as it is: preview, up and refresh change nothing", async () => {
+test("preview, up and refresh of what is deployed change nothing", async () => {
   const before = await deployed();
-  expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+  await expectUnchanged("preview", "refresh");
   const up = await succeed("up");
   expect(Object.keys(summary(up))).toEqual(["unchanged"]);
   expect(up).toMatch(/│ graviton │ t4g\.small │ aarch64 .* arm64 .* arm64/);
-  expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
   expect(await outputs()).toEqual(before);
 });
 
-test("a check that the program changed gets into the state, where a refresh finds it, and touches no machine", async () => {
+test("a change of the verification's own code updates the state and replaces no instance", async () => {
   await deployed();
-  const change = (text: string) => text.replace('"no answer"', '"no answer yet"');
-  await edited("components/proof.ts", change, async () => {
+  await edited("components/proof.ts", ['"no answer"', '"no answer yet"'], async () => {
     const preview = await succeed("preview");
     expect(preview.match(/Verification hono-app-\w+ update/g)).toHaveLength(2);
     expect(summary(preview)).toEqual({ update: 2, unchanged: expect.any(Number) });
   });
 });
 
-test("an edit is a new release: one small layer, both machines replaced, the old ones deleted after the proof", async () => {
+test("an edit replaces one small layer and both instances, which go after the proof", async () => {
   const before = await deployed();
   const layersOf = async (reference: string) => {
     const index = await manifest(reference);
@@ -126,7 +117,7 @@ test("an edit is a new release: one small layer, both machines replaced, the old
       const deleted = up.search(new RegExp(`aws:ec2:Instance hono-app-${name} deleting`));
       expect(proven).toBeGreaterThan(0);
       expect(deleted).toBeGreaterThan(proven);
-      expect(await (await fetch(after[name].url, { headers: { accept: "text/html" } })).text()).toContain(">edited ");
+      expect(await pageOf(after[name])).toContain(">edited ");
     }
   });
 });
@@ -143,87 +134,56 @@ ENTRYPOINT ["/usr/local/bin/bun"]
 CMD ["/app/main.js"]
 `;
 
-test("an image whose arm64 entry holds amd64 binaries fails the deployment, and the old machines go on", async () => {
+test("fails a deployment whose arm64 image holds amd64 binaries; the old instances serve", async () => {
   const before = await deployed();
   await edited(
     "app/Dockerfile",
     () => wrongImage,
     async () => {
-      const { status, output } = await local("up");
-      expect(status).toBe(1);
-      expect(output).toMatch(/i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be:/);
-      expect(output).toContain('process (process.arch): expected arm64, came "x64"');
-      expect(output).toContain('running binary (ELF): expected aarch64, came "x86_64"');
+      await refused(
+        local("up"),
+        /i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be:/,
+        'process (process.arch): expected arm64, came "x64"',
+        'running binary (ELF): expected aarch64, came "x86_64"',
+      );
     },
   );
-  for (const name of machineNames) {
-    expect(await answering(before[name].url)).toBe(before[name].id);
-  }
-  // The way out is to take the mistake back.
+  await expectServing(before);
+  // The way out is to revert the mistake.
   expect((await deployed()).imageRef).toBe(before.imageRef);
 });
 
-test("a base of the wrong architecture stops the build, in the preview already", async () => {
+test("refuses a base image of the wrong architecture, already in the preview", async () => {
   await deployed();
-  const change = (text: string) => text.replace("FROM oven/bun:", "FROM --platform=linux/amd64 oven/bun:");
-  await edited("app/Dockerfile", change, async () => {
-    const { status, output } = await local("preview");
-    expect(status).toBe(1);
-    expect(output).toContain("Wrong binary: /base/usr/local/bin/bun: expected aarch64 (linux/arm64), found x86_64.");
-  });
+  const change = ["FROM oven/bun:", "FROM --platform=linux/amd64 oven/bun:"] as const;
+  const message = "Wrong binary: /base/usr/local/bin/bun: expected aarch64 (linux/arm64), found x86_64.";
+  await edited("app/Dockerfile", change, () => refused(local("preview"), message));
 });
 
-test("an AMI of the wrong architecture is refused before anything is created", async () => {
+test("refuses an AMI of the wrong architecture before anything is created", async () => {
   const before = await deployed();
-  const change = (text: string) => text.replace("al2023-ami-kernel-default-arm64", "al2023-ami-kernel-default-x86_64");
-  await edited("components/architecture.ts", change, async () => {
-    const { status, output } = await local("up");
-    expect(status).toBe(1);
-    expect(output).toMatch(
-      /graviton: AMI ami-[0-9a-f]+ is of architecture x86_64; it must be arm64, so nothing was created/,
-    );
-  });
+  const change = ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-default-x86_64"] as const;
+  const message = /graviton: AMI ami-[0-9a-f]+ is of architecture x86_64; it must be arm64, so nothing was created/;
+  await edited("components/architecture.ts", change, () => refused(local("up"), message));
   expect(await outputs()).toEqual(before);
 });
 
-test("AWS itself refuses an AMI of the wrong architecture, in its own words, and the old machines go on", async () => {
+test("fails with AWS's error where AWS refuses the AMI's architecture; the old instances serve", async () => {
   const before = await deployed();
-  await configured({ amiUpdate: "latest" }, () =>
-    edited(
-      "index.ts",
-      (text) => text.replace("found.amis[machine]", "found.amis.intel"),
-      async () => {
-        const { status, output } = await local("up");
-        expect(status).toBe(1);
-        expect(output).toMatch(
-          /creating EC2 Instance .*: InvalidParameterValue: The architecture 'arm64' of the specified instance type/,
-        );
-      },
-    ),
-  );
-  expect(await answering(before.graviton.url)).toBe(before.graviton.id);
+  const change = ["ami: found.amis[machine]", "ami: found.amis.intel"] as const;
+  const message =
+    /creating EC2 Instance .*: InvalidParameterValue: The architecture 'arm64' of the specified instance type/;
+  const up = () => edited("index.ts", change, () => refused(local("up"), message));
+  await configured({ amiUpdate: "latest" }, up);
+  await expectServing(before);
 });
 
-test("a wrong configuration value is refused with what is allowed", async () => {
-  await configured({ port: "22" }, async () => {
-    const { status, output } = await local("preview");
-    expect(status).toBe(1);
-    expect(output).toContain(
-      'hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)',
-    );
-  });
-});
+test("refuses another account than the stack's", () =>
+  edited("Pulumi.local.yaml", ["123456789012", "210987654321"], () =>
+    refused(local("preview"), "AWS account ID not allowed: 123456789012"),
+  ));
 
-test("another account than the stack's is refused", async () => {
-  const other = (text: string) => text.replace("123456789012", "210987654321");
-  await edited("Pulumi.local.yaml", other, async () => {
-    const { status, output } = await local("preview");
-    expect(status).toBe(1);
-    expect(output).toContain("AWS account ID not allowed: 123456789012");
-  });
-});
-
-test("the console of a machine tells what its user data did", async () => {
+test("an instance's console shows what its user data did", async () => {
   const stack = await deployed();
   const log = readFileSync(join(cloud.dir, "console", `${stack.graviton.id}.log`), "utf8");
   expect(log).toContain(`hono-app: machine aarch64, image arm64, digest ${stack.imageDigest}`);

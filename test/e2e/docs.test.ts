@@ -1,20 +1,19 @@
-import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startRegistry } from "../support/other-registry.ts";
+import { freePort } from "../support/process.ts";
 import { cloud, type Result, shell as run, summary } from "../support/stack.ts";
 
-// The README's own blocks, as they stand there. README.ko.md has the same ones: test/unit/docs.test.ts.
+// The README's blocks, unchanged. README.ko.md has the same ones: test/unit/docs.test.ts.
 const blocksOf = (kind: string) =>
   [...readFileSync("README.md", "utf8").matchAll(new RegExp(`^\`\`\`sh ${kind}\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(
     ([, code = ""]) => code.trimEnd(),
   );
 const blocks = blocksOf("local");
 
-/** What each shows, by its first line: a block that is new says here what is to be seen. */
+/** What each block prints, by its first line. A new block needs an entry. */
 const shows: Record<string, RegExp> = {
   "npm run policies -- preview --account 123456789012 --stack dev":
     /"ec2:DescribeVpcs".*hono-app-dev.*"ec2:RunInstances".*repo:owner\/hono-app:environment:dev/s,
@@ -29,10 +28,10 @@ const shows: Record<string, RegExp> = {
   "npm run doctor": /^uname -m: \w+\ndocker info, Architecture: \w+$/m,
 };
 
-/** doctor ends with 1 where it finds a fault, and this machine may well have one, such as another clone's leftovers. */
+/** doctor ends with 1 when it finds a fault, and this host may have one, such as another clone's leftovers. */
 const mayFail = ["npm run doctor"];
 
-// In the place of Docker Hub, to which nobody here has a login.
+// Stands in for Docker Hub, for which the tests have no login.
 const hub = `${cloud.prefix}.0.1:5601`;
 const token = "token-of-yourusername";
 const env: Record<string, string> = { COMPOSE_PROJECT_NAME: "docs" };
@@ -41,12 +40,12 @@ let stop: () => Promise<void>;
 
 beforeAll(async () => {
   env.PORT = String(await freePort());
-  stop = await startRegistry(hub, "yourusername", token);
+  stop = await startRegistry(hub, ["yourusername", token]);
   await run(`docker login --username yourusername --password-stdin ${hub}`, { input: token });
 });
 
 afterAll(async () => {
-  // What a block that failed half-way has left.
+  // What a block that failed has left.
   await shell("docker compose down");
   await shell("docker image rm --force hono-app:latest hono-app:amd64 hono-app:arm64");
   await shell("docker buildx rm --force multiplatform");
@@ -68,24 +67,24 @@ test.each(blocks.map((block) => [block.split("\n")[0] as string, block]))("%s", 
   expect(output).toMatch(shows[first] as RegExp);
 });
 
-/** What an account's block says and the local cloud has otherwise. */
-const otherwise: Record<string, string> = {
+/** Lines of the blocks for an account, and what replaces them in the local cloud. */
+const replaced: Record<string, string> = {
   "pulumi config set publishTo docker.io/yourusername/hono-app": `pulumi config set publishTo ${hub}/yourusername/hono-app`,
 };
 
 test("the blocks for an account, in a new clone, deploy and publish the stack dev", async () => {
   const lines = blocksOf("account").join("\n").split("\n");
-  expect(lines).toEqual(expect.arrayContaining(Object.keys(otherwise)));
-  const commands = lines.map((line) => otherwise[line] ?? line).join("\n");
+  expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));
+  const commands = lines.map((line) => replaced[line] ?? line).join("\n");
   const clone = mkdtempSync(join(tmpdir(), "clone-"));
   let destroyed: Result;
   const there = { cwd: clone, env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
   try {
     const mine = [".build", "node_modules", ".local"].map((name) => join(cloud.project, name));
     cpSync(cloud.project, clone, { recursive: true, verbatimSymlinks: true, filter: (path) => !mine.includes(path) });
-    // What the line with --secret asks for.
-    // The one that npm run image made, above.
+    // Made by npm run image, above.
     await shell("docker buildx rm --force multiplatform");
+    // The line with --secret reads the token.
     const { status, output } = await run(commands, { ...there, input: token });
     expect(status, output).toBe(0);
     expect(output).not.toContain(token);
@@ -102,12 +101,3 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
   expect(destroyed.status, destroyed.output).toBe(0);
   expect(Object.keys(summary(destroyed.output))).toEqual(["deleted"]);
 }, 900_000);
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}

@@ -1,6 +1,4 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import {
   EC2Client,
   paginateDescribeSecurityGroupRules,
@@ -13,14 +11,17 @@ import { every } from "../../local/providers/aws/clients.ts";
 import {
   answering,
   aws,
-  cloud,
   deployed,
   edited,
+  expectUnchanged,
   expiredPassword,
   manifest,
   outputs,
   passwordPrefix,
+  pulumiStack,
+  repositoryName,
   shell,
+  stateFile,
   succeed,
   summary,
   tagOf,
@@ -28,9 +29,8 @@ import {
 
 const ec2 = new EC2Client(aws);
 const ecr = new ECR(aws);
-const repositoryName = "hono-app-local";
 
-test("a machine that somebody terminates: refresh shows it, up makes another", async () => {
+test("an instance that was terminated by hand: refresh shows it, up replaces it", async () => {
   const before = await deployed();
   await ec2.send(new TerminateInstancesCommand({ InstanceIds: [before.intel.id] }));
   const refresh = await succeed("refresh");
@@ -42,7 +42,7 @@ test("a machine that somebody terminates: refresh shows it, up makes another", a
   expect(await answering(after.intel.url)).toBe(after.intel.id);
 });
 
-test("a rule that somebody removes closes the port: refresh shows it, up opens it again", async () => {
+test("a rule that was removed by hand closes the port: refresh shows it, up opens it", async () => {
   const { graviton } = await deployed();
   const rules = await every(paginateDescribeSecurityGroupRules({ client: ec2 }, {}), (page) => page.SecurityGroupRules);
   const rule = rules.find(({ IsEgress, FromPort }) => !IsEgress && FromPort === 80);
@@ -59,15 +59,15 @@ test("a rule that somebody removes closes the port: refresh shows it, up opens i
   await expect.poll(answers, { timeout: 20_000 }).toBe(true);
 });
 
-test("a repository that somebody makes mutable: refresh shows it, up repairs it", async () => {
+test("a repository that was made mutable by hand: refresh shows it, up repairs it", async () => {
   await deployed();
   await ecr.putImageTagMutability({ repositoryName, imageTagMutability: "MUTABLE" });
   expect(await succeed("refresh")).toMatch(/aws:ecr:Repository hono-app.*update/);
   expect(summary(await succeed("up")).updated).toBe(1);
-  expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
+  await expectUnchanged("refresh");
 });
 
-test("a repository's policy that somebody edits or deletes: refresh shows it, up repairs it", async () => {
+test("a repository's policy that was edited or deleted: refresh shows it, up repairs it", async () => {
   await deployed();
   const policy = async () => JSON.parse((await ecr.getRepositoryPolicy({ repositoryName })).policyText as string);
   const before = await policy();
@@ -84,7 +84,7 @@ test("a repository's policy that somebody edits or deletes: refresh shows it, up
   expect(await policy()).toEqual(before);
 });
 
-test("tags that somebody moves: refresh shows it, up puts them back, the machines go on", async () => {
+test("tags that were moved by hand: refresh shows it, up moves them back", async () => {
   const stack = await deployed();
   const tag = tagOf(stack.imageRef);
   const { manifests: [entry] = [] } = await manifest(stack.imageRef);
@@ -94,7 +94,7 @@ test("tags that somebody moves: refresh shows it, up puts them back, the machine
   };
   const named = async () =>
     Promise.all([tag, "latest"].map(async (imageTag) => (await image({ imageTag }))?.imageId?.imageDigest));
-  // One that may be moved, and one that may only be deleted and set anew: to images that have no other.
+  // One tag may be moved, the other only deleted and set again: to images that have no other tag.
   const move = async (imageTag: string, { imageManifest, imageManifestMediaType }: Image = {}) =>
     ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
   const one = await image({ imageDigest: entry?.digest });
@@ -120,19 +120,19 @@ test("tags that somebody moves: refresh shows it, up puts them back, the machine
   expect(await named()).toEqual([stack.imageDigest, stack.imageDigest]);
   expect((await image({ imageTag: replaced }))?.imageId?.imageDigest).toBe(digest);
   expect(await outputs()).toEqual(stack);
-  expect(Object.keys(summary(await succeed("refresh")))).toEqual(["unchanged"]);
+  await expectUnchanged("refresh");
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: replaced }, { imageTag: "kept" }] });
 });
 
-test("newer functions of the image's index reach the state, and what a refresh runs, without another change", async () => {
+test("a change of ImageIndex's own code updates the state, and with it what a refresh runs", async () => {
   const stack = await deployed();
-  const newer = (text: string) => text.replace("no longer whole: ", "not whole any more: ");
+  const newer = ["no longer whole: ", "not whole any more: "] as const;
   await edited("components/image-index.ts", newer, async () => {
     expect(await succeed("preview")).not.toMatch(/aws:ec2:Instance/);
     expect(await succeed("up")).toMatch(/ImageIndex hono-app updat/);
     expect(await outputs()).toEqual(stack);
-    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
-    const state = readFileSync(join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json"), "utf8");
+    await expectUnchanged("preview");
+    const state = readFileSync(stateFile, "utf8");
     expect(state).toContain("not whole any more: ");
     expect(state).not.toContain("no longer whole: ");
   });
@@ -140,26 +140,19 @@ test("newer functions of the image's index reach the state, and what a refresh r
 
 test("with a login that has expired, refresh and destroy still work", async () => {
   await deployed();
-  const pulumi = (args: string[], input?: string) =>
-    execFileSync("pulumi", ["stack", ...args, "--stack", "local"], {
-      cwd: cloud.project,
-      env: cloud.env,
-      input,
-      encoding: "utf8",
-    });
-  const state = pulumi(["export", "--show-secrets"]);
+  const state = pulumiStack(["export", "--show-secrets"]);
   const expired = state.replaceAll(new RegExp(`${passwordPrefix}[\\w+/=.]+`, "g"), expiredPassword());
   expect(expired).not.toBe(state);
-  pulumi(["import"], expired);
+  pulumiStack(["import"], expired);
 
   const refresh = await succeed("refresh");
   expect(refresh).toMatch(/unable to verify image tags, leaving state unchanged: .*authorization token has expired/);
   expect(Object.keys(summary(refresh))).toEqual(["unchanged"]);
-  expect(pulumi(["export", "--show-secrets"])).toContain(expiredPassword());
-  // What the document advises.
+  expect(pulumiStack(["export", "--show-secrets"])).toContain(expiredPassword());
+  // As the troubleshooting guide advises.
   const fresh = await shell("pulumi refresh --run-program --yes -s local");
   expect(fresh.status, fresh.output).toBe(0);
   expect(fresh.output).not.toContain("unable to verify image tags");
-  pulumi(["import"], expired);
+  pulumiStack(["import"], expired);
   expect(Object.keys(summary(await succeed("destroy")))).toEqual(["deleted"]);
 });

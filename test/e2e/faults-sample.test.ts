@@ -5,18 +5,18 @@ import { ec2, ecr, expectDestroyConverges, expectUpConverges, iam, inventory, lo
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
 import { cloud, deployed, succeed } from "../support/stack.ts";
 
-// Three of the steps that `npm run test:faults` goes through one by one; each leaves something that only the machinery for it puts right.
+// Three of the steps at which `npm run test:faults` kills; each leaves something that needs its own kind of recovery.
 
-test("the provider killed while it makes subnets: the next command leaves none that the state does not know", () =>
+test("the provider killed while it creates subnets: the next destroy leaves none", () =>
   killAtCreate("aws", "aws:ec2:Subnet hono-app-public-1", expectDestroyConverges));
 
-test("the engine killed while it replaces a machine: the old ones serve, the next up leaves no third", () =>
+test("the engine killed while it replaces an instance: the old ones serve, the next up converges", () =>
   killAtUpdate("engine", "aws:ec2:Instance hono-app-intel creating replacement"));
 
-test("the program killed in a destroy: the next up makes what is gone anew", () =>
+test("the program killed in a destroy: the next up creates what is gone", () =>
   killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())));
 
-/** What an interrupted command could leave, by the stack's tags; three of each, and more log groups than moto has on a page. */
+/** Creates what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
 async function leaveBehind(): Promise<void> {
   const tags = { project: "hono-app", stack: "local" };
   const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
@@ -71,7 +71,7 @@ async function leaveBehind(): Promise<void> {
   }
 }
 
-test("what an interrupted command left is deleted, on every page of every list", async () => {
+test("what an interrupted command left is deleted, from every page of every list", async () => {
   await deployed();
   const before = await inventory();
   await leaveBehind();

@@ -1,56 +1,34 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { hashSync } from "bcryptjs";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { certificate, certificateBundle } from "../../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
+import { buildkitd, socket } from "../../local/services/buildkitd.ts";
+import { ensureCertificate } from "../../local/services/registry.ts";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
-import { shell } from "../support/stack.ts";
+import { startRegistry } from "../support/other-registry.ts";
+import { collect, freePort, temporaryFolder } from "../support/process.ts";
+import { cloud, shell } from "../support/stack.ts";
 
-const cloud = inject("cloud");
 const { env, project } = cloud;
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "guide-image-"));
-});
+const folder = temporaryFolder();
 afterAll(async () => {
   const images = (await docker("image", "ls", "--quiet", "--filter", "label=test=guide-image"))
     .split("\n")
     .filter(Boolean);
   if (images.length > 0) await docker("image", "rm", "--force", ...new Set(images));
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const docker = (...args: string[]) => run(["docker", ...args], { env });
 
 /** `npm run image -- …`, without npm. */
-function image(args: string[], options: { env?: NodeJS.ProcessEnv } = {}) {
-  return new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve, reject) => {
-    const child = spawn("node", ["cli/image.ts", ...args], { cwd: project, env, ...options });
-    let [stdout, stderr] = ["", ""];
-    child.stdout.on("data", (data) => {
-      stdout += data;
-    });
-    child.stderr.on("data", (data) => {
-      stderr += data;
-    });
-    child.on("error", reject).on("close", (status) => resolve({ status, stdout, stderr }));
-  });
-}
+const image = (args: string[], more: NodeJS.ProcessEnv = {}) =>
+  collect(["node", "cli/image.ts", ...args], { cwd: project, env: { ...env, ...more } });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** What a container of the image answers; hardened as on the machines. */
+/** What a container of the image answers; hardened as on the instances. */
 async function answerOf(name: string, ...options: string[]): Promise<Record<string, unknown>> {
   const port = await freePort();
   const hardened = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "256m"];
@@ -82,26 +60,26 @@ describe("one platform, loaded (the guide's methods 3 and 4)", () => {
   test.each([
     { architecture: "arm64", process: "arm64", elf: "aarch64" },
     { architecture: "amd64", process: "x64", elf: "x86_64" },
-  ])("--platform linux/$architecture --load: the engine has hono-app:$architecture, and it runs", async (expected) => {
+  ])("--platform linux/$architecture --load: hono-app:$architecture runs", async (expected) => {
     const { architecture, process, elf } = expected;
     const built = await image(["--platform", `linux/${architecture}`, "--load"]);
-    expect(built.status, built.stderr).toBe(0);
+    expect(built.status, built.output).toBe(0);
     expect(built.stdout).toBe(`hono-app:${architecture}: "Architecture": "${architecture}"\n`);
-    expect(built.stderr).toContain("docker run --rm");
-    expect(built.stderr).not.toContain("warning");
+    expect(built.output).toContain("docker run --rm");
+    expect(built.output).not.toContain("warning");
     const answer = await answerOf(`hono-app:${architecture}`, "--platform", `linux/${architecture}`);
     expect(answer.process).toMatchObject({ architecture: process, elf });
     await docker("image", "rm", `hono-app:${architecture}`);
   });
 
-  test("without --platform: the machine's own, as hono-app:latest", async () => {
+  test("without --platform: this host's own, as hono-app:latest", async () => {
     const built = await image([]);
-    expect(built.stdout, built.stderr).toBe(`hono-app:latest: "Architecture": "${own}"\n`);
+    expect(built.stdout, built.output).toBe(`hono-app:latest: "Architecture": "${own}"\n`);
     await docker("image", "rm", "hono-app:latest");
   });
 });
 
-test("a step that is emulated is pointed out, and what to do about it (problem 3)", async () => {
+test("an emulated step is reported, with what to do about it (problem 3)", async () => {
   const context = join(folder, "emulated");
   mkdirSync(context);
   writeFileSync(
@@ -110,13 +88,13 @@ test("a step that is emulated is pointed out, and what to do about it (problem 3
   );
   const other = own === "amd64" ? "arm64" : "amd64";
   const built = await image(["--context", context, "--platform", `linux/${other}`]);
-  expect(built.status, built.stderr).toBe(0);
-  expect(built.stderr).toContain(
+  expect(built.status, built.output).toBe(0);
+  expect(built.output).toContain(
     `warning: emulated: RUN bun --version (stage deps) is linux/${other}, on linux/${own}`,
   );
-  expect(built.stderr).toContain("FROM --platform=$BUILDPLATFORM");
+  expect(built.output).toContain("FROM --platform=$BUILDPLATFORM");
   const native = await image(["--context", context, "--platform", `linux/${own}`]);
-  expect(native.stderr).not.toContain("warning");
+  expect(native.output).not.toContain("warning");
 });
 
 describe("native modules (problem 4)", () => {
@@ -127,10 +105,10 @@ describe("native modules (problem 4)", () => {
   test.each([
     { architecture: "arm64", process: "arm64" },
     { architecture: "amd64", process: "x64" },
-  ])("sharp and SQLite work on linux/$architecture, and nothing was emulated to build them", async (expected) => {
+  ])("sharp and SQLite work on linux/$architecture, built without emulation", async (expected) => {
     const built = await build(context, "--platform", `linux/${expected.architecture}`);
-    expect(built.status, built.stderr).toBe(0);
-    expect(built.stderr).not.toContain("warning");
+    expect(built.status, built.output).toBe(0);
+    expect(built.output).not.toContain("warning");
     expect(await answerOf("guide-image:native", "--platform", `linux/${expected.architecture}`)).toMatchObject({
       architecture: expected.process,
       sharp: { width: 16, height: 8, format: "png" },
@@ -139,7 +117,7 @@ describe("native modules (problem 4)", () => {
     await docker("image", "rm", "guide-image:native");
   });
 
-  test("binaries of another platform stop the build", async () => {
+  test("fails a build with binaries of another platform", async () => {
     const wrong = join(folder, "wrong");
     cpSync(join(project, context), wrong, { recursive: true });
     const dockerfile = readFileSync(join(wrong, "Dockerfile"), "utf8");
@@ -147,14 +125,14 @@ describe("native modules (problem 4)", () => {
     writeFileSync(join(wrong, "Dockerfile"), dockerfile.replace('--cpu="$cpu"', "--cpu=x64"));
     const built = await build(wrong, "--platform", "linux/arm64");
     expect(built.status).toBe(1);
-    expect(built.stderr).toMatch(
+    expect(built.output).toMatch(
       /Wrong binary: \S+sharp-linux-x64\S*\.node: expected aarch64 \(linux\/arm64\), found x86_64\./,
     );
-    expect(built.stderr).toMatch(/Wrong binary: \S+@libsql\/linux-x64-gnu\/index\.node: expected aarch64/);
+    expect(built.output).toMatch(/Wrong binary: \S+@libsql\/linux-x64-gnu\/index\.node: expected aarch64/);
   });
 });
 
-test("compose: builds for this machine, serves, is healthy, and reloads on edit (method 1, scenario 1)", async () => {
+test("compose builds, serves, is healthy and reloads on an edit (method 1, scenario 1)", async () => {
   const copy = join(folder, "compose");
   cpSync(join(project, "app"), join(copy, "app"), { recursive: true });
   cpSync(join(project, "compose.yaml"), join(copy, "compose.yaml"));
@@ -176,7 +154,7 @@ test("compose: builds for this machine, serves, is healthy, and reloads on edit 
   } finally {
     await compose("down", "--rmi", "all");
     await ended;
-    // What the edit replaced.
+    // The image that the edit replaced.
     await docker("image", "prune", "--force", "--filter", `label=com.docker.compose.project=${name}`);
   }
   expect(await docker("ps", "--all", "--quiet", "--filter", `label=com.docker.compose.project=${name}`)).toBe("");
@@ -185,119 +163,39 @@ test("compose: builds for this machine, serves, is healthy, and reloads on edit 
 describe("other registries and builders", () => {
   const plain = `${cloud.prefix}.9.1:5000`;
   const withLogin = `${cloud.prefix}.9.2:5443`;
-  const certificate = () => join(folder, "certificate.pem");
-  const bundle = () => join(folder, "bundle.pem");
-  const daemons: Daemon[] = [];
-
-  const daemon = (name: string, command: string[], address: string): Daemon => ({
-    name,
-    command,
-    env: { ...env, OTEL_TRACES_EXPORTER: "none" },
-    pidFile: join(folder, `${name}.pid`),
-    logFile: join(folder, `${name}.log`),
-    ready: () => accepts(address),
-  });
-
-  function registry(name: string, address: string, more: object): Daemon {
-    const config = join(folder, `${name}.json`);
-    const { http, ...rest } = more as { http?: object };
-    const storage = { filesystem: { rootdirectory: join(folder, name) } };
-    writeFileSync(config, JSON.stringify({ version: "0.1", storage, http: { addr: address, ...http }, ...rest }));
-    return daemon(name, ["registry", "serve", config], address);
-  }
-
-  /** A BuildKit whose own platform is the given one. */
-  async function buildkit(architecture: string): Promise<Daemon> {
-    const socket = join(folder, `${architecture}.sock`);
-    const config = join(folder, `${architecture}.toml`);
-    const mirror = `${cloud.prefix}.0.1:5001`;
-    const mirrored = (await accepts(mirror))
-      ? `[registry."docker.io"]\n mirrors = ["${mirror}"]\n[registry."${mirror}"]\n http = true\n`
-      : "";
-    writeFileSync(
-      config,
-      `root = "${join(folder, architecture)}"
-[grpc]
- address = ["unix://${socket}"]
-[worker.oci]
- enabled = true
- networkMode = "host"
- platforms = ["linux/${architecture}"]
-[worker.containerd]
- enabled = false
-[registry."${withLogin}"]
- http = false
- ca = ["${certificate()}"]
-${mirrored}`,
-    );
-    return daemon(`buildkit-${architecture}`, ["buildkitd", "--config", config], socket);
-  }
+  const tls = { dir: folder, registry: withLogin };
+  const stops: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    const key = join(folder, "key.pem");
-    await run([
-      ...[
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-noenc",
-        "-days",
-        "1",
-      ],
-      ...["-subj", "/CN=test", "-addext", `subjectAltName=IP:${withLogin.split(":")[0]}`],
-      ...["-keyout", key, "-out", certificate()],
-    ]);
-    writeFileSync(bundle(), readFileSync(env.SSL_CERT_FILE as string, "utf8") + readFileSync(certificate(), "utf8"));
-    const passwords = join(folder, "htpasswd");
-    writeFileSync(passwords, `me:${hashSync("secret", 4)}\n`);
-    daemons.push(
-      registry("plain", plain, {}),
-      registry("login", withLogin, {
-        http: { tls: { certificate: certificate(), key } },
-        auth: { htpasswd: { realm: "test", path: passwords } },
+    await ensureCertificate(tls);
+    const key = join(folder, "tls", "key.pem");
+    stops.push(await startRegistry(plain));
+    stops.push(await startRegistry(withLogin, ["me", "secret"], { certificate: certificate(tls), key }));
+    const useMirror = await accepts(cloud.mirror);
+    // A BuildKit for each platform.
+    const [arm64 = "", amd64 = ""] = await Promise.all(
+      ["arm64", "amd64"].map(async (architecture) => {
+        const dir = join(folder, architecture);
+        const worker = [`platforms = ["linux/${architecture}"]`];
+        const daemon: Daemon = buildkitd({ ...cloud, ...tls }, useMirror, { dir, run: dir, worker });
+        await startDaemon(daemon);
+        stops.push(() => stopDaemon(daemon));
+        return `unix://${socket({ run: dir })}`;
       }),
-      await buildkit("arm64"),
-      await buildkit("amd64"),
     );
-    for (const each of daemons) await startDaemon(each);
+    const create = (name: string, ...args: string[]) => docker("buildx", "create", "--name", name, ...args);
     const remote = ["--driver", "remote"];
-    const [arm64, amd64] = ["arm64", "amd64"].map((architecture) => `unix://${join(folder, `${architecture}.sock`)}`);
-    const buildx = (...args: string[]) => docker("buildx", ...args);
-    await buildx(
-      "create",
-      "--name",
-      "nodes",
-      "--node",
-      "graviton",
-      ...remote,
-      "--platform",
-      "linux/arm64",
-      arm64 as string,
-    );
-    await buildx(
-      "create",
-      "--name",
-      "nodes",
-      "--append",
-      "--node",
-      "intel",
-      "--platform",
-      "linux/amd64",
-      amd64 as string,
-    );
-    await buildx("create", "--name", "one", ...remote, (own === "arm64" ? arm64 : amd64) as string);
+    await create("nodes", "--node", "graviton", ...remote, "--platform", "linux/arm64", arm64);
+    await create("nodes", "--append", "--node", "intel", "--platform", "linux/amd64", amd64);
+    await create("one", ...remote, own === "arm64" ? arm64 : amd64);
   });
 
   afterAll(async () => {
     for (const name of ["nodes", "one"]) await docker("buildx", "rm", "--force", name).catch(() => {});
-    await Promise.all(daemons.map(stopDaemon));
+    await Promise.all(stops.map((stop) => stop()));
   });
 
-  test("the base images that are made here are the same from another clone, umask and folder for what is temporary", async (context) => {
+  test("base images made in another clone, with another umask and temporary folder, are the same", async (context) => {
     const own = `${cloud.prefix}.0.1:5001`;
     if (!(await accepts(own))) return context.skip("Docker Hub's own are used");
     const name = "oven/bun:1.4.5-distroless";
@@ -323,7 +221,7 @@ ${mirrored}`,
   });
 
   test("the guide's own commands, as they are typed in app/", async () => {
-    // As in a shell in which nobody has made a builder yet.
+    // As where no builder was created yet.
     const config = join(folder, "docker");
     cpSync(env.DOCKER_CONFIG as string, config, { recursive: true, verbatimSymlinks: true });
     rmSync(join(config, "buildx", "instances", "multiplatform"), { force: true });
@@ -354,7 +252,7 @@ ${mirrored}`,
         docker buildx build --platform linux/arm64 -t hono-app:arm64 --load .
         docker inspect hono-app:amd64 hono-app:arm64 | grep Architecture`);
       expect(architecture(loaded)).toEqual(["amd64", "arm64"]);
-      // As before, whichever builder is selected now.
+      // As before, though another builder is selected now.
       await typed("docker rmi hono-app:latest");
       expect(architecture(await typed(`docker build -t hono-app:latest .\n${inspect}`))).toEqual([own]);
       expect(await typed("! docker buildx build --platform linux/amd64,linux/arm64 -t hono-app --load .")).toContain(
@@ -365,35 +263,35 @@ ${mirrored}`,
     }
   });
 
-  test("a native node for each platform shares the work of one push (problem 3)", async () => {
+  test("a builder with a native node for each platform builds one push (problem 3)", async () => {
     const name = `${plain}/hono-app:1.0.0`;
     const built = await image(["--push", "--builder", "nodes", "--tag", name]);
-    expect(built.status, built.stderr).toBe(0);
-    expect(built.stderr).toContain("builder nodes: remote, graviton for linux/arm64, intel for linux/amd64");
-    // Each bundles for itself: the stage that is on $BUILDPLATFORM ran on both.
-    expect(built.stderr).toMatch(/\[linux\/arm64 bundle \d\/\d\] RUN bun build/);
-    expect(built.stderr).toMatch(/\[linux\/amd64 bundle \d\/\d\] RUN bun build/);
-    expect(built.stderr).not.toContain("warning");
+    expect(built.status, built.output).toBe(0);
+    expect(built.output).toContain("builder nodes: remote, graviton for linux/arm64, intel for linux/amd64");
+    // The stage on $BUILDPLATFORM runs on each node.
+    expect(built.output).toMatch(/\[linux\/arm64 bundle \d\/\d\] RUN bun build/);
+    expect(built.output).toMatch(/\[linux\/amd64 bundle \d\/\d\] RUN bun build/);
+    expect(built.output).not.toContain("warning");
     expect(platformsIn(built.stdout)).toEqual(["linux/amd64", "linux/arm64"]);
   });
 
-  test("a registry with a login: refused without, pushed under every tag with (method 2, scenario 2)", async () => {
+  test("refuses a push without a login, and pushes every tag with it (method 2, scenario 2)", async () => {
     const [version, latest] = [`${withLogin}/me/hono-app:1.0.0`, `${withLogin}/me/hono-app:latest`];
-    const options = { env: { ...env, SSL_CERT_FILE: bundle() } };
+    const options = { SSL_CERT_FILE: certificateBundle(tls) };
     const push = () => image(["--push", "--builder", "one", "--tag", version, "--tag", latest], options);
     const refused = await push();
     expect(refused.status).toBe(1);
-    expect(refused.stderr).toContain("Log in (docker login REGISTRY");
+    expect(refused.output).toContain("Log in (docker login REGISTRY");
 
     await run(["docker", "login", "--username", "me", "--password-stdin", withLogin], { env, input: "secret" });
     try {
       const pushed = await push();
-      expect(pushed.status, pushed.stderr).toBe(0);
+      expect(pushed.status, pushed.output).toBe(0);
       expect(pushed.stdout.match(/^Name: +(\S+)$/gm)?.map((line) => line.split(/ +/)[1])).toEqual([version, latest]);
       expect(platformsIn(pushed.stdout)).toEqual(["linux/amd64", "linux/amd64", "linux/arm64", "linux/arm64"]);
 
       const sizes = await image(["--sizes", version], options);
-      expect(sizes.status, sizes.stderr).toBe(0);
+      expect(sizes.status, sizes.output).toBe(0);
       expect(sizes.stdout).toMatch(/linux\/arm64 +│ [\d.]+ MB +│ [\d.]+ MB +│ \d/);
       expect(sizes.stdout).toMatch(/linux\/amd64 +│ [\d.]+ MB +│ [\d.]+ MB +│ \d/);
       expect(sizes.stdout).toMatch(/shared by all platforms: [1-9]\d* layers?, [\d.]+ kB/);

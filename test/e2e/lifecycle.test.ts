@@ -1,70 +1,54 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  DescribeInstancesCommand,
-  EC2Client,
-  type Instance,
-  RunInstancesCommand,
-  TerminateInstancesCommand,
-} from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { aws, cloud, deployed, local, outputs, registry, succeed, summary } from "../support/stack.ts";
+import { processes } from "../../tools/processes.ts";
+import {
+  describeInstance,
+  ec2,
+  expectUpConverges,
+  instanceState,
+  killMachine,
+  signalDaemon,
+} from "../support/faults.ts";
+import { cloud, deployed, expectUnchanged, local, outputs, registry, succeed, summary } from "../support/stack.ts";
 
-const ec2 = new EC2Client(aws);
-
-/** What AWS's API says of an instance. */
-async function describe(id: string): Promise<Instance | undefined> {
-  const { Reservations } = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [id] }));
-  return Reservations?.[0]?.Instances?.[0];
-}
-
-const stateOf = async (id: string) => (await describe(id))?.State?.Name;
-
-/** As after many launches: instances that are gone stay listed, before those that run. */
+/** Fills the first page of the list of instances with terminated ones, as after many launches. */
 async function fillFirstPage(ImageId?: string): Promise<void> {
   const NetworkInterfaces = [{ DeviceIndex: 0, AssociatePublicIpAddress: false }];
   const launch = { ImageId, InstanceType: "t3.small", MinCount: 1, MaxCount: 1, NetworkInterfaces } as const;
   for (let count = 0; count < 3; count++) {
-    const { Instances = [] } = await ec2.send(new RunInstancesCommand(launch));
-    await ec2.send(new TerminateInstancesCommand({ InstanceIds: Instances.map(({ InstanceId = "" }) => InstanceId) }));
+    const { Instances = [] } = await ec2.runInstances(launch);
+    await ec2.terminateInstances({ InstanceIds: Instances.map(({ InstanceId = "" }) => InstanceId) });
   }
-  expect((await ec2.send(new DescribeInstancesCommand({}))).NextToken).toBeDefined();
+  expect((await ec2.describeInstances({})).NextToken).toBeDefined();
 }
 
-/** Processes that carry this cloud's folder or run folder in their command line. */
-function processes(): string[] {
-  return readdirSync("/proc")
-    .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
-    .flatMap((pid) => {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-        return command.includes(cloud.dir) || command.includes(`${cloud.run}/`) ? [`${pid} ${command}`] : [];
-      } catch {
-        return [];
-      }
-    });
+/** Command lines that name this cloud's folders. */
+function commandLines(): string[] {
+  const commands = processes().map(({ pid, read }) =>
+    pid === process.pid ? "" : read("cmdline").replaceAll("\0", " "),
+  );
+  return commands.filter((command) => command.includes(cloud.dir) || command.includes(`${cloud.run}/`));
 }
 
-const pidOf = (daemon: string) => Number(readFileSync(join(cloud.run, `${daemon}.pid`), "utf8").split(" ")[0]);
 const interfaces = () => execFileSync("ip", ["-brief", "link"]).toString();
 
-test("a machine that dies is seen as such, and the next up makes another", async () => {
+test("an instance whose machine dies is shown by a preview, and replaced by the next up", async () => {
   const before = await deployed();
   const { id } = before.intel;
-  await fillFirstPage((await describe(id))?.ImageId);
-  process.kill(Number(readFileSync(join(cloud.run, id, "engine.pid"), "utf8")), "SIGKILL");
-  await expect.poll(() => stateOf(id), { timeout: 20_000 }).toBe("terminated");
-  const after = await deployed();
+  await fillFirstPage((await describeInstance(id))?.ImageId);
+  await killMachine(id);
+  expect(await succeed("preview")).toMatch(/aws:ec2:Instance hono-app-intel\s+create/);
+  const after = await expectUpConverges();
   expect(after.intel.id).not.toBe(id);
   expect(after.graviton.id).toBe(before.graviton.id);
-  expect((await fetch(`${after.intel.url}/health`)).status).toBe(200);
 });
 
 test("with every daemon killed, the next up recovers by itself", async () => {
   const before = await deployed();
-  for (const daemon of ["moto", "registry", "buildkitd", "ec2"]) process.kill(pidOf(daemon), "SIGKILL");
+  for (const daemon of ["moto", "registry", "buildkitd", "ec2"] as const) signalDaemon(daemon, "SIGKILL");
   const output = await succeed("up");
   expect(output).toContain("what ran in the local cloud is gone with it");
   const after = await outputs();
@@ -73,10 +57,10 @@ test("with every daemon killed, the next up recovers by itself", async () => {
     expect(after[name].id).not.toBe(before[name].id);
     expect((await fetch(`${after[name].url}/health`)).status).toBe(200);
   }
-  expect(Object.keys(summary(await succeed("up")))).toEqual(["unchanged"]);
+  await expectUnchanged("up");
 });
 
-test("two commands at once: the second is refused with a sentence", async () => {
+test("refuses a second command at the same time", async () => {
   await deployed();
   const [first, second] = await Promise.all([local("refresh"), local("refresh")]);
   expect([first.status, second.status].sort()).toEqual([0, 1]);
@@ -86,20 +70,20 @@ test("two commands at once: the second is refused with a sentence", async () => 
   );
 });
 
-test("a command that is not one is refused with what there is", async () => {
+test("refuses an unknown command with the usage", async () => {
   const { status, output } = await local("deploy");
   expect(status).toBe(2);
   expect(output).toContain("not a command: deploy");
   expect(output).toContain("usage: npm run local -- [COMMAND]");
 });
 
-test("destroy leaves no machine, container, network, volume or image; down no process; and both may be said twice", async () => {
+test("destroy leaves nothing of the stack, down no process, and both can be repeated", async () => {
   const stack = await deployed();
   for (const name of machineNames) expect(interfaces()).toContain(`ec2-${stack[name].id.slice(-11)}`);
 
   expect(summary(await succeed("destroy"))).toEqual({ deleted: expect.any(Number) });
   for (const name of machineNames) {
-    expect(await stateOf(stack[name].id)).toBe("terminated");
+    expect(await instanceState(stack[name].id)).toBe("terminated");
     await expect.poll(() => existsSync(join(cloud.dir, "machines", stack[name].id)), { timeout: 20_000 }).toBe(false);
     expect(interfaces()).not.toContain(stack[name].id.slice(-11));
   }
@@ -112,9 +96,9 @@ test("destroy leaves no machine, container, network, volume or image; down no pr
   expect(execFileSync("docker", [...host, "volume", "ls", "--quiet"]).toString()).toBe("");
   await succeed("destroy");
 
-  expect(processes().length).toBeGreaterThan(4);
+  expect(commandLines().length).toBeGreaterThan(4);
   await succeed("down");
-  expect(processes()).toEqual([]);
+  expect(commandLines()).toEqual([]);
   expect(existsSync(cloud.run)).toBe(false);
   expect(execFileSync("iptables", ["--list-rules"]).toString()).not.toContain(`${cloud.prefix}.`);
   expect(readFileSync("/proc/mounts", "utf8")).not.toContain(cloud.dir);

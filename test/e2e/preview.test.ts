@@ -17,7 +17,18 @@ import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { every } from "../../local/providers/aws/clients.ts";
 import { root } from "../../tools/paths.ts";
-import { aws, cloud, deployed, edited, local, releasedEdit, succeed, summary, watch } from "../support/stack.ts";
+import {
+  aws,
+  cloud,
+  deployed,
+  edited,
+  local,
+  node,
+  refused,
+  releasedEdit,
+  succeed,
+  summary,
+} from "../support/stack.ts";
 
 /** All files below a folder, with what is in them. */
 function contents(folder: string): string[] {
@@ -28,7 +39,7 @@ function contents(folder: string): string[] {
     .sort();
 }
 
-/** Everything that a preview must leave as it is. */
+/** Everything that a preview must not change. */
 async function inventory() {
   const reservations = await every(new EC2(aws).paginateDescribeInstances({}), (page) => page.Reservations);
   const machines = join(cloud.dir, "machines");
@@ -57,7 +68,7 @@ function lastBuild(): { status: string; platforms: string[] } {
 test("the very first preview builds both platforms, and writes nothing anywhere", async () => {
   await deployed();
   await succeed("destroy");
-  // The machines follow what AWS's API says a moment later.
+  // The machines end a moment after their instances.
   await expect.poll(() => readdirSync(join(cloud.dir, "machines")), { timeout: 30_000 }).toEqual([]);
   const before = await inventory();
   const output = await succeed("preview");
@@ -76,7 +87,7 @@ test("the preview of an edit builds both platforms, and writes nothing anywhere"
   expect(await inventory()).toEqual(before);
 });
 
-test("what is deployed is unchanged for another clone, umask, time zone and home, whatever its files' times and modes", async () => {
+test("another clone, umask, time zone, home, file times and modes change nothing", async () => {
   await deployed();
   const other = mkdtempSync(join(tmpdir(), "other clone "));
   try {
@@ -93,7 +104,7 @@ test("what is deployed is unchanged for another clone, umask, time zone and home
       expect(statSync(join(clone, file)).mtimeMs).toBe(1000);
     }
     const umask = process.umask(0o077);
-    const result = await watch(["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
+    const result = await node("cli/local.ts", ["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
     process.umask(umask);
     expect(result.status).toBe(0);
     expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
@@ -102,27 +113,23 @@ test("what is deployed is unchanged for another clone, umask, time zone and home
   }
 });
 
-test("a preview refuses what AWS would refuse, in AWS's words, and nothing is made", async () => {
+test("refuses in the preview what AWS would refuse", async () => {
   await deployed();
   const before = await inventory();
-  const wrong = (text: string) => text.replace("Port of the app in", "The app's port in");
-  await edited("components/network.ts", wrong, async () => {
-    const { status, output } = await local("preview");
-    expect(status).toBe(1);
-    expect(output).toMatch(
+  await edited("components/network.ts", ["Port of the app in", "The app's port in"], async () => {
+    await refused(
+      local("preview"),
       /aws:ec2\/securityGroup:SecurityGroup resource 'hono-app'.*AWS refuses it: GroupDescription of AWS::EC2::SecurityGroup is "The app's port in, HTTPS out", and must match pattern "\^\(\[a-z,A-Z/,
     );
   });
   expect(await inventory()).toEqual(before);
 });
 
-test("a Dockerfile that fails on one platform fails the preview, which names platform and step", async () => {
+test("fails the preview of a Dockerfile that fails on one platform, and names the step", async () => {
   await deployed();
-  const broken = (text: string) =>
-    text.replace("ARG TARGETARCH\n", 'ARG TARGETARCH\nRUN test "$TARGETARCH" != arm64\n');
+  const broken = ["ARG TARGETARCH\n", 'ARG TARGETARCH\nRUN test "$TARGETARCH" != arm64\n'] as const;
   await edited("app/Dockerfile", broken, async () => {
-    const { status, output } = await local("preview");
-    expect(status).toBe(1);
+    const output = await refused(local("preview"));
     const stopped = output.slice(output.indexOf("the build failed in:"));
     expect(stopped).toMatch(/^ {2}#\d+ \[linux\/amd64->arm64 checked \d+\/\d+\] RUN test "arm64" != arm64/m);
   });

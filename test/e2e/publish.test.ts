@@ -1,13 +1,24 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startRegistry } from "../support/other-registry.ts";
-import { cloud, configured, deployed, local, outputs, succeed, summary } from "../support/stack.ts";
+import {
+  cloud,
+  configured,
+  type Descriptor,
+  deployed,
+  expectUnchanged,
+  local,
+  outputs,
+  platformsOf,
+  refused,
+  succeed,
+} from "../support/stack.ts";
 
 const address = `${cloud.prefix}.0.1:5600`;
 let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  stop = await startRegistry(address, "owner", "canary-token");
+  stop = await startRegistry(address, ["owner", "canary-token"]);
 });
 
 afterAll(() => stop());
@@ -20,15 +31,14 @@ const get = (path: string) =>
     },
   });
 
+const run = (command: string, args: string[], input?: string) =>
+  execFileSync(command, args, { cwd: cloud.project, env: cloud.env, input, encoding: "utf8" });
 const setToken = (token: string) =>
-  execFileSync("pulumi", ["config", "set", "--stack", "local", "--secret", "hono-app:publishToken", token], {
-    cwd: cloud.project,
-    env: cloud.env,
-  });
+  run("pulumi", ["config", "set", "--stack", "local", "--secret", "hono-app:publishToken", token]);
 
 const settings = { publishTo: `${address}/owner/hono-app`, publishVersion: "1.0.0", publishUsername: "owner" };
 
-test("by configuration alone the proven image is also in another registry, under its version and latest", async () => {
+test("publishTo puts the proven image into another registry, as its version and latest", async () => {
   await deployed();
   await configured({ ...settings, publishToken: '""' }, async () => {
     setToken("canary-token");
@@ -42,21 +52,14 @@ test("by configuration alone the proven image is also in another registry, under
     for (const tag of ["1.0.0", "latest"]) {
       const response = await get(`manifests/${tag}`);
       expect(response.headers.get("docker-content-digest")).toBe(imageDigest);
-      const { manifests } = (await response.json()) as {
-        manifests: { platform: { os: string; architecture: string } }[];
-      };
-      expect(manifests.map(({ platform }) => `${platform.os}/${platform.architecture}`).sort()).toEqual([
-        "linux/amd64",
-        "linux/arm64",
-      ]);
+      const index = (await response.json()) as { manifests: Descriptor[] };
+      expect(platformsOf(index)).toEqual(["linux/amd64", "linux/arm64"]);
     }
     expect(up).not.toContain("canary-token");
-    // What the guide looks at: the manifest list of the published version.
-    const login = ["login", "--username", "owner", "--password-stdin", address];
-    execFileSync("docker", login, { env: cloud.env, input: "canary-token" });
+    // As the guide does: the manifest list of the published version.
+    run("docker", ["login", "--username", "owner", "--password-stdin", address], "canary-token");
     try {
-      const inspect = ["cli/image.ts", "--inspect", `${address}/owner/hono-app:1.0.0`];
-      const shown = execFileSync("node", inspect, { cwd: cloud.project, env: cloud.env, encoding: "utf8" });
+      const shown = run("node", ["cli/image.ts", "--inspect", `${address}/owner/hono-app:1.0.0`]);
       expect(shown).toMatch(
         new RegExp(`MediaType: +application/vnd.oci.image.index.v1\\+json\nDigest: +${imageDigest}`),
       );
@@ -65,19 +68,17 @@ test("by configuration alone the proven image is also in another registry, under
         "linux/arm64",
       ]);
     } finally {
-      execFileSync("docker", ["logout", address], { env: cloud.env });
+      run("docker", ["logout", address]);
     }
-    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+    await expectUnchanged("preview");
   });
 });
 
-test("a wrong token fails with the registry's answer, and the machines are there all the same", async () => {
+test("fails with the registry's answer where the token is wrong", async () => {
   await deployed();
   await configured({ ...settings, publishVersion: "2.0.0", publishToken: '""' }, async () => {
     setToken("wrong");
-    const { status, output } = await local("up");
-    expect(status).toBe(1);
-    expect(output).toMatch(/401 Unauthorized|authorization failed/);
+    await refused(local("up"), /401 Unauthorized|authorization failed/);
     expect((await get("manifests/2.0.0")).status).toBe(404);
   });
 });

@@ -1,9 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ECR, paginateDescribeImages, paginateDescribeRepositories, paginateListImages } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { password } from "../../local/services/registry.ts";
+import { type Result, temporaryFolder } from "../support/process.ts";
 import {
   aws,
   cloud,
@@ -11,22 +10,24 @@ import {
   expiredPassword,
   manifest,
   type Outputs,
-  type Result,
+  refused,
   registry,
+  roleKeys,
   shell,
+  repositoryName as stackRepository,
 } from "../support/stack.ts";
 
 // The local cloud's ECR refuses what AWS's does, in its words.
 
 const ecr = new ECR(aws);
-const folder = mkdtempSync(join(tmpdir(), "registry-"));
+const folder = temporaryFolder();
 const names = ["test/images", "test/images-2", "test/images-3"];
 const [repositoryName] = names as [string];
 const image = `${cloud.registry}/${repositoryName}`;
 /** Docker, logged in as the local cloud's root. */
 const docker = (command: string): Promise<Result> => shell(`docker ${command}`);
 
-/** Makes an image that is like no other, under these names. */
+/** Makes a new image under these names. */
 async function make(...tags: string[]): Promise<void> {
   const { output } = await shell(`tar --create --files-from /dev/null | docker import - ${tags[0]}`);
   expect(output).toMatch(/^sha256:/m);
@@ -51,10 +52,9 @@ afterAll(async () => {
   for (const name of names) await ecr.deleteRepository({ repositoryName: name, force: true });
   await docker(`image rm --force $(docker image ls --quiet --filter 'reference=${cloud.registry}/test/*')`);
   await docker(`logout ${cloud.registry}`);
-  rmSync(folder, { recursive: true });
 });
 
-test("a push moves no immutable tag, takes the same bytes again, and moves a tag that the filter excludes", async () => {
+test("refuses to move an immutable tag, but takes its bytes again and moves an excluded one", async () => {
   await make(`${image}:1`, `${image}:moving-1`);
   for (const tag of ["1", "moving-1", "1"]) expect((await docker(`push ${image}:${tag}`)).status).toBe(0);
   const digestOf = async (imageTag: string) =>
@@ -62,40 +62,27 @@ test("a push moves no immutable tag, takes the same bytes again, and moves a tag
   const first = await digestOf("1");
 
   await make(`${image}:1`, `${image}:moving-1`);
-  const refused = await docker(`push ${image}:1`);
-  expect(refused.status).toBe(1);
-  expect(refused.output).toContain(
-    `tag invalid: The image tag '1' already exists in the '${repositoryName}' repository and cannot be overwritten because the tag is immutable.`,
-  );
+  const exists = `The image tag '1' already exists in the '${repositoryName}' repository`;
+  const message = `tag invalid: ${exists} and cannot be overwritten because the tag is immutable.`;
+  await refused(docker(`push ${image}:1`), message);
   expect(await digestOf("1")).toBe(first);
   expect((await docker(`push ${image}:moving-1`)).status).toBe(0);
   expect(await digestOf("moving-1")).not.toBe(first);
 });
 
-test("a repository that is not there is neither pushed to nor pulled from, nor is an image", async () => {
+test("refuses to push to and pull from a repository that does not exist", async () => {
   await make(`${cloud.registry}/test/none:1`);
   const unknown =
     "name unknown: The repository with name 'test/none' does not exist in the registry with id '123456789012'";
   for (const command of ["push", "pull"]) {
-    const { status, output } = await docker(`${command} ${cloud.registry}/test/none:1`);
-    expect(status).toBe(1);
-    expect(output).toContain(unknown);
+    await refused(docker(`${command} ${cloud.registry}/test/none:1`), unknown);
   }
   expect((await docker(`pull ${image}:absent`)).output).toContain("manifest unknown: Requested image not found");
 });
 
-test("who may only pull pulls and pushes nothing; a repository's policy refuses whom it names", async () => {
+test("refuses a push by a role that may only pull, and a pull that the policy denies", async () => {
   const { graviton, imageRef, repositoryUrl } = stack;
-  const file = readFileSync(join(cloud.dir, "machines", graviton.id, "settings", "aws.env"), "utf8");
-  const value = (name: string) => new RegExp(`^${name}='(.*)'$`, "m").exec(file)?.[1] ?? "";
-  const machine = new ECR({
-    ...aws,
-    credentials: {
-      accessKeyId: value("AWS_ACCESS_KEY_ID"),
-      secretAccessKey: value("AWS_SECRET_ACCESS_KEY"),
-      sessionToken: value("AWS_SESSION_TOKEN"),
-    },
-  });
+  const machine = new ECR({ ...aws, credentials: roleKeys(graviton.id) });
   const own = join(folder, "machine");
   const asMachine = (commands: string) => shell(commands, { env: { DOCKER_CONFIG: own } });
   const input = await password(machine);
@@ -108,25 +95,23 @@ test("who may only pull pulls and pushes nothing; a repository's policy refuses 
       `denied: User: arn:aws:sts::123456789012:assumed-role/\\S+ is not authorized to perform: ecr:${action} on resource: ${resource} `,
     );
   await make(`${repositoryUrl}:intruder`);
-  const push = await asMachine(`docker push ${repositoryUrl}:intruder`);
-  expect(push.status).toBe(1);
-  expect(push.output).toMatch(denied("InitiateLayerUpload"));
+  await refused(asMachine(`docker push ${repositoryUrl}:intruder`), denied("InitiateLayerUpload"));
   await docker(`image rm --force ${repositoryUrl}:intruder`);
 
-  const { policyText } = await ecr.getRepositoryPolicy({ repositoryName: "hono-app-local" });
+  const { policyText } = await ecr.getRepositoryPolicy({ repositoryName: stackRepository });
   const Statement = [{ Effect: "Deny", Principal: "*", Action: "ecr:BatchGetImage" }];
   const refusing = JSON.stringify({ Version: "2012-10-17", Statement });
-  await ecr.setRepositoryPolicy({ repositoryName: "hono-app-local", policyText: refusing });
+  await ecr.setRepositoryPolicy({ repositoryName: stackRepository, policyText: refusing });
   try {
     const pull = await asMachine(`docker pull ${imageRef.replace(/@.*/, "")}`);
     expect(pull.output).toMatch(denied("BatchGetImage"));
     expect(pull.output).toContain("with an explicit deny in a resource-based policy");
   } finally {
-    await ecr.setRepositoryPolicy({ repositoryName: "hono-app-local", policyText });
+    await ecr.setRepositoryPolicy({ repositoryName: stackRepository, policyText });
   }
 });
 
-test("a login that is made up or has expired opens nothing", async () => {
+test("refuses a forged or expired login", async () => {
   const path = `/v2/${repositoryName}/tags/list`;
   const valid = await password(ecr);
   expect((await registry(path, "*/*", valid)).status).toBe(200);
@@ -142,13 +127,13 @@ test("a login that is made up or has expired opens nothing", async () => {
   expect(JSON.parse(body).errors[0].message).toBe(
     "Your authorization token has expired. Reauthenticate and try again.",
   );
-  // It is the asker's own.
+  // It names the caller.
   expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({
     accessKeyId: aws.credentials.accessKeyId,
   });
 });
 
-test("the guide's commands read an image there, whatever they speak to a loopback address", async () => {
+test("the guide's commands read an image, also over plain HTTP", async () => {
   const { imageRef, imageDigest } = stack;
   const name = imageRef.replace(/@.*/, "");
   const inspected = await docker(`buildx imagetools inspect ${name}`);
@@ -163,7 +148,7 @@ test("the guide's commands read an image there, whatever they speak to a loopbac
 
 test("PutImage and BatchDeleteImage", async () => {
   const { imageRef } = stack;
-  const repositoryName = "hono-app-local";
+  const repositoryName = stackRepository;
   const [, tag = "", digest] = /:([^:@]+)@(.*)$/.exec(imageRef) ?? [];
   const { images: [index] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageDigest: digest }] });
   const { imageManifest } = index ?? {};
@@ -176,7 +161,7 @@ test("PutImage and BatchDeleteImage", async () => {
   const unknown = imageManifest?.replace(/sha256:[0-9a-f]{4}/, "sha256:0000");
   await expect(put("unknown", unknown)).rejects.toThrow(error("ReferencedImagesNotFoundException"));
 
-  // What cannot be done is told beside what is done.
+  // Failures are reported beside what is done.
   await put("another");
   const [child] = (await manifest(imageRef)).manifests ?? [];
   const imageIds = [{ imageTag: "another" }, { imageDigest: child?.digest }, { imageTag: "absent" }];
@@ -192,7 +177,7 @@ test("PutImage and BatchDeleteImage", async () => {
   await manifest(imageRef);
 });
 
-test("lists have pages, and list what has no tag; a repository that is not empty stays, and one made anew is empty", async () => {
+test("lists have pages and untagged images; a repository that is created again is empty", async () => {
   const [, repositoryName = ""] = names;
   const another = `${cloud.registry}/${repositoryName}`;
   await make(`${another}:a`, `${another}:b`, `${another}:moving`);
@@ -212,7 +197,7 @@ test("lists have pages, and list what has no tag; a repository that is not empty
     expect.arrayContaining(names),
   );
   const tagStatus = "UNTAGGED";
-  const untagged = await ecr.listImages({ repositoryName: "hono-app-local", filter: { tagStatus } });
+  const untagged = await ecr.listImages({ repositoryName: stackRepository, filter: { tagStatus } });
   const children = (await manifest(stack.imageRef)).manifests?.map(({ digest }) => digest);
   expect(untagged.imageIds?.map(({ imageDigest }) => imageDigest)).toEqual(expect.arrayContaining(children ?? []));
 

@@ -13,18 +13,24 @@ import {
   configured,
   deployed,
   edited,
+  expectServing,
+  expectStill,
+  expectUnchanged,
   local,
   manifest,
+  node,
   outputs,
+  pageOf,
+  refused,
   releasedEdit,
+  repositoryName,
   shell,
   succeed,
   summary,
   tagOf,
-  watch,
 } from "../support/stack.ts";
 
-/** Gives the account other quotas while `work` goes on. */
+/** Gives the account other quotas while `work` runs. */
 async function limited(quotas: Record<string, number>, work: () => Promise<void>): Promise<void> {
   const file = join(cloud.dir, "quotas.json");
   writeFileSync(file, JSON.stringify(quotas));
@@ -42,16 +48,13 @@ async function quotasByDoctor(): Promise<{ state: string; fault?: string; note?:
   return JSON.parse(output).checks.find(({ id }: { id: string }) => id === "aws-quotas");
 }
 
-test("a release beyond the vCPU quota leaves the old machines as they are; with more, it replaces them without one failed request", async () => {
+test("a release beyond the vCPU quota fails and changes nothing; within it, no request fails", async () => {
   const before = await deployed();
   await releasedEdit("seamless", async () => {
     await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
-      const { status, output } = await local("up");
-      expect(status).toBe(1);
-      expect(output).toContain(
-        "VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 5 allows",
-      );
-      for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+      const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
+      await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
+      await expectServing(before);
       const { state, fault } = await quotasByDoctor();
       expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
       await expect(new EC2(aws).createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
@@ -62,10 +65,10 @@ test("a release beyond the vCPU quota leaves the old machines as they are; with 
     let proven = 0;
     let asked = 0;
     const failed: string[] = [];
-    const count = (output: string) => {
+    const onOutput = (output: string) => {
       proven = machineNames.filter((name) => output.includes(`Verification hono-app-${name} updated`)).length;
     };
-    const up = watch(["up"], { onOutput: count });
+    const up = node("cli/local.ts", ["up"], { onOutput });
     let running = true;
     void up.finally(() => {
       running = false;
@@ -73,7 +76,7 @@ test("a release beyond the vCPU quota leaves the old machines as they are; with 
     while (running && proven < machineNames.length) {
       for (const name of machineNames) {
         const id = await answering(before[name].url).catch((error: Error) => error.message);
-        // What was asked while the last proof came in may already have met the end of the old machine.
+        // A request that was open while the last proof came in may have met the end of the old instance.
         if (proven === machineNames.length) break;
         asked++;
         if (id !== before[name].id) failed.push(`${name}: ${id}`);
@@ -87,9 +90,9 @@ test("a release beyond the vCPU quota leaves the old machines as they are; with 
 });
 
 /** Another AMI of the architecture stands for a newer one; without it, the first one is the newest again. */
-const newerAmi = (text: string) => text.replace("al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.12-arm64");
+const newerAmi = ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.12-arm64"] as const;
 
-/** What a preview shows of a machine that gets another AMI. */
+/** What a preview shows of an instance that gets another AMI. */
 const moved = (from: string, to: string) => new RegExp(`~ ami *: "${from}" => "(?!${from})${to}"`);
 
 async function amiOf(InstanceId: string): Promise<string | undefined> {
@@ -97,7 +100,7 @@ async function amiOf(InstanceId: string): Promise<string | undefined> {
   return Reservations?.[0]?.Instances?.[0]?.ImageId;
 }
 
-test("a release boots the newest AMI; an earlier one is deployed by its tag, or digest, without a build; and the way back is as short", async () => {
+test("a release boots the newest AMI; an earlier one is deployed by tag or digest, without a build", async () => {
   const first = await deployed();
   await releasedEdit("second", async () => {
     const [preview, second] = await edited("components/architecture.ts", newerAmi, async () => [
@@ -115,36 +118,26 @@ test("a release boots the newest AMI; an earlier one is deployed by its tag, or 
       const back = await outputs();
       expect(back.imageRef).toBe(first.imageRef);
       expect(await amiOf(back.graviton.id)).toBe(first.graviton.ami);
-      for (const name of machineNames) {
-        const page = await fetch(back[name].url, { headers: { accept: "text/html" } });
-        expect(await page.text()).not.toContain(">second ");
-      }
+      for (const name of machineNames) expect(await pageOf(back[name])).not.toContain(">second ");
     });
-    await configured({ release: first.imageDigest }, async () => {
-      const preview = await succeed("preview");
-      expect(Object.keys(summary(preview))).toEqual(["unchanged"]);
-    });
+    await configured({ release: first.imageDigest }, () => expectUnchanged("preview"));
     // Both stay in the registry, and the newer one is deployed again without another digest.
     await manifest(second.imageRef);
     expect((await deployed()).imageRef).toBe(second.imageRef);
   });
 });
 
-test("a release that is not in the registry is refused before anything changes", async () => {
+test("refuses a release that is not in the registry, before anything changes", async () => {
   const before = await deployed();
-  await configured({ release: `sha256:${"0".repeat(64)}` }, async () => {
-    const { status, output } = await local("up");
-    expect(status).toBe(1);
-    expect(output).toContain(`ImageNotFoundException: The image with imageId {imageDigest:'sha256:${"0".repeat(64)}'`);
-  });
-  expect(await outputs()).toEqual(before);
-  for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+  const release = `sha256:${"0".repeat(64)}`;
+  const message = `ImageNotFoundException: The image with imageId {imageDigest:'${release}'`;
+  await configured({ release }, () => refused(local("up"), message));
+  await expectStill(before);
 });
 
-test("an index that lacks a platform is refused before a machine is replaced", async () => {
+test("refuses an index that lacks a platform, before an instance is replaced", async () => {
   const before = await deployed();
   const ecr = new ECR(aws);
-  const repositoryName = "hono-app-local";
   const index = await manifest(before.imageRef);
   const manifests = index.manifests?.filter(({ platform }) => platform?.architecture === "arm64");
   const imageManifestMediaType = "application/vnd.oci.image.index.v1+json";
@@ -152,22 +145,17 @@ test("an index that lacks a platform is refused before a machine is replaced", a
   const imageTag = "content-0000000000000001";
   const imageDigest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
   await ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
-  await configured({ release: imageTag }, async () => {
-    const { status, output } = await local("up");
-    expect(status).toBe(1);
-    expect(output).toContain(
-      `${repositoryName}@${imageDigest}: expected an index of linux/amd64, linux/arm64; it holds linux/arm64`,
-    );
-  });
-  expect(await outputs()).toEqual(before);
-  for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
+  const expected = "expected an index of linux/amd64, linux/arm64; it holds linux/arm64";
+  const message = `${repositoryName}@${imageDigest}: ${expected}`;
+  await configured({ release: imageTag }, () => refused(local("up"), message));
+  await expectStill(before);
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageDigest }] });
 });
 
-test("a newer AMI moves nothing by itself; with one setting the preview shows a replacement, and up makes it", async () => {
+test("a newer AMI changes nothing by itself; amiUpdate replaces the instance with it", async () => {
   const before = await deployed();
   await edited("components/architecture.ts", newerAmi, async () => {
-    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+    await expectUnchanged("preview");
     await configured({ amiUpdate: "latest" }, async () => {
       const preview = await succeed("preview");
       expect(preview).not.toMatch(/aws:ec2:Instance hono-app-intel/);
@@ -177,22 +165,20 @@ test("a newer AMI moves nothing by itself; with one setting the preview shows a 
       expect(await amiOf(after.graviton.id)).toBe(after.graviton.ami);
       expect(after.intel.id).toBe(before.intel.id);
     });
-    // It stays on the AMI that it was made with, now the newer one.
-    expect(Object.keys(summary(await succeed("preview")))).toEqual(["unchanged"]);
+    // The instance stays on its AMI, now the newer one.
+    await expectUnchanged("preview");
   });
 });
 
-test("production refuses destroy, and everything goes on; the way out is to take the protection back", async () => {
+test("production refuses destroy until the protection is removed", async () => {
   await deployed();
   await configured({ protect: "true", forceDelete: "false", latestTag: "false" }, async () => {
     const stack = await deployed();
-    const { status, output } = await local("destroy");
-    expect(status).toBe(1);
-    expect(output).toMatch(
+    await refused(
+      local("destroy"),
       /hono-app:index:Repository::hono-app.*cannot be deleted|cannot be deleted[\s\S]*because it is protected/,
     );
-    expect(await outputs()).toEqual(stack);
-    for (const name of machineNames) expect(await answering(stack[name].url)).toBe(stack[name].id);
+    await expectStill(stack);
     // A release still replaces protected machines.
     await releasedEdit("protected", async () => {
       const after = await deployed();

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
   accessSync,
   constants,
@@ -10,16 +9,16 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { ensureLinters } from "../../tools/linters.ts";
 import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
 import { startRegistry } from "../support/other-registry.ts";
+import { serving as serve, temporaryFolder } from "../support/process.ts";
 import {
   cloud,
   configured,
@@ -29,6 +28,7 @@ import {
   manifest,
   releasedEdit,
   shell,
+  state,
   succeed,
   summary,
 } from "../support/stack.ts";
@@ -36,11 +36,12 @@ import {
 // Every script of .github, run against the local cloud with what GitHub would give it.
 
 let aws: string;
-const work = mkdtempSync(join(tmpdir(), "scripts-"));
+const work = temporaryFolder();
+/** A new folder in it. */
+const newFolder = () => mkdtempSync(join(work, "folder-"));
 beforeAll(async () => {
   aws = (await ensureLinters()).aws;
 });
-afterAll(() => rmSync(work, { recursive: true }));
 
 const repository = {
   GITHUB_REPOSITORY: "Owner/Hono-App",
@@ -48,7 +49,7 @@ const repository = {
   GITHUB_SHA: "c0ffee",
 };
 
-/** A runner after the set-up: the local cloud in AWS's place, logged in for the stack's region; the backend comes from the workflow. */
+/** A runner after the set-up: logged in to the local cloud for the stack's region. The backend comes from the workflow. */
 function runner(): Record<string, string> {
   const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, AWS_REGION, AWS_DEFAULT_REGION, ...rest } = cloud.env;
   return { ...rest, ...repository, AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "ap-northeast-2" };
@@ -61,30 +62,24 @@ const settings: Contexts = {
 const onStack = (): Run => ({
   contexts: settings,
   runner: runner(),
-  otherwise: { STACK: "local" },
+  overrides: { STACK: "local" },
   cwd: cloud.project,
 });
 
-/** An HTTP server for as long as `use` takes. */
-async function serving<T>(
+/** Runs an HTTP server for as long as `use` takes, which is given its URL. */
+const serving = <T>(
   answer: (request: IncomingMessage, body: string) => { status?: number; body: string },
   use: (url: string) => Promise<T>,
-): Promise<T> {
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    const { status = 200, body: text } = answer(request, body);
-    response.writeHead(status).end(text);
-  });
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  try {
-    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  } finally {
-    server.close();
-  }
-}
+): Promise<T> =>
+  serve(
+    async (request, response) => {
+      const { status = 200, body } = answer(request, await textOf(request));
+      response.writeHead(status).end(body);
+    },
+    (host) => use(`http://${host}`),
+  );
 
-/** GitHub's registry and Docker Hub: another one, with a login. The image is built and pushed there as the job "build" does it. */
+/** Stands in for GitHub's registry and Docker Hub. The image is built and pushed there as in the job "build". */
 const registry = `${cloud.prefix}.0.1:5602`;
 const authorization = `Basic ${Buffer.from("owner:token").toString("base64")}`;
 const get = (path: string) =>
@@ -112,11 +107,11 @@ afterAll(async () => {
 
 function release(): Promise<Build> {
   released ??= (async () => {
-    stopRegistry = await startRegistry(registry, "owner", "token");
+    stopRegistry = await startRegistry(registry, ["owner", "token"]);
     await shell(`docker login --username owner --password-stdin ${registry}`, { input: "token" });
     const name = await run("release.yml build: the image's name", {
       runner: runner(),
-      otherwise: { REGISTRY: registry },
+      overrides: { REGISTRY: registry },
     });
     const { image = "" } = name.outputs;
     const digests = new Map<string, string>();
@@ -132,7 +127,7 @@ function release(): Promise<Build> {
   return released;
 }
 
-/** docker/build-push-action, as far as it is used: the command that its src/context.ts makes of these inputs. GitHub's cache is not here. */
+/** docker/build-push-action: the command that its src/context.ts makes of these inputs, without GitHub's cache. */
 async function buildAndPush(inputs: Record<string, string>): Promise<string> {
   const {
     context,
@@ -145,7 +140,7 @@ async function buildAndPush(inputs: Record<string, string>): Promise<string> {
     ...others
   } = inputs;
   expect([others, from, to]).toEqual([{}, expect.stringMatching(/^type=gha,/), expect.stringMatching(/^type=gha,/)]);
-  const metadata = join(mkdtempSync(join(work, "metadata-")), "metadata.json");
+  const metadata = join(newFolder(), "metadata.json");
   const attest = provenance === "false" ? "type=provenance,disabled=true" : "type=provenance,mode=max";
   const options = `--platform ${platforms} --build-arg ${args} --attest ${attest} --output ${outputs}`;
   const { status, output } = await shell(`docker buildx build ${options} --metadata-file ${metadata} ${context}`);
@@ -155,23 +150,23 @@ async function buildAndPush(inputs: Record<string, string>): Promise<string> {
 
 /** The folder that the job "merge" downloads. */
 function downloaded(digests: Iterable<string>): string {
-  const folder = mkdtempSync(join(work, "merge-"));
+  const folder = newFolder();
   mkdirSync(join(folder, "digests"));
   for (const digest of digests) writeFileSync(join(folder, "digests", digest.replace("sha256:", "")), "");
   return folder;
 }
 
-/** What `npm run sbom -- IMAGE` is called with: npm run test:sbom has the real one, which takes minutes to build. */
+/** Prints the arguments of `npm run sbom -- IMAGE`: npm run test:sbom runs it, with tools that take minutes to build. */
 const npm = 'echo "npm $*"; [ "$*" != "run sbom -- $FAILING" ]';
 
-/** By script: runs it with what GitHub would give it, in each way that it can end. */
+/** For each script: runs it with what GitHub would give it, to each way in which it can end. */
 const cases: Record<string, () => Promise<void>> = {
   async "set-up: the environment is set up"() {
     const given = {
       vars: { ENVIRONMENT: "", AWS_ROLE_ARN: "arn:aws:iam::1:role/r", PULUMI_BACKEND_URL: "s3://state" },
       secrets: { PULUMI_CONFIG_PASSPHRASE: "secret" },
     };
-    const cwd = mkdtempSync(join(work, "stacks-"));
+    const cwd = newFolder();
     writeFileSync(join(cwd, "Pulumi.kms.yaml"), "secretsprovider: awskms://alias/state\n");
     for (const stack of ["dev", "prod"]) writeFileSync(join(cwd, `Pulumi.${stack}.yaml`), "config: {}\n");
     const users = steps.filter(({ step }) => step.uses === "./.github/actions/set-up");
@@ -196,7 +191,7 @@ const cases: Record<string, () => Promise<void>> = {
         expect(status).toBe(1);
       };
       expect(await check({})).toMatchObject({ status: 0, text: "" });
-      // What an environment that GitHub has just made sees: the repository's own variables, or those of another environment.
+      // An environment that GitHub has just created sees the repository's variables, or those of another environment.
       await refused({ vars: { ENVIRONMENT: "" } }, `the variable ENVIRONMENT is ""; allowed: ${environment}, `);
       await refused({ vars: { ENVIRONMENT: "staging" } }, 'the variable ENVIRONMENT is "staging"');
       await refused({ vars: { AWS_ROLE_ARN: "" } }, "the variable AWS_ROLE_ARN is empty");
@@ -208,7 +203,7 @@ const cases: Record<string, () => Promise<void>> = {
   },
 
   async "set-up: npm packages"() {
-    const cwd = mkdtempSync(join(work, "packages-"));
+    const cwd = newFolder();
     for (const file of ["package.json", "package-lock.json"]) cpSync(file, join(cwd, file));
     // test/e2e/docs.test.ts installs them; here npm compares the lock file with package.json and stops.
     const packages = () => run("set-up: npm packages", { runner: { ...runner(), npm_config_dry_run: "true" }, cwd });
@@ -229,11 +224,9 @@ const cases: Record<string, () => Promise<void>> = {
     } finally {
       rmSync(other);
     }
-    expect(
-      inputsOf("set-up: aws-actions/configure-aws-credentials", { steps: { stack: { outputs: { region: "x" } } } }),
-    ).toMatchObject({
-      "aws-region": "x",
-    });
+    const contexts = { steps: { stack: { outputs: { region: "x" } } } };
+    const inputs = inputsOf("set-up: aws-actions/configure-aws-credentials", contexts);
+    expect(inputs).toMatchObject({ "aws-region": "x" });
   },
 
   async "set-up: this job's subject"() {
@@ -263,17 +256,13 @@ const cases: Record<string, () => Promise<void>> = {
 
   async "deploy.yml dev: pulumi up"() {
     const before = await deployed();
-    // As in a check-out of a stack that the workflow made: its salt is in its state alone.
-    await edited(
-      "Pulumi.local.yaml",
-      (text) => text.replace(/^encryptionsalt: .*\n/m, ""),
-      async () => {
-        const { status, text, summary: shown } = await run("deploy.yml dev: pulumi up", onStack());
-        expect(status, text).toBe(0);
-        expect(Object.keys(summary(text))).toEqual(["unchanged"]);
-        expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
-      },
-    );
+    // As in a check-out of a stack that the workflow created: only its state has the salt.
+    await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
+      const { status, text, summary: shown } = await run("deploy.yml dev: pulumi up", onStack());
+      expect(status, text).toBe(0);
+      expect(Object.keys(summary(text))).toEqual(["unchanged"]);
+      expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
+    });
     const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
     expect((await run("deploy.yml dev: pulumi up", { ...onStack(), contexts })).text).toContain("incorrect passphrase");
     // A program that fails is not hidden by what follows it.
@@ -284,17 +273,17 @@ const cases: Record<string, () => Promise<void>> = {
 
   async "deploy.yml dev: attach bills of materials"() {
     const { imageRef } = await deployed();
-    const config = mkdtempSync(join(work, "docker-"));
-    const attach = (otherwise: Record<string, string> = {}) =>
+    const config = newFolder();
+    const attach = (overrides: Record<string, string> = {}) =>
       run("deploy.yml dev: attach bills of materials", {
         ...onStack(),
-        otherwise: { STACK: "local", DOCKER_CONFIG: config, ...otherwise },
+        overrides: { STACK: "local", DOCKER_CONFIG: config, ...overrides },
         programs: { npm, aws: `exec ${aws} "$@"` },
       });
     const attached = await attach();
     expect(attached).toMatchObject({ status: 0, text: expect.stringContaining(`npm run sbom -- ${imageRef}\n`) });
     expect(attached.text).toContain("Login Succeeded");
-    // A login that fails ends the step, though it is at the head of a pipeline.
+    // A login that fails ends the step, though it is not the last of its pipeline.
     const denied = await attach({ AWS_ENDPOINT_URL: "http://127.0.0.1:9", AWS_MAX_ATTEMPTS: "1" });
     expect(denied.text).not.toContain("npm run sbom");
     expect(denied.status).not.toBe(0);
@@ -319,9 +308,8 @@ const cases: Record<string, () => Promise<void>> = {
     const { status, text } = await run("destroy.yml destroy: pulumi destroy", onStack());
     expect(status, text).toBe(0);
     expect(Object.keys(summary(text))).toEqual(["deleted"]);
-    // It leaves nothing that the next npm run local would have to put right.
-    const state = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
-    expect(JSON.parse(readFileSync(state, "utf8")).checkpoint.latest?.resources ?? []).toEqual([]);
+    // The next npm run local has nothing to recover.
+    expect(state().resources).toEqual([]);
     expect(await succeed("up")).not.toContain("was interrupted or failed");
   },
 
@@ -332,15 +320,14 @@ const cases: Record<string, () => Promise<void>> = {
   async "pull-request.yml preview: the preview's own exit status"() {
     for (const status of ["0", "255"]) {
       const contexts = { steps: { preview: { outputs: { status } } } };
-      expect((await run("pull-request.yml preview: the preview's own exit status", { contexts })).status).toBe(
-        Number(status),
-      );
+      const ran = await run("pull-request.yml preview: the preview's own exit status", { contexts });
+      expect(ran.status).toBe(Number(status));
     }
   },
 
   async "pull-request.yml comment: one comment, updated"() {
     const { text, cost, outputs } = await previewed();
-    const cwd = mkdtempSync(join(work, "comment-"));
+    const cwd = newFolder();
     cpSync("cli", join(cwd, "cli"), { recursive: true });
     mkdirSync(join(cwd, "preview"));
     writeFileSync(join(cwd, "preview", "preview.txt"), text);
@@ -386,11 +373,11 @@ const cases: Record<string, () => Promise<void>> = {
 
   async "test.yml test: npm test"() {
     accessSync(".ci/run", constants.X_OK);
-    const cwd = mkdtempSync(join(work, "tests-"));
+    const cwd = newFolder();
     mkdirSync(join(cwd, ".ci"));
     for (const status of [0, 3]) {
       writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$KEPT"\nexit ${status}\n`, { mode: 0o755 });
-      // These tests are root's already, and their machine may have no sudo.
+      // These tests run as root, and their host may have no sudo.
       const programs = { sudo: '[ "$1" = --preserve-env ] && shift && exec "$@"' };
       expect(await run("test.yml test: npm test", { runner: { KEPT: "kept" }, cwd, programs })).toMatchObject({
         status,
@@ -408,7 +395,7 @@ const cases: Record<string, () => Promise<void>> = {
   async "release.yml build: run it"() {
     const stack = await deployed();
     const { image, digests } = await release();
-    // A machine of the stack in the place of the runner of that architecture; its engine is at hand, its shell is not.
+    // An instance's engine stands in for the runner's of that architecture.
     const runIt = async (machine: (typeof machineNames)[number], platform: string): Promise<Ran> => {
       const { machine: uname, platform: own } = architectures[machine];
       const runner = matrix.find((each) => each.platform === own);
@@ -432,14 +419,14 @@ const cases: Record<string, () => Promise<void>> = {
       expect(ran.status, ran.text).toBe(0);
       expect(ran.text).not.toContain('"message":"listening"');
     }
-    // The other architecture's image runs, emulated, and is found out; what it printed is shown.
+    // The other architecture's image runs, emulated, and is refused; its output is shown.
     const wrong = await runIt("intel", architectures.graviton.platform);
     expect(wrong.status).not.toBe(0);
     expect(wrong.text).toContain('"message":"listening"');
   },
 
   async "release.yml build: note the digest"() {
-    const cwd = mkdtempSync(join(work, "digest-"));
+    const cwd = newFolder();
     const contexts = { steps: { build: { outputs: { digest: "sha256:abc" } } } };
     expect((await run("release.yml build: note the digest", { contexts, cwd })).status).toBe(0);
     expect(existsSync(join(cwd, "digests", "abc"))).toBe(true);
@@ -464,7 +451,7 @@ const cases: Record<string, () => Promise<void>> = {
           run("release.yml merge: tag what was built", {
             contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
             runner: { ...runner(), GITHUB_API_URL, GITHUB_SHA: sha },
-            otherwise: { REGISTRY: registry },
+            overrides: { REGISTRY: registry },
             cwd: downloaded(built),
           }),
       );
@@ -490,7 +477,7 @@ const cases: Record<string, () => Promise<void>> = {
         const response = await get(`${name}/manifests/${tag}`);
         expect(response.headers.get("docker-content-digest")).toBe(newest.outputs.digest);
         const index = (await response.json()) as { manifests: Descriptor[]; annotations: Record<string, string> };
-        // Exactly the stack's own: the same bytes for the same content, and nothing beside the two platforms.
+        // Exactly the stack's own: the same bytes, and nothing but the two platforms.
         const shown = ({ digest, platform }: Descriptor) => `${platform?.os}/${platform?.architecture} ${digest}`;
         expect(index.manifests.map(shown).sort()).toEqual(
           ((await manifest(imageRef)).manifests ?? []).map(shown).sort(),
@@ -511,22 +498,20 @@ const cases: Record<string, () => Promise<void>> = {
       run("release.yml sbom: attach", {
         contexts: { vars: { DOCKERHUB_IMAGE: hub } },
         runner: repository,
-        otherwise: { FAILING },
+        overrides: { FAILING },
         programs: { npm },
       });
     const github = "npm run sbom -- ghcr.io/owner/hono-app:c0ffee\n";
     expect(await attach("")).toMatchObject({ status: 0, text: github });
     const both = `${github}npm run sbom -- docker.io/you/app:c0ffee\n`;
     expect(await attach("docker.io/you/app")).toMatchObject({ status: 0, text: both });
-    // The first one's failure is not hidden by the second.
-    expect(await attach("docker.io/you/app", "ghcr.io/owner/hono-app:c0ffee")).toMatchObject({
-      status: 1,
-      text: github,
-    });
+    // The second success does not hide the first failure.
+    const failed = await attach("docker.io/you/app", "ghcr.io/owner/hono-app:c0ffee");
+    expect(failed).toMatchObject({ status: 1, text: github });
   },
 };
 
-/** A preview of an edit, made by the script once. */
+/** A preview of an edit, which the script makes once. */
 let preview: Promise<{ text: string; cost: string; outputs: Ran["outputs"] }> | undefined;
 function previewed() {
   preview ??= (async () => {
@@ -549,7 +534,7 @@ function previewed() {
     const good = await releasedEdit("shown", ran);
     expect(good.outputs).toEqual({ status: "0" });
     expect(good.cost).toContain("a month");
-    // A failed one is kept whole, and its status handed on.
+    // A failed preview is kept as well, with its status.
     const bad = await configured({ port: '"22"' }, ran);
     expect(Number(bad.outputs.status)).toBeGreaterThan(0);
     expect(bad.text).toContain('- hono-app:port is "22"');
@@ -558,7 +543,7 @@ function previewed() {
   return preview;
 }
 
-// prod's are dev's: the one list.
+// prod's scripts are dev's.
 const own = scripts.filter(({ where }) => where !== "deploy.yml prod");
 test("prod is deployed by the same steps as dev", () => {
   expect(job("deploy.yml", "prod").steps).toEqual(job("deploy.yml", "dev").steps);
@@ -574,6 +559,6 @@ test.each(own.map(({ name, workflow, step }) => [name, workflow, step] as const)
   },
   300_000,
 );
-test("no script is tested that is not there", () => {
+test("every case is of a script", () => {
   expect(Object.keys(cases).sort()).toEqual(own.map(({ name }) => name).sort());
 });

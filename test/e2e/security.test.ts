@@ -1,29 +1,40 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, readlinkSync, rmSync, utimesSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, readdirSync, readFileSync, readlinkSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as ecr from "@aws-sdk/client-ecr";
 import * as iam from "@aws-sdk/client-iam";
 import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
-import { architectures, machineNames } from "../../components/architecture.ts";
+import { machineNames, platforms } from "../../components/architecture.ts";
 import { builder } from "../../local/services/buildkitd.ts";
+import { processes } from "../../tools/processes.ts";
 import { controls, departures, knownTypes, type Resource, violations } from "../support/controls.ts";
-import { aws, cloud, deployed, manifest, type Outputs, passwordPrefix, succeed } from "../support/stack.ts";
+import { temporaryFolder } from "../support/process.ts";
+import {
+  aws,
+  cloud,
+  deployed,
+  manifest,
+  type Outputs,
+  passwordPrefix,
+  repositoryName,
+  roleKeys,
+  state,
+  stateFile,
+  succeed,
+} from "../support/stack.ts";
 
-const stateFile = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
 const docker = (machine: string, ...args: string[]) =>
   execFileSync("docker", ["--host", `unix://${cloud.run}/${machine}/docker.sock`, ...args], { maxBuffer: 2 ** 30 });
 
 describe("the controls", () => {
   /** What the engine registered, awsx's own resources among them. */
-  function resources(): Resource[] {
-    const { resources } = JSON.parse(readFileSync(stateFile, "utf8")).checkpoint.latest;
-    return resources
-      .filter(({ custom, type }: { custom: boolean; type: string }) => custom && !type.startsWith("pulumi:"))
-      .map(({ urn, ...rest }: { urn: string }) => ({ ...rest, name: urn.split("::").at(-1) }));
-  }
+  const resources = () =>
+    state()
+      .resources.filter(({ custom, type }) => custom && !type.startsWith("pulumi:"))
+      .map(({ urn, ...rest }) => ({ ...rest, name: urn.split("::").at(-1) }) as unknown as Resource);
 
   test("hold for every resource that is deployed, the public addresses excepted (EC2.9, EC2.15)", async () => {
     await deployed();
@@ -39,28 +50,17 @@ describe("the controls", () => {
   });
 });
 
-describe("a machine's own credentials", () => {
+describe("the credentials of an instance's role", () => {
   const denied = /^(AccessDenied|AccessDeniedException|UnauthorizedOperation)$/;
 
-  let machine: string;
+  let instance: string;
   let configuration: { endpoint: string; region: string; maxAttempts: number; credentials: Credentials };
-
-  interface Credentials {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken: string;
-  }
+  type Credentials = ReturnType<typeof roleKeys>;
 
   beforeAll(async () => {
-    machine = (await deployed()).graviton.id;
-    const file = readFileSync(join(cloud.dir, "machines", machine, "settings", "aws.env"), "utf8");
-    const value = (name: string) => new RegExp(`^${name}='(.*)'$`, "m").exec(file)?.[1] ?? "";
-    const credentials = {
-      accessKeyId: value("AWS_ACCESS_KEY_ID"),
-      secretAccessKey: value("AWS_SECRET_ACCESS_KEY"),
-      sessionToken: value("AWS_SESSION_TOKEN"),
-    };
-    configuration = { endpoint: cloud.endpoint, region: "ap-northeast-2", maxAttempts: 1, credentials };
+    instance = (await deployed()).graviton.id;
+    const { endpoint, region } = aws;
+    configuration = { endpoint, region, maxAttempts: 1, credentials: roleKeys(instance) };
   });
 
   // biome-ignore lint/suspicious/noExplicitAny: commands of whatever service
@@ -76,7 +76,7 @@ describe("a machine's own credentials", () => {
     }
   }
 
-  /** Every action of a service, but the named ones, to which AWS says anything but no. */
+  /** The actions of a service, but the named ones, that AWS does not deny. */
   async function notDenied(sdk: object, client: Send, input: object, except: string[] = []): Promise<string[]> {
     const actions = Object.entries(sdk).filter(([name]) => /^[A-Z]\w+Command$/.test(name));
     expect(actions.length).toBeGreaterThan(50);
@@ -96,16 +96,16 @@ describe("a machine's own credentials", () => {
     new ecr.GetDownloadUrlForLayerCommand({ repositoryName, layerDigest: `sha256:${"0".repeat(64)}` }),
   ];
 
-  test("are its role's, in its own name", async () => {
+  test("name the instance", async () => {
     const { Arn } = await new sts.STS(configuration).getCallerIdentity({});
-    expect(Arn).toMatch(new RegExp(`^arn:aws:sts::123456789012:assumed-role/hono-app-[0-9a-f]{7}/${machine}$`));
+    expect(Arn).toMatch(new RegExp(`^arn:aws:sts::123456789012:assumed-role/hono-app-[0-9a-f]{7}/${instance}$`));
   });
 
   test("log in and pull from the one repository", async () => {
     const client = new ecr.ECR(configuration);
     const { authorizationData } = await client.getAuthorizationToken({});
     expect(authorizationData).toHaveLength(1);
-    for (const command of pulls("hono-app-local")) expect(await answer(client, command)).not.toMatch(denied);
+    for (const command of pulls(repositoryName)) expect(await answer(client, command)).not.toMatch(denied);
   });
 
   test("pull from no other repository", async () => {
@@ -114,10 +114,10 @@ describe("a machine's own credentials", () => {
       for (const command of pulls(name)) expect(await answer(client, command)).toMatch(denied);
   });
 
-  test("do nothing else in ECR, in the one repository neither", async () => {
+  test("do nothing else in ECR, not even in the one repository", async () => {
     const client = new ecr.ECR(configuration);
     const except = ["GetAuthorizationTokenCommand", ...pull];
-    expect(await notDenied(ecr, client, { repositoryName: "hono-app-local" }, except)).toEqual([]);
+    expect(await notDenied(ecr, client, { repositoryName }, except)).toEqual([]);
   });
 
   test("do nothing in EC2 and IAM, and take no other role", async () => {
@@ -128,7 +128,7 @@ describe("a machine's own credentials", () => {
     expect(await answer(new sts.STS(configuration), assume)).toMatch(denied);
   });
 
-  test("are worth nothing without their token or with another secret", async () => {
+  test("are refused without their token or with another secret", async () => {
     const { credentials, ...rest } = configuration;
     const token = new ecr.GetAuthorizationTokenCommand({});
     const { sessionToken: _, ...long } = credentials;
@@ -149,19 +149,13 @@ describe.each(machineNames)("the running container, %s", (name) => {
   function container() {
     const { id } = outputs[name];
     const [found] = JSON.parse(docker(id, "inspect", "hono-app").toString());
-    // The engine has its own process ids; the container's cgroup is told from the others by its id.
-    const pid = readdirSync("/proc").find((entry) => {
-      try {
-        return /^\d+$/.test(entry) && readFileSync(`/proc/${entry}/cgroup`, "utf8").includes(found.Id);
-      } catch {
-        return false;
-      }
-    });
-    if (pid === undefined) throw new Error(`no process of the container on ${id}`);
-    return { id, pid, found, proc: (file: string) => readFileSync(`/proc/${pid}/${file}`, "utf8") };
+    // The engine has its own process ids; the container's control group is found by its id.
+    const { pid, read } = processes().find(({ read }) => read("cgroup").includes(found.Id)) ?? {};
+    if (pid === undefined || read === undefined) throw new Error(`no process of the container on ${id}`);
+    return { id, pid, found, proc: read };
   }
 
-  test("has no user, capability or privilege to lose", () => {
+  test("has no privileged user, capability or new privileges", () => {
     const status = container().proc("status");
     expect(status).toMatch(/^Uid:\s+65532\s+65532\s+65532\s+65532$/m);
     expect(status).toMatch(/^Gid:\s+65532\s+65532\s+65532\s+65532$/m);
@@ -182,14 +176,14 @@ describe.each(machineNames)("the running container, %s", (name) => {
         !["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"].includes(type) &&
         !options.split(",").includes("ro"),
     );
-    // Docker's own three, which an app without root cannot write either.
+    // Docker's own three, which only root can write.
     const docker = ["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"];
     expect(writable.map(([, path]) => path).filter((path) => !docker.includes(path))).toEqual([]);
     expect(mounts.find(([, path]) => path === "/")?.[3]).toMatch(/^ro,/);
     expect(found.Mounts).toEqual([]);
   });
 
-  test("has limits, which the kernel holds", () => {
+  test("has limits, which the kernel enforces", () => {
     const { proc, found } = container();
     expect(found.HostConfig).toMatchObject({ MemorySwap: 256 * 1024 ** 2, RestartPolicy: { Name: "always" } });
     const limit = (controller: string, v1: string, v2: string) => {
@@ -205,7 +199,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
     expect(limit("pids", "pids.max", "pids.max")).toBe("128");
   });
 
-  test("holds no shell and nothing that runs as somebody else", () => {
+  test("holds no shell and no setuid file", () => {
     const { id } = container();
     const tar = docker(id, "export", "hono-app");
     const files = execFileSync("tar", ["--list", "--verbose"], { input: tar, maxBuffer: 2 ** 26 })
@@ -218,7 +212,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
     expect(files.filter((file) => /^[-l]\S*[sS]/.test(file.slice(0, 10)))).toEqual([]);
   });
 
-  test("has no way to instance metadata", async () => {
+  test("cannot reach instance metadata", async () => {
     const { id, pid } = container();
     const client = new ec2.EC2(aws);
     const { Reservations } = await client.describeInstances({ InstanceIds: [id] });
@@ -226,7 +220,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
       HttpTokens: "required",
       HttpPutResponseHopLimit: 1,
     });
-    // One hop is the machine's own; the container, in a network of its own, is a second one.
+    // The host is one hop; the container, in its own network, is a second one.
     expect(readlinkSync(`/proc/${pid}/ns/net`)).not.toBe(readlinkSync("/proc/self/ns/net"));
     const put = ["--request", "PUT", "--header", "X-aws-ec2-metadata-token-ttl-seconds: 60"];
     const ask = ["curl", "--silent", "--max-time", "2", ...put, "http://169.254.169.254/latest/api/token"];
@@ -237,7 +231,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
 });
 
 describe("a secret", () => {
-  /** What every login of the registry begins with, and the same as Docker and HTTP write it. */
+  /** The beginning of every password of the registry, plain and as Docker and HTTP encode it. */
   const encoded = (text: string) => Buffer.from(text.slice(0, 3 * Math.floor(text.length / 3))).toString("base64");
   const canaries = [passwordPrefix, encoded(`AWS:${passwordPrefix}`), encoded(passwordPrefix)];
 
@@ -256,9 +250,9 @@ describe("a secret", () => {
 
   test("is in no image, user data, log, output or plain state", async () => {
     const outputs = await deployed();
-    const said = [await succeed("preview"), await succeed("refresh"), await succeed("up")];
+    const printed = [await succeed("preview"), await succeed("refresh"), await succeed("up")];
     const layers = blobs();
-    // The search itself works: what must be in a layer is found there.
+    // The search itself works: it finds what must be in a layer.
     expect(layers.some((layer) => layer.includes("/app/main.js"))).toBe(true);
     expect(layers.some((layer) => layer.includes("process.arch"))).toBe(true);
     const machines = machineNames.flatMap((name) => {
@@ -276,69 +270,65 @@ describe("a secret", () => {
       ...layers.flatMap((layer) => found("an image", layer)),
       ...machines,
       ...found("outputs", JSON.stringify(outputs)),
-      ...said.flatMap((text) => found("what the command line said", text)),
+      ...printed.flatMap((text) => found("what the commands printed", text)),
       ...found("state", readFileSync(stateFile)),
     ]).toEqual([]);
     // It is there, but encrypted.
     expect(readFileSync(stateFile, "utf8")).toMatch(/"registries":.*"ciphertext"/s);
   });
 
-  test("of a machine's role is in none of these either", async () => {
+  test("of an instance's role is in none of these either", async () => {
     const outputs = await deployed();
-    const state = readFileSync(stateFile, "utf8");
+    const texts = [readFileSync(stateFile, "utf8"), JSON.stringify(outputs)];
     for (const name of machineNames) {
       const { id } = outputs[name];
-      const file = readFileSync(join(cloud.dir, "machines", id, "settings", "aws.env"), "utf8");
-      const secrets = [...file.matchAll(/^AWS_(?:SECRET_ACCESS_KEY|SESSION_TOKEN)='(.+)'$/gm)].map(
-        ([, value]) => value,
-      );
-      expect(secrets).toHaveLength(2);
       const console = readFileSync(join(cloud.dir, "console", `${id}.log`), "utf8");
       const container = docker(id, "inspect", "hono-app").toString();
-      for (const text of [state, console, container, JSON.stringify(outputs)])
-        for (const secret of secrets) expect(text).not.toContain(secret);
+      const { secretAccessKey, sessionToken } = roleKeys(id);
+      for (const secret of [secretAccessKey, sessionToken]) {
+        expect(secret).toMatch(/.{20}/);
+        for (const text of [...texts, console, container]) expect(text).not.toContain(secret);
+      }
     }
   });
 });
 
-test("the same commit, built from another clone, user, umask and day, is the same image", async () => {
+const folder = temporaryFolder();
+
+test("the same commit from another clone, user, umask and day is the same image", async () => {
   const { imageRef, imageDigest } = await deployed();
   const index = await manifest(imageRef);
-  const clone = join(dirname(cloud.dir), "another-clone");
-  try {
-    for (const part of ["app", "components", "package.json"])
-      cpSync(join(cloud.project, part), join(clone, part), { recursive: true });
-    const script = `
+  const clone = join(folder, "another-clone");
+  for (const part of ["app", "components", "package.json"])
+    cpSync(join(cloud.project, part), join(clone, part), { recursive: true });
+  const script = `
       import { contentTag, readContext, stageContext } from "./components/content.ts";
       import { platforms } from "./components/architecture.ts";
       const entries = readContext("app");
       process.stdout.write(stageContext(entries, ".build", contentTag(entries, { platforms })));`;
-    // The clone finds its packages where the project's are.
-    execFileSync("ln", ["-s", join(cloud.project, "node_modules"), join(clone, "node_modules")]);
-    for (const file of readdirSync(join(clone, "app"), { recursive: true, encoding: "utf8" }))
-      utimesSync(join(clone, "app", file), 1e9, 1e9);
-    execFileSync("chmod", ["-R", "go=", join(clone, "app")]);
-    const inClone = { cwd: clone, env: cloud.env };
-    const stage = ["-c", 'umask 077 && exec node --input-type=module --eval "$0"', script];
-    const context = execFileSync("sh", stage, inClone).toString();
-    expect(imageRef).toContain(`:${context.split("/").at(-1)}@`);
-    const archive = join(clone, "image.tar");
-    execFileSync(
-      "docker-buildx",
-      [
-        ...["build", "--no-cache", "--builder", builder, "--provenance=false", "--quiet"],
-        ...["--platform", machineNames.map((name) => architectures[name].platform).join(",")],
-        ...["--build-arg", "SOURCE_DATE_EPOCH=0", "--output", `type=oci,dest=${archive}`, context],
-      ],
-      { ...inClone, stdio: "pipe" },
-    );
-    const read = (file: string) => JSON.parse(execFileSync("tar", ["-xOf", archive, file], inClone).toString());
-    const [built] = read("index.json").manifests;
-    const { manifests } = read(`blobs/${built.digest.replace(":", "/")}`);
-    const digests = (list: { digest: string }[] = []) => list.map(({ digest }) => digest);
-    expect(digests(manifests)).toEqual(digests(index.manifests));
-    expect(built.digest).toBe(imageDigest);
-  } finally {
-    rmSync(clone, { recursive: true, force: true });
-  }
+  // The clone uses the project's packages.
+  execFileSync("ln", ["-s", join(cloud.project, "node_modules"), join(clone, "node_modules")]);
+  for (const file of readdirSync(join(clone, "app"), { recursive: true, encoding: "utf8" }))
+    utimesSync(join(clone, "app", file), 1e9, 1e9);
+  execFileSync("chmod", ["-R", "go=", join(clone, "app")]);
+  const inClone = { cwd: clone, env: cloud.env };
+  const stage = ["-c", 'umask 077 && exec node --input-type=module --eval "$0"', script];
+  const context = execFileSync("sh", stage, inClone).toString();
+  expect(imageRef).toContain(`:${context.split("/").at(-1)}@`);
+  const archive = join(clone, "image.tar");
+  execFileSync(
+    "docker-buildx",
+    [
+      ...["build", "--no-cache", "--builder", builder, "--provenance=false", "--quiet"],
+      ...["--platform", platforms.join(",")],
+      ...["--build-arg", "SOURCE_DATE_EPOCH=0", "--output", `type=oci,dest=${archive}`, context],
+    ],
+    { ...inClone, stdio: "pipe" },
+  );
+  const read = (file: string) => JSON.parse(execFileSync("tar", ["-xOf", archive, file], inClone).toString());
+  const [built] = read("index.json").manifests;
+  const { manifests } = read(`blobs/${built.digest.replace(":", "/")}`);
+  const digests = (list: { digest: string }[] = []) => list.map(({ digest }) => digest);
+  expect(digests(manifests)).toEqual(digests(index.manifests));
+  expect(built.digest).toBe(imageDigest);
 });

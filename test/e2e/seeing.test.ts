@@ -36,7 +36,7 @@ test("the diagram in the README is that of the stack as it is deployed", async (
   const committed = readFileSync(join(root, diagram), "utf8");
   await succeed("graph");
   const drawn = readFileSync(join(cloud.project, diagram), "utf8");
-  expect(committed === drawn, `${diagram} is stale; draw it anew: npm run local -- graph`).toBe(true);
+  expect(committed === drawn, `${diagram} is stale; draw it again: npm run local -- graph`).toBe(true);
   // Nothing that only this deployment has.
   for (const { id, url } of [stack.graviton, stack.intel]) {
     for (const own of [id, new URL(url).host]) expect(drawn).not.toContain(own);
@@ -110,7 +110,7 @@ test("a page that is not there says so, with a way back", async () => {
   });
 });
 
-/** What a person reads on a machine's page: not only in the document, but there to be seen. */
+/** What a reader sees on an instance's page: not only in the document, but visible. */
 async function expectFacts(page: Page, name: MachineName) {
   const { ec2, machine, image, process } = architectures[name];
   expect(await page.getByRole("heading", { level: 1 }).innerText()).toMatch(new RegExp(`answered by\\s+${ec2}$`));
@@ -170,8 +170,8 @@ async function textOutsideItsBox(page: Page): Promise<string[]> {
   for (const node of await page.locator("g.node").all()) {
     const box = await node.locator("path").first().boundingBox();
     for (const text of await node.locator("text").all()) {
-      const place = await text.boundingBox();
-      const isInside = place !== null && box !== null && place.x >= box.x && place.x + place.width <= box.x + box.width;
+      const own = await text.boundingBox();
+      const isInside = own !== null && box !== null && own.x >= box.x && own.x + own.width <= box.x + box.width;
       if (!isInside) outside.push((await text.textContent()) ?? "");
     }
   }

@@ -1,5 +1,5 @@
 import { describe, test } from "vitest";
-import { expectDestroyConverges, expectUpConverges, nothing } from "../support/faults.ts";
+import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
 import {
   expectRecovered,
   killAtCreate,
@@ -12,37 +12,37 @@ import {
   victims,
 } from "../support/kill.ts";
 
-// Each case begins with what the one before it has left, as far as it can; in any other order it is only slower.
+// Each case starts from what the one before it left; in any other order they are only slower.
 
 const resources = await madeByProviders();
 const steps = await updates();
 
 describe.each(victims)("%s killed", (who) => {
   const turn = victims.indexOf(who);
-  /** With what comes after the kill: a refresh, which shows what there is; after the last one the next command itself. */
+  /** What follows each kill: a refresh; after the last one another `up` or `destroy`. */
   const cases = (names: readonly string[], last: () => Promise<void>) =>
     names.map((name, index) => [name, victimOf(who, name), index < names.length - 1 ? expectRecovered : last] as const);
   const made = shareOf(resources, turn);
 
-  describe("in an up that makes a resource: nothing is lost or doubled", () => {
+  describe("in an up that creates a resource: nothing is lost or duplicated", () => {
     const all = cases(made, async () => void (await expectUpConverges()));
     test.each(all)("%s", (resource, victim, next) => killAtCreate(victim, resource, next));
   });
 
-  describe("in an up that replaces the machines: the old ones serve, and the next up converges", () => {
+  describe("in an up that replaces the instances: the old ones serve, the next up converges", () => {
     test.each(shareOf(steps, turn))("%s", (step) => killAtUpdate(victimOf(who, step), step));
   });
 
-  describe("in a destroy that deletes a resource: nothing is lost or doubled", () => {
+  describe("in a destroy that deletes a resource: nothing is lost or duplicated", () => {
     const all = cases(made.toReversed(), expectDestroyConverges);
     test.each(all)("%s", (resource, victim, next) => killAtDestroy(victim, resource, next));
   });
 });
 
-test("awsx killed at the VPC's component: nothing is lost or doubled", () =>
+test("awsx killed at the VPC's component: nothing is lost or duplicated", () =>
   killAtCreate("awsx", "awsx:ec2:Vpc hono-app"));
 
-// What puts things right is the same before every command; here with no refresh in between.
+// Recovery is the same before every command; here with no refresh in between.
 describe("killed in an up, the next destroy leaves nothing", () => {
   test.each([
     ["engine", "aws:ec2:Instance hono-app-graviton"],
@@ -50,7 +50,7 @@ describe("killed in an up, the next destroy leaves nothing", () => {
     ["aws", "aws:ecr:Repository hono-app"],
     ["docker-build", "docker-build:index:Image hono-app"],
   ] as const)("%s at %s", async (victim, resource) => {
-    await nothing();
+    await ensureDestroyed();
     await killAtCreate(victim, resource, expectDestroyConverges);
   });
 });

@@ -3,16 +3,14 @@ import { appendFileSync, cpSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
+  ensureDeployed,
+  ensureDestroyed,
   expectDestroyConverges,
-  expectServing,
   expectUpConverges,
-  failing,
-  nothing,
-  standing,
   when,
   withNewRelease,
 } from "../support/faults.ts";
-import { cloud, edited, local } from "../support/stack.ts";
+import { cloud, edited, expectServing, local, refused } from "../support/stack.ts";
 
 const folder = join(cloud.dir, "state");
 const filler = join(folder, "filler");
@@ -53,13 +51,12 @@ async function onSmallDisk(work: (fill: () => void, free: () => void) => Promise
   }
 }
 
-test("full state folder before up: nothing is begun, the old machines serve, the next up works", async () => {
-  const before = await standing();
+test("state folder full before up: nothing changes, the next up works", async () => {
+  const before = await ensureDeployed();
   await onSmallDisk((fill, free) =>
     withNewRelease(async () => {
       fill();
-      const output = await failing(local("up"));
-      expect(output).toMatch(/no space left on device/i);
+      const output = await refused(local("up"), /no space left on device/i);
       expect(output).not.toMatch(/creating|updating/);
       await expectServing(before);
       free();
@@ -68,12 +65,12 @@ test("full state folder before up: nothing is begun, the old machines serve, the
   );
 });
 
-test("state folder full in the middle of up: the old machines serve, the next up works", async () => {
-  const before = await standing();
+test("state folder full in the middle of up: the old instances serve, the next up works", async () => {
+  const before = await ensureDeployed();
   await onSmallDisk((fill, free) =>
     withNewRelease(async () => {
-      const output = await failing(when(/Instance hono-app-\w+ creating replacement/, fill, "up"));
-      expect(output).toMatch(/no space left on device/i);
+      const up = when(/Instance hono-app-\w+ creating replacement/, fill, "up");
+      await refused(up, /no space left on device/i);
       await expectServing(before);
       free();
       expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
@@ -81,10 +78,9 @@ test("state folder full in the middle of up: the old machines serve, the next up
   );
 });
 
-test("destroy after a failed up, and twice, leaves what was there before", async () => {
-  await nothing();
-  const fail = (text: string) => text.replace('say "starting"', "false");
-  await edited("components/user-data.ts", fail, () => failing(local("up")));
+test("destroy after a failed up, and once more, leaves nothing", async () => {
+  await ensureDestroyed();
+  await edited("components/user-data.ts", ['say "starting"', "false"], () => refused(local("up")));
   await expectDestroyConverges();
   await expectDestroyConverges();
 });

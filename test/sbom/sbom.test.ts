@@ -1,31 +1,17 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
+import type { RequestListener } from "node:http";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { artifactType, findSbom } from "../../cli/sbom/referrers.ts";
 import { platforms } from "../../components/architecture.ts";
-import { cloud, deployed, manifest, type Outputs, type Result, registry } from "../support/stack.ts";
+import { type Result, serving, temporaryFolder } from "../support/process.ts";
+import { deployed, manifest, node, type Outputs, platformsOf, refused, registry } from "../support/stack.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "sbom-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder();
+const sbom = (...args: string[]) => node("cli/sbom.ts", args);
 
-/** `npm run sbom -- …`, without npm. */
-function sbom(...args: string[]): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir };
-    const child = spawn("node", ["cli/sbom.ts", ...args], { cwd: cloud.project, env });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
-    child.on("error", reject).on("close", (status) => resolve({ status, output }));
-  });
-}
-
-/** The rows of its table, without what frames them. */
+/** The rows of its table. */
 const rows = ({ output }: Result) =>
   [...output.matchAll(/^│ (linux.*) │$/gm)].map(([, row = ""]) => row.split("│").map((cell) => cell.trim()));
 
@@ -44,15 +30,13 @@ interface Package {
   readonly externalRefs?: readonly { readonly referenceType: string; readonly referenceLocator: string }[];
 }
 
-test("each platform's image gets one SBOM, with its own packages; the index stays as it is; a second time changes nothing", async () => {
+test("each platform's image gets one SBOM, once, and the index does not change", async () => {
   const outputs = await deployed();
   const repository = repositoryOf(outputs);
   const path = `/v2/${repository}/manifests/${outputs.imageDigest}`;
   const before = await registry(path, index);
 
-  const none = await sbom("--show");
-  expect(none.output).toContain("no SBOM is attached to linux/arm64, linux/amd64; attach it: npm run sbom -- ");
-  expect(none.status).toBe(1);
+  await refused(sbom("--show"), "no SBOM is attached to linux/arm64, linux/amd64; attach it: npm run sbom -- ");
 
   const first = await sbom();
   expect(first.status, first.output).toBe(0);
@@ -66,7 +50,7 @@ test("each platform's image gets one SBOM, with its own packages; the index stay
 
   expect(await registry(path, index)).toEqual(before);
   const images = JSON.parse(before.body).manifests as { digest: string; platform: Record<string, string> }[];
-  expect(images.map(({ platform }) => `${platform.os}/${platform.architecture}`).sort()).toEqual([...platforms].sort());
+  expect(platformsOf(JSON.parse(before.body))).toEqual([...platforms].sort());
 
   const read = await sbom("--output", join(folder, "read"), outputs.imageRef);
   expect(read.status, read.output).toBe(0);
@@ -108,7 +92,7 @@ test("an SBOM on the last page of what refers to an image is found", async () =>
   const pages = ["application/signature", "application/vulnerabilities", artifactType].map((type) => [
     { ...sbomManifest, mediaType, artifactType: type },
   ]);
-  const server = createServer(({ url = "" }, response) => {
+  const answer: RequestListener = ({ url = "" }, response) => {
     const { pathname, searchParams } = new URL(url, "http://localhost");
     const page = Number(searchParams.get("page") ?? 0);
     if (!pathname.includes("/referrers/")) {
@@ -120,26 +104,20 @@ test("an SBOM on the last page of what refers to an image is found", async () =>
     if (page < pages.length - 1) response.setHeader("link", `<${pathname}?page=${page + 1}>; rel="next"`);
     response.setHeader("content-type", index);
     response.end(JSON.stringify({ schemaVersion: 2, mediaType: index, manifests: pages[page] }));
-  }).listen(0, "localhost");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  try {
-    const subject = { platform: "linux/arm64", reference: `localhost:${port}/app@${image.digest}` };
+  };
+  await serving(answer, async (host) => {
+    // To localhost ORAS speaks plain HTTP.
+    const reference = `${host.replace("127.0.0.1", "localhost")}/app@${image.digest}`;
+    const subject = { platform: "linux/arm64", reference };
     expect(await findSbom(subject, process.env)).toEqual({ digest: sbomManifest.digest, document: "the document" });
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
+  });
 });
 
-test("an image that is not there, and one of a single platform", async () => {
+test("refuses an image that does not exist, and one of a single platform", async () => {
   const { imageRef, repositoryUrl } = await deployed();
-  const absent = await sbom(`${repositoryUrl}:absent`);
-  expect(absent.output).toContain(`there is no image ${repositoryUrl}:absent in the registry; allowed: `);
-  expect(absent.status).toBe(1);
-
+  const absent = `there is no image ${repositoryUrl}:absent in the registry; allowed: `;
+  await refused(sbom(`${repositoryUrl}:absent`), absent);
   const [child] = (await manifest(imageRef)).manifests ?? [];
-  const single = await sbom(`${repositoryUrl}@${child?.digest}`);
-  expect(single.output).toContain("is the image of a single platform; allowed: one of several platforms");
-  expect(single.status).toBe(1);
+  const single = "is the image of a single platform; allowed: one of several platforms";
+  await refused(sbom(`${repositoryUrl}@${child?.digest}`), single);
 });

@@ -1,21 +1,36 @@
-import { execFileSync, spawn } from "node:child_process";
-import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
-import { EC2 } from "@aws-sdk/client-ec2";
+import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { every } from "../../local/providers/aws/clients.ts";
-import { answering, aws, cloud, edited, type Outputs, type Result, succeed, tagOf } from "./stack.ts";
+import { runningPid } from "../../local/daemon.ts";
+import { every } from "../../local/lists.ts";
+import { processes } from "../../tools/processes.ts";
+import {
+  answering,
+  aws,
+  cloud,
+  expectServing,
+  node,
+  type Outputs,
+  type Result,
+  releasedEdit,
+  repositoryName,
+  state,
+  succeed,
+  tagOf,
+} from "./stack.ts";
 
 export const ec2 = new EC2(aws);
 export const ecr = new ECR(aws);
 export const iam = new IAM(aws);
 export const logs = new CloudWatchLogs(aws);
 
-/** Who is killed. */
+/** The process that is killed. */
 export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";
 
 const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
@@ -26,44 +41,29 @@ const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
   dynamic: /cmd\/dynamic-provider/,
 };
 
-/** Processes of this cloud's engine and its providers, of whichever command. */
+/** Processes of this cloud's engine and its providers, of every command. */
 export function engineProcesses(): { pid: number; command: string }[] {
-  return readdirSync("/proc")
-    .filter((pid) => /^\d+$/.test(pid))
-    .flatMap((pid) => {
-      try {
-        const variables = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-        if (!variables.includes(`LOCAL_CLOUD_DIR=${cloud.dir}`)) return [];
-        if (!variables.includes("PULUMI_AUTOMATION_API=true")) return [];
-        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-        return command === "" ? [] : [{ pid: Number(pid), command }]; // without a command line it is a zombie
-      } catch {
-        return [];
-      }
-    });
+  return processes().flatMap(({ pid, read }) => {
+    const variables = read("environ").split("\0");
+    if (!variables.includes(`LOCAL_CLOUD_DIR=${cloud.dir}`)) return [];
+    if (!variables.includes("PULUMI_AUTOMATION_API=true")) return [];
+    const command = read("cmdline").replaceAll("\0", " ").trim();
+    return command === "" ? [] : [{ pid, command }]; // without a command line it is a zombie
+  });
 }
 
 /** Runs a command and does something once its output matches. */
-export function when(pattern: RegExp, act: (pid: number) => unknown, ...command: string[]): Promise<Result> {
-  const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir };
-  return new Promise((resolve, reject) => {
-    const child = spawn("node", ["cli/local.ts", ...command], { cwd: cloud.project, env });
-    let output = "";
-    let acted: Promise<unknown> | undefined;
-    const read = (data: Buffer) => {
-      output += data;
-      if (acted || !pattern.test(output)) return;
-      acted = (async () => act(child.pid as number))();
-      acted.catch(reject);
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.on("error", reject);
-    child.on("close", (status) => {
-      if (acted) resolve({ status, output });
-      else reject(new Error(`${command.join(" ")} ended with ${status} and never printed ${pattern}\n${output}`));
-    });
-  });
+export async function when(pattern: RegExp, act: (pid: number) => unknown, ...command: string[]): Promise<Result> {
+  let acted: Promise<unknown> | undefined;
+  const onOutput = (output: string, pid: number) => {
+    if (acted || !pattern.test(output)) return;
+    acted = (async () => act(pid))();
+    acted.catch(() => {}); // it is awaited after the command
+  };
+  const result = await node("cli/local.ts", command, { onOutput });
+  if (!acted) throw new Error(`${command.join(" ")} ended and never printed ${pattern}\n${result.output}`);
+  await acted;
+  return result;
 }
 
 /** Runs a command and kills the victim once the command's output matches. */
@@ -71,7 +71,7 @@ export function killed(victim: Victim, pattern: RegExp, ...command: string[]): P
   return when(pattern, (program) => send("SIGKILL", victim === "program" ? [program] : pidsOf(victim)), ...command);
 }
 
-/** Ctrl-C: a terminal tells the program and its engine; providers are in groups of their own. */
+/** Ctrl-C: a terminal signals the program and its engine; providers are in process groups of their own. */
 export function interrupt(program: number): void {
   send("SIGINT", [program, ...pidsOf("engine")]);
 }
@@ -169,37 +169,21 @@ function sorted(ids: Record<string, (string | undefined)[] | undefined>): Record
   return Object.fromEntries(entries.filter(([, list]) => list.length > 0));
 }
 
-export interface Resource {
-  readonly type: string;
-  readonly urn: string;
-  readonly id?: string;
-  readonly custom: boolean;
-  readonly delete?: boolean;
-  readonly outputs?: object;
-}
-
-/** What the stack's state has. */
-export function state(): { resources: Resource[]; pending: unknown[] } {
-  const file = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
-  const latest = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).checkpoint.latest : undefined;
-  return { resources: latest?.resources ?? [], pending: latest?.pending_operations ?? [] };
-}
-
-/** The stack's outputs, read where `output` reads them: a command takes a second. */
+/** The stack's outputs, from the state, which saves the second that a command takes. */
 function outputs(): Outputs {
   return state().resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs as Outputs;
 }
 
-/** Whether the last command that changed the stack ended well; then the state says what there is. */
+/** Whether the last command that changed the stack succeeded, so that the state is complete. */
 const isFinished = () => !existsSync(join(cloud.dir, "unfinished"));
 
-/** What a test that failed left half done is put right. */
-export async function finished(): Promise<void> {
+/** Recovers from what a failed test left unfinished. */
+export async function ensureRecovered(): Promise<void> {
   if (!isFinished()) await succeed("refresh");
 }
 
-/** A stack that serves, of whichever release. Where the test before has left that, it costs no command. */
-export async function standing(): Promise<Outputs> {
+/** Deploys the stack unless some release of it serves; after most tests that costs no command. */
+export async function ensureDeployed(): Promise<Outputs> {
   const serving = async () => {
     for (const name of machineNames) if ((await answering(outputs()[name].url)) !== outputs()[name].id) return false;
     return true;
@@ -208,8 +192,8 @@ export async function standing(): Promise<Outputs> {
   return outputs();
 }
 
-/** No stack. Where the test before has left that, it costs no command. */
-export async function nothing(): Promise<void> {
+/** Destroys the stack unless there is none. */
+export async function ensureDestroyed(): Promise<void> {
   if (!isFinished() || state().resources.length > 0) await succeed("destroy");
 }
 
@@ -250,7 +234,7 @@ interface Address {
   readonly local?: string;
 }
 
-/** No orphan and no duplicate: AWS's API, the state and this host tell of the same things, and nothing is pending or left running. */
+/** AWS's API, the state and this host have the same resources, once each, and nothing is pending or still running. */
 export async function expectConsistent(): Promise<void> {
   const { resources, pending } = state();
   expect(pending).toEqual([]);
@@ -264,12 +248,12 @@ export async function expectConsistent(): Promise<void> {
   expect(engineProcesses()).toEqual([]);
 }
 
-/** `up` brings everything to where it should be, unattended. */
+/** An `up` without further help deploys everything. */
 export async function expectUpConverges(): Promise<Outputs> {
   await succeed("up");
   await expectConsistent();
   const stack = outputs();
-  for (const name of machineNames) expect(await answering(stack[name].url)).toBe(stack[name].id);
+  await expectServing(stack);
   expect(await tags()).toContain(tagOf(stack.imageRef));
   return stack;
 }
@@ -282,17 +266,9 @@ export async function expectDestroyConverges(): Promise<void> {
   expect(await tags()).toEqual([]);
 }
 
-/** What was deployed before still serves. */
-export async function expectServing(before: Outputs): Promise<void> {
-  for (const name of machineNames) expect(await answering(before[name].url)).toBe(before[name].id);
-}
-
 async function tags(): Promise<string[]> {
   const found: string[] = [];
-  const pages = paginateListImages(
-    { client: ecr },
-    { repositoryName: "hono-app-local", filter: { tagStatus: "TAGGED" } },
-  );
+  const pages = paginateListImages({ client: ecr }, { repositoryName, filter: { tagStatus: "TAGGED" } });
   try {
     for await (const { imageIds = [] } of pages) found.push(...imageIds.map(({ imageTag = "" }) => imageTag));
   } catch (error) {
@@ -301,39 +277,32 @@ async function tags(): Promise<string[]> {
   return found;
 }
 
-/** Runs a command that must fail, and gives what it printed. */
-export async function failing(run: Promise<Result>): Promise<string> {
-  const { status, output } = await run;
-  if (process.env.FAULTS_LOG)
-    appendFileSync(process.env.FAULTS_LOG, `=== ${expect.getState().currentTestName}\n${output}\n`);
-  expect(status).toBe(1);
-  return output;
-}
-
 let edits = 0;
 
-/** Does the work with the app changed, so that a new image is built and both machines are replaced. */
+/** Runs the work with another release of the app: an edit that no test has made before. */
 export function withNewRelease<T>(work: () => Promise<T>): Promise<T> {
   edits += 1;
-  return edited("app/src/page.ts", (text) => text.replace(/<h1([^>]*)>/, `<h1$1>${process.pid}.${edits} `), work);
+  return releasedEdit(`${process.pid}.${edits}`, work);
 }
 
-/** Does the work with a setting of the stack changed. */
-export function withSetting<T>(key: string, value: string | number, work: () => Promise<T>): Promise<T> {
-  return edited("Pulumi.local.yaml", (text) => text.replace("config:", `config:\n  hono-app:${key}: ${value}`), work);
+/** What AWS's API reports of an instance. */
+export async function describeInstance(id: string): Promise<Instance | undefined> {
+  const { Reservations } = await ec2.describeInstances({ InstanceIds: [id] });
+  return Reservations?.[0]?.Instances?.[0];
 }
 
-/** Kills one of the local cloud's own processes, or stops it: then it hangs until it is told to continue. */
-export function signalDaemon(name: "registry" | "buildkitd" | "moto", signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
-  process.kill(Number(readFileSync(join(cloud.run, `${name}.pid`), "utf8").split(" ")[0]), signal);
+export const instanceState = async (id: string) => (await describeInstance(id))?.State?.Name;
+
+/** Kills one of the local cloud's daemons, or stops it until it is continued. */
+export function signalDaemon(
+  name: "registry" | "buildkitd" | "moto" | "ec2",
+  signal: "SIGKILL" | "SIGSTOP" | "SIGCONT",
+): void {
+  process.kill(runningPid(cloud.files(name)) as number, signal);
 }
 
-/** Ends a machine as a failing host does, and waits until AWS's API says so. */
+/** Ends a machine as a failing host does, and waits until AWS's API reports it. */
 export async function killMachine(id: string): Promise<void> {
   process.kill(Number(readFileSync(join(cloud.run, id, "engine.pid"), "utf8")), "SIGKILL");
-  const stateOf = async () => {
-    const { Reservations } = await ec2.describeInstances({ InstanceIds: [id] });
-    return Reservations?.[0]?.Instances?.[0]?.State?.Name;
-  };
-  await expect.poll(stateOf, { timeout: 60_000 }).toBe("terminated");
+  await expect.poll(() => instanceState(id), { timeout: 60_000 }).toBe("terminated");
 }

@@ -1,12 +1,11 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
 import { parse } from "yaml";
+import { collect } from "./process.ts";
 
-// GitHub Actions, as far as this project's workflows go: expressions, which jobs run, and how a script is run.
+// GitHub Actions, as far as this project uses it: expressions, which jobs run, and how a script is run.
 
 type Strings = Readonly<Record<string, string>>;
 
@@ -55,7 +54,7 @@ export function job(file: string, name: string): Job {
   return found;
 }
 
-/** Every job that has steps; the action's are as those of a job. */
+/** Every job that has steps, and the action as one more. */
 const jobs = [
   ...[...workflows].flatMap(([file, workflow]) =>
     Object.entries(workflow.jobs).map(([name, job]) => ({ where: `${file} ${name}`, workflow, job })),
@@ -74,7 +73,7 @@ export function find(name: string): (typeof steps)[number] {
   return found;
 }
 
-/** What expressions can name: `{ vars: { DEPLOY: "[]" } }`. What is not in it is empty, as on GitHub. */
+/** The contexts of expressions: `{ vars: { DEPLOY: "[]" } }`. Names that are missing are empty, as on GitHub. */
 export type Contexts = Readonly<Record<string, unknown>>;
 
 const contextNames = ["github", "env", "vars", "secrets", "inputs", "needs", "steps", "matrix", "runner"];
@@ -122,9 +121,9 @@ export interface JobResult {
 }
 
 /**
- * How a run of a workflow ends.
+ * The results of a workflow's jobs.
  *
- * @param ends How its jobs end if they run; from one that is cancelled on, so is the run. @default success
+ * @param ends Results of the jobs that run; one that is cancelled cancels the workflow. @default success
  */
 export function resultsOf(
   file: string,
@@ -151,11 +150,12 @@ export function resultsOf(
 
 export interface Run {
   readonly contexts?: Contexts;
-  /** The runner's environment, and what the test has otherwise than the workflow. */
+  /** The runner's environment. */
   readonly runner?: Strings;
-  readonly otherwise?: Strings;
+  /** Variables that override the workflow's. */
+  readonly overrides?: Strings;
   readonly cwd?: string;
-  /** Shell scripts in the place of programs, by their names. */
+  /** Shell scripts that replace programs, by name. */
   readonly programs?: Strings;
 }
 
@@ -168,7 +168,7 @@ export interface Ran {
 }
 
 /** Runs a step's script as the runner does: its shell, its environment and nothing else. */
-export async function run(name: string, { contexts = {}, runner = {}, otherwise = {}, ...world }: Run): Promise<Ran> {
+export async function run(name: string, { contexts = {}, runner = {}, overrides = {}, ...world }: Run): Promise<Ran> {
   const { workflow, job, step } = find(name);
   const folder = mkdtempSync(join(tmpdir(), "step-"));
   const [bin, output, summary, script] = ["bin", "output", "summary", "script"].map((each) => join(folder, each)) as [
@@ -184,7 +184,7 @@ export async function run(name: string, { contexts = {}, runner = {}, otherwise 
     // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
     const shell = step.shell ?? workflow.defaults?.run.shell;
     const options = shell === "bash" ? ["--noprofile", "--norc", "-eo", "pipefail"] : ["-e"];
-    const child = spawn("bash", [...options, script], {
+    const { status, output: text } = await collect(["bash", ...options, script], {
       cwd: join(world.cwd ?? folder, step["working-directory"] ?? ""),
       env: {
         HOME: process.env.HOME,
@@ -192,13 +192,9 @@ export async function run(name: string, { contexts = {}, runner = {}, otherwise 
         PATH: `${bin}:${runner.PATH ?? process.env.PATH}`,
         ...{ CI: "true", GITHUB_ACTIONS: "true", GITHUB_OUTPUT: output, GITHUB_STEP_SUMMARY: summary },
         ...fillAll({ ...workflow.env, ...job.env, ...step.env }, contexts),
-        ...otherwise,
+        ...overrides,
       },
-      stdio: ["ignore", "pipe", "pipe"],
     });
-    let text = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (text += data));
-    const [status] = await once(child, "close");
     const outputs = [...readFileSync(output, "utf8").matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [
       name,
       value,

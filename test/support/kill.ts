@@ -1,17 +1,14 @@
 import { expect } from "vitest";
 import {
+  ensureDeployed,
+  ensureRecovered,
   expectConsistent,
-  expectServing,
   expectUpConverges,
-  finished,
   killed,
-  type Resource,
-  standing,
-  state,
   type Victim,
   withNewRelease,
 } from "./faults.ts";
-import { type Result, succeed } from "./stack.ts";
+import { expectServing, type Resource, type Result, state, succeed } from "./stack.ts";
 
 /** How the engine's output names a resource: it leaves out the file of a type, as in aws:ec2/vpc:Vpc. */
 function nameOf({ type, urn }: Resource): string {
@@ -23,7 +20,7 @@ function nameOf({ type, urn }: Resource): string {
 
 /** The resources that a provider makes, in the order in which they are made: read from the state, so that none is forgotten. */
 export async function madeByProviders(): Promise<string[]> {
-  await standing();
+  await ensureDeployed();
   return state()
     .resources.filter(({ custom, type }) => custom && !type.startsWith("pulumi:"))
     .map(nameOf);
@@ -31,7 +28,7 @@ export async function madeByProviders(): Promise<string[]> {
 
 /** What an `up` after an edit of the app does to them: read from a preview of one. */
 export async function updates(): Promise<string[]> {
-  await standing();
+  await ensureDeployed();
   const preview = await withNewRelease(() => succeed("preview"));
   const verbs = {
     update: "updating",
@@ -86,7 +83,7 @@ export async function expectRecovered(): Promise<void> {
 
 /** Killed while it makes a resource; what there was before stays. */
 export async function killAtCreate(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
-  await finished();
+  await ensureRecovered();
   if (has(resource)) await succeed("destroy");
   const step = `${resource} creating`;
   expectFailure(victim, step, await killed(victim, at(step), "up"));
@@ -95,7 +92,7 @@ export async function killAtCreate(victim: Victim, resource: string, expectNext 
 
 /** Killed while it replaces the machines: the old ones serve until they are deleted, and the next `up` does the rest. */
 export async function killAtUpdate(victim: Victim, step: string): Promise<void> {
-  const before = await standing();
+  const before = await ensureDeployed();
   await withNewRelease(async () => {
     expectFailure(victim, step, await killed(victim, at(step), "up"));
     if (!step.endsWith("deleting original")) await expectServing(before);
@@ -106,7 +103,7 @@ export async function killAtUpdate(victim: Victim, step: string): Promise<void> 
 
 /** Killed while it deletes a resource. */
 export async function killAtDestroy(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
-  await finished();
+  await ensureRecovered();
   // The machines take the longest, and are made only where they are what is deleted.
   const machines = /:(?:Instance|Verification) /;
   if (!has(resource) && !machines.test(resource)) await killed("engine", /aws:ec2:Instance \S+ creating/, "up");

@@ -51,10 +51,10 @@ export function temporaryFolder(): string {
 
 /** Runs an HTTP server on loopback for as long as `use` takes. */
 export async function serving<T>(answer: RequestListener, use: (host: string) => Promise<T>): Promise<T> {
-  const server = createServer(answer).listen(0, "localhost");
+  const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
   try {
-    return await use(`localhost:${(server.address() as AddressInfo).port}`);
+    return await use(`127.0.0.1:${(server.address() as AddressInfo).port}`);
   } finally {
     server.closeAllConnections();
     server.close();

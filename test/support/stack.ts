@@ -1,29 +1,22 @@
-import { spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { ECR } from "@aws-sdk/client-ecr";
-import { inject } from "vitest";
-import type { MachineName } from "../../components/architecture.ts";
+import { expect, inject } from "vitest";
+import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
+import { filesIn } from "../../local/cloud.ts";
 import { keysOf } from "../../local/identity.ts";
 import { password } from "../../local/services/registry.ts";
+import { type CollectOptions, collect, type Result } from "./process.ts";
 
+export type { Result } from "./process.ts";
+
+const provided = inject("cloud");
 /** The tests' own clone and cloud. */
-export const cloud = inject("cloud");
-
-/** How a command ended, and all that it printed. */
-export interface Result {
-  readonly status: number | null;
-  readonly output: string;
-}
-
-/** What scripts read of it. */
-interface Printed extends Result {
-  readonly stdout: string;
-}
+export const cloud = { ...provided, files: filesIn(provided.dir, provided.run) };
 
 const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(cloud.dir, "root");
 
@@ -34,52 +27,81 @@ export const aws = {
   credentials: { accessKeyId, secretAccessKey },
 };
 
-/** Runs `npm run local -- COMMAND`, as in the clone's folder. */
-export function local(...command: string[]): Promise<Printed> {
-  return watch(command);
+/** The stack's repository. */
+export const repositoryName = "hono-app-local";
+
+/** Credentials of an instance's role. */
+export function roleKeys(instance: string) {
+  const file = readFileSync(join(cloud.dir, "machines", instance, "settings", "aws.env"), "utf8");
+  const value = (name: string) => new RegExp(`^AWS_${name}='(.+)'$`, "m").exec(file)?.[1] as string;
+  return {
+    accessKeyId: value("ACCESS_KEY_ID"),
+    secretAccessKey: value("SECRET_ACCESS_KEY"),
+    sessionToken: value("SESSION_TOKEN"),
+  };
 }
 
-/** The same in another folder or environment, or with an eye on what it prints while it runs. */
-export function watch(
-  command: readonly string[],
-  options: { cwd?: string; env?: Record<string, string>; onOutput?: (output: string) => void } = {},
-): Promise<Printed> {
+/** Runs a file of the clone with Node, such as `node("cli/sbom.ts", "--help")`. */
+export function node(file: string, args: readonly string[], options: CollectOptions = {}): Promise<Result> {
   const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir, ...options.env };
-  return new Promise((resolve, reject) => {
-    const child = spawn("node", ["cli/local.ts", ...command], { cwd: options.cwd ?? cloud.project, env });
-    let [output, stdout] = ["", ""];
-    child.stdout.on("data", (data) => (stdout += data));
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on("data", (data) => {
-        output += data;
-        options.onOutput?.(output);
-      });
-    }
-    child.on("error", reject);
-    child.on("close", (status) => resolve({ status, output, stdout }));
-  });
+  return collect(["node", file, ...args], { cwd: cloud.project, ...options, env });
 }
 
-/** The same, where anything but success is not what the test is about. */
+/** Runs `npm run local -- COMMAND`. */
+export const local = (...command: string[]): Promise<Result> => node("cli/local.ts", command);
+
+/** The same for a command that must succeed. */
 export async function succeed(...command: string[]): Promise<string> {
   const { status, output } = await local(...command);
   if (status !== 0) throw new Error(`npm run local -- ${command.join(" ")}: exit status ${status}\n${output}`);
   return output;
 }
 
-/** Runs commands as a person types them, in the clone and the local cloud's environment; the first that fails is the last. */
-export async function shell(
-  commands: string,
-  options: { cwd?: string; env?: Record<string, string>; input?: string } = {},
-): Promise<Result> {
-  const { cwd = cloud.project, env = {}, input = "" } = options;
-  // --norc: bash takes the socket that is its stdin here for a remote shell's, and would read the machine's own settings.
-  const child = spawn("bash", ["--norc", "-euo", "pipefail", "-c", commands], { cwd, env: { ...cloud.env, ...env } });
-  child.stdin.end(input);
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
-  const [status] = await once(child, "close");
-  return { status, output };
+/** A command that must fail with these messages. Returns everything that it printed. */
+export async function refused(command: Promise<Result>, ...messages: (string | RegExp)[]): Promise<string> {
+  const { status, output } = await command;
+  expect(status, output).toBe(1);
+  for (const message of messages) expect(output).toMatch(message);
+  return output;
+}
+
+/** Commands of `npm run local` that find nothing to change. */
+export async function expectUnchanged(...commands: string[]): Promise<void> {
+  for (const command of commands) {
+    expect(Object.keys(summary(await succeed(command))), command).toEqual(["unchanged"]);
+  }
+}
+
+/** Runs shell commands in the clone and the local cloud's environment, until the first that fails. */
+export function shell(commands: string, options: CollectOptions = {}): Promise<Result> {
+  const env = { ...cloud.env, ...options.env };
+  // --norc: bash takes the socket that is its stdin here for a remote shell's, and would read the user's own settings.
+  const command = ["bash", "--norc", "-euo", "pipefail", "-c", commands];
+  return collect(command, { cwd: cloud.project, ...options, env });
+}
+
+/** Runs `pulumi stack COMMAND`, such as `export` and `import`. */
+export function pulumiStack(command: string[], input?: string): string {
+  const options = { cwd: cloud.project, env: cloud.env, input, maxBuffer: 2 ** 26 };
+  return execFileSync("pulumi", ["stack", ...command, "--stack", "local"], options).toString();
+}
+
+export const stateFile = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
+
+export interface Resource {
+  readonly type: string;
+  readonly urn: string;
+  readonly id?: string;
+  readonly custom: boolean;
+  readonly delete?: boolean;
+  readonly inputs?: Record<string, string>;
+  readonly outputs?: object;
+}
+
+/** The stack's state on disk. */
+export function state(): { resources: Resource[]; pending: unknown[] } {
+  const latest = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, "utf8")).checkpoint.latest : undefined;
+  return { resources: latest?.resources ?? [], pending: latest?.pending_operations ?? [] };
 }
 
 export interface Outputs {
@@ -106,17 +128,20 @@ export async function outputs(): Promise<Outputs> {
   return JSON.parse(stdout);
 }
 
-/** Brings the stack to what the clone says; quick where it is there already. Every test starts with it, so that they run in any order. */
+/** Deploys the stack as the clone defines it; quick where it is deployed. Tests begin with it, so that they run in any order. */
 export async function deployed(): Promise<Outputs> {
   await succeed("up");
   return outputs();
 }
 
-/** Changes a file of the clone while `work` goes on. */
-export async function edited<T>(file: string, change: (text: string) => string, work: () => Promise<T>): Promise<T> {
+/** A change of a file: what is replaced by what, or a function of its text. */
+export type Change = readonly [from: string | RegExp, to: string] | ((text: string) => string);
+
+/** Changes a file of the clone while `work` runs. */
+export async function edited<T>(file: string, change: Change, work: () => Promise<T>): Promise<T> {
   const path = join(cloud.project, file);
   const before = readFileSync(path, "utf8");
-  const after = change(before);
+  const after = typeof change === "function" ? change(before) : before.replace(...(change as [string, string]));
   if (after === before) throw new Error(`the test's change of ${file} changes nothing`);
   writeFileSync(path, after);
   try {
@@ -126,7 +151,7 @@ export async function edited<T>(file: string, change: (text: string) => string, 
   }
 }
 
-/** Sets keys of the stack's configuration while `work` goes on. */
+/** Sets keys of the stack's configuration while `work` runs. */
 export function configured<T>(values: Record<string, string>, work: () => Promise<T>): Promise<T> {
   const change = (text: string) => {
     const kept = text
@@ -138,9 +163,25 @@ export function configured<T>(values: Record<string, string>, work: () => Promis
   return edited("Pulumi.local.yaml", change, work);
 }
 
-/** A visible edit of the app: another release. */
+/** Edits the app's page while `work` runs, which makes another release: a word that its heading begins with. */
 export function releasedEdit<T>(word: string, work: () => Promise<T>): Promise<T> {
-  return edited("app/src/page.ts", (text) => text.replace(/<h1([^>]*)>/, `<h1$1>${word} `), work);
+  return edited("app/src/page.ts", [/<h1([^>]*)>/, `<h1$1>${word} `], work);
+}
+
+/** The app's page, as a browser gets it. */
+export async function pageOf({ url }: Machine): Promise<string> {
+  return (await fetch(url, { headers: { accept: "text/html" } })).text();
+}
+
+/** Both instances of a deployment answer. */
+export async function expectServing(outputs: Outputs): Promise<void> {
+  for (const name of machineNames) expect(await answering(outputs[name].url)).toBe(outputs[name].id);
+}
+
+/** Neither the stack's outputs nor what answers has changed. */
+export async function expectStill(before: Outputs): Promise<void> {
+  expect(await outputs()).toEqual(before);
+  await expectServing(before);
 }
 
 /** Which instance answers at an address. */
@@ -154,13 +195,13 @@ export function tagOf(reference: string): string {
   return reference.slice(0, reference.indexOf("@")).split(":").at(-1) as string;
 }
 
-/** How many resources of each kind of change an engine's summary tells, such as `{ created: 33 }`. */
+/** How many resources the engine's summary counts for each kind of change, such as `{ created: 33 }`. */
 export function summary(output: string): Record<string, number> {
   const lines = output.slice(output.lastIndexOf("Resources:")).matchAll(/^ +(?:[-+~=]+ *)?(\d+) (?:to )?([a-z]+)/gm);
   return Object.fromEntries([...lines].map(([, count, change]) => [change, Number(count)]));
 }
 
-/** Asks the registry, with the local cloud's root's password or the one given, at the source. */
+/** Sends a GET to the registry, with the given password or the local cloud's root's. */
 export async function registry(
   path: string,
   accept = "application/json",
@@ -180,10 +221,10 @@ export async function registry(
   });
 }
 
-/** What every password of the registry begins with: the name of the first thing that it says. */
+/** The beginning of every password of the registry: its first key, encoded. */
 export const passwordPrefix = Buffer.from('{"accessKeyId":').toString("base64");
 
-/** The local cloud's root's, of 12 hours ago. */
+/** A password of the local cloud's root that has expired. */
 export function expiredPassword(): string {
   const payload = Buffer.from(JSON.stringify({ accessKeyId: "local", expiration: 0 })).toString("base64");
   const key = readFileSync(join(cloud.dir, "token-key"));
@@ -197,7 +238,7 @@ export interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
-/** An index or manifest, by the reference that the stack deploys. */
+/** The index or manifest of a reference `registry/repository:tag@digest`. */
 export async function manifest(
   reference: string,
 ): Promise<{ manifests?: Descriptor[]; layers?: Descriptor[]; config?: Descriptor }> {
@@ -206,4 +247,9 @@ export async function manifest(
   const { status, body } = await registry(`/v2/${repository}/manifests/${digest}`, types);
   if (status !== 200) throw new Error(`${reference}: ${status} ${body}`);
   return JSON.parse(body);
+}
+
+/** The platforms of an index. */
+export function platformsOf({ manifests = [] }: { readonly manifests?: readonly Descriptor[] }): string[] {
+  return manifests.map(({ platform }) => `${platform?.os}/${platform?.architecture}`).sort();
 }
