@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
-import { readConfig } from "../tools/stack-config.ts";
+import { root } from "../tools/paths.ts";
+import { stackConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, type Resource } from "./cost/prices.ts";
 import { runCommand } from "./shared/command.ts";
 
@@ -201,10 +201,9 @@ async function main(args: string[]): Promise<void> {
       markdown: { type: "boolean" },
     },
   });
-  const root = join(import.meta.dirname, "..");
   // The program finds its build context beside Pulumi.yaml.
   process.chdir(root);
-  const config = readConfig(readFileSync("Pulumi.yaml", "utf8"), readStackFile(values.stack));
+  const config = stackConfig(values.stack);
   const resources =
     values.from === undefined
       ? await planned(values.stack, config)
@@ -220,14 +219,6 @@ async function main(args: string[]): Promise<void> {
     process.stderr.write(
       `the prices are ${Math.round(days)} days old: bring local/providers/aws/prices.ts up to date\n`,
     );
-}
-
-export function readStackFile(stack: string): string {
-  try {
-    return readFileSync(`Pulumi.${stack}.yaml`, "utf8");
-  } catch {
-    throw new Error(`the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there`);
-  }
 }
 
 if (import.meta.main) await runCommand(usage, main, 2);

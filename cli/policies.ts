@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parseName, policyArn } from "../config.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
-import { readConfig } from "../tools/stack-config.ts";
+import { root } from "../tools/paths.ts";
+import { stackConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
@@ -53,16 +54,13 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
   if (!isPolicyName(policy) || others.length > 0) {
     throw new UsageError(`not a policy: "${positionals.join(" ")}"; allowed: ${policyNames.join(", ")}`);
   }
-  const root = join(import.meta.dirname, "..");
   check("stack", given.stack, /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "letters, digits and single . _ -");
-  const stackFile = join(root, `Pulumi.${given.stack}.yaml`);
-  if (given.stack !== undefined && !existsSync(stackFile)) {
+  if (given.stack !== undefined && !existsSync(join(root, `Pulumi.${given.stack}.yaml`))) {
     throw new UsageError(
       `--stack is "${given.stack}", which has no Pulumi.${given.stack}.yaml; allowed: a stack that has one`,
     );
   }
-  const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
-  const config = readConfig(text(join(root, "Pulumi.yaml")), text(stackFile));
+  const config = stackConfig(given.stack);
   const values: Values = {
     account: given.account ?? "",
     region: given.region ?? config["aws:region"] ?? "",

@@ -1,4 +1,22 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parse } from "yaml";
+import { root } from "./paths.ts";
+
+/**
+ * The configuration of a stack.
+ *
+ * @param stack Its name. @default the values and defaults of Pulumi.yaml alone
+ * @throws Error where the stack has no file.
+ */
+export function stackConfig(stack?: string): Record<string, string> {
+  const file = join(root, `Pulumi.${stack}.yaml`);
+  if (stack !== undefined && !existsSync(file)) {
+    throw new Error(`the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there`);
+  }
+  const own = stack === undefined ? "" : readFileSync(file, "utf8");
+  return readConfig(readFileSync(join(root, "Pulumi.yaml"), "utf8"), own);
+}
 
 /** The configuration of a stack as the engine would read it: Pulumi.yaml's values and defaults under the stack's own. */
 export function readConfig(projectFile: string, stackFile: string): Record<string, string> {

@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { home, root } from "../../../tools/paths.ts";
+import { home } from "../../../tools/paths.ts";
 import { ensureVenv } from "../../../tools/python.ts";
 import { accepts } from "../../../tools/ready.ts";
 import { as, type Cloud } from "../../cloud.ts";
@@ -29,12 +28,11 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
 /** The account's users, and its policies: those that `npm run policies` prints for the app, so that every stack can be tried here. */
 async function users({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
-  const [{ policy }, { readConfig }] = await Promise.all([
+  const [{ policy }, { stackConfig }] = await Promise.all([
     import("../../../policies/policy.ts"),
     import("../../../tools/stack-config.ts"),
   ]);
-  const text = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
-  const config = readConfig(text(join(root, "Pulumi.yaml")), text(join(root, "Pulumi.local.yaml")));
+  const config = stackConfig("local");
   const values = {
     account,
     region: env.AWS_REGION ?? "",

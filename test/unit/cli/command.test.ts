@@ -8,9 +8,12 @@ describe("every command", () => {
   const files = Object.values(project.scripts).flatMap((script) => /(?:cli|bench)\/\w+\.ts$/.exec(script) ?? []);
   test("is found", () => expect(files).toHaveLength(7));
 
-  test.each([...files, "cli/preview-comment.ts", "cli/region.ts"])("%s tells its usage", (file) => {
-    expect(run(file, "--help")).toMatchObject({ status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" });
-  });
+  test.each([...files, ".github/scripts/preview-comment.ts", ".github/scripts/region.ts"])(
+    "%s tells its usage",
+    (file) => {
+      expect(run(file, "--help")).toMatchObject({ status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" });
+    },
+  );
 
   test.each(files)("%s ends with 2 for an option that it does not know", (file) => {
     const { status, stdout, stderr } = run(file, "--nonsense");
@@ -24,7 +27,10 @@ test.each([
   [
     "the command fails",
     1,
-    ["cli/preview-comment.ts", ...["--preview", "none", "--status", "0", "--stack", "dev", "--run-url", "x"]],
+    [
+      ".github/scripts/preview-comment.ts",
+      ...["--preview", "none", "--status", "0", "--stack", "dev", "--run-url", "x"],
+    ],
     /ENOENT.*none/,
   ],
   ["what 1 would say is not known", 2, ["cli/cost.ts", "--stack", "none"], /Pulumi\.none\.yaml is not there/],

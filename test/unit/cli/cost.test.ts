@@ -5,7 +5,7 @@ import { estimate, planned, readResources, toMarkdown, toText } from "../../../c
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { rows } from "../../../local/providers/aws/rows.ts";
-import { readConfig } from "../../../tools/stack-config.ts";
+import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
 
 const instance = (inputs: Record<string, unknown> = {}): Resource => ({
   type: "aws:ec2/instance:Instance",
@@ -21,7 +21,7 @@ const instance = (inputs: Record<string, unknown> = {}): Resource => ({
 
 let program: readonly Resource[];
 beforeAll(async () => {
-  program = await planned("dev", readConfig(readFileSync("Pulumi.yaml", "utf8"), ""));
+  program = await planned("dev", stackConfig());
 });
 
 describe("every resource type has a price, or a reason to be free", () => {

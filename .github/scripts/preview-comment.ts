@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
-import { runCommand, UsageError } from "./shared/command.ts";
+import { runCommand, UsageError } from "../../cli/shared/command.ts";
 
-const usage = `usage: node cli/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
+const usage = `usage: node .github/scripts/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
 
 Prints the comment that shows a preview in a pull request. With --publish it is made or updated there instead, so that a pull request
 has one for each stack: GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are read as GitHub Actions sets them.

@@ -9,7 +9,7 @@ import {
   previewComment,
   publish,
   shorten,
-} from "../../../cli/preview-comment.ts";
+} from "../../../.github/scripts/preview-comment.ts";
 
 const preview = (changes: Partial<Preview> = {}): Preview => ({
   stack: "dev",
