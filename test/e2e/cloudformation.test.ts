@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
@@ -7,11 +6,12 @@ import { resources } from "../../local/providers/aws/resources.ts";
 import { ensureCfnLint } from "../../tools/linters.ts";
 import { root } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
+import { temporaryFolder } from "../support/process.ts";
 import { cloud } from "../support/stack.ts";
 import { lintHistory, type StateResource } from "../support/templates.ts";
 
 // With --update it writes the file: CONTRIBUTING.md, cfn-lint.
-test("the local cloud's rules of AWS are those of cfn-lint, for every type that it has", async () => {
+test("the local cloud has cfn-lint's schema of every type", async () => {
   const definitions: Definition[] = Object.values(resources);
   const types = new Set(definitions.map(({ cloudFormation }) => cloudFormation.type));
   const script = join(root, "local", "providers", "aws", "schemas.py");
@@ -44,30 +44,25 @@ const state = ({
   },
 ];
 
-test("each state that the engine kept of an update is judged by cfn-lint, a part of a resource in the whole of it", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "history-"));
+const folder = temporaryFolder();
+
+test("cfn-lint checks every state that the engine kept of an update", async () => {
   const kept = (path: string, resources: StateResource[]) => {
     const file = join(folder, "state", ".pulumi", path);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, JSON.stringify({ checkpoint: { latest: { resources } } }));
   };
-  try {
-    expect(await lintHistory(folder)).toEqual([]);
-    kept("stacks/app/local.json", state());
-    await expect(lintHistory(folder)).rejects.toThrow("the engine has kept no state of an update");
-    kept("history/app/local/local-1.checkpoint.json", state());
-    expect(await lintHistory(folder)).toEqual([]);
-    kept("history/app/local/local-2.checkpoint.json", state({ effect: "Alow" }));
-    kept("history/app/local/local-3.checkpoint.json", state({ arn: "AmazonSSMManagedInstanceCore" }));
-    expect((await lintHistory(folder)).sort()).toEqual([
-      expect.stringMatching(
-        /^update-2.json: E3530 .*\/Statement\/0\/Effect: 'Alow' is not one of \['Allow', 'Deny'\]$/,
-      ),
-      expect.stringMatching(
-        /^update-3.json: E3031 .*\/ManagedPolicyArns\/0: 'AmazonSSMManagedInstanceCore' does not match/,
-      ),
-    ]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  expect(await lintHistory(folder)).toEqual([]);
+  kept("stacks/app/local.json", state());
+  await expect(lintHistory(folder)).rejects.toThrow("the engine has kept no state of an update");
+  kept("history/app/local/local-1.checkpoint.json", state());
+  expect(await lintHistory(folder)).toEqual([]);
+  kept("history/app/local/local-2.checkpoint.json", state({ effect: "Alow" }));
+  kept("history/app/local/local-3.checkpoint.json", state({ arn: "AmazonSSMManagedInstanceCore" }));
+  expect((await lintHistory(folder)).sort()).toEqual([
+    expect.stringMatching(/^update-2.json: E3530 .*\/Statement\/0\/Effect: 'Alow' is not one of \['Allow', 'Deny'\]$/),
+    expect.stringMatching(
+      /^update-3.json: E3031 .*\/ManagedPolicyArns\/0: 'AmazonSSMManagedInstanceCore' does not match/,
+    ),
+  ]);
 });

@@ -6,7 +6,7 @@ import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Entry, entriesOf, type PolicyName, policy } from "../../policies/policy.ts";
-import { aws, cloud, configured, deployed, shell, summary } from "../support/stack.ts";
+import { aws, cloud, configured, deployed, repositoryName, shell, summary } from "../support/stack.ts";
 
 const account = "123456789012";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;
@@ -18,7 +18,7 @@ const trust = JSON.stringify({
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
 });
 
-// Each with a name of its own among the calls that are noted. The one who is bound has the policy for this stack alone, with the boundary.
+// Users of their own, so that their calls are recorded apart. `bound` has the policy for this stack alone, with the boundary.
 const others = {
   deployer: ["preview", "deploy"],
   bound: ["preview", "deploy-bound"],
@@ -57,7 +57,7 @@ afterAll(async () => {
   await root.deletePolicy({ PolicyArn: arnOf("deploy-bound") });
 });
 
-/** How a call is refused: the error's name, and what it says that is not allowed. */
+/** The refusal of a call: the error's name, and what it says is not allowed. */
 async function refusal(call: Promise<unknown>): Promise<string> {
   const answer = await call.then(
     () => "allowed",
@@ -66,8 +66,8 @@ async function refusal(call: Promise<unknown>): Promise<string> {
   return answer.replace(/ because .*$/, "");
 }
 
-describe("who deploys", () => {
-  test("makes no user and no access key", async () => {
+describe("the user who deploys", () => {
+  test("cannot create users and access keys", async () => {
     const iam = new IAM(as("deployer"));
     const denied = (action: string, user: string) =>
       `AccessDenied: iam:${action} on resource: arn:aws:iam::${account}:user/${user}`;
@@ -75,7 +75,7 @@ describe("who deploys", () => {
     expect(await refusal(iam.createAccessKey({ UserName: "deployer" }))).toBe(denied("CreateAccessKey", "deployer"));
   });
 
-  test("makes a role with the boundary, and none without it", async () => {
+  test("creates a role with the boundary, and none without it", async () => {
     const iam = new IAM(as("bound"));
     const role = { RoleName: "hono-app-tried", AssumeRolePolicyDocument: trust, Tags };
     const denied = `AccessDenied: iam:CreateRole on resource: arn:aws:iam::${account}:role/hono-app-tried`;
@@ -87,7 +87,7 @@ describe("who deploys", () => {
     await iam.deleteRole(role);
   });
 
-  test("does nothing in another name's or stack's repository", async () => {
+  test("cannot use another name's or stack's repository", async () => {
     const ecr = new ECR(as("bound"));
     for (const repositoryName of ["other-local", "hono-app-prod"]) {
       const resource = `arn:aws:ecr:${aws.region}:${account}:repository/${repositoryName}`;
@@ -101,14 +101,14 @@ describe("who deploys", () => {
     }
   });
 
-  test("terminates no instance without the stack's tags, and gives no machine another's role", async () => {
+  test("cannot terminate an instance without the stack's tags, or pass another role", async () => {
     const { intel } = await deployed();
     const all = new EC2(aws);
     const ec2 = new EC2(as("deployer"));
     const { Reservations } = await all.describeInstances({ InstanceIds: [intel.id] });
     const { ImageId, SubnetId, SecurityGroups = [] } = Reservations?.[0]?.Instances?.[0] ?? {};
     const launch = { ImageId, InstanceType: "t3.small", MinCount: 1, MaxCount: 1 } as const;
-    // Without a public address the local cloud keeps no machine for it.
+    // Without a public address the local cloud runs no machine for it.
     const NetworkInterfaces = [{ DeviceIndex: 0, AssociatePublicIpAddress: false }];
     const { Instances = [] } = await all.runInstances({ ...launch, NetworkInterfaces });
     const InstanceIds = Instances.map(({ InstanceId = "" }) => InstanceId);
@@ -134,21 +134,20 @@ describe("who deploys", () => {
   });
 });
 
-test("who previews changes nothing", async () => {
+test("the user who previews cannot change anything", async () => {
   const makes = new EC2(as("previewer")).createVpc({
     CidrBlock: "10.9.0.0/16",
     TagSpecifications: [{ ResourceType: "vpc", Tags }],
   });
   expect(await refusal(makes)).toMatch(/^UnauthorizedOperation: ec2:CreateVpc /);
   const ecr = new ECR(as("previewer"));
-  const repositoryName = "hono-app-local";
   const { images: [image] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageTag: "latest" }] });
   const { imageManifest, imageManifestMediaType } = image ?? {};
   const put = ecr.putImage({ repositoryName, imageManifest, imageManifestMediaType, imageTag: "latest" });
   expect(await refusal(put)).toMatch(/^AccessDeniedException: ecr:PutImage /);
 });
 
-test("a stack that is given the boundary: its machines' role still pulls, and can do no more whatever it is given", async () => {
+test("a role with the boundary still pulls, and can do no more whatever policy it gets", async () => {
   const pulumiUp = (accessKeyId: string, secretAccessKey: string) =>
     shell("pulumi up --stack local --yes --non-interactive", {
       env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
@@ -165,7 +164,7 @@ test("a stack that is given the boundary: its machines' role still pulls, and ca
     const credentials = { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken };
     const ecr = new ECR({ ...aws, credentials });
     const imageIds = [{ imageTag: "latest" }];
-    expect((await ecr.batchGetImage({ repositoryName: "hono-app-local", imageIds })).images).toHaveLength(1);
+    expect((await ecr.batchGetImage({ repositoryName, imageIds })).images).toHaveLength(1);
     const everything = { Effect: "Allow", Action: "*", Resource: "*" };
     const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [everything] });
     const given = { RoleName: role?.RoleName, PolicyName: "everything" };
@@ -175,13 +174,13 @@ test("a stack that is given the boundary: its machines' role still pulls, and ca
     );
     await root.deleteRolePolicy(given);
   } finally {
-    // Taking a boundary away is nothing that who deploys may do.
+    // The user who deploys may not remove a boundary.
     const { accessKeyId, secretAccessKey } = aws.credentials;
     expect(summary((await pulumiUp(accessKeyId, secretAccessKey)).output).updated).toBe(2);
   }
 });
 
-test("a boundary that is not there is refused", async () => {
+test("refuses a boundary that does not exist", async () => {
   const PermissionsBoundary = `arn:aws:iam::${account}:policy/none`;
   const made = root.createRole({ RoleName: "x", AssumeRolePolicyDocument: trust, PermissionsBoundary });
   expect(await refusal(made)).toBe(
@@ -200,7 +199,7 @@ test("the boundary lets Session Manager work", async () => {
   expect(Object.keys(allowed).sort()).toEqual(Statement.flatMap(({ Action }) => Action).sort());
 });
 
-// Last of all end-to-end tests (sequencer.ts): what each of them asked is noted by now.
+// Last of all end-to-end tests (sequencer.ts): the calls of all of them are recorded by now.
 describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
   interface Call {
     readonly identity: string;
@@ -223,13 +222,13 @@ describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
   };
   const isMachine = ({ identity }: Call) => /assumed-role\/hono-app-[0-9a-f]+\/i-/.test(identity);
 
-  test("who deploys and who previews asked for nothing that is not allowed", () => {
-    // A machine that is gone has no tags; a refresh asks for its console all the same, and goes on without it.
+  test("the users who deploy and preview asked for nothing that is not allowed", () => {
+    // An instance that is gone has no tags; a refresh still asks for its console, and continues without it.
     const denied = calls.filter(({ action, allowed }) => !allowed && action !== "ec2:GetConsoleOutput");
     expect(denied.filter(isUser("deployer", "previewer"))).toEqual([]);
   });
 
-  /** What a policy allows, is not asked for, and gives no reason. */
+  /** What a policy allows with no reason given, and no test asked for. */
   function unasked(name: PolicyName, by: (call: Call) => boolean): string[] {
     const asked = new Set(
       calls
@@ -243,7 +242,7 @@ describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
       .filter((each) => !asked.has(each));
   }
 
-  test("nothing was allowed that was not asked for, unless it says why AWS needs it", () => {
+  test("every allowed action was asked for, or says why AWS needs it", () => {
     expect(unasked("deploy", isUser("deployer"))).toEqual([]);
     expect(unasked("preview", isUser("deployer", "previewer"))).toEqual([]);
     expect(unasked("boundary", isMachine)).toEqual([]);

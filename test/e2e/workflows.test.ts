@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { ensureLinters } from "../../tools/linters.ts";
 import type { ActionData } from "../support/actions/fetch-actions.ts";
@@ -19,13 +18,13 @@ import {
   texts,
   workflows,
 } from "../support/github.ts";
+import { temporaryFolder } from "../support/process.ts";
 
 let tools: Awaited<ReturnType<typeof ensureLinters>>;
-const work = mkdtempSync(join(tmpdir(), "workflows-"));
+const work = temporaryFolder();
 beforeAll(async () => {
   tools = await ensureLinters();
 }, 300_000);
-afterAll(() => rmSync(work, { recursive: true }));
 
 describe("linters find nothing", () => {
   const call = (program: string, ...args: string[]) => spawnSync(program, args, { encoding: "utf8" });
@@ -33,7 +32,7 @@ describe("linters find nothing", () => {
     call(tools.zizmor, "--offline", "--persona=auditor", "--strict-collection", "--quiet", "--color=never", folder);
 
   test("actionlint", () => {
-    // Without shellcheck, which some machines have and others do not: the same findings everywhere.
+    // Without shellcheck, which only some hosts have: the same findings everywhere.
     const found = call(tools.actionlint, "-color=false", "-shellcheck=", "-pyflakes=", ...files);
     expect(found.stdout + found.stderr).toBe("");
     expect(found.status).toBe(0);
@@ -45,7 +44,7 @@ describe("linters find nothing", () => {
     expect(found.status).toBe(0);
   });
 
-  // Each of these rules is the only check of what it says: here it is broken in a workflow of this project.
+  // No other test checks these rules; each is broken here in a workflow of this project.
   test.each([
     ["excessive-permissions", "deploy.yml", /^permissions: \{\}$/m, ""],
     ["undocumented-permissions", "pull-request.yml", " # to comment", ""],
@@ -55,7 +54,7 @@ describe("linters find nothing", () => {
     ["unpinned-uses", "release.yml", /checkout@.*/, "checkout@v7"],
     ["secrets-outside-env", "deploy.yml", "environment: dev\n", "\n"],
     ["concurrency-limits", "pull-request.yml", /^concurrency:\n.*\n.*$/m, ""],
-  ])("zizmor finds what breaks %s", (audit, file, from, to) => {
+  ])("zizmor finds a violation of %s", (audit, file, from, to) => {
     const folder = mkdtempSync(join(work, "broken-"));
     cpSync(".github", join(folder, ".github"), { recursive: true });
     const path = join(folder, ".github", "workflows", file);
@@ -66,9 +65,9 @@ describe("linters find nothing", () => {
     expect(zizmor(folder).stdout).toContain(`[${audit}]`);
   });
 
-  test("actionlint finds what is no input of this project's own action", () => {
+  test("actionlint finds an unknown input of this project's own action", () => {
     const path = join(mkdtempSync(join(work, "broken-")), ".github", "workflows", "broken.yml");
-    // By which it finds the project.
+    // Marks the project's root for actionlint.
     mkdirSync(join(path, "..", "..", "..", ".git"));
     cpSync(".github", join(path, "..", ".."), { recursive: true });
     writeFileSync(
@@ -89,7 +88,7 @@ describe("each pinned action, by its own action.yml at that commit", () => {
 
   const uses = steps.filter(({ step }) => step.uses?.includes("@"));
   test.each(uses.map((each) => [each.name, each] as const))(
-    "%s: it has these inputs and outputs, and gets the required ones",
+    "%s: gets known and all required inputs, and its outputs exist",
     (_, { job, step }) => {
       const { inputs } = actions[step.uses as string] as ActionData;
       const given = Object.keys(step.with ?? {});
@@ -103,7 +102,7 @@ describe("each pinned action, by its own action.yml at that commit", () => {
   );
 });
 
-test("all that has to be set up is in the head of a workflow", () => {
+test("the head of a workflow names every secret and variable", () => {
   const heads = [...texts.values()].map((text) => text.slice(0, text.indexOf("\nname:"))).join("\n");
   const named = [...texts.values()].flatMap((text) => [...text.matchAll(/\b(?:secrets|vars)\.(\w+)/g)]);
   expect(named.length).toBeGreaterThan(10);
@@ -117,7 +116,7 @@ describe("jobs", () => {
     for (const each of steppedJobs) expect(each["timeout-minutes"]).toBeGreaterThan(0);
   });
 
-  test("that change a stack are in its environment, and one at a time, also while one waits for its approval", () => {
+  test("that change a stack use its environment, one at a time", () => {
     const changing = scripts.filter(({ step }) => /pulumi (up|destroy) /.test(step.run ?? ""));
     const found = changing.flatMap(({ where, job, workflow }) =>
       ["dev", "prod"].map((stack) => {
@@ -170,7 +169,7 @@ describe("jobs", () => {
     expect(run("pull-request.yml", { github, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
   });
 
-  test("that write to the pull request hold no identity in the cloud, and the other way round", () => {
+  test("that write to the pull request have no access to the cloud, and the reverse", () => {
     const { comment, preview } = parse(texts.get(".github/workflows/pull-request.yml") as string).jobs;
     expect(Object.keys(comment.permissions)).toEqual(["contents", "pull-requests"]);
     expect(Object.keys(preview.permissions)).toEqual(["contents", "id-token"]);
@@ -183,12 +182,12 @@ describe("jobs", () => {
     for (const { step } of logins) expect([runs(step, {}), runs(step, given)]).toEqual([false, true]);
   });
 
-  test("attest what is released where GitHub keeps it", () => {
+  test("attest releases of public repositories", () => {
     const attest = steps.find(({ step }) => step.uses?.startsWith("actions/attest@"))?.step;
     const visible = (isPrivate: boolean) =>
       runs(attest ?? {}, { github: { event: { repository: { private: isPrivate } } } });
     expect([visible(false), visible(true)]).toEqual([true, false]);
-    // It is called for the digest alone: in the registry it would be one more tag.
+    // In the registry an attestation would be one more tag.
     expect(attest?.with).not.toHaveProperty("push-to-registry");
   });
 });
@@ -219,7 +218,7 @@ describe("Renovate", () => {
   const { customManagers } = JSON.parse(readFileSync("renovate.json", "utf8")) as { customManagers: Manager[] };
   const tracked = ["tools/setup.mjs", "tools/go.ts", "app/Dockerfile", ...texts.keys()];
 
-  // A pattern that matches nothing keeps a version for ever, and says nothing.
+  // A pattern that matches nothing would never update its version, without any warning.
   test.each(customManagers.map((manager) => [manager.description, manager] as const))("finds: %s", (_, manager) => {
     for (const pattern of manager.managerFilePatterns) {
       expect(tracked.some((path) => new RegExp(pattern.slice(1, -1)).test(path))).toBe(true);

@@ -16,13 +16,8 @@ const DIGEST = `sha256:${"ab".repeat(32)}`;
 const IMAGE_ID = `sha256:${"1d".repeat(32)}`;
 
 const onGraviton: ProcessFacts = {
-  architecture: "arm64",
-  machine: "aarch64",
-  elf: "aarch64",
-  runtime: "bun",
-  version: "1.4.5",
-  pid: 1,
-  startedAt: STARTED,
+  ...{ architecture: "arm64", machine: "aarch64", elf: "aarch64" },
+  ...{ runtime: "bun", version: "1.4.5", pid: 1, startedAt: STARTED },
 };
 
 const environment = {
@@ -35,6 +30,14 @@ const environment = {
   IMAGE_REF: `registry/hono-app:c0ffee@${DIGEST}`,
   IMAGE_DIGEST: DIGEST,
   IMAGE_ID,
+};
+
+/** The same as the app reports it. */
+const reported = {
+  app: { name: "hono-app", version: "c0ffee" },
+  machine: { architecture: "aarch64", instanceId: "i-0abc", instanceType: "t4g.small" },
+  image: { architecture: "arm64", digest: DIGEST, id: IMAGE_ID, ref: `registry/hono-app:c0ffee@${DIGEST}` },
+  process: { ...onGraviton, startedAt: STARTED.toISOString(), uptimeSeconds: 3665 },
 };
 
 const BROWSER = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8" };
@@ -50,31 +53,19 @@ function start(env: Record<string, string> = environment, options: { isShuttingD
   return { app, logged };
 }
 
+/** The page as a browser gets it. */
+const pageFor = async (env: Record<string, string>) => (await start(env).app.request("/", { headers: BROWSER })).text();
+
 describe("/platform", () => {
-  test("reports machine, image and process, and the nonce it was asked with", async () => {
+  test("reports machine, image and process, and the given nonce", async () => {
     const response = await start().app.request("/platform?nonce=a1-B_2.c");
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Type")).toBe("application/json");
     expect(response.headers.get("Cache-Control")).toBe("no-store");
-    expect(await response.json()).toEqual({
-      app: { name: "hono-app", version: "c0ffee" },
-      machine: { architecture: "aarch64", instanceId: "i-0abc", instanceType: "t4g.small" },
-      image: { architecture: "arm64", digest: DIGEST, id: IMAGE_ID, ref: `registry/hono-app:c0ffee@${DIGEST}` },
-      process: {
-        architecture: "arm64",
-        machine: "aarch64",
-        elf: "aarch64",
-        runtime: "bun",
-        version: "1.4.5",
-        pid: 1,
-        startedAt: "2026-03-01T10:00:00.000Z",
-        uptimeSeconds: 3665,
-      },
-      nonce: "a1-B_2.c",
-    });
+    expect(await response.json()).toEqual({ ...reported, nonce: "a1-B_2.c" });
   });
 
-  test("is JSON for a browser too, and has a null for what nobody told it", async () => {
+  test("is JSON for a browser too, and null where a fact is not given", async () => {
     const response = await start({ APP_NAME: "", INSTANCE_ID: "  " }).app.request("/platform", { headers: BROWSER });
     expect(await response.json()).toMatchObject({
       app: { name: null, version: null },
@@ -107,24 +98,18 @@ describe("/", () => {
     ["a client that asks for JSON", "application/json", "application/json"],
     ["a client that prefers JSON", "text/html;q=0.5, application/json", "application/json"],
     ["curl", "*/*", "application/json"],
-    ["a client that says nothing", undefined, "application/json"],
+    ["a client without Accept", undefined, "application/json"],
     ["a client that wants neither", "image/png", "application/json"],
   ])("answers %s in its form", async (_, accept, type) => {
     const response = await start().app.request("/", { headers: accept ? { Accept: accept } : {} });
     expect(response.status).toBe(200);
     expect(response.headers.get("Content-Type")).toBe(type);
     expect(response.headers.get("Vary")).toBe("Accept");
+    if (type === "application/json") expect(await response.json()).toEqual(reported);
   });
 
-  test("JSON is the platform's report", async () => {
-    const response = await start().app.request("/");
-    expect(await response.json()).toEqual(
-      JSON.parse(JSON.stringify(report(readPlatform(environment, onGraviton), NOW))),
-    );
-  });
-
-  test("the page says who answered, in words", async () => {
-    const page = await (await start().app.request("/", { headers: BROWSER })).text();
+  test("the page shows which machine answered", async () => {
+    const page = await pageFor(environment);
     expect(page).toContain('<html lang="en" class="arm64">');
     expect(page).toContain('name="viewport"');
     expect(page).toContain("<title>arm64 · hono-app</title>");
@@ -135,18 +120,15 @@ describe("/", () => {
     expect(page).not.toContain("<script");
   });
 
-  test("the page escapes everything that it was told", async () => {
+  test("the page escapes every value of the environment", async () => {
     const evil = `"'><script>alert(1)</script>`;
-    const env = Object.fromEntries(Object.keys(environment).map((name) => [name, evil]));
-    const page = await (await start(env).app.request("/", { headers: BROWSER })).text();
+    const page = await pageFor(Object.fromEntries(Object.keys(environment).map((name) => [name, evil])));
     expect(page).not.toContain("<script");
     expect(page).toContain("&lt;script&gt;");
   });
 
-  test("the page says so when machine and process differ", async () => {
-    const env = { ...environment, MACHINE_ARCHITECTURE: "x86_64" };
-    const page = await (await start(env).app.request("/", { headers: BROWSER })).text();
-    expect(page).toContain("They do not agree");
+  test("the page shows that machine and process differ", async () => {
+    expect(await pageFor({ ...environment, MACHINE_ARCHITECTURE: "x86_64" })).toContain("They do not agree");
   });
 
   test("HEAD answers without a body", async () => {
@@ -157,7 +139,7 @@ describe("/", () => {
 });
 
 describe("/health", () => {
-  test("is well until the server shuts down", async () => {
+  test("is 200 until the server shuts down", async () => {
     let shuttingDown = false;
     const { app } = start(environment, { isShuttingDown: () => shuttingDown });
     const well = await app.request("/health");
@@ -168,8 +150,8 @@ describe("/health", () => {
   });
 });
 
-describe("what goes wrong", () => {
-  test("an unknown address is a 404 in the form that was asked for", async () => {
+describe("errors", () => {
+  test("an unknown address is a 404, as JSON or a page", async () => {
     const { app } = start();
     const json = await app.request("/nothing", { headers: { "X-Request-Id": "r-1" } });
     expect([json.status, await json.json()]).toEqual([
@@ -190,7 +172,7 @@ describe("what goes wrong", () => {
     expect(logged).toMatchObject([{ method: "POST", path, status: 405 }]);
   });
 
-  test("an error keeps its cause to the log", async () => {
+  test("only the log shows the cause of an error", async () => {
     const { app, logged } = start();
     app.get("/broken", () => {
       throw new Error("password=hunter2");
@@ -225,7 +207,7 @@ describe("headers", () => {
     }
   });
 
-  test("a request id is kept when it is sane and replaced when it is not", async () => {
+  test("a request id is kept, or replaced where it has other characters", async () => {
     const { app } = start();
     const kept = await app.request("/", { headers: { "X-Request-Id": "abc-123" } });
     expect(kept.headers.get("X-Request-Id")).toBe("abc-123");
@@ -256,20 +238,20 @@ describe("log", () => {
   });
 });
 
-describe("the page's reasoning", () => {
-  const heard = (env: Record<string, string>, facts: Partial<ProcessFacts> = {}) =>
+describe("the page's conclusion", () => {
+  const conclusion = (env: Record<string, string>, facts: Partial<ProcessFacts> = {}) =>
     consistency(layerReports(report(readPlatform(env, { ...onGraviton, ...facts }), NOW)));
 
   test("names of one architecture agree, though each layer has its own", () => {
     const intel = { ...environment, MACHINE_ARCHITECTURE: "x86_64", IMAGE_ARCHITECTURE: "amd64" };
-    expect(heard(intel, { architecture: "x64", elf: "x86_64" })).toEqual({
+    expect(conclusion(intel, { architecture: "x64", elf: "x86_64" })).toEqual({
       agree: true,
       text: "All four say the same.",
     });
   });
 
-  test("silence is named and is no contradiction", () => {
-    expect(heard({})).toEqual({
+  test("a missing value is named and is no mismatch", () => {
+    expect(conclusion({})).toEqual({
       agree: true,
       text: "Those that were asked say the same. Not reported here: machine and image.",
     });
@@ -278,9 +260,9 @@ describe("the page's reasoning", () => {
   test.each([
     ["the image", { ...environment, IMAGE_ARCHITECTURE: "amd64" }, {}],
     ["the binary", environment, { elf: "x86_64" }],
-    ["a name that nobody knows", { ...environment, MACHINE_ARCHITECTURE: "riscv64" }, {}],
-  ])("%s contradicts", (_, env, facts) => {
-    expect(heard(env, facts).agree).toBe(false);
+    ["an unknown name", { ...environment, MACHINE_ARCHITECTURE: "riscv64" }, {}],
+  ])("%s differs", (_, env, facts) => {
+    expect(conclusion(env, facts).agree).toBe(false);
   });
 
   test.each([
@@ -305,7 +287,7 @@ describe("PORT", () => {
     expect(readPort({ PORT: given })).toBe(port);
   });
 
-  test.each(["0", "65536", "-1", "80a", "3.5", "1e3"])("%j is refused", (given) => {
+  test.each(["0", "65536", "-1", "80a", "3.5", "1e3"])("refuses %j", (given) => {
     expect(() => readPort({ PORT: given })).toThrow(`PORT is "${given}"; allowed is a whole number from 1 to 65535.`);
   });
 });
@@ -331,7 +313,7 @@ describe("ELF", () => {
     expect(elfMachine(header)).toBe(machine);
   });
 
-  test("reads a header at any place of a larger buffer", () => {
+  test("reads a header within a larger buffer", () => {
     const buffer = new Uint8Array(80);
     buffer.set(elf(183), 16);
     expect(elfMachine(buffer.subarray(16))).toBe("aarch64");
@@ -357,7 +339,7 @@ describe("check-binaries", () => {
     writeFileSync(file, content);
   }
 
-  test("passes when every binary is of the target", () => {
+  test("passes when every binary is for the target", () => {
     put(join(bundle, "app/addon-1.node"), elf(183));
     expect(checkBinaries("arm64", root, [bundle])).toEqual([]);
     expect(readElfMachine(join(root, "usr/local/bin/bun"))).toBe("aarch64");
@@ -378,7 +360,7 @@ describe("check-binaries", () => {
     );
   });
 
-  test("does not follow links: neither in circles nor out of the base image", () => {
+  test("follows links neither in circles nor out of the base image", () => {
     symlinkSync(".", join(root, "circle"));
     expect(checkBinaries("arm64", root)).toEqual([]);
     put(join(folder, "host-bun"), elf(183));
@@ -387,7 +369,7 @@ describe("check-binaries", () => {
     expect(checkBinaries("arm64", root)).toEqual([`${root}/usr/local/bin/bun links out of the base image.`]);
   });
 
-  test("a base without Bun and an unknown target stop the build too", () => {
+  test("refuses a base without Bun, and an unknown target", () => {
     expect(checkBinaries("arm64", bundle)[0]).toContain("usr/local/bin/bun is missing");
     expect(checkBinaries("riscv64", root)).toEqual([`TARGETARCH is "riscv64"; known are arm64 and amd64.`]);
   });
