@@ -47,7 +47,7 @@ async function main(args: string[]): Promise<void> {
     const all: Measurement[] = [];
     for (const [topic, measure] of Object.entries(topics)) {
       if (!values.only.includes(topic)) continue;
-      // The stack's begin with nothing.
+      // The stack's measurements start without a cloud.
       if (topic !== "stack") await sandbox.start();
       say(`measuring: ${topic}`);
       all.push(...(await measure(sandbox)));
@@ -72,7 +72,7 @@ async function main(args: string[]): Promise<void> {
   say("docs/speed.md, docs/speed.ko.md and their plots are up to date");
 }
 
-// What is being measured ends, and what was started is taken down.
+// Ends what is being measured; then everything is removed.
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => interrupted.abort());
 

@@ -1,4 +1,4 @@
-// An empty Pulumi program, by the Automation API as the local cloud's commands: what an `up` or a preview costs by itself.
+// An empty Pulumi program, run by the Automation API as the local cloud's commands run theirs: the cost of an `up` or preview itself.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";

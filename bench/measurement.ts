@@ -3,7 +3,7 @@ import { formatBytes } from "../cli/image/sizes.ts";
 
 export type Unit = "s" | "ms" | "bytes" | "requests/s" | "";
 
-/** Something that was measured of this project and, in the same run, of what it is compared with. */
+/** A measurement of this project and, in the same run, of what it is compared with. */
 export interface Measurement {
   readonly what: string;
   readonly unit: Unit;

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import { format, type Measurement, middle } from "./measurement.ts";
 
-/** The measurements as a person reads them: medians, with the range of the runs, and the others' as multiples of this project's. */
+/** A table of medians, with the range of the runs, and of the others' medians as multiples of this project's. */
 export function table(measurements: readonly Measurement[]): string {
   const rows = new Table({ head: ["", "this project", "compared with", "", ""], style: { head: [], border: [] } });
   for (const { what, unit, ours, others = {} } of measurements) {
@@ -22,7 +22,7 @@ function range(runs: readonly number[], unit: Measurement["unit"]): string {
 }
 
 /**
- * Puts the table into a document, in place of the one in its first block of text.
+ * Replaces the table in the first block of text of a document.
  *
  * @throws Error where the document has no such block.
  */

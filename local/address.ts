@@ -1,6 +1,6 @@
 /**
  * The loopback address that stands for a public address of the emulated EC2. Only the last two octets tell machines
- * apart (moto gives every machine an address in one /16), so the cloud's own prefix takes the place of the first two.
+ * apart (moto gives every machine an address in one /16), so the cloud's own prefix replaces the first two.
  */
 export function toLocalAddress(publicAddress: string, prefix = process.env.LOCAL_CLOUD_PREFIX ?? ""): string {
   const octets = publicAddress.split(".");

@@ -138,9 +138,9 @@ export function exports(cloud: Cloud, path = process.env.PATH ?? ""): Record<str
     SSL_CERT_FILE: certificateBundle(cloud),
     NODE_EXTRA_CA_CERTS: certificateBundle(cloud),
     PULUMI_HOME: join(home, "pulumi"),
-    // No .attrs file beside each object: it is written in place, so a kill in that moment would leave it empty and the stack unreadable.
+    // No .attrs file beside each object: it is not written atomically, and a kill could leave it empty and the stack unreadable.
     PULUMI_BACKEND_URL: `file://${join(cloud.dir, "state")}?metadata=skip`,
-    // Pulumi.local.yaml's salt goes with it. What it keeps secret is the local registry's token, which opens nothing but this cloud.
+    // It belongs to Pulumi.local.yaml's salt. It encrypts only the local registry's token, which is valid in this cloud alone.
     PULUMI_CONFIG_PASSPHRASE: "local",
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };

@@ -17,7 +17,7 @@ export interface Daemon {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: NodeJS.ProcessEnv;
-  /** Keeps the process's id and start time, so that another process that was given the same id is never taken for it. */
+  /** Holds the process's id and start time, so that another process that got the same id is not mistaken for it. */
   readonly pidFile: string;
   readonly logFile: string;
   /** Whether it serves. */
@@ -53,7 +53,7 @@ export async function startDaemon(daemon: Daemon): Promise<void> {
   }
 }
 
-/** Ends the daemon, if it runs: asks, then after 20 s makes it. */
+/** Ends the daemon, if it runs: by SIGTERM, after 20 s by SIGKILL. */
 export async function stopDaemon(daemon: Pick<Daemon, "pidFile">): Promise<void> {
   const pid = runningPid(daemon);
   if (pid !== undefined) {
@@ -70,7 +70,7 @@ export async function stopDaemon(daemon: Pick<Daemon, "pidFile">): Promise<void>
 /** The daemon's process id, if that very process still runs. */
 export function runningPid({ pidFile }: Pick<Daemon, "pidFile">, read = readFile): number | undefined {
   const [pid, started] = (read(pidFile) ?? "").split(" ");
-  // Without a start time it had ended before that could be read.
+  // Without a start time it had ended before its start time could be read.
   return started && startTime(Number(pid), read) === started ? Number(pid) : undefined;
 }
 

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 
 /**
- * Who calls the API of a local cloud: `root` is the cloud itself, which no policy limits; `deployer` and `previewer` are users with the
+ * A caller of the local cloud's API: `root` is the cloud itself, which no policy limits; `deployer` and `previewer` are users with the
  * policies that `npm run policies` prints.
  */
 export type Identity = "root" | "deployer" | "previewer";
 
 /**
- * The access key of an identity: each local cloud has its own, and the same one whenever it starts. Nothing needs to be kept for it, and
- * nothing secret is opened by it: the local cloud listens on this machine alone.
+ * The access key of an identity: derived from the folder, so each local cloud has its own at every start. It is no secret: the local cloud
+ * listens on loopback alone.
  *
  * @param dir The folder of the local cloud.
  */

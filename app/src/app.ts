@@ -35,17 +35,17 @@ export interface AppOptions {
 type AppEnv = { Bindings: RequestState };
 
 /**
- * The nonce proves to a caller that the answer is of now and for it. It comes back as it was given, so it is held to
- * characters that mean nothing in a header, a log line or a page.
+ * The nonce proves to a caller that the answer is new. It is sent back unchanged, so it may only have characters
+ * without a meaning in a header, a log line or a page.
  */
 const NONCE_PATTERN = /^[\w.-]{1,128}$/;
 
-/** What is known of a request outside Hono; its handlers find it in `c.env`. */
+/** State of a request outside Hono; its handlers find it in `c.env`. */
 interface RequestState {
   readonly requestId: string;
   /** What a handler threw. */
   error?: string;
-  /** Set for a health check: a program asks every few seconds, which would bury the rest of the log. */
+  /** Set for a health check, which is not logged: one every few seconds would bury the rest. */
   isHealthCheck?: true;
 }
 
@@ -72,7 +72,7 @@ const headersOnly = new Hono().use(
 headersOnly.get("/", (c) => c.body(null));
 const securityHeaders = [...(await headersOnly.request("/")).headers];
 
-/** Portable: knows no runtime. main.ts gives it to Bun, the tests to `app.request()`. */
+/** Independent of the runtime: main.ts passes it to Bun, the tests call `app.request()`. */
 export function createApp({
   platform,
   log = () => {},
@@ -128,7 +128,7 @@ export function createApp({
       const { headers, status } = response;
       for (const [name, value] of securityHeaders) headers.set(name, value);
       headers.set("X-Request-Id", state.requestId);
-      // Every answer is about this process at this moment.
+      // Every answer describes this process at this moment.
       headers.set("Cache-Control", "no-store");
       log({
         time: now().toISOString(),
@@ -149,7 +149,7 @@ export function createApp({
 }
 
 /**
- * A browser names text/html; curl, fetch and health checkers say any type or none, and get what a program can read.
+ * Browsers accept text/html by name; curl, fetch and health checkers accept any type, and get JSON.
  */
 function wantsHtml(c: Context): boolean {
   c.header("Vary", "Accept");

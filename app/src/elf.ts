@@ -6,7 +6,7 @@ export const ELF_HEADER_BYTES = 20;
 
 /**
  * The machine that an ELF file is made for, as `uname -m` would name it; null when the bytes are no ELF header.
- * A machine outside the table is named by its number: a mismatch must say what was found.
+ * A machine outside the table is named by its number, so that an error can report it.
  */
 export function elfMachine(header: Uint8Array): string | null {
   const isElf = header[0] === 0x7f && header[1] === 0x45 && header[2] === 0x4c && header[3] === 0x46;

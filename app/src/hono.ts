@@ -1,4 +1,4 @@
-// The one door to the dependencies: what it exports becomes a file, and in the image a layer, that an edit of the app leaves as it is.
+// The only file that imports the dependencies: they become a file, and in the image a layer, that no edit of the app changes.
 export { type Context, Hono } from "hono";
 export { accepts } from "hono/accepts";
 export { html, raw } from "hono/html";

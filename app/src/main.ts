@@ -5,8 +5,8 @@ import { readElfMachine } from "./elf.ts";
 import { type ProcessFacts, readPlatform, readPort } from "./platform.ts";
 import { createShutdown, type StoppableServer } from "./shutdown.ts";
 
-// The whole of Bun's own API that is used. Declared here, since the project's type check runs without Bun's types and
-// only this file may depend on the runtime.
+// All that is used of Bun's API. Declared here, since the type check runs without Bun's types and only this file
+// depends on the runtime.
 declare const Bun: {
   version: string;
   serve(options: {

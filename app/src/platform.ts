@@ -1,4 +1,4 @@
-/** What the running process knows about itself; gathered in main.ts, so that everything below is a value. */
+/** Facts about the running process; main.ts gathers them, so that everything else gets values. */
 export interface ProcessFacts {
   architecture: string;
   machine: string;
@@ -54,7 +54,7 @@ export function readPort(env: Environment): number {
   return port;
 }
 
-/** The platform as it is answered: the process with its age at `now`. */
+/** The platform as it is sent: with the age of the process at `now`. */
 export function report({ app, machine, image, process, startedAt }: Platform, now: Date) {
   const uptimeSeconds = Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000));
   return { app, machine, image, process: { ...process, uptimeSeconds } };

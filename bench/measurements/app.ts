@@ -10,7 +10,7 @@ import { buildCommand, native } from "./build.ts";
 const port = 3999;
 const path = "/platform";
 
-/** What follows the options of `docker run`. */
+/** A server under load: the arguments of `docker run` after its options. */
 interface Server {
   readonly name: string;
   readonly run: readonly string[];
@@ -76,7 +76,7 @@ async function running<T>(
   const docker = (...args: string[]) => sandbox.command(["docker", ...args]);
   // The server and its load each have a processor, where there are two.
   const cpus = availableParallelism() > 1 ? ["--cpuset-cpus", "0"] : [];
-  // The local cloud's engine has no bridge; without one no proxy of Docker's is measured either.
+  // The local cloud's engine has no bridge; so Docker's proxy is not measured.
   const options = ["--network", "host", ...hardening, "--log-opt", "max-size=10m", ...cpus, "--env", `PORT=${port}`];
   const id = (await docker("create", ...options, "--env", "APP_NAME=hono-app", ...server.run)).trim();
   try {
@@ -112,7 +112,7 @@ function measure(sandbox: Sandbox, server: Server, bombardier: string): Promise<
   return running(sandbox, server, async (id, answered) => {
     // The engine's clock and this one are the same machine's.
     const startedAt = await sandbox.command(["docker", "inspect", "--format", "{{.State.StartedAt}}", id]);
-    // The first seconds are the runtime's, which compiles what it runs.
+    // In the first seconds the runtime compiles the code.
     await attack(sandbox, bombardier, sandbox.quick ? 1 : 3);
     const { rps, latency } = await attack(sandbox, bombardier, sandbox.quick ? 1 : 5);
     return {

@@ -54,7 +54,7 @@ const nativeRunner = "native runner (one platform)";
 const copied = "COPY . . with node_modules";
 const compiled = "bun build --compile";
 
-/** Cold builds, builds after an edit, what these push, what is emulated, and what a machine pulls. */
+/** Cold builds, builds after an edit and what they push, emulated steps, and what an instance pulls. */
 export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
   const app = await coldBuilds(sandbox, "app", "guide");
   const modules = await coldBuilds(sandbox, "docs/native-modules", "guide-native-modules");
@@ -71,12 +71,12 @@ export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
 
 type Compared = Pick<Measurement, "ours" | "others">;
 
-/** With the base images present and nothing else, packages neither. The guide's way takes minutes: not in a quick run. */
+/** Builds with base images but without cached packages. The guide's way takes minutes and is left out of a quick run. */
 async function coldBuilds(sandbox: Sandbox, context: string, guide: string) {
   const builder = parseBuilder(await sandbox.command(["docker-buildx", "inspect"]));
   const emulated: Record<string, number> = {};
   const cold = (name: string, build: Build) => async () => {
-    // What --no-cache leaves alone.
+    // --no-cache does not clear these.
     await sandbox.command(["docker-buildx", "prune", "--force", "--filter", "type=exec.cachemount"]);
     const command = buildCommand(sandbox, { context, ...build, noCache: true });
     const started = performance.now();
@@ -118,7 +118,7 @@ async function edits(sandbox: Sandbox): Promise<Measurement[]> {
   const targets = { app: undefined, ...(!sandbox.quick && { copied: "copied", compiled: "compiled", guide: "guide" }) };
   const seconds: Record<string, number[]> = {};
   for (const [name, target] of Object.entries(targets)) {
-    // What is not the edit is pushed before.
+    // Everything but the edit is pushed before.
     await step(`first push, ${name}`, () => sandbox.command(buildCommand(sandbox, { target, push: `bench/${name}` })));
     const title = `edit, build and push, ${name}`;
     seconds[name] =

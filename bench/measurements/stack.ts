@@ -7,7 +7,7 @@ import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
 import { filesIn, type Sandbox } from "../sandbox.ts";
 
-/** A command as a person types it. */
+/** A command as users run it. */
 const local = (...command: string[]) => ["npm", "run", "--silent", "local", "--", ...command];
 const empty = (...command: string[]) => ["npm", "run", "--silent", "empty", "--", ...command];
 
@@ -75,7 +75,7 @@ function registryFiles({ cloud }: Sandbox): Map<string, number> {
   return new Map(filesIn(join(cloud.dir, "registry", "data")).map((file) => [file, statSync(file).mtimeMs]));
 }
 
-/** Asks both machines all the time. What counts is until the new ones are proven: from then on the old ones may go. */
+/** Sends requests to both instances during a release. They count until the new ones are verified: then the old ones are deleted. */
 async function release(sandbox: Sandbox): Promise<Measurement[]> {
   const machines = async () => {
     const outputs = JSON.parse(await sandbox.command(local("output", "--json")));

@@ -1,4 +1,4 @@
-// What Bun itself can do: one of the app's answers, given ready-made, with nothing around it.
+// Bun without an app: it sends one of the app's answers, made in advance.
 
 declare const Bun: { serve(options: { port: number; fetch: (request: Request) => Response }): unknown };
 

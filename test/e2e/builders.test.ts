@@ -108,7 +108,7 @@ test("a release that is set, and removed on another builder, replaces no instanc
   });
 });
 
-test("a state without the image: an up on another builder finds the release and replaces nothing", async () => {
+test("a state without the image: an up on another builder keeps the release", async () => {
   const before = await deployed();
   const exported = JSON.parse(pulumiStack(["export"]));
   interface Entry extends Resource {
@@ -132,7 +132,7 @@ test("a state without the image: an up on another builder finds the release and 
   });
 });
 
-test("after a killed push another builder makes the release; latest names an image at every moment", async () => {
+test("latest names an image while another builder finishes a killed release", async () => {
   const before = await deployed();
   await releasedEdit("half", async () => {
     await killed("engine", /Image hono-app updating/, "up");

@@ -134,7 +134,7 @@ ENTRYPOINT ["/usr/local/bin/bun"]
 CMD ["/app/main.js"]
 `;
 
-test("fails a deployment whose arm64 image holds amd64 binaries; the old instances serve", async () => {
+test("fails a deployment whose arm64 image holds amd64 binaries", async () => {
   const before = await deployed();
   await edited(
     "app/Dockerfile",
@@ -168,7 +168,7 @@ test("refuses an AMI of the wrong architecture before anything is created", asyn
   expect(await outputs()).toEqual(before);
 });
 
-test("fails with AWS's error where AWS refuses the AMI's architecture; the old instances serve", async () => {
+test("fails with AWS's error where AWS refuses an AMI's architecture", async () => {
   const before = await deployed();
   const change = ["ami: found.amis[machine]", "ami: found.amis.intel"] as const;
   const message =

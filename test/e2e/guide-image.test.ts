@@ -195,7 +195,7 @@ describe("other registries and builders", () => {
     await Promise.all(stops.map((stop) => stop()));
   });
 
-  test("base images made in another clone, with another umask and temporary folder, are the same", async (context) => {
+  test("base images from another clone, umask and temporary folder are the same", async (context) => {
     const own = `${cloud.prefix}.0.1:5001`;
     if (!(await accepts(own))) return context.skip("Docker Hub's own are used");
     const name = "oven/bun:1.4.5-distroless";

@@ -100,7 +100,7 @@ async function amiOf(InstanceId: string): Promise<string | undefined> {
   return Reservations?.[0]?.Instances?.[0]?.ImageId;
 }
 
-test("a release boots the newest AMI; an earlier one is deployed by tag or digest, without a build", async () => {
+test("a release boots the newest AMI; an earlier release is deployed without a build", async () => {
   const first = await deployed();
   await releasedEdit("second", async () => {
     const [preview, second] = await edited("components/architecture.ts", newerAmi, async () => [

@@ -36,7 +36,7 @@ describe("the controls", () => {
       .resources.filter(({ custom, type }) => custom && !type.startsWith("pulumi:"))
       .map(({ urn, ...rest }) => ({ ...rest, name: urn.split("::").at(-1) }) as unknown as Resource);
 
-  test("hold for every resource that is deployed, the public addresses excepted (EC2.9, EC2.15)", async () => {
+  test("hold for every deployed resource but for public addresses (EC2.9, EC2.15)", async () => {
     await deployed();
     const all = resources();
     expect(all.map(({ type }) => type).filter((type) => !knownTypes.has(type))).toEqual([]);

@@ -12,11 +12,11 @@ import { cloud, deployed, type Outputs, succeed } from "../support/stack.ts";
 let browser: Browser;
 let stack: Outputs;
 beforeAll(async () => {
-  // Once for all: they only look.
+  // Once for all tests: none changes the stack.
   stack = await deployed();
   browser = await chromium.launch({
     executablePath: await ensureBrowser(),
-    // Chromium has no sandbox for root, and nothing but the tests' pages is to be asked for.
+    // Chromium has no sandbox for root, and is to request nothing but the tests' pages.
     args: [
       "--no-sandbox",
       "--disable-gpu",
@@ -32,12 +32,12 @@ afterAll(() => browser?.close());
 
 const diagram = join("docs", "architecture.svg");
 
-test("the diagram in the README is that of the stack as it is deployed", async () => {
+test("the diagram in the README shows the deployed stack", async () => {
   const committed = readFileSync(join(root, diagram), "utf8");
   await succeed("graph");
   const drawn = readFileSync(join(cloud.project, diagram), "utf8");
   expect(committed === drawn, `${diagram} is stale; draw it again: npm run local -- graph`).toBe(true);
-  // Nothing that only this deployment has.
+  // Nothing specific to this deployment.
   for (const { id, url } of [stack.graviton, stack.intel]) {
     for (const own of [id, new URL(url).host]) expect(drawn).not.toContain(own);
   }
@@ -45,9 +45,9 @@ test("the diagram in the README is that of the stack as it is deployed", async (
 });
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`the diagram can be read, ${colorScheme}, with nothing from elsewhere`, async () => {
+  test(`the diagram is readable, ${colorScheme}, and loads nothing`, async () => {
     await looking({ colorScheme }, async (page) => {
-      // As the README shows it, where an image that is not well-formed is none.
+      // As the README shows it, where an image that is not well-formed is broken.
       await open(page, `<img alt="" src="${pathToFileURL(join(root, diagram))}">`);
       const shown = page.locator("img");
       expect((await shown.boundingBox())?.width).toBeGreaterThan(500);
@@ -62,14 +62,14 @@ for (const colorScheme of ["light", "dark"] as const) {
       for (const part of ["Repository", "Image", "Network", "MachineRole", "Instance", "Verification"]) {
         expect(await page.locator("text[font-weight=bold]", { hasText: part }).first().isVisible(), part).toBe(true);
       }
-      // The drawing measured its text by a font that this browser may not have.
+      // The text was measured with a font that this browser may not have.
       expect(await textOutsideItsBox(page)).toEqual([]);
     });
   });
 }
 
 for (const name of machineNames) {
-  test(`${name}: the page says what answers, in both colour schemes`, async () => {
+  test(`${name}: the page shows what answers, in both colour schemes`, async () => {
     const { ec2 } = architectures[name];
     const accents = {
       graviton: { light: "#b3470a", dark: "#ffa45c" },
@@ -99,7 +99,7 @@ for (const name of machineNames) {
   });
 }
 
-test("a page that is not there says so, with a way back", async () => {
+test("a page that does not exist says so, with a link back", async () => {
   await looking({}, async (page, complaints) => {
     await page.goto(`${stack.intel.url}/nowhere`);
     expect(await page.getByRole("heading", { level: 1 }).innerText()).toContain("404");

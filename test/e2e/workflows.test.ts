@@ -81,7 +81,7 @@ describe("linters find nothing", () => {
 describe("each pinned action, by its own action.yml at that commit", () => {
   const actions = JSON.parse(readFileSync("test/support/actions/actions.json", "utf8")) as Record<string, ActionData>;
 
-  test("is in test/support/actions/actions.json, which node test/support/actions/fetch-actions.ts writes", () => {
+  test("is in actions.json, which test/support/actions/fetch-actions.ts writes", () => {
     expect(Object.keys(actions)).toEqual(pinnedActions());
     expect(new Set(pinnedActions().map((pin) => pin.split("@")[0])).size).toBe(pinnedActions().length);
   });

@@ -155,7 +155,7 @@ test.each(noPull)(
   },
 );
 
-test("registry down for longer than an instance waits: up fails at once, the next up finds it running", async () => {
+test("registry down for longer than an instance waits: the next up finds it running", async () => {
   const before = await ensureDeployed();
   const impatient = ["for attempt in 1 2 4 8 15 15 15 30 30 30", "for attempt in 1"] as const;
   await edited("components/user-data.ts", impatient, async () => {

@@ -18,7 +18,7 @@ import { alive, every } from "../../lists.ts";
 import { Firewall } from "./firewall.ts";
 import { type Cloud, type Credentials, Machine } from "./machine.ts";
 
-// EC2's data plane: follows the instances that the API knows, and keeps a machine for each.
+// EC2's data plane: watches the API's instances, and runs a machine for each.
 
 const cloud: Cloud = {
   dir: need("LOCAL_CLOUD_DIR"),
@@ -31,15 +31,15 @@ const iam = new IAMClient({ maxAttempts: 1 });
 const sts = new STSClient({ maxAttempts: 1 });
 const firewall = new Firewall(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
 const machines = new Map<string, Machine>();
-/** What is being done to a machine; one thing at a time. */
+/** The current task of each machine. */
 const tasks = new Map<string, Promise<void>>();
-/** Machines that this agent has started or adopted, so whose user data it follows. */
+/** Machines that this agent has started or adopted, and whose user data it therefore follows. */
 const known = new Set<string>();
 let stopping = false;
 let reachable = true;
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void shutDown());
-// What an earlier agent left is adopted or removed, as the API says.
+// Machines of an earlier agent are adopted or removed, as the API says.
 for (const id of await readdir(`${cloud.dir}/machines`).catch(() => [])) machines.set(id, new Machine(id, cloud));
 log("follows the instances");
 for (; !stopping; await sleep(250)) {
@@ -65,7 +65,7 @@ async function reconcile(): Promise<void> {
   }
 }
 
-/** What brings the machine to where its instance is. */
+/** The next step that makes the machine match its instance. */
 function nextStep(machine: Machine, instance: Instance | undefined): (() => Promise<void>) | undefined {
   const { id, state } = machine;
   if (!instance) return () => remove(machine);
@@ -120,12 +120,12 @@ async function remove(machine: Machine): Promise<void> {
   machines.delete(machine.id);
 }
 
-/** An instance whose machine is lost is seen as such in the API; what is left of it goes in the next round. */
+/** Terminates an instance whose machine is lost; what is left of the machine is removed in the next round. */
 async function terminate(id: string, why: string): Promise<void> {
   log(`${id}: terminated, ${why}`);
   await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: false } }));
   await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
-  await writeFile(`${cloud.dir}/machine-died`, ""); // for whoever starts the cloud: the stack's state still has the instance
+  await writeFile(`${cloud.dir}/machine-died`, ""); // read by start.ts: the stack's state still has the instance
 }
 
 async function userDataOf(id: string): Promise<string | undefined> {
@@ -134,7 +134,7 @@ async function userDataOf(id: string): Promise<string | undefined> {
   return encoded && Buffer.from(encoded, "base64").toString();
 }
 
-/** What EC2's instance metadata would give: temporary credentials of the role in the instance's profile, where it trusts EC2. */
+/** What EC2's instance metadata returns: temporary credentials of the role in the instance's profile, if it trusts EC2. */
 async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Promise<Credentials | undefined> {
   const profile = IamInstanceProfile?.Arn?.split("/").at(-1);
   if (!profile) return undefined;
@@ -168,7 +168,7 @@ async function applySecurityGroups(instances: Instance[]): Promise<void> {
 
 async function shutDown(): Promise<void> {
   stopping = true;
-  setTimeout(() => process.exit(1), 60_000).unref(); // whatever hangs: the next agent removes what is left
+  setTimeout(() => process.exit(1), 60_000).unref(); // if something hangs: the next agent removes what is left
   await Promise.all(tasks.values());
   await Promise.all([...machines.values()].map((machine) => machine.remove()));
   await firewall.remove();

@@ -16,16 +16,16 @@ export interface Engine {
   network?: { bridge: string; address: string };
 }
 
-// An engine has its own mounts and processes, so that its end, however it comes, takes all of them along; the shell stays, to reap
-// the processes that containerd's shims leave to it, and to start a dockerd again that has ended, as docker.service does. Three folders
-// whose paths are fixed in dockerd and containerd are its own too: it joins no containerd of the host, heeds no daemon.json, leaves no key.
+// An engine has its own mount and process namespaces, so that everything in them ends with it, however it ends. The shell stays, to reap
+// the processes that containerd's shims leave to it, and to restart a dockerd that has ended, as docker.service does. Three folders whose
+// paths are fixed in dockerd and containerd are its own too: the host's containerd, daemon.json and key file are neither read nor written.
 const enter = `for folder in /run/containerd /run/docker /etc/docker; do mkdir -p $folder && mount -t tmpfs tmpfs $folder; done
 while "$@"; status=$?; [ ! -e "$0" ] && [ $status = 0 -o $status -gt 128 ]; do :; done
 exit $status`;
 
 export const socketOf = (engine: Pick<Engine, "run">): string => `${engine.run}/docker.sock`;
 const pidFile = (engine: Engine): string => `${engine.run}/engine.pid`;
-/** There when dockerd is to end for good. */
+/** Marker file: dockerd is not to be restarted. */
 const stopFile = (engine: Engine): string => `${engine.run}/engine.stop`;
 
 /** Starts the engine, unless it runs, and waits until it answers. */
@@ -45,14 +45,14 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
   const child = spawn(
     "sh",
     [
-      // The process notes its own number before it does anything: there is no moment in which it runs and nobody knows.
+      // The process writes its own id before it does anything, so that it never runs unrecorded.
       ...["-c", 'echo $$ > "$0" && exec "$@"', pidFile(engine)],
       ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter],
       ...[stopFile(engine), "dockerd"],
       ...["--data-root", engine.data, "--exec-root", `${engine.run}/exec`, "--pidfile", `${engine.run}/dockerd.pid`],
       ...["--host", `unix://${socketOf(engine)}`, "--group", "0", "--log-level", "warn", "--shutdown-timeout", "10"],
       ...["--cgroup-parent", cgroupOf(engine), "--exec-opt", "native.cgroupdriver=cgroupfs"],
-      // docker-proxy alone publishes ports: the host's iptables and routing stay as they are, and no two engines race on them.
+      // Only docker-proxy publishes ports: the host's iptables and routing do not change, and no two engines race on them.
       ...["--iptables=false", "--ip-forward=false", "--ip-masq=false"],
       ...(engine.network ? ["--bridge", engine.network.bridge, "--ip", engine.network.address] : ["--bridge", "none"]),
     ],
@@ -63,7 +63,7 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
   return child;
 }
 
-/** Stops the engine and its containers: asked first, as a machine that shuts down, then killed. */
+/** Stops the engine and its containers: by SIGTERM, as a machine that shuts down, then by SIGKILL. */
 export async function stopEngine(engine: Engine): Promise<void> {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     const pid = enginePid(engine);

@@ -22,7 +22,7 @@ export class Firewall {
     const rules = openings.flatMap((opening) => rulesOf(opening)).map((rule) => `-A ${this.#chain} ${rule}`);
     const table = ["*filter", `:${this.#chain} - [0:0]`, ...rules, "COMMIT", ""].join("\n");
     if (table === this.#applied) return;
-    // In one step and for this chain alone, so no moment lets through what neither the old nor the new rules allow.
+    // In one step and for this chain alone, so that at no moment anything passes that neither the old nor the new rules allow.
     await run(["iptables-restore", "--noflush", "--wait"], { input: table });
     await iptables("--check", ...this.#jump).catch(() => iptables("--insert", ...this.#jump));
     this.#applied = table;
@@ -35,7 +35,7 @@ export class Firewall {
   }
 }
 
-/** Everything to the address is dropped but what a rule allows. EC2 drops too: a client sees a time-out, no refusal. */
+/** Drops everything to the address that no rule allows. EC2 drops too: a client gets a time-out, not a refusal. */
 export function rulesOf({ address, permissions }: Opening): string[] {
   const allowed = permissions.flatMap(({ IpProtocol = "-1", FromPort, ToPort, IpRanges = [] }) =>
     IpRanges.map(({ CidrIp }) => {

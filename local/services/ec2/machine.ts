@@ -22,7 +22,7 @@ export interface MachineArgs {
 /** Temporary credentials, as the AWS CLI's variables. */
 export type Credentials = Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN", string>;
 
-/** The cloud that a machine is part of. */
+/** What a machine needs to know of its cloud. */
 export interface Cloud {
   /** Data on disk. */
   dir: string;
@@ -34,8 +34,8 @@ export interface Cloud {
   endpoint: string;
 }
 
-// As cloud-init does: an executable file, run by root, with no HOME. A machine lives on after that, so what its last lines left in a
-// pipe (`exec > >(tee …)`) still comes out; a container would end at once.
+// As cloud-init does: an executable file, run by root, with no HOME. A machine goes on after it, so that the last lines in a pipe
+// (`exec > >(tee …)`) are still printed; a container would end at once.
 const runUserData = "env -u HOME /var/lib/cloud/instance/scripts/part-001; status=$?; sleep 0.3; exit $status";
 
 const hostOf = (cloud: Cloud): string[] => ["--host", `unix://${socketOf(cloud)}`];
@@ -56,7 +56,7 @@ export class Machine {
     this.#engine = { data: `${this.#dir}/docker`, run: `${cloud.run}/${id}`, log: `${this.#dir}/engine.log` };
   }
 
-  /** `dead`: its engine ended, and nobody stopped it. */
+  /** `dead`: its engine ended without being stopped. */
   get state(): "absent" | "stopped" | "running" | "dead" {
     if (!existsSync(this.#dir)) return "absent";
     if (!isEngineStarted(this.#engine)) return "stopped";
@@ -71,7 +71,7 @@ export class Machine {
     return `${this.#cloud.dir}/console/${this.id}.log`;
   }
 
-  /** Brings it up from whatever state it is in. The user data runs once in its life. */
+  /** Starts it from any state. The user data runs only once. */
   async start({ architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
     const isNew = this.state === "absent";
     await mkdir(this.#dir, { recursive: true });
@@ -81,7 +81,7 @@ export class Machine {
         `link add ${this.#bridge} type bridge`,
         `address add ${gatewayFor(address)} dev ${this.#bridge}`,
         `link set ${this.#bridge} up`,
-        // A container that is asked as it comes up is asked again in 50 ms; by default it would be found a second later.
+        // Repeats a request for a container's address after 50 ms; by default one that starts would be found a second later.
         `ntable change name arp_cache dev ${this.#bridge} retrans 50`,
       ];
       await run(["ip", "-batch", "-"], { input: commands.join("\n") });
@@ -94,7 +94,7 @@ export class Machine {
     await begun;
   }
 
-  /** Runs the user data, or follows what an agent that was killed has left of it: a container that runs, or has finished. */
+  /** Runs the user data, or follows the container that a killed agent started for it. */
   async #begin(
     isNew: boolean,
     { architecture, hostName, userData, credentials }: Omit<MachineArgs, "address">,
@@ -116,7 +116,7 @@ export class Machine {
     await this.#removeBridge();
   }
 
-  /** Removes all it ever made but its console, which EC2 keeps for a while too. */
+  /** Removes everything but its console, which EC2 keeps for a while too. */
   async remove(): Promise<void> {
     await this.stop();
     for (const path of [this.#engine.run, this.#dir]) await rm(path, { recursive: true, force: true });
@@ -154,7 +154,7 @@ export class Machine {
     );
   }
 
-  /** Writes what the user data prints to the console, from its beginning, and how it ended. */
+  /** Writes all output of the user data to the console, and how it ended. */
   async #follow(): Promise<void> {
     await mkdir(dirname(this.#console), { recursive: true });
     const file = await open(this.#console, "w");
@@ -168,7 +168,7 @@ export class Machine {
       const end = status === "0" ? "user data finished" : `user data failed with exit status ${status}`;
       await this.report(end);
     } catch {
-      // The machine was stopped while its user data ran: there is no status to tell.
+      // The machine was stopped while its user data ran: there is no status to report.
     }
   }
 

@@ -41,12 +41,16 @@ const rootFileSystems = {
     packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
     without: [],
   },
-  // Dependencies bring programs, and distroless means that there are none. What it is made of, it says in a file for each package.
-  distroless: { packages: "base-files,libc6,netbase,tzdata", without: ["usr/bin/*", "usr/sbin/*"], says: true },
+  // Distroless: without the programs that the packages bring, and with a record of each package.
+  distroless: {
+    packages: "base-files,libc6,netbase,tzdata",
+    without: ["usr/bin/*", "usr/sbin/*"],
+    recordsPackages: true,
+  },
   "docker-cli": { packages: "docker-cli", without: [] },
 } as const;
 const removed = [
-  // Nobody reads them in an image.
+  // Documentation, useless in an image.
   ...["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`),
   "var/lib/dpkg",
   // apt's folders belong to its own user or to root, depending on the folder in which this runs.
@@ -62,7 +66,7 @@ interface RootFileSystemArgs {
   /** Paths that are taken away. */
   readonly without: readonly string[];
   /** Whether /var/lib/dpkg/status.d names the packages. */
-  readonly says?: boolean;
+  readonly recordsPackages?: boolean;
 }
 type RootFileSystem = keyof typeof rootFileSystems;
 
@@ -73,7 +77,7 @@ const images = [
   { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: "docker-cli", bun: false },
 ] as const;
 
-/** Makes the official images that Docker Hub would give, from packages, and puts them into the mirror, unless they are there. */
+/** Makes the official images of Docker Hub from packages, and pushes them into the mirror, unless they are there. */
 export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   const missing = [];
   for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
@@ -112,7 +116,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
     args.log(`base images: ${image.name}`);
     await build(args, { context, files: image.files, names: [`${args.mirror}/${image.name}`, image.built] });
   }
-  await rm(context, { recursive: true }); // the mirror has it all
+  await rm(context, { recursive: true }); // the mirror has everything
 }
 
 interface Build {
@@ -123,7 +127,7 @@ interface Build {
 }
 
 async function build(args: BaseImagesArgs, { context, files, names }: Build): Promise<void> {
-  // Uncompressed: over loopback, what takes time is packing and unpacking, here and in every machine's pull.
+  // Uncompressed: over loopback compressing takes the time, here and in every machine's pull.
   const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
   await run([
     "buildctl",
@@ -137,7 +141,7 @@ async function build(args: BaseImagesArgs, { context, files, names }: Build): Pr
 
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
 async function packRootFileSystem(name: RootFileSystem, architecture: Names["image"], tar: string): Promise<void> {
-  const { packages, without, says }: RootFileSystemArgs = rootFileSystems[name];
+  const { packages, without, recordsPackages }: RootFileSystemArgs = rootFileSystems[name];
   // apt's own clean-up would make its folders again.
   const options = [
     "--variant=extract",
@@ -149,7 +153,7 @@ async function packRootFileSystem(name: RootFileSystem, architecture: Names["ima
   const field = 'dpkg-deb --field "$deb"';
   const record = `for deb in "$1"/var/cache/apt/archives/*.deb; do ${field} >"$1/status.d/$(${field} Package)"; done`;
   // No hook of a later step is run for what is only extracted.
-  const hook = says
+  const hook = recordsPackages
     ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
     : remove;
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };

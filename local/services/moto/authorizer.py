@@ -14,7 +14,7 @@ def start() -> subprocess.Popen:
 
 
 LOCK = Lock()
-# Now, so that it loads while moto does.
+# At once, so that it loads while moto loads.
 PROCESS = [start()]
 
 
@@ -24,7 +24,7 @@ def ask(question: object) -> object:
 
 @lru_cache(maxsize=1000)
 def answer(line: str) -> str:
-    """What depends on the question alone is asked once: policies, resources and tags are part of it."""
+    """Cached: policies, resources and tags are all part of the question."""
     with LOCK:
         if PROCESS[0].poll() is not None:
             PROCESS[0] = start()

@@ -64,7 +64,7 @@ def with_local_zone(action):
 AvailabilityZonesAndRegions.describe_availability_zones = describe_availability_zones
 InstanceResponse.describe_instance_type_offerings = with_local_zone(InstanceResponse.describe_instance_type_offerings)
 
-# moto lists an instance first, and attaches its volumes and its profile after that; one that was followed in between had no role.
+# moto lists an instance before it attaches volumes and profile; an instance that was read in between had no role.
 LAUNCH = Lock()
 
 

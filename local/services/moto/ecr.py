@@ -42,7 +42,7 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 
 
-# What the registry has. It is read from its disk, since its API lists no image without a tag; and changed through its API.
+# The registry's content is read from its disk, since its API lists no untagged images, and changed through its API.
 
 
 def folder_of(repository: Repository) -> Path:
@@ -82,7 +82,7 @@ def call_registry(method: str, repository: Repository, reference: str, **request
     urlopen(Request(url, method=method, headers=headers, **request), timeout=30).close()
 
 
-# Who asks the registry.
+# Authorization.
 
 
 def authorization(access_key_id: str | None) -> str:
@@ -102,7 +102,7 @@ def signature(payload: bytes) -> bytes:
 
 
 class Refusal(Exception):
-    """An answer in the registry's place."""
+    """An error that is sent instead of the registry's answer."""
 
     def __init__(self, status: int, code: str, message: str):
         self.answer = status, {"Content-Type": "application/json"}, json.dumps({"errors": [{"code": code, "message": message}]})
@@ -146,7 +146,7 @@ PATH = re.compile(rf"/v2/(?P<name>.+)/(?P<kind>{'|'.join(ACTIONS)})/(?P<referenc
 
 
 def decide(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
-    """What is answered in the registry's place; status 204 lets the request through."""
+    """Answers a request to the registry; status 204 passes it on."""
     sent = request.headers.get("Authorization")
     if not sent:
         return 401, {"Www-Authenticate": f'Basic realm="https://{REGISTRY}/",service="ecr.amazonaws.com"'}, "Not Authorized\n"
@@ -378,7 +378,7 @@ create_repository, delete_repository = ECRBackend.create_repository, ECRBackend.
 def create_empty_repository(self: ECRBackend, *args, **kwargs) -> Repository:
     repository = create_repository(self, *args, **kwargs)
     repository.uri = f"{REGISTRY}/{repository.name}"
-    # Of one that ended with the process that knew it.
+    # Left by a repository of an earlier moto.
     shutil.rmtree(folder_of(repository), ignore_errors=True)
     return repository
 

@@ -23,12 +23,12 @@ from moto.iam.models import IAMBackend, iam_backends
 from moto.sts.models import sts_backends
 from request import Call, by_name, call_of, checks_of
 
-# The account's root, whom no policy limits: the local cloud itself. Whoever deploys is a user, and a machine has its role's keys.
+# The account's root, which no policy limits: the local cloud itself. Deployments are a user's, and a machine has its role's keys.
 ROOT = os.environ["AWS_ACCESS_KEY_ID"]
 ACCOUNT = "123456789012"
 REGION = os.environ["AWS_REGION"]
 
-# Every call that somebody other than root made, a line for each action and resource that it needed.
+# Every call but root's: a line for each action and resource that it needed.
 CALLS = Path(os.environ["LOCAL_CLOUD_DIR"], "calls.jsonl")
 LOCK = Lock()
 
@@ -41,7 +41,7 @@ class Denied(Exception):
 
 def require(access_key_id: str, action: str, **params: str) -> None:
     """
-    Lets the one who has this access key make a call that moto itself is not asked for, such as
+    Checks a call that moto itself does not get, by the owner of this access key, such as
     `require(key, "ecr:BatchGetImage", repositoryName="app")`. It is recorded as moto's own calls are.
 
     :raises Denied: where it is not allowed.

@@ -1,5 +1,5 @@
-"""Pages: AWS answers a list in pages, and may put fewer items on one than it was asked for; moto has most lists on one page, and so hides
-what reads the first page alone. Here a page has two items."""
+"""Pages: AWS returns lists in pages, and a page may have fewer items than requested; moto returns most lists on one page, which hides code
+that reads only the first. Here a page has two items."""
 
 import json
 from collections import OrderedDict
@@ -15,7 +15,7 @@ left: OrderedDict[str, tuple[list, str | None]] = OrderedDict()
 
 
 def without_token(get_param):
-    """What goes on here is a new request to moto."""
+    """Hides this module's tokens from moto: to it, the next page is a new request."""
 
     @wraps(get_param)
     def get(self: BaseResponse, param_name: str, if_none=None):

@@ -13,9 +13,9 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 
-NEW = "new"  # in the place of an id or a name that is not known yet
+NEW = "new"  # stands for an id or a name that is not known yet
 
-# What makes a thing with tags needs the permission to tag it too.
+# Creating something with tags needs the permission to tag it, too.
 TAGGING = {
     "iam:CreateRole": "iam:TagRole",
     "iam:CreateInstanceProfile": "iam:TagInstanceProfile",
@@ -23,7 +23,7 @@ TAGGING = {
     "logs:CreateLogGroup": "logs:TagResource",
 }
 
-# What hands a role to a service: the parameter that names it, and the service.
+# Calls that pass a role to a service: the parameter that names the role, and the service.
 PASSING = {
     "ec2:RunInstances": ("IamInstanceProfile", "ec2.amazonaws.com"),
     "ec2:AssociateIamInstanceProfile": ("IamInstanceProfile", "ec2.amazonaws.com"),
@@ -219,7 +219,7 @@ RESOURCES = {"ec2": ec2_resources, "iam": iam_resources, "ecr": ecr_resources, "
 
 
 def passed(call: Call) -> Iterator[tuple[str, str]]:
-    """Roles that the call hands to a service."""
+    """Roles that the call passes to a service."""
     parameter, service = PASSING.get(call.action, ("", ""))
     given = call.params.get(parameter)
     if not given:

@@ -28,7 +28,7 @@ export function readAction(text: string): ActionData {
 }
 
 /**
- * `node test/support/actions/fetch-actions.ts [BASE]` writes actions.json anew, after a pin has changed: from each action's own action.yml at the
+ * `node test/support/actions/fetch-actions.ts [BASE]` writes actions.json again, after a pin has changed: from each action's own action.yml at the
  * pinned commit.
  */
 async function main(base = "https://raw.githubusercontent.com"): Promise<void> {

@@ -12,7 +12,7 @@ const build: Measurement = {
 };
 const failed: Measurement = { what: "failed requests", unit: "", ours: [0], others: { other: [3] } };
 
-test("the median of the runs counts, and a number that was not measured is an error that names it", () => {
+test("the median counts; a missing measurement is an error that names it", () => {
   expect(middle([5, 1, 2], "a build")).toBe(2);
   expect(middle([4, 1], "a build")).toBe(2.5);
   expect(() => middle([1, Number.NaN], "a build")).toThrow("a build: measured 1, NaN; expected numbers");
@@ -51,7 +51,7 @@ describe("the table", () => {
     expect(replaced.split("\n").at(-2)).toBe(document.split("\n").at(-2));
   });
 
-  test("a document without a block for it is refused", () => {
+  test("refuses a document without a block for it", () => {
     expect(() => replaceTable("# Speed\n", "new")).toThrow("no block of text for the table");
   });
 });
@@ -68,7 +68,7 @@ describe("a plot", () => {
       ["ours", 127],
       ["other", 380],
       ["other", 63],
-      ["ours", 1], // nothing, and seen all the same
+      ["ours", 1], // zero, and still visible
       ["other", 380],
     ]);
   });

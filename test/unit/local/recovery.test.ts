@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
+import { restoreState } from "../../../local/recovery/recover.ts";
+import { temporaryFolder } from "../../support/process.ts";
+
+const parent = temporaryFolder();
+let [count, dir] = [0, ""];
+beforeEach(() => {
+  count += 1;
+  dir = join(parent, String(count));
+});
+
+function put(path: string, content: string): string {
+  const file = join(dir, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+  return file;
+}
+
+describe("corrupt blobs", () => {
+  const digestOf = (content: string) => `sha256:${createHash("sha256").update(content).digest("hex")}`;
+  const pathOf = (digest: string) => {
+    const [algorithm = "", hash = ""] = digest.split(":");
+    return join("registry/data/docker/registry/v2/blobs", algorithm, hash.slice(0, 2), hash, "data");
+  };
+  /** Stores content, or what is left of it, under its digest. */
+  function store(content: string, stored = content): string {
+    put(pathOf(digestOf(content)), stored);
+    return digestOf(content);
+  }
+
+  test("are removed with the manifests and indexes that refer to them, and nothing else", () => {
+    const truncated = store("a layer", "a lay");
+    const whole = store("another layer");
+    const manifest = store(JSON.stringify({ layers: [{ digest: truncated }, { digest: whole }] }));
+    const other = store(JSON.stringify({ layers: [{ digest: whole }] }));
+    const index = store(JSON.stringify({ manifests: [{ digest: manifest }, { digest: other }] }));
+    expect(removeCorruptBlobs({ dir }).sort()).toEqual([truncated, manifest, index].sort());
+    for (const digest of [truncated, manifest, index]) expect(existsSync(join(dir, pathOf(digest)))).toBe(false);
+    for (const digest of [whole, other]) expect(existsSync(join(dir, pathOf(digest)))).toBe(true);
+    expect(removeCorruptBlobs({ dir })).toEqual([]);
+  });
+
+  test("are none without a registry", () => {
+    expect(removeCorruptBlobs({ dir })).toEqual([]);
+  });
+});
+
+describe("a damaged state", () => {
+  const stack = "state/.pulumi/stacks/hono-app/local.json";
+  const backup = (number: number, content: string) =>
+    put(`state/.pulumi/backups/hono-app/local/local.${number}.json`, content);
+
+  test("is restored from the newest whole backup", () => {
+    const file = put(stack, "");
+    backup(1, '{"backup":1}');
+    backup(2, '{"backup":2}');
+    backup(3, '{"backup":');
+    put("state/.pulumi/backups/hono-app/local/local.4.json.attrs", "{}");
+    restoreState({ dir });
+    expect(readFileSync(file, "utf8")).toBe('{"backup":2}');
+  });
+
+  test("fails without a whole backup", () => {
+    put(stack, "{");
+    backup(1, "");
+    expect(() => restoreState({ dir })).toThrow(/local\.json is damaged, and there is no backup of it/);
+  });
+
+  test("is the only one that is replaced", () => {
+    const file = put(stack, '{"checkpoint":{}}');
+    backup(1, '{"backup":1}');
+    restoreState({ dir });
+    expect(readFileSync(file, "utf8")).toBe('{"checkpoint":{}}');
+  });
+});
