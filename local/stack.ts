@@ -2,12 +2,14 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
+import { parse } from "yaml";
 import program from "../program.js";
 import { root } from "../tools/paths.ts";
 import { as, type Cloud } from "./cloud.ts";
 import type { Identity } from "./identity.ts";
 
-export const project = "hono-app";
+/** The project's name, which `pulumi new` chooses anew. */
+export const project: string = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")).name;
 const stackName = "local";
 
 /**

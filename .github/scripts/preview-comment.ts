@@ -2,10 +2,12 @@ import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { runCommand, UsageError } from "../../cli/shared/command.ts";
 
-const usage = `usage: node .github/scripts/preview-comment.ts --preview FILE --status N --stack NAME --run-url URL [--cost FILE] [--publish PULL-REQUEST]
+const usage = `usage: node .github/scripts/preview-comment.ts (--preview FILE | --review FILE) --status N --stack NAME --run-url URL
+                                   [--cost FILE] [--publish PULL-REQUEST]
 
-Prints the comment that shows a preview in a pull request. With --publish it is made or updated there instead, so that a pull request
-has one for each stack: GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are read as GitHub Actions sets them.
+Prints the comment that shows a preview (--preview: what pulumi preview printed) or a review environment (--review: the stack's outputs as
+JSON; not read after a failure) in a pull request. With --publish it is made or updated there instead, so that a pull request has one of each:
+GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are read as GitHub Actions sets them.
 `;
 
 /** The most that GitHub takes as the text of a comment, in characters. */
@@ -43,6 +45,35 @@ export function previewComment(preview: Preview): string {
   const head = `${marker(stack)}\n### Preview of \`${stack}\`${verdict}\n\n${cost === "" ? "" : `${cost.trim()}\n\n`}${fence}diff\n`;
   const tail = `\n${fence}\n\n${commit} · [the whole output](${runUrl}) is in the run's log and its artifact \`preview-${stack}\`\n`;
   return head + shorten(text, commentLimit - head.length - tail.length) + tail;
+}
+
+/** What the comment says of a review environment's machine: the stack's output of its name. */
+interface Machine {
+  readonly url: string;
+  readonly type: string;
+  readonly proof: { readonly machine: string; readonly image: string; readonly process: string };
+}
+
+/** The comment of a review environment: the addresses and what answers there, or that the deployment failed. */
+export function reviewComment(review: Omit<Preview, "text"> & { readonly outputs?: Record<string, unknown> }): string {
+  const { stack, status, runUrl, commit, cost = "", outputs = {} } = review;
+  const machines = ["graviton", "intel"].map((name) => [name, outputs[name] as Machine] as const);
+  const table = [
+    "| machine | address | type | `uname -m` | image | process |",
+    "|---|---|---|---|---|---|",
+    ...machines.map(
+      ([name, machine]) =>
+        `| ${name} | ${machine?.url} | ${machine?.type} | ${machine?.proof.machine} | ${machine?.proof.image} | ${machine?.proof.process} |`,
+    ),
+  ];
+  const failed = `The deployment **failed** with exit status ${status}; what was deployed before still runs.`;
+  return `<!-- review of ${stack} -->
+### Review environment \`${stack}\`
+
+${status === 0 ? table.join("\n") : failed}
+
+${cost === "" ? "" : `${cost.trim()}\n\n`}${commit} · [the run](${runUrl}) · updated with each push, destroyed when the pull request is closed or loses its label
+`;
 }
 
 /**
@@ -95,15 +126,11 @@ export interface GitHub {
   readonly token: string;
 }
 
-/** Makes the comment, or updates the one that an earlier run made. */
-export async function publish(
-  body: string,
-  pullRequest: number,
-  stack: string,
-  github: GitHub,
-): Promise<"created" | "updated"> {
+/** Makes the comment, or updates the one that an earlier run made, which has the same first line. */
+export async function publish(body: string, pullRequest: number, github: GitHub): Promise<"created" | "updated"> {
   const issues = `${github.apiUrl}/repos/${github.repository}/issues`;
-  const found = await findComment(`${issues}/${pullRequest}/comments`, marker(stack), github);
+  const [firstLine = ""] = body.split("\n", 1);
+  const found = await findComment(`${issues}/${pullRequest}/comments`, firstLine, github);
   if (found === undefined) await request("POST", `${issues}/${pullRequest}/comments`, github, { body });
   else await request("PATCH", `${issues}/comments/${found}`, github, { body });
   return found === undefined ? "created" : "updated";
@@ -144,6 +171,7 @@ async function main(args: string[]): Promise<void> {
     args,
     options: {
       preview: { type: "string" },
+      review: { type: "string" },
       status: { type: "string" },
       stack: { type: "string" },
       cost: { type: "string" },
@@ -152,18 +180,18 @@ async function main(args: string[]): Promise<void> {
       publish: { type: "string" },
     },
   });
-  const { preview, status, stack, cost } = values;
-  if (preview === undefined || status === undefined || stack === undefined || values["run-url"] === undefined) {
+  const { preview, review, status, stack, cost, "run-url": runUrl } = values;
+  const file = preview ?? review;
+  if (file === undefined || status === undefined || stack === undefined || runUrl === undefined)
     throw new UsageError(usage);
-  }
-  const comment = previewComment({
-    stack,
-    text: readFileSync(preview, "utf8"),
-    status: Number(status),
+  const shared = {
+    ...{ stack, runUrl, status: Number(status), commit: values.commit ?? "" },
     cost: cost === undefined ? undefined : readFileSync(cost, "utf8"),
-    runUrl: values["run-url"],
-    commit: values.commit ?? "",
-  });
+  };
+  const comment =
+    preview === undefined
+      ? reviewComment({ ...shared, ...(shared.status === 0 && { outputs: JSON.parse(readFileSync(file, "utf8")) }) })
+      : previewComment({ ...shared, text: readFileSync(file, "utf8") });
   if (values.publish === undefined) return void process.stdout.write(comment);
   const {
     GITHUB_TOKEN: token,
@@ -172,7 +200,7 @@ async function main(args: string[]): Promise<void> {
   } = process.env;
   if (token === undefined || repository === undefined)
     throw new Error("GITHUB_TOKEN and GITHUB_REPOSITORY are not set");
-  const done = await publish(comment, Number(values.publish), stack, { apiUrl, repository, token });
+  const done = await publish(comment, Number(values.publish), { apiUrl, repository, token });
   process.stdout.write(`comment ${done}\n`);
 }
 

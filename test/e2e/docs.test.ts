@@ -1,15 +1,21 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { ECR } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
+import { architectures } from "../../components/architecture.ts";
+import { keysOf } from "../../local/identity.ts";
+import { ensureLinters } from "../../tools/linters.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { freePort } from "../support/process.ts";
-import { cloud, type Result, shell as run, summary } from "../support/stack.ts";
+import { aws, cloud, deployed, type Result, shell as run, summary } from "../support/stack.ts";
 
-// The README's blocks, unchanged. README.ko.md has the same ones: test/unit/docs.test.ts.
+// The documents' own blocks, as they stand there. The Korean ones have the same: test/unit/docs.test.ts.
+const documents = ["README.md", "docs/guide.md", "docs/operation.md"].map((file) => readFileSync(file, "utf8"));
 const blocksOf = (kind: string) =>
-  [...readFileSync("README.md", "utf8").matchAll(new RegExp(`^\`\`\`sh ${kind}\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(
-    ([, code = ""]) => code.trimEnd(),
+  [...documents.join("\n").matchAll(new RegExp(`^\`\`\`sh ${kind}\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(([, code = ""]) =>
+    code.trimEnd(),
   );
 const blocks = blocksOf("local");
 
@@ -25,6 +31,8 @@ const shows: Record<string, RegExp> = {
   'eval "$(npm run --silent local -- env)"': /"Architecture": "(amd64|arm64)",/,
   "npm run image -- --push --tag yourusername/hono-app:1.0.0 --tag yourusername/hono-app:latest":
     /Platform: +linux\/arm64.*shared by all platforms: [1-9]/s,
+  "npm run image -- --context docs/native-modules --build-context app=app --platform linux/arm64 --load":
+    /native-modules:arm64: "Architecture": "arm64"/,
   "npm run doctor": /^uname -m: \w+\ndocker info, Architecture: \w+$/m,
 };
 
@@ -47,7 +55,7 @@ beforeAll(async () => {
 afterAll(async () => {
   // What a block that failed has left.
   await shell("docker compose down");
-  await shell("docker image rm --force hono-app:latest hono-app:amd64 hono-app:arm64");
+  await shell("docker image rm --force hono-app:latest hono-app:amd64 hono-app:arm64 native-modules:arm64");
   await shell("docker buildx rm --force multiplatform");
   await shell(`docker logout ${hub}`);
   await stop();
@@ -67,12 +75,79 @@ test.each(blocks.map((block) => [block.split("\n")[0] as string, block]))("%s", 
   expect(output).toMatch(shows[first] as RegExp);
 });
 
+/** The guide's commands: of which kind, as typed, and what they print. */
+const guide = [
+  ...(documents[1] as string).matchAll(/^```sh guide ?(\w*)\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm),
+].map(([, kind = "", commands = "", output = ""]) => ({ kind, commands, output }));
+
+test("the guide's commands, one after another, as it types them in app/", async () => {
+  const stack = await deployed();
+  const own = process.arch === "arm64" ? "arm64" : "amd64";
+  const folder = mkdtempSync(join(tmpdir(), "guide-"));
+  const config = join(folder, "docker");
+  cpSync(cloud.env.DOCKER_CONFIG as string, config, { recursive: true, verbatimSymlinks: true });
+  const { aws: cli } = await ensureLinters();
+  const ecr = new ECR(aws);
+  await ecr.createRepository({ repositoryName: "hono-app" });
+  const here = (text: string) =>
+    text
+      .replaceAll(/(docker\.io\/)?yourusername\//g, `${hub}/yourusername/`)
+      .replaceAll("-t user/", `-t ${hub}/user/`)
+      .replaceAll("123456789.dkr.ecr.ap-northeast-2.amazonaws.com", cloud.registry);
+  try {
+    for (const { kind, commands, output } of guide) {
+      // The guide creates the builder under three headings, for whoever reads only one of them.
+      if (commands.includes("buildx create"))
+        rmSync(join(config, "buildx", "instances", "multiplatform"), { force: true });
+      // On the machine, whose shell is not at hand: its engine is.
+      const machine = (kind === "graviton" || kind === "intel") && {
+        DOCKER_HOST: `unix://${cloud.run}/${stack[kind].id}/docker.sock`,
+        DOCKER_DEFAULT_PLATFORM: architectures[kind].platform,
+      };
+      const typed = await run(here(commands), {
+        cwd: join(cloud.project, "app"),
+        env: {
+          ...{ ...env, ...keysOf(cloud.dir, "root"), ...machine },
+          ...{ DOCKER_CONFIG: config, PATH: `${dirname(cli)}:${cloud.env.PATH}` },
+        },
+      });
+      expect(typed.status !== 0, `${commands}\n${typed.output}`).toBe(kind === "fails");
+      const seen =
+        kind === "own"
+          ? output.replace("arm64", own)
+          : output.replace("x86_64", own === "arm64" ? "aarch64" : "x86_64");
+      for (const line of here(seen).split("\n").filter(Boolean)) {
+        const pattern = line
+          .trim()
+          .replace(/[.*+?^$()[\]{}|\\]/g, "\\$&")
+          .replaceAll("…", "\\S+")
+          .replace(/ +/g, " +");
+        expect(typed.output).toMatch(new RegExp(`^.*${pattern}`, "m"));
+      }
+    }
+  } finally {
+    await run("docker compose down", { env });
+    await ecr.deleteRepository({ repositoryName: "hono-app", force: true });
+    for (const { id } of [stack.graviton, stack.intel]) {
+      const host = `unix://${cloud.run}/${id}/docker.sock`;
+      await run(`docker --host ${host} image rm --force ${cloud.registry}/hono-app:latest`);
+    }
+    rmSync(folder, { recursive: true });
+  }
+}, 900_000);
+
 /** Lines of the blocks for an account, and what replaces them in the local cloud. */
 const replaced: Record<string, string> = {
   "pulumi config set publishTo docker.io/yourusername/hono-app": `pulumi config set publishTo ${hub}/yourusername/hono-app`,
 };
 
-test("the blocks for an account, in a new clone, deploy and publish the stack dev", async () => {
+/** What git would clone, without what a command has made in it. */
+function cloneInto(folder: string): void {
+  const made = [".build", "node_modules", ".local"].map((name) => join(cloud.project, name));
+  cpSync(cloud.project, folder, { recursive: true, verbatimSymlinks: true, filter: (path) => !made.includes(path) });
+}
+
+test("the blocks for an account, in a new clone, deploy and publish the stack dev, and delete it", async () => {
   const lines = blocksOf("account").join("\n").split("\n");
   expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));
   const commands = lines.map((line) => replaced[line] ?? line).join("\n");
@@ -80,8 +155,7 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
   let destroyed: Result;
   const there = { cwd: clone, env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
   try {
-    const mine = [".build", "node_modules", ".local"].map((name) => join(cloud.project, name));
-    cpSync(cloud.project, clone, { recursive: true, verbatimSymlinks: true, filter: (path) => !mine.includes(path) });
+    cloneInto(clone);
     // Made by npm run image, above.
     await shell("docker buildx rm --force multiplatform");
     // The line with --secret reads the token.
@@ -95,9 +169,44 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
     const { output: inspected } = await shell(`docker buildx imagetools inspect ${hub}/yourusername/hono-app:latest`);
     expect(inspected).toContain(imageDigest);
   } finally {
-    destroyed = await run("pulumi destroy --stack dev && pulumi stack rm dev", there);
+    destroyed = await run(blocksOf("teardown").join("\n"), there);
     rmSync(clone, { recursive: true });
   }
   expect(destroyed.status, destroyed.output).toBe(0);
   expect(Object.keys(summary(destroyed.output))).toEqual(["deleted"]);
+}, 900_000);
+
+test("a project of one's own: pulumi new asks for region, name and sizes, and what it makes previews and deploys", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "template-"));
+  const there = { cwd: join(folder, "my-app"), env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
+  const lines = blocksOf("template").join("\n").split("\n");
+  expect(lines[0]).toMatch(/^git clone \S+ template$/);
+  cloneInto(join(folder, "template"));
+  try {
+    // --yes takes the answer that each question offers; the builder and the size are another answer.
+    const answers = "--yes --stack dev --config my-app:volumeSizeGiB=9 --config my-app:builder=local-cloud";
+    const commands = lines
+      .slice(1)
+      .join("\n")
+      .replace(/^pulumi new .*$/m, `$& ${answers}`);
+    const made = await run(commands, { ...there, cwd: folder });
+    expect(made.status, made.output).toBe(0);
+    const saved = parse(readFileSync(join(folder, "my-app", "Pulumi.dev.yaml"), "utf8")).config;
+    expect(saved).toMatchObject({
+      "aws:region": "ap-northeast-2",
+      "my-app:name": "hono-app",
+      "my-app:gravitonInstanceType": "t4g.small",
+      "my-app:intelInstanceType": "t3.small",
+      "my-app:volumeSizeGiB": expect.toSatisfy((value) => Number(value) === 9),
+    });
+    const previewed = await run("pulumi preview", there);
+    expect(previewed.status, previewed.output).toBe(0);
+    const deployed = await run("pulumi up && pulumi stack output --json", there);
+    expect(deployed.status, deployed.output).toBe(0);
+    expect(deployed.output).toMatch(/"verifiedArchitectures": \{\s+"graviton": "arm64",\s+"intel": "amd64"/);
+  } finally {
+    const destroyed = await run("pulumi destroy && pulumi stack rm dev", there);
+    rmSync(folder, { recursive: true });
+    expect(destroyed.status, destroyed.output).toBe(0);
+  }
 }, 900_000);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,7 +11,7 @@ import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { collect, freePort, temporaryFolder } from "../support/process.ts";
-import { cloud, shell } from "../support/stack.ts";
+import { cloud } from "../support/stack.ts";
 
 const { env, project } = cloud;
 const folder = temporaryFolder();
@@ -218,49 +218,6 @@ describe("other registries and builders", () => {
     };
     expect(await digest(plain)).toMatch(/^sha256:/);
     expect(await digest(plain)).toBe(await digest(own));
-  });
-
-  test("the guide's own commands, as they are typed in app/", async () => {
-    // As where no builder was created yet.
-    const config = join(folder, "docker");
-    cpSync(env.DOCKER_CONFIG as string, config, { recursive: true, verbatimSymlinks: true });
-    rmSync(join(config, "buildx", "instances", "multiplatform"), { force: true });
-    const pushed = `${plain}/yourusername/hono-app:latest`;
-    const typed = async (commands: string) => {
-      const { status, output } = await shell(commands, { cwd: join(project, "app"), env: { DOCKER_CONFIG: config } });
-      expect(status, output).toBe(0);
-      return output;
-    };
-    const architecture = (output: string) => output.match(/(?<="Architecture": ")\w+/g);
-    const inspect = "docker inspect hono-app:latest | grep Architecture";
-    try {
-      expect(architecture(await typed(`docker build -t hono-app:latest .\n${inspect}`))).toEqual([own]);
-      await typed("docker buildx create --name multiplatform --use");
-      expect(await typed("docker buildx inspect --bootstrap")).toMatch(
-        /^Name: +multiplatform$.*^Platforms: .*linux\/amd64.*linux\/arm64/ms,
-      );
-      const push = await typed(`
-        docker buildx build --platform linux/amd64,linux/arm64 -t ${pushed} --push .
-        docker buildx imagetools inspect ${pushed}
-        docker pull ${pushed}
-        docker inspect ${pushed} | grep Architecture`);
-      // The guide's commands ask for no attestations, and Buildx adds its own.
-      expect(platformsIn(push)).toEqual(["linux/amd64", "linux/arm64", "unknown/unknown", "unknown/unknown"]);
-      expect(architecture(push)).toEqual([own]);
-      const loaded = await typed(`
-        docker buildx build --platform linux/amd64 -t hono-app:amd64 --load .
-        docker buildx build --platform linux/arm64 -t hono-app:arm64 --load .
-        docker inspect hono-app:amd64 hono-app:arm64 | grep Architecture`);
-      expect(architecture(loaded)).toEqual(["amd64", "arm64"]);
-      // As before, though another builder is selected now.
-      await typed("docker rmi hono-app:latest");
-      expect(architecture(await typed(`docker build -t hono-app:latest .\n${inspect}`))).toEqual([own]);
-      expect(await typed("! docker buildx build --platform linux/amd64,linux/arm64 -t hono-app --load .")).toContain(
-        "docker exporter does not currently support exporting manifest lists",
-      );
-    } finally {
-      await run(["docker", "image", "rm", "hono-app:latest", "hono-app:amd64", "hono-app:arm64", pushed], { env });
-    }
   });
 
   test("a builder with a native node for each platform builds one push (problem 3)", async () => {

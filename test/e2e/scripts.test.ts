@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
@@ -20,12 +20,15 @@ import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, s
 import { startRegistry } from "../support/other-registry.ts";
 import { serving as serve, temporaryFolder } from "../support/process.ts";
 import {
+  answering,
+  registry as askRegistry,
   cloud,
   configured,
   type Descriptor,
   deployed,
   edited,
   manifest,
+  type Outputs,
   releasedEdit,
   shell,
   state,
@@ -168,11 +171,14 @@ const cases: Record<string, () => Promise<void>> = {
     };
     const cwd = newFolder();
     writeFileSync(join(cwd, "Pulumi.kms.yaml"), "secretsprovider: awskms://alias/state\n");
-    for (const stack of ["dev", "prod"]) writeFileSync(join(cwd, `Pulumi.${stack}.yaml`), "config: {}\n");
+    for (const stack of ["dev", "prod", "pr-7", "review"]) {
+      writeFileSync(join(cwd, `Pulumi.${stack}.yaml`), "config: {}\n");
+    }
     const users = steps.filter(({ step }) => step.uses === "./.github/actions/set-up");
-    expect(users).toHaveLength(4);
+    expect(users).toHaveLength(7);
     for (const { name, job } of users) {
-      const contexts = { ...given, inputs: { stack: "prod" } };
+      const github = { event: { pull_request: { number: 7 } } };
+      const contexts = { ...given, github, inputs: { stack: "prod" }, matrix: { stack: "pr-7" } };
       const environment = fill(job.environment, contexts);
       const check = (change: { vars?: object; secrets?: object; STACK?: string }) => {
         const vars = { ...given.vars, ENVIRONMENT: environment, ...change.vars };
@@ -327,35 +333,8 @@ const cases: Record<string, () => Promise<void>> = {
 
   async "pull-request.yml comment: one comment, updated"() {
     const { text, cost, outputs } = await previewed();
-    const cwd = newFolder();
-    cpSync("cli", join(cwd, "cli"), { recursive: true });
-    mkdirSync(join(cwd, "preview"));
-    writeFileSync(join(cwd, "preview", "preview.txt"), text);
-    writeFileSync(join(cwd, "preview", "cost.md"), cost);
-    const comments: string[] = [];
-    const ran = await serving(
-      ({ method, url, headers }, body) => {
-        if (headers.authorization !== "Bearer job-token") return { status: 401, body: "{}" };
-        if (method === "GET" && url?.startsWith("/repos/Owner/Hono-App/issues/7/comments?")) return { body: "[]" };
-        if (method !== "POST" || url !== "/repos/Owner/Hono-App/issues/7/comments") return { status: 404, body: "{}" };
-        comments.push(JSON.parse(body).body);
-        return { status: 201, body: '{"id":1}' };
-      },
-      (GITHUB_API_URL) =>
-        run("pull-request.yml comment: one comment, updated", {
-          contexts: {
-            github: {
-              ...{ token: "job-token", repository: "Owner/Hono-App", server_url: "https://github.com", run_id: 5 },
-              event: { pull_request: { number: 7, head: { sha: "abc" } } },
-            },
-            needs: { preview: { outputs } },
-          },
-          runner: { ...runner(), GITHUB_API_URL },
-          cwd,
-        }),
-    );
-    expect(ran).toMatchObject({ status: 0, text: "comment created\n" });
-    const [comment = ""] = comments;
+    const files = { "preview/preview.txt": text, "preview/cost.md": cost };
+    const comment = await commented("pull-request.yml", files, { preview: { outputs } });
     expect(comment).toMatch(/^<!-- preview of dev -->\n### Preview of `dev`\n/);
     expect(comment).toContain("abc · [the whole output](https://github.com/Owner/Hono-App/actions/runs/5)");
     expect(comment).toContain(cost.trim());
@@ -363,6 +342,80 @@ const cases: Record<string, () => Promise<void>> = {
     expect(comment).toMatch(/^! {3}~ docker-build:index:Image: \(update\)$/m);
     expect(comment.match(/^! {3}\+-aws:ec2\/instance:Instance: \(replace\)$/gm)).toHaveLength(2);
     expect(comment.replace(/^[-+!](?= )/gm, " ")).toContain(text.trim());
+  },
+
+  async "review.yml deploy: the stack's configuration"() {
+    const cwd = newFolder();
+    cpSync("Pulumi.review.yaml", join(cwd, "Pulumi.review.yaml"));
+    const contexts = { github: { event: { pull_request: { number: 7 } } } };
+    expect(await run("review.yml deploy: the stack's configuration", { contexts, cwd })).toMatchObject({ status: 0 });
+    expect(readFileSync(join(cwd, "Pulumi.pr-7.yaml"))).toEqual(readFileSync("Pulumi.review.yaml"));
+  },
+
+  async "review.yml deploy: pulumi up"() {
+    const before = await deployed();
+    const { outputs } = await reviewed();
+    expect(outputs.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
+    expect(outputs.repositoryUrl).toMatch(/hono-app-pr-7$/);
+    // Side by side: the first stack is as it was, and each has its own machines.
+    for (const { graviton, intel } of [before, outputs]) {
+      for (const { url, id } of [graviton, intel]) expect(await answering(url)).toBe(id);
+    }
+    const failed = await reviewed('  port: "22"\n');
+    expect(Number(failed.status)).toBeGreaterThan(0);
+    expect(failed.outputs).toBe(false);
+  },
+
+  async "review.yml deploy: the deployment's own exit status"() {
+    for (const status of ["0", "255"]) {
+      const contexts = { steps: { up: { outputs: { status } } } };
+      const ran = await run("review.yml deploy: the deployment's own exit status", { contexts });
+      expect(ran.status).toBe(Number(status));
+    }
+  },
+
+  async "review.yml comment: one comment, updated"() {
+    await deployed();
+    const { outputs, cost, status } = await reviewed();
+    const files = { "review/outputs.json": JSON.stringify(outputs), "review/cost.md": cost };
+    const comment = await commented("review.yml", files, { deploy: { outputs: { status } } });
+    expect(comment).toMatch(/^<!-- review of pr-7 -->\n/);
+    expect(comment).toContain(`| graviton | ${outputs.graviton.url} | t4g.micro | aarch64 | arm64 | arm64 |`);
+    expect(comment).toContain(`| intel | ${outputs.intel.url} | t3.micro | x86_64 | amd64 | x64 |`);
+    expect(comment).toContain(cost.trim());
+    const failed = { "review/cost.md": cost };
+    expect(await commented("review.yml", failed, { deploy: { outputs: { status: "255" } } })).toContain("**failed**");
+  },
+
+  async "review.yml expired: list"() {
+    await deployed();
+    await reviewed();
+    const list = (vars: object) =>
+      run("review.yml expired: list", {
+        ...onStack(),
+        contexts: { ...settings, vars: { ...(settings.vars as object), ...vars } },
+      });
+    // The stack "local" is none.
+    expect(await list({ REVIEW_HOURS: "0" })).toMatchObject({ status: 0, outputs: { stacks: '["pr-7"]' } });
+    expect(await list({})).toMatchObject({ status: 0, outputs: { stacks: "[]" } });
+  },
+
+  async "review.yml destroy: pulumi destroy"() {
+    const before = await deployed();
+    const { outputs } = await reviewed();
+    const destroy = () =>
+      run("review.yml destroy: pulumi destroy", {
+        contexts: { ...settings, matrix: { stack: "pr-7" } },
+        ...{ runner: runner(), cwd: cloud.project },
+      });
+    const { status, text } = await destroy();
+    expect(status, text).toBe(0);
+    expect(Object.keys(summary(text))).toEqual(["deleted"]);
+    // Nothing of it is left, and the other stack is as it was.
+    await expect(answering(outputs.graviton.url)).rejects.toThrow();
+    expect((await askRegistry("/v2/hono-app-pr-7/tags/list")).status).toBe(404);
+    for (const { url, id } of [before.graviton, before.intel]) expect(await answering(url)).toBe(id);
+    expect(await destroy()).toMatchObject({ status: 0, text: "there is no stack pr-7\n" });
   },
 
   async "pull-request.yml fork: say why"() {
@@ -438,21 +491,38 @@ const cases: Record<string, () => Promise<void>> = {
     const tag = (
       sha: string,
       newest: string,
-      { built = digests.values() as Iterable<string>, hub = "", status = 200 } = {},
+      {
+        built = digests.values() as Iterable<string>,
+        hub = "",
+        status = 200,
+        version = "",
+        cwd = downloaded(built),
+      } = {},
     ) =>
       serving(
-        ({ url, headers }) =>
-          url === "/repos/Owner/Hono-App/commits/main" &&
-          headers.accept === "application/vnd.github.sha" &&
-          headers.authorization === "Bearer job-token"
-            ? { status, body: newest }
-            : { status: 404, body: "" },
+        ({ url = "", headers }) => {
+          if (headers.authorization !== "Bearer job-token") return { status: 401, body: "" };
+          if (url === "/repos/Owner/Hono-App/commits/main" && headers.accept === "application/vnd.github.sha") {
+            return { status, body: newest };
+          }
+          // As https://docs.github.com/en/rest/git/refs#list-matching-references answers.
+          const [, prefix = "-"] = /^\/repos\/Owner\/Hono-App\/git\/matching-refs\/(.*)$/.exec(url) ?? [];
+          const refs = ["v1.0.0", "v1.0.9", "v1.0.10", "v1.2.0", "v1.3.0-rc.1", "v10.0.0"].map(
+            (name) => `refs/tags/${name}`,
+          );
+          const found = refs.filter((ref) => ref.startsWith(`refs/${prefix}`));
+          const git = "https://api.github.com/repos/Owner/Hono-App/git";
+          return { body: JSON.stringify(found.map((ref) => ({ ref, url: `${git}/${ref}` }))) };
+        },
         (GITHUB_API_URL) =>
           run("release.yml merge: tag what was built", {
             contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
-            runner: { ...runner(), GITHUB_API_URL, GITHUB_SHA: sha },
+            runner: {
+              ...{ ...runner(), GITHUB_API_URL, GITHUB_SHA: sha },
+              ...{ GITHUB_REF_TYPE: version ? "tag" : "branch", GITHUB_REF_NAME: version || "main" },
+            },
             overrides: { REGISTRY: registry },
-            cwd: downloaded(built),
+            cwd,
           }),
       );
     const [half = ""] = digests.values();
@@ -467,11 +537,17 @@ const cases: Record<string, () => Promise<void>> = {
     });
     expect(await tagsOf("owner/hono-app")).toEqual(["older"]);
 
-    const newest = await tag("newer", "newer", { hub: `${registry}/you/app` });
+    const cwd = downloaded(digests.values());
+    const newest = await tag("newer", "newer", { hub: `${registry}/you/app`, cwd });
     expect(newest.status, newest.text).toBe(0);
     expect(await tagsOf("owner/hono-app")).toEqual(["latest", "newer", "older"]);
     expect(await tagsOf("you/app")).toEqual(["latest", "newer"]);
-    expect(newest.outputs).toEqual({ image: `${registry}/owner/hono-app`, digest: expect.stringMatching(/^sha256:/) });
+    const [amd64, arm64] = ["linux/amd64", "linux/arm64"].map((platform) => digests.get(platform));
+    expect(newest.outputs).toEqual({ digest: expect.stringMatching(/^sha256:/), amd64, arm64 });
+    // As sha256sum writes it, which actions/attest reads: the index and each platform's image.
+    expect(readFileSync(join(cwd, "checksums"), "utf8").split("\n").sort()).toEqual(
+      ["", ...Object.values(newest.outputs).map((each) => `${each.slice(7)}  ${registry}/owner/hono-app`)].sort(),
+    );
     for (const name of ["owner/hono-app", "you/app"]) {
       for (const tag of ["newer", "latest"]) {
         const response = await get(`${name}/manifests/${tag}`);
@@ -491,27 +567,100 @@ const cases: Record<string, () => Promise<void>> = {
       }
     }
     for (const platform of ["linux/amd64", "linux/arm64"]) expect(newest.summary).toContain(platform);
+
+    // A git tag: its version, and the shorter ones that nothing later has.
+    const released = async (version: string) => {
+      const before = await tagsOf("owner/hono-app");
+      const { status, text } = await tag("older", "newer", { version });
+      expect(status, text).toBe(0);
+      return (await tagsOf("owner/hono-app")).filter((each) => !before.includes(each));
+    };
+    expect(await released("v1.0.9")).toEqual(["1.0.9"]);
+    expect(await released("v1.0.10")).toEqual(["1.0", "1.0.10"]);
+    expect(await released("v1.2.0")).toEqual(["1", "1.2", "1.2.0"]);
+    expect(await released("v1.3.0-rc.1")).toEqual(["1.3.0-rc.1"]);
   },
 
   async "release.yml sbom: attach"() {
     const attach = (hub: string, FAILING = "") =>
       run("release.yml sbom: attach", {
-        contexts: { vars: { DOCKERHUB_IMAGE: hub } },
+        contexts: { vars: { DOCKERHUB_IMAGE: hub }, needs: { merge: { outputs: { digest: "sha256:abc" } } } },
         runner: repository,
         overrides: { FAILING },
         programs: { npm },
       });
-    const github = "npm run sbom -- ghcr.io/owner/hono-app:c0ffee\n";
-    expect(await attach("")).toMatchObject({ status: 0, text: github });
-    const both = `${github}npm run sbom -- docker.io/you/app:c0ffee\n`;
-    expect(await attach("docker.io/you/app")).toMatchObject({ status: 0, text: both });
-    // The second success does not hide the first failure.
-    const failed = await attach("docker.io/you/app", "ghcr.io/owner/hono-app:c0ffee");
-    expect(failed).toMatchObject({ status: 1, text: github });
+    const image = "ghcr.io/owner/hono-app";
+    const github = `npm run sbom -- ${image}@sha256:abc\n`;
+    const written = `npm run sbom -- --output bills ${image}@sha256:abc\n`;
+    expect(await attach("")).toMatchObject({ status: 0, text: github + written, outputs: { image } });
+    const hub = "npm run sbom -- docker.io/you/app@sha256:abc\n";
+    expect(await attach("docker.io/you/app")).toMatchObject({ status: 0, text: github + hub + written });
+    // The first one's failure is not hidden by the second.
+    expect(await attach("docker.io/you/app", `${image}@sha256:abc`)).toMatchObject({ status: 1, text: github });
   },
 };
 
-/** A preview of an edit, which the script makes once. */
+/** The text of the comment that a workflow's job "comment" makes of the files that it downloads. */
+async function commented(workflow: string, files: Record<string, string>, needs: object): Promise<string> {
+  const cwd = newFolder();
+  for (const part of [".github", "cli", "tools"]) cpSync(part, join(cwd, part), { recursive: true });
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(cwd, file)), { recursive: true });
+    writeFileSync(join(cwd, file), text);
+  }
+  const comments: string[] = [];
+  const ran = await serving(
+    ({ method, url, headers }, body) => {
+      if (headers.authorization !== "Bearer job-token") return { status: 401, body: "{}" };
+      if (method === "GET" && url?.startsWith("/repos/Owner/Hono-App/issues/7/comments?")) return { body: "[]" };
+      if (method !== "POST" || url !== "/repos/Owner/Hono-App/issues/7/comments") return { status: 404, body: "{}" };
+      comments.push(JSON.parse(body).body);
+      return { status: 201, body: '{"id":1}' };
+    },
+    (GITHUB_API_URL) =>
+      run(`${workflow} comment: one comment, updated`, {
+        contexts: {
+          github: {
+            ...{ token: "job-token", repository: "Owner/Hono-App", server_url: "https://github.com", run_id: 5 },
+            event: { pull_request: { number: 7, head: { sha: "abc" } } },
+          },
+          needs,
+        },
+        runner: { ...runner(), GITHUB_API_URL },
+        cwd,
+      }),
+  );
+  expect(ran).toMatchObject({ status: 0, text: "comment created\n" });
+  return comments[0] ?? "";
+}
+
+/** Brings up the review environment of pull request 7 beside the tests' own stack, by the script. */
+async function reviewed(more = ""): Promise<{ status: string; outputs: Outputs; cost: string }> {
+  const folder = join(cloud.project, "review");
+  // The local cloud's builder, and the app's name that its policies are for.
+  const config = readFileSync("Pulumi.review.yaml", "utf8").replace("hono-app-review", "hono-app");
+  writeFileSync(join(cloud.project, "Pulumi.pr-7.yaml"), `${config}  builder: local-cloud\n${more}`);
+  try {
+    const contexts = { ...settings, github: { event: { pull_request: { number: 7 } } } };
+    const ran = await run("review.yml deploy: pulumi up", { contexts, runner: runner(), cwd: cloud.project });
+    expect(ran.status, ran.text).toBe(0);
+    const outputs = join(folder, "outputs.json");
+    return {
+      status: ran.outputs.status ?? "",
+      outputs: existsSync(outputs) && JSON.parse(readFileSync(outputs, "utf8")),
+      cost: readFileSync(join(folder, "cost.md"), "utf8"),
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+afterAll(async () => {
+  // What a test that failed half-way has left.
+  await shell("pulumi destroy --stack pr-7 --yes && pulumi stack rm --stack pr-7 --yes");
+  rmSync(join(cloud.project, "Pulumi.pr-7.yaml"), { force: true });
+});
+
+/** A preview of an edit, made by the script once. */
 let preview: Promise<{ text: string; cost: string; outputs: Ran["outputs"] }> | undefined;
 function previewed() {
   preview ??= (async () => {
@@ -543,8 +692,8 @@ function previewed() {
   return preview;
 }
 
-// prod's scripts are dev's.
-const own = scripts.filter(({ where }) => where !== "deploy.yml prod");
+// Jobs share steps, as prod does dev's: each is run once.
+const own = scripts.filter(({ step }, index) => scripts.findIndex((other) => other.step === step) === index);
 test("prod is deployed by the same steps as dev", () => {
   expect(job("deploy.yml", "prod").steps).toEqual(job("deploy.yml", "dev").steps);
 });

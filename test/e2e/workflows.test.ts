@@ -7,6 +7,7 @@ import { ensureLinters } from "../../tools/linters.ts";
 import type { ActionData } from "../support/actions/fetch-actions.ts";
 import { pinnedActions } from "../support/actions/fetch-actions.ts";
 import {
+  type Contexts,
   files,
   fill,
   find,
@@ -120,12 +121,15 @@ describe("jobs", () => {
     const changing = scripts.filter(({ step }) => /pulumi (up|destroy) /.test(step.run ?? ""));
     const found = changing.flatMap(({ where, job, workflow }) =>
       ["dev", "prod"].map((stack) => {
-        const contexts = { inputs: { stack } };
+        const contexts = {
+          ...{ inputs: { stack }, matrix: { stack: "pr-7" } },
+          github: { event: { pull_request: { number: 7 } } },
+        };
         expect(workflow.concurrency).toBeUndefined();
         expect(job.concurrency?.["cancel-in-progress"]).toBe(false);
         const name = fill(job.env?.STACK, contexts);
         expect([fill(job.environment, contexts), fill(job.concurrency?.group, contexts)]).toEqual([
-          name,
+          name === "pr-7" ? "review" : name,
           `deploy-${name}`,
         ]);
         return `${where} ${name}`;
@@ -136,6 +140,8 @@ describe("jobs", () => {
       "deploy.yml prod prod",
       "destroy.yml destroy dev",
       "destroy.yml destroy prod",
+      "review.yml deploy pr-7",
+      "review.yml destroy pr-7",
     ]);
   });
 
@@ -154,7 +160,12 @@ describe("jobs", () => {
     ["that is cancelled", '["dev", "prod"]', { dev: ends("cancelled") }, "test dev"],
     ["that prod's reviewers refuse", '["dev", "prod"]', { prod: ends("failure") }, "test dev prod release"],
   ])("for a push to main %s", (_, DEPLOY, given, expected) => {
-    expect(run("deploy.yml", { vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+    expect(run("deploy.yml", { github: { ref: "refs/heads/main" }, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+  });
+
+  test("for a tag: it is released, and not deployed", () => {
+    const contexts = { github: { ref: "refs/tags/v1.0.0" }, vars: { DEPLOY: '["dev", "prod"]' } };
+    expect(run("deploy.yml", contexts).join(" ")).toBe("test release");
   });
 
   test.each<[string, string, string | undefined, Record<string, JobResult>, string]>([
@@ -169,26 +180,87 @@ describe("jobs", () => {
     expect(run("pull-request.yml", { github, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
   });
 
+  const all = '["dev", "preview", "review"]';
+  test.each<[string, { action: string; label?: string; labels?: string[]; from?: string; DEPLOY?: string }, string]>([
+    ["gets the label", { action: "labeled", label: "review" }, "deploy comment"],
+    ["gets another label too", { action: "labeled", label: "bug" }, ""],
+    ["is pushed to", { action: "synchronize" }, "deploy comment"],
+    ["is opened again", { action: "reopened" }, "deploy comment"],
+    ["is pushed to without the label", { action: "synchronize", labels: ["bug"] }, ""],
+    ["loses the label", { action: "unlabeled", label: "review", labels: [] }, "destroy"],
+    ["loses another label", { action: "unlabeled", label: "bug" }, ""],
+    ["is closed", { action: "closed" }, "destroy"],
+    ["is closed without the label", { action: "closed", labels: [] }, ""],
+    ["comes from a fork and gets the label", { action: "labeled", label: "review", from: "other/name" }, ""],
+    ["comes from a fork and is closed", { action: "closed", from: "other/name" }, ""],
+    ["gets the label, where nothing is set up", { action: "labeled", label: "review", DEPLOY: '["dev"]' }, ""],
+  ])("for a review environment, when the pull request %s", (_, event, expected) => {
+    const { action, label = "", labels = ["review"], from = "owner/name", DEPLOY = all } = event;
+    const pull_request = { number: 7, head: { repo: { full_name: from } }, labels: labels.map((name) => ({ name })) };
+    const github = {
+      ...{ repository: "owner/name", event_name: "pull_request" },
+      event: { action, label: { name: label }, pull_request },
+    };
+    const given = { deploy: ends("success", "0") };
+    expect(run("review.yml", { github, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+  });
+
+  test.each<[string, string, JobResult, string]>([
+    ["some have expired", all, { result: "success", outputs: { stacks: '["pr-7"]' } }, "expired destroy"],
+    ["none has", all, { result: "success", outputs: { stacks: "[]" } }, "expired"],
+    ["they cannot be listed", all, { result: "failure" }, "expired"],
+    ["nothing is set up", "[]", { result: "success" }, ""],
+  ])("for review environments at night, when %s", (_, DEPLOY, expired, expected) => {
+    const github = { repository: "owner/name", event_name: "schedule", event: {} };
+    expect(run("review.yml", { github, vars: { DEPLOY } }, { expired }).join(" ")).toBe(expected);
+  });
+
+  test("destroy the review environments that have expired, or the pull request's", () => {
+    const stacks = (contexts: Contexts) =>
+      fill(workflows.get("review.yml")?.jobs.destroy?.strategy?.matrix.stack, contexts);
+    expect(stacks({ needs: { expired: { outputs: { stacks: '["pr-7","pr-8"]' } } } })).toBe("pr-7,pr-8");
+    expect(stacks({ github: { event: { pull_request: { number: 9 } } } })).toBe("pr-9");
+  });
+
   test("that write to the pull request have no access to the cloud, and the reverse", () => {
-    const { comment, preview } = parse(texts.get(".github/workflows/pull-request.yml") as string).jobs;
-    expect(Object.keys(comment.permissions)).toEqual(["contents", "pull-requests"]);
-    expect(Object.keys(preview.permissions)).toEqual(["contents", "id-token"]);
+    for (const [file, cloud] of [
+      ["pull-request.yml", "preview"],
+      ["review.yml", "deploy"],
+    ]) {
+      const jobs = parse(texts.get(`.github/workflows/${file}`) as string).jobs;
+      expect(Object.keys(jobs.comment.permissions)).toEqual(["contents", "pull-requests"]);
+      expect(Object.keys(jobs[cloud as string].permissions)).toEqual(["contents", "id-token"]);
+    }
   });
 
   test("log in to Docker Hub only where that is set up", () => {
     const logins = steps.filter(({ step }) => step.uses?.startsWith("docker/login-action@") && !step.with?.registry);
-    expect(logins.map(({ where }) => where)).toEqual(["release.yml merge", "release.yml sbom", "set-up"]);
-    const given = { vars: { DOCKERHUB_IMAGE: "docker.io/you/app" }, inputs: { "dockerhub-username": "you" } };
+    expect(logins.map(({ where }) => where)).toEqual([
+      "release.yml build",
+      "release.yml merge",
+      "release.yml sbom",
+      "set-up",
+    ]);
+    const vars = { DOCKERHUB_USERNAME: "you", DOCKERHUB_IMAGE: "docker.io/you/app" };
+    const given = { vars, inputs: { "dockerhub-username": "you" } };
     for (const { step } of logins) expect([runs(step, {}), runs(step, given)]).toEqual([false, true]);
   });
 
   test("attest releases of public repositories", () => {
-    const attest = steps.find(({ step }) => step.uses?.startsWith("actions/attest@"))?.step;
-    const visible = (isPrivate: boolean) =>
-      runs(attest ?? {}, { github: { event: { repository: { private: isPrivate } } } });
-    expect([visible(false), visible(true)]).toEqual([true, false]);
-    // In the registry an attestation would be one more tag.
-    expect(attest?.with).not.toHaveProperty("push-to-registry");
+    const attests = steps.filter(({ step }) => step.uses?.startsWith("actions/attest@"));
+    expect(attests.map(({ where }) => where)).toEqual(["release.yml merge", "release.yml sbom", "release.yml sbom"]);
+    for (const { step } of attests) {
+      const visible = (isPrivate: boolean) => runs(step, { github: { event: { repository: { private: isPrivate } } } });
+      expect([visible(false), visible(true)]).toEqual([true, false]);
+      // In the registry it would be one more tag.
+      expect(step.with).not.toHaveProperty("push-to-registry");
+    }
+    const needs = { merge: { outputs: { amd64: "sha256:a", arm64: "sha256:b" } } };
+    const [, ...bills] = attests.map(({ step }) => step.with);
+    expect(bills.map((bill) => [fill(bill?.["subject-digest"], { needs }), bill?.["sbom-path"]])).toEqual([
+      ["sha256:a", "bills/linux-amd64.spdx.json"],
+      ["sha256:b", "bills/linux-arm64.spdx.json"],
+    ]);
   });
 });
 

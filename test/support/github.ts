@@ -27,7 +27,7 @@ export interface Job {
   readonly environment?: string;
   readonly "timeout-minutes"?: number;
   readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
-  readonly strategy?: { readonly matrix: { readonly include: readonly Strings[] } };
+  readonly strategy?: { readonly matrix: { readonly include?: readonly Strings[]; readonly stack?: string } };
   readonly env?: Strings;
   readonly steps?: readonly Step[];
 }

@@ -154,10 +154,8 @@ export async function edited<T>(file: string, change: Change, work: () => Promis
 /** Sets keys of the stack's configuration while `work` runs. */
 export function configured<T>(values: Record<string, string>, work: () => Promise<T>): Promise<T> {
   const change = (text: string) => {
-    const kept = text
-      .split("\n")
-      .filter((line) => !Object.keys(values).some((key) => line.startsWith(`  hono-app:${key}:`)));
-    const set = Object.entries(values).map(([key, value]) => `  hono-app:${key}: ${value}`);
+    const kept = text.split("\n").filter((line) => !Object.keys(values).some((key) => line.startsWith(`  ${key}:`)));
+    const set = Object.entries(values).map(([key, value]) => `  ${key}: ${value}`);
     return kept.join("\n").replace("config:", ["config:", ...set].join("\n"));
   };
   return edited("Pulumi.local.yaml", change, work);

@@ -75,6 +75,17 @@ async function getRequiredPackages(call: Call<messages.GetRequiredPackagesReques
   return new messages.GetRequiredPackagesResponse().setPackagesList(required);
 }
 
+/** As the official one does; what npm prints goes to whoever asked. */
+async function installDependencies(call: grpc.ServerWritableStream<messages.InstallDependenciesRequest, unknown>) {
+  const cwd = call.request.getInfo()?.getProgramDirectory() ?? "";
+  const child = spawn("npm", ["install", "--loglevel=error"], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.on("data", (data) => call.write(new messages.InstallDependenciesResponse().setStdout(data)));
+  child.stderr.on("data", (data) => call.write(new messages.InstallDependenciesResponse().setStderr(data)));
+  const [code] = await once(child, "close");
+  if (code !== 0) call.emit("error", { code: grpc.status.UNKNOWN, message: `npm install: exit status ${code}` });
+  call.end();
+}
+
 const answers = {
   run,
   getRequiredPackages,
@@ -93,7 +104,7 @@ const handlers = Object.entries(answers).map(([name, answer]) => [
     );
   },
 ]);
-server.addService(proto.LanguageRuntimeService, Object.fromEntries(handlers));
+server.addService(proto.LanguageRuntimeService, { ...Object.fromEntries(handlers), installDependencies });
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error;
   process.stdout.write(`${port}\n`);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { access, copyFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { access, copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
 import { run } from "../../../tools/process.ts";
 
@@ -114,9 +114,20 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   // One after another: BuildKit itself works on both platforms at once.
   for (const image of missing) {
     args.log(`base images: ${image.name}`);
-    await build(args, { context, files: image.files, names: [`${args.mirror}/${image.name}`, image.built] });
+    const files = join(context, basename(image.files));
+    await rm(files, { recursive: true, force: true });
+    await cp(image.files, files, { recursive: true });
+    if (image.bun) await linkBunx(files);
+    await build(args, { context, files, names: [`${args.mirror}/${image.name}`, image.built] });
   }
   await rm(context, { recursive: true }); // the mirror has everything
+}
+
+/** The official images have bunx beside bun. In the repository the link would point nowhere, and what copies the project stops at it. */
+async function linkBunx(files: string): Promise<void> {
+  const folder = join(files, "root", "usr", "local", "bin");
+  await mkdir(folder, { recursive: true });
+  await symlink("bun", join(folder, "bunx"));
 }
 
 interface Build {

@@ -8,6 +8,7 @@ import {
   type Preview,
   previewComment,
   publish,
+  reviewComment,
   shorten,
 } from "../../../.github/scripts/preview-comment.ts";
 
@@ -109,6 +110,30 @@ test.each([0, 1, 10, 60, 61, 62, 100, 500])("at most %d characters", (limit) => 
   expect(shorten("some line of text\n".repeat(100), limit).length).toBeLessThanOrEqual(limit);
 });
 
+test("a review environment: where it is, what answers there, what it costs; or that its deployment failed", () => {
+  const proof = { machine: "aarch64", image: "arm64", process: "arm64" };
+  const graviton = { url: "http://192.0.2.1", type: "t4g.micro", proof };
+  const intel = {
+    url: "http://192.0.2.2",
+    type: "t3.micro",
+    proof: { machine: "x86_64", image: "amd64", process: "x64" },
+  };
+  const given = { stack: "pr-7", status: 0, cost: "price\n", runUrl: "https://github.com/run", commit: "abc123" };
+  const [first, ...lines] = reviewComment({ ...given, outputs: { graviton, intel } }).split("\n");
+  expect(first).toBe("<!-- review of pr-7 -->");
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      "| graviton | http://192.0.2.1 | t4g.micro | aarch64 | arm64 | arm64 |",
+      "| intel | http://192.0.2.2 | t3.micro | x86_64 | amd64 | x64 |",
+      "price",
+      expect.stringMatching(/^abc123 · \[the run\]\(https:\/\/github\.com\/run\)/),
+    ]),
+  );
+  const failed = reviewComment({ ...given, status: 255 });
+  expect(failed).toContain("The deployment **failed** with exit status 255");
+  expect(failed).not.toContain("undefined");
+});
+
 describe("publishing", () => {
   const servers: ReturnType<typeof createServer>[] = [];
   afterEach(() => servers.splice(0).forEach((server) => void server.close()));
@@ -133,11 +158,11 @@ describe("publishing", () => {
 
   test("makes the comment when there is none", async () => {
     const { api, requests } = await github([{ id: 5, body: "hello", user: bot }]);
-    expect(await publish("text", 7, "dev", api)).toBe("created");
+    expect(await publish(`${marker("dev")}\ntext`, 7, api)).toBe("created");
     expect(requests.at(-1)).toMatchObject({
       method: "POST",
       url: "/repos/owner/name/issues/7/comments",
-      body: '{"body":"text"}',
+      body: JSON.stringify({ body: `${marker("dev")}\ntext` }),
       authorization: "Bearer t",
     });
   });
@@ -145,11 +170,11 @@ describe("publishing", () => {
   test("updates the one that is there, also when it is far down", async () => {
     const others = Array.from({ length: 250 }, (_, id) => ({ id, body: "talk", user: bot }));
     const { api, requests } = await github([...others, { id: 999, body: `${marker("dev")}\nold`, user: bot }]);
-    expect(await publish("new", 7, "dev", api)).toBe("updated");
+    expect(await publish(`${marker("dev")}\nnew`, 7, api)).toBe("updated");
     expect(requests.at(-1)).toMatchObject({
       method: "PATCH",
       url: "/repos/owner/name/issues/comments/999",
-      body: '{"body":"new"}',
+      body: JSON.stringify({ body: `${marker("dev")}\nnew` }),
     });
     expect(requests).toHaveLength(4);
   });
@@ -160,11 +185,11 @@ describe("publishing", () => {
       { id: 2, body: `${marker("dev")} mine`, user: { type: "User" } },
       { id: 3, body: marker("dev"), user: null },
     ]);
-    expect(await publish("text", 7, "dev", api)).toBe("created");
+    expect(await publish(`${marker("dev")}\ntext`, 7, api)).toBe("created");
   });
 
   test("says what GitHub answered", async () => {
     const { api } = await github([], 403);
-    await expect(publish("text", 7, "dev", api)).rejects.toThrow(/GET .*: 403/);
+    await expect(publish(`${marker("dev")}\ntext`, 7, api)).rejects.toThrow(/GET .*: 403/);
   });
 });
