@@ -3,7 +3,10 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { platforms as allPlatforms } from "../../components/architecture.ts";
 import { latestTag } from "../../components/content.ts";
+import { stackConfig } from "../../tools/stack-config.ts";
 import { UsageError } from "../shared/command.ts";
+
+const defaultBuilder = stackConfig()["hono-app:builder"] ?? "";
 
 export const usage = `usage: npm run image -- [OPTIONS]
 
@@ -18,7 +21,7 @@ Builds app/ into an image, as the guide does with docker buildx.
   --context DIR       folder with the Dockerfile (default: app)
   --build-context NAME=DIR, --build-arg NAME=VALUE
                       as docker buildx build has them
-  --builder NAME      the Buildx builder, made where there is none (default: multiplatform)
+  --builder NAME      the Buildx builder, made where there is none (default: ${defaultBuilder})
 
   --inspect NAME      builds nothing: shows the platforms of an image in a registry, as docker buildx imagetools inspect does
   --sizes NAME        builds nothing: shows how large an image in a registry is, for each platform
@@ -59,7 +62,7 @@ export function readOptions(args: readonly string[]): BuildOptions | QuestionOpt
       context: { type: "string", default: "app" },
       "build-context": { type: "string", multiple: true, default: [] },
       "build-arg": { type: "string", multiple: true, default: [] },
-      builder: { type: "string", default: "multiplatform" },
+      builder: { type: "string", default: defaultBuilder },
       inspect: { type: "string" },
       sizes: { type: "string" },
     },

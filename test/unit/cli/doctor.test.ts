@@ -87,7 +87,8 @@ const healthy: World = {
   "/home/me/phrase": "secret",
   "./node_modules/@pulumi/pulumi/package.json": "{}",
   "./.tool-versions": "nodejs 24.21.0\npulumi 3.259.0\n",
-  "./Pulumi.yaml": "name: hono-app\nconfig:\n  aws:region:\n    value: ap-northeast-2\n",
+  "./Pulumi.yaml":
+    "name: hono-app\nconfig:\n  aws:region:\n    value: ap-northeast-2\n  builder:\n    default: multiplatform\n",
   "./Pulumi.dev.yaml": "encryptionsalt: v1:x\n",
   "./app/Dockerfile": "FROM --platform=$BUILDPLATFORM bun AS build\nRUN bun build\nFROM bun\nCOPY --from=build / /\n",
   "/proc/sys/kernel/hostname": "here\n",
