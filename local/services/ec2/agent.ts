@@ -1,4 +1,4 @@
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -35,6 +35,9 @@ const machines = new Map<string, Machine>();
 const tasks = new Map<string, Promise<void>>();
 /** Machines that this agent has started or adopted, and whose user data it therefore follows. */
 const known = new Set<string>();
+/** The instances that the API has, as of its last change. */
+let wanted = new Map<string, Instance>();
+let seen: number | undefined;
 let stopping = false;
 let reachable = true;
 
@@ -53,11 +56,16 @@ for (; !stopping; await sleep(250)) {
   }
 }
 
+/** Asks the API only after it has touched a file, which it does with every change: a question costs it more than all else here. */
 async function reconcile(): Promise<void> {
-  const pages = paginateDescribeInstances({ client: ec2 }, { Filters: [alive] });
-  const instances = (await every(pages, (page) => page.Reservations)).flatMap(({ Instances = [] }) => Instances);
-  const wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
-  await applySecurityGroups(instances);
+  const { mtimeMs } = await stat(`${cloud.dir}/ec2-changed`);
+  if (mtimeMs !== seen) {
+    const pages = paginateDescribeInstances({ client: ec2 }, { Filters: [alive] });
+    const instances = (await every(pages, (page) => page.Reservations)).flatMap(({ Instances = [] }) => Instances);
+    await applySecurityGroups(instances);
+    wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
+    seen = mtimeMs;
+  }
   for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, new Machine(id, cloud));
   for (const machine of machines.values()) {
     const step = nextStep(machine, wanted.get(machine.id));

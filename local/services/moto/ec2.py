@@ -10,6 +10,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.instances import Instance
+from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
@@ -17,6 +18,7 @@ from moto.ec2.utils import Base64EncodedString
 from moto.utilities.utils import filter_resources
 
 CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
+CHANGED = Path(os.environ["LOCAL_CLOUD_DIR"], "ec2-changed")  # touched by what may change an instance, for the agent to see
 EC2_LIMIT = 64 * 1024  # EC2 keeps the most recent 64 KB
 
 
@@ -91,3 +93,17 @@ def terminate_with_interfaces(self: Instance) -> object:
 
 
 Instance.terminate = terminate_with_interfaces
+
+call_action = EC2BaseResponse.call_action
+
+
+def touch_after(self: EC2BaseResponse) -> object:
+    try:
+        return call_action(self)
+    finally:
+        if not self._get_action().startswith(("Describe", "Get")):
+            CHANGED.touch()
+
+
+EC2BaseResponse.call_action = touch_after
+CHANGED.touch()  # a start is a change too: what moto knew is gone
