@@ -1,116 +1,100 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import { homedir } from "node:os";
+import { basename, delimiter, dirname, join } from "node:path";
 import { home } from "./paths.ts";
 import { CommandError, run, step } from "./process.ts";
 
 /** Where built tools are; first on PATH for everything that the local cloud runs. */
 export const toolsFolder = join(home, "bin");
 
-/** A program of the tool chain, built from its pinned Go module in `go/<module>` where the machine has none that fits. */
-interface Tool {
-  /** Folder with go.mod and go.sum, under `go/`. */
-  readonly module: string;
-  readonly version: string;
-  /** Go packages, by the name of the program that each becomes. */
-  readonly programs: Readonly<Record<string, string>>;
+/** What was built, by the hash of what it was built from: every clone of the same user takes it from here. */
+const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hono-app", "go");
+
+/** A program that is built from a Go module, pinned by the module's go.mod, where the machine has none that fits. */
+interface Program {
+  readonly package: string;
   /** Go variable that the program takes its own version from. */
   readonly versionVariable?: string;
   /**
-   * Command that prints the version of an installed one.
-   * @default The program is the project's own, and its source is beside go.mod.
+   * Arguments with which an installed one prints its version.
+   * @default The program is the project's own: no other one will do.
    */
-  readonly ask?: readonly string[];
+  readonly version?: string;
   /**
-   * Where it goes.
+   * Folder that it goes to.
    * @default The tools' folder.
    */
   readonly folder?: string;
 }
 
-const tools: readonly Tool[] = [
-  {
-    module: "pulumi",
-    version: "3.259.0",
-    programs: { pulumi: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi" },
-    versionVariable: "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v",
-    ask: ["pulumi", "version"],
-  },
-  {
-    module: "docker-build",
-    version: "0.0.22",
-    programs: {
-      "pulumi-resource-docker-build": "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
+/** One go.mod in the folder `go/`, and the programs of it. */
+interface Module {
+  readonly folder: string;
+  readonly programs: Readonly<Record<string, Program>>;
+}
+
+/** What the local cloud is made of. One module, since these programs share most of their packages: each is compiled once. */
+const localCloud: Module = {
+  folder: ".",
+  programs: {
+    pulumi: {
+      package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+      versionVariable: "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v",
+      version: "version",
     },
-    versionVariable: "github.com/pulumi/pulumi-docker-build/provider.Version=",
-    ask: ["pulumi-resource-docker-build", "--version"],
-    // On PATH the engine would find it too, but warn that it did.
-    folder: join(home, "pulumi", "plugins", "resource-docker-build-v0.0.22"),
-  },
-  {
-    module: "buildkit",
-    version: "0.31.0",
-    programs: {
-      buildkitd: "github.com/moby/buildkit/cmd/buildkitd",
-      buildctl: "github.com/moby/buildkit/cmd/buildctl",
+    "pulumi-resource-docker-build": {
+      package: "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
+      versionVariable: "github.com/pulumi/pulumi-docker-build/provider.Version=",
+      version: "--version",
+      // On PATH the engine would find it too, but warn that it did.
+      folder: join(home, "pulumi", "plugins", "resource-docker-build-v0.0.22"),
     },
-    versionVariable: "github.com/moby/buildkit/version.Version=v",
-    ask: ["buildkitd", "--version"],
+    buildkitd: {
+      package: "github.com/moby/buildkit/cmd/buildkitd",
+      versionVariable: "github.com/moby/buildkit/version.Version=v",
+      version: "--version",
+    },
+    buildctl: { package: "github.com/moby/buildkit/cmd/buildctl", version: "--version" },
+    "docker-buildx": {
+      package: "github.com/docker/buildx/cmd/buildx",
+      versionVariable: "github.com/docker/buildx/version.Version=v",
+      version: "version",
+    },
+    "docker-compose": {
+      package: "github.com/docker/compose/v5/cmd",
+      versionVariable: "github.com/docker/compose/v5/internal.Version=v",
+      version: "version",
+    },
+    registry: { package: "./registry" },
   },
-  {
-    module: "buildx",
-    version: "0.35.0",
-    programs: { "docker-buildx": "github.com/docker/buildx/cmd/buildx" },
-    versionVariable: "github.com/docker/buildx/version.Version=v",
-    ask: ["docker-buildx", "version"],
-  },
-  {
-    module: "compose",
-    version: "5.2.0",
-    programs: { "docker-compose": "github.com/docker/compose/v5/cmd" },
-    versionVariable: "github.com/docker/compose/v5/internal.Version=v",
-    ask: ["docker-compose", "version"],
-  },
-  {
-    module: "registry",
-    version: "3.1.2",
-    programs: { registry: "." },
-  },
-];
+};
 
 /** Tools that the local cloud does not need: each is built when a command first uses it. */
-const otherTools: readonly Tool[] = [
-  {
-    module: "actionlint",
-    version: "1.7.12",
-    programs: { actionlint: "github.com/rhysd/actionlint/cmd/actionlint" },
-    ask: ["actionlint", "-version"],
-  },
-  {
-    module: "syft",
-    version: "1.57.0",
-    programs: { syft: "github.com/anchore/syft/cmd/syft" },
+const others: Readonly<Record<string, Program>> = {
+  actionlint: { package: "github.com/rhysd/actionlint/cmd/actionlint", version: "-version" },
+  syft: { package: "github.com/anchore/syft/cmd/syft", versionVariable: "main.version=", version: "--version" },
+  oras: { package: "oras.land/oras/cmd/oras", version: "version" },
+  bombardier: {
+    package: "github.com/codesenberg/bombardier",
     versionVariable: "main.version=",
-    ask: ["syft", "--version"],
+    version: "--version",
   },
-  {
-    module: "oras",
-    version: "1.3.6",
-    programs: { oras: "oras.land/oras/cmd/oras" },
-    ask: ["oras", "version"],
-  },
-  {
-    module: "bombardier",
-    version: "1.2.6",
-    programs: { bombardier: "github.com/codesenberg/bombardier" },
-    versionVariable: "main.version=",
-    ask: ["bombardier", "--version"],
-  },
-];
+};
 
-/** Makes every tool available: what is installed in a fitting version is used, the rest is built, once. */
+/** Makes every program of the local cloud available: what is installed in a fitting version is used, the rest is built, once. */
 export async function ensureTools(): Promise<void> {
-  for (const tool of tools) await ensure(tool);
+  await ensure(localCloud);
 }
 
 /**
@@ -118,60 +102,120 @@ export async function ensureTools(): Promise<void> {
  *
  * @returns How to call it.
  */
-export async function ensureTool(module: string): Promise<string> {
-  const tool = otherTools.find((each) => each.module === module);
-  if (tool === undefined) throw new Error(`no such tool: ${module}`);
-  await ensure(tool);
-  const built = join(toolsFolder, module);
-  return existsSync(built) ? built : module;
+export async function ensureTool(name: string): Promise<string> {
+  const program = others[name];
+  if (program === undefined) throw new Error(`no such tool: ${name}`);
+  await ensure({ folder: name, programs: { [name]: program } });
+  const built = join(toolsFolder, name);
+  return existsSync(built) ? built : name;
 }
 
-async function ensure(tool: Tool): Promise<void> {
-  const source = join(import.meta.dirname, "go", tool.module);
-  const folder = tool.folder ?? toolsFolder;
-  mkdirSync(folder, { recursive: true });
-  const flags = ["-s", "-w", ...(tool.versionVariable ? ["-X", tool.versionVariable + tool.version] : [])].join(" ");
-  const stamp = createHash("sha256").update(flags);
-  const files = readdirSync(source).filter((file) => /^go\.(mod|sum)$|\.go$/.test(file));
-  for (const file of files.sort()) stamp.update(readFileSync(join(source, file)));
-  const stampFile = join(folder, `.${tool.module}`);
-  const wanted = stamp.digest("hex");
-  const names = Object.keys(tool.programs);
-  const present = names.every((name) => existsSync(join(folder, name)));
-  if (present && existsSync(stampFile) && readFileSync(stampFile, "utf8") === wanted) return;
-  if (!present && (await isInstalled(tool))) return;
-
-  await step(`building ${names.join(" and ")} ${tool.version} from Go modules (once; up to 5 minutes)`, async () => {
-    for (const [name, goPackage] of Object.entries(tool.programs)) {
-      // Whole or not at all: a build that is interrupted leaves no half a program behind.
-      const target = join(folder, name);
-      const command = ["go", "build", "-buildvcs=false", "-mod=readonly", "-trimpath", "-ldflags", flags];
-      try {
-        await run([...command, "-o", `${target}.new`, goPackage], { cwd: source });
-      } catch (error) {
-        if (error instanceof CommandError && error.message.includes("ENOENT")) {
-          throw new Error(
-            `${name} ${tool.version} is not installed, and there is no Go to build it with: install either, then run this again`,
-          );
-        }
-        throw error;
-      }
-      renameSync(`${target}.new`, target);
-    }
-    writeFileSync(`${stampFile}.new`, wanted);
-    renameSync(`${stampFile}.new`, stampFile);
-  });
-}
-
-async function isInstalled(tool: Tool): Promise<boolean> {
-  if (tool.ask === undefined) return false;
-  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== toolsFolder);
-  const everyProgram = Object.keys(tool.programs).every((name) =>
-    path.some((folder) => existsSync(join(folder, name))),
+async function ensure({ folder, programs }: Module): Promise<void> {
+  const source = join(import.meta.dirname, "go", folder);
+  const versionOf = readVersions(join(source, "go.mod"));
+  const variables = Object.values(programs).flatMap((program) =>
+    program.versionVariable ? ["-X", program.versionVariable + versionOf(program.package)] : [],
   );
-  if (!everyProgram) return false;
+  const flags = ["-s", "-w", ...variables].join(" ");
+  const store = join(cache, hashOf(source, flags));
+  const needed: [string, Program][] = [];
+  for (const [name, program] of Object.entries(programs)) {
+    const link = join(program.folder ?? toolsFolder, name);
+    const built = join(store, name);
+    if (existsSync(link) && existsSync(built) && realpathSync(link) === realpathSync(built)) continue;
+    rmSync(link, { force: true });
+    if (existsSync(built) || !(await isInstalled(name, program, versionOf(program.package))))
+      needed.push([name, program]);
+  }
+  const missing = needed.filter(([name]) => !existsSync(join(store, name)));
+  if (missing.length > 0) await build(source, store, flags, Object.fromEntries(missing), versionOf);
+  for (const [name, program] of needed) {
+    const link = join(program.folder ?? toolsFolder, name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(store, name), `${link}.new`);
+    renameSync(`${link}.new`, link);
+  }
+}
+
+/** Builds programs into the store. Whole or not at all: neither an interrupted build nor another clone's at the same time leaves half a program behind. */
+async function build(
+  source: string,
+  store: string,
+  flags: string,
+  programs: Module["programs"],
+  versionOf: (goPackage: string) => string | undefined,
+): Promise<void> {
+  const names = Object.entries(programs).map(([name, each]) =>
+    [name, versionOf(each.package)].filter(Boolean).join(" "),
+  );
+  const packages = Object.values(programs).map((program) => program.package);
+  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", "-ldflags", flags];
+  mkdirSync(store, { recursive: true });
+  const target = mkdtempSync(join(store, ".building-"));
   try {
-    return fits(await run(tool.ask, { env: { ...process.env, PATH: path.join(delimiter) } }), tool.version);
+    const list = await step("Go modules", () =>
+      go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], source),
+    );
+    const total = list.split("\n").filter((line) => line === "true").length;
+    await step(`building ${names.join(", ")} (once for this user)`, async (progress) => {
+      const started = Date.now();
+      let done = 0;
+      // Go names each package as it begins to compile it.
+      await go(["build", "-v", ...options, "-o", `${target}/`, ...packages], source, () => {
+        done++;
+        const left = Math.ceil((((Date.now() - started) / done) * (total - done)) / 1000);
+        progress(`${done} of ${total} packages, about ${Math.max(left, 1)} s left`);
+      });
+    });
+    for (const [name, program] of Object.entries(programs)) {
+      renameSync(join(target, basename(program.package)), join(store, name));
+    }
+  } finally {
+    rmSync(target, { recursive: true, force: true });
+  }
+}
+
+async function go(args: readonly string[], cwd: string, onLine?: () => void): Promise<string> {
+  try {
+    return await run(["go", ...args], { cwd, onLine });
+  } catch (error) {
+    if (error instanceof CommandError && error.message.includes("ENOENT")) {
+      const needed = readFileSync(join(cwd, "go.mod"), "utf8").match(/^go (\S+)$/m)?.[1];
+      throw new Error(`there is no Go to build the tools with: install Go ${needed} or newer, then run this again`);
+    }
+    throw error;
+  }
+}
+
+/** The version of a package's module, without its `v`; none for a package of the module itself. */
+function readVersions(goMod: string): (goPackage: string) => string | undefined {
+  const text = readFileSync(goMod, "utf8");
+  const modules = [...text.matchAll(/^(?:require)?\s+(\S+) v(\S+)/gm)].map(([, path = "", version]) => ({
+    path,
+    version,
+  }));
+  return (goPackage) =>
+    modules
+      .filter(({ path }) => `${goPackage}/`.startsWith(`${path}/`))
+      .sort((a, b) => b.path.length - a.path.length)[0]?.version;
+}
+
+function hashOf(source: string, flags: string): string {
+  const hash = createHash("sha256").update(flags);
+  const files = readdirSync(source, { recursive: true }) as string[];
+  for (const file of files.filter((each) => /^(go\.(mod|sum)|(registry|stubs)\/.+\.(go|mod))$/.test(each)).sort()) {
+    hash.update(`\0${file}\0`).update(readFileSync(join(source, file)));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+async function isInstalled(name: string, program: Program, wanted: string | undefined): Promise<boolean> {
+  if (program.version === undefined || wanted === undefined) return false;
+  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== toolsFolder);
+  if (!path.some((folder) => existsSync(join(folder, name)))) return false;
+  try {
+    const env = { ...process.env, PATH: path.join(delimiter) };
+    return fits(await run([name, program.version], { env }), wanted);
   } catch {
     return false;
   }

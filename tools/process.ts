@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
 
 /** Says something to the person at the terminal; stdout stays free for what a command is asked to print. */
 export function say(line: string): void {
@@ -8,14 +9,19 @@ export function say(line: string): void {
 /**
  * Does a step of the set-up and shows it: a line when it starts, one every few seconds while it goes on, and how long it took when it
  * took long enough to notice.
+ *
+ * @param work Is given a function with which it can say how far it is.
  */
-export async function step<T>(title: string, work: () => Promise<T>): Promise<T> {
+export async function step<T>(title: string, work: (progress: (text: string) => void) => Promise<T>): Promise<T> {
   const started = Date.now();
   const seconds = () => Math.round((Date.now() - started) / 1000);
+  let state = "";
   say(`${title} …`);
-  const ticker = setInterval(() => say(`${title} … ${seconds()} s`), 5000);
+  const ticker = setInterval(() => say(`${title} … ${seconds()} s${state}`), 5000);
   try {
-    const result = await work();
+    const result = await work((text) => {
+      state = `: ${text}`;
+    });
     if (seconds() >= 2) say(`${title}: done in ${seconds()} s`);
     return result;
   } finally {
@@ -34,11 +40,14 @@ export class CommandError extends Error {
 /**
  * Runs a command to its end and gives what it wrote to stdout.
  *
- * @param input Text for its stdin.
+ * @param options `input`: text for its stdin. `onLine`: called with each line that it writes to stderr.
  * @throws {@link CommandError} when it cannot be started or ends with another status than 0.
  */
-export function run(command: readonly string[], options: SpawnOptions & { input?: string } = {}): Promise<string> {
-  const { input, ...spawnOptions } = options;
+export function run(
+  command: readonly string[],
+  options: SpawnOptions & { input?: string; onLine?: (line: string) => void } = {},
+): Promise<string> {
+  const { input, onLine, ...spawnOptions } = options;
   const [file = "", ...args] = command;
   return new Promise((resolve, reject) => {
     const child: ChildProcess = spawn(file, args, { ...spawnOptions, stdio: ["pipe", "pipe", "pipe"] });
@@ -49,6 +58,7 @@ export function run(command: readonly string[], options: SpawnOptions & { input?
       all.push(data);
     });
     child.stderr?.on("data", (data: Buffer) => all.push(data));
+    if (onLine && child.stderr) createInterface(child.stderr).on("line", onLine);
     // A command may end without reading its input; its exit status says whether that matters.
     child.stdin?.on("error", () => {});
     child.stdin?.end(input ?? "");

@@ -266,14 +266,14 @@ describe("jobs", () => {
 
 test("the versions are those that the project is tested with", () => {
   const text = [...texts.values()].join("\n");
-  const tools = readFileSync("tools/go.ts", "utf8");
-  const version = (module: string) => new RegExp(`module: "${module}",\\s+version: "([\\d.]+)"`).exec(tools)?.[1];
+  const tools = readFileSync("tools/go/go.mod", "utf8");
+  const version = (module: string) => new RegExp(`^\t${module} v([\\d.]+)`, "m").exec(tools)?.[1];
   const all = (pattern: RegExp) => [...new Set([...text.matchAll(pattern)].map(([, found]) => found))];
-  expect(all(/pulumi-version: (\S+)/g)).toEqual([version("pulumi")]);
-  expect(all(/ version: v(\S+)/g)).toEqual([version("buildx")]);
-  expect(all(/moby\/buildkit:v(\S+)/g)).toEqual([version("buildkit")]);
+  expect(all(/pulumi-version: (\S+)/g)).toEqual([version("github.com/pulumi/pulumi/pkg/v3")]);
+  expect(all(/ version: v(\S+)/g)).toEqual([version("github.com/docker/buildx")]);
+  expect(all(/moby\/buildkit:v(\S+)/g)).toEqual([version("github.com/moby/buildkit")]);
   const toolVersions = readFileSync(".tool-versions", "utf8");
-  expect(toolVersions).toContain(`pulumi ${version("pulumi")}\n`);
+  expect(toolVersions).toContain(`pulumi ${version("github.com/pulumi/pulumi/pkg/v3")}\n`);
   const node = /nodeVersion = "([\d.]+)"/.exec(readFileSync("tools/setup.mjs", "utf8"))?.[1];
   // actions/setup-node takes the first line that could be a version of Node.
   expect(toolVersions.split("\n")[0]).toBe(`nodejs ${node}`);
@@ -288,7 +288,7 @@ describe("Renovate", () => {
     readonly matchStrings: readonly string[];
   }
   const { customManagers } = JSON.parse(readFileSync("renovate.json", "utf8")) as { customManagers: Manager[] };
-  const tracked = ["tools/setup.mjs", "tools/go.ts", "app/Dockerfile", ...texts.keys()];
+  const tracked = ["tools/setup.mjs", "app/Dockerfile", ...texts.keys()];
 
   // A pattern that matches nothing would never update its version, without any warning.
   test.each(customManagers.map((manager) => [manager.description, manager] as const))("finds: %s", (_, manager) => {
