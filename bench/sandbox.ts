@@ -124,8 +124,9 @@ export function filesIn(path: string): string[] {
 const registryAddress = ({ prefix }: Cloud) => `${prefix}.0.1:5099`;
 const registryData = ({ dir }: Cloud) => join(dir, "bench-registry");
 
+const registryName = "bench-registry";
 const registry = (cloud: Cloud): Daemon =>
-  distribution(cloud, "bench-registry", { address: registryAddress(cloud), data: registryData(cloud) });
+  distribution(cloud, registryName, { address: registryAddress(cloud), data: registryData(cloud) });
 
 /** Does the work in a new sandbox, and removes everything after it, however it ends. */
 export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
@@ -133,18 +134,21 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   if (await lock(`hono-app-bench:${folder}`, "another benchmark")) {
     throw new Error("another benchmark runs in this clone; wait for its end, then run this again");
   }
+  // A run that was killed may have left its registry.
+  const left = join(folder, "cloud");
+  if (existsSync(left)) await stopDaemon((await openCloud(left)).files(registryName));
   const made = await makeSandbox(folder);
   // So that the empty program is started in the same way as the stack.
   const { scripts } = JSON.parse(readFileSync(join(made.project, "package.json"), "utf8"));
   const empty = scripts.local.replace("cli/local.ts", "bench/empty.ts");
   await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: made.project });
   const sandbox = new Sandbox(made, options);
+  await sandbox.open();
   try {
-    await sandbox.open();
     return await work(sandbox);
   } finally {
     say("removing the benchmark's local cloud …");
-    await stopDaemon(registry(sandbox.cloud));
+    await stopDaemon(sandbox.cloud.files(registryName));
     await removeSandbox(folder);
   }
 }

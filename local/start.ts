@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools } from "../tools/go.ts";
@@ -11,7 +10,7 @@ import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
-import { ensureBaseImages } from "./services/hub/base-images.ts";
+import { ensureBaseImages, hash } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
 import { ensureMoto, moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
@@ -99,11 +98,7 @@ function isLost(cloud: Cloud): boolean {
 /** Builds the machines' root file system for each architecture into the host's engine, unless it is there. */
 async function ensureMachineImage(cloud: Cloud): Promise<string> {
   const folder = join(import.meta.dirname, "services", "ec2", "machine");
-  const hash = createHash("sha256");
-  for (const file of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    if (file.isFile()) hash.update(file.name).update(readFileSync(join(file.parentPath, file.name)));
-  }
-  const image = `local-cloud/machine:${hash.digest("hex").slice(0, 16)}`;
+  const image = `local-cloud/machine:${await hash([], [folder])}`;
   const { env } = cloud;
   for (const { image: architecture, platform } of Object.values(ARCHITECTURES)) {
     const name = `${image}-${architecture}`;

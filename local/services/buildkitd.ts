@@ -26,7 +26,7 @@ export function buildkitd(
   { dir = cloud.dir, run = cloud.run, worker = [] as readonly string[] } = {},
 ): Daemon {
   const folder = join(dir, "buildkit");
-  mkdirSync(folder, { recursive: true });
+  for (const each of [folder, run]) mkdirSync(each, { recursive: true });
   const config = join(folder, "buildkitd.toml");
   // TOML's strings are JSON's.
   const [root, address, registry, ca, mirror] = [

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -53,7 +53,6 @@ beforeAll(async () => {
     });
   }
   daemon = buildkitd({ ...cloud, mirror }, true, { dir: join(cloud.dir, "another"), run: folder });
-  mkdirSync(folder, { recursive: true });
   await startDaemon(daemon);
   const node = ["--driver", "remote", `unix://${folder}/buildkitd.sock`];
   await run(["docker-buildx", "create", "--name", another.builder, ...node], { env: cloud.env });

@@ -16,11 +16,11 @@ import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.
 import { toLocalAddress } from "../../address.ts";
 import { alive, every } from "../../lists.ts";
 import { Firewall } from "./firewall.ts";
-import { type Cloud, type Credentials, Machine } from "./machine.ts";
+import { type Credentials, Machine, type MachineCloud } from "./machine.ts";
 
 // EC2's data plane: watches the API's instances, and runs a machine for each.
 
-const cloud: Cloud = {
+const cloud: MachineCloud = {
   dir: need("LOCAL_CLOUD_DIR"),
   run: need("LOCAL_CLOUD_RUN"),
   machineImage: need("LOCAL_CLOUD_MACHINE_IMAGE"),

@@ -4,6 +4,7 @@ import { appendFile, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Names } from "../../../app/src/architecture.ts";
 import { run } from "../../../tools/process.ts";
+import type { Cloud } from "../../cloud.ts";
 import { type Engine, isEngineAlive, isEngineStarted, socketOf, startEngine, stopEngine } from "./engine.ts";
 
 /** What a machine is made from: an instance, as EC2's API describes it. */
@@ -22,33 +23,27 @@ export interface MachineArgs {
 /** Temporary credentials, as the AWS CLI's variables. */
 export type Credentials = Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN", string>;
 
-/** What a machine needs to know of its cloud. */
-export interface Cloud {
-  /** Data on disk. */
-  dir: string;
-  /** Short-lived files; the engine that user data's containers run on listens in it. */
-  run: string;
-  /** The image of a machine's root file system, without its architecture. */
-  machineImage: string;
-  /** AWS's API. */
-  endpoint: string;
-}
+/** The cloud that a machine is part of. */
+export type MachineCloud = Pick<Cloud, "dir" | "run" | "endpoint"> & {
+  /** The image of a machine's root file system, without its `-arm64` or `-amd64`. */
+  readonly machineImage: string;
+};
 
 // As cloud-init does: an executable file, run by root, with no HOME. A machine goes on after it, so that the last lines in a pipe
 // (`exec > >(tee …)`) are still printed; a container would end at once.
 const runUserData = "env -u HOME /var/lib/cloud/instance/scripts/part-001; status=$?; sleep 0.3; exit $status";
 
-const hostOf = (cloud: Cloud): string[] => ["--host", `unix://${socketOf(cloud)}`];
+const hostOf = (cloud: Pick<Cloud, "run">): string[] => ["--host", `unix://${socketOf(cloud)}`];
 
 /** One EC2 instance's machine: a Docker Engine of its own, and a container in which its user data runs. */
 export class Machine {
   readonly id: string;
-  readonly #cloud: Cloud;
+  readonly #cloud: MachineCloud;
   readonly #dir: string;
   readonly #engine: Engine;
   readonly #bridge: string;
 
-  constructor(id: string, cloud: Cloud) {
+  constructor(id: string, cloud: MachineCloud) {
     this.id = id;
     this.#cloud = cloud;
     this.#dir = `${cloud.dir}/machines/${id}`;

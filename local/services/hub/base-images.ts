@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { access, copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
@@ -107,7 +108,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
     }
   }
   await inParallel([...parts], async ([part, make]) => {
-    if (await there(part)) return;
+    if (existsSync(part)) return;
     args.log(`base images: ${relative(context, part)}`);
     await make();
   });
@@ -192,7 +193,7 @@ async function exists(image: string): Promise<boolean> {
 }
 
 /** A short name for the given texts and the contents of the given files and folders. */
-async function hash(texts: string[], paths: string[]): Promise<string> {
+export async function hash(texts: string[], paths: string[]): Promise<string> {
   const sum = createHash("sha256").update(JSON.stringify(texts));
   for (const path of paths) {
     const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => undefined);
@@ -210,11 +211,4 @@ async function inParallel<Item>(items: Item[], work: (item: Item) => Promise<voi
     for (const item of queue) await work(item);
   };
   await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
-}
-
-function there(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
