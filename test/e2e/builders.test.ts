@@ -17,6 +17,7 @@ import {
   deployed,
   expectUnchanged,
   manifest,
+  manifestTypes,
   type Outputs,
   outputs,
   pageOf,
@@ -142,10 +143,7 @@ test("latest names an image while another builder finishes a killed release", as
         running = false;
       });
       while (running) {
-        const { status, body } = await registry(
-          `/v2/${repositoryName}/manifests/latest`,
-          "application/vnd.oci.image.index.v1+json",
-        );
+        const { status, body } = await registry(`/v2/${repositoryName}/manifests/latest`, manifestTypes);
         named.add(status === 200 ? JSON.stringify(JSON.parse(body).manifests) : `${status} ${body}`);
         await wait(5);
       }

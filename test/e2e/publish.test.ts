@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startRegistry } from "../support/other-registry.ts";
+import { getFrom, startRegistry } from "../support/other-registry.ts";
 import {
   cloud,
   configured,
@@ -23,13 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => stop());
 
-const get = (path: string) =>
-  fetch(`http://${address}/v2/owner/hono-app/${path}`, {
-    headers: {
-      authorization: `Basic ${Buffer.from("owner:canary-token").toString("base64")}`,
-      accept: "application/vnd.oci.image.index.v1+json",
-    },
-  });
+const get = (path: string) => getFrom(address, "owner", "canary-token", `owner/hono-app/${path}`);
 
 const run = (command: string, args: string[], input?: string) =>
   execFileSync(command, args, { cwd: cloud.project, env: cloud.env, input, encoding: "utf8" });

@@ -17,7 +17,7 @@ import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { ensureLinters } from "../../tools/linters.ts";
 import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
-import { startRegistry } from "../support/other-registry.ts";
+import { getFrom, startRegistry } from "../support/other-registry.ts";
 import { serving as serve, temporaryFolder } from "../support/process.ts";
 import {
   answering,
@@ -84,14 +84,7 @@ const serving = <T>(
 
 /** Stands in for GitHub's registry and Docker Hub. The image is built and pushed there as in the job "build". */
 const registry = `${cloud.prefix}.0.1:5602`;
-const authorization = `Basic ${Buffer.from("owner:token").toString("base64")}`;
-const get = (path: string) =>
-  fetch(`http://${registry}/v2/${path}`, {
-    headers: {
-      authorization,
-      accept: "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json",
-    },
-  });
+const get = (path: string) => getFrom(registry, "owner", "token", path);
 const tagsOf = async (name: string) =>
   ((await (await get(`${name}/tags/list`)).json()) as { tags?: string[] }).tags?.sort() ?? [];
 const matrix = job("release.yml", "build").strategy?.matrix.include ?? [];

@@ -5,7 +5,7 @@ import { hashSync } from "bcryptjs";
 import { filesIn } from "../../local/cloud.ts";
 import { startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { type Distribution, distribution } from "../../local/services/distribution.ts";
-import { cloud } from "./stack.ts";
+import { cloud, manifestTypes } from "./stack.ts";
 
 /**
  * Starts another registry, such as Docker Hub or GHCR; BuildKit speaks plain HTTP to it on loopback, unless it has a certificate.
@@ -33,4 +33,10 @@ export async function startRegistry(
     await stopDaemon(daemon);
     rmSync(folder, { recursive: true });
   };
+}
+
+/** Sends a GET with a login to such a registry, for a path below /v2/. */
+export function getFrom(address: string, user: string, token: string, path: string): Promise<Response> {
+  const authorization = `Basic ${Buffer.from(`${user}:${token}`).toString("base64")}`;
+  return fetch(`http://${address}/v2/${path}`, { headers: { authorization, accept: manifestTypes } });
 }

@@ -236,13 +236,17 @@ export interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
+/** Media types of indexes and manifests, as an Accept header. */
+export const manifestTypes = ["index.v1+json", "manifest.v1+json"]
+  .map((type) => `application/vnd.oci.image.${type}`)
+  .join(", ");
+
 /** The index or manifest of a reference `registry/repository:tag@digest`. */
 export async function manifest(
   reference: string,
 ): Promise<{ manifests?: Descriptor[]; layers?: Descriptor[]; config?: Descriptor }> {
   const [repository, digest] = reference.slice(reference.indexOf("/") + 1).split(/(?::[^@]*)?@/);
-  const types = ["index.v1+json", "manifest.v1+json"].map((type) => `application/vnd.oci.image.${type}`).join(", ");
-  const { status, body } = await registry(`/v2/${repository}/manifests/${digest}`, types);
+  const { status, body } = await registry(`/v2/${repository}/manifests/${digest}`, manifestTypes);
   if (status !== 200) throw new Error(`${reference}: ${status} ${body}`);
   return JSON.parse(body);
 }
