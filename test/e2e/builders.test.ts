@@ -30,6 +30,7 @@ import {
   succeed,
   summary,
   tagOf,
+  untagged,
 } from "../support/stack.ts";
 
 const ecr = new ECR(aws);
@@ -65,11 +66,6 @@ afterAll(async () => {
   await stopMirror();
   for (const each of [folder, join(cloud.dir, "another")]) rmSync(each, { recursive: true, force: true });
 });
-
-async function untagged(): Promise<(string | undefined)[]> {
-  const { imageIds = [] } = await ecr.listImages({ repositoryName, filter: { tagStatus: "UNTAGGED" } });
-  return imageIds.map(({ imageDigest }) => imageDigest);
-}
 
 const kept = ({ imageRef, imageDigest }: Outputs) =>
   `${repositoryName}:${tagOf(imageRef)} names ${imageDigest} already, another build of the same content: it is kept and deployed`;

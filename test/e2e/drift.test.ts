@@ -20,7 +20,6 @@ import {
   passwordPrefix,
   pulumiStack,
   repositoryName,
-  shell,
   stateFile,
   succeed,
   summary,
@@ -150,9 +149,8 @@ test("with a login that has expired, refresh and destroy still work", async () =
   expect(Object.keys(summary(refresh))).toEqual(["unchanged"]);
   expect(pulumiStack(["export", "--show-secrets"])).toContain(expiredPassword());
   // As the troubleshooting guide advises.
-  const fresh = await shell("pulumi refresh --run-program --yes -s local");
-  expect(fresh.status, fresh.output).toBe(0);
-  expect(fresh.output).not.toContain("unable to verify image tags");
+  expect(Object.keys(summary(await succeed("up")))).toEqual(["unchanged"]);
+  expect(await succeed("refresh")).not.toContain("unable to verify image tags");
   pulumiStack(["import"], expired);
   expect(Object.keys(summary(await succeed("destroy")))).toEqual(["deleted"]);
 });

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { lifecyclePolicy, repositoryPolicy } from "../../components/repository.ts";
 import { ec2, ecr, expectDestroyConverges, expectUpConverges, iam, inventory, logs } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
 import { cloud, deployed, succeed } from "../support/stack.ts";
@@ -33,6 +34,9 @@ async function leaveBehind(): Promise<void> {
     await iam.createInstanceProfile({ InstanceProfileName: name, Tags });
     await iam.putRolePolicy({ RoleName: "left-1", PolicyName: name, PolicyDocument: policy });
     await ecr.createRepository({ repositoryName: name, tags: Tags });
+    await ecr.putLifecyclePolicy({ repositoryName: name, lifecyclePolicyText: JSON.stringify(lifecyclePolicy(2)) });
+    const policyText = JSON.stringify(repositoryPolicy("123456789012"));
+    await ecr.setRepositoryPolicy({ repositoryName: name, policyText });
   }
   for (const name of managed) {
     await iam.attachRolePolicy({ RoleName: "left-1", PolicyArn: `arn:aws:iam::aws:policy/${name}` });

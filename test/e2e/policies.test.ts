@@ -6,7 +6,7 @@ import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Entry, entriesOf, type PolicyName, policy } from "../../policies/policy.ts";
-import { aws, cloud, configured, deployed, repositoryName, shell, summary } from "../support/stack.ts";
+import { aws, cloud, configured, deployed, instanceRole, repositoryName, shell, summary } from "../support/stack.ts";
 
 const account = "123456789012";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;
@@ -157,8 +157,7 @@ test("a role with the boundary still pulls, and can do no more whatever policy i
       const { output } = await pulumiUp(keys.bound.AccessKeyId, keys.bound.SecretAccessKey);
       expect(summary(output)).toEqual({ updated: 2, unchanged: expect.any(Number) });
     });
-    const { Roles = [] } = await root.listRoles({});
-    const role = Roles.find(({ RoleName = "" }) => /^hono-app-[0-9a-f]{7}$/.test(RoleName));
+    const { Role: role } = await root.getRole({ RoleName: instanceRole() });
     const session = await new STS(aws).assumeRole({ RoleArn: role?.Arn, RoleSessionName: "tried" });
     const { AccessKeyId = "", SecretAccessKey = "", SessionToken } = session.Credentials ?? {};
     const credentials = { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: SessionToken };

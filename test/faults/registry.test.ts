@@ -20,6 +20,7 @@ import {
   deployed,
   edited,
   expectServing,
+  instanceRole,
   local,
   manifest,
   type Result,
@@ -30,9 +31,7 @@ const data = join(cloud.dir, "registry", "data");
 
 /** Denies the instances' role the login, or allows it again. */
 async function letLogIn(allowed: boolean): Promise<void> {
-  const { Roles = [] } = await iam.listRoles({});
-  const RoleName = Roles.find((role) => /^hono-app-[0-9a-f]{7}$/.test(role.RoleName ?? ""))?.RoleName;
-  const policy = { RoleName, PolicyName: "no-login" };
+  const policy = { RoleName: instanceRole(), PolicyName: "no-login" };
   if (allowed) return void (await iam.deleteRolePolicy(policy).catch(() => {})); // none: nothing was taken
   const Statement = [{ Effect: "Deny", Action: "ecr:GetAuthorizationToken", Resource: "*" }];
   await iam.putRolePolicy({ ...policy, PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }) });

@@ -3,12 +3,13 @@ import { createHmac } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
-import { ECR } from "@aws-sdk/client-ecr";
+import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
 import { expect, inject } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
 import { filesIn } from "../../local/cloud.ts";
 import { keysOf } from "../../local/identity.ts";
+import { every } from "../../local/lists.ts";
 import { password } from "../../local/services/registry.ts";
 import { type CollectOptions, collect, type Result } from "./process.ts";
 
@@ -102,6 +103,17 @@ export interface Resource {
 export function state(): { resources: Resource[]; pending: unknown[] } {
   const latest = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, "utf8")).checkpoint.latest : undefined;
   return { resources: latest?.resources ?? [], pending: latest?.pending_operations ?? [] };
+}
+
+/** The name of the role that the instances have. */
+export function instanceRole(): string | undefined {
+  return state().resources.find(({ type, urn }) => type === "aws:iam/role:Role" && urn.endsWith("::hono-app"))?.id;
+}
+
+/** Digests of the stack's images that have no tag, those of an index's platforms among them. */
+export async function untagged(): Promise<(string | undefined)[]> {
+  const pages = paginateListImages({ client: new ECR(aws) }, { repositoryName, filter: { tagStatus: "UNTAGGED" } });
+  return every(pages, ({ imageIds }) => imageIds?.map(({ imageDigest }) => imageDigest));
 }
 
 export interface Outputs {
