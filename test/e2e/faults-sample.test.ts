@@ -79,7 +79,7 @@ test("what an interrupted command left is deleted, from every page of every list
   await deployed();
   const before = await inventory();
   await leaveBehind();
-  const { Instance: _, NetworkInterface: __, ...left } = await inventory();
+  const { "aws:ec2/instance:Instance": _, NetworkInterface: __, ...left } = await inventory();
   for (const [kind, ids] of Object.entries(left))
     expect(ids.length, kind).toBeGreaterThanOrEqual((before[kind]?.length ?? 0) + 3);
   writeFileSync(join(cloud.dir, "unfinished"), "");

@@ -9,6 +9,9 @@ import { expect } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { runningPid } from "../../local/daemon.ts";
 import { every } from "../../local/lists.ts";
+import type { Listed } from "../../local/providers/aws/provider.ts";
+import { resources } from "../../local/providers/aws/resources.ts";
+import type { Token } from "../../local/providers/aws/rows.ts";
 import { processes } from "../../tools/processes.ts";
 import {
   answering,
@@ -24,6 +27,14 @@ import {
   succeed,
   tagOf,
 } from "./stack.ts";
+
+// The clients of the local AWS provider, whose lists the inventory is made of, take these from the environment.
+Object.assign(process.env, {
+  AWS_ENDPOINT_URL: aws.endpoint,
+  AWS_REGION: aws.region,
+  AWS_ACCESS_KEY_ID: aws.credentials.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: aws.credentials.secretAccessKey,
+});
 
 export const ec2 = new EC2(aws);
 export const ecr = new ECR(aws);
@@ -86,86 +97,28 @@ function pidsOf(victim: Exclude<Victim, "program">): number[] {
   return victims.map(({ pid }) => pid);
 }
 
-/** Ids of what AWS's API has beyond what every account has, by the noun of their type. */
+/** Ids of what AWS's API has beyond what every account has, by their type. */
 export async function inventory(): Promise<Record<string, string[]>> {
-  const live = { Name: "instance-state-name", Values: ["pending", "running", "shutting-down", "stopping", "stopped"] };
-  const [vpcs, gateways, subnets, tables, groups, rules, reservations, interfaces, flowLogs] = await Promise.all([
-    every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs),
-    every(ec2.paginateDescribeInternetGateways({}), (page) => page.InternetGateways),
-    every(ec2.paginateDescribeSubnets({}), (page) => page.Subnets),
-    every(ec2.paginateDescribeRouteTables({}), (page) => page.RouteTables),
-    every(ec2.paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups),
-    every(ec2.paginateDescribeSecurityGroupRules({}), (page) => page.SecurityGroupRules),
-    every(ec2.paginateDescribeInstances({ Filters: [live] }), (page) => page.Reservations),
-    every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces),
-    every(ec2.paginateDescribeFlowLogs({}), (page) => page.FlowLogs),
-  ]);
-  const [roles, profiles, logGroups, names] = await Promise.all([
-    every(iam.paginateListRoles({}), (page) => page.Roles?.map(({ RoleName = "" }) => RoleName)),
-    every(iam.paginateListInstanceProfiles({}), (page) => page.InstanceProfiles),
-    every(logs.paginateDescribeLogGroups({}), (page) => page.logGroups),
-    every(ecr.paginateDescribeRepositories({}), (page) =>
-      page.repositories?.map(({ repositoryName = "" }) => repositoryName),
-    ),
-  ]);
-  const byDefault = vpcs.find(({ IsDefault }) => IsDefault)?.VpcId;
-  const ownGroups = groups.filter(({ VpcId }) => VpcId !== byDefault);
-  const named = (isDefault: boolean) => ownGroups.filter(({ GroupName }) => (GroupName === "default") === isDefault);
-  const ruled = (egress: boolean) =>
-    rules.filter(
-      ({ GroupId, IsEgress }) => IsEgress === egress && named(false).some((group) => group.GroupId === GroupId),
-    );
-  const ownTables = tables.filter(({ Associations }) => !Associations?.some(({ Main }) => Main));
-  const policies = roles.map(async (RoleName) => {
-    const inline = await every(iam.paginateListRolePolicies({ RoleName }), (page) => page.PolicyNames);
-    const attached = await every(iam.paginateListAttachedRolePolicies({ RoleName }), (page) => page.AttachedPolicies);
-    return [
-      inline.map((name) => `${RoleName}:${name}`),
-      attached.map(({ PolicyArn }) => `${RoleName}/${PolicyArn}`),
-    ] as const;
-  });
-  const policiesOf = await Promise.all(policies);
-  const having = async (ask: (repository: { repositoryName: string }) => Promise<unknown>) => {
-    const answers = await Promise.allSettled(names.map((repositoryName) => ask({ repositoryName })));
-    return names.filter((_, index) => answers[index]?.status === "fulfilled");
-  };
-  const found: Record<string, (string | undefined)[] | undefined> = {
-    Vpc: vpcs.map(({ VpcId }) => VpcId).filter((id) => id !== byDefault),
-    InternetGateway: gateways.map(({ InternetGatewayId }) => InternetGatewayId),
-    Subnet: subnets.filter(({ VpcId }) => VpcId !== byDefault).map(({ SubnetId }) => SubnetId),
-    RouteTable: ownTables.map(({ RouteTableId }) => RouteTableId),
-    Route: ownTables.flatMap(({ Routes = [], RouteTableId }) =>
-      Routes.filter(({ GatewayId }) => GatewayId !== "local").map(() => RouteTableId),
-    ),
-    RouteTableAssociation: ownTables.flatMap(({ Associations = [] }) =>
-      Associations.map(({ RouteTableAssociationId: id }) => id),
-    ),
-    SecurityGroup: named(false).map(({ GroupId }) => GroupId),
-    DefaultSecurityGroup: named(true).map(({ GroupId }) => GroupId),
-    SecurityGroupIngressRule: ruled(false)?.map(({ SecurityGroupRuleId }) => SecurityGroupRuleId),
-    SecurityGroupEgressRule: ruled(true)?.map(({ SecurityGroupRuleId }) => SecurityGroupRuleId),
-    Instance: reservations.flatMap(({ Instances = [] }) => Instances.map(({ InstanceId }) => InstanceId)),
-    // Interfaces are told by their instance: each has one, and none is left behind. moto keeps that of a machine that was terminated by
-    // hand even after its subnet is gone, which AWS does not.
-    NetworkInterface: interfaces
-      .filter(({ SubnetId }) => subnets.some((subnet) => subnet.SubnetId === SubnetId))
-      .map(({ Attachment }) => Attachment?.InstanceId),
-    FlowLog: flowLogs.map(({ FlowLogId }) => FlowLogId),
-    LogGroup: logGroups.map(({ logGroupName }) => logGroupName),
-    Role: roles,
-    RolePolicy: policiesOf.flatMap(([inline]) => inline),
-    RolePolicyAttachment: policiesOf.flatMap(([, attached]) => attached),
-    InstanceProfile: profiles.map(({ InstanceProfileName }) => InstanceProfileName),
-    Repository: names,
-    LifecyclePolicy: await having((repository) => ecr.getLifecyclePolicy(repository)),
-    RepositoryPolicy: await having((repository) => ecr.getRepositoryPolicy(repository)),
-  };
-  return sorted(found);
+  const tokens = Object.keys(resources) as Token[];
+  const lists = await Promise.all(tokens.map(async (token) => [token, await resources[token].list()] as const));
+  const found = Object.fromEntries(lists) as Record<Token, Listed[]>;
+  const idsOf = (list: Listed[]) => list.map(({ id }) => id);
+  const byDefault = found["aws:ec2/vpc:Vpc"].find(({ item }) => item.isDefault)?.id;
+  const defaultGroups = idsOf(found["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"]);
+  const isOwn = ({ item }: Listed) =>
+    item.vpcId !== byDefault && !(item.securityGroupRuleId && defaultGroups.includes(item.groupId));
+  const ids = Object.fromEntries(lists.map(([type, list]) => [type, idsOf(list.filter(isOwn))]));
+  // Interfaces are told by their instance: each has one, and none is left behind. moto keeps that of a machine that was terminated by
+  // hand even after its subnet is gone, which AWS does not.
+  const interfaces = await every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces);
+  const subnets = idsOf(found["aws:ec2/subnet:Subnet"]);
+  const within = interfaces.filter(({ SubnetId = "" }) => subnets.includes(SubnetId));
+  return sorted({ ...ids, NetworkInterface: within.map(({ Attachment }) => Attachment?.InstanceId) });
 }
 
-/** Without the nouns of which there is nothing. */
+/** Without the types of which there is nothing. */
 function sorted(ids: Record<string, (string | undefined)[] | undefined>): Record<string, string[]> {
-  const entries = Object.entries(ids).map(([noun, list = []]) => [noun, list.map(String).sort()] as const);
+  const entries = Object.entries(ids).map(([type, list = []]) => [type, list.map(String).sort()] as const);
   return Object.fromEntries(entries.filter(([, list]) => list.length > 0));
 }
 
@@ -199,14 +152,16 @@ export async function ensureDestroyed(): Promise<void> {
 
 /** The same of the state. A type that the inventory does not know makes the two differ. */
 function recorded(): Record<string, string[]> {
-  const known: Record<string, string[]> = {};
-  for (const { type, id = "" } of state().resources.filter(({ custom, type }) => custom && type.startsWith("aws:"))) {
-    const noun = type.slice(type.lastIndexOf(":") + 1);
-    // A route has no id on AWS; the provider's begins with its table's.
-    known[noun] = [...(known[noun] ?? []), noun === "Route" ? id.replace(/^r-(rtb-[0-9a-f]{17})\d+$/, "$1") : id];
-  }
-  return sorted({ ...known, NetworkInterface: known.Instance });
+  const made = state().resources.filter(({ custom, type }) => custom && type.startsWith("aws:"));
+  const known = Object.entries(Object.groupBy(made, ({ type }) => type)).map(([type, list = []]) => [
+    type,
+    list.map(({ id }) => id),
+  ]);
+  const ids: Record<string, string[]> = Object.fromEntries(known);
+  return sorted({ ...ids, NetworkInterface: ids[instance] });
 }
+
+const instance = "aws:ec2/instance:Instance";
 
 /** What this host has of the cloud's machines. */
 function onHost(): { folders: string[]; engines: string[]; userData: string[]; bridges: number } {
@@ -241,7 +196,7 @@ export async function expectConsistent(): Promise<void> {
   expect(resources.filter((resource) => resource.delete)).toEqual([]);
   expect(new Set(resources.map(({ urn }) => urn)).size).toBe(resources.length);
   expect(await inventory()).toEqual(recorded());
-  const { Instance: ids = [] } = recorded();
+  const { [instance]: ids = [] } = recorded();
   await expect
     .poll(onHost, { timeout: 120_000, interval: 250 })
     .toEqual({ folders: ids, engines: ids, userData: ids, bridges: ids.length });

@@ -181,6 +181,8 @@ export const ec2Rows = {
     tagType: "route-table",
     list: ["describeRouteTables", "RouteTables"],
     calls: { create: "createRouteTable", delete: "deleteRouteTable" },
+    // AWS makes the main table with the VPC.
+    isOwn: ({ associations }) => !associations?.some(({ main }: Props) => main),
   },
   "aws:ec2/route:Route": {
     type: "AWS::EC2::Route",

@@ -67,6 +67,11 @@ const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boo
         return new Set(values).size === values.length;
       }),
   },
+  enumCaseInsensitive: {
+    type: "string",
+    message: "must be, in whatever case, one of",
+    isMet: (allowed: string[], text: string) => allowed.some((each) => each.toLowerCase() === text.toLowerCase()),
+  },
   maxBytes: {
     type: "string",
     message: "must not have more bytes than",
