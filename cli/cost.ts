@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { parse } from "yaml";
 import { prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
 import { root } from "../tools/paths.ts";
-import { stackConfig } from "../tools/stack-config.ts";
+import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, type Resource } from "./cost/prices.ts";
 import { runCommand } from "./shared/command.ts";
 
@@ -102,11 +101,7 @@ export function readResources(text: string): Resource[] {
 }
 
 /** What the program registers: it runs, but every answer is made up here and nothing is created. */
-export async function planned(
-  stack: string,
-  config: Record<string, string>,
-  project = "hono-app",
-): Promise<Resource[]> {
+export async function planned(stack: string, config: Record<string, string>): Promise<Resource[]> {
   const pulumi = await import("@pulumi/pulumi");
   const { architectures, machineNames } = await import("../components/architecture.ts");
   const { contentTagPrefix } = await import("../components/content.ts");
@@ -140,7 +135,7 @@ export async function planned(
         return answer;
       },
     },
-    project,
+    projectName,
     stack,
   );
   pulumi.runtime.setAllConfig(config);
@@ -211,7 +206,7 @@ async function main(args: string[]): Promise<void> {
   const config = stackConfig(values.stack);
   const resources =
     values.from === undefined
-      ? await planned(values.stack, config, parse(readFileSync("Pulumi.yaml", "utf8")).name)
+      ? await planned(values.stack, config)
       : readResources(readFileSync(values.from === "-" ? 0 : values.from, "utf8"));
   const result = estimate(resources, config["aws:region"] ?? prices.region);
   process.stdout.write(

@@ -2,14 +2,12 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { runtime } from "@pulumi/pulumi";
 import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
-import { parse } from "yaml";
 import program from "../program.js";
 import { root } from "../tools/paths.ts";
+import { projectName } from "../tools/stack-config.ts";
 import { as, type Cloud } from "./cloud.ts";
 import type { Identity } from "./identity.ts";
 
-/** The project's name, which `pulumi new` chooses anew. */
-export const project: string = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")).name;
 const stackName = "local";
 
 /**
@@ -24,7 +22,7 @@ export async function selectStack(cloud: Cloud, runs = false, identity: Identity
   const env = as(cloud, identity);
   Object.assign(process.env, env);
   const selected = LocalWorkspace.createOrSelectStack(
-    { projectName: project, stackName, program },
+    { projectName, stackName, program },
     {
       workDir: root,
       envVars: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? ""])),
@@ -43,7 +41,7 @@ async function preload(): Promise<void> {
 
 /** The stack's state on disk. */
 export const stateFile = (cloud: Pick<Cloud, "dir">) =>
-  join(cloud.dir, "state", ".pulumi", "stacks", project, `${stackName}.json`);
+  join(cloud.dir, "state", ".pulumi", "stacks", projectName, `${stackName}.json`);
 
 /** Whether the stack's state has resources. A damaged state counts as having some. */
 export function hasResources(cloud: Cloud): boolean {

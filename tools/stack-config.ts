@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { root } from "./paths.ts";
 
+/** The project's name, which `pulumi new` asks for. */
+export const projectName: string = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")).name;
+
 /**
  * The configuration of a stack.
  *

@@ -4,6 +4,7 @@ import { type Architecture, architectures, machineNames, platforms } from "../..
 import { isOlder, neededNode } from "../../engines.js";
 import { toolsFolder } from "../../tools/go.ts";
 import { root } from "../../tools/paths.ts";
+import { projectName } from "../../tools/stack-config.ts";
 import { parseBuilder } from "../image/builder.ts";
 import { clientOf, configOf, type Environment, isRunning } from "./environment.ts";
 import { has, type Probe } from "./probe.ts";
@@ -293,8 +294,8 @@ export const checks: readonly Check[] = [
     async run(environment) {
       const client = clientOf(environment);
       const config = configOf(environment);
-      const instanceTypes = machineNames.map((name) => config[`hono-app:${name}InstanceType`] ?? "");
-      const tags = { project: "hono-app", stack: environment.stack };
+      const instanceTypes = machineNames.map((name) => config[`${projectName}:${name}InstanceType`] ?? "");
+      const tags = { project: projectName, stack: environment.stack };
       const quotas = await environment.probe.quotas(client, { instanceTypes, tags }).catch((error: Error) => error);
       if (quotas instanceof Error) return skipped(`not known: ${quotas}`);
       const text = ({ what, used, own, limit, problem, firstUp, release }: Quota) => {

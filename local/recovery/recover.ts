@@ -4,8 +4,9 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { RefreshOptions, Stack } from "@pulumi/pulumi/automation/index.js";
 import { run, say, step } from "../../tools/process.ts";
 import { type Process, processes } from "../../tools/processes.ts";
+import { projectName } from "../../tools/stack-config.ts";
 import { as, type Cloud } from "../cloud.ts";
-import { project, readState, stateFile } from "../stack.ts";
+import { readState, stateFile } from "../stack.ts";
 import { lostMark } from "../start.ts";
 import { removeCorruptBlobs } from "./corrupt-blobs.ts";
 
@@ -68,7 +69,7 @@ async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Pro
   const resources = readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? [];
   const known = resources.map(({ type, id }) => [type, id]);
   // The program tags every resource that can have tags with these.
-  const input = JSON.stringify({ tags: { project, stack: stack.name }, known });
+  const input = JSON.stringify({ tags: { project: projectName, stack: stack.name }, known });
   const orphans = await run(["node", join(import.meta.dirname, "orphans.ts")], {
     env: as(cloud, "root"),
     input,
@@ -83,7 +84,7 @@ export function restoreState(cloud: Pick<Cloud, "dir">): void {
   const file = stateFile(cloud);
   if (!existsSync(file) || readState(file)) return;
   const name = basename(file, ".json");
-  const backups = listFiles(join(stateFolder(cloud), "backups", project, name)).sort();
+  const backups = listFiles(join(stateFolder(cloud), "backups", projectName, name)).sort();
   const backup = backups.findLast((each) => each.endsWith(".json") && readState(each));
   if (!backup) throw new Error(`the state ${file} is damaged, and there is no backup of it`);
   copyFileSync(backup, file);
