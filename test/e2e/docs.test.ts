@@ -11,7 +11,7 @@ import { startRegistry } from "../support/other-registry.ts";
 import { freePort } from "../support/process.ts";
 import { aws, cloud, deployed, type Result, shell as run, summary } from "../support/stack.ts";
 
-// The documents' own blocks, as they stand there. The Korean ones have the same: test/unit/docs.test.ts.
+// The documents' blocks, unchanged. The Korean documents have the same ones: test/unit/docs.test.ts.
 const documents = ["README.md", "docs/guide.md", "docs/operation.md"].map((file) => readFileSync(file, "utf8"));
 const blocksOf = (kind: string) =>
   [...documents.join("\n").matchAll(new RegExp(`^\`\`\`sh ${kind}\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(([, code = ""]) =>
@@ -75,12 +75,12 @@ test.each(blocks.map((block) => [block.split("\n")[0] as string, block]))("%s", 
   expect(output).toMatch(shows[first] as RegExp);
 });
 
-/** The guide's commands: of which kind, as typed, and what they print. */
+/** The guide's commands, with their kind and the output that it shows. */
 const guide = [
   ...(documents[1] as string).matchAll(/^```sh guide ?(\w*)\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm),
 ].map(([, kind = "", commands = "", output = ""]) => ({ kind, commands, output }));
 
-test("the guide's commands, one after another, as it types them in app/", async () => {
+test("the guide's commands print what it shows, run in its order in app/", async () => {
   const stack = await deployed();
   const own = process.arch === "arm64" ? "arm64" : "amd64";
   const folder = mkdtempSync(join(tmpdir(), "guide-"));
@@ -96,10 +96,10 @@ test("the guide's commands, one after another, as it types them in app/", async 
       .replaceAll("123456789.dkr.ecr.ap-northeast-2.amazonaws.com", cloud.registry);
   try {
     for (const { kind, commands, output } of guide) {
-      // The guide creates the builder under three headings, for whoever reads only one of them.
+      // The guide creates the builder under three headings; Buildx refuses to create one that exists.
       if (commands.includes("buildx create"))
         rmSync(join(config, "buildx", "instances", "multiplatform"), { force: true });
-      // On the machine, whose shell is not at hand: its engine is.
+      // Commands for an instance use its engine from here.
       const machine = (kind === "graviton" || kind === "intel") && {
         DOCKER_HOST: `unix://${cloud.run}/${stack[kind].id}/docker.sock`,
         DOCKER_DEFAULT_PLATFORM: architectures[kind].platform,
@@ -141,7 +141,7 @@ const replaced: Record<string, string> = {
   "pulumi config set publishTo docker.io/yourusername/hono-app": `pulumi config set publishTo ${hub}/yourusername/hono-app`,
 };
 
-/** What git would clone, without what a command has made in it. */
+/** Copies what git would clone, without what commands have made. */
 function cloneInto(folder: string): void {
   const made = [".build", "node_modules", ".local"].map((name) => join(cloud.project, name));
   cpSync(cloud.project, folder, { recursive: true, verbatimSymlinks: true, filter: (path) => !made.includes(path) });
