@@ -6,7 +6,7 @@ import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run doctor -- [OPTION ...]
 
-Looks for what would stop the guide's commands here, and says what mends it. Ends with 1 if it found a fault. It changes nothing.
+Looks for what would stop the guide's commands here, and says what fixes it. Ends with 1 if it found a fault. It changes nothing.
 
   --environment local|aws   which cloud is meant (default: AWS where its credentials are set up, else the local one)
   --json                    for scripts

@@ -21,7 +21,7 @@ const usage = `usage: npm run local -- [COMMAND]
 
   up               deploys the stack and prints the proof (the default)
   preview          shows what up would change; builds both platforms, pushes nothing
-  refresh          compares the state with what is there, and verifies the machines again
+  refresh          compares the state with what exists, and verifies the machines again
   destroy          deletes the stack; the local cloud goes on running
   output [--json]  prints the stack's outputs; for scripts: npm run --silent local -- output --json
   graph            draws docs/architecture.svg from the stack's own resources
@@ -160,7 +160,7 @@ await runCommand(usage, async (args) => {
 function reason({ message }: Error): string {
   const [, signal] = /was killed with (SIG[A-Z]+)/.exec(message) ?? [];
   if (signal) {
-    return `failed: the engine was ended by ${signal}, not by its own will; run the same command again: it first puts right what is half done`;
+    return `failed: the engine was ended by ${signal}; run the same command again: it first repairs what is half done`;
   }
-  return shown ? "failed: the reason is above; once it is mended, run the same command again" : message;
+  return shown ? "failed: the reason is above; once it is fixed, run the same command again" : message;
 }

@@ -9,10 +9,10 @@ import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
 
-Prints a policy for AWS, as JSON without a line break more than it needs: the least that policies/policies.yaml says.
+Prints an AWS policy of least privilege as JSON, from policies/policies.yaml.
 
-  preview         for whoever runs pulumi preview: it reads, and pushes nothing
-  deploy          for whoever runs pulumi up, refresh and destroy, beside the policy for preview
+  preview         for the user or role that runs pulumi preview: it reads, and pushes nothing
+  deploy          for the one that runs pulumi up, refresh and destroy; needs the policy preview too
   boundary        a permissions boundary for the roles that the program makes (setting permissionsBoundary)
   trust           whom a role trusts: workflows of a GitHub repository
 

@@ -71,7 +71,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 /**
- * The image, and the environment in which its registry is reached: the local cloud's where it is in there, else the person's own.
+ * The image, and the environment in which its registry is reached: the local cloud's for an image in its registry, else the user's own.
  *
  * @param folder Keeps the local registry's login.
  */

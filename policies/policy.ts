@@ -86,7 +86,7 @@ const one = (list: readonly string[]) => (list.length === 1 ? (list[0] as string
 /** What may be left out of a condition. Without any other value a policy would allow more than it should. */
 const optional = ["stack", "boundary"];
 
-/** Fills in the values; undefined where there is none, which takes what it stands in along. */
+/** Fills in the values. A string with an optional value that is not given becomes undefined, and what holds it is left out. */
 function fill(data: unknown, values: Readonly<Record<string, unknown>>): unknown {
   if (typeof data === "string") {
     const names = [...data.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => name);

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "./paths.ts";
 
-/** Makes in `folder` what git would clone, as it is in the working tree; packages and tools are the project's own. */
+/** Copies the files that git tracks, or would, into `folder`, with their uncommitted changes; packages and tools are links to the project's. */
 export function makeClone(folder: string): void {
   const list = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
   for (const file of list.toString().split("\0").filter(Boolean)) {

@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
-/** Says something to the person at the terminal; stdout stays free for what a command is asked to print. */
+/** Prints a line of progress to stderr; stdout is for a command's result. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }

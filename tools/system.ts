@@ -24,7 +24,7 @@ const programs = {
 };
 
 /**
- * Docker Engine and the emulation of the other architecture. Installed where this is Debian or Ubuntu and the person is root.
+ * Docker Engine and the emulation of the other architecture. Installed on Debian and Ubuntu.
  *
  * @throws Error that says what to install where they are missing and cannot be installed.
  */

@@ -10,7 +10,7 @@ import { clientOf, configOf, type Environment, isRunning } from "./environment.t
 import { has, type Probe } from "./probe.ts";
 import { needed, type Quota } from "./quotas.ts";
 
-/** What a check found. `ok` may say what it saw; `skipped` says why it does not apply; `fault` says what is wrong and what mends it. */
+/** What a check found. `ok` may say what it saw; `skipped` says why it does not apply; `fault` says what is wrong and what fixes it. */
 export type Finding =
   | { readonly state: "ok"; readonly note?: string }
   | { readonly state: "skipped"; readonly note: string }

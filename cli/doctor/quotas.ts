@@ -18,7 +18,7 @@ export interface Quota {
   /** What everything in the account uses, and what the stack uses of that. */
   readonly used: number;
   readonly own: number;
-  /** What a first `up` adds, and what a release adds beside what runs until it is proven. */
+  /** What a first `up` adds, and what a release adds until its new machines are verified and the old ones deleted. */
   readonly firstUp: number;
   readonly release: number;
 }

@@ -13,7 +13,7 @@ export interface BuilderNode {
   readonly endpoint: string;
   /** In BuildKit's order: its own first, then those that it emulates. */
   readonly platforms: readonly string[];
-  /** Those that the person fixed for this node, by `--platform`. */
+  /** Those that are pinned to this node with `--platform`. */
   readonly fixed: readonly string[];
   /** Why it does not answer. */
   readonly error?: string;
@@ -43,7 +43,7 @@ export function checkBuilder(builder: Builder, platforms: readonly string[]): vo
   if (dead) {
     throw new Error(
       `the builder ${name} does not answer: ${dead.name} (${dead.endpoint}): ${dead.error}\n` +
-        `Start what serves there, or have it made anew: docker buildx rm ${name}, then this again`,
+        `Start BuildKit there, or remove the builder, and this command creates it again: docker buildx rm ${name}`,
     );
   }
   const has = nodes.flatMap((node) => node.platforms);
@@ -66,7 +66,7 @@ export function checkBuilder(builder: Builder, platforms: readonly string[]): vo
 
 async function inspect(name: string, env: NodeJS.ProcessEnv): Promise<Builder | undefined> {
   try {
-    // `ls --format json` waits for each builder that the person has, also for those that are long gone.
+    // `ls --format json` waits for every builder, also for those that cannot be reached.
     return parseBuilder(await run(["docker", "buildx", "inspect", "--bootstrap", name], { env }));
   } catch (error) {
     if (error instanceof CommandError && error.message.includes(`no builder "${name}" found`)) return undefined;
@@ -75,19 +75,19 @@ async function inspect(name: string, env: NodeJS.ProcessEnv): Promise<Builder | 
 }
 
 async function create(name: string, env: NodeJS.ProcessEnv): Promise<Builder> {
-  say(`builder ${name}: there is none of that name; making one, as docker buildx create --name ${name} does …`);
+  say(`builder ${name}: does not exist; creating it, as docker buildx create --name ${name} does …`);
   await run(["docker", "buildx", "create", "--name", name], { env });
   try {
     const builder = await inspect(name, env);
-    if (builder === undefined) throw new Error("it is not there after it was made");
+    if (builder === undefined) throw new Error("it does not exist after it was created");
     checkBuilder(builder, []);
     say(`builder ${name}: ${describe(builder)}`);
     return builder;
   } catch (error) {
-    // The next attempt would find it, and take it for one that works.
+    // The next attempt would find it and use it.
     await run(["docker", "buildx", "rm", "--force", name], { env }).catch(() => {});
     throw new Error(
-      `the builder ${name} could not be made: ${(error as Error).message}\n` +
+      `the builder ${name} could not be created: ${(error as Error).message}\n` +
         "Where a BuildKit runs already, make it known under that name, then run this again: " +
         `docker buildx create --name ${name} --driver remote unix:///run/buildkit/buildkitd.sock`,
     );
@@ -95,7 +95,7 @@ async function create(name: string, env: NodeJS.ProcessEnv): Promise<Builder> {
 }
 
 function describe({ driver, nodes }: Builder): string {
-  // What was fixed for a node is what it is given.
+  // A node with pinned platforms builds those.
   const platforms = ({ fixed, platforms }: BuilderNode) =>
     (fixed.length > 0 ? fixed : platforms).filter((platform) => (allPlatforms as string[]).includes(platform));
   return `${driver}, ${nodes.map((node) => `${node.name} for ${platforms(node).join(" and ") || "no platform of ours"}`).join(", ")}`;

@@ -2,7 +2,7 @@ import { openCloud } from "../../local/cloud.ts";
 import { start } from "../../local/start.ts";
 import { run, say } from "../../tools/process.ts";
 
-/** Docker Engine, with Buildx beside it. */
+/** Docker Engine, with Buildx. */
 export interface Engine {
   /** Environment in which `docker` reaches it. */
   readonly env: NodeJS.ProcessEnv;

@@ -60,11 +60,11 @@ export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv): 
 
 /**
  * Makes the SBOM of a subject and attaches it; the subject, and the index that names it, stay as they are. Where a registry has no API for
- * referrers, ORAS keeps the list of them under a tag beside the image's, `sha256-…`.
+ * referrers, ORAS keeps the list of them under a tag, `sha256-…`.
  */
 export async function attachSbom({ platform, reference }: Subject, env: NodeJS.ProcessEnv): Promise<Sbom> {
   const syft = await ensureTool("syft");
-  // A bundle does not show what went into it; the lock file does, and Syft reads one in an image only where it is told to.
+  // A bundle does not show its packages; the lock file does, and Syft reads that in an image only with this option.
   const options = ["--platform", platform, "--select-catalogers", "+javascript-lock-cataloger"];
   const command = [syft, "scan", ...options, "--output", "spdx-json", `registry:${reference}`];
   const document = await step(`looking for packages in ${platform}`, () =>
@@ -91,7 +91,7 @@ export function countPackages(document: string): number {
   return packages.filter(({ primaryPackagePurpose }) => primaryPackagePurpose !== "CONTAINER").length;
 }
 
-/** The error of a tool in words that say what to do; any other as it is. */
+/** Replaces the error of a tool by one that says what to do; returns any other unchanged. */
 export function explain(image: string, error: unknown): unknown {
   if (!(error instanceof CommandError)) return error;
   if (isDenied(error.message)) {

@@ -1,7 +1,7 @@
 import { latestTag } from "../../components/content.ts";
 import { run } from "../../tools/process.ts";
 
-/** `docker buildx imagetools inspect`, with the person's own logins. */
+/** `docker buildx imagetools inspect`, with the user's own logins. */
 export function inspectImage(name: string, options: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
   return run(["docker", "buildx", "imagetools", "inspect", ...options, name], { env });
 }

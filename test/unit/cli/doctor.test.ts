@@ -175,7 +175,7 @@ const other = { ...another("/other/.local/cloud"), "/other/.local/cloud/prefix":
 const noDocker = { "docker --version": undefined };
 const lockFile = ".pulumi/locks/organization/hono-app";
 
-// Each fault on a machine that has it and no other: what is wrong → what mends it.
+// Each fault on a machine that has it and no other: what is wrong → what fixes it.
 const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>> = {
   node: [[/^Node 20\.20\.2; .*22\.18.* → npm run doctor/, aws({ nodeVersion: "20.20.2" })]],
   packages: [
@@ -356,7 +356,7 @@ test("every check has a fault that is provoked here", () => {
   expect(Object.keys(faults).sort()).toEqual(checks.map(({ id }) => id).sort());
 });
 
-describe.each(Object.entries(faults))("%s names a fault, and what mends it", (id, list) => {
+describe.each(Object.entries(faults))("%s names a fault, and what fixes it", (id, list) => {
   test.each(list)("%s", async (report, world) => {
     const finding = await find(id, environmentOf(world));
     if (finding.state !== "fault") throw new Error(`${finding.state}: ${finding.note}`);

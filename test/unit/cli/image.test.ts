@@ -168,7 +168,7 @@ describe("builder", () => {
       `*inspect*) [ -e made ] || { ${notFound}; }; echo 'ERROR: no such host' >&2; exit 1;;\n*create*) touch made;;`,
     );
     await expect(ensureBuilder("multiplatform", [], env)).rejects.toThrow(
-      /could not be made: .*no such host.*--driver remote/s,
+      /could not be created: .*no such host.*--driver remote/s,
     );
     expect(calls().at(-1)).toBe("buildx rm --force multiplatform");
   });
