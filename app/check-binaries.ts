@@ -7,11 +7,11 @@ import { join, resolve, sep } from "node:path";
 import { ARCHITECTURES, architectureOf } from "./src/architecture.ts";
 import { readElfMachine } from "./src/elf.ts";
 
-/** Where oven/bun has it: https://github.com/oven-sh/bun/blob/main/dockerhub/distroless/Dockerfile */
+/** Its path in oven/bun: https://github.com/oven-sh/bun/blob/main/dockerhub/distroless/Dockerfile */
 const RUNTIME = "usr/local/bin/bun";
 
 /**
- * @param target the architecture in Docker's words, as BuildKit's TARGETARCH has it
+ * @param target Docker's name of the architecture, from BuildKit's TARGETARCH
  * @param root the root file system of the image that is built upon; must hold the runtime
  * @param folders what is added to it
  * @returns a sentence for each binary that is of another architecture; empty when all is well

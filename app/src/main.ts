@@ -46,7 +46,7 @@ function ownElfMachine(): string | null {
 
 const facts: ProcessFacts = {
   architecture: process.arch,
-  // Compiled into Bun, and not always as `uname -m` has it: 1.4.5 says arm64 on an aarch64.
+  // Compiled into Bun, and not always what `uname -m` prints: 1.4.5 returns arm64 on an aarch64.
   machine: machine(),
   elf: ownElfMachine(),
   runtime: "bun",

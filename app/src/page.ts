@@ -136,7 +136,7 @@ function imageName({ ref, digest }: Report["image"]): string | null {
   return ref !== null && digest !== null && ref.endsWith(`@${digest}`) ? ref.slice(0, -digest.length - 1) : ref;
 }
 
-/** In UTC, as the log has it: the page has no script that could know the reader's zone. */
+/** In UTC, as in the log: without a script the page does not know the reader's zone. */
 function utc(iso: string): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 }
@@ -170,7 +170,7 @@ function page({ title, accent, body }: { title: string; accent: Accent; body: Co
 `;
 }
 
-/** A chip in the architecture's colour, so that two tabs side by side can be told apart. */
+/** A chip in the architecture's colour, which distinguishes two tabs. */
 function icon(color: string): string {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="${color}"><path d="M5 0h1v2h4V0h1v2h3v3h2v1h-2v4h2v1h-2v3h-3v2h-1v-2H6v2H5v-2H2v-3H0v-1h2V6H0V5h2V2h3z"/><path fill="#fff" d="M5 5h6v6H5z"/></svg>`;
   return `data:image/svg+xml,${encodeURIComponent(svg)}`;

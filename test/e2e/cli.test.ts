@@ -48,7 +48,7 @@ test("what the plain CLI or npm run local deploys is unchanged for the other", a
 test("refuses a Node that is too old, and says which one is needed", async () => {
   const folder = join(cloud.dir, "old-node");
   mkdirSync(folder);
-  // What tells an old one from this one: its version, and that it reads no TypeScript.
+  // As an old Node: another version, and no TypeScript.
   const version = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})";
   const command = `exec ${process.execPath} --no-strip-types --import "data:text/javascript,${version}" "$@"`;
   writeFileSync(join(folder, "node"), `#!/bin/sh\n${command}\n`, { mode: 0o755 });

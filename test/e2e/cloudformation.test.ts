@@ -20,7 +20,7 @@ test("the local cloud has cfn-lint's schema of every type", async () => {
   await expect(made).toMatchFileSnapshot(join(root, "local", "providers", "aws", "schemas.json"));
 });
 
-/** A role as a state has it, with a policy of its own and one of AWS's. */
+/** The state of a role with one of AWS's policies. */
 const state = ({
   effect = "Allow",
   arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",

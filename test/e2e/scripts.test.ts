@@ -648,7 +648,7 @@ async function reviewed(more = ""): Promise<{ status: string; outputs: Outputs; 
   }
 }
 afterAll(async () => {
-  // What a test that failed half-way has left.
+  // What a failed test left.
   await shell("pulumi destroy --stack pr-7 --yes && pulumi stack rm --stack pr-7 --yes");
   rmSync(join(cloud.project, "Pulumi.pr-7.yaml"), { force: true });
 });

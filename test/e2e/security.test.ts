@@ -145,7 +145,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
     outputs = await deployed();
   });
 
-  /** The app's process, as this host's kernel has it. */
+  /** The app's process in this host's kernel. */
   function container() {
     const { id } = outputs[name];
     const [found] = JSON.parse(docker(id, "inspect", "hono-app").toString());
@@ -273,7 +273,7 @@ describe("a secret", () => {
       ...printed.flatMap((text) => found("what the commands printed", text)),
       ...found("state", readFileSync(stateFile)),
     ]).toEqual([]);
-    // It is there, but encrypted.
+    // The state has it, encrypted.
     expect(readFileSync(stateFile, "utf8")).toMatch(/"registries":.*"ciphertext"/s);
   });
 

@@ -75,7 +75,7 @@ function expectFailure(victim: Victim, step: string, { status, output }: Result)
     expect(output).toMatch(/exited prematurely|error reading from server|connection error/);
 }
 
-/** The command after a killed one finds out what there is: nothing is lost, doubled or pending. */
+/** After the refresh that follows a kill nothing is lost, duplicated or pending. */
 export async function expectRecovered(): Promise<void> {
   await succeed("refresh");
   await expectConsistent();

@@ -10,7 +10,7 @@ from moto.core.responses import ActionContext, ActionResult, BaseResponse
 from moto.core.utils import get_pagination_model
 
 ITEMS = 2
-# By the token of the next page: the items that are left, and the token with which moto itself goes on after them.
+# By the token of the next page: the remaining items, and moto's own token of what follows them.
 left: OrderedDict[str, tuple[list, str | None]] = OrderedDict()
 
 

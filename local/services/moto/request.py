@@ -78,7 +78,7 @@ def checks_of(call: Call) -> list[dict]:
             if each.policy:
                 checks[-1]["resourcePolicy"] = json.loads(each.policy)
         specified = specified_tags(call, kind["type"])
-        # A launch makes a volume, whether or not it is spoken of.
+        # A launch creates a volume, whether or not the request names it.
         if not named and (kind["required"] or specified or (call.action, kind["type"]) == ("ec2:RunInstances", "volume")):
             check(call.action, arn(call, kind["arn"], NEW), **with_prefix("aws:RequestTag/", specified))
         if specified:

@@ -1,4 +1,4 @@
-"""The account's users and policies from the start, which IAM's API would need root for: moto forgets everything when it ends."""
+"""Creates the account's users and policies at each start: moto keeps nothing when it ends."""
 
 import json
 import os
