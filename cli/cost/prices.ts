@@ -35,7 +35,7 @@ export function priceOf(type: string): Price | undefined {
   return Object.hasOwn(resourcePrices, type) ? resourcePrices[type] : undefined;
 }
 
-// The component makes a NAT gateway for each zone unless it is told not to, and its children are not seen before a deployment.
+// By default the component makes a NAT gateway for each zone; its children are unknown before a deployment.
 function vpcItems(inputs: Resource["inputs"]): Item[] {
   const { strategy } = (inputs.natGateways ?? {}) as { strategy?: string };
   if (strategy !== "None")

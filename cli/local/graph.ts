@@ -30,7 +30,7 @@ type Color = keyof typeof palette;
 
 type Inputs = NonNullable<Resource["inputs"]>;
 
-/** What tells more about a resource than its type; configuration, so that it is the same in every deployment. */
+/** What the diagram shows of a resource beside its type: configuration, so that it is the same in every deployment. */
 const facts: Readonly<Record<string, (inputs: Inputs) => string>> = {
   "docker-build:index:Image": ({ platforms }) => platforms.join(", "),
   "pulumi-nodejs:dynamic/hono-app:Verification": ({ expected }) =>

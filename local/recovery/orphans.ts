@@ -12,7 +12,7 @@ const isOurs = (given: Props = {}) => Object.entries(tags).every(([key, value]) 
 
 // AWS lets go of what needs another thing before that.
 for (const type of (Object.keys(rows) as Token[]).reverse()) {
-  const { list, read, delete: remove, noun } = resources[type];
+  const { list, read, delete: remove, label } = resources[type];
   const row = rows[type];
   if ("calls" in row && row.calls.delete === undefined) continue;
   const partOf = "partOf" in row ? (row.partOf as Token) : undefined;
@@ -23,6 +23,6 @@ for (const type of (Object.keys(rows) as Token[]).reverse()) {
     if (!live || !isOurs(partOf ? (await resources[partOf].read(owner, {}))?.tags : live.tags)) continue;
     // A repository with its images: they were pushed for this stack.
     await remove(id, { ...live, forceDelete: true });
-    console.log(`${noun} ${id}`);
+    console.log(`${label} ${id}`);
   }
 }

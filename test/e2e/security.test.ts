@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { machineNames, platforms } from "../../components/architecture.ts";
 import { builder } from "../../local/services/buildkitd.ts";
 import { processes } from "../../tools/processes.ts";
-import { controls, departures, knownTypes, type Resource, violations } from "../support/controls.ts";
+import { controls, exceptions, knownTypes, type Resource, violations } from "../support/controls.ts";
 import { temporaryFolder } from "../support/process.ts";
 import {
   aws,
@@ -41,7 +41,7 @@ describe("the controls", () => {
     const all = resources();
     expect(all.map(({ type }) => type).filter((type) => !knownTypes.has(type))).toEqual([]);
     expect(controls.flatMap((control) => violations(control, all))).toEqual([]);
-    expect(departures.flatMap((control) => violations(control, all)).sort()).toEqual([
+    expect(exceptions.flatMap((control) => violations(control, all)).sort()).toEqual([
       "EC2.15, CKV_AWS_130: aws:ec2/subnet:Subnet hono-app-public-1 gives out public addresses",
       "EC2.15, CKV_AWS_130: aws:ec2/subnet:Subnet hono-app-public-2 gives out public addresses",
       "EC2.9, CKV_AWS_88: aws:ec2/instance:Instance hono-app-graviton has a public address",

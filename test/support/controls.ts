@@ -23,7 +23,7 @@ export interface Control {
   /** What is wrong, as a sentence whose subject is the resource. */
   readonly violation: (resource: Resource, all: readonly Resource[]) => string | undefined;
   /** Changes of a good program, each of which the rule must catch. */
-  readonly twins: Readonly<Record<string, (all: readonly Resource[]) => Resource[]>>;
+  readonly mutants: Readonly<Record<string, (all: readonly Resource[]) => Resource[]>>;
 }
 
 const instance = "aws:ec2/instance:Instance";
@@ -131,7 +131,7 @@ const closedToEveryone = (ports: readonly number[]) => ({
     const open = ports.filter((port) => covers(inputs, port));
     return isEveryone(inputs) && open.length > 0 ? `lets everyone reach port ${open.join(", ")}` : undefined;
   },
-  twins: {
+  mutants: {
     "the port is opened": change(ingressRule, (inputs) =>
       Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", fromPort: ports[0], toPort: ports[0] }),
     ),
@@ -150,7 +150,7 @@ const closedToEveryone = (ports: readonly number[]) => ({
   },
 });
 
-/** What EC2.18 lets everyone reach unless it is told otherwise. */
+/** The ports that EC2.18 opens to everyone by default. */
 const authorizedPorts = [80, 443];
 /** EC2.19's list. */
 const highRiskPorts = [
@@ -169,7 +169,7 @@ export const controls: readonly Control[] = [
       const { ingress = [], egress = [] } = found.inputs;
       return ingress.length + egress.length > 0 ? "has a default security group with rules" : undefined;
     },
-    twins: {
+    mutants: {
       "nobody closes it": without(defaultGroup),
       "another VPC's is closed": change(defaultGroup, (inputs) => {
         inputs.vpcId = "vpc-other";
@@ -187,7 +187,7 @@ export const controls: readonly Control[] = [
       [inputs.rootBlockDevice, ...(inputs.ebsBlockDevices ?? [])].every((volume) => volume?.encrypted === true)
         ? undefined
         : "has a volume that is not encrypted",
-    twins: {
+    mutants: {
       "the root volume is not": change(instance, (inputs) => {
         inputs.rootBlockDevice.encrypted = false;
       }),
@@ -213,7 +213,7 @@ export const controls: readonly Control[] = [
       )
         ? undefined
         : "has no flow log of refused traffic",
-    twins: {
+    mutants: {
       "there is none": without(flowLog),
       "it is of accepted traffic": change(flowLog, (inputs) => {
         inputs.trafficType = "ACCEPT";
@@ -229,7 +229,7 @@ export const controls: readonly Control[] = [
     applies: isA(instance),
     violation: ({ inputs }) =>
       inputs.metadataOptions?.httpTokens === "required" ? undefined : "answers requests for metadata without a token",
-    twins: {
+    mutants: {
       "a token is optional": change(instance, (inputs) => {
         inputs.metadataOptions.httpTokens = "optional";
       }),
@@ -244,7 +244,7 @@ export const controls: readonly Control[] = [
     applies: isA(instance),
     violation: ({ inputs }) =>
       inputs.metadataOptions?.httpPutResponseHopLimit === 1 ? undefined : "lets a token pass more than one hop",
-    twins: {
+    mutants: {
       "a container's bridge is one hop more": change(instance, (inputs) => {
         inputs.metadataOptions.httpPutResponseHopLimit = 2;
       }),
@@ -266,7 +266,7 @@ export const controls: readonly Control[] = [
         ? undefined
         : `lets everyone reach ${ipProtocol} ${fromPort ?? "any"} to ${toPort ?? "any"}`;
     },
-    twins: {
+    mutants: {
       "another port is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 81, toPort: 81 })),
       "a range is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 80, toPort: 443 })),
       "UDP is opened": change(ingressRule, (inputs) => Object.assign(inputs, { ipProtocol: "udp" })),
@@ -279,7 +279,7 @@ export const controls: readonly Control[] = [
     applies: isA(group, ingressRule, egressRule),
     violation: ({ inputs }) =>
       inputs.description && inputs.description !== "Managed by Pulumi" ? undefined : "has no description",
-    twins: Object.fromEntries(
+    mutants: Object.fromEntries(
       [group, ingressRule, egressRule].map((type) => [
         `a ${type.split(":").at(-1)} says nothing`,
         change(type, (inputs) => {
@@ -300,7 +300,7 @@ export const controls: readonly Control[] = [
         ? "lets out to everywhere on more than one port"
         : undefined;
     },
-    twins: {
+    mutants: {
       "all protocols are let out": change(egressRule, (inputs) =>
         Object.assign(inputs, { ipProtocol: "-1", fromPort: undefined, toPort: undefined }),
       ),
@@ -318,7 +318,7 @@ export const controls: readonly Control[] = [
     applies: isA(repository),
     violation: ({ inputs }) =>
       inputs.imageScanningConfiguration?.scanOnPush === true ? undefined : "does not scan what is pushed",
-    twins: {
+    mutants: {
       "the scan is off": change(repository, (inputs) => {
         inputs.imageScanningConfiguration.scanOnPush = false;
       }),
@@ -338,7 +338,7 @@ export const controls: readonly Control[] = [
       const others = filters.map(({ filter }: Inputs) => filter).filter((filter: string) => filter !== "latest");
       return others.length > 0 ? `lets tags like ${others.join(", ")} be moved` : undefined;
     },
-    twins: {
+    mutants: {
       "tags are mutable": change(repository, (inputs) => {
         inputs.imageTagMutability = "MUTABLE";
       }),
@@ -361,7 +361,7 @@ export const controls: readonly Control[] = [
         ? "allows everybody something"
         : undefined;
     },
-    twins: {
+    mutants: {
       "everybody may pull": change(repositoryPolicy, (inputs) => {
         const Statement = [{ Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }];
         inputs.policy = JSON.stringify({ Version: "2012-10-17", Statement });
@@ -380,7 +380,7 @@ export const controls: readonly Control[] = [
       all.some(({ type, inputs }) => type === lifecyclePolicy && inputs.repository === named(resource))
         ? undefined
         : "keeps every image for ever",
-    twins: {
+    mutants: {
       "there is none": without(lifecyclePolicy),
       "it is another repository's": change(lifecyclePolicy, (inputs) => {
         inputs.repository = "other";
@@ -393,7 +393,7 @@ export const controls: readonly Control[] = [
     applies: isA(repository),
     violation: ({ inputs }) =>
       inputs.encryptionConfigurations?.[0]?.encryptionType === "KMS" ? undefined : "is not encrypted by a KMS key",
-    twins: {
+    mutants: {
       "S3's own key is used": change(repository, (inputs) => {
         inputs.encryptionConfigurations = [{ encryptionType: "AES256" }];
       }),
@@ -416,7 +416,7 @@ export const controls: readonly Control[] = [
         ? "allows everything on everything"
         : undefined;
     },
-    twins: {
+    mutants: {
       "one statement does": allow("*", "*"),
       "it does among others": allow(["ecr:GetAuthorizationToken", "*"], ["arn:aws:s3:::x", "*"]),
       "all but one action is allowed": changePolicy(
@@ -435,7 +435,7 @@ export const controls: readonly Control[] = [
       const wild = allowed(resource).flatMap(({ actions }) => actions.filter((action) => /[*?]/.test(action)));
       return wild.length > 0 ? `allows ${wild.join(", ")}` : undefined;
     },
-    twins: {
+    mutants: {
       "every action of a service": allow("ecr:*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
       "every action that starts so": allow("ecr:Get*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
       "every action": allow("*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
@@ -451,7 +451,7 @@ export const controls: readonly Control[] = [
         .flatMap(({ actions }) => actions.filter((action) => !unrestrictable.includes(action)));
       return wide.length > 0 ? `allows ${wide.join(", ")} on every resource` : undefined;
     },
-    twins: {
+    mutants: {
       "pulling from every repository": changePolicy((statements) => {
         for (const statement of statements) statement.Resource = "*";
       }),
@@ -475,7 +475,7 @@ export const controls: readonly Control[] = [
       );
       return isManaged ? undefined : "has no role that Systems Manager can work with";
     },
-    twins: {
+    mutants: {
       "the policy is not attached": without(attachment),
       "it is attached to another role": change(attachment, (inputs) => {
         inputs.role = "other";
@@ -488,20 +488,20 @@ export const controls: readonly Control[] = [
 ];
 
 /** What the program does against a control's word, on purpose. components/instance.ts says why, and how to do without. */
-export const departures: readonly Control[] = [
+export const exceptions: readonly Control[] = [
   {
     ids: ["EC2.9", "CKV_AWS_88"],
     title: "no machine has a public address",
     applies: isA(instance),
     violation: ({ inputs }) => (inputs.associatePublicIpAddress === false ? undefined : "has a public address"),
-    twins: {},
+    mutants: {},
   },
   {
-    // awsx gives every public subnet this; it is the same departure, made where the machines are put.
+    // awsx gives every public subnet this; it is the same exception, made for the subnet.
     ids: ["EC2.15", "CKV_AWS_130"],
     title: "no subnet gives out public addresses by itself",
     applies: isA(subnet),
     violation: ({ inputs }) => (inputs.mapPublicIpOnLaunch === true ? "gives out public addresses" : undefined),
-    twins: {},
+    mutants: {},
   },
 ];

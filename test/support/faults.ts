@@ -108,8 +108,8 @@ export async function inventory(): Promise<Record<string, string[]>> {
   const isOwn = ({ item }: Listed) =>
     item.vpcId !== byDefault && !(item.securityGroupRuleId && defaultGroups.includes(item.groupId));
   const ids = Object.fromEntries(lists.map(([type, list]) => [type, idsOf(list.filter(isOwn))]));
-  // Interfaces are told by their instance: each has one, and none is left behind. moto keeps that of a machine that was terminated by
-  // hand even after its subnet is gone, which AWS does not.
+  // An interface is listed by its instance: each has one, and none is left behind. moto, unlike AWS, keeps the interface of an instance
+  // that was terminated by hand even after its subnet is gone.
   const interfaces = await every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces);
   const subnets = idsOf(found["aws:ec2/subnet:Subnet"]);
   const within = interfaces.filter(({ SubnetId = "" }) => subnets.includes(SubnetId));

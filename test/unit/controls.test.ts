@@ -3,7 +3,7 @@ import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { beforeAll, describe, expect, test } from "vitest";
 import { provider } from "../../local/providers/aws/provider.ts";
 import { resources as definitions } from "../../local/providers/aws/resources.ts";
-import { controls, departures, knownTypes, type Resource, violations } from "../support/controls.ts";
+import { controls, exceptions, knownTypes, type Resource, violations } from "../support/controls.ts";
 import { account, all, configure, mock, settle } from "../support/mocks.ts";
 
 /** Every resource that the whole program registers, as index.ts wires it. */
@@ -45,8 +45,8 @@ describe.each(controls.map((control) => ({ ...control, control, id: control.ids.
       expect(violations(control, resources)).toEqual([]);
     });
 
-    test.each(Object.entries(control.twins))("is broken when %s", (_, twin) => {
-      expect(violations(control, twin(resources))).not.toEqual([]);
+    test.each(Object.entries(control.mutants))("is broken when %s", (_, mutant) => {
+      expect(violations(control, mutant(resources))).not.toEqual([]);
     });
   },
 );
@@ -75,8 +75,8 @@ test("the registry's token goes to the builder's login and nowhere else", () => 
   expect(registered).not.toContain("canary-token");
 });
 
-test("the one departure: the two machines' public addresses (EC2.9, CKV_AWS_88)", () => {
-  expect(departures.flatMap((control) => violations(control, resources))).toEqual([
+test("the one exception: the two machines' public addresses (EC2.9, CKV_AWS_88)", () => {
+  expect(exceptions.flatMap((control) => violations(control, resources))).toEqual([
     "EC2.9, CKV_AWS_88: aws:ec2/instance:Instance hono-app-graviton has a public address",
     "EC2.9, CKV_AWS_88: aws:ec2/instance:Instance hono-app-intel has a public address",
   ]);

@@ -1,7 +1,7 @@
 import type { AnySchemaObject } from "ajv";
 import { propertySchema, schemaOf } from "./schemas.ts";
 import { toTags } from "./tags.ts";
-import { type Inputs, isObject, leaves, type Props, type Trait, unwrap } from "./values.ts";
+import { type Flag, type Inputs, isObject, leaves, type Props, unwrap } from "./values.ts";
 
 /** A resource type in AWS's own terms: its schema is CloudFormation's, and so are the names in it. */
 export interface CloudFormation {
@@ -80,13 +80,13 @@ export function inputsOf(row: CloudFormation): Inputs {
       const isJson = [schema?.type].flat().includes("object") || steps.at(-1)?.endsWith("Text");
       const isRequired = isPart || (steps.length === 1 && required.includes(steps[0]));
       const isCreateOnly = createOnlyProperties.some((each: string) => pointer.startsWith(`${each}/`));
-      const traits: Record<Trait, boolean | undefined> = {
+      const flags: Record<Flag, boolean | undefined> = {
         required: row.required?.includes(path) || isRequired,
         replace: row.replace?.includes(path) || (isCreateOnly && !row.inPlace?.includes(path)),
         json: isJson,
         set: row.sets?.includes(path),
       };
-      return [path, (Object.keys(traits) as Trait[]).filter((trait) => traits[trait])];
+      return [path, (Object.keys(flags) as Flag[]).filter((flag) => flags[flag])];
     }),
   );
 }

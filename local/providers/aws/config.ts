@@ -3,8 +3,8 @@ import { sts } from "./clients.ts";
 let checked: Promise<void> | undefined;
 
 /**
- * Honours what can matter here of the stack's `aws:` configuration. It comes from the environment that the engine gives
- * every plugin, for the SDK's server drops what Configure says; the arguments of an explicit provider are lost.
+ * Checks the stack's `aws:` configuration against the local cloud. It is read from the environment that the engine gives every plugin, since
+ * the SDK's server drops the arguments of Configure, and with them those of an explicit provider.
  */
 export function checkConfig(): Promise<void> {
   checked ??= check(JSON.parse(process.env.PULUMI_CONFIG ?? "{}"));

@@ -197,7 +197,7 @@ export const ec2Rows = {
   },
   "aws:ec2/routeTableAssociation:RouteTableAssociation": {
     type: "AWS::EC2::SubnetRouteTableAssociation",
-    // In place the real provider gives it another id, which the SDK's server cannot report. A subnet takes one table at a time.
+    // The real provider updates it in place and gives it a new id, which the SDK's server cannot report. A subnet has one table at a time.
     deleteBeforeReplace: true,
     price: inVpc,
     partOf: "aws:ec2/routeTable:RouteTable",

@@ -291,7 +291,7 @@ export const instanceRow: ByHand = {
   price: instancePrice,
   shows: ["instanceType"],
   resource: {
-    noun: "EC2 Instance",
+    label: "EC2 Instance",
     cloudFormation,
     inputs: inputsOf(cloudFormation),
     replaceIf: (changed, inputs) =>

@@ -6,7 +6,7 @@ import { isObject, type Props } from "./values.ts";
 // biome-ignore lint/suspicious/noExplicitAny: the SDK's own encoding, @smithy/types' StaticSchema
 type Schema = any;
 
-/** AWS writes `VpcId` or `repositoryName`, the provider `vpcId`: the first letter tells nothing. */
+/** AWS writes `VpcId` or `repositoryName`, the provider `vpcId`: the case of the first letter does not matter. */
 export const lower = (name: string) => (name[0] ?? "").toLowerCase() + name.slice(1);
 
 /** An object as AWS answers it, with the provider's spelling of every key but those of tags. */
@@ -19,7 +19,7 @@ export function lowered(value: unknown): unknown {
   );
 }
 
-/** A schema without its traits: the number of a simple type, or `[kind, namespace, name, …]`. */
+/** A schema without its flags: the number of a simple type, or `[kind, namespace, name, …]`. */
 function resolve(schema: Schema): Schema {
   const bare = Array.isArray(schema) && typeof schema[1] !== "string" ? schema[0] : schema;
   return typeof bare === "function" ? resolve(bare()) : bare;

@@ -1,4 +1,4 @@
-/** What AWS asks for, and where each figure was read. `npm run cost` computes with nothing else. */
+/** AWS's prices, and where each was read. `npm run cost` uses no others. */
 export const prices = {
   region: "ap-northeast-2",
   currency: "USD",
@@ -8,8 +8,8 @@ export const prices = {
   hoursPerMonth: 730,
 
   /**
-   * Where the figures come from. AWS's price list of the region could not be fetched where this table was made: the figures are those
-   * that others took from it, which agree with each other where both have one. None is calculated from another region's or size's.
+   * Where the amounts come from. AWS's price list of the region could not be fetched where this table was made: these are the amounts that
+   * others copied from it, and their copies agree. None is calculated from another region or size.
    */
   sources: {
     priceList: {

@@ -16,14 +16,14 @@ import {
 /** One resource type: its inputs and the calls that make, show, change and remove it. */
 export type Resource = {
   /** What AWS calls it, for messages. */
-  noun: string;
+  label: string;
   /** What CloudFormation calls it: AWS's own rules of its inputs are written for that. */
   cloudFormation: CloudFormation;
   inputs: Inputs;
   /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`. */
   autoName?: number;
   defaults?: Props;
-  /** For what would take the place of its own successor. */
+  /** Whether the old resource must go before its replacement can exist. */
   deleteBeforeReplace?: boolean;
   /** Properties that need a new resource under a condition. */
   replaceIf?(changed: string[], inputs: Props): string[];
@@ -102,7 +102,7 @@ function failuresOf(inputs: Inputs, given: Props): CheckFailure[] {
   ];
 }
 
-/** pulumi-aws's own names, `${name}-${7 hex digits}`, as opposed to those that the program gives. */
+/** Whether pulumi-aws made the name (`${name}-${7 hex digits}`), and not the program. */
 const isAutoName = (given: unknown, name: string, longest: number) =>
   typeof given === "string" && given.startsWith(`${name.slice(0, longest - 8)}-`) && /-[0-9a-f]{7}$/.test(given);
 
@@ -125,7 +125,7 @@ export function provider(
   const entry = (urn: string) => {
     const { type, name } = parse(urn);
     const resource = find(resources, type, "resource type");
-    return { resource, name, what: `${resource.noun} (${name})` };
+    return { resource, name, what: `${resource.label} (${name})` };
   };
   return {
     version,
@@ -138,7 +138,7 @@ export function provider(
         inputs.name = isAutoName(olds?.name, name, longest) ? olds.name : newAutoName(name, longest);
       }
       const failures = failuresOf(resource.inputs, inputs);
-      // AWS has taken before what is as it was: then there is nothing to load.
+      // AWS has accepted these inputs before: the rules need not be loaded.
       if (failures.length > 0 || compare(resource.inputs, withoutMeta(olds ?? {}), inputs).changed.length === 0) {
         return { inputs, failures };
       }
@@ -150,7 +150,7 @@ export function provider(
       const inputs = withoutMeta(news);
       const { changed, replaces } = compare(resource.inputs, olds.__inputs ?? olds, inputs);
       const all = [...new Set([...replaces, ...(resource.replaceIf?.(changed, unwrap(inputs)) ?? [])])];
-      // Two things cannot have one name at a time, as the real provider has it too.
+      // Two resources cannot have one name at a time; the real provider does the same.
       const keepsName =
         resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name, resource.autoName);
       const deleteBeforeReplace = resource.deleteBeforeReplace || !!keepsName;
@@ -172,7 +172,7 @@ export function provider(
         if (!live) return { id: "", props: {} };
         const known = Object.entries(live).filter(([key]) => key in resource.inputs);
         const inputs = declared ? refresh(resource.inputs, declared, live) : Object.fromEntries(known);
-        // Not known to AWS, or to the emulator: what the state has.
+        // What neither AWS nor moto reports stays as the state has it.
         const kept = declared ? Object.fromEntries(Object.keys(inputs).map((key) => [key, inputs[key]])) : {};
         return { id, inputs: withoutUndefined(inputs), props: stateOf({ ...kept, ...live }, inputs) };
       });

@@ -221,7 +221,7 @@ export function define(
   }
 
   return {
-    noun: `${services[service].name} ${token
+    label: `${services[service].name} ${token
       .replace(/.*:/, "")
       .replace(/(?<=[a-z])(?=[A-Z])/g, " ")
       .replace(/^Vpc/, "VPC")}`,

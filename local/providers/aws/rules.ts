@@ -124,7 +124,7 @@ function errorsOf(schema: AnySchemaObject, properties: Props): ErrorObject[] {
       (pointer) =>
         pointer === instancePath || (looksInside.includes(keyword) && pointer.startsWith(`${instancePath}/`)),
     );
-  // Of a condition, what is wrong in the branch that was taken is told by itself.
+  // A failed condition is reported by the errors of the branch that was taken.
   return (validate.errors ?? []).filter((error) => error.keyword !== "if" && !isUnknown(error));
 }
 

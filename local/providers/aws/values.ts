@@ -3,11 +3,11 @@
 // biome-ignore lint/suspicious/noExplicitAny: property bags are whatever JSON the engine or the program sends
 export type Props = Record<string, any>;
 
-/** What is to be known of an input: nothing means "optional, changed in place, compared as it is". */
-export type Trait = "required" | "replace" | "json" | "set";
+/** How an input behaves. Without a flag it is optional, updated in place and compared literally. */
+export type Flag = "required" | "replace" | "json" | "set";
 
-/** Input paths ("tags", "metadataOptions.httpTokens", without list indices) and their traits. */
-export type Inputs = Record<string, readonly Trait[]>;
+/** Input paths ("tags", "metadataOptions.httpTokens", without list indices) and their flags. */
+export type Inputs = Record<string, readonly Flag[]>;
 
 /** The engine's mark of a secret; pulumi/pulumi sdk/go/common/resource/sig. */
 const SECRET = "4dabf18193072939515e22adb298388d";
@@ -39,8 +39,8 @@ export function keepSecrets(outputs: Props, inputs: Props): Props {
 export const withoutUndefined = (value: Props): Props => JSON.parse(JSON.stringify(value));
 
 /** The same text for the same value, whatever the order of its keys (and, for a set, of its items). */
-function canonical(value: unknown, traits: readonly Trait[]): string {
-  if (traits.includes("json") && typeof value === "string") {
+function canonical(value: unknown, flags: readonly Flag[]): string {
+  if (flags.includes("json") && typeof value === "string") {
     try {
       return canonical(JSON.parse(value), []);
     } catch {
@@ -49,14 +49,14 @@ function canonical(value: unknown, traits: readonly Trait[]): string {
   }
   if (Array.isArray(value)) {
     const items = value.map((item) => canonical(item, []));
-    return `[${traits.includes("set") ? items.sort() : items}]`;
+    return `[${flags.includes("set") ? items.sort() : items}]`;
   }
   if (!isObject(value)) return JSON.stringify(value) ?? "";
   const keys = Object.keys(value).filter((key) => value[key] !== undefined);
   return `{${keys.sort().map((key) => `${key}:${canonical(value[key], [])}`)}}`;
 }
 
-export const same = (traits: readonly Trait[], a: unknown, b: unknown) => canonical(a, traits) === canonical(b, traits);
+export const same = (flags: readonly Flag[], a: unknown, b: unknown) => canonical(a, flags) === canonical(b, flags);
 
 /** The values at the paths of `known`, and the paths that are not known at all. */
 export function leaves(known: Inputs, inputs: Props) {
@@ -85,12 +85,12 @@ export function compare(known: Inputs, before: Props, after: Props) {
   const replaces = new Set<string>();
   for (const at of new Set([...olds.keys(), ...news.keys()])) {
     const path = (news.get(at) ?? olds.get(at))?.path ?? at;
-    const traits =
+    const flags =
       known[path] ?? Object.keys(known).flatMap((key) => (key.startsWith(`${path}.`) ? (known[key] ?? []) : []));
-    if (same(traits, olds.get(at)?.value, news.get(at)?.value)) continue;
+    if (same(flags, olds.get(at)?.value, news.get(at)?.value)) continue;
     const property = path.split(".")[0] ?? path;
     changed.add(property);
-    if (traits.includes("replace")) replaces.add(property);
+    if (flags.includes("replace")) replaces.add(property);
   }
   return { changed: [...changed], replaces: [...replaces] };
 }
@@ -102,8 +102,8 @@ export function compare(known: Inputs, before: Props, after: Props) {
 export function refresh(known: Inputs, declared: Props, live: Props): Props {
   // biome-ignore lint/suspicious/noExplicitAny: walks JSON
   const reflect = (old: any, now: any, path: string): any => {
-    const traits = known[path];
-    if (traits) return same(traits, unwrap(old), now) ? old : now;
+    const flags = known[path];
+    if (flags) return same(flags, unwrap(old), now) ? old : now;
     if (Array.isArray(old) && Array.isArray(now))
       return now.map((item, i) => (i in old ? reflect(old[i], item, path) : item));
     if (!isObject(old) || !isObject(now) || isSecret(old)) return old;

@@ -13,8 +13,8 @@ import { version } from "@pulumi/pulumi/version.js";
 
 type Call<Request> = grpc.ServerUnaryCall<Request, never>;
 
-/** By which the program says that it has told the person what is wrong (`cmd/run/index.js`). */
-const alreadyTold = 32;
+/** The exit status of cmd/run/index.js when it has already printed the error. */
+const alreadyPrinted = 32;
 
 async function run(call: Call<messages.RunRequest>): Promise<messages.RunResponse> {
   const { info, ...request } = call.request.toObject();
@@ -50,7 +50,7 @@ async function run(call: Call<messages.RunRequest>): Promise<messages.RunRespons
   call.on("cancelled", () => child.kill("SIGINT"));
   process.once("exit", () => child.kill());
   const [code, signal] = await once(child, "exit");
-  if (code === alreadyTold) response.setBail(true);
+  if (code === alreadyPrinted) response.setBail(true);
   else if (signal) response.setError(`Program was ended by ${signal}`);
   else if (code !== 0) response.setError(`Program exited with non-zero exit code: ${code}`);
   return response;
@@ -75,7 +75,7 @@ async function getRequiredPackages(call: Call<messages.GetRequiredPackagesReques
   return new messages.GetRequiredPackagesResponse().setPackagesList(required);
 }
 
-/** As the official one does; what npm prints goes to whoever asked. */
+/** As the official host does: npm's output goes back to the caller. */
 async function installDependencies(call: grpc.ServerWritableStream<messages.InstallDependenciesRequest, unknown>) {
   const cwd = call.request.getInfo()?.getProgramDirectory() ?? "";
   const child = spawn("npm", ["install", "--loglevel=error"], { cwd, stdio: ["ignore", "pipe", "pipe"] });

@@ -49,7 +49,7 @@ const aws = provider("", { [token]: resource }, {}, async () => {});
 const urn = `urn:pulumi:dev::app::${token}::address`;
 
 test("a type that is added is one row: AWS's schema says what its inputs are", async () => {
-  expect(resource.noun).toBe("EC2 Eip");
+  expect(resource.label).toBe("EC2 Eip");
   expect(resource.inputs).toEqual({
     address: ["replace"],
     domain: ["replace"],

@@ -55,7 +55,7 @@ describe("inputs", () => {
     expect(compare(inputs, { disk: { size: 8 } }, { disk: UNKNOWN }).replaces).toEqual(["disk"]);
   });
 
-  it("are refreshed from what AWS tells, in the words of the program where it means the same", () => {
+  it("are refreshed from AWS, and keep the program's spelling where it means the same", () => {
     const declared = { policy: '{ "a": 1 }', groups: ["b", "a"], disk: { size: 8 }, name: "n" };
     const live = { policy: '{"a":1}', groups: ["a", "b"], disk: { size: 9, encrypted: true }, other: 1 };
     expect(refresh(inputs, declared, live)).toEqual({ ...declared, disk: { size: 9 } });
@@ -76,7 +76,7 @@ describe("the provider", () => {
   });
 
   const role: Resource = {
-    noun: "IAM Role",
+    label: "IAM Role",
     cloudFormation: { type: "AWS::IAM::Role", names: { name: "RoleName", policy: "AssumeRolePolicyDocument" } },
     autoName: 20,
     inputs: { name: ["replace"], policy: ["required", "json"], tags: [] },
@@ -134,7 +134,7 @@ describe("the provider", () => {
     expect(await replace("a", "a", "mine")).toMatchObject({ changes: false });
   });
 
-  it("reads what is gone as gone, and what is there as it is", async () => {
+  it("reads a deleted resource as gone, and an existing one with its live values", async () => {
     expect((await aws.read?.("id", urn, { __inputs: { name: "gone" } }))?.id).toBe("");
     const found = await aws.read?.("id", urn, { __inputs: { name: "n", policy: "p" } });
     expect(found).toMatchObject({ id: "id", inputs: { name: "n", policy: "live" }, props: { policy: "live" } });

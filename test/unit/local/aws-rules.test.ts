@@ -231,7 +231,7 @@ test("what is known is judged beside what is not", () => {
   expect(found.map(({ property }) => property)).toEqual(["vpcSecurityGroupIds"]);
 });
 
-test("a secret is not told", () => {
+test("an error does not show a secret", () => {
   const found = refusals(resources["aws:ec2/securityGroup:SecurityGroup"], { description: secret("it's 42") });
   expect(found.map(({ reason }) => reason)).toEqual([
     expect.stringContaining("GroupDescription of AWS::EC2::SecurityGroup is secret, and"),
