@@ -1,12 +1,13 @@
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { hardening } from "../../components/user-data.ts";
 import { certificate, certificateBundle } from "../../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { buildkitd, socket } from "../../local/services/buildkitd.ts";
 import { ensureCertificate } from "../../local/services/registry.ts";
+import { makeClone } from "../../tools/clone.ts";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
 import { startRegistry } from "../support/other-registry.ts";
@@ -189,8 +190,7 @@ describe("other registries and builders", () => {
     if (!(await accepts(own))) return context.skip("Docker Hub's own are used");
     const name = "oven/bun:1.4.5-distroless";
     const clone = join(folder, "clone");
-    for (const name of ["local", "tools"]) cpSync(name, join(clone, name), { recursive: true, verbatimSymlinks: true });
-    symlinkSync(resolve("node_modules"), join(clone, "node_modules"));
+    makeClone(clone);
     const temporary = join(folder, "private");
     mkdirSync(temporary, { mode: 0o700 });
     await run(["chmod", "-R", "go=", clone]);
