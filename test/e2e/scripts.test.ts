@@ -526,7 +526,7 @@ const cases: Record<string, () => Promise<void>> = {
     const older = await tag("older", "newer");
     expect(older).toMatchObject({
       status: 0,
-      text: expect.stringContaining("::notice::main is at newer: latest stays as it is"),
+      text: expect.stringContaining("::notice::main is at newer: latest does not move"),
     });
     expect(await tagsOf("owner/hono-app")).toEqual(["older"]);
 
