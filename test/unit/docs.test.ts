@@ -109,6 +109,11 @@ const settingRows = (file: string) =>
     ([, key = "", value = "", meaning = ""]) => ({ key, value, meaning: meaning.replaceAll("`", "") }),
   );
 
+test.each(globSync("Pulumi.*.yaml"))("%s sets only settings", (file) => {
+  const { config } = parse(readFileSync(file, "utf8")) as { config: Record<string, unknown> };
+  expect(Object.keys(config).filter((key) => !key.startsWith("aws:") && !Object.hasOwn(settings, key))).toEqual([]);
+});
+
 test("the tables of settings say what Pulumi.yaml says", () => {
   const expected = Object.entries(settings).map(([key, setting]) => {
     const value = setting.default ?? setting.value;
