@@ -7,14 +7,16 @@ import { Machine } from "./components/machine.ts";
 import { MachineRole } from "./components/machine-role.ts";
 import { Network } from "./components/network.ts";
 import { Repository } from "./components/repository.ts";
+import { tagEveryResource } from "./components/resource-tags.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, aws, builder, protect, permissionsBoundary, tags } = settings;
+const { name, aws, builder, protect, permissionsBoundary } = settings;
+tagEveryResource(settings.tags);
 const found = await lookup(settings);
 const source = { context: "app", platforms, builder };
 
-const repository = new Repository(name, { ...settings.repository, tags }, { protect });
+const repository = new Repository(name, settings.repository, { protect });
 
 const image = new Image(
   name,
@@ -31,9 +33,9 @@ const image = new Image(
 const index = new ImageIndex(name, { ...aws, image, platforms });
 
 const { availabilityZones } = found;
-const network = new Network(name, { ...settings.network, availabilityZones, permissionsBoundary, tags });
+const network = new Network(name, { ...settings.network, availabilityZones, permissionsBoundary });
 
-const role = new MachineRole(name, { repositoryArn: repository.arn, permissionsBoundary, tags });
+const role = new MachineRole(name, { repositoryArn: repository.arn, permissionsBoundary });
 
 const machines = eachMachine(
   (machine) =>
@@ -51,7 +53,6 @@ const machines = eachMachine(
         instanceProfile: role.instanceProfile,
         image: index.reference,
         configs: index.configs,
-        tags,
       },
       { protect },
     ),

@@ -117,7 +117,14 @@ export async function planned(stack: string, config: Record<string, string>): Pr
         resources.push({ type, name, inputs });
         return {
           id: name,
-          state: { arn: name, ...inputs, publicSubnetIds: ["first", "second"], digest: name, configs: {} },
+          state: {
+            arn: name,
+            repositoryUrl: name,
+            ...inputs,
+            publicSubnetIds: ["first", "second"],
+            digest: name,
+            configs: {},
+          },
         };
       },
       call({ token, inputs }) {
@@ -139,7 +146,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
     stack,
   );
   pulumi.runtime.setAllConfig(config);
-  await import("../index.ts");
+  await pulumi.runtime.runInPulumiStack(() => import("../index.ts"));
   await pulumi.runtime.disconnect();
   return resources;
 }

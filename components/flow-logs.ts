@@ -1,5 +1,6 @@
 import { LogGroup } from "@pulumi/aws/cloudwatch/logGroup.js";
 import { FlowLog } from "@pulumi/aws/ec2/flowLog.js";
+import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
@@ -16,7 +17,6 @@ export interface FlowLogsArgs {
    * @default none
    */
   permissionsBoundary?: string;
-  tags?: Record<string, string>;
 }
 
 /**
@@ -28,27 +28,21 @@ export class FlowLogs extends pulumi.ComponentResource {
   readonly logGroupName: pulumi.Output<string>;
 
   constructor(name: string, args: FlowLogsArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:FlowLogs", name, {}, opts);
-    const { tags } = args;
+    super("hono-app:index:FlowLogs", name, args, opts);
 
-    const group = new LogGroup(
-      `${name}-flow-logs`,
-      { retentionInDays: args.retentionInDays ?? 30, tags },
-      { parent: this },
-    );
+    const group = new LogGroup(`${name}-flow-logs`, { retentionInDays: args.retentionInDays ?? 30 }, { parent: this });
     const role = new Role(
       `${name}-flow-logs`,
       {
         description: "Writes the VPC's flow log",
-        assumeRolePolicy: group.arn.apply((arn) => JSON.stringify(deliveryTrust(arn))),
+        assumeRolePolicy: deliveryTrust(group.arn),
         permissionsBoundary: args.permissionsBoundary,
-        tags,
       },
       { parent: this },
     );
     const policy = new RolePolicy(
       `${name}-flow-logs`,
-      { role: role.name, policy: group.arn.apply((arn) => JSON.stringify(deliveryPolicy(arn))) },
+      { role: role.name, policy: deliveryPolicy(group.arn) },
       { parent: this },
     );
     new FlowLog(
@@ -58,9 +52,8 @@ export class FlowLogs extends pulumi.ComponentResource {
         trafficType: "REJECT",
         logDestination: group.arn,
         iamRoleArn: role.arn,
-        tags,
       },
-      // It would report a failed delivery until it may write.
+      // Without the policy in place, the flow log reports delivery failures.
       { parent: this, dependsOn: policy },
     );
 
@@ -75,8 +68,9 @@ export class FlowLogs extends pulumi.ComponentResource {
  *
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
  */
-export function deliveryTrust(logGroupArn: string) {
-  const [, partition = "", , region = "", account = ""] = logGroupArn.split(":");
+export function deliveryTrust(logGroupArn: pulumi.Input<string>): PolicyDocument {
+  const part = (index: number) => pulumi.output(logGroupArn).apply((arn) => arn.split(":")[index] ?? "");
+  const [partition, region, account] = [part(1), part(3), part(4)];
   return {
     Version: "2012-10-17",
     Statement: [
@@ -86,7 +80,7 @@ export function deliveryTrust(logGroupArn: string) {
         Principal: { Service: "vpc-flow-logs.amazonaws.com" },
         Condition: {
           StringEquals: { "aws:SourceAccount": account },
-          ArnLike: { "aws:SourceArn": `arn:${partition}:ec2:${region}:${account}:vpc-flow-log/*` },
+          ArnLike: { "aws:SourceArn": pulumi.interpolate`arn:${partition}:ec2:${region}:${account}:vpc-flow-log/*` },
         },
       },
     ],
@@ -97,7 +91,7 @@ export function deliveryTrust(logGroupArn: string) {
  * Writing to the one group. No logs:CreateLogGroup, with which a delivery that comes late would make the group anew after its deletion,
  * to be kept for ever.
  */
-export function deliveryPolicy(logGroupArn: string) {
+export function deliveryPolicy(logGroupArn: pulumi.Input<string>): PolicyDocument {
   return {
     Version: "2012-10-17",
     Statement: [
@@ -105,7 +99,7 @@ export function deliveryPolicy(logGroupArn: string) {
         Sid: "Deliver",
         Effect: "Allow",
         Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-        Resource: `${logGroupArn}:*`,
+        Resource: pulumi.interpolate`${logGroupArn}:*`,
       },
     ],
   };

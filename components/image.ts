@@ -66,7 +66,9 @@ export class Image extends pulumi.ComponentResource {
   constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
     // First of all: a context that cannot be read registers nothing.
     const source = args.release ?? readContext(args.context);
-    super("hono-app:index:Image", name, {}, opts);
+    // Not the registry's token, which is another in every run.
+    const { registry, ...inputs } = args;
+    super("hono-app:index:Image", name, { ...inputs, registry: registry.address }, opts);
 
     this.registry = args.registry.address;
     this.repositoryName = args.repositoryName;

@@ -26,7 +26,13 @@ export interface InstanceArgs {
   port: number;
   /** Root volume in GiB. */
   volumeSize: number;
-  tags?: Record<string, string>;
+}
+
+/**
+ * The arguments as a component's inputs, without what names an AMI: a newer one that replaces no instance must not show as a change.
+ */
+export function inputsOf<T extends InstanceArgs>({ ami: _ami, amiUpdate: _update, architecture, ...inputs }: T) {
+  return { ...inputs, architecture: architecture.ec2 };
 }
 
 /** A machine that pulls the image for its own architecture and runs it. It is replaced, never changed in place. */
@@ -38,8 +44,8 @@ export class Instance extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
 
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Instance", name, {}, opts);
-    const tags = { ...args.tags, Name: name };
+    super("hono-app:index:Instance", name, inputsOf(args), opts);
+    const tags = { Name: name };
 
     const instance = new Ec2Instance(
       name,

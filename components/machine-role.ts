@@ -1,3 +1,4 @@
+import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
@@ -12,7 +13,6 @@ export interface MachineRoleArgs {
    * @default none
    */
   permissionsBoundary?: string;
-  tags?: Record<string, string>;
 }
 
 /** What a machine may do in AWS: pull from one repository, and be reached by Session Manager. */
@@ -21,21 +21,20 @@ export class MachineRole extends pulumi.ComponentResource {
   readonly instanceProfile: pulumi.Output<string>;
 
   constructor(name: string, args: MachineRoleArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:MachineRole", name, {}, opts);
+    super("hono-app:index:MachineRole", name, args, opts);
 
     const role = new Role(
       name,
       {
         description: "Pulls the app's image; reached by Session Manager",
-        assumeRolePolicy: JSON.stringify(assumeRolePolicy),
+        assumeRolePolicy: trust,
         permissionsBoundary: args.permissionsBoundary,
-        tags: args.tags,
       },
       { parent: this },
     );
     const pull = new RolePolicy(
       `${name}-pull`,
-      { role: role.name, policy: pulumi.output(args.repositoryArn).apply((arn) => JSON.stringify(pullPolicy(arn))) },
+      { role: role.name, policy: pullPolicy(args.repositoryArn) },
       { parent: this },
     );
     const session = new RolePolicyAttachment(
@@ -44,18 +43,14 @@ export class MachineRole extends pulumi.ComponentResource {
       { parent: this },
     );
     // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
-    const profile = new InstanceProfile(
-      name,
-      { role: role.name, tags: args.tags },
-      { parent: this, dependsOn: [pull, session] },
-    );
+    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: [pull, session] });
 
     this.instanceProfile = profile.name;
     this.registerOutputs({ instanceProfile: this.instanceProfile });
   }
 }
 
-const assumeRolePolicy = {
+const trust: PolicyDocument = {
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
 };
@@ -67,11 +62,11 @@ export function sessionPolicyArn(repositoryArn: string): string {
 }
 
 /**
- * The least that `docker login` and `docker pull` need. GetAuthorizationToken knows no resource but `*`.
+ * The least that `docker login` and `docker pull` need. `ecr:GetAuthorizationToken` supports only `Resource: "*"`.
  *
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html
  */
-export function pullPolicy(repositoryArn: string) {
+export function pullPolicy(repositoryArn: pulumi.Input<string>): PolicyDocument {
   return {
     Version: "2012-10-17",
     Statement: [

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { Instance, type InstanceArgs } from "./instance.ts";
+import { Instance, type InstanceArgs, inputsOf } from "./instance.ts";
 import type { Proof } from "./proof.ts";
 import { Verification } from "./verification.ts";
 
@@ -22,7 +22,7 @@ export class Machine extends pulumi.ComponentResource {
   readonly proof: pulumi.Output<Proof>;
 
   constructor(name: string, args: MachineArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Machine", name, {}, opts);
+    super("hono-app:index:Machine", name, inputsOf(args), opts);
     const { configs, profile, verificationTimeout, ...instanceArgs } = args;
 
     const instance = new Instance(name, instanceArgs, { parent: this });

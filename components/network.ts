@@ -21,7 +21,6 @@ export interface NetworkArgs {
    * @default none
    */
   permissionsBoundary?: string;
-  tags?: Record<string, string>;
 }
 
 /** A VPC with public subnets and no NAT gateway, a security group in which only the app's port is open, and a log of what it refused. */
@@ -32,8 +31,7 @@ export class Network extends pulumi.ComponentResource {
   readonly securityGroupId: pulumi.Output<string>;
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Network", name, {}, opts);
-    const { tags } = args;
+    super("hono-app:index:Network", name, args, opts);
 
     const vpc = new Vpc(
       name,
@@ -45,26 +43,21 @@ export class Network extends pulumi.ComponentResource {
         subnetStrategy: "Auto",
         subnetSpecs: [{ type: "Public", cidrMask: 24 }],
         enableDnsHostnames: true,
-        tags,
       },
       { parent: this },
     );
 
     // Closes what AWS leaves open in every new VPC: its default group lets members reach each other and everything outside.
-    new DefaultSecurityGroup(
-      name,
-      { vpcId: vpc.vpcId, tags: { ...tags, Name: `${name}-default-closed` } },
-      { parent: this },
-    );
+    new DefaultSecurityGroup(name, { vpcId: vpc.vpcId, tags: { Name: `${name}-default-closed` } }, { parent: this });
 
-    new FlowLogs(name, { vpcId: vpc.vpcId, permissionsBoundary: args.permissionsBoundary, tags }, { parent: this });
+    new FlowLogs(name, { vpcId: vpc.vpcId, permissionsBoundary: args.permissionsBoundary }, { parent: this });
 
     const group = new SecurityGroup(
       name,
       {
         vpcId: vpc.vpcId,
         description: "Port of the app in, HTTPS out",
-        tags: { ...tags, Name: name },
+        tags: { Name: name },
       },
       { parent: this },
     );
@@ -78,7 +71,6 @@ export class Network extends pulumi.ComponentResource {
           ipProtocol: "tcp",
           fromPort: args.port,
           toPort: args.port,
-          tags,
         },
         { parent: this },
       );
@@ -94,7 +86,6 @@ export class Network extends pulumi.ComponentResource {
         ipProtocol: "tcp",
         fromPort: 443,
         toPort: 443,
-        tags,
       },
       { parent: this },
     );

@@ -1,6 +1,8 @@
 import { LifecyclePolicy } from "@pulumi/aws/ecr/lifecyclePolicy.js";
+import type { LifecyclePolicyDocument } from "@pulumi/aws/ecr/lifecyclePolicyDocument.js";
 import { Repository as EcrRepository } from "@pulumi/aws/ecr/repository.js";
 import { RepositoryPolicy } from "@pulumi/aws/ecr/repositoryPolicy.js";
+import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import * as pulumi from "@pulumi/pulumi";
 import { contentTagPrefix, latestTag } from "./content.ts";
 
@@ -19,7 +21,6 @@ export interface RepositoryArgs {
    * @default false: while images remain, AWS answers RepositoryNotEmptyException.
    */
   forceDelete?: boolean;
-  tags?: Record<string, string>;
 }
 
 /** A private ECR repository: scanned on push, encrypted, closed to other accounts, release tags immutable, old releases expired. */
@@ -29,7 +30,7 @@ export class Repository extends pulumi.ComponentResource {
   readonly arn: pulumi.Output<string>;
 
   constructor(name: string, args: RepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:Repository", name, {}, opts);
+    super("hono-app:index:Repository", name, args, opts);
 
     const repository = new EcrRepository(
       name,
@@ -47,24 +48,13 @@ export class Repository extends pulumi.ComponentResource {
         // AWS's own key of the service, aws/ecr: it costs nothing a month, and pulling needs no permission for it.
         encryptionConfigurations: [{ encryptionType: "KMS" }],
         forceDelete: args.forceDelete ?? false,
-        tags: args.tags,
       },
       { parent: this },
     );
-    new LifecyclePolicy(
-      name,
-      { repository: repository.name, policy: JSON.stringify(lifecyclePolicy(args.keepReleases)) },
-      { parent: this },
-    );
-
-    new RepositoryPolicy(
-      name,
-      {
-        repository: repository.name,
-        policy: repository.registryId.apply((account) => JSON.stringify(repositoryPolicy(account))),
-      },
-      { parent: this },
-    );
+    const policy = lifecyclePolicy(args.keepReleases);
+    new LifecyclePolicy(name, { repository: repository.name, policy }, { parent: this });
+    const access = repositoryPolicy(repository.registryId);
+    new RepositoryPolicy(name, { repository: repository.name, policy: access }, { parent: this });
 
     this.url = repository.repositoryUrl;
     this.arn = repository.arn;
@@ -76,7 +66,7 @@ export class Repository extends pulumi.ComponentResource {
  * Refuses everybody of another account, whatever is allowed elsewhere; within the account IAM decides. AWS's own services, which scan
  * and replicate, belong to no account.
  */
-export function repositoryPolicy(account: string) {
+export function repositoryPolicy(account: pulumi.Input<string>): PolicyDocument {
   return {
     Version: "2012-10-17",
     Statement: [
@@ -106,7 +96,7 @@ export function repositoryPolicy(account: string) {
  *
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
  */
-export function lifecyclePolicy(keepReleases: number) {
+export function lifecyclePolicy(keepReleases: number): LifecyclePolicyDocument {
   return {
     rules: [
       {
@@ -114,7 +104,7 @@ export function lifecyclePolicy(keepReleases: number) {
         description: `Keep the newest ${keepReleases} releases`,
         selection: {
           tagStatus: "tagged",
-          tagPatternList: [`${contentTagPrefix}*`],
+          tagPrefixList: [contentTagPrefix],
           countType: "imageCountMoreThan",
           countNumber: keepReleases,
         },

@@ -88,9 +88,13 @@ interface Statement {
 
 const list = (value: string | string[] = []) => [value].flat();
 
+/** A policy as the program gives it, or as a state has it. */
+export const documentOf = (policy: string | object): Inputs =>
+  typeof policy === "string" ? JSON.parse(policy) : structuredClone(policy);
+
 /** What a policy allows. A statement that says what it does not mean is taken for one that means everything else. */
 function allowed({ inputs }: Resource): { actions: string[]; resources: string[] }[] {
-  const { Statement } = JSON.parse(inputs.policy) as { Statement: Statement | Statement[] };
+  const { Statement } = documentOf(inputs.policy) as { Statement: Statement | Statement[] };
   return [Statement]
     .flat()
     .filter(({ Effect }) => Effect === "Allow")
@@ -103,11 +107,13 @@ function allowed({ inputs }: Resource): { actions: string[]; resources: string[]
 /** The policy of the machine's role, which is the one that names GetAuthorizationToken, with its statements changed. */
 const changePolicy = (edit: (statements: Inputs[]) => void) => (all: readonly Resource[]) => {
   const copy = structuredClone(all) as Resource[];
-  const found = copy.find(({ type, inputs }) => type === rolePolicy && inputs.policy.includes("GetAuthorizationToken"));
+  const found = copy.find(
+    ({ type, inputs }) => type === rolePolicy && JSON.stringify(inputs.policy).includes("GetAuthorizationToken"),
+  );
   if (found === undefined) throw new Error("no policy to change");
-  const policy = JSON.parse(found.inputs.policy);
+  const policy = documentOf(found.inputs.policy);
   edit(policy.Statement);
-  found.inputs.policy = JSON.stringify(policy);
+  found.inputs.policy = policy;
   return copy;
 };
 
@@ -355,7 +361,7 @@ export const controls: readonly Control[] = [
     title: "no repository's policy lets everybody in",
     applies: isA(repositoryPolicy),
     violation: ({ inputs }) => {
-      const statements = [JSON.parse(inputs.policy).Statement].flat() as Inputs[];
+      const statements = [documentOf(inputs.policy).Statement].flat() as Inputs[];
       const isEverybody = ({ Principal }: Inputs) => Principal === "*" || list(Principal?.AWS).includes("*");
       return statements.some((statement) => statement.Effect === "Allow" && isEverybody(statement))
         ? "allows everybody something"

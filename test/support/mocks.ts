@@ -1,13 +1,35 @@
 import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
+import { deserializeProperties } from "@pulumi/pulumi/runtime/rpc.js";
+import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { parse } from "yaml";
 
-/** What the program registered. */
+/** What the program registered; other resources are named by type and name, as in `aws:iam/role:Role hono-app`. */
 export interface Registration {
   readonly type: string;
   readonly name: string;
   readonly inputs: Record<string, unknown>;
+  readonly parent: string;
+  readonly dependsOn: readonly string[];
+  readonly protect: boolean;
+  readonly retainOnDelete: boolean;
+  readonly ignoreChanges: readonly string[];
+  readonly timeouts: { readonly create: string; readonly update: string };
+  /** What a component, or the stack, registered as its outputs. */
+  outputs?: Record<string, unknown>;
 }
+
+/** What is read of the engine's request. */
+interface Request {
+  getParent(): string;
+  getDependenciesList(): string[];
+  getProtect(): boolean;
+  getRetainondelete(): boolean;
+  getIgnorechangesList(): string[];
+  getCustomtimeouts(): { getCreate(): string; getUpdate(): string } | undefined;
+}
+
+const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
 
 /** What AWS answers, by the function's token; a test replaces an entry to say otherwise. */
 export type Answers = Record<string, (inputs: Record<string, unknown>) => object>;
@@ -41,14 +63,25 @@ const defaults: Answers = {
   }),
 };
 
-/** Starts a program anew: nothing registered, AWS answering as usual but for the given functions. */
+/** Starts another program: nothing registered, AWS answering as usual but for the given functions. */
 export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void> {
   registered.length = 0;
   answers = { ...defaults, ...replaced };
   await pulumi.runtime.setMocks(
     {
       newResource({ type, name, inputs }) {
-        registered.push({ type, name, inputs });
+        const timeouts = request.getCustomtimeouts();
+        registered.push({
+          type,
+          name,
+          inputs,
+          parent: nameOf(request.getParent()),
+          dependsOn: request.getDependenciesList().map(nameOf).sort(),
+          protect: request.getProtect(),
+          retainOnDelete: request.getRetainondelete(),
+          ignoreChanges: request.getIgnorechangesList(),
+          timeouts: { create: timeouts?.getCreate() ?? "", update: timeouts?.getUpdate() ?? "" },
+        });
         const outputs: Record<string, unknown> = {
           "aws:ecr/repository:Repository": {
             arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/${inputs.name}`,
@@ -73,7 +106,37 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
     "hono-app",
     stack,
   );
+  const monitor = getMonitor() as unknown as MockMonitor;
+  let request: Request;
+  const { registerResource, registerResourceOutputs } = monitor;
+  monitor.registerResource = (req: Request, callback: unknown) => {
+    request = req;
+    return registerResource.call(monitor, req, callback);
+  };
+  monitor.registerResourceOutputs = (req, callback) => {
+    const registration = registered.find(({ type, name }) => nameOf(req.getUrn()) === `${type} ${name}`);
+    if (registration) registration.outputs = deserializeProperties(req.getOutputs() as never);
+    return registerResourceOutputs.call(monitor, req, callback);
+  };
 }
+
+/** Pulumi's own, whose types say less. */
+interface MockMonitor {
+  registerResource(req: Request, callback: unknown): Promise<void>;
+  registerResourceOutputs(req: { getUrn(): string; getOutputs(): unknown }, callback: unknown): void;
+}
+
+/** Runs the whole program, as the engine does, with Pulumi.yaml's defaults and what is set instead. */
+export async function runProgram(values: Record<string, string> = {}): Promise<readonly Registration[]> {
+  await mock();
+  configure(values);
+  // Another query is another module for Node: the program runs again.
+  const module = `../../index.ts?run=${++runs}`;
+  await pulumi.runtime.runInPulumiStack(() => import(module));
+  await pulumi.runtime.disconnect();
+  return registered;
+}
+let runs = 0;
 
 /** Sets the stack's configuration: Pulumi.yaml's defaults, and what the test sets instead. */
 export function configure(values: Record<string, string> = {}): void {

@@ -1,21 +1,16 @@
-import * as pulumi from "@pulumi/pulumi";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { beforeAll, describe, expect, test } from "vitest";
 import { provider } from "../../local/providers/aws/provider.ts";
 import { resources as definitions } from "../../local/providers/aws/resources.ts";
 import { controls, exceptions, knownTypes, type Resource, violations } from "../support/controls.ts";
-import { account, all, configure, mock, settle } from "../support/mocks.ts";
+import { account, all, runProgram } from "../support/mocks.ts";
 
 /** Every resource that the whole program registers, as index.ts wires it. */
 let resources: Resource[];
 
 beforeAll(async () => {
-  await mock();
-  configure();
-  const program = await import("../../index.ts");
-  await settle(pulumi.output({ ...program }));
-  resources = all()
-    .filter(({ type }) => !type.startsWith("hono-app:index:"))
+  resources = (await runProgram())
+    .filter(({ type }) => !/^(hono-app:index|pulumi):/.test(type))
     .map(({ type, name, inputs }) => ({ type, name, inputs, id: type === "awsx:ec2:Vpc" ? "vpc-1" : `${name}-id` }));
 });
 
@@ -54,7 +49,7 @@ describe.each(controls.map((control) => ({ ...control, control, id: control.ids.
 test("each role is one service's, and the flow log's for this account alone", () => {
   const trusts = resources
     .filter(({ type }) => type === "aws:iam/role:Role")
-    .map(({ name, inputs }) => [name, JSON.parse(inputs.assumeRolePolicy).Statement]);
+    .map(({ name, inputs }) => [name, inputs.assumeRolePolicy.Statement]);
   expect(Object.fromEntries(trusts)).toEqual({
     "hono-app": [expect.objectContaining({ Principal: { Service: "ec2.amazonaws.com" } })],
     "hono-app-flow-logs": [

@@ -3,6 +3,7 @@ import type { CheckFailure, Provider } from "@pulumi/pulumi/provider/provider.js
 import type { CloudFormation } from "./cloudformation.ts";
 import {
   compare,
+  encodeDocuments,
   type Inputs,
   keepSecrets,
   leaves,
@@ -132,7 +133,7 @@ export function provider(
     async check(urn, olds, news) {
       await ready();
       const { resource, name } = entry(urn);
-      const inputs = { ...resource.defaults, ...withoutMeta(news) };
+      const inputs = encodeDocuments(resource.inputs, { ...resource.defaults, ...withoutMeta(news) });
       const { autoName: longest } = resource;
       if (longest && inputs.name === undefined && inputs.namePrefix === undefined) {
         inputs.name = isAutoName(olds?.name, name, longest) ? olds.name : newAutoName(name, longest);

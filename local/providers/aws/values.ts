@@ -1,5 +1,7 @@
 // Property values as the engine sends them, compared as AWS compares them.
 
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
+
 // biome-ignore lint/suspicious/noExplicitAny: property bags are whatever JSON the engine or the program sends
 export type Props = Record<string, any>;
 
@@ -57,6 +59,16 @@ function canonical(value: unknown, flags: readonly Flag[]): string {
 }
 
 export const same = (flags: readonly Flag[], a: unknown, b: unknown) => canonical(a, flags) === canonical(b, flags);
+
+/** JSON documents as the text that AWS takes; the program may give them as objects. One that is not all known is not known. */
+export function encodeDocuments(known: Inputs, inputs: Props): Props {
+  const documents = Object.keys(inputs).filter((key) => known[key]?.includes("json") && isObject(inputs[key]));
+  const encoded = documents.map((key) => {
+    const text = JSON.stringify(unwrap(inputs[key]));
+    return [key, text.includes(unknownValue) ? unknownValue : text];
+  });
+  return { ...inputs, ...Object.fromEntries(encoded) };
+}
 
 /** The values at the paths of `known`, and the paths that are not known at all. */
 export function leaves(known: Inputs, inputs: Props) {

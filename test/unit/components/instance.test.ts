@@ -20,7 +20,6 @@ const args: InstanceArgs = {
   image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
   port: 80,
   volumeSize: 8,
-  tags: { app: "app" },
 };
 
 const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
@@ -48,8 +47,8 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
     ebsOptimized: true,
     monitoring: true,
     creditSpecification: { cpuCredits: "unlimited" },
-    tags: { app: "app", Name: "app-graviton" },
-    volumeTags: { app: "app", Name: "app-graviton" },
+    tags: { Name: "app-graviton" },
+    volumeTags: { Name: "app-graviton" },
   });
 });
 

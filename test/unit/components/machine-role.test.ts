@@ -10,16 +10,15 @@ beforeEach(async () => {
 });
 
 test("EC2 alone may take the role", () => {
-  const policy = JSON.parse(only("aws:iam/role:Role").inputs.assumeRolePolicy as string);
-  expect(policy.Statement).toEqual([
-    { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } },
-  ]);
+  expect(only("aws:iam/role:Role").inputs.assumeRolePolicy).toEqual({
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+  });
 });
 
 test("it may pull from the one repository and do nothing else there", () => {
-  const { inputs } = only("aws:iam/rolePolicy:RolePolicy");
-  const { Statement } = JSON.parse(inputs.policy as string);
-  expect(Statement).toEqual([
+  const { policy } = only("aws:iam/rolePolicy:RolePolicy").inputs as { policy: { Statement: unknown } };
+  expect(policy.Statement).toEqual([
     { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
     {
       Sid: "Pull",
