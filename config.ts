@@ -3,8 +3,8 @@ import { env } from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, eachMachine, type MachineName } from "./components/architecture.ts";
-import { latestTag } from "./components/content.ts";
 import type { Registry } from "./components/image.ts";
+import { latestTag } from "./components/image-tags.ts";
 
 /** Another registry that gets the image too. */
 export interface Publish {

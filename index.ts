@@ -2,9 +2,9 @@ import { architectures, eachMachine, platforms } from "./components/architecture
 import { Image } from "./components/image.ts";
 import { ImageIndex } from "./components/image-index.ts";
 import { imageRef as refOf } from "./components/image-reference.ts";
+import { InstanceRole } from "./components/instance-role.ts";
 import { lookup } from "./components/lookup.ts";
 import { Machine } from "./components/machine.ts";
-import { MachineRole } from "./components/machine-role.ts";
 import { Network } from "./components/network.ts";
 import { Repository } from "./components/repository.ts";
 import { tagEveryResource } from "./components/resource-tags.ts";
@@ -35,7 +35,7 @@ const index = new ImageIndex(name, { ...aws, image, platforms });
 const { availabilityZones } = found;
 const network = new Network(name, { ...settings.network, availabilityZones, permissionsBoundary });
 
-const role = new MachineRole(name, { repositoryArn: repository.arn, permissionsBoundary });
+const role = new InstanceRole(name, { repositoryArn: repository.arn, permissionsBoundary });
 
 const machines = eachMachine(
   (machine) =>

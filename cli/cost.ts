@@ -104,7 +104,7 @@ export function readResources(text: string): Resource[] {
 export async function planned(stack: string, config: Record<string, string>): Promise<Resource[]> {
   const pulumi = await import("@pulumi/pulumi");
   const { architectures, machineNames } = await import("../components/architecture.ts");
-  const { contentTagPrefix } = await import("../components/content.ts");
+  const { contentTagPrefix } = await import("../components/image-tags.ts");
   const architectureOf = (text: string) =>
     machineNames
       .map((name) => architectures[name])

@@ -1,8 +1,9 @@
 import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
-import { type ContextEntry, contentTag, latestTag, readContext, stageContext } from "./content.ts";
+import { type ContextEntry, contentTag, readContext, stageContext } from "./build-context.ts";
 import type { ImageReference } from "./image-reference.ts";
+import { latestTag } from "./image-tags.ts";
 
 /** An image that is in the registry. */
 export interface Release {

@@ -7,8 +7,8 @@ import { getAvailabilityZones } from "@pulumi/aws/getAvailabilityZones.js";
 import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
 import { architectures, eachMachine, eachMachineAtOnce, type MachineName, machineNames } from "./architecture.ts";
-import { contentTagPrefix } from "./content.ts";
 import type { Registry, Release } from "./image.ts";
+import { contentTagPrefix } from "./image-tags.ts";
 
 export interface LookupArgs {
   readonly instanceTypes: Readonly<Record<MachineName, string>>;

@@ -4,7 +4,7 @@ import { Repository as EcrRepository } from "@pulumi/aws/ecr/repository.js";
 import { RepositoryPolicy } from "@pulumi/aws/ecr/repositoryPolicy.js";
 import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import * as pulumi from "@pulumi/pulumi";
-import { contentTagPrefix, latestTag } from "./content.ts";
+import { contentTagPrefix, latestTag } from "./image-tags.ts";
 
 export interface RepositoryArgs {
   /** Name of the ECR repository. */

@@ -81,11 +81,10 @@ function dot(resources: readonly Resource[]): string {
   };
 
   const boxes = parts.map((part) => {
-    const taken = resources.filter(({ urn }) => partOf(urn) === part).flatMap((resource) => takenBy(resource, partOf));
-    const foreign = taken.filter(({ from }) => from !== part);
-    const arrows = unique(foreign.map(({ from }) => idOf(from)));
-    const rows = unique(foreign.map(({ property }) => property)).map((property) => {
-      const sources = unique(foreign.filter((each) => each.property === property).map(({ from }) => nameOf(from.type)));
+    const taken = takenBy(part, partOf);
+    const arrows = unique(taken.map(({ from }) => idOf(from)));
+    const rows = unique(taken.map(({ property }) => property)).map((property) => {
+      const sources = unique(taken.filter((each) => each.property === property).map(({ from }) => nameOf(from.type)));
       return row(text(property, "quiet", 12), `← ${sources.join(", ")}`, 0);
     });
     const color = light(machineOf(part) ?? "plain");
@@ -131,7 +130,7 @@ function machineOf({ urn }: Resource): MachineName | undefined {
   return machineNames.find((name) => urn.endsWith(`-${name}`));
 }
 
-/** A part, the children in it and what it takes from other parts, as the table of a Graphviz label. */
+/** A part, the children in it and what its arguments take from other parts, as the table of a Graphviz label. */
 function table(part: Resource, made: readonly string[], taken: readonly string[]): string {
   const machine = machineOf(part);
   const color = machine ?? "plain";

@@ -25,7 +25,7 @@ const state = ({
   effect = "Allow",
   arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
 } = {}): StateResource[] => [
-  { type: "hono-app:index:MachineRole", urn: "urn:pulumi:local::app::hono-app:index:MachineRole::app" },
+  { type: "hono-app:index:InstanceRole", urn: "urn:pulumi:local::app::hono-app:index:InstanceRole::app" },
   {
     type: "aws:iam/role:Role",
     urn: "urn:pulumi:local::app::aws:iam/role:Role::app",

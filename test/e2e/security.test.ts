@@ -302,7 +302,7 @@ test("the same commit from another clone, user, umask and day is the same image"
   for (const part of ["app", "components", "package.json"])
     cpSync(join(cloud.project, part), join(clone, part), { recursive: true });
   const script = `
-      import { contentTag, readContext, stageContext } from "./components/content.ts";
+      import { contentTag, readContext, stageContext } from "./components/build-context.ts";
       import { platforms } from "./components/architecture.ts";
       const entries = readContext("app");
       process.stdout.write(stageContext(entries, ".build", contentTag(entries, { platforms })));`;

@@ -59,7 +59,7 @@ for (const colorScheme of ["light", "dark"] as const) {
 
       await open(page, readFileSync(join(root, diagram), "utf8"));
       expect(await page.getByRole("img").getAttribute("aria-labelledby")).toBe("title");
-      for (const part of ["Repository", "Image", "Network", "MachineRole", "Instance", "Verification"]) {
+      for (const part of ["Repository", "Image", "ImageIndex", "Network", "InstanceRole", "Machine"]) {
         expect(await page.locator("text[font-weight=bold]", { hasText: part }).first().isVisible(), part).toBe(true);
       }
       // The text was measured with a font that this browser may not have.

@@ -3,7 +3,7 @@ import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { expect, test } from "vitest";
 import { readArguments } from "../../../cli/policies.ts";
 import { entriesOf, type Policy, policy, policyNames, type Values } from "../../../policies/policy.ts";
-import { account, all, configure, mock } from "../../support/mocks.ts";
+import { account, runProgram } from "../../support/mocks.ts";
 
 const region = "ap-northeast-2";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;
@@ -186,16 +186,14 @@ test("a value that is missing makes no wider policy", () => {
 });
 
 test("the program's roles stay inside the boundary, which all of them have", async () => {
-  await mock();
-  configure({ permissionsBoundary: boundary });
-  await import("../../../index.ts");
-  await expect.poll(() => all().filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(2);
-  const roles = all().filter(({ type }) => type === "aws:iam/role:Role");
+  const resources = await runProgram({ permissionsBoundary: boundary });
+  expect(resources.filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(2);
+  const roles = resources.filter(({ type }) => type === "aws:iam/role:Role");
   expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual([boundary, boundary]);
   const most = policy("boundary", values);
-  for (const { type, inputs } of all()) {
+  for (const { type, inputs } of resources) {
     if (type !== "aws:iam/rolePolicy:RolePolicy") continue;
-    const own = JSON.parse(inputs.policy as string) as Policy & { Statement: { Resource: string }[] };
+    const own = inputs.policy as Policy & { Statement: { Resource: string }[] };
     for (const { Action, Resource } of own.Statement) {
       for (const action of [Action].flat()) {
         expect([action, await decide([own], [action, Resource.replace(/:\*$/, ":log-stream:x")], most)]).toEqual([

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { platforms } from "../../../components/architecture.ts";
-import { contentTag, readContext } from "../../../components/content.ts";
+import { contentTag, readContext } from "../../../components/build-context.ts";
 import { Image } from "../../../components/image.ts";
 import { digest, find, mock, only, registryHost, settle } from "../../support/mocks.ts";
 

@@ -15,15 +15,10 @@ import {
 } from "node:fs";
 import { posix } from "node:path";
 import dockerignore from "@balena/dockerignore";
+import { contentTagPrefix } from "./image-tags.ts";
 
 // With / on Windows too, where Node takes either: the provider compares the path of the context that it was given.
 const { dirname, join } = posix;
-
-/** Release tags start with it; the lifecycle policy selects releases by it. */
-export const contentTagPrefix = "content-";
-
-/** The one tag that may move. */
-export const latestTag = "latest";
 
 /** A file or symbolic link of a build context. */
 export interface ContextEntry {
@@ -71,7 +66,7 @@ export function readContext(folder: string): ContextEntry[] {
 export function contentTag(entries: readonly ContextEntry[], options: unknown): string {
   const hash = createHash("sha256").update(JSON.stringify(options));
   for (const { path, kind, content } of entries) {
-    // Lengths keep the border between two fields from moving.
+    // Length prefixes make the encoding unambiguous.
     hash.update(`\n${kind} ${Buffer.byteLength(path)} ${content.length}\n${path}\n`).update(content);
   }
   return contentTagPrefix + hash.digest("hex").slice(0, 16);
@@ -93,7 +88,7 @@ export function stageContext(entries: readonly ContextEntry[], folder: string, t
     for (const { path, kind, content } of entries) {
       const file = join(staging, path);
       mkdirSync(dirname(file), { recursive: true });
-      // Times stay as they are: BuildKit takes a file of equal size and time for unchanged.
+      // Times are left alone: BuildKit takes a file of equal size and time for unchanged.
       if (kind === "symlink") symlinkSync(content.toString(), file);
       else writeFileSync(file, content, { mode: kind === "executable" ? 0o755 : 0o644 });
     }

@@ -1,12 +1,12 @@
 import { beforeEach, expect, test } from "vitest";
-import { MachineRole, sessionPolicyArn } from "../../../components/machine-role.ts";
+import { InstanceRole, sessionPolicyArn } from "../../../components/instance-role.ts";
 import { find, mock, only, settle } from "../../support/mocks.ts";
 
 const repositoryArn = "arn:aws:ecr:ap-northeast-2:123456789012:repository/app-dev";
 
 beforeEach(async () => {
   await mock();
-  await settle(new MachineRole("app", { repositoryArn }).instanceProfile);
+  await settle(new InstanceRole("app", { repositoryArn }).instanceProfile);
 });
 
 test("EC2 alone may take the role", () => {

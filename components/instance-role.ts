@@ -5,7 +5,7 @@ import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import { RolePolicyAttachment } from "@pulumi/aws/iam/rolePolicyAttachment.js";
 import * as pulumi from "@pulumi/pulumi";
 
-export interface MachineRoleArgs {
+export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
   repositoryArn: pulumi.Input<string>;
   /**
@@ -16,12 +16,12 @@ export interface MachineRoleArgs {
 }
 
 /** What a machine may do in AWS: pull from one repository, and be reached by Session Manager. */
-export class MachineRole extends pulumi.ComponentResource {
+export class InstanceRole extends pulumi.ComponentResource {
   /** Name of the instance profile; known once every policy is attached. */
   readonly instanceProfile: pulumi.Output<string>;
 
-  constructor(name: string, args: MachineRoleArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("hono-app:index:MachineRole", name, args, opts);
+  constructor(name: string, args: InstanceRoleArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:InstanceRole", name, args, opts);
 
     const role = new Role(
       name,

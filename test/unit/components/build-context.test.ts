@@ -14,7 +14,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import path, { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { contentTag, readContext, stageContext } from "../../../components/content.ts";
+import { contentTag, readContext, stageContext } from "../../../components/build-context.ts";
 
 let folder: string;
 beforeEach(() => {
