@@ -48,7 +48,7 @@ export interface Translation {
 
 const stepsOf = (path: string) => path.split(/[.[\]]+/).filter(Boolean);
 const uncapital = (step: string) => (step[0] ?? "").toLowerCase() + step.slice(1);
-const capital = (step: string) => (step[0] ?? "").toUpperCase() + step.slice(1);
+export const capital = (step: string) => (step[0] ?? "").toUpperCase() + step.slice(1);
 
 /** The steps to an input's property, such as `BlockDeviceMappings`, `0`, `Ebs`; undefined where there is none. */
 export function target({ names = {} }: CloudFormation, path: string, at = path): string[] | undefined {

@@ -1,28 +1,44 @@
+import type { Operation } from "./clients.ts";
 import { repositoryPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
+import type { Props } from "./values.ts";
 
 const filters = "ImageTagMutabilityExclusionFilters";
 
+const names = {
+  name: "RepositoryName",
+  "imageTagMutabilityExclusionFilters.filter": `${filters}[].ImageTagMutabilityExclusionFilterValue`,
+  "imageTagMutabilityExclusionFilters.filterType": `${filters}[].ImageTagMutabilityExclusionFilterType`,
+  "encryptionConfigurations.encryptionType": "EncryptionConfiguration.EncryptionType",
+  "encryptionConfigurations.kmsKey": "EncryptionConfiguration.KmsKey",
+  forceDelete: ["EmptyOnDelete", "force"],
+};
 const update = ["putImageTagMutability", "putImageScanningConfiguration"] as const;
 // AWS's defaults, for a property that was taken out of the program.
 const absent = { imageTagMutability: "MUTABLE", imageScanningConfiguration: { scanOnPush: false } };
 
+/** moto and AWS leave out the list where it is empty. */
+const filtersOf = async ({ imageTagMutabilityExclusionFilters = [] }: Props) => ({
+  imageTagMutabilityExclusionFilters,
+});
+
+const policyCalls = (put: Operation, get: Operation, remove: Operation) => ({
+  create: put,
+  update: [put],
+  get,
+  delete: remove,
+});
+
 export const ecrRows = {
   "aws:ecr/repository:Repository": {
     type: "AWS::ECR::Repository",
-    names: {
-      name: "RepositoryName",
-      "imageTagMutabilityExclusionFilters.filter": `${filters}[].ImageTagMutabilityExclusionFilterValue`,
-      "imageTagMutabilityExclusionFilters.filterType": `${filters}[].ImageTagMutabilityExclusionFilterType`,
-      "encryptionConfigurations.encryptionType": "EncryptionConfiguration.EncryptionType",
-      "encryptionConfigurations.kmsKey": "EncryptionConfiguration.KmsKey",
-      forceDelete: ["EmptyOnDelete", "force"],
-    },
+    names,
     price: repositoryPrice,
     id: "RepositoryName",
     list: ["describeRepositories", "repositories"],
     calls: { create: "createRepository", update, delete: "deleteRepository" },
     absent,
+    more: filtersOf,
     outputs: { arn: "repositoryArn", repositoryUrl: "repositoryUri" },
   },
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": {
@@ -32,12 +48,7 @@ export const ecrRows = {
     price: "a rule",
     partOf: "aws:ecr/repository:Repository",
     id: "RepositoryName",
-    calls: {
-      create: "putLifecyclePolicy",
-      update: ["putLifecyclePolicy"],
-      get: "getLifecyclePolicy",
-      delete: "deleteLifecyclePolicy",
-    },
+    calls: policyCalls("putLifecyclePolicy", "getLifecyclePolicy", "deleteLifecyclePolicy"),
   },
   "aws:ecr/repositoryPolicy:RepositoryPolicy": {
     type: "AWS::ECR::Repository",
@@ -46,11 +57,6 @@ export const ecrRows = {
     price: "a policy",
     partOf: "aws:ecr/repository:Repository",
     id: "RepositoryName",
-    calls: {
-      create: "setRepositoryPolicy",
-      update: ["setRepositoryPolicy"],
-      get: "getRepositoryPolicy",
-      delete: "deleteRepositoryPolicy",
-    },
+    calls: policyCalls("setRepositoryPolicy", "getRepositoryPolicy", "deleteRepositoryPolicy"),
   },
 } satisfies Record<string, Row>;

@@ -1,6 +1,7 @@
 import { ec2, ecr, every, ssm, sts } from "./clients.ts";
+import { lowered, scalars } from "./operations.ts";
 import type { Lookup } from "./provider.ts";
-import { arn, fromTags, pick } from "./tags.ts";
+import { arn, fromTags } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 const region = () => process.env.AWS_REGION;
@@ -84,9 +85,7 @@ export const functions: Record<string, Lookup> = {
       return {
         id: ami.ImageId,
         arn: arn("ec2", "", `image/${ami.ImageId}`),
-        ...pick(ami, "ImageId", "Architecture", "Name", "Description", "CreationDate", "OwnerId", "ImageOwnerAlias"),
-        ...pick(ami, "ImageLocation", "ImageType", "Hypervisor", "Platform", "Public", "State", "VirtualizationType"),
-        ...pick(ami, "RootDeviceName", "RootDeviceType"),
+        ...scalars(lowered(ami)),
         tags: fromTags(ami.Tags),
       };
     },
@@ -99,14 +98,7 @@ export const functions: Record<string, Lookup> = {
       return {
         id: instanceType,
         instanceType,
-        ...pick(
-          type,
-          "CurrentGeneration",
-          "BurstablePerformanceSupported",
-          "BareMetal",
-          "FreeTierEligible",
-          "Hypervisor",
-        ),
+        ...scalars(lowered(type)),
         supportedArchitectures: type.ProcessorInfo?.SupportedArchitectures,
         defaultVcpus: type.VCpuInfo?.DefaultVCpus,
         defaultCores: type.VCpuInfo?.DefaultCores,

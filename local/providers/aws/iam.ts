@@ -6,14 +6,18 @@ const roles = ["addRoleToInstanceProfile", "removeRoleFromInstanceProfile"] as c
 const boundary = ["putRolePermissionsBoundary", "deleteRolePermissionsBoundary"] as const;
 const roleUpdates = ["updateAssumeRolePolicy", boundary, "updateRoleDescription"] as const;
 
+const roleNames = {
+  name: "RoleName",
+  assumeRolePolicy: ["AssumeRolePolicyDocument", "PolicyDocument"],
+  permissionsBoundary: ["PermissionsBoundary", "PermissionsBoundary.PermissionsBoundaryArn"],
+} as const;
+
+const removeProfile = "deleteInstanceProfile";
+
 export const iamRows = {
   "aws:iam/role:Role": {
     type: "AWS::IAM::Role",
-    names: {
-      name: "RoleName",
-      assumeRolePolicy: ["AssumeRolePolicyDocument", "PolicyDocument"],
-      permissionsBoundary: ["PermissionsBoundary", "PermissionsBoundary.PermissionsBoundaryArn"],
-    },
+    names: roleNames,
     without: ["managedPolicyArns", "maxSessionDuration"],
     price,
     id: "RoleName",
@@ -50,12 +54,7 @@ export const iamRows = {
     price,
     id: "InstanceProfileName",
     list: ["listInstanceProfiles", "InstanceProfiles"],
-    calls: {
-      create: "createInstanceProfile",
-      update: [roles],
-      get: "getInstanceProfile",
-      delete: "deleteInstanceProfile",
-    },
+    calls: { create: "createInstanceProfile", update: [roles], get: "getInstanceProfile", delete: removeProfile },
     absent: { role: "" },
   },
 } satisfies Record<string, Row>;

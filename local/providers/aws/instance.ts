@@ -1,12 +1,13 @@
 import { setTimeout } from "node:timers/promises";
-import type { _InstanceType, HttpTokensState, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
+import type { _InstanceType, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { alive, ec2, every } from "./clients.ts";
-import { type CloudFormation, inputsOf } from "./cloudformation.ts";
+import { type CloudFormation, capital, inputsOf } from "./cloudformation.ts";
+import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
 import { orGone, refuse } from "./provider.ts";
 import type { ByHand } from "./row.ts";
-import { arn, fromTags, pick, retagEc2, tagged } from "./tags.ts";
+import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 /** Every instance that still occupies a subnet, a group, an address. */
@@ -59,12 +60,8 @@ function network(inputs: Props): Partial<RunInstancesRequest> {
   };
 }
 
-const metadata = ({ metadataOptions: options }: Props) => ({
-  HttpTokens: options?.httpTokens as HttpTokensState | undefined,
-  HttpEndpoint: options?.httpEndpoint,
-  HttpPutResponseHopLimit: options?.httpPutResponseHopLimit,
-  InstanceMetadataTags: options?.instanceMetadataTags,
-});
+const metadata = ({ metadataOptions = {} }: Props): Props =>
+  Object.fromEntries(Object.entries(metadataOptions).map(([option, value]) => [capital(option), value]));
 
 async function create(inputs: Props): Promise<string> {
   const api = await ec2();
@@ -137,7 +134,8 @@ async function read(id: string): Promise<Props | undefined> {
   const address = live.PublicIpAddress ? toLocalAddress(live.PublicIpAddress) : "";
   const owner = live.NetworkInterfaces?.[0]?.OwnerId;
   return {
-    ...pick(live, "InstanceType", "SubnetId"),
+    instanceType: live.InstanceType,
+    subnetId: live.SubnetId,
     ami: live.ImageId,
     instanceState: live.State?.Name,
     arn: arn("ec2", owner, `instance/${id}`),
@@ -153,9 +151,11 @@ async function read(id: string): Promise<Props | undefined> {
     publicDns: address,
     iamInstanceProfile: live.IamInstanceProfile?.Arn?.split("/").at(-1) ?? "",
     userData: Buffer.from(userData.UserData?.Value ?? "", "base64").toString(),
-    metadataOptions: pick(live.MetadataOptions ?? {}),
+    metadataOptions: lowered(live.MetadataOptions ?? {}),
     rootBlockDevice: volume && {
-      ...pick(volume, "VolumeId", "Encrypted", "VolumeType"),
+      volumeId: volume.VolumeId,
+      encrypted: volume.Encrypted,
+      volumeType: volume.VolumeType,
       deviceName: live.RootDeviceName,
       volumeSize: volume.Size,
       deleteOnTermination: rootDevice(live)?.DeleteOnTermination,

@@ -1,5 +1,7 @@
 import type { Row } from "./row.ts";
 
+const retention = ["putRetentionPolicy", "deleteRetentionPolicy"] as const;
+
 export const logsRows = {
   "aws:cloudwatch/logGroup:LogGroup": {
     type: "AWS::Logs::LogGroup",
@@ -10,12 +12,7 @@ export const logsRows = {
     id: "LogGroupName",
     alsoId: "logGroupNamePrefix",
     list: ["describeLogGroups", "logGroups"],
-    calls: {
-      create: "createLogGroup",
-      update: [["putRetentionPolicy", "deleteRetentionPolicy"]],
-      delete: "deleteLogGroup",
-    },
-    // The real provider's word for "kept for ever".
-    absent: { retentionInDays: 0 },
+    calls: { create: "createLogGroup", update: [retention], delete: "deleteLogGroup" },
+    absent: { retentionInDays: 0 }, // kept for ever
   },
 } satisfies Record<string, Row>;

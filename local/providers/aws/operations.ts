@@ -10,7 +10,8 @@ type Schema = any;
 export const lower = (name: string) => (name[0] ?? "").toLowerCase() + name.slice(1);
 
 /** An object as AWS answers it, with the provider's spelling of every key but those of tags. */
-export function lowered(value: unknown): unknown {
+// biome-ignore lint/suspicious/noExplicitAny: walks JSON
+export function lowered(value: any): any {
   if (Array.isArray(value)) return value.map(lowered);
   if (!isObject(value) || value instanceof Date) return value;
   const isTags = (key: string) => lower(key) === "tags";
@@ -19,7 +20,7 @@ export function lowered(value: unknown): unknown {
   );
 }
 
-/** A schema without its flags: the number of a simple type, or `[kind, namespace, name, …]`. */
+/** A schema without its Smithy traits: the number of a simple type, or `[kind, namespace, name, …]`. */
 function resolve(schema: Schema): Schema {
   const bare = Array.isArray(schema) && typeof schema[1] !== "string" ? schema[0] : schema;
   return typeof bare === "function" ? resolve(bare()) : bare;
@@ -66,7 +67,7 @@ export async function operation(service: keyof typeof services, name: Operation,
   const schemas = new Map(names.map((member, index) => [lower(member), input[5][index]]));
 
   const given = (member: string, values: Props): unknown => {
-    const tags = values.tags && (lowered(toTags(values.tags)) as Props[]);
+    const tags = values.tags && lowered(toTags(values.tags));
     if (member === "tags" && isList(resolve(schemas.get(member)))) return tags;
     // EC2 refuses a specification without tags.
     if (member === "tagSpecifications") return tags?.length > 0 ? [{ resourceType: tagType, tags }] : undefined;
@@ -105,5 +106,5 @@ export async function operation(service: keyof typeof services, name: Operation,
 }
 
 /** What is not nested. */
-const scalars = (item: Props): Props =>
+export const scalars = (item: Props): Props =>
   Object.fromEntries(Object.entries(item).filter(([, value]) => typeof value !== "object"));

@@ -139,7 +139,7 @@ export function define(
     const found = (await orGone((await call(name)).list(within, path))) ?? [];
     const [last = ""] = String(row.id).match(/\w+$/) ?? [];
     return found
-      .map((item) => (isObject(item) ? (lowered(item) as Props) : { [lower(last)]: item }))
+      .map((item) => (isObject(item) ? lowered(item) : { [lower(last)]: item }))
       .filter((item) => row.isOwn?.(item) ?? true);
   }
 
@@ -151,7 +151,7 @@ export function define(
     }
     const answer = await orGone(send(row.calls.get, id, {}));
     const [first, ...others] = Object.values(answer ?? {});
-    return answer && { ...identity, ...(lowered(others.length === 0 && isObject(first) ? first : answer) as Props) };
+    return answer && { ...identity, ...lowered(others.length === 0 && isObject(first) ? first : answer) };
   }
 
   async function describe(id: string, found: Props, declared: Props): Promise<Props> {

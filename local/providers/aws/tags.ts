@@ -20,13 +20,5 @@ export async function retagEc2(id: string, tags: Props, removed: string[]) {
   if (Object.keys(tags).length > 0) await api.createTags({ Resources: [id], Tags: toTags(tags) });
 }
 
-/** AWS's `VpcId` is the provider's `vpcId`. */
-export const pick = (live: object, ...keys: string[]): Props =>
-  Object.fromEntries(
-    Object.entries(live)
-      .filter(([key]) => keys.length === 0 || keys.includes(key))
-      .map(([key, value]) => [(key[0] ?? "").toLowerCase() + key.slice(1), value]),
-  );
-
 export const arn = (service: string, account: string | undefined, resource: string) =>
   `arn:aws:${service}:${process.env.AWS_REGION}:${account}:${resource}`;
