@@ -93,7 +93,11 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           "aws:iam/role:Role": { arn: `arn:aws:iam::${account}:role/${name}` },
           "awsx:ec2:Vpc": { vpcId: "vpc-1", publicSubnetIds: ["subnet-1", "subnet-2"] },
           "docker-build:index:Image": { digest },
-          "pulumi-nodejs:dynamic/hono-app:ImageIndex": { digest, configs: {} },
+          "pulumi-nodejs:dynamic/hono-app:Verification": { proof: inputs.expected },
+          "pulumi-nodejs:dynamic/hono-app:ImageIndex": {
+            digest,
+            configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
+          },
         };
         return { id: `${name}-id`, state: { name, ...inputs, ...(outputs[type] as object) } };
       },

@@ -1,10 +1,236 @@
-import { expect, test } from "vitest";
-import { all, configure, mock } from "../support/mocks.ts";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { all, configure, mock, type Registration, runProgram } from "../support/mocks.ts";
 
-// The whole program, as index.ts wires it.
-test("a wrong configuration registers nothing", async () => {
+/** The whole program, as index.ts wires it. */
+let resources: readonly Registration[];
+beforeAll(async () => {
+  resources = [...(await runProgram())];
+});
+
+function one(type: string, name = "hono-app", from = resources): Registration {
+  const found = from.filter((each) => each.type === type && each.name === name);
+  expect(found, `${type} ${name}`).toHaveLength(1);
+  return found[0] as Registration;
+}
+
+const components = () => resources.filter(({ type }) => type.startsWith("hono-app:index:"));
+
+test("fails on a wrong configuration before anything is registered", async () => {
   await mock();
   configure({ port: "22" });
   await expect(import("../../index.ts")).rejects.toThrow("hono-app:port");
   expect(all()).toEqual([]);
+});
+
+test("the stack has the parts that index.ts makes, and every other resource has a component as its parent", () => {
+  const stack = "pulumi:pulumi:Stack hono-app-dev";
+  const parts = resources.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
+  expect(parts.sort()).toEqual([
+    "hono-app:index:Image hono-app",
+    "hono-app:index:InstanceRole hono-app",
+    "hono-app:index:Machine hono-app-graviton",
+    "hono-app:index:Machine hono-app-intel",
+    "hono-app:index:Network hono-app",
+    "hono-app:index:Repository hono-app",
+    "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
+  ]);
+  const others = resources.filter(({ type, parent }) => parent !== stack && type !== "pulumi:pulumi:Stack");
+  for (const { type, name, parent } of others) expect(parent, `${type} ${name}`).toMatch(/^hono-app:index:/);
+});
+
+test("every component registers as outputs what others read of it", () => {
+  const outputs = components().map(({ type, name, outputs = {} }) => [
+    `${type.split(":").at(-1)} ${name}`,
+    Object.keys(outputs).sort().join(" "),
+  ]);
+  const instance = "ami instanceId instanceType url";
+  expect(Object.fromEntries(outputs)).toEqual({
+    "Repository hono-app": "arn url",
+    "Image hono-app": "digest platforms reference registry repositoryName tags",
+    "Network hono-app": "securityGroupId subnetIds vpcId",
+    "FlowLogs hono-app": "logGroupName",
+    "InstanceRole hono-app": "instanceProfile",
+    "Machine hono-app-graviton": "ami instanceId instanceType proof url",
+    "Machine hono-app-intel": "ami instanceId instanceType proof url",
+    "Instance hono-app-graviton": instance,
+    "Instance hono-app-intel": instance,
+  });
+});
+
+test("the stack's outputs have the shape that scripts read", () => {
+  const { outputs } = one("pulumi:pulumi:Stack", "hono-app-dev");
+  const image = expect.stringMatching(/^sha256:d{64}$/);
+  const machine = (name: string, type: string, ami: string) => ({
+    id: `hono-app-${name}-id`,
+    type,
+    ami: `ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${ami}`,
+    url: "http://203.0.113.7",
+  });
+  expect(outputs).toMatchObject({
+    repositoryUrl: "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/hono-app-dev",
+    imageRef: expect.stringMatching(
+      /^123456789012\.dkr\.ecr\.ap-northeast-2\.amazonaws\.com\/hono-app-dev:content-[0-9a-f]{16}@sha256:d{64}$/,
+    ),
+    imageDigest: image,
+    imagePlatforms: ["linux/arm64", "linux/amd64"],
+    graviton: machine("graviton", "t4g.small", "arm64"),
+    intel: machine("intel", "t3.small", "x86_64"),
+    publishedImage: null,
+    verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
+  });
+});
+
+test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
+  const asked = (name: string) => one("pulumi-nodejs:dynamic/hono-app:Verification", name).inputs;
+  const common = { digest: `sha256:${"d".repeat(64)}` };
+  expect(asked("hono-app-graviton")).toMatchObject({
+    url: "http://203.0.113.7",
+    timeout: 600,
+    expected: {
+      ...common,
+      machine: "aarch64",
+      image: "arm64",
+      process: "arm64",
+      imageId: "sha256:arm64",
+      instanceId: "hono-app-graviton-id",
+    },
+  });
+  expect(asked("hono-app-intel")).toMatchObject({
+    expected: {
+      ...common,
+      machine: "x86_64",
+      image: "amd64",
+      process: "x64",
+      imageId: "sha256:amd64",
+      instanceId: "hono-app-intel-id",
+    },
+  });
+});
+
+test("what must be there first is waited for", () => {
+  expect(one("hono-app:index:Image").dependsOn).toContain("aws:ecr/repository:Repository hono-app");
+  expect(one("aws:ec2/flowLog:FlowLog").dependsOn).toContain("aws:iam/rolePolicy:RolePolicy hono-app-flow-logs");
+  expect(one("aws:iam/instanceProfile:InstanceProfile").dependsOn).toEqual(
+    expect.arrayContaining([
+      "aws:iam/rolePolicy:RolePolicy hono-app-pull",
+      "aws:iam/rolePolicyAttachment:RolePolicyAttachment hono-app-session",
+    ]),
+  );
+});
+
+test("an image stays in the registry when its build leaves the stack, and a push that hangs ends", () => {
+  expect(one("docker-build:index:Image")).toMatchObject({
+    retainOnDelete: true,
+    timeouts: { create: "30m", update: "30m" },
+    inputs: { buildArgs: { SOURCE_DATE_EPOCH: "0" } },
+  });
+  expect(resources.filter(({ retainOnDelete }) => retainOnDelete)).toHaveLength(1);
+});
+
+test("the flow log is of refused traffic, of the VPC, kept for 30 days, and written by its own role", () => {
+  expect(one("aws:ec2/flowLog:FlowLog").inputs).toMatchObject({
+    vpcId: "vpc-1",
+    trafficType: "REJECT",
+    logDestination: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs",
+    iamRoleArn: "arn:aws:iam::123456789012:role/hono-app-flow-logs",
+  });
+  expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-flow-logs").inputs.retentionInDays).toBe(30);
+  expect(one("aws:iam/rolePolicy:RolePolicy", "hono-app-flow-logs").inputs.policy).toEqual({
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "Deliver",
+        Effect: "Allow",
+        Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        Resource: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs:*",
+      },
+    ],
+  });
+});
+
+test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", () => {
+  const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
+  // The tags of an image are Docker's.
+  const aws = resources.filter(({ type }) => /^awsx?:/.test(type));
+  const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
+  for (const { type, name, inputs } of tagged) expect(inputs.tags, `${type} ${name}`).toMatchObject(stack);
+  const others = aws.filter(({ inputs }) => inputs.tags === undefined);
+  expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+  ]);
+  const { inputs } = one("aws:ec2/instance:Instance", "hono-app-intel");
+  expect(inputs.tags).toEqual({ ...stack, Name: "hono-app-intel" });
+  expect(inputs.volumeTags).toEqual(inputs.tags);
+});
+
+test("a component's inputs hold no token, and nothing that an up with nothing to do could change", () => {
+  for (const { type, name, inputs } of components()) {
+    expect(JSON.stringify(inputs), `${type} ${name}`).not.toMatch(/canary-token|ami-/);
+  }
+  expect(one("hono-app:index:Machine", "hono-app-graviton").inputs).toMatchObject({
+    instanceType: "t4g.small",
+    architecture: "arm64",
+    subnetId: "subnet-1",
+    image: { repository: "hono-app-dev" },
+  });
+  expect(one("hono-app:index:Network").inputs).toMatchObject({ cidrBlock: "10.0.0.0/16", port: 80 });
+});
+
+describe("with other settings", () => {
+  afterEach(() => mock());
+
+  const protectedOnes = (from: readonly Registration[]) =>
+    from.filter(({ protect }) => protect).map(({ type, name }) => `${type.split(":").at(-1)} ${name}`);
+
+  test("protect refuses destroy, and lets a release replace the instances", async () => {
+    expect(protectedOnes(resources)).toEqual([]);
+    const found = await runProgram({ protect: "true", latestTag: "false" });
+    expect(protectedOnes(found).sort()).toEqual([
+      "Instance hono-app-graviton",
+      "Instance hono-app-intel",
+      "LifecyclePolicy hono-app",
+      "Machine hono-app-graviton",
+      "Machine hono-app-intel",
+      "Repository hono-app",
+      "Repository hono-app",
+      "RepositoryPolicy hono-app",
+      "Verification hono-app-graviton",
+      "Verification hono-app-intel",
+    ]);
+    for (const name of ["hono-app-graviton", "hono-app-intel"]) {
+      expect(one("aws:ec2/instance:Instance", name, found).protect).toBe(false);
+    }
+  });
+
+  test("a newer AMI replaces an instance with amiUpdate latest alone", async () => {
+    expect(one("aws:ec2/instance:Instance", "hono-app-intel").ignoreChanges).toEqual(["ami"]);
+    const found = await runProgram({ amiUpdate: "latest" });
+    expect(one("aws:ec2/instance:Instance", "hono-app-intel", found).ignoreChanges).toEqual([]);
+  });
+
+  test("another registry gets the image once both instances have proven it", async () => {
+    const settings = {
+      publishTo: "ghcr.io/owner/app",
+      publishVersion: "1.0.0",
+      publishUsername: "me",
+      publishToken: "canary-publish",
+    };
+    const found = await runProgram(settings);
+    expect(one("hono-app:index:Image", "hono-app-published", found).dependsOn).toEqual(
+      expect.arrayContaining([
+        "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton",
+        "pulumi-nodejs:dynamic/hono-app:Verification hono-app-intel",
+      ]),
+    );
+    expect(one("docker-build:index:Image", "hono-app-published", found).inputs.tags).toEqual([
+      "ghcr.io/owner/app:1.0.0",
+      "ghcr.io/owner/app:latest",
+    ]);
+    const { outputs } = one("pulumi:pulumi:Stack", "hono-app-dev", found);
+    const digest = `sha256:${"d".repeat(64)}`;
+    expect(outputs?.publishedImage).toEqual({ ref: `ghcr.io/owner/app:1.0.0@${digest}`, digest });
+  });
 });

@@ -85,6 +85,12 @@ test("other code is a change, and so is a tag that was moved; the same is none",
   expect(await provider.diff("id", { ...olds, __provider: `${code} ` }, news)).toEqual({ changes: true });
   const moved = { "content-1": digest, latest: "sha256:another" };
   expect(await provider.diff("id", { ...olds, tagged: moved }, news)).toEqual({ changes: true });
+  const { latest: _, ...lost } = olds.tagged;
+  expect(await provider.diff("id", { ...olds, tagged: lost }, news)).toEqual({ changes: true });
+  const others = { built: "sha256:other", repositoryName: "other", platforms: ["linux/arm64"], tags: ["content-2"] };
+  for (const [key, other] of Object.entries(others)) {
+    expect(await provider.diff("id", olds, { ...news, [key]: other }), key).toEqual({ changes: true });
+  }
 });
 
 test("what ECR could not read is no image that is gone", async () => {
@@ -99,23 +105,41 @@ test("what ECR could not read is no image that is gone", async () => {
   expect(await provider.read("id", { ...inputs, digest: inputs.built, tagged: {}, configs: {} })).toEqual({});
 });
 
-test("a tag that is set already, though ECR did not tell it at first, is no error", async () => {
+/** Has ECR hold an index of these architectures, of which some images may be lost. @returns Its digest. */
+function holdIndex(architectures: readonly string[], lost: readonly string[] = []): string {
+  const manifests = new Map<string, object>();
   const put = (content: object) => {
     const imageManifest = JSON.stringify(content);
     const imageDigest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
     manifests.set(imageDigest, { imageId: { imageDigest }, imageManifest });
     return imageDigest;
   };
-  const manifests = new Map<string, object>();
-  const images = ["arm64", "amd64"].map((architecture) => ({
+  const images = architectures.map((architecture) => ({
     digest: put({ config: { digest: `sha256:${architecture}` } }),
     platform: { os: "linux", architecture },
   }));
-  const built = put({ manifests: images });
+  for (const { digest, platform } of images) if (lost.includes(platform.architecture)) manifests.delete(digest);
+  const index = put({ manifests: images });
   answer = (call, { imageIds = [] }) =>
     call === "PutImage"
       ? { __type: "ImageAlreadyExistsException", message: "it is there" }
       : { images: imageIds.flatMap(({ imageDigest = "" }) => manifests.get(imageDigest) ?? []), failures: [] };
+  return index;
+}
+
+test.each([
+  [["arm64"], [], "expected an index of linux/amd64, linux/arm64; it holds linux/arm64"],
+  [["arm64", "amd64", "s390x"], [], "it holds linux/amd64, linux/arm64, linux/s390x"],
+  [[], [], "it holds one image and no index"],
+  [["arm64", "amd64"], ["amd64"], "not in the registry: its image for linux/amd64 (sha256:"],
+])("fails on an index of %j that has lost %j", async (architectures, lost, problem) => {
+  const built = holdIndex(architectures, lost);
+  await expect(provider.create({ ...inputs, built, digest: built })).rejects.toThrow(problem);
+  expect(await provider.read("id", { ...inputs, digest: built, tagged: {}, configs: {} })).toEqual({});
+});
+
+test("a tag that is set already, though ECR did not tell it at first, is no error", async () => {
+  const built = holdIndex(["arm64", "amd64"]);
   const { outs } = await provider.create({ ...inputs, built, digest: built });
   expect(outs).toMatchObject({
     digest: built,

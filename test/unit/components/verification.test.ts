@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
@@ -35,6 +36,25 @@ test("what a machine must be comes from the architecture's table, the deployed d
       instanceId: "i-1",
     },
   });
+});
+
+test("another address, machine, digest or architecture is verified again, and so is what other code verified; a time-out is not", async () => {
+  const { inputs } = only(type);
+  const module = { exports: {} as { handler(): { diff(id: string, olds: object, news: object): Promise<object> } } };
+  new Function("exports", "require", inputs.__provider as string)(module.exports, createRequire(import.meta.filename));
+  const provider = module.exports.handler();
+  const changes = (news: object) => provider.diff("id", { ...inputs, proof: {} }, { ...inputs, ...news });
+  const expected = inputs.expected as object;
+  expect(await changes({})).toEqual({ changes: false });
+  expect(await changes({ timeout: 30, profile: "other" })).toEqual({ changes: false });
+  expect(await changes({ expected: Object.fromEntries(Object.entries(expected).reverse()) })).toEqual({
+    changes: false,
+  });
+  expect(await changes({ url: "http://203.0.113.8" })).toEqual({ changes: true });
+  for (const key of Object.keys(expected)) {
+    expect(await changes({ expected: { ...expected, [key]: "other" } }), key).toEqual({ changes: true });
+  }
+  expect(await changes({ __provider: "other" })).toEqual({ changes: true });
 });
 
 test("what goes into the state has no path of the machine it was made on", () => {
