@@ -74,18 +74,23 @@ async function revokeAll(GroupId: string): Promise<void> {
     await api.revokeSecurityGroupEgress({ GroupId, IpPermissions: IpPermissionsEgress });
 }
 
-/** AWS makes the group with the VPC: to create it is to find it and empty it. */
-async function takeDefaultGroup({ vpcId, ingress, egress, tags = {} }: Props): Promise<string> {
+async function emptyDefaultGroup(id: string, { ingress, egress }: Props): Promise<void> {
   if (ingress.length + egress.length > 0) throw new Error("inline rules: only an empty default group is known here");
+  await revokeAll(id);
+}
+
+/** AWS makes the group with the VPC: to create it is to find it and empty it. */
+async function takeDefaultGroup(inputs: Props): Promise<string> {
+  const { vpcId, tags = {} } = inputs;
   const id = (await groups()).find(({ VpcId, GroupName }) => VpcId === vpcId && GroupName === "default")?.GroupId;
   if (!id) refuse("InvalidGroup.NotFound", `The VPC '${vpcId}' has no default security group`);
   // Tags first, as the real provider does: a policy may allow changes only to what carries them.
   await retagEc2(id, tags, []);
-  await revokeAll(id);
+  await emptyDefaultGroup(id, inputs);
   return id;
 }
 
-const inlineRules = (permissions: Props[] = []) =>
+const inline = (permissions: Props[] = []) =>
   permissions.map(({ ipProtocol, fromPort = 0, toPort = 0, ipRanges, ipv6Ranges, userIdGroupPairs }) => ({
     protocol: ipProtocol,
     fromPort,
@@ -94,6 +99,10 @@ const inlineRules = (permissions: Props[] = []) =>
     ipv6CidrBlocks: ipv6Ranges?.map(({ cidrIpv6 }: Props) => cidrIpv6) ?? [],
     securityGroups: userIdGroupPairs?.map(({ groupId }: Props) => groupId) ?? [],
   }));
+const inlineRules = async ({ ipPermissions, ipPermissionsEgress }: Props) => ({
+  securityGroupIngress: inline(ipPermissions),
+  securityGroupEgress: inline(ipPermissionsEgress),
+});
 
 /** A rule on its own: a permission of its group when it is made, and an object with an id after that. */
 function rule(direction: "Ingress" | "Egress"): Row {
@@ -233,12 +242,9 @@ export const ec2Rows = {
     price: inVpc,
     id: "GroupId",
     ...groupCalls,
-    calls: { create: takeDefaultGroup },
+    calls: { create: takeDefaultGroup, update: emptyDefaultGroup },
     isOwn: ({ groupName }) => groupName === "default",
-    more: async (group) => ({
-      ingress: inlineRules(group.ipPermissions),
-      egress: inlineRules(group.ipPermissionsEgress),
-    }),
+    more: inlineRules,
   },
   "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": rule("Ingress"),
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": rule("Egress"),

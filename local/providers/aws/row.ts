@@ -19,7 +19,9 @@ export interface Row extends CloudFormation {
   readonly calls: {
     readonly create: Operation | ((inputs: Props) => Promise<string>);
     /** Those that change it, some with what undoes them. */
-    readonly update?: readonly (Operation | readonly [set: Operation, unset: Operation])[];
+    readonly update?:
+      | readonly (Operation | readonly [set: Operation, unset: Operation])[]
+      | ((id: string, inputs: Props) => Promise<void>);
     /** None for what is part of another resource and goes with it. */
     readonly delete?: Operation;
     /** Reads one, where the list does not tell everything. */
@@ -122,6 +124,7 @@ export function define(
   const tops = [...new Set(Object.keys(inputs).map((path) => path.split(".")[0] as string))];
   // A name is the id already.
   const others = tops.filter((input) => input !== "name" && input !== "tags");
+  const updates = typeof row.calls.update === "function" ? [] : (row.calls.update ?? []);
   const call = (name: Operation) => operation(service, name, row.tagType);
   const known = (id: string) => ({ ...(row.alsoId && { [lower(row.alsoId)]: id }), ...identityOf(row, id) });
   const only = (keys: readonly string[], props: Props) => Object.fromEntries(keys.map((key) => [key, props[key]]));
@@ -184,9 +187,10 @@ export function define(
   }
 
   async function update(id: string, given: Props, changed: string[], olds: Props): Promise<void> {
+    if (typeof row.calls.update === "function") return row.calls.update(id, given);
     const order = Object.keys(row.absent ?? {});
     const props = { ...row.absent, ...withoutUndefined(given) };
-    for (const entry of row.calls.update ?? []) {
+    for (const entry of updates) {
       const [set, unset] = [entry].flat() as [Operation, Operation?];
       const touched = (await sentBy(row, set, changed)).sort((a, b) => order.indexOf(a) - order.indexOf(b));
       if (touched.length === 0) continue;
@@ -246,7 +250,7 @@ export function define(
     async delete(id, state) {
       if (!row.calls.delete) return;
       await refuseInUse(id, state);
-      for (const entry of row.calls.update ?? []) if (Array.isArray(entry)) await detach(entry[1], id, state);
+      for (const entry of updates) if (Array.isArray(entry)) await detach(entry[1], id, state);
       await orGone(send(row.calls.delete, id, only(others, state)));
     },
     async list() {

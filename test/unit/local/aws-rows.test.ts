@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { ec2 } from "../../../local/providers/aws/clients.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import { type Row, sentBy } from "../../../local/providers/aws/row.ts";
 import { rows, type Token } from "../../../local/providers/aws/rows.ts";
@@ -34,7 +35,8 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
     "sends each of its inputs, and one that it changes in place with an update too",
     async () => {
       const { calls, ...rest } = row as Row;
-      const { create, update = [], delete: remove } = calls;
+      const { create, delete: remove } = calls;
+      const update = Array.isArray(calls.update) ? calls.update : [];
       const known = names.filter((name) => name !== "tags" && pulumi.inputs.includes(name));
       const sent = async (operations: readonly unknown[]) => {
         const each = operations.map((name) => sentBy({ calls, ...rest }, name as never, known));
@@ -47,4 +49,25 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
       expect(known.filter((name) => !changed.includes(name) && !replaced.includes(name))).toEqual([]);
     },
   );
+});
+
+test("a rule that was added to the default group by hand is seen, and revoked by an update", async () => {
+  vi.stubEnv("AWS_REGION", "ap-northeast-2");
+  const api = await ec2();
+  const IpPermissions = [{ IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }];
+  const answer = { SecurityGroups: [{ GroupId: "sg-1", GroupName: "default", IpPermissions }], $metadata: {} };
+  vi.spyOn(api, "describeSecurityGroups").mockImplementation(() => answer);
+  vi.spyOn(api, "paginateDescribeSecurityGroups").mockImplementation(async function* () {
+    yield answer;
+    return undefined;
+  });
+  const revoke = vi.spyOn(api, "revokeSecurityGroupIngress").mockImplementation(() => ({}));
+  const group = resources["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"];
+  const inputs = { vpcId: "vpc-1", ingress: [], egress: [] };
+  expect(await group.read("sg-1", inputs)).toMatchObject({
+    ingress: [{ protocol: "tcp", fromPort: 22, toPort: 22, cidrBlocks: ["0.0.0.0/0"] }],
+    egress: [],
+  });
+  await group.update?.("sg-1", inputs, ["ingress"], {});
+  expect(revoke).toHaveBeenCalledExactlyOnceWith({ GroupId: "sg-1", IpPermissions });
 });
