@@ -1,9 +1,10 @@
-import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { all, configure, mock, type Registration, runProgram } from "../support/mocks.ts";
 
 /** The whole program, as index.ts wires it. */
 let resources: readonly Registration[];
-beforeAll(async () => {
+// For each test, so that mutation testing knows which test covers what.
+beforeEach(async () => {
   resources = [...(await runProgram())];
 });
 

@@ -1,0 +1,99 @@
+import { execFileSync } from "node:child_process";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { architectures } from "../../components/architecture.ts";
+import { type ContextEntry, contentTag } from "../../components/build-context.ts";
+import { userData } from "../../components/user-data.ts";
+import { parseCidr } from "../../config.ts";
+import { compare, type Props, refresh } from "../../local/providers/aws/values.ts";
+
+const entries = fc.array(
+  fc.record({
+    path: fc.string(),
+    kind: fc.constantFrom("file", "executable", "symlink"),
+    content: fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+  }),
+);
+const same = (a: readonly ContextEntry[], b: readonly ContextEntry[]) => JSON.stringify(a) === JSON.stringify(b);
+
+test("two build contexts have one tag only if they are the same", () => {
+  fc.assert(
+    fc.property(entries, entries, (a, b) => {
+      expect(contentTag(a, {}) === contentTag(b, {})).toBe(same(a, b));
+      expect(
+        contentTag(
+          structuredClone(a).map((entry, i) => ({ ...entry, content: a[i]?.content as Buffer })),
+          {},
+        ),
+      ).toBe(contentTag(a, {}));
+    }),
+  );
+});
+
+test("content that moves between two neighbouring files is another tag", () => {
+  fc.assert(
+    fc.property(fc.string({ minLength: 1 }), fc.nat(), fc.nat(), (text, x, y) => {
+      const [i, j] = [x % (text.length + 1), y % (text.length + 1)];
+      const split = (at: number): ContextEntry[] => [
+        { path: "a", kind: "file", content: Buffer.from(text.slice(0, at)) },
+        { path: "b", kind: "file", content: Buffer.from(text.slice(at)) },
+      ];
+      expect(contentTag(split(i), {}) === contentTag(split(j), {})).toBe(same(split(i), split(j)));
+    }),
+  );
+});
+
+test("bash reads from the user data the very text that it was given", () => {
+  const image = { registry: "r", repository: "a", tag: "t", digest: "sha256:d" };
+  const text = fc.string({ unit: fc.constantFrom(..."ab '\"$`\\!*\n\t;&|<>(){}~#é한") });
+  fc.assert(
+    fc.property(text, (region) => {
+      const script = userData({
+        name: "app",
+        image,
+        region,
+        instanceType: "x",
+        architecture: architectures.intel,
+        port: 80,
+      });
+      const start = script.indexOf("readonly region=");
+      const line = script.slice(start, script.indexOf("\nreadonly instance_type"));
+      expect(execFileSync("bash", ["-c", `${line}\nprintf %s "$region"`]).toString()).toBe(region);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("a network in CIDR notation is its address and prefix, and one with a host bit set is none", () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 2 ** 32 - 1 }), fc.integer({ min: 0, max: 32 }), (number, prefix) => {
+      const address = Math.floor(number / 2 ** (32 - prefix)) * 2 ** (32 - prefix);
+      const text = (value: number) => [24, 16, 8, 0].map((bits) => Math.floor(value / 2 ** bits) % 256).join(".");
+      expect(parseCidr(`${text(address)}/${prefix}`)).toEqual({ address, prefix });
+      if (prefix < 32) expect(parseCidr(`${text(address + 1)}/${prefix}`)).toBeUndefined();
+    }),
+  );
+});
+
+test("equal inputs differ in nothing, a refresh that finds them keeps them, and another value is a difference", () => {
+  const known = { name: ["replace"], list: ["set"], document: ["json"], "options.a": [], tags: [] } as const;
+  const inputs = fc.record({
+    name: fc.string(),
+    list: fc.uniqueArray(fc.string()),
+    document: fc.json(),
+    options: fc.record({ a: fc.string() }),
+    tags: fc.dictionary(fc.string(), fc.string()),
+  });
+  fc.assert(
+    fc.property(inputs, fc.string(), (values: Props, other) => {
+      const reordered = { ...values, list: values.list.toReversed(), document: ` ${values.document} ` };
+      expect(compare(known, values, reordered)).toEqual({ changed: [], replaces: [] });
+      expect(refresh(known, values, reordered)).toEqual(values);
+      const isOther = values.name !== other;
+      expect(compare(known, values, { ...values, name: other })).toEqual({
+        changed: isOther ? ["name"] : [],
+        replaces: isOther ? ["name"] : [],
+      });
+    }),
+  );
+});
