@@ -333,7 +333,7 @@ const cases: Record<string, () => Promise<void>> = {
     expect(comment).toContain(cost.trim());
     // All of it, in colour.
     expect(comment).toMatch(/^! {3}~ docker-build:index:Image: \(update\)$/m);
-    expect(comment.match(/^! {3}\+-aws:ec2\/instance:Instance: \(replace\)$/gm)).toHaveLength(2);
+    expect(comment.match(/^! +\+-aws:ec2\/instance:Instance: \(replace\)$/gm)).toHaveLength(2);
     expect(comment.replace(/^[-+!](?= )/gm, " ")).toContain(text.trim());
   },
 
