@@ -9,7 +9,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
-          // Node loads the files itself, as it does for the program: Pulumi stores the provider of a dynamic resource as it is loaded.
+          // Node loads the files itself, as it does for the program: Pulumi stores a dynamic resource's provider in the form in which it was loaded.
           experimental: { viteModuleRunner: false },
           // Some start a process; on a busy machine that takes its time.
           testTimeout: 60_000,

@@ -102,7 +102,7 @@ async function ready(
   const { lost } = await start(cloud);
   const refresh = lost && hasResources(cloud);
   if (refresh)
-    say("what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made anew");
+    say("what ran in the local cloud was lost: the state is compared with what is left, and the rest is created again");
   return { stack: await selectStack(cloud, runs, identity), refresh };
 }
 

@@ -88,7 +88,7 @@ export function deliveryTrust(logGroupArn: pulumi.Input<string>): PolicyDocument
 }
 
 /**
- * Writing to the one group. No logs:CreateLogGroup, with which a delivery that comes late would make the group anew after its deletion,
+ * Writing to the one group. No logs:CreateLogGroup, with which a late delivery would create the group again after its deletion,
  * to be kept for ever.
  */
 export function deliveryPolicy(logGroupArn: pulumi.Input<string>): PolicyDocument {

@@ -41,7 +41,7 @@ export interface ImageArgs {
    */
   latest?: boolean;
   /**
-   * An earlier release to deploy as it is.
+   * An earlier release to deploy instead of building.
    * @default The context is built.
    */
   release?: Release;

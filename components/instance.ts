@@ -55,7 +55,7 @@ export class Instance extends pulumi.ComponentResource {
         subnetId: args.subnetId,
         vpcSecurityGroupIds: [args.securityGroupId],
         iamInstanceProfile: args.instanceProfile,
-        // The one departure from the controls (EC2.9 / CKV_AWS_88; EC2.15 / CKV_AWS_130 for the subnets): people reach the app without a
+        // The one exception to the controls (EC2.9 / CKV_AWS_88; EC2.15 / CKV_AWS_130 for the subnets): people reach the app without a
         // load balancer, and the machine pulls without a NAT gateway. To do without: private subnets, a load balancer, and endpoints
         // in the VPC for ecr.api, ecr.dkr, ssm, ssmmessages, ec2messages and S3, which also has Amazon Linux's packages; together
         // they cost more than the machines.
@@ -88,9 +88,9 @@ export class Instance extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        // The engine ignores a change for its decision alone: a replacement is made of what the program says, the newest AMI.
+        // This only keeps a newer AMI from being a reason to replace: an instance that is replaced gets the newest one.
         ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
-        // Protection of this component refuses `destroy`; its machine must still be replaceable, as every release does.
+        // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
         protect: false,
       },
     );

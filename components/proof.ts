@@ -55,7 +55,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
         const lines = log.trimEnd().split("\n").slice(-15);
         throw new Error(
-          `${expected.instanceId} at ${url} is not what it must be: ${why}${last}\n` +
+          `${expected.instanceId} at ${url} failed verification: ${why}${last}\n` +
             `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}`,
         );
       }
@@ -99,7 +99,7 @@ export function check(report: unknown, expected: Expectation, nonce: string): { 
   const problems: string[] = [];
   const compare = (what: string, found: unknown, wanted: string) => {
     if (found === wanted) return true;
-    problems.push(`${what}: expected ${wanted}, came ${found === undefined ? "nothing" : JSON.stringify(found)}`);
+    problems.push(`${what}: expected ${wanted}, got ${found === undefined ? "nothing" : JSON.stringify(found)}`);
     return false;
   };
   const fresh = compare("nonce", at("nonce"), nonce);

@@ -47,7 +47,7 @@ say() { echo "$name: $*"; }
 fail() { say "$*"; say ${failureMarker}; exit 1; }
 trap 'fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $?"' ERR
 
-# A new instance profile is not known everywhere at once. After about three minutes whoever waits is told, but the machine goes on: a
+# A new instance profile takes time to be known everywhere. After about three minutes the console says so, but the script goes on: a
 # registry may come back after an hour, and the next pulumi up then finds it running.
 retry() {
   local attempt
@@ -119,7 +119,7 @@ fail "the app did not start within 60 s; its last lines are above"
 `;
 }
 
-/** A word that the shell takes as it is. */
+/** A word that the shell takes literally. */
 function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

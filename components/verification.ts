@@ -61,7 +61,7 @@ export class Verification extends pulumi.dynamic.Resource {
 }
 
 /**
- * The last of what the machine wrote to its console. Whatever hinders that is told in its place: it must not hide why it was asked for.
+ * The last lines of the instance's console. If it cannot be read, that error as text, so that it does not mask the failure being reported.
  */
 async function consoleOutput(inputs: Inputs): Promise<string> {
   const instance = inputs.expected.instanceId;
@@ -98,7 +98,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof 
     return { outs: { ...news, proof: await verify(news) } };
   },
   // Refresh asks again, but not for long: what runs answers at once. What is proven no more leaves the state, so that a
-  // refresh shows it and the next `up` verifies anew, with the whole time-out.
+  // refresh shows it and the next `up` verifies again, with the whole time-out.
   async read(id, props) {
     if (props === undefined) return {};
     try {

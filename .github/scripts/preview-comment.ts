@@ -119,7 +119,7 @@ function cut(text: string, length: number): string {
   return /[\uD800-\uDBFF]$/.test(head) ? head.slice(0, -1) : head;
 }
 
-/** GitHub's API, as far as it is needed here. */
+/** What is needed of GitHub's API. */
 export interface GitHub {
   readonly apiUrl: string;
   readonly repository: string;

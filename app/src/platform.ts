@@ -54,7 +54,7 @@ export function readPort(env: Environment): number {
   return port;
 }
 
-/** The platform as it is sent: with the age of the process at `now`. */
+/** The platform as sent, with the age of the process at `now`. */
 export function report({ app, machine, image, process, startedAt }: Platform, now: Date) {
   const uptimeSeconds = Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000));
   return { app, machine, image, process: { ...process, uptimeSeconds } };

@@ -142,9 +142,9 @@ test("fails a deployment whose arm64 image holds amd64 binaries", async () => {
     async () => {
       await refused(
         local("up"),
-        /i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be:/,
-        'process (process.arch): expected arm64, came "x64"',
-        'running binary (ELF): expected aarch64, came "x86_64"',
+        /i-[0-9a-f]{17} at http:\/\/127\.\S+ failed verification:/,
+        'process (process.arch): expected arm64, got "x64"',
+        'running binary (ELF): expected aarch64, got "x86_64"',
       );
     },
   );

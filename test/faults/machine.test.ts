@@ -37,7 +37,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
   },
 );
 
-const failed = (reason: string) => new RegExp(`i-[0-9a-f]{17} at http://127\\.\\S+ is not what it must be: ${reason}`);
+const failed = (reason: string) => new RegExp(`i-[0-9a-f]{17} at http://127\\.\\S+ failed verification: ${reason}`);
 
 /** A mistake in a release, the seconds that its verification may take, and what `up` prints. */
 const mistakes: [string, string, readonly [string, string], number, RegExp[]][] = [

@@ -131,7 +131,7 @@ const noPull: [string, () => unknown, () => unknown, RegExp][] = [
   ],
 ];
 
-const timeOut = /i-[0-9a-f]{17} at http:\/\/127\.\S+ is not what it must be: time-out after 30 s/;
+const timeOut = /i-[0-9a-f]{17} at http:\/\/127\.\S+ failed verification: time-out after 30 s/;
 const seconds = { verificationTimeoutSeconds: "30" };
 
 test.each(noPull)(
@@ -160,7 +160,7 @@ test("registry down for longer than an instance waits: the next up finds it runn
   await edited("components/user-data.ts", impatient, async () => {
     const output = await refused(
       when(/Instance hono-app-\w+ creating/, kill, "up"),
-      /is not what it must be: the machine's user data failed/,
+      /failed verification: the machine's user data failed/,
       /\| hono-app: gave up waiting for: login_and_pull; trying on, every 10 s/,
     );
     await expectServing(before);

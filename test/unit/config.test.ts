@@ -84,7 +84,7 @@ test.each([
   expect(loadConfig).toThrow(allowed);
 });
 
-test("every wrong key is told at once, and a misspelt one is not passed over", () => {
+test("reports every wrong key at once, a misspelt one too", () => {
   configure({ port: "http", keepReleases: "all", alowedCidrs: '["10.0.0.0/8"]' });
   expect(loadConfig).toThrow(/hono-app:port .*\n.*hono-app:keepReleases .*\n.*hono-app:alowedCidrs is not a key/);
 });
@@ -168,7 +168,7 @@ test.each([
   expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
 });
 
-test("a missing token is told without its value, and a rollback publishes nothing", () => {
+test("reports a missing token, and refuses to publish a rollback", () => {
   configure({ ...publish, publishToken: "", release: "content-0123456789abcdef" });
   expect(loadConfig).toThrow(/publishToken is not set[\s\S]*publishTo is set and hono-app:release too/);
   configure({ ...publish, port: "22" });

@@ -254,7 +254,7 @@ test.each([
   ["components/image-index.ts", " already, another build of the same content: it is kept and deployed; "],
   ["components/image-index.ts", ", built now, stays without a tag"],
   ["local/services/moto/ecr.py", "cannot be overwritten because the tag is immutable"],
-  ["components/proof.ts", "is not what it must be: "],
+  ["components/proof.ts", "failed verification: "],
   ["components/proof.ts", "time-out after "],
   ["components/proof.ts", "the machine's user data failed; "],
   ["components/proof.ts", "the last lines of its console:"],
@@ -267,7 +267,7 @@ test.each([
   ["cli/local.ts", "works on this local cloud; wait for its end, then run "],
   [
     "cli/local.ts",
-    "what ran in the local cloud is gone with it: the state is compared with what is left, and the rest made",
+    "what ran in the local cloud was lost: the state is compared with what is left, and the rest is created again",
   ],
   [
     "local/cloud.ts",

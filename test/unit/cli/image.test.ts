@@ -69,7 +69,7 @@ describe("options", () => {
     expect(read(...push, "--platform", "linux/amd64")).toMatchObject({ platforms: ["linux/amd64"] });
   });
 
-  test("what docker buildx build takes too goes to it as it is", () => {
+  test("other options of docker buildx build are passed on unchanged", () => {
     expect(read("--build-context", "app=app", "--build-arg", "A=1", "--build-arg", "B=2")).toMatchObject({
       passed: ["--build-context", "app=app", "--build-arg", "A=1", "--build-arg", "B=2"],
     });

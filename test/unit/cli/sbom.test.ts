@@ -88,7 +88,7 @@ describe("what ORAS says, in words that say what to do", () => {
     });
   });
 
-  test("anything else as it is", () => {
+  test("anything else unchanged", () => {
     const error = failed("connection refused");
     expect(explain("ghcr.io/me/app:1", error)).toBe(error);
     expect(explain("ghcr.io/me/app:1", "x")).toBe("x");

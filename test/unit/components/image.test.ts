@@ -85,7 +85,7 @@ test("a folder that is no build context is refused", () => {
   );
 });
 
-test("an earlier release is deployed as it is: nothing is built or pushed", async () => {
+test("an earlier release is deployed without a build or a push", async () => {
   const image = new Image("app", {
     ...args,
     context: "nowhere",

@@ -64,43 +64,43 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   [
     "an amd64 binary in the arm64 entry",
     (nonce) => ({ ...truth(nonce), process: { architecture: "x64", elf: "x86_64" } }),
-    ['process (process.arch): expected arm64, came "x64"', 'running binary (ELF): expected aarch64, came "x86_64"'],
+    ['process (process.arch): expected arm64, got "x64"', 'running binary (ELF): expected aarch64, got "x86_64"'],
   ],
   [
     "another machine architecture",
     (nonce) => ({ ...truth(nonce), machine: { architecture: "x86_64", instanceId: "i-1" } }),
-    ['machine (uname -m): expected aarch64, came "x86_64"'],
+    ['machine (uname -m): expected aarch64, got "x86_64"'],
   ],
   [
     "another image architecture",
     (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, architecture: "amd64" } }),
-    ['image (docker image inspect): expected arm64, came "amd64"'],
+    ['image (docker image inspect): expected arm64, got "amd64"'],
   ],
   [
     "a moved tag",
     (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, digest: "sha256:other" } }),
-    ['image digest: expected sha256:index, came "sha256:other"'],
+    ['image digest: expected sha256:index, got "sha256:other"'],
   ],
   [
     "an image that the index does not hold for the platform",
     (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, id: "sha256:amd64" } }),
-    ['image id: expected sha256:arm64, came "sha256:amd64"'],
+    ['image id: expected sha256:arm64, got "sha256:amd64"'],
   ],
   [
     "an image without an id",
     (nonce) => ({ ...truth(nonce), image: { architecture: "arm64", digest: "sha256:index" } }),
-    ["image id: expected sha256:arm64, came nothing"],
+    ["image id: expected sha256:arm64, got nothing"],
   ],
   [
     "an old machine at the new address",
     (nonce) => ({ ...truth(nonce), machine: { architecture: "aarch64", instanceId: "i-0" } }),
-    ["time-out after 1 s", 'instance: expected i-1, came "i-0"'],
+    ["time-out after 1 s", 'instance: expected i-1, got "i-0"'],
   ],
-  ["a replayed answer", () => truth("earlier"), ["time-out after 1 s", "nonce: expected", 'came "earlier"']],
+  ["a replayed answer", () => truth("earlier"), ["time-out after 1 s", "nonce: expected", 'got "earlier"']],
   [
     "an app that answers 200 with no proof",
     () => ({ status: "ok" }),
-    ["time-out after 1 s", "process (process.arch): expected arm64, came nothing"],
+    ["time-out after 1 s", "process (process.arch): expected arm64, got nothing"],
   ],
   ["an app that fails", () => 500, ["time-out after 1 s", "/platform answered 500"]],
 ])("%s is rejected", async (_, answer, parts) => {
@@ -109,7 +109,7 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
     () => undefined,
     (reason: Error) => reason,
   );
-  expect(error?.message).toContain(`i-1 at ${url} is not what it must be`);
+  expect(error?.message).toContain(`i-1 at ${url} failed verification`);
   for (const part of parts) expect(error?.message).toContain(part);
   expect(error?.message).toContain("| pulled");
 });
@@ -133,7 +133,7 @@ test("a definite lie does not wait for the time-out", async () => {
   expect((error as Error).message).not.toContain("time-out");
 });
 
-test("failed user data is told with its last lines", async () => {
+test("failed user data is reported with its last lines", async () => {
   const url = await app(() => 503);
   const log = [...Array.from({ length: 30 }, (_, line) => `line ${line}`), "hono-app: USER-DATA-FAILED"].join("\n");
   const error = await prove({ ...options(url), console: async () => log }).catch((reason: Error) => reason);

@@ -19,7 +19,7 @@ const args: UserDataArgs = {
 };
 const lines = userData(args).split("\n");
 
-test("the script as it is", () => {
+test("the whole script", () => {
   expect(userData(args)).toMatchSnapshot();
 });
 
@@ -87,7 +87,7 @@ test("what goes wrong stands in the output, marked", () => {
 const script = userData(args);
 const functions = script.slice(0, script.indexOf('say "installing'));
 
-test("what does not come in three minutes is told, and still waited for", () => {
+test("what is not there after three minutes is reported, and still waited for", () => {
   const comes = (attempt: number) => `n=0; comes() { n=$((n + 1)); [ $n = ${attempt} ]; }; retry comes; say "came"\n`;
   const inTime = run(functions + comes(10));
   expect(inTime.output).not.toContain(failureMarker);
