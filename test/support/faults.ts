@@ -104,10 +104,11 @@ export async function inventory(): Promise<Record<string, string[]>> {
   const found = Object.fromEntries(lists) as Record<Token, Listed[]>;
   const idsOf = (list: Listed[]) => list.map(({ id }) => id);
   const byDefault = found["aws:ec2/vpc:Vpc"].find(({ item }) => item.isDefault)?.id;
-  const defaultGroups = idsOf(found["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"]);
+  const defaultGroups = idsOf(found[defaultGroup]);
   const isOwn = ({ item }: Listed) =>
     item.vpcId !== byDefault && !(item.securityGroupRuleId && defaultGroups.includes(item.groupId));
   const ids = Object.fromEntries(lists.map(([type, list]) => [type, idsOf(list.filter(isOwn))]));
+  ids[defaultGroup] = [];
   // An interface is listed by its instance: each has one, and none is left behind. moto, unlike AWS, keeps the interface of an instance
   // that was terminated by hand even after its subnet is gone.
   const interfaces = await every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces);
@@ -158,10 +159,12 @@ function recorded(): Record<string, string[]> {
     list.map(({ id }) => id),
   ]);
   const ids: Record<string, string[]> = Object.fromEntries(known);
-  return sorted({ ...ids, NetworkInterface: ids[instance] });
+  return sorted({ ...ids, [defaultGroup]: [], NetworkInterface: ids[instance] });
 }
 
 const instance = "aws:ec2/instance:Instance";
+/** Left out of the comparison: every VPC has one, whether the state has it yet or not. */
+const defaultGroup = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup";
 
 /** What this host has of the cloud's machines. */
 function onHost(): { folders: string[]; engines: string[]; userData: string[]; bridges: number } {
