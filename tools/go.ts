@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import {
+  copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
-  symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
@@ -117,24 +118,39 @@ async function ensure({ folder, programs }: Module): Promise<void> {
     program.versionVariable ? ["-X", program.versionVariable + versionOf(program.package)] : [],
   );
   const flags = ["-s", "-w", ...variables].join(" ");
-  const store = join(cache, hashOf(source, flags));
+  const key = hashOf(source, flags);
+  const store = join(cache, key);
+  // What the programs in this clone were built from.
+  const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
+  const isCurrent = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
   const needed: [string, Program][] = [];
   for (const [name, program] of Object.entries(programs)) {
-    const link = join(program.folder ?? toolsFolder, name);
-    const built = join(store, name);
-    if (existsSync(link) && existsSync(built) && realpathSync(link) === realpathSync(built)) continue;
-    rmSync(link, { force: true });
-    if (existsSync(built) || !(await isInstalled(name, program, versionOf(program.package))))
+    const path = join(program.folder ?? toolsFolder, name);
+    if (isCurrent && existsSync(path)) continue;
+    rmSync(path, { force: true });
+    if (existsSync(join(store, name)) || !(await isInstalled(name, program, versionOf(program.package)))) {
       needed.push([name, program]);
+    }
   }
   const missing = needed.filter(([name]) => !existsSync(join(store, name)));
   if (missing.length > 0) await build(source, store, flags, Object.fromEntries(missing), versionOf);
-  for (const [name, program] of needed) {
-    const link = join(program.folder ?? toolsFolder, name);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(join(store, name), `${link}.new`);
-    renameSync(`${link}.new`, link);
+  for (const [name, program] of needed) place(join(store, name), join(program.folder ?? toolsFolder, name));
+  if (isCurrent) return;
+  mkdirSync(toolsFolder, { recursive: true });
+  writeFileSync(`${stamp}.new`, key);
+  renameSync(`${stamp}.new`, stamp);
+}
+
+/** Not a symbolic link: the engine looks for its parts beside its own file, and that would be in the store. */
+function place(built: string, path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  rmSync(`${path}.new`, { force: true });
+  try {
+    linkSync(built, `${path}.new`);
+  } catch {
+    copyFileSync(built, `${path}.new`); // the store is on another file system
   }
+  renameSync(`${path}.new`, path);
 }
 
 /** Builds programs into the store. Whole or not at all: neither an interrupted build nor another clone's at the same time leaves half a program behind. */

@@ -50,7 +50,7 @@ test("with every daemon killed, the next up recovers by itself", async () => {
   const before = await deployed();
   for (const daemon of ["moto", "registry", "buildkitd", "ec2"] as const) signalDaemon(daemon, "SIGKILL");
   const output = await succeed("up");
-  expect(output).toContain("what ran in the local cloud is gone with it");
+  expect(output).toContain("what ran in the local cloud was lost");
   const after = await outputs();
   expect(after.imageRef).toBe(before.imageRef);
   for (const name of machineNames) {
