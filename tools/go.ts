@@ -14,7 +14,7 @@ import {
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { home } from "./paths.ts";
-import { CommandError, run, step } from "./process.ts";
+import { CommandError, run, say, step } from "./process.ts";
 
 /** Where built tools are; first on PATH for everything that the local cloud runs. */
 export const toolsFolder = join(home, "bin");
@@ -173,7 +173,8 @@ async function build(
       go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], source),
     );
     const total = list.split("\n").filter((line) => line === "true").length;
-    await step(`building ${names.join(", ")} (once for this user)`, async (progress) => {
+    say(`to build, once for this user: ${names.join(", ")}`);
+    await step("building from Go modules", async (progress) => {
       const started = Date.now();
       let done = 0;
       // Go names each package as it begins to compile it.
