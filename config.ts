@@ -227,7 +227,7 @@ const repositoryInRegistry =
   /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
 
 /** A managed policy of an account, or of AWS (`aws`). */
-export const policyArn = /^arn:aws:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;
+export const policyArn = /^arn:aws(?:-[a-z-]+)?:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;
 
 export function parseName(text: string): string | undefined {
   return text.length >= 2 && text.length <= 32 && /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(text) ? text : undefined;

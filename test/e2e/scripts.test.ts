@@ -572,6 +572,10 @@ const cases: Record<string, () => Promise<void>> = {
     expect(await released("v1.0.10")).toEqual(["1.0", "1.0.10"]);
     expect(await released("v1.2.0")).toEqual(["1", "1.2", "1.2.0"]);
     expect(await released("v1.3.0-rc.1")).toEqual(["1.3.0-rc.1"]);
+    // A tag on main's newest commit moves no latest: nothing was proven for it.
+    const tagged = await tag("newer", "newer", { version: "v1.0.9", hub: `${registry}/you/tagged` });
+    expect(tagged.status, tagged.text).toBe(0);
+    expect(await tagsOf("you/tagged")).toEqual(["1.0.9"]);
   },
 
   async "release.yml sbom: attach"() {

@@ -23,6 +23,12 @@ test("the defaults of Pulumi.yaml are the settings", () => {
   });
 });
 
+test("a boundary of another partition is accepted", () => {
+  const permissionsBoundary = "arn:aws-cn:iam::123456789012:policy/boundary";
+  configure({ permissionsBoundary });
+  expect(loadConfig().permissionsBoundary).toBe(permissionsBoundary);
+});
+
 test.each([
   [{ AWS_REGION: "us-east-1" }, ["AWS_REGION is us-east-1, but the stack dev is deployed to ap-northeast-2"]],
   [{ AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "eu-west-1" }, ["AWS_DEFAULT_REGION is eu-west-1, but"]],
