@@ -19,7 +19,11 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
   return {
     name: "moto",
     command: [join(venv, "bin", "python"), join(import.meta.dirname, "server.py"), host, port],
-    env: { ...as(cloud, "root"), LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)) },
+    env: {
+      ...as(cloud, "root"),
+      LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)),
+      PYTHONDONTWRITEBYTECODE: "1", // its folder is git's
+    },
     ...cloud.files("moto"),
     ready: () => accepts(`${host}:${port}`),
   };
