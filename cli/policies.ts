@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { parseName, policyArn } from "../config.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
 import { root } from "../tools/paths.ts";
-import { stackConfig } from "../tools/stack-config.ts";
+import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
@@ -64,9 +64,9 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
   const values: Values = {
     account: given.account ?? "",
     region: given.region ?? config["aws:region"] ?? "",
-    name: given.name ?? config["hono-app:name"] ?? "",
+    name: given.name ?? config[`${projectName}:name`] ?? "",
     stack: given.stack,
-    boundary: given.boundary ?? (config["hono-app:permissionsBoundary"] || undefined),
+    boundary: given.boundary ?? (config[`${projectName}:permissionsBoundary`] || undefined),
     stateBucket: given["state-bucket"],
     subjects: policy === "trust" ? subjectsOf(given) : undefined,
   };

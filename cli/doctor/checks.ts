@@ -38,7 +38,7 @@ const mostSkewSeconds = 60;
 
 const start = "npm run local";
 const noDocker = skipped("there is no docker");
-const builderOf = (environment: Environment) => configOf(environment)["hono-app:builder"] ?? "";
+const builderOf = (environment: Environment) => configOf(environment)[`${projectName}:builder`] ?? "";
 const lastLine = ({ stdout, stderr }: ReturnType<Probe["exec"]>) =>
   (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
 const onMac = ({ platform }: Probe, mac: string, other: string) => (platform === "darwin" ? mac : other);

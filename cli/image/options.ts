@@ -3,10 +3,10 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { platforms as allPlatforms } from "../../components/architecture.ts";
 import { latestTag } from "../../components/image-tags.ts";
-import { stackConfig } from "../../tools/stack-config.ts";
+import { projectName, stackConfig } from "../../tools/stack-config.ts";
 import { UsageError } from "../shared/command.ts";
 
-const defaultBuilder = stackConfig()["hono-app:builder"] ?? "";
+const defaultBuilder = stackConfig()[`${projectName}:builder`] ?? "";
 
 export const usage = `usage: npm run image -- [OPTIONS]
 

@@ -201,6 +201,9 @@ test("a project of one's own: pulumi new asks for region, name and sizes, and wh
       "my-app:intelInstanceType": "t3.small",
       "my-app:volumeSizeGiB": expect.toSatisfy((value) => Number(value) === 9),
     });
+    // Commands read the keys of the new project's name.
+    const read = await run("node cli/image.ts --help && node cli/policies.ts preview --account 123456789012", there);
+    expect(read.output).toMatch(/default: multiplatform.*repository\/hono-app-/s);
     const previewed = await run("pulumi preview", there);
     expect(previewed.status, previewed.output).toBe(0);
     const deployed = await run("pulumi up && pulumi stack output --json", there);

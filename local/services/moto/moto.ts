@@ -32,7 +32,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
 /** The account's users, and its policies: those that `npm run policies` prints for the app, so that every stack can be tried here. */
 async function users({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
-  const [{ policy }, { stackConfig }] = await Promise.all([
+  const [{ policy }, { projectName, stackConfig }] = await Promise.all([
     import("../../../policies/policy.ts"),
     import("../../../tools/stack-config.ts"),
   ]);
@@ -40,8 +40,8 @@ async function users({ account, dir, env }: Cloud) {
   const values = {
     account,
     region: env.AWS_REGION ?? "",
-    name: config["hono-app:name"] ?? "",
-    boundary: config["hono-app:permissionsBoundary"] || undefined,
+    name: config[`${projectName}:name`] ?? "",
+    boundary: config[`${projectName}:permissionsBoundary`] || undefined,
   };
   return {
     policies: Object.fromEntries(
