@@ -222,7 +222,7 @@ export function loadConfig(): Settings {
 // machines' consoles: the SDK knows only the environment and the profile.
 const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds", "defaultTags", "ignoreTags"];
 
-// What distinguishes a registry from a Docker Hub user is a dot, a colon or `localhost`, as Docker does; empty stands for none.
+// A dot, a colon or `localhost` distinguishes a registry from a Docker Hub user, as in Docker; empty stands for none.
 const repositoryInRegistry =
   /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
 

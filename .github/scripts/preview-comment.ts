@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { runCommand, UsageError } from "../../cli/shared/command.ts";
+import { machineNames } from "../../components/architecture.ts";
 
 const usage = `usage: node .github/scripts/preview-comment.ts (--preview FILE | --review FILE) --status N --stack NAME --run-url URL
                                    [--cost FILE] [--publish PULL-REQUEST]
@@ -57,7 +58,7 @@ interface Machine {
 /** The comment of a review environment: the addresses and what answers there, or that the deployment failed. */
 export function reviewComment(review: Omit<Preview, "text"> & { readonly outputs?: Record<string, unknown> }): string {
   const { stack, status, runUrl, commit, cost = "", outputs = {} } = review;
-  const machines = ["graviton", "intel"].map((name) => [name, outputs[name] as Machine] as const);
+  const machines = machineNames.map((name) => [name, outputs[name] as Machine] as const);
   const table = [
     "| machine | address | type | `uname -m` | image | process |",
     "|---|---|---|---|---|---|",

@@ -39,7 +39,7 @@ const shows: Record<string, RegExp> = {
 /** doctor ends with 1 when it finds a fault, and this host may have one, such as another clone's leftovers. */
 const mayFail = ["npm run doctor"];
 
-// Stands in for Docker Hub, for which the tests have no login.
+// Used instead of Docker Hub, where the tests have no login.
 const hub = `${cloud.prefix}.0.1:5601`;
 const token = "token-of-yourusername";
 const env: Record<string, string> = { COMPOSE_PROJECT_NAME: "docs" };

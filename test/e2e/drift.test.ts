@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-ec2";
 import { ECR, type Image, type ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
-import { every } from "../../local/providers/aws/clients.ts";
+import { every } from "../../local/lists.ts";
 import {
   answering,
   aws,

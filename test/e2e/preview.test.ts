@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { every } from "../../local/providers/aws/clients.ts";
+import { every } from "../../local/lists.ts";
 import { root } from "../../tools/paths.ts";
 import {
   aws,

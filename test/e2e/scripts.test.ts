@@ -441,7 +441,7 @@ const cases: Record<string, () => Promise<void>> = {
   async "release.yml build: run it"() {
     const stack = await deployed();
     const { image, digests } = await release();
-    // An instance's engine stands in for the runner's of that architecture.
+    // The runner of that architecture is an instance's engine here.
     const runIt = async (machine: (typeof machineNames)[number], platform: string): Promise<Ran> => {
       const { machine: uname, platform: own } = architectures[machine];
       const runner = matrix.find((each) => each.platform === own);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { ec2, every } from "./clients.ts";
+import { every } from "../../lists.ts";
+import { ec2 } from "./clients.ts";
 import { liveInstances } from "./instance.ts";
 import { refuse } from "./provider.ts";
 import type { Row } from "./row.ts";

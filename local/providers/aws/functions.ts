@@ -1,4 +1,5 @@
-import { ec2, ecr, every, ssm, sts } from "./clients.ts";
+import { every } from "../../lists.ts";
+import { ec2, ecr, ssm, sts } from "./clients.ts";
 import { lowered, scalars } from "./operations.ts";
 import type { Lookup } from "./provider.ts";
 import { arn, fromTags } from "./tags.ts";

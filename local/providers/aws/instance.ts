@@ -1,7 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import type { _InstanceType, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
-import { alive, ec2, every } from "./clients.ts";
+import { alive, every } from "../../lists.ts";
+import { ec2 } from "./clients.ts";
 import { type CloudFormation, capital, inputsOf } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";

@@ -1,5 +1,6 @@
 // AWS's operations by their names. The SDK carries the schema of every request, from which follows what a call takes of a resource.
-import { every, type Operation, services } from "./clients.ts";
+import { every } from "../../lists.ts";
+import { type Operation, services } from "./clients.ts";
 import { toTags } from "./tags.ts";
 import { isObject, type Props } from "./values.ts";
 

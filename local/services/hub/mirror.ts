@@ -5,7 +5,7 @@ import type { Daemon } from "../../daemon.ts";
 import { distribution } from "../distribution.ts";
 
 /**
- * Stands in for Docker Hub where it cannot be reached: a registry with the base images that the project names, under their own names. All
+ * Stands in for Docker Hub where it cannot be reached: a registry that holds the base images of the project under Docker Hub's names. All
  * local clouds of a clone share its data.
  */
 export const mirror = (cloud: Cloud): Daemon =>

@@ -22,7 +22,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
     env: {
       ...as(cloud, "root"),
       LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)),
-      PYTHONDONTWRITEBYTECODE: "1", // its folder is git's
+      PYTHONDONTWRITEBYTECODE: "1", // it would be an untracked folder of the clone
     },
     ...cloud.files("moto"),
     ready: () => accepts(`${host}:${port}`),
