@@ -15,6 +15,7 @@ import { text as textOf } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
+import { checkOut } from "../../tools/clone.ts";
 import { ensureLinters } from "../../tools/linters.ts";
 import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
 import { getFrom, startRegistry } from "../support/other-registry.ts";
@@ -600,7 +601,7 @@ const cases: Record<string, () => Promise<void>> = {
 /** The text of the comment that a workflow's job "comment" makes of the files that it downloads. */
 async function commented(workflow: string, files: Record<string, string>, needs: object): Promise<string> {
   const cwd = newFolder();
-  for (const part of [".github", "cli", "tools"]) cpSync(part, join(cwd, part), { recursive: true });
+  checkOut(cwd);
   for (const [file, text] of Object.entries(files)) {
     mkdirSync(dirname(join(cwd, file)), { recursive: true });
     writeFileSync(join(cwd, file), text);
