@@ -8,7 +8,7 @@ import { machineNames, platforms } from "../../components/architecture.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { builder, buildkitd } from "../../local/services/buildkitd.ts";
 import { run } from "../../tools/process.ts";
-import { killed } from "../support/faults.ts";
+import { killed, withLargeLayer } from "../support/faults.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import {
   aws,
@@ -128,32 +128,34 @@ test("a state without the image: an up on another builder keeps the release", as
   });
 });
 
-test("latest names an image while another builder finishes a killed release", async () => {
+test("latest names an image while another builder finishes a release that was killed in its push", async () => {
   const before = await deployed();
-  await releasedEdit("half", async () => {
-    await killed("engine", /Image hono-app updating/, "up");
-    const named = new Set<string>();
-    await configured(another, async () => {
-      let running = true;
-      const up = succeed("up").finally(() => {
-        running = false;
+  await releasedEdit("half", () =>
+    withLargeLayer(async () => {
+      await killed("engine", /pushing layers/, "up");
+      const named = new Set<string>();
+      await configured(another, async () => {
+        let running = true;
+        const up = succeed("up").finally(() => {
+          running = false;
+        });
+        while (running) {
+          const { status, body } = await registry(`/v2/${repositoryName}/manifests/latest`, manifestTypes);
+          named.add(status === 200 ? JSON.stringify(JSON.parse(body).manifests) : `${status} ${body}`);
+          await wait(5);
+        }
+        await up;
+        const after = await outputs();
+        expect(after.imageDigest).not.toBe(before.imageDigest);
+        for (const name of machineNames) expect(await pageOf(after[name])).toContain(">half ");
+        const latest = await Promise.all(
+          [before, after].map(async ({ imageRef }) => (await manifest(imageRef)).manifests),
+        );
+        expect([...named]).toEqual(latest.map((each) => JSON.stringify(each)));
+        await expectUnchanged("preview");
       });
-      while (running) {
-        const { status, body } = await registry(`/v2/${repositoryName}/manifests/latest`, manifestTypes);
-        named.add(status === 200 ? JSON.stringify(JSON.parse(body).manifests) : `${status} ${body}`);
-        await wait(5);
-      }
-      await up;
-      const after = await outputs();
-      expect(after.imageDigest).not.toBe(before.imageDigest);
-      for (const name of machineNames) expect(await pageOf(after[name])).toContain(">half ");
-      const latest = await Promise.all(
-        [before, after].map(async ({ imageRef }) => (await manifest(imageRef)).manifests),
-      );
-      expect([...named]).toEqual(latest.map((each) => JSON.stringify(each)));
-      await expectUnchanged("preview");
-    });
-  });
+    }),
+  );
   // The edit reverted there is the first release again.
   await configured(another, async () => {
     expect(await succeed("up")).toContain(kept(before));

@@ -55,10 +55,10 @@ test("cfn-lint checks every state that the engine kept of an update", async () =
   expect(await lintHistory(folder)).toEqual([]);
   kept("stacks/app/local.json", state());
   await expect(lintHistory(folder)).rejects.toThrow("the engine has kept no state of an update");
-  kept("history/app/local/local-1.checkpoint.json", state());
+  kept("backups/app/local/local.1.json", state());
   expect(await lintHistory(folder)).toEqual([]);
-  kept("history/app/local/local-2.checkpoint.json", state({ effect: "Alow" }));
-  kept("history/app/local/local-3.checkpoint.json", state({ arn: "AmazonSSMManagedInstanceCore" }));
+  kept("backups/app/local/local.2.json", state({ effect: "Alow" }));
+  kept("backups/app/local/local.3.json", state({ arn: "AmazonSSMManagedInstanceCore" }));
   expect((await lintHistory(folder)).sort()).toEqual([
     expect.stringMatching(/^update-2.json: E3530 .*\/Statement\/0\/Effect: 'Alow' is not one of \['Allow', 'Deny'\]$/),
     expect.stringMatching(

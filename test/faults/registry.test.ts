@@ -11,6 +11,7 @@ import {
   killMachine,
   signalDaemon,
   when,
+  withLargeLayer,
   withNewRelease,
 } from "../support/faults.ts";
 import {
@@ -85,15 +86,9 @@ test.each(failures)("%s: the push fails, the old instances serve, the next up pu
   });
 });
 
-/** A layer so large that its push takes a while. */
-const large = [
-  "mkdir -p /bundle/own/app",
-  "mkdir -p /bundle/own/app && head -c 200M /dev/urandom >/bundle/own/app/ballast",
-] as const;
-
 test("registry killed during the push: the old instances serve, the next up pushes", async () => {
   const before = await deployed();
-  await edited("app/Dockerfile", large, async () => {
+  await withLargeLayer(async () => {
     await refused(when(/pushing layers/, kill, "up"), pushError(""));
     await expectServing(before);
   });
@@ -107,7 +102,7 @@ test("registry hanging during the push: Ctrl-C ends the up, the old instances se
     stop();
     interrupt(program);
   };
-  await edited("app/Dockerfile", large, async () => {
+  await withLargeLayer(async () => {
     try {
       const { output } = await when(/pushing layers/, giveUp, "up");
       expect(output).toMatch(updating);

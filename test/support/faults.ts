@@ -17,6 +17,7 @@ import {
   answering,
   aws,
   cloud,
+  edited,
   expectServing,
   node,
   type Outputs,
@@ -241,6 +242,13 @@ let edits = 0;
 export function withNewRelease<T>(work: () => Promise<T>): Promise<T> {
   edits += 1;
   return releasedEdit(`${process.pid}.${edits}`, work);
+}
+
+/** Runs the work with a layer so large that its push takes a while. */
+export function withLargeLayer<T>(work: () => Promise<T>): Promise<T> {
+  const folder = "mkdir -p /bundle/own/app";
+  const change = [folder, `${folder} && head -c 100M /dev/urandom >/bundle/own/app/ballast`] as const;
+  return edited("app/Dockerfile", change, work);
 }
 
 /** What AWS's API reports of an instance. */

@@ -76,20 +76,20 @@ interface Finding {
 }
 
 /**
- * What cfn-lint finds in all that was ever deployed in a local cloud: the engine keeps the state of each update. A state in which nothing
- * is new is left out.
+ * What cfn-lint finds in all that was ever deployed in a local cloud: the engine keeps a backup of the state after each update, also of
+ * stacks that are gone. A state in which nothing is new is left out.
  */
 export async function lintHistory(cloudFolder: string): Promise<string[]> {
   const backend = join(cloudFolder, "state", ".pulumi");
   if (!existsSync(backend)) return [];
   const files = readdirSync(backend, { recursive: true, encoding: "utf8" }).sort();
-  const checkpoints = files.filter((file) => file.startsWith("history/") && file.endsWith(".checkpoint.json"));
-  if (checkpoints.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file))) {
+  const backups = files.filter((file) => /^backups\/.*\.json$/.test(file));
+  if (backups.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file))) {
     throw new Error(`${backend}: the engine has kept no state of an update`);
   }
   const seen = new Set<string>();
   const templates = new Map<string, Record<string, TemplateResource>>();
-  for (const [index, file] of checkpoints.entries()) {
+  for (const [index, file] of backups.entries()) {
     const { checkpoint } = JSON.parse(readFileSync(join(backend, file), "utf8"));
     const resources = template(checkpoint.latest?.resources ?? []);
     const texts = Object.values(resources).map((resource) => JSON.stringify(resource));

@@ -28,7 +28,7 @@ ROOT = os.environ["AWS_ACCESS_KEY_ID"]
 ACCOUNT = "123456789012"
 REGION = os.environ["AWS_REGION"]
 
-# Every call but root's: a line for each action and resource that it needed.
+# Every call but root's: a line for each action and resource that it needed, with the condition keys that decided.
 CALLS = Path(os.environ["LOCAL_CLOUD_DIR"], "calls.jsonl")
 LOCK = Lock()
 
@@ -86,7 +86,7 @@ def decide(identity: Identity, call: Call) -> None:
         }
     )
     lines = [
-        json.dumps({"identity": identity.arn, "action": check["action"], "resource": check["resource"], **verdict})
+        json.dumps({"identity": identity.arn, **check, **verdict})
         for check, verdict in zip(checks, verdicts)
     ]
     with LOCK, CALLS.open("a") as file:

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, expect, test, vi } from "vitest";
 import { ec2 } from "../../../local/providers/aws/clients.ts";
+import { functions } from "../../../local/providers/aws/functions.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import { type Row, sentBy } from "../../../local/providers/aws/row.ts";
 import { rows, type Token } from "../../../local/providers/aws/rows.ts";
@@ -70,4 +71,17 @@ test("a rule that was added to the default group by hand is seen, and revoked by
   });
   await group.update?.("sg-1", inputs, ["ingress"], {});
   expect(revoke).toHaveBeenCalledExactlyOnceWith({ GroupId: "sg-1", IpPermissions });
+});
+
+test("the newest AMI may be on the last page, and so may the second of what has to be one", async () => {
+  vi.stubEnv("AWS_REGION", "ap-northeast-2");
+  const images = [1, 3, 2].map((month) => ({ ImageId: `ami-${month}`, CreationDate: `2026-0${month}-01T00:00:00Z` }));
+  vi.spyOn(await ec2(), "send").mockImplementation(async (command: object) => {
+    const { input } = command as { input: { NextToken?: string } };
+    const index = Number(input.NextToken ?? 0);
+    return { Images: [images[index]], NextToken: index < images.length - 1 ? `${index + 1}` : undefined };
+  });
+  const getAmi = (inputs: object) => functions["aws:ec2/getAmi:getAmi"]?.run({ owners: ["amazon"], ...inputs });
+  expect(await getAmi({ mostRecent: true })).toMatchObject({ id: "ami-3" });
+  await expect(getAmi({})).rejects.toThrow("Your query returned more than one result.");
 });
