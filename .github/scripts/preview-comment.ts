@@ -4,11 +4,12 @@ import { runCommand, UsageError } from "../../cli/shared/command.ts";
 import { machineNames } from "../../components/architecture.ts";
 
 const usage = `usage: node .github/scripts/preview-comment.ts (--preview FILE | --review FILE) --status N --stack NAME --run-url URL
-                                   [--cost FILE] [--publish PULL-REQUEST]
+                                   [--cost FILE] [--commit SHA] [--publish PULL-REQUEST]
+       node .github/scripts/preview-comment.ts --destroyed --stack NAME --run-url URL [--publish PULL-REQUEST]
 
 Prints the comment that shows a preview (--preview: what pulumi preview printed) or a review environment (--review: the stack's outputs as
-JSON; not read after a failure) in a pull request. With --publish it is made or updated there instead, so that a pull request has one of each:
-GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are read as GitHub Actions sets them.
+JSON; not read after a failure; --destroyed: it is gone) in a pull request. With --publish it is made or updated there instead, so that a pull
+request has one of each; --destroyed makes none. GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are read as GitHub Actions sets them.
 `;
 
 /** The most that GitHub takes as the text of a comment, in characters. */
@@ -55,6 +56,15 @@ interface Machine {
   readonly proof: { readonly machine: string; readonly image: string; readonly process: string };
 }
 
+const reviewHead = (stack: string) => `<!-- review of ${stack} -->
+### Review environment \`${stack}\`
+`;
+
+/** What replaces the comment of a review environment that is gone, with its addresses. */
+export const destroyedComment = (stack: string, runUrl: string): string => `${reviewHead(stack)}
+Destroyed · [the run](${runUrl}) · the label \`review\`, taken off and set again, brings it back
+`;
+
 /** The comment of a review environment: the addresses and what answers there, or that the deployment failed. */
 export function reviewComment(review: Omit<Preview, "text"> & { readonly outputs?: Record<string, unknown> }): string {
   const { stack, status, runUrl, commit, cost = "", outputs = {} } = review;
@@ -68,9 +78,7 @@ export function reviewComment(review: Omit<Preview, "text"> & { readonly outputs
     ),
   ];
   const failed = `The deployment **failed** with exit status ${status}; what was deployed before still runs.`;
-  return `<!-- review of ${stack} -->
-### Review environment \`${stack}\`
-
+  return `${reviewHead(stack)}
 ${status === 0 ? table.join("\n") : failed}
 
 ${cost === "" ? "" : `${cost.trim()}\n\n`}${commit} · [the run](${runUrl}) · updated with each push, destroyed when the pull request is closed or loses its label
@@ -127,14 +135,27 @@ export interface GitHub {
   readonly token: string;
 }
 
-/** Makes the comment, or updates the one that an earlier run made, which has the same first line. */
-export async function publish(body: string, pullRequest: number, github: GitHub): Promise<"created" | "updated"> {
+/**
+ * Makes the comment, or updates the one that an earlier run made, which has the same first line.
+ *
+ * @param makes Whether it is made where there is none. @default true
+ */
+export async function publish(
+  body: string,
+  pullRequest: number,
+  github: GitHub,
+  makes = true,
+): Promise<"created" | "updated" | "not there"> {
   const issues = `${github.apiUrl}/repos/${github.repository}/issues`;
   const [firstLine = ""] = body.split("\n", 1);
   const found = await findComment(`${issues}/${pullRequest}/comments`, firstLine, github);
-  if (found === undefined) await request("POST", `${issues}/${pullRequest}/comments`, github, { body });
-  else await request("PATCH", `${issues}/comments/${found}`, github, { body });
-  return found === undefined ? "created" : "updated";
+  if (found !== undefined) {
+    await request("PATCH", `${issues}/comments/${found}`, github, { body });
+    return "updated";
+  }
+  if (!makes) return "not there";
+  await request("POST", `${issues}/${pullRequest}/comments`, github, { body });
+  return "created";
 }
 
 async function findComment(url: string, firstLine: string, github: GitHub): Promise<number | undefined> {
@@ -173,6 +194,7 @@ async function main(args: string[]): Promise<void> {
     options: {
       preview: { type: "string" },
       review: { type: "string" },
+      destroyed: { type: "boolean", default: false },
       status: { type: "string" },
       stack: { type: "string" },
       cost: { type: "string" },
@@ -181,18 +203,9 @@ async function main(args: string[]): Promise<void> {
       publish: { type: "string" },
     },
   });
-  const { preview, review, status, stack, cost, "run-url": runUrl } = values;
-  const file = preview ?? review;
-  if (file === undefined || status === undefined || stack === undefined || runUrl === undefined)
-    throw new UsageError(usage);
-  const shared = {
-    ...{ stack, runUrl, status: Number(status), commit: values.commit ?? "" },
-    cost: cost === undefined ? undefined : readFileSync(cost, "utf8"),
-  };
-  const comment =
-    preview === undefined
-      ? reviewComment({ ...shared, ...(shared.status === 0 && { outputs: JSON.parse(readFileSync(file, "utf8")) }) })
-      : previewComment({ ...shared, text: readFileSync(file, "utf8") });
+  const { destroyed, stack, "run-url": runUrl } = values;
+  if (stack === undefined || runUrl === undefined) throw new UsageError(usage);
+  const comment = destroyed ? destroyedComment(stack, runUrl) : deployedComment(values, stack, runUrl);
   if (values.publish === undefined) return void process.stdout.write(comment);
   const {
     GITHUB_TOKEN: token,
@@ -201,8 +214,26 @@ async function main(args: string[]): Promise<void> {
   } = process.env;
   if (token === undefined || repository === undefined)
     throw new Error("GITHUB_TOKEN and GITHUB_REPOSITORY are not set");
-  const done = await publish(comment, Number(values.publish), { apiUrl, repository, token });
+  const done = await publish(comment, Number(values.publish), { apiUrl, repository, token }, !destroyed);
   process.stdout.write(`comment ${done}\n`);
+}
+
+/** @throws UsageError */
+function deployedComment(
+  values: { readonly [key in "preview" | "review" | "status" | "cost" | "commit"]?: string },
+  stack: string,
+  runUrl: string,
+): string {
+  const { preview, review, status, cost } = values;
+  const file = preview ?? review;
+  if (file === undefined || status === undefined) throw new UsageError(usage);
+  const shared = {
+    ...{ stack, runUrl, status: Number(status), commit: values.commit ?? "" },
+    cost: cost === undefined ? undefined : readFileSync(cost, "utf8"),
+  };
+  return preview === undefined
+    ? reviewComment({ ...shared, ...(shared.status === 0 && { outputs: JSON.parse(readFileSync(file, "utf8")) }) })
+    : previewComment({ ...shared, text: readFileSync(file, "utf8") });
 }
 
 if (import.meta.main) await runCommand(usage, main);

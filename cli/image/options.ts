@@ -120,7 +120,7 @@ function parsePlatforms(list: string): string[] {
 /** The guide's problem 1, with its two ways out. */
 function severalPlatforms(platforms: readonly string[]): string {
   const both = platforms.join(",");
-  return `--load cannot take ${both}: the engine's image store holds one platform under a tag, and BuildKit would end with
+  return `--load takes one platform and was given ${both}: Docker's classic image store holds one under a tag, and BuildKit would end there with
 "docker exporter does not currently support exporting manifest lists". Either
   A (recommended) push to a registry:  npm run image -- --platform ${both} --tag yourusername/hono-app --push
   B load a single platform:            npm run image -- --platform ${platforms[0]} --load`;

@@ -17,6 +17,7 @@ import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
 import { ensureLinters } from "../../tools/linters.ts";
+import { expectConsistent } from "../support/faults.ts";
 import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
 import { getFrom, startRegistry } from "../support/other-registry.ts";
 import { serving as serve, temporaryFolder } from "../support/process.ts";
@@ -392,6 +393,9 @@ const cases: Record<string, () => Promise<void>> = {
     // The stack "local" is none.
     expect(await list({ REVIEW_HOURS: "0" })).toMatchObject({ status: 0, outputs: { stacks: '["pr-7"]' } });
     expect(await list({})).toMatchObject({ status: 0, outputs: { stacks: "[]" } });
+    const wrong = await list({ REVIEW_HOURS: "3 days" });
+    expect(wrong).toMatchObject({ status: 1, outputs: {} });
+    expect(wrong.text).toContain('::error::the variable REVIEW_HOURS is "3 days"; allowed: a whole number of hours');
   },
 
   async "review.yml destroy: pulumi destroy"() {
@@ -408,8 +412,20 @@ const cases: Record<string, () => Promise<void>> = {
     // Nothing of it is left, and the other stack is as it was.
     await expect(answering(outputs.graviton.url)).rejects.toThrow();
     expect((await askRegistry("/v2/hono-app-pr-7/tags/list")).status).toBe(404);
+    await expectConsistent();
     for (const { url, id } of [before.graviton, before.intel]) expect(await answering(url)).toBe(id);
     expect(await destroy()).toMatchObject({ status: 0, text: "there is no stack pr-7\n" });
+  },
+
+  async "review.yml destroy: the comment says so"() {
+    const [other, of7] = ["<!-- review of pr-17 -->\n", "<!-- review of pr-7 -->\n| graviton | http://192.0.2.1 |"];
+    const say = (...there: string[]) =>
+      commenting("review.yml destroy: the comment says so", { there, matrix: { stack: "pr-7" } });
+    const { text, comments } = await say(other, of7);
+    expect(text).toBe("comment updated\n");
+    expect(comments[0]).toBe(other);
+    expect(comments[1]).toMatch(/^<!-- review of pr-7 -->\n[^|]*Destroyed · \[the run\]\(https:\S+runs\/5\)[^|]*$/);
+    expect(await say(other)).toEqual({ text: "comment not there\n", comments: [other] });
   },
 
   async "pull-request.yml fork: say why"() {
@@ -600,36 +616,51 @@ const cases: Record<string, () => Promise<void>> = {
 
 /** The text of the comment that a workflow's job "comment" makes of the files that it downloads. */
 async function commented(workflow: string, files: Record<string, string>, needs: object): Promise<string> {
+  const { text, comments } = await commenting(`${workflow} comment: one comment, updated`, { files, needs });
+  expect(text).toBe("comment created\n");
+  return comments[0] ?? "";
+}
+
+/** Runs a script that comments in a checkout with no packages. On GitHub, pull request 7 has the comments `there`. */
+async function commenting(
+  name: string,
+  { files = {}, there = [], ...contexts }: { files?: Record<string, string>; there?: readonly string[] } & Contexts,
+): Promise<{ text: string; comments: string[] }> {
   const cwd = newFolder();
   checkOut(cwd);
   for (const [file, text] of Object.entries(files)) {
     mkdirSync(dirname(join(cwd, file)), { recursive: true });
     writeFileSync(join(cwd, file), text);
   }
-  const comments: string[] = [];
-  const ran = await serving(
+  const comments = [...there];
+  const { status, text } = await serving(
     ({ method, url, headers }, body) => {
       if (headers.authorization !== "Bearer job-token") return { status: 401, body: "{}" };
-      if (method === "GET" && url?.startsWith("/repos/Owner/Hono-App/issues/7/comments?")) return { body: "[]" };
-      if (method !== "POST" || url !== "/repos/Owner/Hono-App/issues/7/comments") return { status: 404, body: "{}" };
-      comments.push(JSON.parse(body).body);
+      const [, comment] =
+        /^\/repos\/Owner\/Hono-App\/issues\/(7\/comments|comments\/\d+)(?=$|\?)/.exec(url ?? "") ?? [];
+      if (method === "GET" && comment === "7/comments") {
+        return { body: JSON.stringify(comments.map((each, id) => ({ id, body: each, user: { type: "Bot" } }))) };
+      }
+      if (method === "POST" && comment === "7/comments") comments.push(JSON.parse(body).body);
+      else if (method === "PATCH" && comment) comments[Number(comment.split("/")[1])] = JSON.parse(body).body;
+      else return { status: 404, body: "{}" };
       return { status: 201, body: '{"id":1}' };
     },
     (GITHUB_API_URL) =>
-      run(`${workflow} comment: one comment, updated`, {
+      run(name, {
         contexts: {
           github: {
             ...{ token: "job-token", repository: "Owner/Hono-App", server_url: "https://github.com", run_id: 5 },
             event: { pull_request: { number: 7, head: { sha: "abc" } } },
           },
-          needs,
+          ...contexts,
         },
         runner: { ...runner(), GITHUB_API_URL },
         cwd,
       }),
   );
-  expect(ran).toMatchObject({ status: 0, text: "comment created\n" });
-  return comments[0] ?? "";
+  expect(status, text).toBe(0);
+  return { text, comments };
 }
 
 /** Brings up the review environment of pull request 7 beside the tests' own stack, by the script. */

@@ -233,7 +233,7 @@ test("every block of commands is of a kind that a test runs, or needs GitHub", (
 
 // What the documents quote is what the code says.
 test.each([
-  ["cli/image/options.ts", "the engine's image store holds one platform under a tag, and BuildKit would end with"],
+  ["cli/image/options.ts", "Docker's classic image store holds one under a tag, and BuildKit would end there with"],
   ["cli/image/builder.ts", "cannot build "],
   ["cli/image/builder.ts", "does not answer"],
   ["cli/image/build.ts", "warning: emulated: "],

@@ -76,7 +76,10 @@ describe("options", () => {
   });
 
   test.each([
-    [["--platform", "linux/amd64,linux/arm64", "--load"], "--load cannot take linux/amd64,linux/arm64"],
+    [
+      ["--platform", "linux/amd64,linux/arm64", "--load"],
+      "--load takes one platform and was given linux/amd64,linux/arm64",
+    ],
     [["--platform", "linux/amd64,linux/arm64"], "docker exporter does not currently support exporting manifest lists"],
     [["--platform", "linux/arm/v7"], '--platform is "linux/arm/v7"; allowed: linux/arm64, linux/amd64, or both'],
     [["--platform", ""], '--platform is ""'],

@@ -179,6 +179,12 @@ describe("publishing", () => {
     expect(requests).toHaveLength(4);
   });
 
+  test("makes none where only one that is there is to be updated", async () => {
+    const { api, requests } = await github([{ id: 5, body: marker("prod"), user: bot }]);
+    expect(await publish(`${marker("dev")}\ntext`, 7, api, false)).toBe("not there");
+    expect(requests.map(({ method }) => method)).toEqual(["GET"]);
+  });
+
   test("leaves alone another stack's, and what somebody else wrote with the same mark", async () => {
     const { api } = await github([
       { id: 1, body: marker("prod"), user: bot },
