@@ -31,7 +31,7 @@ const skipped = (note: string): Finding => ({ state: "skipped", note });
 const fault = (what: string, remedy: string): Finding => ({ state: "fault", fault: what, remedy });
 
 const gib = 2 ** 30;
-/** A first set-up with its caches, engines and images takes about 6 GiB. */
+/** What a first set-up takes with its caches, engines and images, as README.md says. */
 const leastDisk = 8 * gib;
 /** AWS refuses a request that is more than five minutes off; a clock that is a minute off gets there. */
 const mostSkewSeconds = 60;

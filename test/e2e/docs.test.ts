@@ -79,6 +79,9 @@ test.each(blocks.map((block) => [block.split("\n")[0] as string, block]))("%s", 
 const guide = [
   ...(documents[1] as string).matchAll(/^```sh guide ?(\w*)\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm),
 ].map(([, kind = "", commands = "", output = ""]) => ({ kind, commands, output }));
+test("the guide shows what each of its commands prints", () => {
+  expect(guide.filter(({ output }) => output === "")).toEqual([]);
+});
 
 test("the guide's commands print what it shows, run in its order in app/", async () => {
   const stack = await deployed();
@@ -92,7 +95,8 @@ test("the guide's commands print what it shows, run in its order in app/", async
   const here = (text: string) =>
     text
       .replaceAll(/(docker\.io\/)?yourusername\//g, `${hub}/yourusername/`)
-      .replaceAll("-t user/", `-t ${hub}/user/`)
+      .replaceAll(/(?<=-t )user\/|docker\.io\/user\//g, `${hub}/user/`)
+      .replaceAll("hono-app-app-1", `${env.COMPOSE_PROJECT_NAME}-app-1`)
       .replaceAll("123456789.dkr.ecr.ap-northeast-2.amazonaws.com", cloud.registry);
   // As its text says, before the first push; the guide has the command in a later section.
   const login = guide.find(({ commands }) => commands.includes("docker login"))?.commands.split("\n\n")[0] ?? "";
@@ -172,6 +176,8 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
     expect(inspected).toContain(imageDigest);
   } finally {
     destroyed = await run(blocksOf("teardown").join("\n"), there);
+    // The settings stay, for the next deployment.
+    expect(readFileSync(join(clone, "Pulumi.dev.yaml"), "utf8")).toContain("publishTo");
     rmSync(clone, { recursive: true });
   }
   expect(destroyed.status, destroyed.output).toBe(0);
