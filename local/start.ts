@@ -1,7 +1,7 @@
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
-import { ensureTools } from "../tools/go.ts";
+import { ensureTools, toolsFolder } from "../tools/go.ts";
 import { home } from "../tools/paths.ts";
 import { run, say, step } from "../tools/process.ts";
 import { ensureSystem } from "../tools/system.ts";
@@ -10,7 +10,7 @@ import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
-import { ensureBaseImages, hash } from "./services/hub/base-images.ts";
+import { ensureBaseImages, hash, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
 import { ensureMoto, moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
@@ -21,9 +21,7 @@ import { registry } from "./services/registry.ts";
  * @returns `lost`: whether machines, or all of moto's memory, are gone without having been deleted.
  */
 export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
-  await ensureSystem();
-  await ensureTools();
-  await ensureMoto();
+  await install();
   ensurePlugins();
 
   const names = ["moto", "registry", "buildkitd", "ec2"];
@@ -47,17 +45,34 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
     ]);
     await ensureBuilder(cloud);
     if (useMirror) {
-      await ensureBaseImages({
-        mirror: cloud.mirror,
-        buildkit: `unix://${socket(cloud)}`,
-        cacheDir: join(home, "cache"),
-        log: say,
-      });
+      await ensureBaseImages({ mirror: cloud.mirror, buildkit: `unix://${socket(cloud)}`, ...fetched });
     }
     const image = await ensureMachineImage(cloud);
     await startDaemon(agent(cloud, image));
     return { lost: isLost(cloud) };
   });
+}
+
+/** What the base images are made of, and how it is shown. */
+const fetched = { cacheDir: join(home, "cache"), log: say };
+
+/** Installs what is missing. What is fetched does not wait for the compiler, which takes minutes the first time and wants the processors alone. */
+async function install(): Promise<void> {
+  const isFirst = !existsSync(join(toolsFolder, "registry"));
+  const failed = new AbortController();
+  const fetchOthers = async () => {
+    try {
+      await ensureSystem();
+      await ensureMoto();
+      if (isFirst && !(await reachesDockerHub())) await prepareBaseImages(fetched);
+    } catch (error) {
+      failed.abort();
+      throw error;
+    }
+  };
+  for (const each of await Promise.allSettled([fetchOthers(), ensureTools(failed.signal)])) {
+    if (each.status === "rejected") throw each.reason;
+  }
 }
 
 /** Stops everything, and frees the addresses. */

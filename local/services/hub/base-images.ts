@@ -71,16 +71,24 @@ interface RootFileSystemArgs {
 }
 type RootFileSystem = keyof typeof rootFileSystems;
 
-const images = [
+interface Image {
+  readonly name: string;
+  /** Folder of its Dockerfile. */
+  readonly files: string;
+  readonly rootFileSystem: RootFileSystem;
+  readonly bun: boolean;
+}
+
+const images: readonly Image[] = [
   { name: `oven/bun:${bunVersion}`, files: "bun", rootFileSystem: "debian", bun: true },
   { name: `oven/bun:${bunVersion}-distroless`, files: "bun-distroless", rootFileSystem: "distroless", bun: true },
   { name: "library/amazonlinux:2023", files: "amazonlinux", rootFileSystem: "debian", bun: false },
   { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: "docker-cli", bun: false },
-] as const;
+];
 
 /** Makes the official images of Docker Hub from packages, and pushes them into the mirror, unless they are there. */
 export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
-  const missing = [];
+  const missing: (Image & { built: string })[] = [];
   for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
     const files = join(here, image.files);
     const key = await hash(
@@ -92,26 +100,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   }
   if (missing.length === 0) return;
 
-  const context = join(
-    args.cacheDir,
-    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], [])}`,
-  );
-  await mkdir(context, { recursive: true });
-  await copyFile(caBundle, join(context, "ca-certificates.crt"));
-  const parts = new Map<string, () => Promise<void>>();
-  for (const image of missing) {
-    for (const { image: architecture } of architectures) {
-      const rootTar = join(context, `${image.rootFileSystem}-${architecture}.tar`);
-      parts.set(rootTar, () => packRootFileSystem(image.rootFileSystem, architecture, rootTar));
-      const bun = join(context, `bun-${architecture}`);
-      if (image.bun) parts.set(bun, () => fetchBun(architecture, bun));
-    }
-  }
-  await inParallel([...parts], async ([part, make]) => {
-    if (existsSync(part)) return;
-    args.log(`base images: ${relative(context, part)}`);
-    await make();
-  });
+  const context = await prepareBaseImages(args, missing);
   // One after another: BuildKit itself works on both platforms at once.
   for (const image of missing) {
     args.log(`base images: ${image.name}`);
@@ -122,6 +111,38 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
     await build(args, { context, files, names: [`${args.mirror}/${image.name}`, image.built] });
   }
   await rm(context, { recursive: true }); // the mirror has everything
+}
+
+/**
+ * Fetches what the images are made of, unless it is there: for this neither BuildKit nor a registry is needed.
+ *
+ * @returns The folder of it.
+ */
+export async function prepareBaseImages(
+  { cacheDir, log }: Pick<BaseImagesArgs, "cacheDir" | "log">,
+  needed = images,
+): Promise<string> {
+  const context = join(
+    cacheDir,
+    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], [])}`,
+  );
+  await mkdir(context, { recursive: true });
+  await copyFile(caBundle, join(context, "ca-certificates.crt"));
+  const parts = new Map<string, () => Promise<void>>();
+  for (const image of needed) {
+    for (const { image: architecture } of architectures) {
+      const rootTar = join(context, `${image.rootFileSystem}-${architecture}.tar`);
+      parts.set(rootTar, () => packRootFileSystem(image.rootFileSystem, architecture, rootTar));
+      const bun = join(context, `bun-${architecture}`);
+      if (image.bun) parts.set(bun, () => fetchBun(architecture, bun));
+    }
+  }
+  await inParallel([...parts], async ([part, make]) => {
+    if (existsSync(part)) return;
+    log(`base images: ${relative(context, part)}`);
+    await make();
+  });
+  return context;
 }
 
 /** The official images have bunx beside bun. In the repository the link would point nowhere, and what copies the project stops at it. */
