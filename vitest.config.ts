@@ -11,6 +11,10 @@ export default defineConfig({
           include: ["test/unit/**/*.test.ts"],
           // Node loads the files itself, as it does for the program: Pulumi stores a dynamic resource's provider in the form in which it was loaded.
           experimental: { viteModuleRunner: false },
+          // A worker keeps what it has loaded for the next file: loading took more than half of the processor's time.
+          isolate: false,
+          restoreMocks: true,
+          unstubEnvs: true,
           // Some start a process; on a busy machine that takes its time.
           testTimeout: 60_000,
         },
