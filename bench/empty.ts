@@ -1,16 +1,20 @@
-// An empty Pulumi program, run by the Automation API as the local cloud's commands run theirs: the cost of an `up` or preview itself.
-import { mkdirSync } from "node:fs";
+// An empty Pulumi program, run as the local cloud's commands run theirs: the cost of an `up` or preview itself.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LocalWorkspace } from "@pulumi/pulumi/automation/index.js";
 import { openCloud } from "../local/cloud.ts";
+import { root } from "../tools/paths.ts";
 
 const cloud = await openCloud();
-const workDir = join(cloud.dir, "empty");
-mkdirSync(workDir, { recursive: true });
-const stack = await LocalWorkspace.createOrSelectStack(
-  { projectName: "empty", stackName: "empty", program: async () => ({}) },
-  { workDir, envVars: cloud.env as Record<string, string> },
-);
-const onOutput = (output: string) => void process.stdout.write(output);
-if (process.argv[2] === "preview") await stack.preview({ onOutput });
-else await stack.up({ onOutput });
+const cwd = join(cloud.dir, "empty");
+const pulumi = (...args: string[]) => spawnSync("pulumi", args, { cwd, env: cloud.env, stdio: "inherit" }).status;
+if (!existsSync(cwd)) {
+  mkdirSync(cwd);
+  writeFileSync(join(cwd, "Pulumi.yaml"), "name: empty\nruntime:\n  name: nodejs\n  options:\n    typescript: false\n");
+  writeFileSync(join(cwd, "package.json"), '{ "type": "module", "main": "index.js" }\n');
+  writeFileSync(join(cwd, "index.js"), "");
+  symlinkSync(join(root, "node_modules"), join(cwd, "node_modules"));
+  pulumi("stack", "init", "empty");
+}
+const options = process.argv[2] === "preview" ? ["preview"] : ["up", "--yes", "--skip-preview"];
+process.exitCode = pulumi(...options, "--stack", "empty") ?? 1;

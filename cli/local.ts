@@ -1,16 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { OutputMap, Stack } from "@pulumi/pulumi/automation/index.js";
 import Table from "cli-table3";
 import { machineNames } from "../components/architecture.ts";
 import type { Proof } from "../components/proof.ts";
 import { type Cloud, exports, openCloud } from "../local/cloud.ts";
-import type { Identity } from "../local/identity.ts";
 import { change } from "../local/recovery/recover.ts";
 import { failedSteps } from "../local/services/buildkitd.ts";
 import { collectGarbage } from "../local/services/registry.ts";
-import { hasResources, selectStack } from "../local/stack.ts";
+import { ensureStack, hasResources, outputsOf, PulumiError, pulumi, resourcesOf } from "../local/stack.ts";
 import { start, stop } from "../local/start.ts";
 import { lock } from "../tools/lock.ts";
 import { root } from "../tools/paths.ts";
@@ -30,42 +28,29 @@ const usage = `usage: npm run local -- [COMMAND]
                    eval "$(npm run --silent local -- env)" && pulumi up -s local
 `;
 
-/** Whether the engine has shown what it does; its error would repeat all of that. */
-let shown = false;
-const streams = {
-  onOutput(output: string): void {
-    shown = true;
-    process.stdout.write(output);
-  },
-  onError(output: string): void {
-    shown = true;
-    process.stderr.write(output);
-  },
-};
-
 const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Promise<void>> = {
   async up(cloud) {
-    const { stack, refresh } = await ready(cloud, true);
-    const { outputs } = await change(cloud, stack, (refreshed) =>
-      stack.up({ ...streams, refresh: refresh && !refreshed }),
-    );
-    printProof(outputs);
+    const refresh = await ready(cloud);
+    await change(cloud, (refreshed) => pulumi(cloud, ["up", "--yes", "--skip-preview", ...(refreshed ? [] : refresh)]));
+    printProof(outputsOf(cloud));
   },
   async preview(cloud) {
-    const { stack, refresh } = await ready(cloud, true, "previewer");
-    await stack.preview({ ...streams, refresh });
+    await pulumi(cloud, ["preview", ...(await ready(cloud))], "previewer");
   },
   async refresh(cloud) {
-    const { stack } = await ready(cloud);
-    await change(cloud, stack, async (refreshed) => refreshed || stack.refresh(streams), streams);
+    await ready(cloud);
+    await change(
+      cloud,
+      async (refreshed) => refreshed || pulumi(cloud, ["refresh", "--yes", "--skip-preview"]),
+      pulumi,
+    );
   },
   async destroy(cloud) {
     await destroy(cloud);
     say("the local cloud goes on running; to stop it: npm run local -- down");
   },
   async output(cloud, { json }) {
-    const stack = await selectStack(cloud);
-    const outputs = Object.fromEntries(Object.entries(await stack.outputs()).map(([name, { value }]) => [name, value]));
+    const outputs = outputsOf(cloud);
     if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: npm run local deploys it");
     if (json) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
     for (const [name, value] of Object.entries(outputs)) {
@@ -74,9 +59,8 @@ const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Pr
   },
   async graph(cloud) {
     if (!hasResources(cloud)) throw new Error("the stack has no resources: npm run local deploys it");
-    const { deployment } = await (await selectStack(cloud)).exportStack();
     const { drawGraph } = await import("./local/graph.ts");
-    writeFileSync(join(root, "docs", "architecture.svg"), await drawGraph(deployment.resources));
+    writeFileSync(join(root, "docs", "architecture.svg"), await drawGraph(resourcesOf(cloud)));
     say("docs/architecture.svg is drawn");
   },
   async down(cloud) {
@@ -87,45 +71,38 @@ const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Pr
   },
   async env(cloud) {
     await start(cloud);
-    await selectStack(cloud);
+    await ensureStack(cloud);
     for (const [name, value] of Object.entries(exports(cloud))) {
       process.stdout.write(`export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
     }
   },
 };
 
-async function ready(
-  cloud: Cloud,
-  runs = false,
-  identity: Identity = "deployer",
-): Promise<{ stack: Stack; refresh: boolean }> {
+/** Starts what does not run. Returns the options with which a command works on what is left in the local cloud. */
+async function ready(cloud: Cloud): Promise<string[]> {
   const { lost } = await start(cloud);
-  const refresh = lost && hasResources(cloud);
-  if (refresh)
-    say("what ran in the local cloud was lost: the state is compared with what is left, and the rest is created again");
-  return { stack: await selectStack(cloud, runs, identity), refresh };
+  await ensureStack(cloud);
+  if (!lost || !hasResources(cloud)) return [];
+  say("what ran in the local cloud was lost: the state is compared with what is left, and the rest is created again");
+  return ["--refresh"];
 }
 
 async function destroy(cloud: Cloud): Promise<void> {
-  const { stack, refresh } = await ready(cloud);
-  await change(cloud, stack, async (refreshed) => {
-    const options = { refresh: refresh && !refreshed };
-    // As the CLI does: what is protected is found before anything is deleted.
-    await stack.previewDestroy(options);
-    await stack.destroy({ ...streams, ...options });
-  });
+  const refresh = await ready(cloud);
+  // With its preview, which finds what is protected before anything is deleted.
+  await change(cloud, (refreshed) => pulumi(cloud, ["destroy", "--yes", ...(refreshed ? [] : refresh)]));
   await collectGarbage(cloud);
 }
 
-function printProof(outputs: OutputMap): void {
+function printProof(outputs: Readonly<Record<string, unknown>>): void {
   const head = ["machine", "type", "uname -m", "image", "process", "digest", "url", "verified"];
   const table = new Table({ head, style: { head: [], border: [] } });
   for (const name of machineNames) {
-    const { type, url, proof } = (outputs[name] as OutputMap[string]).value as Row;
+    const { type, url, proof } = outputs[name] as Row;
     const digest = proof.digest.slice(0, "sha256:".length + 12);
     table.push([name, type, proof.machine, proof.image, proof.process, digest, url, proof.verifiedAt]);
   }
-  process.stdout.write(`\n${table}\n${outputs.imageRef?.value}\n`);
+  process.stdout.write(`\n${table}\n${outputs.imageRef}\n`);
 }
 
 /** What the stack's output says of a machine. */
@@ -151,16 +128,8 @@ await runCommand(usage, async (args) => {
   try {
     await command(cloud, values);
   } catch (error) {
-    const steps = shown ? await failedSteps(cloud, started) : [];
+    const steps = error instanceof PulumiError ? await failedSteps(cloud, started) : [];
     if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);
-    throw new Error(reason(error as Error));
+    throw error;
   }
 });
-
-function reason({ message }: Error): string {
-  const [, signal] = /was killed with (SIG[A-Z]+)/.exec(message) ?? [];
-  if (signal) {
-    return `failed: the engine was ended by ${signal}; run the same command again: it first repairs what is half done`;
-  }
-  return shown ? "failed: the reason is above; once it is fixed, run the same command again" : message;
-}

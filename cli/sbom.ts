@@ -6,6 +6,7 @@ import Table from "cli-table3";
 import { platforms } from "../components/architecture.ts";
 import { openCloud } from "../local/cloud.ts";
 import { login } from "../local/services/registry.ts";
+import { hasResources, outputsOf } from "../local/stack.ts";
 import { start } from "../local/start.ts";
 import { say } from "../tools/process.ts";
 import { attachSbom, countPackages, explain, fileName, findSbom, findSubjects } from "./sbom/referrers.ts";
@@ -78,15 +79,13 @@ async function main(args: readonly string[]): Promise<void> {
 async function find(given: string | undefined, folder: string): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
   const foreign = given !== undefined && { image: given, env: process.env };
   if (foreign && !/^127\.\d+\.0\.1:5443$/.test(registryOf(foreign.image))) return foreign;
-  // Slow to load, and an image elsewhere does without.
-  const { hasResources, selectStack } = await import("../local/stack.ts");
   const cloud = await openCloud();
   if (foreign && registryOf(foreign.image) !== cloud.registry) return foreign;
   if (!foreign && !hasResources(cloud)) {
     throw new Error("the local cloud has no stack: npm run local deploys it; or name an IMAGE");
   }
   await start(cloud);
-  const image = given ?? (await (await selectStack(cloud)).outputs()).imageRef?.value;
+  const image = given ?? (outputsOf(cloud).imageRef as string | undefined);
   if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
   return { image, env: await login(cloud, folder) };
 }

@@ -1,53 +1,85 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { runtime } from "@pulumi/pulumi";
-import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation/index.js";
-import program from "../program.js";
 import { root } from "../tools/paths.ts";
+import { run } from "../tools/process.ts";
 import { projectName } from "../tools/stack-config.ts";
 import { as, type Cloud } from "./cloud.ts";
 import type { Identity } from "./identity.ts";
 
-const stackName = "local";
+export const stackName = "local";
+
+/** In the environment of every engine that a command of this project starts for a local cloud, and of what that engine starts. */
+export const startedHere = "LOCAL_CLOUD_COMMAND=yes";
+
+/** The Pulumi CLI has failed; what it showed says why. */
+export class PulumiError extends Error {}
 
 /**
- * The stack of the local cloud: the project's own program and configuration, in the local cloud's environment.
+ * Runs the Pulumi CLI on the stack of the local cloud, and shows what it shows.
  *
- * @param runs Whether the program will run: its modules are loaded while the CLI looks up the stack.
+ * @param args Command and options, such as `["up", "--yes"]`.
  * @param identity The user of AWS's API.
+ * @throws {@link PulumiError}
  */
-export async function selectStack(cloud: Cloud, runs = false, identity: Identity = "deployer"): Promise<Stack> {
-  // The program runs in this process; the engine would start it beside Pulumi.yaml and in this environment.
-  process.chdir(root);
-  const env = as(cloud, identity);
-  Object.assign(process.env, env);
-  const selected = LocalWorkspace.createOrSelectStack(
-    { projectName, stackName, program },
-    {
-      workDir: root,
-      envVars: Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? ""])),
-    },
-  );
-  // A module that cannot be loaded fails again, with its error, where the program imports it.
-  if (runs) void preload().catch(() => {});
-  return selected;
+export async function pulumi(cloud: Cloud, args: readonly string[], identity?: Identity): Promise<void> {
+  const [file = "", ...rest] = commandLine(args);
+  const child = spawn(file, rest, { ...optionsOf(cloud, identity), stdio: "inherit" });
+  // The terminal interrupts the CLI too, which then ends by itself, after the resources that it is at.
+  const interrupted = () => {};
+  const ended = () => child.kill("SIGTERM");
+  process.on("SIGINT", interrupted).on("SIGTERM", ended);
+  try {
+    const [code, signal] = await once(child, "exit");
+    if (signal) {
+      throw new PulumiError(
+        `failed: the engine was ended by ${signal}; run the same command again: it first repairs what is half done`,
+      );
+    }
+    if (code !== 0) {
+      throw new PulumiError("failed: the reason is above; once it is fixed, run the same command again");
+    }
+  } finally {
+    process.off("SIGINT", interrupted).off("SIGTERM", ended);
+  }
 }
 
-/** Loads the program's modules but index.ts, which creates resources; and the serializer, which inspects every loaded script once. */
-async function preload(): Promise<void> {
-  await runtime.serializeFunction(() => {});
-  for (const file of readdirSync(join(root, "components"))) await import(`../components/${file}`);
+/** The same, but what it shows is seen only in the error of one that fails. */
+export async function pulumiQuietly(cloud: Cloud, args: readonly string[]): Promise<void> {
+  await run(commandLine(args), optionsOf(cloud));
+}
+
+const commandLine = (args: readonly string[]) => ["pulumi", ...args, "--stack", stackName];
+
+function optionsOf(cloud: Cloud, identity: Identity = "deployer") {
+  const [name = "", value] = startedHere.split("=");
+  return { cwd: root, env: { ...as(cloud, identity), [name]: value } };
+}
+
+/** Makes the stack, unless there is one. */
+export async function ensureStack(cloud: Cloud): Promise<void> {
+  if (existsSync(stateFile(cloud))) return;
+  await run(["pulumi", "stack", "init", "--no-select", stackName], optionsOf(cloud));
 }
 
 /** The stack's state on disk. */
 export const stateFile = (cloud: Pick<Cloud, "dir">) =>
   join(cloud.dir, "state", ".pulumi", "stacks", projectName, `${stackName}.json`);
 
+/** The stack's resources. */
+export function resourcesOf(cloud: Cloud): readonly StateResource[] {
+  return readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? [];
+}
+
+/** The stack's outputs; none of them is a secret. */
+export function outputsOf(cloud: Cloud): Readonly<Record<string, unknown>> {
+  return resourcesOf(cloud).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+}
+
 /** Whether the stack's state has resources. A damaged state counts as having some. */
 export function hasResources(cloud: Cloud): boolean {
-  if (!existsSync(stateFile(cloud))) return false;
-  const state = readState(stateFile(cloud));
-  return state === undefined || (state.checkpoint?.latest?.resources ?? []).length > 0;
+  return existsSync(stateFile(cloud)) && (readState(stateFile(cloud)) === undefined || resourcesOf(cloud).length > 0);
 }
 
 /** A state's file, or undefined where it is damaged. */
@@ -59,8 +91,13 @@ export function readState(file: string): State | undefined {
   }
 }
 
+interface StateResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly id?: string;
+  readonly outputs?: Readonly<Record<string, unknown>>;
+}
+
 interface State {
-  readonly checkpoint?: {
-    readonly latest?: { readonly resources?: readonly { readonly type: string; readonly id?: string }[] };
-  };
+  readonly checkpoint?: { readonly latest?: { readonly resources?: readonly StateResource[] } };
 }

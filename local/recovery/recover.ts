@@ -1,12 +1,11 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import type { RefreshOptions, Stack } from "@pulumi/pulumi/automation/index.js";
 import { run, say, step } from "../../tools/process.ts";
 import { type Process, processes } from "../../tools/processes.ts";
 import { projectName } from "../../tools/stack-config.ts";
 import { as, type Cloud } from "../cloud.ts";
-import { readState, stateFile } from "../stack.ts";
+import { type pulumi, pulumiQuietly, readState, resourcesOf, stackName, startedHere, stateFile } from "../stack.ts";
 import { lostMark } from "../start.ts";
 import { removeCorruptBlobs } from "./corrupt-blobs.ts";
 
@@ -18,19 +17,18 @@ const mark = (cloud: Cloud) => join(cloud.dir, "unfinished");
  * that was killed could not record everything that it had created.
  *
  * @param work Its argument: whether the state has just been refreshed.
- * @param display Where that refresh is shown.
+ * @param refresh Compares the state with what there is.
  * @throws Error when the official CLI works on the stack.
  */
 export async function change<T>(
   cloud: Cloud,
-  stack: Stack,
   work: (refreshed: boolean) => Promise<T>,
-  display: RefreshOptions = {},
+  refresh: typeof pulumi = pulumiQuietly,
 ): Promise<T> {
   const interrupted = existsSync(mark(cloud)) || locks(cloud).length > 0;
   if (interrupted) {
     await step("the last command was interrupted or failed: comparing the state with what there is", () =>
-      recover(cloud, stack, display),
+      recover(cloud, refresh),
     );
   }
   writeFileSync(mark(cloud), "");
@@ -55,7 +53,7 @@ function freeMegabytes(folder: string): number {
   return Math.floor((bavail * bsize) / 2 ** 20);
 }
 
-async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Promise<void> {
+async function recover(cloud: Cloud, refresh: typeof pulumi): Promise<void> {
   await endLeftovers(cloud);
   for (const lock of locks(cloud)) {
     const { pid } = JSON.parse(readFileSync(lock, "utf8"));
@@ -66,17 +64,16 @@ async function recover(cloud: Cloud, stack: Stack, display: RefreshOptions): Pro
   for (const lock of locks(cloud)) rmSync(lock);
   restoreState(cloud);
 
-  const resources = readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? [];
-  const known = resources.map(({ type, id }) => [type, id]);
+  const known = resourcesOf(cloud).map(({ type, id }) => [type, id]);
   // The program tags every resource that can have tags with these.
-  const input = JSON.stringify({ tags: { project: projectName, stack: stack.name }, known });
+  const input = JSON.stringify({ tags: { project: projectName, stack: stackName }, known });
   const orphans = await run(["node", join(import.meta.dirname, "orphans.ts")], {
     env: as(cloud, "root"),
     input,
   });
   for (const digest of removeCorruptBlobs(cloud)) say(`deleted from the registry, since it is damaged: ${digest}`);
   for (const orphan of orphans.split("\n").filter(Boolean)) say(`deleted, since the state does not know it: ${orphan}`);
-  await stack.refresh({ ...display, clearPendingCreates: true });
+  await refresh(cloud, ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]);
 }
 
 /** Replaces a damaged state by its newest whole backup: on a full disk the engine empties the state and the copy beside it. */
@@ -93,15 +90,15 @@ export function restoreState(cloud: Pick<Cloud, "dir">): void {
 
 /** Ends an engine whose program was killed, and providers whose engine was killed: they would go on with their work. */
 async function endLeftovers(cloud: Cloud): Promise<void> {
-  const left = () => processes().filter((each) => isAutomated(cloud, each));
+  const left = () => processes().filter((each) => isOurs(cloud, each));
   for (const { pid } of left()) process.kill(pid, "SIGKILL");
   while (left().length > 0) await wait(20);
 }
 
-/** Whether the Automation API started the process for this local cloud, or started the one that did. */
-function isAutomated(cloud: Cloud, { read }: Process): boolean {
+/** Whether a command of this project started the process for this local cloud, or started the one that did. */
+function isOurs(cloud: Cloud, { read }: Process): boolean {
   const variables = read("environ").split("\0");
-  return [`LOCAL_CLOUD_DIR=${cloud.dir}`, "PULUMI_AUTOMATION_API=true"].every((each) => variables.includes(each));
+  return [`LOCAL_CLOUD_DIR=${cloud.dir}`, startedHere].every((each) => variables.includes(each));
 }
 
 const isPulumi = (id: number) =>

@@ -12,6 +12,7 @@ import { every } from "../../local/lists.ts";
 import type { Listed } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
+import { startedHere } from "../../local/stack.ts";
 import { processes } from "../../tools/processes.ts";
 import {
   answering,
@@ -58,7 +59,7 @@ export function engineProcesses(): { pid: number; command: string }[] {
   return processes().flatMap(({ pid, read }) => {
     const variables = read("environ").split("\0");
     if (!variables.includes(`LOCAL_CLOUD_DIR=${cloud.dir}`)) return [];
-    if (!variables.includes("PULUMI_AUTOMATION_API=true")) return [];
+    if (!variables.includes(startedHere)) return [];
     const command = read("cmdline").replaceAll("\0", " ").trim();
     return command === "" ? [] : [{ pid, command }]; // without a command line it is a zombie
   });
