@@ -176,8 +176,14 @@ describe("jobs", () => {
     ["that is cancelled", "owner/name", '["preview"]', { preview: ends("cancelled", "0") }, "test preview"],
     ["of a fork", "other/name", '["preview"]', {}, "test fork"],
   ])("for a pull request %s", (_, full_name, DEPLOY, given, expected) => {
-    const github = { repository: "owner/name", event: { pull_request: { head: { repo: { full_name } } } } };
+    const event = { pull_request: { head: { repo: { full_name } } } };
+    const github = { repository: "owner/name", event_name: "pull_request", event };
     expect(run("pull-request.yml", { github, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+  });
+
+  test("for a merge queue: what main would be is tested, and nothing else", () => {
+    const github = { repository: "owner/name", event_name: "merge_group", event: {} };
+    expect(run("pull-request.yml", { github, vars: { DEPLOY: '["preview"]' } }).join(" ")).toBe("test");
   });
 
   const all = '["dev", "preview", "review"]';
