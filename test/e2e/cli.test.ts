@@ -21,7 +21,7 @@ import {
   summary,
 } from "../support/stack.ts";
 
-// The plain CLI, which runs the program through its language host; what the other tests run has none.
+// The plain CLI, as a person calls it: other options, and no repair of what an earlier command left.
 const changes = ({ output }: { output: string }) => Object.keys(summary(output)).sort();
 
 test("what the plain CLI or npm run local deploys is unchanged for the other", async () => {
@@ -40,7 +40,7 @@ test("what the plain CLI or npm run local deploys is unchanged for the other", a
     expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
     const { output } = await shell("pulumi stack output --json -s local");
     const stack = JSON.parse(output);
-    expect(stack).toEqual(await outputs());
+    expect(stack).toEqual(outputs());
     expect(await answering(stack.graviton.url)).toBe(stack.graviton.id);
     expect(stack.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
     expect(changes(await shell("pulumi preview -s local"))).toEqual(["unchanged"]);
@@ -73,7 +73,7 @@ test("refuses a wrong setting with what is allowed, by the plain CLI and by npm 
     expect(output).not.toContain("Program exited");
     await refused(local("preview"), message);
   });
-  expect(await outputs()).toEqual(before);
+  expect(outputs()).toEqual(before);
 });
 
 test("fails with the exit status of a program that ends by itself", () =>
@@ -99,11 +99,11 @@ test("a saved plan allows what was planned and nothing else, and holds no token"
       });
       // What was not planned.
       await refused(shell(`pulumi up --yes -s local --plan=${plan}`), "violates plan");
-      expect(await outputs()).toEqual(before);
+      expect(outputs()).toEqual(before);
       await releasedEdit("planned", async () => {
         const up = await shell(`pulumi up --yes -s local --plan=${plan}`);
         expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
-        expect(await pageOf((await outputs()).intel)).toContain("planned");
+        expect(await pageOf(outputs().intel)).toContain("planned");
       });
     });
   } finally {

@@ -73,7 +73,7 @@ test("preview, up and refresh of what is deployed change nothing", async () => {
   const up = await succeed("up");
   expect(Object.keys(summary(up))).toEqual(["unchanged"]);
   expect(up).toMatch(/│ graviton │ t4g\.small │ aarch64 .* arm64 .* arm64/);
-  expect(await outputs()).toEqual(before);
+  expect(outputs()).toEqual(before);
 });
 
 test("a change of the verification's own code updates the state and replaces no instance", async () => {
@@ -99,10 +99,10 @@ test("an edit replaces one small layer and both instances, which go after the pr
   await releasedEdit("edited", async () => {
     const preview = await succeed("preview");
     expect(preview).toMatch(/~.*docker-build:index:Image hono-app update/);
-    expect(await outputs()).toEqual(before);
+    expect(outputs()).toEqual(before);
 
     const up = await succeed("up");
-    const after = await outputs();
+    const after = outputs();
     expect(after.imageRef).not.toBe(before.imageRef);
     const replaced = await layersOf(after.imageRef);
     const known = new Set(old.flat().map(({ digest }) => digest));
@@ -165,7 +165,7 @@ test("refuses an AMI of the wrong architecture before anything is created", asyn
   const change = ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-default-x86_64"] as const;
   const message = /graviton: AMI ami-[0-9a-f]+ is of architecture x86_64; it must be arm64, so nothing was created/;
   await edited("components/architecture.ts", change, () => refused(local("up"), message));
-  expect(await outputs()).toEqual(before);
+  expect(outputs()).toEqual(before);
 });
 
 test("fails with AWS's error where AWS refuses an AMI's architecture", async () => {

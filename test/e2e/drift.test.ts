@@ -35,7 +35,7 @@ test("an instance that was terminated by hand: refresh shows it, up replaces it"
   const refresh = await succeed("refresh");
   expect(refresh).toMatch(/aws:ec2:Instance hono-app-intel.*delete/);
   await succeed("up");
-  const after = await outputs();
+  const after = outputs();
   expect(after.intel.id).not.toBe(before.intel.id);
   expect(after.graviton.id).toBe(before.graviton.id);
   expect(await answering(after.intel.url)).toBe(after.intel.id);
@@ -118,7 +118,7 @@ test("tags that were moved by hand: refresh shows it, up moves them back", async
   expect(summary(up).updated).toBe(1);
   expect(await named()).toEqual([stack.imageDigest, stack.imageDigest]);
   expect((await image({ imageTag: replaced }))?.imageId?.imageDigest).toBe(digest);
-  expect(await outputs()).toEqual(stack);
+  expect(outputs()).toEqual(stack);
   await expectUnchanged("refresh");
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: replaced }, { imageTag: "kept" }] });
 });
@@ -129,7 +129,7 @@ test("a change of ImageIndex's own code updates the state, and with it what a re
   await edited("components/image-index.ts", newer, async () => {
     expect(await succeed("preview")).not.toMatch(/aws:ec2:Instance/);
     expect(await succeed("up")).toMatch(/ImageIndex hono-app updat/);
-    expect(await outputs()).toEqual(stack);
+    expect(outputs()).toEqual(stack);
     await expectUnchanged("preview");
     const state = readFileSync(stateFile, "utf8");
     expect(state).toContain("not whole any more: ");

@@ -51,7 +51,7 @@ test("with every daemon killed, the next up recovers by itself", async () => {
   for (const daemon of ["moto", "registry", "buildkitd", "ec2"] as const) signalDaemon(daemon, "SIGKILL");
   const output = await succeed("up");
   expect(output).toContain("what ran in the local cloud was lost");
-  const after = await outputs();
+  const after = outputs();
   expect(after.imageRef).toBe(before.imageRef);
   for (const name of machineNames) {
     expect(after[name].id).not.toBe(before[name].id);

@@ -37,7 +37,7 @@ test("publishTo puts the proven image into another registry, as its version and 
   await configured({ ...settings, publishToken: '""' }, async () => {
     setToken("canary-token");
     const up = await succeed("up");
-    const { publishedImage, imageDigest } = (await outputs()) as unknown as {
+    const { publishedImage, imageDigest } = outputs() as unknown as {
       publishedImage: { ref: string; digest: string };
       imageDigest: string;
     };

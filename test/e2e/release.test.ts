@@ -115,7 +115,7 @@ test("a release boots the newest AMI; an earlier release is deployed without a b
     await configured({ release: tagOf(first.imageRef) }, async () => {
       const up = await succeed("up");
       expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
-      const back = await outputs();
+      const back = outputs();
       expect(back.imageRef).toBe(first.imageRef);
       expect(await amiOf(back.graviton.id)).toBe(first.graviton.ami);
       for (const name of machineNames) expect(await pageOf(back[name])).not.toContain(">second ");
@@ -160,7 +160,7 @@ test("a newer AMI changes nothing by itself; amiUpdate replaces the instance wit
       const preview = await succeed("preview");
       expect(preview).not.toMatch(/aws:ec2:Instance hono-app-intel/);
       await succeed("up");
-      const after = await outputs();
+      const after = outputs();
       expect(preview).toMatch(moved(before.graviton.ami, after.graviton.ami));
       expect(await amiOf(after.graviton.id)).toBe(after.graviton.ami);
       expect(after.intel.id).toBe(before.intel.id);

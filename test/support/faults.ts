@@ -6,7 +6,6 @@ import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect } from "vitest";
-import { machineNames } from "../../components/architecture.ts";
 import { runningPid } from "../../local/daemon.ts";
 import { every } from "../../local/lists.ts";
 import type { Listed } from "../../local/providers/aws/provider.ts";
@@ -15,13 +14,14 @@ import type { Token } from "../../local/providers/aws/rows.ts";
 import { startedHere } from "../../local/stack.ts";
 import { processes } from "../../tools/processes.ts";
 import {
-  answering,
   aws,
   cloud,
   edited,
   expectServing,
+  isServing,
   node,
   type Outputs,
+  outputs,
   type Result,
   releasedEdit,
   repositoryName,
@@ -125,11 +125,6 @@ function sorted(ids: Record<string, (string | undefined)[] | undefined>): Record
   return Object.fromEntries(entries.filter(([, list]) => list.length > 0));
 }
 
-/** The stack's outputs, from the state, which saves the second that a command takes. */
-function outputs(): Outputs {
-  return state().resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs as Outputs;
-}
-
 /** Whether the last command that changed the stack succeeded, so that the state is complete. */
 const isFinished = () => !existsSync(join(cloud.dir, "unfinished"));
 
@@ -140,11 +135,7 @@ export async function ensureRecovered(): Promise<void> {
 
 /** Deploys the stack unless some release of it serves; after most tests that costs no command. */
 export async function ensureDeployed(): Promise<Outputs> {
-  const serving = async () => {
-    for (const name of machineNames) if ((await answering(outputs()[name].url)) !== outputs()[name].id) return false;
-    return true;
-  };
-  if (!isFinished() || state().resources.length === 0 || !(await serving().catch(() => false))) await succeed("up");
+  if (!isFinished() || state().resources.length === 0 || !(await isServing(outputs()))) await succeed("up");
   return outputs();
 }
 
