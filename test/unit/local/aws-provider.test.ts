@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { toLocalAddress } from "../../../local/address.ts";
+import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
 import { compare, type Inputs, keepSecrets, leaves, refresh } from "../../../local/providers/aws/values.ts";
 import { subnetBlocks } from "../../../local/providers/awsx/cidr.ts";
@@ -21,6 +21,13 @@ describe("an address of the local cloud", () => {
   it("keeps the last two octets, whatever the first two were", () => {
     expect(toLocalAddress("54.214.7.9", "127.18")).toBe("127.18.7.9");
     expect(toLocalAddress("3.35.200.1", "127.18")).toBe("127.18.200.1");
+  });
+
+  it("is that of the public address, and of the private one of what has no public address", () => {
+    const PrivateIpAddress = "10.0.129.4";
+    expect(localAddressOf({ PublicIpAddress: "54.214.7.9", PrivateIpAddress }, "127.18")).toBe("127.18.7.9");
+    expect(localAddressOf({ PrivateIpAddress }, "127.18")).toBe("127.18.129.4");
+    expect(() => localAddressOf({}, "127.18")).toThrow('not an IPv4 address: ""');
   });
 
   it("refuses what is no address, and a prefix outside of loopback", () => {
