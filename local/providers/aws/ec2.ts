@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { every } from "../../lists.ts";
+import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
 import { liveInstances } from "./instance.ts";
-import { refuse } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { retagEc2 } from "./tags.ts";

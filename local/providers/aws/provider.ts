@@ -43,11 +43,6 @@ export type Listed = { readonly id: string; readonly item: Props; readonly owner
 /** One function: its arguments and the look-up. */
 export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
 
-/** A refusal in AWS's words, where the emulator is laxer than AWS. */
-export function refuse(code: string, message: string): never {
-  throw Object.assign(new Error(message), { name: code });
-}
-
 /** AWS's error code: the wire's, for an SDK may give the exception another name (DeleteConflict, DeleteConflictException). */
 const code = (error: Props): string => error.Error?.Code ?? error.Code ?? error.name;
 

@@ -1,8 +1,9 @@
+import { refuse } from "../../refuse.ts";
 import { type Operation, services } from "./clients.ts";
 import { type CloudFormation, inputsOf, target } from "./cloudformation.ts";
 import { lower, lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
-import { orGone, type Resource, refuse } from "./provider.ts";
+import { orGone, type Resource } from "./provider.ts";
 import { propertySchema } from "./schemas.ts";
 import { arn, fromTags, retagEc2 } from "./tags.ts";
 import { isObject, type Props, withoutUndefined } from "./values.ts";
