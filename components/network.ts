@@ -7,6 +7,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { eachMachine, type MachineName } from "./architecture.ts";
 import { FlowLogs } from "./flow-logs.ts";
 
+/** How machines without a public address, or with one, reach ECR, S3 and Systems Manager. */
+export type Egress = "nat" | "endpoints" | "public";
+
 export interface NetworkArgs {
   /** IPv4 block of the VPC. */
   cidrBlock: string;
