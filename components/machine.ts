@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { Instance, type InstanceArgs, inputsOf } from "./instance.ts";
+import { Instance, type InstanceArgs } from "./instance.ts";
+import { inputsOf } from "./launch-settings.ts";
 import type { Proof } from "./proof.ts";
 import { Verification } from "./verification.ts";
 
