@@ -269,6 +269,10 @@ export const instanceRow: ByHand = {
     update,
     retag: retagEc2,
     delete: terminate,
-    list: async () => (await liveInstances()).map((item) => ({ id: item.InstanceId ?? "", item })),
+    // What Auto Scaling launched belongs to its group.
+    list: async () =>
+      (await liveInstances())
+        .filter(({ Tags }) => !Tags?.some(({ Key }) => Key === "aws:autoscaling:groupName"))
+        .map((item) => ({ id: item.InstanceId ?? "", item })),
   },
 };

@@ -32,6 +32,11 @@ export const prices = {
       read: "2026-11-25",
       what: "APN2-VendedLog-Bytes of the price list AmazonCloudWatch, first 10 TB, as quoted in a published catalogue of costs",
     },
+    loadBalancer: {
+      url: "https://aws.amazon.com/elasticloadbalancing/pricing/",
+      read: "2026-11-25",
+      what: "an Application Load Balancer's hour in the region, as on a published bill: 11.57 for 514 hours",
+    },
     detailedMonitoring: {
       url: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/ec2-metricscollected.html",
       read: "2026-11-24",
@@ -58,6 +63,8 @@ export const prices = {
   gp3: 0.0912,
   /** Per public IPv4 address and hour, in use or not. */
   publicIpv4: 0.005,
+  /** An Application Load Balancer, per hour; what passes it is charged beside that. */
+  loadBalancer: 0.0225,
   /** Private repositories, per GB and month. */
   ecr: 0.1,
   /** Per metric and month, of the first 10,000. */

@@ -135,6 +135,86 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ],
     ],
   ],
+  "aws:lb/loadBalancer:LoadBalancer": [
+    { name: "app", internal: false, loadBalancerType: "application", subnets: ["subnet-00000001", "subnet-00000002"] },
+    [
+      ["length of a name", { name: "a".repeat(33) }, "must NOT have more than 32 characters"],
+      [
+        "pattern of a name",
+        { name: "internal-app" },
+        'Name of AWS::ElasticLoadBalancingV2::LoadBalancer is "internal-app"',
+      ],
+      ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
+      ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
+    ],
+  ],
+  "aws:lb/targetGroup:TargetGroup": [
+    {
+      port: 80,
+      protocol: "HTTP",
+      targetType: "instance",
+      vpcId: "vpc-00000000",
+      healthCheck: { interval: 5, timeout: 4 },
+    },
+    [
+      [
+        "interval",
+        { healthCheck: { interval: 4 } },
+        "HealthCheckIntervalSeconds of AWS::ElasticLoadBalancingV2::TargetGroup is 4",
+      ],
+      ["missing port", { port: undefined }, "must have required property 'Port'"],
+    ],
+  ],
+  "aws:lb/listener:Listener": [
+    {
+      loadBalancerArn: "arn",
+      port: 443,
+      protocol: "HTTPS",
+      certificateArn: "arn",
+      defaultActions: [{ type: "forward", targetGroupArn: "arn" }],
+    },
+    [
+      ["missing certificate", { certificateArn: undefined }, "must have required property 'Certificates'"],
+      ["port", { port: 65536 }, "Port of AWS::ElasticLoadBalancingV2::Listener is 65536, and must be <= 65535"],
+    ],
+  ],
+  "aws:autoscaling/group:Group": [
+    {
+      minSize: 1,
+      maxSize: 2,
+      healthCheckType: "ELB",
+      launchTemplate: { id: "lt-00000000000000000", version: "1" },
+      tags: [{ key: "app", value: "hono", propagateAtLaunch: true }],
+    },
+    [
+      ["type of health", { healthCheckType: "elb" }, 'HealthCheckType of AWS::AutoScaling::AutoScalingGroup is "elb"'],
+      ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
+    ],
+  ],
+  "aws:autoscaling/policy:Policy": [
+    {
+      autoscalingGroupName: "app",
+      policyType: "TargetTrackingScaling",
+      targetTrackingConfiguration: {
+        predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
+        targetValue: 50,
+      },
+    },
+    [["type", { policyType: "Target" }, "must be one of PredictiveScaling, SimpleScaling"]],
+  ],
+  "aws:cloudwatch/metricAlarm:MetricAlarm": [
+    {
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: 1,
+      metricName: "UnHealthyHostCount",
+      dimensions: { LoadBalancer: "app" },
+      period: 60,
+    },
+    [
+      ["period", { period: 61 }, "must be multiple of 60"],
+      ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value of AWS::CloudWatch::Alarm"],
+    ],
+  ],
   "aws:iam/role:Role": [
     { assumeRolePolicy: document(assume) },
     [
