@@ -21,6 +21,8 @@ export interface Fleet {
     readonly allowedCidrs: readonly string[];
     /** Name that people use, over HTTPS. */
     readonly domain?: string;
+    /** ARN of the SNS topic that alarms are sent to. */
+    readonly alarmTopic?: string;
   };
   readonly group: {
     /** Machines of each architecture. */
@@ -31,8 +33,6 @@ export interface Fleet {
   };
   /** Name on the certificate of the domain. */
   readonly certificateDomain?: string;
-  /** ARN of the SNS topic that alarms are sent to. */
-  readonly alarmTopic?: string;
 }
 
 /** What a stack's configuration says, checked. Pulumi.yaml declares each key with its type, default and meaning. */
@@ -199,10 +199,9 @@ export function loadConfig(): Settings {
     },
     fleet: fleet
       ? {
-          balancer: { allowedCidrs, domain },
+          balancer: { allowedCidrs, domain, alarmTopic },
           group,
           certificateDomain: domain && (certificateDomain || domain),
-          alarmTopic,
         }
       : undefined,
     builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),

@@ -146,7 +146,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
     stack,
   );
   pulumi.runtime.setAllConfig(config);
-  await pulumi.runtime.runInPulumiStack(() => import("../index.ts"));
+  await pulumi.runtime.runInPulumiStack((await import("../program.js")).default);
   await pulumi.runtime.disconnect();
   return resources;
 }

@@ -1,4 +1,4 @@
-import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
+import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
@@ -67,16 +67,17 @@ export function sessionPolicyArn(repositoryArn: string): string {
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html
  */
 export function pullPolicy(repositoryArn: pulumi.Input<string>): PolicyDocument {
-  return {
-    Version: "2012-10-17",
-    Statement: [
-      { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
-      {
-        Sid: "Pull",
-        Effect: "Allow",
-        Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        Resource: repositoryArn,
-      },
-    ],
-  };
+  return { Version: "2012-10-17", Statement: pullStatements(repositoryArn) };
+}
+
+export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyStatement[] {
+  return [
+    { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
+    {
+      Sid: "Pull",
+      Effect: "Allow",
+      Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+      Resource: repositoryArn,
+    },
+  ];
 }

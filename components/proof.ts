@@ -114,7 +114,8 @@ export function check(report: unknown, expected: Expectation, nonce: string): { 
   return { own, problems };
 }
 
-function describe(error: unknown): string {
+/** An error in a line, with its cause. */
+export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause.message : "";
   return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;

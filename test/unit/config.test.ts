@@ -187,10 +187,9 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
   expect(loadConfig()).toMatchObject({
     network: { allowedCidrs: [], egress: "nat" },
     fleet: {
-      balancer: { allowedCidrs: ["0.0.0.0/0"], domain: undefined },
+      balancer: { allowedCidrs: ["0.0.0.0/0"], domain: undefined, alarmTopic: undefined },
       group: { min: 1, max: 2, cpuTarget: undefined },
       certificateDomain: undefined,
-      alarmTopic: undefined,
     },
   });
   const topic = "arn:aws:sns:ap-northeast-2:123456789012:alarms";
@@ -203,10 +202,9 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
   expect(loadConfig()).toMatchObject({
     network: { cidrBlock: "10.0.0.0/20", port: 8080, egress: "endpoints" },
     fleet: {
-      balancer: { domain: "app.example.com" },
+      balancer: { domain: "app.example.com", alarmTopic: topic },
       group: { min: 2, max: 6, cpuTarget: 60 },
       certificateDomain: "*.example.com",
-      alarmTopic: topic,
     },
   });
 });
