@@ -12,6 +12,8 @@ export interface CloudFormation {
    * null where CloudFormation has no such property. After it those that operations use.
    */
   readonly names?: Readonly<Record<string, string | null | readonly (string | null)[]>>;
+  /** The property of the schema whose members the inputs are, such as `LaunchTemplateData`. @default the schema's own properties */
+  readonly within?: string;
   /** The properties beside those with names of their own that are inputs; all of the schema's unless given. */
   readonly only?: readonly string[];
   /** Properties of the schema that the local cloud does nothing with: as inputs they are unknown. */
@@ -58,16 +60,20 @@ export const capital = (step: string) => (step[0] ?? "").toUpperCase() + step.sl
 export function target(row: CloudFormation, path: string, at = path): string[] | undefined {
   const [name] = [row.names?.[path]].flat();
   if (name === null || row.attributes?.[path]) return undefined;
-  if (name === undefined) return stepsOf(at).map(capital);
+  if (name === undefined) return [...stepsOf(row.within ?? ""), ...stepsOf(at).map(capital)];
   const indices = at.match(/(?<=\[)\d+/g) ?? [];
   return stepsOf(name.replaceAll("[]", () => `[${indices.shift() ?? 0}]`));
 }
 
 /** The inputs that AWS's schema gives a type, and what it says of each: its own names where the row has none. */
 export function inputsOf(row: CloudFormation): Inputs {
-  const { type, names = {}, fixed = {}, attributes = {}, isPart, only, without } = row;
-  const { properties, required = [], readOnlyProperties = [], createOnlyProperties = [] } = schemaOf(type);
-  const elsewhere = [...Object.values(names).flat(), ...Object.keys(fixed)].map((path) => stepsOf(path ?? "")[0]);
+  const { type, names = {}, fixed = {}, attributes = {}, isPart, only, without, within = "" } = row;
+  const { required = [], readOnlyProperties = [], createOnlyProperties = [] } = schemaOf(type);
+  const outer = stepsOf(within);
+  const properties = propertySchema(type, outer)?.properties ?? {};
+  const elsewhere = [...Object.values(names).flat(), ...Object.keys(fixed)].map(
+    (path) => stepsOf(path ?? "")[outer.length],
+  );
   const isInput = (name: string) =>
     !elsewhere.includes(name) &&
     !readOnlyProperties.includes(`/properties/${name}`) &&
@@ -75,7 +81,8 @@ export function inputsOf(row: CloudFormation): Inputs {
     (only?.includes(uncapital(name)) ?? !isPart);
   const own = Object.keys(properties)
     .filter(isInput)
-    .flatMap((name) => pathsBelow(type, [name]));
+    .flatMap((name) => pathsBelow(type, [...outer, name]))
+    .map((path) => (within ? path.slice(within.length + 1) : path));
   return Object.fromEntries(
     [...Object.keys(names), ...own, ...Object.keys(attributes)].map((path) => {
       const steps = target(row, path) ?? [];
@@ -99,7 +106,7 @@ export function inputsOf(row: CloudFormation): Inputs {
 function pathsBelow(type: string, steps: readonly string[]): string[] {
   const schema = propertySchema(type, steps);
   const within = schema?.properties ? steps : [...steps, "0"];
-  const members = steps[0] === "Tags" ? {} : propertySchema(type, within)?.properties;
+  const members = steps.at(-1) === "Tags" ? {} : propertySchema(type, within)?.properties;
   const below = Object.keys(members ?? {}).flatMap((name) => pathsBelow(type, [...within, name]));
   const path = steps
     .filter((step) => !/^\d+$/.test(step))
@@ -127,13 +134,14 @@ export function translate({ inputs: known, cloudFormation }: Described, inputs: 
   return { properties, sources, tags };
 }
 
-/** A map is a list there, of tags or dimensions; a policy may be the document itself; what CloudFormation has as a text may be a number. */
+/** A map is a list there, of tags or dimensions; a policy may be the document itself; numbers and switches may be texts. */
 function convert(value: unknown, schema?: AnySchemaObject): unknown {
   const types = [schema?.type].flat();
   if (isObject(value) && types.includes("array")) {
     const isNamed = JSON.stringify(schema?.items).includes("Dimension");
     return isNamed ? Object.entries(value).map(([Name, Value]) => ({ Name, Value })) : toTags(value);
   }
+  if ((value === "true" || value === "false") && types.includes("boolean")) return value === "true";
   if (typeof value === "number" && String(types) === "string") return String(value);
   if (typeof value !== "string" || !types.includes("object")) return value;
   try {

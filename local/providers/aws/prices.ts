@@ -65,6 +65,10 @@ export const prices = {
   publicIpv4: 0.005,
   /** An Application Load Balancer, per hour; what passes it is charged beside that. */
   loadBalancer: 0.0225,
+  /** A NAT gateway, per hour; what passes it is charged too. */
+  natGateway: 0.059,
+  /** An interface endpoint in one availability zone, per hour; what passes it is charged too. A gateway endpoint is free. */
+  interfaceEndpoint: 0.013,
   /** Private repositories, per GB and month. */
   ecr: 0.1,
   /** Per metric and month, of the first 10,000. */
@@ -103,7 +107,7 @@ export function instancePrice(inputs: Inputs): Item[] {
   }
   items.push({ what: "EBS gp3, GiB", quantity: volumeSize, each: prices.gp3 });
   if (associatePublicIpAddress === true) {
-    items.push({ what: "public IPv4 address", quantity: 1, each: prices.publicIpv4 * prices.hoursPerMonth });
+    items.push(...hourly("public IPv4 address", prices.publicIpv4));
   }
   if (monitoring === true) {
     items.push({
@@ -114,6 +118,17 @@ export function instancePrice(inputs: Inputs): Item[] {
   }
   return items;
 }
+
+const hourly = (what: string, price: number, quantity = 1): Item[] => [
+  { what, quantity, each: price * prices.hoursPerMonth },
+];
+
+export const publicAddress: Price = () => hourly("public IPv4 address", prices.publicIpv4);
+export const natGateway: Price = () => hourly("NAT gateway", prices.natGateway);
+export const interfaceEndpoint: Price = ({ vpcEndpointType, subnetIds }) =>
+  vpcEndpointType === "Interface"
+    ? hourly("VPC endpoint, zones", prices.interfaceEndpoint, Array.isArray(subnetIds) ? subnetIds.length : 1)
+    : [];
 
 // Two platforms of about 60 MB compressed; later releases share the layers below the bundle, and the bundle has 10 KB.
 const assumedRegistryGb = 0.12;

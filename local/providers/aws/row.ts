@@ -1,5 +1,4 @@
 import type { AnySchemaObject } from "ajv";
-import { refuse } from "../../refuse.ts";
 import { type Operation, services } from "./clients.ts";
 import { type CloudFormation, inputsOf, set, stepsOf, target, translate } from "./cloudformation.ts";
 import { lower, lowered, operation } from "./operations.ts";
@@ -23,7 +22,7 @@ export interface Row extends CloudFormation {
     /** Those that change it, some with what undoes them. */
     readonly update?:
       | readonly (Operation | readonly [set: Operation, unset: Operation])[]
-      | ((id: string, inputs: Props) => Promise<void>);
+      | ((id: string, inputs: Props, changed: readonly string[]) => Promise<void>);
     /** None for what is part of another resource and goes with it. */
     readonly delete?: Operation;
     /** Reads one, where the list does not tell everything. */
@@ -45,18 +44,16 @@ export interface Row extends CloudFormation {
   readonly tagType?: string;
   /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
   readonly absent?: Props;
-  /** Outputs that AWS calls otherwise. */
+  /** Outputs, and where an item has them, such as `NatGatewayAddresses[].PublicIp`. */
   readonly outputs?: Readonly<Record<string, string>>;
   /** Whether an item is the program's own and not one that AWS makes by itself. */
   readonly isOwn?: (item: Props) => boolean;
-  /** What the list does not tell. */
+  /** What the list does not tell, by AWS's names or by those of inputs. */
   readonly more?: (item: Props) => Promise<Props>;
   /** Requests that are not made of the inputs one by one. */
-  readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string) => Props>>>;
+  readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string, olds: Props) => Props>>>;
   /** What AWS does not do by itself after the creation. */
   readonly created?: (id: string, inputs: Props) => Promise<void>;
-  /** AWS's words where it refuses to delete what is in use, and moto does not. */
-  readonly inUse?: (id: string, state: Props) => Promise<string | undefined>;
   readonly deleteBeforeReplace?: boolean;
   readonly defaults?: Props;
 }
@@ -174,9 +171,9 @@ export function define(
   const only = (keys: readonly string[], props: Props) => Object.fromEntries(keys.map((key) => [key, props[key]]));
   const isSet = (input: string, props: Props) => props[input] !== undefined && props[input] !== row.absent?.[input];
 
-  const send = async (name: Operation, id: string, props: Props) => {
+  const send = async (name: Operation, id: string, props: Props, olds: Props = {}) => {
     const { tags } = props;
-    const request = row.requests?.[name]?.(props, id) ?? valuesOf(row, props);
+    const request = row.requests?.[name]?.(props, id, olds) ?? valuesOf(row, props);
     return (await call(name)).send({ ...request, ...(tags && { tags }), ...(id ? known(id) : {}) });
   };
 
@@ -207,7 +204,7 @@ export function define(
     const live: Props = { ownerId, registryId, ...(await attributes(id)) };
     const isRenamed = (input: string) => row.spelled?.[input] || (row.nested && isNested(row, input));
     for (const input of tops.filter((each) => !row.attributes?.[each] && !isRenamed(each))) {
-      const values = namesOf(row, input).map((path) => at(item, path));
+      const values = [item[input], ...namesOf(row, input).map((path) => at(item, path))];
       const value = decoded(values.findLast((each) => each !== undefined)) ?? row.absent?.[input];
       live[input] = Array.isArray(declared[input]) && isObject(value) ? [value] : value;
     }
@@ -217,7 +214,8 @@ export function define(
       const spelled = Object.entries(row.spelled?.[path] ?? {}).find(([, each]) => each === value)?.[0];
       if (value !== undefined) set(live, stepsOf(at), spelled ? JSON.parse(spelled) : value);
     }
-    for (const [output, name] of Object.entries(row.outputs ?? {})) live[output] = item[lower(name)];
+    for (const [output, name] of Object.entries(row.outputs ?? {}))
+      live[output] = at(item, name.split(".").map(lower).join("."));
     const owner = ownerId ?? item.groupOwnerId ?? JSON.stringify(item).match(/:(\d{12}):/)?.[1];
     // AWS's own ARN of a log group ends with its streams' wildcard, the provider's does not.
     live.arn = row.tagType ? arn("ec2", owner, `${row.tagType}/${id}`) : (item.arn ?? live.arn)?.replace(/:\*$/, "");
@@ -246,13 +244,9 @@ export function define(
     const attached = (await sentBy(row, unset, others)).filter((input) => state[input]);
     if (attached.length > 0) await orGone(send(unset, id, only(others, state)));
   }
-  async function refuseInUse(id: string, state: Props): Promise<void> {
-    const message = await row.inUse?.(id, state);
-    if (message) refuse("DependencyViolation", message);
-  }
 
   async function update(id: string, given: Props, changed: string[], olds: Props): Promise<void> {
-    if (typeof row.calls.update === "function") return row.calls.update(id, given);
+    if (typeof row.calls.update === "function") return row.calls.update(id, given, changed);
     const order = Object.keys(row.absent ?? {});
     const props = { ...row.absent, ...withoutUndefined(given) };
     for (const entry of updates) {
@@ -260,15 +254,13 @@ export function define(
       const touched = (await sentBy(row, set, changed)).sort((a, b) => order.indexOf(a) - order.indexOf(b));
       if (touched.length === 0) continue;
       const isDetached = unset && (await sentBy(row, unset, touched)).length > 0;
-      if (isDetached) {
-        if (olds[touched[0] as string]) await refuseInUse(id, olds);
-        await detach(unset, id, olds);
-      }
+      if (isDetached) await detach(unset, id, olds);
       const { isAttribute } = await call(set);
       const attributes = touched.filter((input) => namesOf(row, input).some(isAttribute));
       for (const input of attributes) await send(set, id, { [input]: props[input] ?? false });
       if (attributes.length > 0) continue;
-      if (!unset || touched.some((input) => isSet(input, given))) await send(set, id, { ...props, tags: undefined });
+      if (!unset || touched.some((input) => isSet(input, given)))
+        await send(set, id, { ...props, tags: undefined }, olds);
       else if (!isDetached) await send(unset, id, {});
     }
   }
@@ -317,7 +309,6 @@ export function define(
     },
     async delete(id, state) {
       if (!row.calls.delete) return;
-      await refuseInUse(id, state);
       for (const entry of updates) if (Array.isArray(entry)) await detach(entry[1], id, state);
       await orGone(send(row.calls.delete, id, only(others, state)));
     },

@@ -38,9 +38,9 @@ describe("every resource type has a price, or a reason to be free", () => {
   });
 
   test("a type that is missing is named and fails the estimate", () => {
-    const nat = { type: "aws:ec2/natGateway:NatGateway", name: "nat", inputs: {} };
-    expect(estimate([instance(), nat], prices.region).unknown).toEqual([
-      { resource: "aws:ec2/natGateway:NatGateway nat", why: "its type has no price in local/providers/aws" },
+    const vpn = { type: "aws:ec2/vpnGateway:VpnGateway", name: "vpn", inputs: {} };
+    expect(estimate([instance(), vpn], prices.region).unknown).toEqual([
+      { resource: "aws:ec2/vpnGateway:VpnGateway vpn", why: "its type has no price in local/providers/aws" },
     ]);
     expect(priceOf("toString")).toBeUndefined();
   });
