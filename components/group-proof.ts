@@ -148,11 +148,11 @@ function instanceOf(report: unknown): string | undefined {
  */
 export async function askForReport(address: string, domain: string | undefined, nonce: string): Promise<unknown> {
   const { request } = domain ? await import("node:https") : await import("node:http");
-  const path = `/platform?nonce=${nonce}`;
-  const headers = { host: domain ?? address };
-  const options = { host: address, servername: domain, path, headers, agent: false, signal: AbortSignal.timeout(5000) };
+  const url = new URL(`${domain ? "https" : "http"}://${address}/platform?nonce=${nonce}`);
+  const headers = domain ? { host: domain } : {};
+  const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };
   return new Promise((resolve, reject) => {
-    const get = request(options, (response) => {
+    const get = request(url, options, (response) => {
       let body = "";
       response.setEncoding("utf8").on("data", (text) => (body += text));
       response.on("error", reject).on("end", () => {

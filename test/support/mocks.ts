@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import { deserializeProperties } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
@@ -198,6 +199,13 @@ export function only(type: string, name?: string): Registration {
 /** All that was registered. */
 export function all(): readonly Registration[] {
   return registered;
+}
+
+/** The provider of a dynamic resource, from the form in which Pulumi stores it. */
+export function providerOf(inputs: Record<string, unknown>): Required<pulumi.dynamic.ResourceProvider> {
+  const module = { exports: {} as { handler(): Required<pulumi.dynamic.ResourceProvider> } };
+  new Function("exports", "require", inputs.__provider as string)(module.exports, createRequire(import.meta.filename));
+  return module.exports.handler();
 }
 
 /** Waits until every registration that the outputs depend on has been made. */

@@ -1,9 +1,8 @@
-import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import { Verification } from "../../../components/verification.ts";
-import { mock, only, settle } from "../../support/mocks.ts";
+import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 
 const type = "pulumi-nodejs:dynamic/hono-app:Verification";
 const args = {
@@ -40,9 +39,7 @@ test("what a machine must be comes from the architecture's table, the deployed d
 
 test("another address, machine, digest or architecture is verified again, and so is what other code verified; a time-out is not", async () => {
   const { inputs } = only(type);
-  const module = { exports: {} as { handler(): { diff(id: string, olds: object, news: object): Promise<object> } } };
-  new Function("exports", "require", inputs.__provider as string)(module.exports, createRequire(import.meta.filename));
-  const provider = module.exports.handler();
+  const provider = providerOf(inputs);
   const changes = (news: object) => provider.diff("id", { ...inputs, proof: {} }, { ...inputs, ...news });
   const expected = inputs.expected as object;
   expect(await changes({})).toEqual({ changes: false });
