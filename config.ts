@@ -78,6 +78,8 @@ export interface Settings {
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
   readonly publish?: Publish;
+  /** For what machines log, and for the flow log. */
+  readonly logRetentionDays: number;
   /** ARN of the permissions boundary of every role. */
   readonly permissionsBoundary?: string;
   /** Whether destroy is refused. */
@@ -214,6 +216,9 @@ export function loadConfig(): Settings {
         matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
       ) || undefined,
     publish: readPublish(),
+    logRetentionDays: read("logRetentionDays", `one of ${retentions.join(", ")}`, (text) =>
+      retentions.find((days) => String(days) === text),
+    ),
     permissionsBoundary:
       read(
         "permissionsBoundary",
@@ -321,6 +326,14 @@ const egresses = { nat: "nat", endpoints: "endpoints", public: "public" } as con
 function topicRegion(arn: string): string | undefined {
   return /^arn:aws(?:-[a-z-]+)?:sns:([a-z0-9-]+):\d{12}:[\w-]{1,256}$/.exec(arn)?.[1];
 }
+
+/**
+ * The days for which CloudWatch can keep a log.
+ * @see https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+ */
+export const retentions = [
+  ...[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+];
 
 /** A managed policy of an account, or of AWS (`aws`). */
 export const policyArn = /^arn:aws(?:-[a-z-]+)?:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;

@@ -7,13 +7,14 @@ import { InstanceRole } from "./components/instance-role.ts";
 import { lookup } from "./components/lookup.ts";
 import { Machine } from "./components/machine.ts";
 import { MachineGroup } from "./components/machine-group.ts";
+import { MachineLogs } from "./components/machine-logs.ts";
 import { Network } from "./components/network.ts";
 import { Repository } from "./components/repository.ts";
 import { tagEveryResource } from "./components/resource-tags.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, aws, builder, protect, permissionsBoundary } = settings;
+const { name, aws, builder, protect, permissionsBoundary, logRetentionDays } = settings;
 tagEveryResource(settings.tags);
 const found = await lookup(settings);
 const source = { context: "app", platforms, builder };
@@ -38,11 +39,18 @@ const { availabilityZones } = found;
 const network = new Network(name, {
   ...settings.network,
   availabilityZones,
+  logRetentionDays,
   permissionsBoundary,
   repositoryArn: repository.arn,
 });
 
-const role = new InstanceRole(name, { repositoryArn: repository.arn, permissionsBoundary });
+const logs = new MachineLogs(name, { retentionInDays: logRetentionDays });
+
+const role = new InstanceRole(name, {
+  repositoryArn: repository.arn,
+  logGroupArn: logs.groupArn,
+  permissionsBoundary,
+});
 
 const { fleet } = settings;
 const balancer =
@@ -65,6 +73,7 @@ const machines = eachMachine((machine) => {
     instanceProfile: role.instanceProfile,
     image: index.reference,
     configs: index.configs,
+    logGroup: logs.groupName,
   };
   return fleet && balancer
     ? new MachineGroup(
@@ -83,6 +92,7 @@ export const repositoryUrl = repository.url;
 export const imageRef = index.reference.apply(refOf);
 export const imageDigest = index.digest;
 export const imagePlatforms = image.platforms;
+export const logGroup = logs.groupName;
 /** The one address of a fleet; nothing where each machine has its own. */
 export const url = balancer?.url;
 export const { graviton, intel } = eachMachine((machine) => machines[machine].summary);

@@ -119,6 +119,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           id: name,
           state: {
             arn: name,
+            name,
             repositoryUrl: name,
             ...inputs,
             publicSubnetIds: ["first", "second"],

@@ -22,6 +22,8 @@ export interface LaunchArgs {
   instanceProfile: pulumi.Input<string>;
   /** Another one replaces the machine. */
   image: pulumi.Input<ImageReference>;
+  /** Name of the log group that it writes to. */
+  logGroup: pulumi.Input<string>;
   port: number;
   /** Root volume in GiB. */
   volumeSize: number;
@@ -38,10 +40,11 @@ export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, 
 export function launchSettings(args: LaunchArgs) {
   return {
     instanceType: args.instanceType,
-    userData: pulumi.output(args.image).apply((image) =>
+    userData: pulumi.all([args.image, args.logGroup]).apply(([image, logGroup]) =>
       userData({
         name: args.appName,
         image,
+        logGroup,
         region: args.region,
         instanceType: args.instanceType,
         architecture: args.architecture,

@@ -35,6 +35,7 @@ export class Machine extends pulumi.ComponentResource {
         digest: pulumi.output(args.image).digest,
         configs,
         architecture: args.architecture,
+        logGroup: args.logGroup,
         region: args.region,
         profile,
         timeout: verificationTimeout,

@@ -21,6 +21,8 @@ export interface NetworkArgs {
   port: number;
   /** IPv4 blocks that may reach the port. */
   allowedCidrs: readonly string[];
+  /** Days for which the flow log is kept. */
+  logRetentionDays: number;
   /**
    * How machines reach ECR.
    * @default "public"
@@ -73,7 +75,15 @@ export class Network extends pulumi.ComponentResource {
     // Closes what AWS leaves open in every new VPC: its default group lets members reach each other and everything outside.
     new DefaultSecurityGroup(name, { vpcId: vpc.vpcId, tags: { Name: `${name}-default-closed` } }, { parent: this });
 
-    new FlowLogs(name, { vpcId: vpc.vpcId, permissionsBoundary: args.permissionsBoundary }, { parent: this });
+    new FlowLogs(
+      name,
+      {
+        vpcId: vpc.vpcId,
+        retentionInDays: args.logRetentionDays,
+        permissionsBoundary: args.permissionsBoundary,
+      },
+      { parent: this },
+    );
 
     const group = new SecurityGroup(
       name,

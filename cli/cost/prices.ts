@@ -5,6 +5,7 @@ import { rows } from "../../local/providers/aws/rows.ts";
 export const notIncluded = [
   "data transfer to the internet: the first 100 GB a month of an account are free, then $0.126 per GB",
   "data between the two availability zones: $0.01 per GB in each direction",
+  "what machines log: $0.76 per GB, and $0.03 a month for each GB that is kept; a request is a line of about 200 bytes, so a million of them cost $0.15",
   "the flow log of refused traffic: $0.76 per GB; a public address is probed all day, and each record covers a minute at most",
   "CPU credits, of a machine that is busier than its baseline for 24 hours: $0.05 (t3) and $0.04 (t4g) per vCPU hour above it, at most $58 and $47 a month for a .small; a boot spends about one credit, less than $0.001",
   "both pairs of machines while a release is proven, and after one that failed until the next pulumi up that succeeds",

@@ -1,6 +1,7 @@
 import { isSecret } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
-import { ConfigError, loadConfig, parseCidr } from "../../config.ts";
+import { ConfigError, loadConfig, parseCidr, retentions } from "../../config.ts";
+import { propertySchema } from "../../local/providers/aws/schemas.ts";
 import { configure, mock } from "../support/mocks.ts";
 
 beforeEach(() => mock());
@@ -18,10 +19,15 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     builder: "multiplatform",
     registryLogin: "program",
     release: undefined,
+    logRetentionDays: 30,
     permissionsBoundary: undefined,
     protect: false,
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
   });
+});
+
+test("the days for which a log can be kept are those that AWS's own schema has", () => {
+  expect(retentions).toEqual(propertySchema("AWS::Logs::LogGroup", ["RetentionInDays"])?.enum);
 });
 
 test("a boundary of another partition is accepted", () => {
@@ -80,6 +86,8 @@ test.each([
   ["amiUpdate", "newest", "keep or latest"],
   ["release", "latest", "tag (content-…) or digest"],
   ["release", "content-123", "tag (content-…) or digest"],
+  ["logRetentionDays", "31", "one of 1, 3, 5, 7, 14, 30, 60,"],
+  ["logRetentionDays", "0", "one of 1, 3,"],
   ["permissionsBoundary", "hono-app-boundary", "the ARN of a managed policy"],
   ["permissionsBoundary", "arn:aws:iam::123456789012:role/x", "the ARN of a managed policy"],
   ["protect", "1", "true or false"],

@@ -31,6 +31,7 @@ test("the stack has the parts that index.ts makes, and every other resource has 
     "hono-app:index:InstanceRole hono-app",
     "hono-app:index:Machine hono-app-graviton",
     "hono-app:index:Machine hono-app-intel",
+    "hono-app:index:MachineLogs hono-app",
     "hono-app:index:Network hono-app",
     "hono-app:index:Repository hono-app",
     "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
@@ -50,6 +51,7 @@ test("every component registers as outputs what others read of it", () => {
     "Image hono-app": "digest platforms reference registry repositoryName tags",
     "Network hono-app": "securityGroupId subnetIds vpcId",
     "FlowLogs hono-app": "logGroupName",
+    "MachineLogs hono-app": "groupArn groupName",
     "InstanceRole hono-app": "instanceProfile",
     "Machine hono-app-graviton": "ami instanceId instanceType proof url",
     "Machine hono-app-intel": "ami instanceId instanceType proof url",
@@ -74,6 +76,7 @@ test("the stack's outputs have the shape that scripts read", () => {
     ),
     imageDigest: image,
     imagePlatforms: ["linux/arm64", "linux/amd64"],
+    logGroup: "hono-app-machines",
     graviton: machine("graviton", "t4g.small", "arm64"),
     intel: machine("intel", "t3.small", "x86_64"),
     publishedImage: null,
@@ -87,6 +90,7 @@ test("each instance is proven to be of its own architecture, by its own address,
   const common = { digest: `sha256:${"d".repeat(64)}` };
   expect(asked("hono-app-graviton")).toMatchObject({
     url: "http://203.0.113.7",
+    logGroup: "hono-app-machines",
     timeout: 600,
     expected: {
       ...common,
@@ -141,9 +145,9 @@ test("the flow log is of refused traffic, of the VPC, kept for 30 days, and writ
     Version: "2012-10-17",
     Statement: [
       {
-        Sid: "Deliver",
+        Sid: "WriteLog",
         Effect: "Allow",
-        Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        Action: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
         Resource: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs:*",
       },
     ],
@@ -204,6 +208,14 @@ describe("with other settings", () => {
     ]);
     for (const name of ["hono-app-graviton", "hono-app-intel"]) {
       expect(one("aws:ec2/instance:Instance", name, found).protect).toBe(false);
+    }
+  });
+
+  test("what machines log and what the flow log records is kept for the days that are set", async () => {
+    expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-machines").inputs.retentionInDays).toBe(30);
+    const found = await runProgram({ logRetentionDays: "365" });
+    for (const name of ["hono-app-machines", "hono-app-flow-logs"]) {
+      expect(one("aws:cloudwatch/logGroup:LogGroup", name, found).inputs.retentionInDays).toBe(365);
     }
   });
 

@@ -27,10 +27,10 @@ export const prices = {
       read: "2026-11-25",
       what: "surplus credits, the same in every region: $0.05 per vCPU hour of t3 as AWS published it with the family, $0.04 of t4g as quoted from this page in gitlab-org/ci-cd/docker-machine merge request 118",
     },
-    flowLog: {
+    logs: {
       url: "https://aws.amazon.com/cloudwatch/pricing/",
       read: "2026-11-25",
-      what: "APN2-VendedLog-Bytes of the price list AmazonCloudWatch, first 10 TB, as quoted in a published catalogue of costs",
+      what: "APN2-VendedLog-Bytes (the flow log, first 10 TB), APN2-DataProcessing-Bytes (the machines) and APN2-TimedStorage-ByteHrs of the price list AmazonCloudWatch, as quoted in a published catalogue of costs",
     },
     loadBalancer: {
       url: "https://aws.amazon.com/elasticloadbalancing/pricing/",

@@ -16,7 +16,7 @@ export interface MachineArgs {
   hostName: string;
   /** Read only when the user data is about to run. */
   userData: () => Promise<string | undefined>;
-  /** Of the machine's role, if it has one; fetched only for its user data. */
+  /** Of the machine's role, if it has one; fetched when its engine is started, and for its user data. */
   credentials: () => Promise<Credentials | undefined>;
 }
 
@@ -81,12 +81,20 @@ export class Machine {
       ];
       await run(["ip", "-batch", "-"], { input: commands.join("\n") });
     }
-    const engine = startEngine({ ...this.#engine, network: { bridge: this.#bridge, address } });
+    let asked: ReturnType<typeof credentials> | undefined;
+    const keys = () => (asked ??= credentials());
+    const engine = this.#startEngine(address, keys);
     // At the same time: the user data waits for the engine itself, where it starts docker.service.
-    const begun = this.#begin(isNew, { architecture, hostName, userData, credentials });
+    const begun = this.#begin(isNew, { architecture, hostName, userData, credentials: keys });
     await Promise.allSettled([engine, begun]);
     await engine;
     await begun;
+  }
+
+  async #startEngine(address: string, credentials: MachineArgs["credentials"]): Promise<void> {
+    const { endpoint } = this.#cloud;
+    const cloudWatch = isEngineAlive(this.#engine) ? undefined : { endpoint, credentials: await credentials() };
+    await startEngine({ ...this.#engine, network: { bridge: this.#bridge, address }, cloudWatch });
   }
 
   /** Runs the user data, or follows the container that a killed agent started for it. */

@@ -201,6 +201,8 @@ def logs_resources(call: Call) -> Iterator[Resource]:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
         suffix = "" if resource else ":log-stream:"
         yield Resource("log-group", name + suffix, with_prefix("aws:ResourceTag/", tags))
+        if stream := call.params.get("logStreamName"):
+            yield Resource("log-stream", f"{name}:log-stream:{stream}")
 
 
 def ssm_resources(call: Call) -> Iterator[Resource]:

@@ -187,7 +187,7 @@ test("a value that is missing makes no wider policy", () => {
 
 test("the program's roles stay inside the boundary, which all of them have", async () => {
   const resources = await runProgram({ permissionsBoundary: boundary });
-  expect(resources.filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(2);
+  expect(resources.filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(3);
   const roles = resources.filter(({ type }) => type === "aws:iam/role:Role");
   expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual([boundary, boundary]);
   const most = policy("boundary", values);

@@ -9,6 +9,7 @@ const args = {
   cidrBlock: "10.0.0.0/16",
   availabilityZones: ["a", "c"],
   port: 8080,
+  logRetentionDays: 30,
   allowedCidrs: ["203.0.113.0/24", "198.51.100.7/32"],
 };
 

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
+import { tailCommand } from "../../../components/machine-logs.ts";
 import { Verification } from "../../../components/verification.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 
@@ -11,6 +12,7 @@ const args = {
   digest: "sha256:index",
   configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
   architecture: architectures.graviton,
+  logGroup: "app-machines-1",
   region: "ap-northeast-2",
   timeout: 600,
 };
@@ -24,6 +26,7 @@ test("what a machine must be comes from the architecture's table, the deployed d
   const { __provider, ...inputs } = only(type).inputs;
   expect(inputs).toEqual({
     url: "http://203.0.113.7",
+    logGroup: "app-machines-1",
     region: "ap-northeast-2",
     timeout: 600,
     expected: {
@@ -43,7 +46,7 @@ test("another address, machine, digest or architecture is verified again, and so
   const changes = (news: object) => provider.diff("id", { ...inputs, proof: {} }, { ...inputs, ...news });
   const expected = inputs.expected as object;
   expect(await changes({})).toEqual({ changes: false });
-  expect(await changes({ timeout: 30, profile: "other" })).toEqual({ changes: false });
+  expect(await changes({ timeout: 30, profile: "other", logGroup: "other" })).toEqual({ changes: false });
   expect(await changes({ expected: Object.fromEntries(Object.entries(expected).reverse()) })).toEqual({
     changes: false,
   });
@@ -52,6 +55,13 @@ test("another address, machine, digest or architecture is verified again, and so
     expect(await changes({ expected: { ...expected, [key]: "other" } }), key).toEqual({ changes: true });
   }
   expect(await changes({ __provider: "other" })).toEqual({ changes: true });
+});
+
+test("the command that prints a machine's log names its group, its stream and, where there is one, the profile", () => {
+  const stream = { logGroup: "app-machines-1", instanceId: "i-1", region: "ap-northeast-2" };
+  const command = "aws logs tail app-machines-1 --log-stream-names i-1 --since 1d --region ap-northeast-2";
+  expect(tailCommand(stream)).toBe(command);
+  expect(tailCommand({ ...stream, profile: "dev" })).toBe(`${command} --profile dev`);
 });
 
 test("what goes into the state has no path of the machine it was made on", () => {
