@@ -1,4 +1,4 @@
-import { type Item, type Price, UnknownPriceError } from "../../local/providers/aws/prices.ts";
+import { addressPrice, natGatewayPrice, type Price, UnknownPriceError } from "../../local/providers/aws/prices.ts";
 import { rows } from "../../local/providers/aws/rows.ts";
 
 /** What is charged by use, which nobody knows beforehand: named beside the sum, and not in it. */
@@ -8,7 +8,6 @@ export const notIncluded = [
   "what machines log: $0.76 per GB, and $0.03 a month for each GB that is kept; a request is a line of about 200 bytes, so a million of them cost $0.15",
   "the flow log of refused traffic: $0.76 per GB; a public address is probed all day, and each record covers a minute at most",
   "CPU credits, of a machine that is busier than its baseline for 24 hours: $0.05 (t3) and $0.04 (t4g) per vCPU hour above it, at most $58 and $47 a month for a .small; a boot spends about one credit, less than $0.001",
-  "both pairs of machines while a release is proven, and after one that failed until the next pulumi up that succeeds",
   "ECR's requests to AWS KMS: cents; images scanned by Amazon Inspector, if the account has switched it on",
   "taxes, free tiers and credits of the account",
 ] as const;
@@ -37,9 +36,11 @@ export function priceOf(type: string): Price | undefined {
 }
 
 // By default the component makes a NAT gateway for each zone; its children are unknown before a deployment.
-function vpcItems(inputs: Resource["inputs"]): Item[] {
+function vpcItems(inputs: Resource["inputs"]) {
   const { strategy } = (inputs.natGateways ?? {}) as { strategy?: string };
-  if (strategy !== "None")
-    throw new UnknownPriceError('its natGateways.strategy is not "None", and the table has no NAT gateway');
-  return [];
+  if (strategy === "None") return [];
+  if (strategy === "Single") return [...natGatewayPrice({}), ...addressPrice()];
+  throw new UnknownPriceError(
+    'its natGateways.strategy is neither "None" nor "Single": how many it makes is not known here',
+  );
 }

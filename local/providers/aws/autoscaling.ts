@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { every } from "../../lists.ts";
 import { autoscaling, elb } from "./clients.ts";
+import { alarmPrice, groupPrice } from "./prices.ts";
 import { type ByHand, define, type Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -11,7 +12,8 @@ const policyRow = {
   names: { name: [null, "PolicyName"], autoscalingGroupName: "AutoScalingGroupName" },
   only: ["estimatedInstanceWarmup", "policyType", "targetTrackingConfiguration"],
   replace: ["name"],
-  price: "scaling is free; what it launches is not",
+  // Target tracking makes two alarms of its own.
+  price: alarmPrice(2),
   id: "PolicyName",
   list: ["describePolicies", "ScalingPolicies"],
   calls: { create: "putScalingPolicy", update: ["putScalingPolicy"], delete: "deletePolicy" },
@@ -39,7 +41,7 @@ const groupRow = {
     ...["instanceMaintenancePolicy", "maxSize", "minSize"],
   ],
   sets: ["targetGroupArns", "vpcZoneIdentifiers"],
-  price: "a group is free; its machines are priced by their launch template",
+  price: groupPrice,
   shows: ["minSize", "maxSize"],
   id: "AutoScalingGroupName",
   list: ["describeAutoScalingGroups", "AutoScalingGroups"],

@@ -1,3 +1,4 @@
+import { alarmPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -20,7 +21,7 @@ export const cloudwatchRows = {
     ],
     required: ["comparisonOperator", "evaluationPeriods"],
     sets: ["alarmActions", "insufficientDataActions", "okActions"],
-    price: "the first ten alarms are free",
+    price: alarmPrice(1),
     id: "AlarmName",
     list: ["describeAlarms", "MetricAlarms"],
     calls: { create: "putMetricAlarm", update: ["putMetricAlarm"], delete: "deleteAlarms" },

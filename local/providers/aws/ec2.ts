@@ -4,7 +4,7 @@ import { every } from "../../lists.ts";
 import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
-import { interfaceEndpoint, natGateway, publicAddress } from "./prices.ts";
+import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { retagEc2 } from "./tags.ts";
@@ -213,7 +213,7 @@ export const ec2Rows = {
     type: "AWS::EC2::EIP",
     without: ["instanceId", "transferAddress"],
     replace: ["domain", "publicIpv4Pool"],
-    price: publicAddress,
+    price: addressPrice,
     id: "AllocationId",
     tagType: "elastic-ip",
     list: ["describeAddresses", "Addresses"],
@@ -225,7 +225,7 @@ export const ec2Rows = {
     names: { allocationId: ["AllocationId", "NatGatewayAddresses[].AllocationId"] },
     only: ["connectivityType", "subnetId", "tags"],
     required: ["subnetId"],
-    price: natGateway,
+    price: natGatewayPrice,
     id: "NatGatewayId",
     tagType: "natgateway",
     list: ["describeNatGateways", "NatGateways"],
@@ -302,7 +302,7 @@ export const ec2Rows = {
     only: endpointInputs,
     required: ["serviceName"],
     sets: ["routeTableIds", "securityGroupIds", "subnetIds"],
-    price: interfaceEndpoint,
+    price: endpointPrice,
     id: "VpcEndpointId",
     tagType: "vpc-endpoint",
     list: ["describeVpcEndpoints", "VpcEndpoints"],

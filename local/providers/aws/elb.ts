@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { elb } from "./clients.ts";
-import { prices } from "./prices.ts";
+import { loadBalancerPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -79,9 +79,7 @@ export const elbRows = {
     inPlace: ["securityGroups", "subnets"],
     sets: ["securityGroups", "subnets"],
     rules: { properties: { Name: name } },
-    price: () => [
-      { what: "load balancer, its use not counted", quantity: 1, each: prices.loadBalancer * prices.hoursPerMonth },
-    ],
+    price: loadBalancerPrice,
     id: "LoadBalancerArn",
     list: ["describeLoadBalancers", "LoadBalancers"],
     calls: {
