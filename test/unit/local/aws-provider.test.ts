@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
 import { compare, type Inputs, keepSecrets, leaves, refresh } from "../../../local/providers/aws/values.ts";
-import { subnetBlocks } from "../../../local/providers/awsx/cidr.ts";
 
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
@@ -151,17 +150,5 @@ describe("the provider", () => {
     await expect(aws.delete?.("id", urn, {})).rejects.toThrow(
       "deleting IAM Role (graviton): DeleteConflict: must detach all policies first.",
     );
-  });
-});
-
-describe("awsx's automatic subnets", () => {
-  it("start where each zone's even part of the block starts", () => {
-    expect(subnetBlocks("10.0.0.0/16", 2, 24)).toEqual(["10.0.0.0/24", "10.0.128.0/24"]);
-    expect(subnetBlocks("10.9.0.0/16", 3, 20)).toEqual(["10.9.0.0/20", "10.9.64.0/20", "10.9.128.0/20"]);
-    expect(subnetBlocks("192.168.4.0/24", 1, 24)).toEqual(["192.168.4.0/24"]);
-  });
-
-  it("refuse to be larger than their part", () => {
-    expect(() => subnetBlocks("10.0.0.0/16", 2, 16)).toThrow("/17");
   });
 });
