@@ -1,4 +1,5 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { tailCommand } from "./machine-logs.ts";
 
 /** A machine of a group. */
 export interface Member {
@@ -39,6 +40,8 @@ export interface FleetApi {
   failures(since: Date): Promise<readonly string[]>;
   /** What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported. */
   console(instanceId: string): Promise<string>;
+  /** The command that prints what a machine has logged. */
+  logCommand(instanceId: string): string;
 }
 
 export interface FleetApiArgs {
@@ -46,6 +49,8 @@ export interface FleetApiArgs {
   readonly profile?: string;
   readonly groupName: string;
   readonly targetGroupArn: string;
+  /** Name of the log group that the machines write to. */
+  readonly logGroup: string;
 }
 
 /** `lt-…:3` of a launch template and its version. */
@@ -54,12 +59,14 @@ export function templateName(template?: { LaunchTemplateId?: string; Version?: s
 }
 
 /** AWS's API, for one group. Serialized with the providers that call it: it holds nothing of this machine. */
-export async function connectFleet({ groupName, targetGroupArn, ...config }: FleetApiArgs): Promise<FleetApi> {
+export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
   const [{ AutoScaling }, { ElasticLoadBalancingV2 }, { EC2 }] = await Promise.all([
     import("@aws-sdk/client-auto-scaling"),
     import("@aws-sdk/client-elastic-load-balancing-v2"),
     import("@aws-sdk/client-ec2"),
   ]);
+  const { groupName, targetGroupArn, region, profile } = args;
+  const config = { region, profile };
   const [scaling, balancing, ec2] = [new AutoScaling(config), new ElasticLoadBalancingV2(config), new EC2(config)];
   const AutoScalingGroupName = groupName;
   return {
@@ -137,9 +144,10 @@ export async function connectFleet({ groupName, targetGroupArn, ...config }: Fle
         const { Output = "" } = await ec2.getConsoleOutput({ InstanceId, Latest: true });
         return Buffer.from(Output, "base64").toString("utf8");
       } catch (error) {
-        return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${config.region} --instance-id ${InstanceId}`;
+        return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${region} --instance-id ${InstanceId}`;
       }
     },
+    logCommand: (instanceId) => tailCommand({ ...args, instanceId }),
   };
 }
 
@@ -151,7 +159,7 @@ export async function describeMachines(api: FleetApi, ids: readonly string[]): P
       const { state, reason } = health[id] ?? { state: "not registered with the load balancer", reason: "" };
       const lines = (await api.console(id)).trimEnd().split("\n").slice(-15);
       const log = lines.map((line) => `  | ${line}`).join("\n");
-      return `${id} is ${state}${reason && ` (${reason})`}; the last lines of its console:\n${log}`;
+      return `${id} is ${state}${reason && ` (${reason})`}; the last lines of its console:\n${log}\nwhat it has logged, also when it is gone: ${api.logCommand(id)}`;
     }),
   );
   const others = ids.length > 3 ? [`and ${ids.length - 3} more: ${ids.slice(3).join(", ")}`] : [];

@@ -15,6 +15,8 @@ export interface GroupVerificationArgs {
   domain?: string;
   groupName: pulumi.Input<string>;
   targetGroupArn: pulumi.Input<string>;
+  /** Name of the log group that the machines write to. */
+  logGroup: pulumi.Input<string>;
   /** Launch template and version that every machine must be of, as `lt-…:3`. */
   template: pulumi.Input<string>;
   /** Digest of the index that the machines must have pulled. */
@@ -35,6 +37,7 @@ interface Inputs {
   readonly domain?: string;
   readonly groupName: string;
   readonly targetGroupArn: string;
+  readonly logGroup: string;
   readonly template: string;
   readonly region: string;
   readonly profile?: string;

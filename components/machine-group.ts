@@ -50,7 +50,7 @@ export class MachineGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: MachineGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:MachineGroup", name, inputsOf(args), opts);
-    const { region, profile, targetGroupArn, architecture, verificationTimeout: timeout } = args;
+    const { region, profile, targetGroupArn, logGroup, architecture, verificationTimeout: timeout } = args;
     const { volume, userData, ebsOptimized, monitoring, ...settings } = launchSettings(args);
     const tags = { Name: name };
     const occasion = userData.apply((text) =>
@@ -136,6 +136,7 @@ export class MachineGroup extends pulumi.ComponentResource {
       {
         groupName: group.name,
         targetGroupArn,
+        logGroup,
         template: pulumi.interpolate`${template.id}:${version}`,
         region,
         profile,
@@ -150,6 +151,7 @@ export class MachineGroup extends pulumi.ComponentResource {
         domain: args.domain,
         groupName: group.name,
         targetGroupArn,
+        logGroup,
         template: rollout.template,
         digest: pulumi.output(args.image).digest,
         configs: args.configs,

@@ -8,6 +8,8 @@ export interface RolloutArgs {
   groupName: pulumi.Input<string>;
   /** Target group that the machines are registered with. */
   targetGroupArn: pulumi.Input<string>;
+  /** Name of the log group that the machines write to. */
+  logGroup: pulumi.Input<string>;
   /** Launch template and version that every machine of the group shall be of, as `lt-…:3`. */
   template: pulumi.Input<string>;
   region: string;
@@ -21,6 +23,7 @@ export interface RolloutArgs {
 interface Inputs {
   readonly groupName: string;
   readonly targetGroupArn: string;
+  readonly logGroup: string;
   readonly template: string;
   readonly region: string;
   readonly profile?: string;

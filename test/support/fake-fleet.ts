@@ -64,6 +64,9 @@ export class FakeFleet implements FleetApi {
   async console(id: string) {
     return this.consoles[id] ?? "booted\n";
   }
+  logCommand(id: string) {
+    return `tail ${id}`;
+  }
 }
 
 /** An error of AWS. */

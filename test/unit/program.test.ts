@@ -82,7 +82,7 @@ test("the stack's outputs have the shape that scripts read", () => {
     publishedImage: null,
     verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
   });
-  expect(Object.keys(outputs ?? {})).toHaveLength(8);
+  expect(Object.keys(outputs ?? {})).toHaveLength(9);
 });
 
 test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
@@ -263,6 +263,7 @@ describe("with other settings", () => {
         "hono-app:index:InstanceRole hono-app",
         "hono-app:index:MachineGroup hono-app-graviton",
         "hono-app:index:MachineGroup hono-app-intel",
+        "hono-app:index:MachineLogs hono-app",
         "hono-app:index:Network hono-app",
         "hono-app:index:Repository hono-app",
         "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
@@ -281,7 +282,7 @@ describe("with other settings", () => {
         intel: { group: "hono-app-intel", type: "t3.small", machines: machines("x86_64") },
         verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
       });
-      expect(Object.keys(outputs ?? {})).toHaveLength(9);
+      expect(Object.keys(outputs ?? {})).toHaveLength(10);
     });
 
     test("machines are launched when there is a way out and a load balancer that finds them healthy", () => {

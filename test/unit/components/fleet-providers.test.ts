@@ -9,7 +9,13 @@ import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 beforeEach(() => mock());
 
 const type = (noun: string) => `pulumi-nodejs:dynamic/hono-app:${noun}`;
-const group = { groupName: "app-1", targetGroupArn: "arn:targets", region: "ap-northeast-2", timeout: 600 };
+const group = {
+  groupName: "app-1",
+  targetGroupArn: "arn:targets",
+  logGroup: "machines",
+  region: "ap-northeast-2",
+  timeout: 600,
+};
 
 describe("Rollout", () => {
   beforeEach(() => settle(pulumi.output(new Rollout("app", { ...group, template: "lt-1:2" }).id)));

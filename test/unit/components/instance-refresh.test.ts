@@ -146,6 +146,7 @@ test("a new machine whose user data failed ends it early: it is rolled back, and
   );
   expect(message).toContain(`i-new is unhealthy (${reason}); the last lines of its console:\n  | booted`);
   expect(message).toContain("  | hono-app: no such image");
+  expect(message).toContain("what it has logged, also when it is gone: tail i-new");
   expect(message).not.toContain("i-old");
 });
 

@@ -16,6 +16,7 @@ const args: MachineGroupArgs = {
   securityGroupId: "sg-1",
   instanceProfile: "profile",
   image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
+  logGroup: "machines",
   port: 80,
   volumeSize: 8,
   subnetIds: ["subnet-3", "subnet-4"],
@@ -62,6 +63,7 @@ test("machines are launched as instances are: IMDSv2 with one hop, encrypted, pr
     userData({
       name: "app",
       image: args.image as ImageReference,
+      logGroup: "machines",
       region: "ap-northeast-2",
       instanceType: "t4g.small",
       architecture: architectures.graviton,
@@ -100,6 +102,7 @@ test("the template's newest version is rolled out, and what was rolled out is pr
     groupName: "app-graviton",
     template: "app-graviton-id:3",
     targetGroupArn: "arn:targets",
+    logGroup: "machines",
     timeout: 300,
   });
   expect(only("pulumi-nodejs:dynamic/hono-app:GroupVerification")).toMatchObject({
