@@ -22,6 +22,20 @@ VCPUS = {
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 VPCS = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE", "QuotaName": "VPCs per Region", "Value": 5.0}
 
+# AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+OTHERS = [
+    {"ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": value}
+    for service, code, name, value in (
+        ("elasticloadbalancing", "L-53DA6B97", "Application Load Balancers per Region", 50.0),
+        ("elasticloadbalancing", "L-B22855CB", "Target Groups per Region", 3000.0),
+        ("autoscaling", "L-CDE20ADC", "Auto Scaling groups per region", 500.0),
+        ("ec2", "L-FB451C26", "Launch templates", 5000.0),
+        ("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5.0),
+    )
+]
+
 # Other values, by quota code, such as {"L-1216C47A": 5}; read at each call.
 FILE = Path(os.environ["LOCAL_CLOUD_DIR"], "quotas.json")
 
@@ -35,7 +49,7 @@ get_default = ServiceQuotasBackend.get_service_quota
 
 
 def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
-    for quota in (VCPUS, VPCS):
+    for quota in (VCPUS, VPCS, *OTHERS):
         if (service_code, quota_code) == (quota["ServiceCode"], quota["QuotaCode"]):
             return {**quota, "Value": applied(quota), "Unit": "None", "Adjustable": True, "GlobalQuota": False}
     return get_default(self, service_code, quota_code)
