@@ -1,5 +1,5 @@
 import { describeMachines, type FleetApi, type Member } from "./fleet-api.ts";
-import { noLaunch } from "./instance-refresh.ts";
+import { describeMember, noLaunch } from "./instance-refresh.ts";
 import { check, describe, type Expectation, type Proof } from "./proof.ts";
 
 /** What every machine of a group must answer; which machine answered, it says itself. */
@@ -98,11 +98,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     await new Promise((resolve) => setTimeout(resolve, isWorthAsking ? 100 : 1000));
 
     function summary(): string {
-      const states = missing.map((id) => {
-        const { state, template: own } = members.get(id) as Member;
-        const of = own === template ? "" : `, of ${own} instead of ${template}`;
-        return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}`;
-      });
+      const states = missing.map((id) => describeMember(members.get(id) as Member, health, template));
       const counted = `${serving.length} machines in service, ${group.min} needed`;
       return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
     }

@@ -1,5 +1,5 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
-import { describeMachines, type FleetApi, templateName } from "./fleet-api.ts";
+import { describeMachines, type FleetApi, type Health, type Member, templateName } from "./fleet-api.ts";
 
 export interface RefreshOptions {
   /** Launch template and version that every machine shall be of, as `lt-…:3`. */
@@ -30,20 +30,21 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
 
   let deadline = Date.now() + timeout * 1000;
   let progress = 0;
-  let shown = "";
+  const tell = whenChanged(log);
   let problem: string | undefined;
   let evidence = "";
   const launched = new Set<string>();
   for (let round = 1; ; round++) {
     const refresh = (await api.refreshes()).find(({ InstanceRefreshId }) => InstanceRefreshId === id);
-    const { Status = "unknown", StatusReason = "", PercentageComplete = 0 } = refresh ?? {};
+    // It may not be listed yet.
+    const { Status = "Pending", StatusReason = "", PercentageComplete = 0 } = refresh ?? {};
     const line = `${Status}, ${PercentageComplete} %${StatusReason && `: ${StatusReason}`}`;
-    if (line !== shown) log(line);
-    shown = line;
+    tell("refresh", line);
     if (Status === "Successful") return;
 
-    const { members } = await api.group();
+    const [{ members }, health] = await Promise.all([api.group(), api.health()]);
     for (const member of members) if (member.template === template) launched.add(member.id);
+    tell("machines", members.map((member) => describeMember(member, health, template)).join("; "));
     if (problem === undefined) {
       if (PercentageComplete > progress) {
         progress = PercentageComplete;
@@ -52,7 +53,10 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       const isLate = Date.now() >= deadline;
       if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
       else if (isLate) problem = `no progress in ${timeout} s`;
-      else if (round % 3 === 0) problem = await failureOf(api, launched, begun, failureMarker);
+      else if (round % 3 === 0) {
+        for (const failure of await api.failures(begun)) tell(failure, failure);
+        problem = await failureOf(api, launched, begun, failureMarker);
+      }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
         evidence = await gather(api, launched, begun);
@@ -116,12 +120,31 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
   }
 }
 
+/** Tells a text of its kind, but not the same one twice in a row. */
+function whenChanged(log: (message: string) => void) {
+  const last = new Map<string, string>();
+  return (kind: string, text: string) => {
+    if (text !== "" && last.get(kind) !== text) log(text);
+    last.set(kind, text);
+  };
+}
+
+/** What Auto Scaling and the load balancer say of a machine. */
+export function describeMember(
+  { id, state, template: own }: Member,
+  health: Readonly<Record<string, Health>>,
+  template: string,
+): string {
+  const of = own === template ? "" : `, of ${own} instead of ${template}`;
+  return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}`;
+}
+
 const pause = () => new Promise((resolve) => setTimeout(resolve, interval * 1000));
 
-const isUnderWay = (status: InstanceRefresh["Status"] | "unknown") =>
+const isUnderWay = (status: InstanceRefresh["Status"]) =>
   status === "Pending" || status === "InProgress" || status === "Baking";
 
-const isActive = (status: InstanceRefresh["Status"] | "unknown") =>
+const isActive = (status: InstanceRefresh["Status"]) =>
   isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
 
 /** Why the release cannot succeed, before its time is over: a new machine says so, or Auto Scaling launches none. */

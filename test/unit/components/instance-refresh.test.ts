@@ -39,7 +39,42 @@ test("a refresh to the version is started and waited for", async () => {
   fleet.becomes("Successful", { PercentageComplete: 100, StatusReason: undefined });
   await after(2);
   expect(await ended).toBeUndefined();
-  expect(told).toEqual(["Pending, 0 %", "InProgress, 50 %: Waiting for i-new", "Successful, 100 %"]);
+  expect(told).toEqual([
+    "Pending, 0 %",
+    "i-old is InService and healthy, of lt-1:1 instead of lt-1:2",
+    "InProgress, 50 %: Waiting for i-new",
+    "Successful, 100 %",
+  ]);
+});
+
+test("machines and what Auto Scaling could not do are told as they change", async () => {
+  const { ended, after } = release();
+  await after(2);
+  fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
+  fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
+  await after(8);
+  fleet.members[1] = { ...(fleet.members[1] as (typeof fleet.members)[0]), state: "InService" };
+  fleet.targets["i-new"] = { state: "initial", reason: "" };
+  await after(4);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+  const old = "i-old is InService and healthy, of lt-1:1 instead of lt-1:2";
+  expect(told.slice(1, -1)).toEqual([
+    old,
+    `${old}; i-new is Pending and not registered`,
+    "Launching a new EC2 instance: no capacity in ap-northeast-2a",
+    `${old}; i-new is InService and initial`,
+  ]);
+});
+
+test("a refresh that is not listed yet is waited for", async () => {
+  fleet.on.start = () => void vi.spyOn(fleet, "refreshes").mockResolvedValueOnce([]);
+  const { ended, after } = release();
+  await after(4);
+  fleet.becomes("Successful");
+  await after(4);
+  expect(await ended).toBeUndefined();
 });
 
 test("nothing is started where every machine and the group are of the version already", async () => {
