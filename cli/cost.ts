@@ -123,6 +123,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
       .map((name) => architectures[name])
       .find(({ ec2, instanceFamily }) => text.endsWith(ec2) || text.startsWith(`${instanceFamily}.`))?.ec2 ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
+  const subnets = ["first", "second"];
   const resources: Resource[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -135,7 +136,10 @@ export async function planned(stack: string, config: Record<string, string>): Pr
             name,
             repositoryUrl: name,
             ...inputs,
-            publicSubnetIds: ["first", "second"],
+            publicSubnetIds: subnets,
+            privateSubnetIds: subnets,
+            isolatedSubnetIds: subnets,
+            routeTables: [],
             digest: name,
             configs: {},
           },
@@ -148,6 +152,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           getAmi: { id: "ami", architecture: architectureOf(String(inputs.filters?.[0]?.values[0])) },
           getInstanceType: { supportedArchitectures: [architectureOf(String(inputs.instanceType))] },
           getImage: { imageDigest: "sha256:0", imageTags: [contentTagPrefix] },
+          getCertificate: { arn: "certificate" },
           getAvailabilityZones: { names: ["a", "b"] },
           getInstanceTypeOfferings: { locations: ["a", "b"] },
         };
@@ -160,10 +165,15 @@ export async function planned(stack: string, config: Record<string, string>): Pr
     stack,
   );
   pulumi.runtime.setAllConfig(config);
-  await pulumi.runtime.runInPulumiStack((await import("../program.js")).default);
+  const { declared } = await import("../program.js");
+  // Another query is another module for Node: the program runs again.
+  const program = `../index.ts?planned=${++runs}`;
+  await pulumi.runtime.runInPulumiStack(async () => declared(await import(program)));
   await pulumi.runtime.disconnect();
   return resources;
 }
+
+let runs = 0;
 
 const dollars = (amount: number) => `$${amount.toFixed(2)}`;
 /** As many decimals as it has, but not those of binary fractions. */

@@ -24,13 +24,11 @@ export const resourcePrices: Readonly<Record<string, Price>> = {
   ...Object.fromEntries(Object.entries(rows).map(([type, { price }]) => [type, price])),
   "awsx:ec2:Vpc": vpcItems,
   "docker-build:index:Image": "built by your own builder, stored in the repository",
-  "pulumi-nodejs:dynamic/hono-app:ImageIndex": "requests to the repository",
-  "pulumi-nodejs:dynamic/hono-app:Verification": "a request to the machines",
-  "pulumi-nodejs:dynamic:Resource": "a request to the machines",
 };
 
 /** The price of a type. The project's own components and the engine's resources are nothing but names. */
 export function priceOf(type: string): Price | undefined {
+  if (/^pulumi-nodejs:dynamic[/:]/.test(type)) return "requests to AWS's API and to the machines";
   if (/^(hono-app:index:|pulumi:)/.test(type)) return "a name for what is in it";
   return Object.hasOwn(resourcePrices, type) ? resourcePrices[type] : undefined;
 }

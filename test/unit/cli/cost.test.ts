@@ -121,6 +121,23 @@ test("a VPC has the price of its one NAT gateway and its address; how many other
   expect(estimate([vpc()], prices.region).unknown).toHaveLength(1);
 });
 
+test.each([
+  ["by a NAT gateway", {}, 110.28, 110.28],
+  ["with addresses of their own", { egress: "public" }, 70.86, 70.86],
+  ["by endpoints, over HTTPS", { egress: "endpoints", domain: "app.example.com" }, 120.5, 120.5],
+  [
+    "scaled, with alarms",
+    { machinesMin: "2", machinesMax: "4", cpuTarget: "60", alarmTopic: "arn:aws:sns:ap-northeast-2:123456789012:x" },
+    150.8,
+    230.45,
+  ],
+])("a fleet's price, its machines reaching AWS %s", async (_, own, least, most) => {
+  const settings = Object.entries({ fleet: "true", ...own }).map(([key, value]) => [`hono-app:${key}`, value]);
+  const result = estimate(await planned("dev", { ...stackConfig(), ...Object.fromEntries(settings) }), prices.region);
+  expect(result.unknown).toEqual([]);
+  expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
+});
+
 describe("what varies, or is there only with a fleet", () => {
   const group = (...others: Resource[]) => {
     const inputs = { minSize: 2, maxSize: 5 };
