@@ -14,6 +14,8 @@ export interface Engine {
   log: string;
   /** The bridge that its containers are attached to, and the address that their ports are published on. @default no network */
   network?: { bridge: string; address: string };
+  /** The group of its processes, by which the firewall tells their requests from others. @default root's */
+  group?: number;
   /** Where its awslogs driver finds CloudWatch, and as whom it writes. @default AWS's own endpoint, as whom the machine's role says */
   cloudWatch?: { endpoint: string; credentials?: Record<string, string> };
 }
@@ -50,7 +52,11 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
       // The process writes its own id before it does anything, so that it never runs unrecorded.
       ...["-c", 'echo $$ > "$0" && exec "$@"', pidFile(engine)],
       ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter],
-      ...[stopFile(engine), "dockerd"],
+      ...[
+        stopFile(engine),
+        ...(engine.group ? ["setpriv", "--regid", `${engine.group}`, "--keep-groups"] : []),
+        "dockerd",
+      ],
       ...["--data-root", engine.data, "--exec-root", `${engine.run}/exec`, "--pidfile", `${engine.run}/dockerd.pid`],
       ...["--host", `unix://${socketOf(engine)}`, "--group", "0", "--log-level", "warn", "--shutdown-timeout", "10"],
       ...["--cgroup-parent", cgroupOf(engine), "--exec-opt", "native.cgroupdriver=cgroupfs"],

@@ -90,6 +90,20 @@ def delete_with_address(self: EC2Backend, eni_id: str) -> None:
 EC2Backend.create_network_interface = create_in_subnet
 EC2Backend.delete_network_interface = delete_with_address
 
+# An instance wears the groups of its interface. moto keeps two lists, and changes one of them.
+modify_network_interface_attribute = EC2Backend.modify_network_interface_attribute
+
+
+def modify_interface(self: EC2Backend, eni_id: str, *args, **kwargs) -> None:
+    modify_network_interface_attribute(self, eni_id, *args, **kwargs)
+    interface = self.get_network_interface(eni_id)
+    if interface.instance:
+        interface.instance.security_groups = interface._group_set
+
+
+NetworkInterface.group_set = property(lambda self: (self.instance and self.instance.security_groups) or self._group_set)
+EC2Backend.modify_network_interface_attribute = modify_interface
+
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 
 
