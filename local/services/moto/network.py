@@ -46,11 +46,11 @@ def given() -> set[str]:
 take = Subnet.get_available_subnet_ip
 
 
-def take_address(self: Subnet, holder: object) -> str:
+def take_address(self: Subnet, instance: object) -> str:
     passed = []
     try:
         others = given()
-        while local(address := take(self, holder)) in others:
+        while local(address := take(self, instance)) in others:
             passed.append(address)
     except StopIteration:
         raise EC2ClientError("InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{self.id}'.") from None

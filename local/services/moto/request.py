@@ -166,7 +166,7 @@ def ec2_resources(call: Call) -> Iterator[Resource]:
     for each in ids:
         kind = EC2_PREFIX_TO_RESOURCE.get(each.rpartition("-")[0])
         if kind:
-            kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway"}.get(kind, kind)
+            kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway", "vpc-elastic-ip": "elastic-ip"}.get(kind, kind)
             tags = {**backend.tags[each]} if each in backend.tags else {}
             yield Resource(kind, each, {**with_prefix("aws:ResourceTag/", tags), **with_prefix("ec2:ResourceTag/", tags)})
 
