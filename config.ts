@@ -5,12 +5,34 @@ import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, eachMachine, type MachineName } from "./components/architecture.ts";
 import type { Registry } from "./components/image.ts";
 import { latestTag } from "./components/image-tags.ts";
+import type { Egress } from "./components/network.ts";
 
 /** Another registry that gets the image too. */
 export interface Publish {
   readonly registry: Registry;
   readonly repositoryName: string;
   readonly tags: readonly string[];
+}
+
+/** Machines behind a load balancer. */
+export interface Fleet {
+  readonly balancer: {
+    /** Who may reach it. */
+    readonly allowedCidrs: readonly string[];
+    /** Name that people use, over HTTPS. */
+    readonly domain?: string;
+    /** ARN of the SNS topic that alarms are sent to. */
+    readonly alarmTopic?: string;
+  };
+  readonly group: {
+    /** Machines of each architecture. */
+    readonly min: number;
+    readonly max: number;
+    /** Percentage of processor time that the group scales to hold. */
+    readonly cpuTarget?: number;
+  };
+  /** Name on the certificate of the domain. */
+  readonly certificateDomain?: string;
 }
 
 /** What a stack's configuration says, checked. Pulumi.yaml declares each key with its type, default and meaning. */
@@ -34,7 +56,10 @@ export interface Settings {
   readonly network: {
     readonly cidrBlock: string;
     readonly port: number;
+    /** Who may reach the machines themselves: with a fleet nobody, since people reach its load balancer. */
     readonly allowedCidrs: readonly string[];
+    /** How a fleet's machines reach ECR; without a fleet each machine has a public address. */
+    readonly egress?: Egress;
   };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   /** What all machines have in common. */
@@ -46,11 +71,15 @@ export interface Settings {
     /** Seconds. */
     readonly verificationTimeout: number;
   };
+  /** With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance. */
+  readonly fleet?: Fleet;
   readonly builder: string;
   readonly registryLogin: "program" | "docker";
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
   readonly publish?: Publish;
+  /** For what machines log, and for the flow log. */
+  readonly logRetentionDays: number;
   /** ARN of the permissions boundary of every role. */
   readonly permissionsBoundary?: string;
   /** Whether destroy is refused. */
@@ -109,6 +138,16 @@ export function loadConfig(): Settings {
     };
   }
 
+  const fleet = read("fleet", "true or false", boolean);
+
+  /** A key that means something with a fleet alone, and is left at its default without one. */
+  function readOfFleet<T>(key: string, fallback: string, allowed: string, parse: (text: string) => T | undefined): T {
+    if (fleet !== false) return read(key, allowed, parse);
+    return read(key, `without fleet its default, ${JSON.stringify(fallback)}; with fleet ${allowed}`, (text) =>
+      text === fallback ? parse(text) : undefined,
+    );
+  }
+
   const stack = pulumi.getStack();
   const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", parseName);
   const port = read(
@@ -116,6 +155,28 @@ export function loadConfig(): Settings {
     "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",
     (text) => (["22", "443"].includes(text) ? undefined : integer(1, 65_535)(text)),
   );
+  const allowedCidrs = read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs);
+  const egress = readOfFleet("egress", "nat", "nat, endpoints or public", oneOf(egresses));
+  const group = {
+    min: readOfFleet("machinesMin", "1", "a whole number from 1 to 100", integer(1, 100)),
+    max: readOfFleet("machinesMax", "2", "a whole number from 2 to 200", integer(2, 200)),
+    cpuTarget:
+      readOfFleet("cpuTarget", "0", "0 for no scaling, or a percentage from 10 to 90", (text) =>
+        text === "0" ? 0 : integer(10, 90)(text),
+      ) || undefined,
+  };
+  const domain =
+    readOfFleet("domain", "", "a domain name in lowercase, such as app.example.com", matching(domainName)) || undefined;
+  const certificateDomain = readOfFleet(
+    "certificateDomain",
+    "",
+    "the first name of a certificate in ACM, such as *.example.com",
+    (text) => (domainName.test(text.replace(/^\*\.(?=.)/, "")) ? text : undefined),
+  );
+  const alarmTopic =
+    readOfFleet("alarmTopic", "", `the ARN of an SNS topic in ${aws.get("region")}`, (text) =>
+      text === "" || topicRegion(text) === aws.get("region") ? text : undefined,
+    ) || undefined;
   const settings: Settings = {
     name,
     aws: { region: aws.get("region") ?? "", profile: aws.get("profile") },
@@ -128,7 +189,8 @@ export function loadConfig(): Settings {
     network: {
       cidrBlock: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
       port,
-      allowedCidrs: read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs),
+      allowedCidrs: fleet ? [] : allowedCidrs,
+      egress: fleet ? egress : undefined,
     },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
@@ -137,6 +199,13 @@ export function loadConfig(): Settings {
       amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
       verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
     },
+    fleet: fleet
+      ? {
+          balancer: { allowedCidrs, domain, alarmTopic },
+          group,
+          certificateDomain: domain && (certificateDomain || domain),
+        }
+      : undefined,
     builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),
     registryLogin: read("registryLogin", "program or docker", oneOf({ program: "program", docker: "docker" })),
     // Empty stands for none: a configuration key with a default cannot be unset.
@@ -147,6 +216,9 @@ export function loadConfig(): Settings {
         matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
       ) || undefined,
     publish: readPublish(),
+    logRetentionDays: read("logRetentionDays", `one of ${retentions.join(", ")}`, (text) =>
+      retentions.find((days) => String(days) === text),
+    ),
     permissionsBoundary:
       read(
         "permissionsBoundary",
@@ -156,7 +228,7 @@ export function loadConfig(): Settings {
     protect: read("protect", "true or false", boolean),
     tags: { project, stack, app: name },
   };
-  const { repository, network, protect } = settings;
+  const { repository, protect } = settings;
 
   if (settings.aws.region === "") {
     problems.push("aws:region is not set; allowed: an AWS region, such as ap-northeast-2");
@@ -187,10 +259,29 @@ export function loadConfig(): Settings {
     );
   }
   // EC2.18: everybody may reach HTTP and HTTPS alone, and the app has no HTTPS.
-  if (network.allowedCidrs?.includes("0.0.0.0/0") && port !== undefined && port !== 80) {
+  if (!fleet && allowedCidrs?.includes("0.0.0.0/0") && port !== undefined && port !== 80) {
     problems.push(
       `${project}:port is ${port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80, for another port networks of your own`,
     );
+  }
+  // AWS does not say that a refresh may exceed the group's maximum, and a release starts new machines before it ends the old ones.
+  // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-maintenance-policy-overview-and-considerations.html
+  if (group.max <= group.min) {
+    problems.push(
+      `${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`,
+    );
+  }
+  if (certificateDomain && domain === undefined) {
+    problems.push(`${project}:certificateDomain is set and ${project}:domain is not; allowed: both, or domain alone`);
+  }
+  if (domain && allowedCidrs?.length > 30) {
+    problems.push(
+      `${project}:allowedCidrs has ${allowedCidrs.length} networks; allowed: 30 with ${project}:domain, for each needs a rule for port 80 and one for 443`,
+    );
+  }
+  // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+  if (fleet && name?.startsWith("internal-")) {
+    problems.push(`${project}:name is ${name}; allowed: with fleet, one that does not begin with internal-`);
   }
   const accounts = aws.get("allowedAccountIds");
   if (accounts !== undefined && parseList(accounts, isAccountId) === undefined) {
@@ -225,6 +316,24 @@ const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds"
 // A dot, a colon or `localhost` distinguishes a registry from a Docker Hub user, as in Docker; empty stands for none.
 const repositoryInRegistry =
   /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
+
+/** Empty stands for none. */
+const domainName = /^(|(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$/;
+
+const egresses = { nat: "nat", endpoints: "endpoints", public: "public" } as const satisfies Record<Egress, Egress>;
+
+/** The region in the ARN of an SNS topic. */
+function topicRegion(arn: string): string | undefined {
+  return /^arn:aws(?:-[a-z-]+)?:sns:([a-z0-9-]+):\d{12}:[\w-]{1,256}$/.exec(arn)?.[1];
+}
+
+/**
+ * The days for which CloudWatch can keep a log.
+ * @see https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+ */
+export const retentions = [
+  ...[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+];
 
 /** A managed policy of an account, or of AWS (`aws`). */
 export const policyArn = /^arn:aws(?:-[a-z-]+)?:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;

@@ -1,17 +1,20 @@
 import { architectures, eachMachine, platforms } from "./components/architecture.ts";
+import { Balancer } from "./components/balancer.ts";
 import { Image } from "./components/image.ts";
 import { ImageIndex } from "./components/image-index.ts";
 import { imageRef as refOf } from "./components/image-reference.ts";
 import { InstanceRole } from "./components/instance-role.ts";
 import { lookup } from "./components/lookup.ts";
 import { Machine } from "./components/machine.ts";
+import { MachineGroup } from "./components/machine-group.ts";
+import { MachineLogs } from "./components/machine-logs.ts";
 import { Network } from "./components/network.ts";
 import { Repository } from "./components/repository.ts";
 import { tagEveryResource } from "./components/resource-tags.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, aws, builder, protect, permissionsBoundary } = settings;
+const { name, aws, builder, protect, permissionsBoundary, logRetentionDays } = settings;
 tagEveryResource(settings.tags);
 const found = await lookup(settings);
 const source = { context: "app", platforms, builder };
@@ -33,30 +36,53 @@ const image = new Image(
 const index = new ImageIndex(name, { ...aws, image, platforms });
 
 const { availabilityZones } = found;
-const network = new Network(name, { ...settings.network, availabilityZones, permissionsBoundary });
+const network = new Network(name, {
+  ...settings.network,
+  availabilityZones,
+  logRetentionDays,
+  permissionsBoundary,
+  repositoryArn: repository.arn,
+});
 
-const role = new InstanceRole(name, { repositoryArn: repository.arn, permissionsBoundary });
+const logs = new MachineLogs(name, { retentionInDays: logRetentionDays });
 
-const machines = eachMachine(
-  (machine) =>
-    new Machine(
-      `${name}-${machine}`,
-      {
-        ...aws,
-        ...settings.machine,
-        appName: name,
-        architecture: architectures[machine],
-        instanceType: settings.instanceTypes[machine],
-        ami: found.amis[machine],
-        subnetId: network.subnetIds[machine],
-        securityGroupId: network.securityGroupId,
-        instanceProfile: role.instanceProfile,
-        image: index.reference,
-        configs: index.configs,
-      },
-      { protect },
-    ),
-);
+const role = new InstanceRole(name, {
+  repositoryArn: repository.arn,
+  logGroupArn: logs.groupArn,
+  permissionsBoundary,
+});
+
+const { fleet } = settings;
+const balancer =
+  fleet &&
+  new Balancer(
+    name,
+    { ...fleet.balancer, ...network.forBalancer, certificateArn: found.certificateArn, protect },
+    { protect },
+  );
+
+const machines = eachMachine((machine) => {
+  const args = {
+    ...aws,
+    ...settings.machine,
+    appName: name,
+    architecture: architectures[machine],
+    instanceType: settings.instanceTypes[machine],
+    ami: found.amis[machine],
+    securityGroupId: network.securityGroupId,
+    instanceProfile: role.instanceProfile,
+    image: index.reference,
+    configs: index.configs,
+    logGroup: logs.groupName,
+  };
+  return fleet && balancer
+    ? new MachineGroup(
+        `${name}-${machine}`,
+        { ...args, ...fleet.group, ...network.forGroup, ...balancer.forGroup },
+        { protect, dependsOn: [network, balancer] },
+      )
+    : new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
+});
 
 const published =
   settings.publish &&
@@ -66,6 +92,9 @@ export const repositoryUrl = repository.url;
 export const imageRef = index.reference.apply(refOf);
 export const imageDigest = index.digest;
 export const imagePlatforms = image.platforms;
+export const logGroup = logs.groupName;
+/** The one address of a fleet; nothing where each machine has its own. */
+export const url = balancer?.url;
 export const { graviton, intel } = eachMachine((machine) => machines[machine].summary);
 export const verifiedArchitectures = eachMachine((machine) => machines[machine].proof.image);
 /** null where nothing is published: an undefined output is warned about. */

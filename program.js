@@ -9,5 +9,9 @@ if (isOld) {
   );
 }
 
+/** The outputs that a stack of these settings has; Pulumi warns about others. */
+export const declared = (outputs) =>
+  Object.fromEntries(Object.entries(outputs).filter(([, value]) => value !== undefined));
+
 /** Makes the stack's resources. @returns The stack's outputs. */
-export default async () => ({ ...(await import("./index.ts")) });
+export default async () => declared(await import("./index.ts"));

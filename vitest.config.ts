@@ -52,6 +52,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: "fleet",
+          include: ["test/fleet/**/*.test.ts"],
+          globalSetup: ["test/support/setup.ts"],
+          fileParallelism: false,
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
           name: "sbom",
           include: ["test/sbom/**/*.test.ts"],
           globalSetup: ["test/support/setup.ts"],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
+import { type Item, prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
 import { root } from "../tools/paths.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, type Resource } from "./cost/prices.ts";
@@ -24,6 +24,8 @@ export interface Line {
   readonly quantity: number;
   /** USD. */
   readonly monthly: number;
+  /** Where the quantity varies, the same at most. */
+  readonly most?: { readonly quantity: number; readonly monthly: number };
 }
 
 export interface Estimate {
@@ -33,6 +35,8 @@ export interface Estimate {
   readonly lines: readonly Line[];
   /** USD a month. */
   readonly total: number;
+  /** The same with as much as there can be of what varies. */
+  readonly most: number;
   /** Resources without a known price: with any of them, the total is too low. */
   readonly unknown: readonly { readonly resource: string; readonly why: string }[];
   readonly free: number;
@@ -43,6 +47,7 @@ export interface Estimate {
 export function estimate(resources: readonly Resource[], region: string): Estimate {
   const lines: Line[] = [];
   const unknown: { resource: string; why: string }[] = [];
+  const byUse = new Set<string>();
   let free = 0;
   for (const { type, name, inputs } of resources) {
     const price = priceOf(type);
@@ -52,8 +57,10 @@ export function estimate(resources: readonly Resource[], region: string): Estima
       free++;
     } else {
       try {
-        for (const { what, quantity, each } of price(inputs)) {
-          lines.push({ resource: name, what, quantity, monthly: quantity * each });
+        const beside = (other: string) => resources.find((each) => each.type === other && each.name === name)?.inputs;
+        for (const part of price(inputs, beside)) {
+          if (typeof part === "string") byUse.add(part);
+          else lines.push(toLine(name, part));
         }
       } catch (error) {
         if (!(error instanceof UnknownPriceError)) throw error;
@@ -68,8 +75,14 @@ export function estimate(resources: readonly Resource[], region: string): Estima
     });
   }
   const total = lines.reduce((sum, { monthly }) => sum + monthly, 0);
+  const most = lines.reduce((sum, { monthly, most }) => sum + (most?.monthly ?? monthly), 0);
   const { currency, asOf } = prices;
-  return { region, currency, asOf, lines, total, unknown, free, notIncluded };
+  return { region, currency, asOf, lines, total, most, unknown, free, notIncluded: [...byUse, ...notIncluded] };
+}
+
+function toLine(resource: string, { what, quantity, each, most }: Item): Line {
+  const line = { resource, what, quantity, monthly: quantity * each };
+  return most === undefined ? line : { ...line, most: { quantity: most, monthly: most * each } };
 }
 
 /** The resources in what `pulumi stack export` or `pulumi preview --json` printed. */
@@ -110,6 +123,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
       .map((name) => architectures[name])
       .find(({ ec2, instanceFamily }) => text.endsWith(ec2) || text.startsWith(`${instanceFamily}.`))?.ec2 ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
+  const subnets = ["first", "second"];
   const resources: Resource[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -119,9 +133,13 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           id: name,
           state: {
             arn: name,
+            name,
             repositoryUrl: name,
             ...inputs,
-            publicSubnetIds: ["first", "second"],
+            publicSubnetIds: subnets,
+            privateSubnetIds: subnets,
+            isolatedSubnetIds: subnets,
+            routeTables: [],
             digest: name,
             configs: {},
           },
@@ -134,6 +152,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           getAmi: { id: "ami", architecture: architectureOf(String(inputs.filters?.[0]?.values[0])) },
           getInstanceType: { supportedArchitectures: [architectureOf(String(inputs.instanceType))] },
           getImage: { imageDigest: "sha256:0", imageTags: [contentTagPrefix] },
+          getCertificate: { arn: "certificate" },
           getAvailabilityZones: { names: ["a", "b"] },
           getInstanceTypeOfferings: { locations: ["a", "b"] },
         };
@@ -146,14 +165,22 @@ export async function planned(stack: string, config: Record<string, string>): Pr
     stack,
   );
   pulumi.runtime.setAllConfig(config);
-  await pulumi.runtime.runInPulumiStack(() => import("../index.ts"));
+  const { declared } = await import("../program.js");
+  // Another query is another module for Node: the program runs again.
+  const program = `../index.ts?planned=${++runs}`;
+  await pulumi.runtime.runInPulumiStack(async () => declared(await import(program)));
   await pulumi.runtime.disconnect();
   return resources;
 }
 
+let runs = 0;
+
 const dollars = (amount: number) => `$${amount.toFixed(2)}`;
 /** As many decimals as it has, but not those of binary fractions. */
 const plain = (quantity: number) => String(Number(quantity.toFixed(4)));
+const range = (least: string, most: string) => (least === most ? least : `${least} to ${most}`);
+const quantityOf = ({ quantity, most }: Line) => range(plain(quantity), plain(most?.quantity ?? quantity));
+const monthlyOf = ({ monthly, most }: Line) => range(monthly.toFixed(2), (most?.monthly ?? monthly).toFixed(2));
 
 /** The estimate for a terminal. */
 export function toText(result: Estimate): string {
@@ -162,10 +189,8 @@ export function toText(result: Estimate): string {
     colAligns: ["left", "left", "right", "right"],
     style: { head: [], border: [] },
   });
-  for (const { resource, what, quantity, monthly } of result.lines) {
-    table.push([resource, what, plain(quantity), monthly.toFixed(2)]);
-  }
-  table.push(["total", "", "", result.total.toFixed(2)]);
+  for (const line of result.lines) table.push([line.resource, line.what, quantityOf(line), monthlyOf(line)]);
+  table.push(["total", "", "", range(result.total.toFixed(2), result.most.toFixed(2))]);
   return `${table}\n${notes(result).join("\n")}\n`;
 }
 
@@ -173,11 +198,10 @@ export function toText(result: Estimate): string {
 export function toMarkdown(result: Estimate): string {
   const cell = (text: string) => text.replaceAll("|", "\\|");
   const rows = result.lines.map(
-    ({ resource, what, quantity, monthly }) =>
-      `| ${cell(resource)} | ${cell(what)} | ${plain(quantity)} | ${monthly.toFixed(2)} |`,
+    (line) => `| ${cell(line.resource)} | ${cell(line.what)} | ${quantityOf(line)} | ${monthlyOf(line)} |`,
   );
   return [
-    `<details><summary>Price: <b>${dollars(result.total)}</b> a month${result.unknown.length > 0 ? " and what has no known price" : ""}</summary>`,
+    `<details><summary>Price: <b>${range(dollars(result.total), dollars(result.most))}</b> a month${result.unknown.length > 0 ? " and what has no known price" : ""}</summary>`,
     "",
     "| resource | what | quantity | USD a month |",
     "| --- | --- | ---: | ---: |",

@@ -13,6 +13,7 @@ Prints an AWS policy of least privilege as JSON, from policies/policies.yaml.
 
   preview         for the user or role that runs pulumi preview: it reads, and pushes nothing
   deploy          for the one that runs pulumi up, refresh and destroy; needs the policy preview too
+  fleet           for the one that does so with the setting fleet; needs the policies preview and deploy too
   boundary        a permissions boundary for the roles that the program makes (setting permissionsBoundary)
   trust           whom a role trusts: workflows of a GitHub repository
 

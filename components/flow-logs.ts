@@ -4,14 +4,12 @@ import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
+import { writePolicy } from "./machine-logs.ts";
 
 export interface FlowLogsArgs {
   vpcId: pulumi.Input<string>;
-  /**
-   * Days for which CloudWatch keeps the log; one of its own steps, such as 7, 14, 30, 90 or 365.
-   * @default 30
-   */
-  retentionInDays?: number;
+  /** Days for which CloudWatch keeps a record. */
+  retentionInDays: number;
   /**
    * ARN of the policy that limits what the role can do, whatever it is given.
    * @default none
@@ -30,7 +28,7 @@ export class FlowLogs extends pulumi.ComponentResource {
   constructor(name: string, args: FlowLogsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:FlowLogs", name, args, opts);
 
-    const group = new LogGroup(`${name}-flow-logs`, { retentionInDays: args.retentionInDays ?? 30 }, { parent: this });
+    const group = new LogGroup(`${name}-flow-logs`, { retentionInDays: args.retentionInDays }, { parent: this });
     const role = new Role(
       `${name}-flow-logs`,
       {
@@ -42,7 +40,7 @@ export class FlowLogs extends pulumi.ComponentResource {
     );
     const policy = new RolePolicy(
       `${name}-flow-logs`,
-      { role: role.name, policy: deliveryPolicy(group.arn) },
+      { role: role.name, policy: writePolicy(group.arn, "logs:DescribeLogStreams") },
       { parent: this },
     );
     new FlowLog(
@@ -82,24 +80,6 @@ export function deliveryTrust(logGroupArn: pulumi.Input<string>): PolicyDocument
           StringEquals: { "aws:SourceAccount": account },
           ArnLike: { "aws:SourceArn": pulumi.interpolate`arn:${partition}:ec2:${region}:${account}:vpc-flow-log/*` },
         },
-      },
-    ],
-  };
-}
-
-/**
- * Writing to the one group. No logs:CreateLogGroup, with which a late delivery would create the group again after its deletion,
- * to be kept for ever.
- */
-export function deliveryPolicy(logGroupArn: pulumi.Input<string>): PolicyDocument {
-  return {
-    Version: "2012-10-17",
-    Statement: [
-      {
-        Sid: "Deliver",
-        Effect: "Allow",
-        Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-        Resource: pulumi.interpolate`${logGroupArn}:*`,
       },
     ],
   };

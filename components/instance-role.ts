@@ -1,13 +1,16 @@
-import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
+import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import { RolePolicyAttachment } from "@pulumi/aws/iam/rolePolicyAttachment.js";
 import * as pulumi from "@pulumi/pulumi";
+import { writePolicy } from "./machine-logs.ts";
 
 export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
   repositoryArn: pulumi.Input<string>;
+  /** ARN of the one log group that machines may write to. */
+  logGroupArn: pulumi.Input<string>;
   /**
    * ARN of the policy that limits what the role can do, whatever it is given.
    * @default none
@@ -15,7 +18,7 @@ export interface InstanceRoleArgs {
   permissionsBoundary?: string;
 }
 
-/** What a machine may do in AWS: pull from one repository, and be reached by Session Manager. */
+/** What a machine may do in AWS: pull from one repository, write to one log group, and be reached by Session Manager. */
 export class InstanceRole extends pulumi.ComponentResource {
   /** Name of the instance profile; known once every policy is attached. */
   readonly instanceProfile: pulumi.Output<string>;
@@ -26,7 +29,7 @@ export class InstanceRole extends pulumi.ComponentResource {
     const role = new Role(
       name,
       {
-        description: "Pulls the app's image; reached by Session Manager",
+        description: "Pulls the app's image, writes its log; reached by Session Manager",
         assumeRolePolicy: trust,
         permissionsBoundary: args.permissionsBoundary,
       },
@@ -37,13 +40,18 @@ export class InstanceRole extends pulumi.ComponentResource {
       { role: role.name, policy: pullPolicy(args.repositoryArn) },
       { parent: this },
     );
+    const log = new RolePolicy(
+      `${name}-log`,
+      { role: role.name, policy: writePolicy(args.logGroupArn) },
+      { parent: this },
+    );
     const session = new RolePolicyAttachment(
       `${name}-session`,
       { role: role.name, policyArn: pulumi.output(args.repositoryArn).apply(sessionPolicyArn) },
       { parent: this },
     );
     // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
-    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: [pull, session] });
+    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: [pull, log, session] });
 
     this.instanceProfile = profile.name;
     this.registerOutputs({ instanceProfile: this.instanceProfile });
@@ -67,16 +75,17 @@ export function sessionPolicyArn(repositoryArn: string): string {
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html
  */
 export function pullPolicy(repositoryArn: pulumi.Input<string>): PolicyDocument {
-  return {
-    Version: "2012-10-17",
-    Statement: [
-      { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
-      {
-        Sid: "Pull",
-        Effect: "Allow",
-        Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        Resource: repositoryArn,
-      },
-    ],
-  };
+  return { Version: "2012-10-17", Statement: pullStatements(repositoryArn) };
+}
+
+export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyStatement[] {
+  return [
+    { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
+    {
+      Sid: "Pull",
+      Effect: "Allow",
+      Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+      Resource: repositoryArn,
+    },
+  ];
 }

@@ -1,3 +1,4 @@
+import { getCertificate } from "@pulumi/aws/acm/getCertificate.js";
 import { getAmi } from "@pulumi/aws/ec2/getAmi.js";
 import { getInstanceType } from "@pulumi/aws/ec2/getInstanceType.js";
 import { getInstanceTypeOfferings } from "@pulumi/aws/ec2/getInstanceTypeOfferings.js";
@@ -17,6 +18,8 @@ export interface LookupArgs {
   readonly registryLogin: "program" | "docker";
   /** Tag or digest of an earlier release that is to be deployed. */
   readonly release?: string;
+  /** A fleet; its certificate must have been issued. */
+  readonly fleet?: { readonly certificateDomain?: string };
 }
 
 /** What AWS says, before anything is created, of what the machines are to be made from. */
@@ -29,6 +32,8 @@ export interface Lookup {
   readonly registry: Registry;
   /** The earlier release, where one was asked for; it is in the registry. */
   readonly release?: Release;
+  /** ARN of the certificate of a fleet's domain. */
+  readonly certificateArn?: string;
 }
 
 /**
@@ -36,8 +41,9 @@ export interface Lookup {
  *
  * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
  */
-export async function lookup({ instanceTypes, repository, registryLogin, release }: LookupArgs): Promise<Lookup> {
-  const [token, regular, found, machines] = await Promise.all([
+export async function lookup(args: LookupArgs): Promise<Lookup> {
+  const { instanceTypes, repository, registryLogin, release, fleet } = args;
+  const [token, regular, found, machines, certificateArn] = await Promise.all([
     getAuthorizationToken(),
     // No Local or Wavelength Zones, to which an account opts in: not everything that the stack is made of exists there.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html
@@ -47,6 +53,7 @@ export async function lookup({ instanceTypes, repository, registryLogin, release
     }),
     release === undefined ? undefined : lookupRelease(repository.name, release),
     eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
+    fleet?.certificateDomain === undefined ? undefined : lookupCertificate(fleet.certificateDomain),
   ]);
   const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
@@ -61,6 +68,7 @@ export async function lookup({ instanceTypes, repository, registryLogin, release
       login: registryLogin === "program" ? login : undefined,
     },
     release: found,
+    certificateArn,
   };
 }
 
@@ -76,6 +84,21 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
     );
   }
   return { tag, digest: imageDigest };
+}
+
+/** Those that a load balancer takes; without them ACM lists RSA keys of 2048 bits alone. */
+const keyTypes = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
+
+/** @throws Error when no certificate of that first name has been issued in the stack's region. */
+async function lookupCertificate(domain: string): Promise<string> {
+  try {
+    return (await getCertificate({ domain, statuses: ["ISSUED"], mostRecent: true, keyTypes })).arn;
+  } catch (error) {
+    throw new pulumi.RunError(
+      `no certificate for ${domain} has been issued in ACM, in the stack's region (${(error as Error).message}). ` +
+        "Request one there and validate it, or name another (certificateDomain), so nothing was created",
+    );
+  }
 }
 
 async function lookupMachine(name: MachineName, instanceType: string): Promise<{ ami: string; zones: string[] }> {

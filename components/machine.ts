@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { Instance, type InstanceArgs, inputsOf } from "./instance.ts";
+import { Instance, type InstanceArgs } from "./instance.ts";
+import { inputsOf } from "./launch-settings.ts";
 import type { Proof } from "./proof.ts";
 import { Verification } from "./verification.ts";
 
@@ -34,6 +35,7 @@ export class Machine extends pulumi.ComponentResource {
         digest: pulumi.output(args.image).digest,
         configs,
         architecture: args.architecture,
+        logGroup: args.logGroup,
         region: args.region,
         profile,
         timeout: verificationTimeout,

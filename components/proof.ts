@@ -27,6 +27,8 @@ export interface ProveOptions {
   readonly timeout: number;
   /** The machine's console so far; read now and then to stop early when the user data has failed. */
   readonly console: () => Promise<string>;
+  /** The command that prints what the machine has logged. */
+  readonly logCommand: string;
   /** Line of the console that says that the user data has failed. */
   readonly failureMarker: string;
 }
@@ -56,7 +58,8 @@ export async function prove(options: ProveOptions): Promise<Proof> {
         const lines = log.trimEnd().split("\n").slice(-15);
         throw new Error(
           `${expected.instanceId} at ${url} failed verification: ${why}${last}\n` +
-            `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}`,
+            `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}\n` +
+            `what it has logged, also when it is gone: ${options.logCommand}`,
         );
       }
       console.log(
@@ -114,7 +117,8 @@ export function check(report: unknown, expected: Expectation, nonce: string): { 
   return { own, problems };
 }
 
-function describe(error: unknown): string {
+/** An error in a line, with its cause. */
+export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause.message : "";
   return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;

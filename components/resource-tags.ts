@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 /** AWS's types that the program uses and that take no tags. */
 const withoutTags = new Set([
+  "aws:autoscaling/policy:Policy",
   "aws:ecr/lifecyclePolicy:LifecyclePolicy",
   "aws:ecr/repositoryPolicy:RepositoryPolicy",
   "aws:iam/rolePolicy:RolePolicy",
@@ -9,16 +10,24 @@ const withoutTags = new Set([
 ]);
 
 /**
- * Gives every resource of AWS these tags, beside its own. To be called before the first resource is made.
+ * Gives every resource of AWS these tags, beside its own, and also to what a launch template or a group makes. To be called before the
+ * first resource is made.
  *
  * Not the provider's `defaultTags`: they do not reach `volumeTags`, and a provider that the program makes would not have the
  * `aws:defaultTags` of a user. A transformation, and not a transform, since the engine would call back for each resource of every command.
  */
 export function tagEveryResource(tags: Readonly<Record<string, string>>): void {
+  const all = (own: object | undefined) => ({ ...tags, ...own });
   pulumi.runtime.registerStackTransformation(({ type, props, opts }) => {
     if (!/^awsx?:/.test(type) || withoutTags.has(type)) return undefined;
-    const all = (own: object | undefined) => ({ ...tags, ...own });
+    if (type === "aws:autoscaling/group:Group") {
+      const made = Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true }));
+      return { props: { ...props, tags: [...made, ...(props.tags ?? [])] }, opts };
+    }
     const volumeTags = props.volumeTags && { volumeTags: all(props.volumeTags) };
-    return { props: { ...props, tags: all(props.tags), ...volumeTags }, opts };
+    const tagSpecifications = props.tagSpecifications && {
+      tagSpecifications: props.tagSpecifications.map((made: { tags: object }) => ({ ...made, tags: all(made.tags) })),
+    };
+    return { props: { ...props, tags: all(props.tags), ...volumeTags, ...tagSpecifications }, opts };
   });
 }

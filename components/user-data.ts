@@ -7,6 +7,8 @@ export interface UserDataArgs {
   /** The same on every machine. */
   image: ImageReference;
   region: string;
+  /** Name of the log group that it writes to, to a stream named by the instance's id. */
+  logGroup: string;
   instanceType: string;
   architecture: Architecture;
   /** TCP port of the machine on which the app answers. */
@@ -39,25 +41,41 @@ readonly image=${quote(imageRef(args.image))}
 readonly repository=${quote(`${registry}/${repository}`)}
 readonly registry=${quote(registry)}
 readonly region=${quote(args.region)}
+readonly log_group=${quote(args.logGroup)}
+readonly instance_id=$(</var/lib/cloud/data/instance-id)
 readonly instance_type=${quote(args.instanceType)}
 readonly expected_architecture=${quote(args.architecture.image)}
 readonly expected_digest=${quote(digest)}
 
 say() { echo "$name: $*"; }
-fail() { say "$*"; say ${failureMarker}; exit 1; }
+
+# To the console, and to the machine's log, which is there when the machine is gone. Quotes, backslashes and line breaks, which JSON would
+# want escaped, become spaces.
+report() {
+  say "$*"
+  say ${failureMarker}
+  local message events stream
+  message=$(printf %s "$name: $*" | tr '"\\\\[:cntrl:]' ' ')
+  events="[{\\"timestamp\\": $(date +%s%3N), \\"message\\": \\"$message\\"}]"
+  stream=(--region "$region" --log-group-name "$log_group" --log-stream-name "$instance_id")
+  # There already, if the container has begun to log.
+  timeout 20 aws logs create-log-stream "\${stream[@]}" &>/dev/null || true
+  timeout 20 aws logs put-log-events "\${stream[@]}" --log-events "$events" >/dev/null || say "the log group did not take this"
+}
+
+fail() { report "$*"; exit 1; }
 trap 'fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $?"' ERR
 
 # A new instance profile takes time to be known everywhere. After about three minutes the console says so, but the script goes on: a
 # registry may come back after an hour, and the next pulumi up then finds it running.
 retry() {
-  local attempt
+  local attempt answer
   for attempt in 1 2 4 8 15 15 15 30 30 30; do
-    if "$@"; then return 0; fi
-    say "not yet: $*; again in $attempt s"
+    if answer=$("$@" 2>&1); then return 0; fi
+    say "not yet: $*: $answer; again in $attempt s"
     sleep "$attempt"
   done
-  say "gave up waiting for: $*; trying on, every 10 s"
-  say ${failureMarker}
+  report "gave up waiting for: $*: $answer; trying on, every 10 s"
   until "$@"; do sleep 10; done
 }
 
@@ -87,14 +105,19 @@ say "machine $(uname -m), image $image_architecture, digest $image_digest"
 
 say "starting"
 # Always: with unless-stopped, a container that Docker itself stopped on its way up, after a crash, would stay down.
+# The app never waits for CloudWatch: what does not fit into the buffer, which has the size that AWS advises, is lost there. "docker logs"
+# reads a copy on this machine.
+# https://aws.amazon.com/blogs/containers/preventing-log-loss-with-non-blocking-mode-in-the-awslogs-container-log-driver/
 docker run --detach --name "$name" --restart always \\
   --publish ${args.port}:${containerPort} \\
   ${hardening.join(" ")} \\
-  --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 \\
+  --log-driver awslogs --log-opt mode=non-blocking --log-opt max-buffer-size=25m \\
+  --log-opt awslogs-region="$region" --log-opt awslogs-group="$log_group" --log-opt awslogs-stream="$instance_id" \\
+  --log-opt cache-max-size=10m --log-opt cache-max-file=3 \\
   --env PORT=${containerPort} \\
   --env APP_NAME="$name" \\
   --env APP_VERSION=${quote(tag)} \\
-  --env INSTANCE_ID="$(cat /var/lib/cloud/data/instance-id)" \\
+  --env INSTANCE_ID="$instance_id" \\
   --env INSTANCE_TYPE="$instance_type" \\
   --env MACHINE_ARCHITECTURE="$(uname -m)" \\
   --env IMAGE_ARCHITECTURE="$image_architecture" \\

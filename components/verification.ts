@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
+import { tailCommand } from "./machine-logs.ts";
 import { type Expectation, type Proof, prove } from "./proof.ts";
 import { isCodeChanged } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
@@ -13,6 +14,8 @@ export interface VerificationArgs {
   /** Digest of each platform's image configuration in that index. */
   configs: pulumi.Input<Record<string, string>>;
   architecture: Architecture;
+  /** Name of the log group that the machine writes to. */
+  logGroup: pulumi.Input<string>;
   region: string;
   /** Profile of the AWS configuration files to read the console with. */
   profile?: string;
@@ -23,6 +26,7 @@ export interface VerificationArgs {
 /** What the engine hands to the provider. */
 interface Inputs {
   readonly url: string;
+  readonly logGroup: string;
   readonly region: string;
   readonly profile?: string;
   readonly timeout: number;
@@ -40,6 +44,7 @@ export class Verification extends pulumi.dynamic.Resource {
       name,
       {
         url: args.url,
+        logGroup: args.logGroup,
         region: args.region,
         profile: args.profile,
         timeout: args.timeout,
@@ -81,6 +86,7 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
     expected: inputs.expected,
     timeout,
     console: () => consoleOutput(inputs),
+    logCommand: tailCommand({ ...inputs, instanceId: inputs.expected.instanceId }),
     failureMarker,
   });
 }

@@ -47,7 +47,7 @@ interface Statement {
   readonly Action: string | readonly string[];
 }
 
-export const policyNames = ["preview", "deploy", "boundary", "trust"] as const;
+export const policyNames = ["preview", "deploy", "fleet", "boundary", "trust"] as const;
 export type PolicyName = (typeof policyNames)[number];
 export const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
 

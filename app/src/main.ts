@@ -11,9 +11,19 @@ declare const Bun: {
   version: string;
   serve(options: {
     port: number;
+    idleTimeout: number;
     fetch: (request: Request) => Response | Promise<Response>;
   }): StoppableServer & { url: URL };
 };
+
+/**
+ * Seconds for which an idle connection is kept. Longer than a load balancer keeps one, 60 s by default: if the app closes it first, the
+ * balancer may be sending a request on it, and answers 502. Bun's own default is 10 s.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html#connection-idle-timeout
+ * @see https://github.com/oven-sh/bun/issues/12446
+ */
+const idleTimeout = 75;
 
 let lines = "";
 
@@ -62,7 +72,7 @@ try {
     isShuttingDown: () => shutdown.isShuttingDown(),
   });
   // 0.0.0.0 by default: within a container only Docker's port mapping reaches it.
-  const server = Bun.serve({ port: readPort(process.env), fetch: app.fetch });
+  const server = Bun.serve({ port: readPort(process.env), idleTimeout, fetch: app.fetch });
   const shutdown = createShutdown({ server, log, exit: (code) => process.exit(code) });
   // As process 1 of a container a signal without a handler is ignored, and the container would be killed after 10 s.
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void shutdown.onSignal(signal));

@@ -1,13 +1,13 @@
-import { type Item, type Price, UnknownPriceError } from "../../local/providers/aws/prices.ts";
+import { addressPrice, natGatewayPrice, type Price, UnknownPriceError } from "../../local/providers/aws/prices.ts";
 import { rows } from "../../local/providers/aws/rows.ts";
 
 /** What is charged by use, which nobody knows beforehand: named beside the sum, and not in it. */
 export const notIncluded = [
   "data transfer to the internet: the first 100 GB a month of an account are free, then $0.126 per GB",
   "data between the two availability zones: $0.01 per GB in each direction",
+  "what machines log: $0.76 per GB, and $0.03 a month for each GB that is kept; a request is a line of about 200 bytes, so a million of them cost $0.15",
   "the flow log of refused traffic: $0.76 per GB; a public address is probed all day, and each record covers a minute at most",
   "CPU credits, of a machine that is busier than its baseline for 24 hours: $0.05 (t3) and $0.04 (t4g) per vCPU hour above it, at most $58 and $47 a month for a .small; a boot spends about one credit, less than $0.001",
-  "both pairs of machines while a release is proven, and after one that failed until the next pulumi up that succeeds",
   "ECR's requests to AWS KMS: cents; images scanned by Amazon Inspector, if the account has switched it on",
   "taxes, free tiers and credits of the account",
 ] as const;
@@ -24,21 +24,21 @@ export const resourcePrices: Readonly<Record<string, Price>> = {
   ...Object.fromEntries(Object.entries(rows).map(([type, { price }]) => [type, price])),
   "awsx:ec2:Vpc": vpcItems,
   "docker-build:index:Image": "built by your own builder, stored in the repository",
-  "pulumi-nodejs:dynamic/hono-app:ImageIndex": "requests to the repository",
-  "pulumi-nodejs:dynamic/hono-app:Verification": "a request to the machines",
-  "pulumi-nodejs:dynamic:Resource": "a request to the machines",
 };
 
 /** The price of a type. The project's own components and the engine's resources are nothing but names. */
 export function priceOf(type: string): Price | undefined {
+  if (/^pulumi-nodejs:dynamic[/:]/.test(type)) return "requests to AWS's API and to the machines";
   if (/^(hono-app:index:|pulumi:)/.test(type)) return "a name for what is in it";
   return Object.hasOwn(resourcePrices, type) ? resourcePrices[type] : undefined;
 }
 
 // By default the component makes a NAT gateway for each zone; its children are unknown before a deployment.
-function vpcItems(inputs: Resource["inputs"]): Item[] {
+function vpcItems(inputs: Resource["inputs"]) {
   const { strategy } = (inputs.natGateways ?? {}) as { strategy?: string };
-  if (strategy !== "None")
-    throw new UnknownPriceError('its natGateways.strategy is not "None", and the table has no NAT gateway');
-  return [];
+  if (strategy === "None") return [];
+  if (strategy === "Single") return [...natGatewayPrice({}), ...addressPrice()];
+  throw new UnknownPriceError(
+    'its natGateways.strategy is neither "None" nor "Single": how many it makes is not known here',
+  );
 }

@@ -293,10 +293,14 @@ export const checks: readonly Check[] = [
     only: "aws",
     async run(environment) {
       const client = clientOf(environment);
-      const config = configOf(environment);
-      const instanceTypes = machineNames.map((name) => config[`${projectName}:${name}InstanceType`] ?? "");
-      const tags = { project: projectName, stack: environment.stack };
-      const quotas = await environment.probe.quotas(client, { instanceTypes, tags }).catch((error: Error) => error);
+      const setting = (name: string) => configOf(environment)[`${projectName}:${name}`] ?? "";
+      const machines = Number(setting(setting("cpuTarget") === "0" ? "machinesMin" : "machinesMax"));
+      const needs = {
+        instanceTypes: machineNames.map((name) => setting(`${name}InstanceType`)),
+        fleet: setting("fleet") === "true" ? { machines, egress: setting("egress") } : undefined,
+        tags: { project: projectName, stack: environment.stack },
+      };
+      const quotas = await environment.probe.quotas(client, needs).catch((error: Error) => error);
       if (quotas instanceof Error) return skipped(`not known: ${quotas}`);
       const text = ({ what, used, own, limit, problem, firstUp, release }: Quota) => {
         const inUse =
@@ -314,7 +318,7 @@ export const checks: readonly Check[] = [
         );
         return fault(short.map(text).join("; "), `${commands.join("; ")}; or remove what is not needed there`);
       }
-      const note = [...quotas.map(text), "no Elastic IPs are needed"].join("; ");
+      const note = quotas.map(text).join("; ");
       return quotas.some(({ limit }) => limit === undefined) ? skipped(note) : ok(note);
     },
   },

@@ -1,16 +1,22 @@
-import type { _InstanceType, EC2ClientConfig, Instance, Tag } from "@aws-sdk/client-ec2";
+import type { _InstanceType, EC2ClientConfig, Tag } from "@aws-sdk/client-ec2";
 import type { ServiceQuotasClientConfig } from "@aws-sdk/client-service-quotas";
 
-/** What a stack's machines are, and the tags of what it has made. */
+/** What a stack is made of, as far as quotas limit it, and the tags of what it has made. */
 export interface StackNeeds {
+  /** One of each architecture. */
   readonly instanceTypes: readonly string[];
+  readonly fleet?: {
+    /** Of each architecture; where the fleet scales, at most. */
+    readonly machines: number;
+    readonly egress: string;
+  };
   readonly tags: Readonly<Record<string, string>>;
 }
 
 /** A quota of the account in the stack's region. */
 export interface Quota {
   readonly what: string;
-  readonly service: "ec2" | "vpc";
+  readonly service: "ec2" | "vpc" | "elasticloadbalancing" | "autoscaling";
   readonly code: string;
   /** The value that holds for the account; undefined where it may not be read, with the reason in `problem`. */
   readonly limit?: number;
@@ -26,62 +32,189 @@ export interface Quota {
 /** The most that will be in use at one time, until the next release is done. */
 export const needed = ({ used, own, firstUp, release }: Quota) => used + Math.max(firstUp - own, 0) + release;
 
+/** Something that counts towards a quota. */
+interface Counted {
+  readonly Tags?: readonly Tag[];
+  /** @default 1 */
+  readonly units?: number;
+}
+
+/** A quota, and how to read what is in use. */
+type Limited = Pick<Quota, "what" | "service" | "code" | "firstUp"> & {
+  /** @default 0 */
+  readonly release?: number;
+  readonly read: () => Promise<readonly Counted[]>;
+};
+
 /** Families of the quota that t4g and t3 count towards: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html */
 const standard = /^(a|c|d|h|i|im|is|m|r|t|z)\d/;
 
 /** Reads every page of what is in use, and the quotas. A quota that may not be read is said to be so. */
 export async function readQuotas(
   client: EC2ClientConfig & ServiceQuotasClientConfig,
-  { instanceTypes, tags }: StackNeeds,
+  needs: StackNeeds,
 ): Promise<Quota[]> {
+  const isOwn = ({ Tags = [] }: Counted) =>
+    Object.entries(needs.tags).every(([key, value]) => Tags.some((tag) => tag.Key === key && tag.Value === value));
+  const sum = (counted: readonly Counted[]) => counted.reduce((total, { units = 1 }) => total + units, 0);
+  const limited = [
+    ...(await machinesAndNetwork(client, needs)),
+    ...(needs.fleet ? await fleet(client, needs.fleet) : []),
+  ];
+  return Promise.all(
+    limited.map(async ({ read, release = 0, ...quota }) => {
+      const [counted, limit] = await Promise.all([read(), readLimit(client, quota)]);
+      return { ...quota, ...limit, release, used: sum(counted), own: sum(counted.filter(isOwn)) };
+    }),
+  );
+}
+
+async function machinesAndNetwork(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
   const ec2 = await import("@aws-sdk/client-ec2");
   const api = { client: new ec2.EC2Client(client) };
-  const isOwn = ({ Tags = [] }: { Tags?: Tag[] }) =>
-    Object.entries(tags).every(([key, value]) => Tags.some((tag) => tag.Key === key && tag.Value === value));
-
-  const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
-  const [instancePages, vpcPages, vcpuLimit, vpcLimit] = await Promise.all([
-    Array.fromAsync(ec2.paginateDescribeInstances(api, { Filters })),
-    Array.fromAsync(ec2.paginateDescribeVpcs(api, {})),
-    readLimit(client, "ec2", "L-1216C47A"),
-    readLimit(client, "vpc", "L-F678F1CE"),
-  ]);
-  const vpcs = vpcPages.flatMap(({ Vpcs = [] }) => Vpcs);
-  const counted = instancePages
-    .flatMap(({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances))
-    .filter((instance) => standard.test(instance.InstanceType ?? "") && instance.InstanceLifecycle !== "spot");
-
-  const InstanceTypes = [...new Set([...instanceTypes, ...typesOf(counted)])] as _InstanceType[];
-  const typePages = await Array.fromAsync(ec2.paginateDescribeInstanceTypes(api, { InstanceTypes }));
-  const types = typePages.flatMap(({ InstanceTypes = [] }) => InstanceTypes);
-  const vcpus = (names: readonly string[]) =>
-    names.reduce(
-      (sum, name) => sum + (types.find((type) => type.InstanceType === name)?.VCpuInfo?.DefaultVCpus ?? 0),
-      0,
-    );
-  const machines = vcpus(instanceTypes);
+  const vcpus = async (names: readonly string[]) => {
+    const InstanceTypes = [...new Set(names)] as _InstanceType[];
+    const pages = await Array.fromAsync(ec2.paginateDescribeInstanceTypes(api, { InstanceTypes }));
+    const types = pages.flatMap(({ InstanceTypes = [] }) => InstanceTypes);
+    return (name = "") => types.find((type) => type.InstanceType === name)?.VCpuInfo?.DefaultVCpus ?? 0;
+  };
+  const unitsOf = await vcpus(instanceTypes);
+  const machines = instanceTypes.reduce((total, name) => total + unitsOf(name), 0) * (fleet?.machines ?? 1);
   return [
     {
-      what: "vCPUs of On-Demand Standard instances",
-      ...vcpuLimit,
-      used: vcpus(typesOf(counted)),
-      own: vcpus(typesOf(counted.filter(isOwn))),
-      firstUp: machines,
-      release: machines,
+      ...{ what: "vCPUs of On-Demand Standard instances", service: "ec2", code: "L-1216C47A" },
+      ...{ firstUp: machines, release: machines },
+      async read() {
+        const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
+        const pages = await Array.fromAsync(ec2.paginateDescribeInstances(api, { Filters }));
+        const counted = pages
+          .flatMap(({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances))
+          .filter(
+            ({ InstanceType = "", InstanceLifecycle }) => standard.test(InstanceType) && InstanceLifecycle !== "spot",
+          );
+        const unitsOf = await vcpus([...instanceTypes, ...counted.map(({ InstanceType = "" }) => InstanceType)]);
+        return counted.map(({ Tags, InstanceType }) => ({ Tags, units: unitsOf(InstanceType) }));
+      },
     },
-    { what: "VPCs", ...vpcLimit, used: vpcs.length, own: vpcs.filter(isOwn).length, firstUp: 1, release: 0 },
+    {
+      ...{ what: "VPCs", service: "vpc", code: "L-F678F1CE", firstUp: 1 },
+      async read() {
+        const pages = await Array.fromAsync(ec2.paginateDescribeVpcs(api, {}));
+        return pages.flatMap(({ Vpcs = [] }) => Vpcs);
+      },
+    },
   ];
 }
 
-const typesOf = (instances: readonly Instance[]) => instances.map(({ InstanceType = "" }) => InstanceType);
+/**
+ * What a fleet has beside machines and a VPC. The codes are those that Service Quotas lists for the quotas' names.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+ * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+ * @see https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+ */
+async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds["fleet"]>): Promise<Limited[]> {
+  const [ec2, elb, scaling] = await Promise.all([
+    import("@aws-sdk/client-ec2"),
+    import("@aws-sdk/client-elastic-load-balancing-v2"),
+    import("@aws-sdk/client-auto-scaling"),
+  ]);
+  const api = { client: new ec2.EC2Client(client) };
+  const balancing = { client: new elb.ElasticLoadBalancingV2(client) };
+  /** Elastic Load Balancing tells the tags of 20 resources at a time, and not in its lists. */
+  const withTags = async (arns: (string | undefined)[]): Promise<Counted[]> => {
+    const tagged: Counted[] = [];
+    for (let from = 0; from < arns.length; from += 20) {
+      const ResourceArns = arns.slice(from, from + 20) as string[];
+      tagged.push(...((await balancing.client.describeTags({ ResourceArns })).TagDescriptions ?? []));
+    }
+    return tagged;
+  };
+  const always: Limited[] = [
+    {
+      ...{ what: "Application Load Balancers", service: "elasticloadbalancing", code: "L-53DA6B97", firstUp: 1 },
+      async read() {
+        const pages = await Array.fromAsync(elb.paginateDescribeLoadBalancers(balancing, {}));
+        const all = pages.flatMap(({ LoadBalancers = [] }) => LoadBalancers);
+        return withTags(all.filter(({ Type }) => Type === "application").map(({ LoadBalancerArn }) => LoadBalancerArn));
+      },
+    },
+    {
+      ...{ what: "target groups", service: "elasticloadbalancing", code: "L-B22855CB", firstUp: 1 },
+      async read() {
+        const pages = await Array.fromAsync(elb.paginateDescribeTargetGroups(balancing, {}));
+        return withTags(
+          pages.flatMap(({ TargetGroups = [] }) => TargetGroups).map(({ TargetGroupArn }) => TargetGroupArn),
+        );
+      },
+    },
+    {
+      ...{ what: "Auto Scaling groups", service: "autoscaling", code: "L-CDE20ADC", firstUp: 2 },
+      async read() {
+        const pages = scaling.paginateDescribeAutoScalingGroups({ client: new scaling.AutoScaling(client) }, {});
+        return (await Array.fromAsync(pages)).flatMap(({ AutoScalingGroups = [] }) => AutoScalingGroups);
+      },
+    },
+    {
+      ...{ what: "launch templates", service: "ec2", code: "L-FB451C26", firstUp: 2 },
+      async read() {
+        const pages = await Array.fromAsync(ec2.paginateDescribeLaunchTemplates(api, {}));
+        return pages.flatMap(({ LaunchTemplates = [] }) => LaunchTemplates);
+      },
+    },
+  ];
+  const nat: Limited[] = [
+    {
+      ...{ what: "Elastic IP addresses", service: "ec2", code: "L-0263D0A3", firstUp: 1 },
+      read: async () => (await api.client.send(new ec2.DescribeAddressesCommand({}))).Addresses ?? [],
+    },
+    {
+      ...{
+        what: "NAT gateways in the availability zone that has most",
+        service: "vpc",
+        code: "L-FE5A380F",
+        firstUp: 1,
+      },
+      async read() {
+        const Filter = [{ Name: "state", Values: ["pending", "available"] }];
+        const gatewayPages = await Array.fromAsync(ec2.paginateDescribeNatGateways(api, { Filter }));
+        const subnetPages = await Array.fromAsync(ec2.paginateDescribeSubnets(api, {}));
+        const subnets = subnetPages.flatMap(({ Subnets = [] }) => Subnets);
+        const zones = Object.groupBy(
+          gatewayPages.flatMap(({ NatGateways = [] }) => NatGateways),
+          ({ SubnetId }) => subnets.find((subnet) => subnet.SubnetId === SubnetId)?.AvailabilityZone ?? "",
+        );
+        return (
+          Object.values(zones).reduce((most = [], each = []) => (each.length > most.length ? each : most), []) ?? []
+        );
+      },
+    },
+  ];
+  const endpoints: Limited[] = [
+    // In the stack's own VPC, where nothing else is.
+    {
+      ...{ what: "interface endpoints in a VPC", service: "vpc", code: "L-29B6F2EB", firstUp: 3 },
+      read: async () => [],
+    },
+    {
+      ...{ what: "gateway endpoints", service: "vpc", code: "L-1B52E74A", firstUp: 1 },
+      async read() {
+        const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
+        const pages = await Array.fromAsync(ec2.paginateDescribeVpcEndpoints(api, { Filters }));
+        return pages.flatMap(({ VpcEndpoints = [] }) => VpcEndpoints);
+      },
+    },
+  ];
+  return [...always, ...(egress === "nat" ? nat : egress === "endpoints" ? endpoints : [])];
+}
 
-async function readLimit(client: ServiceQuotasClientConfig, service: Quota["service"], code: string) {
+async function readLimit(client: ServiceQuotasClientConfig, { service, code }: Pick<Quota, "service" | "code">) {
   const { ServiceQuotasClient, GetServiceQuotaCommand } = await import("@aws-sdk/client-service-quotas");
   try {
     const request = new GetServiceQuotaCommand({ ServiceCode: service, QuotaCode: code });
     const { Quota } = await new ServiceQuotasClient(client).send(request);
-    return { service, code, limit: Quota?.Value };
+    return { limit: Quota?.Value };
   } catch (error) {
-    return { service, code, problem: (error as Error).name };
+    return { problem: (error as Error).name };
   }
 }

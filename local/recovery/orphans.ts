@@ -8,7 +8,10 @@ import type { Props } from "../providers/aws/values.ts";
 /** `known`: the type and the id of each resource in the state. */
 const { tags, known } = JSON.parse(await text(process.stdin)) as { tags: Props; known: [type: string, id: string][] };
 const isKnown = (type: Token, id: string) => known.some((each) => each[0] === type && each[1] === id);
-const isOurs = (given: Props = {}) => Object.entries(tags).every(([key, value]) => given[key] === value);
+// A group's tags are a list.
+const toMap = (given: Props = {}): Props =>
+  Array.isArray(given) ? Object.fromEntries(given.map(({ key, value }) => [key, value])) : given;
+const isOurs = (given?: Props) => Object.entries(tags).every(([key, value]) => toMap(given)[key] === value);
 
 // AWS lets go of what needs another thing before that.
 for (const type of (Object.keys(rows) as Token[]).reverse()) {

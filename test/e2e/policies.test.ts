@@ -20,7 +20,7 @@ const trust = JSON.stringify({
 
 // Users of their own, so that their calls are recorded apart. `bound` has the policy for this stack alone, with the boundary.
 const others = {
-  deployer: ["preview", "deploy"],
+  deployer: ["preview", "deploy", "fleet"],
   bound: ["preview", "deploy-bound"],
   previewer: ["preview"],
 } as const;
@@ -248,6 +248,7 @@ describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
 
   test("every allowed action was asked for, or says why AWS needs it", () => {
     expect(unasked("deploy", isUser("deployer"))).toEqual([]);
+    expect(unasked("fleet", isUser("deployer"))).toEqual([]);
     expect(unasked("preview", isUser("previewer"))).toEqual([]);
     expect(unasked("boundary", isMachine)).toEqual([]);
   });

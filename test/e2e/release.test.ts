@@ -17,6 +17,7 @@ import {
   expectStill,
   expectUnchanged,
   local,
+  logOf,
   manifest,
   node,
   outputs,
@@ -86,6 +87,15 @@ test("a release beyond the vCPU quota fails and changes nothing; within it, no r
     expect((await up).status).toBe(0);
     expect(failed).toEqual([]);
     expect(asked).toBeGreaterThan(10);
+    // The old instances are gone; what they logged is not.
+    const after = outputs();
+    for (const name of machineNames) {
+      const { id } = before[name];
+      expect(after[name].id).not.toBe(id);
+      const log = await logOf(before.logGroup, id);
+      expect(log).toContain(`"message":"listening"`);
+      expect(log).toContain(`"path":"/platform","status":200`);
+    }
   });
 });
 

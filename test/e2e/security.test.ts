@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, readdirSync, readFileSync, readlinkSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as ecr from "@aws-sdk/client-ecr";
 import * as iam from "@aws-sdk/client-iam";
@@ -118,6 +119,23 @@ describe("the credentials of an instance's role", () => {
     const client = new ecr.ECR(configuration);
     const except = ["GetAuthorizationTokenCommand", ...pull];
     expect(await notDenied(ecr, client, { repositoryName }, except)).toEqual([]);
+  });
+
+  test("write to the one log group, and neither read it nor write to another", async () => {
+    const { logGroup } = await deployed();
+    const client = new logs.CloudWatchLogs({ ...configuration, disableHostPrefix: true });
+    const events = { logStreamName: "tried", logEvents: [{ timestamp: Date.now(), message: "tried" }] };
+    expect(await answer(client, new logs.CreateLogStreamCommand({ logGroupName: logGroup, ...events }))).toBe(
+      "allowed",
+    );
+    expect(await answer(client, new logs.PutLogEventsCommand({ logGroupName: logGroup, ...events }))).toBe("allowed");
+    const write = ["CreateLogStreamCommand", "PutLogEventsCommand"];
+    expect(await notDenied(logs, client, { logGroupName: logGroup, ...events }, write)).toEqual([]);
+    const other = state().resources.find(({ urn }) => urn.endsWith("LogGroup::hono-app-flow-logs"))?.id;
+    for (const logGroupName of [other, "hono-app", `${logGroup}2`]) {
+      expect(await answer(client, new logs.CreateLogStreamCommand({ logGroupName, ...events }))).toMatch(denied);
+      expect(await answer(client, new logs.PutLogEventsCommand({ logGroupName, ...events }))).toMatch(denied);
+    }
   });
 
   test("do nothing in EC2 and IAM, and take no other role", async () => {

@@ -1,7 +1,17 @@
 import { expect, test } from "vitest";
 import { processes } from "../../tools/processes.ts";
 import { expectUpConverges, signalDaemon, when } from "../support/faults.ts";
-import { cloud, configured, deployed, edited, expectServing, local, type Machine, refused } from "../support/stack.ts";
+import {
+  cloud,
+  configured,
+  deployed,
+  edited,
+  expectServing,
+  local,
+  logOf,
+  type Machine,
+  refused,
+} from "../support/stack.ts";
 
 test("builder killed during a build: the old instances serve, the next up builds", async () => {
   const before = await deployed();
@@ -39,8 +49,8 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
 
 const failed = (reason: string) => new RegExp(`i-[0-9a-f]{17} at http://127\\.\\S+ failed verification: ${reason}`);
 
-/** A mistake in a release, the seconds that its verification may take, and what `up` prints. */
-const mistakes: [string, string, readonly [string, string], number, RegExp[]][] = [
+/** A mistake in a release, the seconds that its verification may take, what `up` prints, and what the machine has logged. */
+const mistakes: [string, string, readonly [string, string], number, RegExp[], RegExp][] = [
   [
     "app crashing at its start",
     "app/src/main.ts",
@@ -51,6 +61,7 @@ const mistakes: [string, string, readonly [string, string], number, RegExp[]][] 
       /\| .*no such thing as a database/,
       /\| hono-app: the app ended \d+ times before it listened; its last lines are above/,
     ],
+    /no such thing as a database[\s\S]*hono-app: the app ended \d+ times before it listened/,
   ],
   [
     "user data failing",
@@ -62,6 +73,7 @@ const mistakes: [string, string, readonly [string, string], number, RegExp[]][] 
       /\| ls: cannot access '\/no\/such\/folder': No such file or directory/,
       /\| hono-app: line \d+: "ls \/no\/such\/folder" ended with exit status 2/,
     ],
+    /^hono-app: line \d+: {2}ls \/no\/such\/folder {2}ended with exit status 2$/,
   ],
   [
     "app that never answers",
@@ -69,16 +81,24 @@ const mistakes: [string, string, readonly [string, string], number, RegExp[]][] 
     ["fetch: app.fetch", "fetch: () => new Promise<Response>(() => {})"],
     30,
     [failed("time-out after 30 s; /platform: .*"), /\| hono-app: listening on port 80/],
+    /"message":"listening"/,
   ],
 ];
 
-test.each(mistakes)("%s: up prints the reason, the old instances serve", async (_, file, change, seconds, messages) => {
-  const before = await deployed();
-  await configured({ verificationTimeoutSeconds: String(seconds) }, () =>
-    edited(file, change, async () => {
-      await refused(local("up"), ...messages);
-      await expectServing(before);
-    }),
-  );
-  expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
-});
+test.each(mistakes)(
+  "%s: up prints the reason, the old instances serve",
+  async (_, file, change, seconds, messages, logged) => {
+    const before = await deployed();
+    await configured({ verificationTimeoutSeconds: String(seconds) }, () =>
+      edited(file, change, async () => {
+        const output = await refused(local("up"), ...messages);
+        await expectServing(before);
+        // What the user data said last, or, where that did not fail, the app, is in the log that the error names.
+        const [, command = ""] = /what it has logged, also when it is gone: (.*)/.exec(output) ?? [];
+        const [, group = "", instance = ""] = /^aws logs tail (\S+) --log-stream-names (\S+) /.exec(command) ?? [];
+        expect(await logOf(group, instance)).toMatch(logged);
+      }),
+    );
+    expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
+  },
+);

@@ -27,6 +27,10 @@ export interface Control {
 }
 
 const instance = "aws:ec2/instance:Instance";
+const template = "aws:ec2/launchTemplate:LaunchTemplate";
+const scalingGroup = "aws:autoscaling/group:Group";
+const balancer = "aws:lb/loadBalancer:LoadBalancer";
+const listener = "aws:lb/listener:Listener";
 const repository = "aws:ecr/repository:Repository";
 const lifecyclePolicy = "aws:ecr/lifecyclePolicy:LifecyclePolicy";
 const repositoryPolicy = "aws:ecr/repositoryPolicy:RepositoryPolicy";
@@ -48,7 +52,9 @@ const vpcs = ["aws:ec2/vpc:Vpc", "awsx:ec2:Vpc"];
 export const knownTypes = new Set([
   ...Object.keys(rows),
   ...["awsx:ec2:Vpc", "docker-build:index:Image"],
-  ...["pulumi-nodejs:dynamic/hono-app:ImageIndex", "pulumi-nodejs:dynamic/hono-app:Verification"],
+  ...["ImageIndex", "Verification", "KeptAmi", "Rollout", "GroupVerification"].map(
+    (noun) => `pulumi-nodejs:dynamic/hono-app:${noun}`,
+  ),
 ]);
 
 /** All that a control finds, each as a sentence. */
@@ -188,12 +194,21 @@ export const controls: readonly Control[] = [
   {
     ids: ["EC2.3", "CKV_AWS_8"],
     title: "every volume of a machine is encrypted",
-    applies: isA(instance),
-    violation: ({ inputs }) =>
-      [inputs.rootBlockDevice, ...(inputs.ebsBlockDevices ?? [])].every((volume) => volume?.encrypted === true)
+    applies: isA(instance, template),
+    violation: ({ type, inputs }) => {
+      const mapped = inputs.blockDeviceMappings?.map(({ ebs }: Inputs) => ebs) ?? [undefined];
+      const volumes = type === template ? mapped : [inputs.rootBlockDevice, ...(inputs.ebsBlockDevices ?? [])];
+      return volumes.every((volume: Inputs) => String(volume?.encrypted) === "true")
         ? undefined
-        : "has a volume that is not encrypted",
+        : "has a volume that is not encrypted";
+    },
     mutants: {
+      "a group's volume is not": change(template, (inputs) => {
+        inputs.blockDeviceMappings[0].ebs.encrypted = "false";
+      }),
+      "nothing is said about a group's volume": change(template, (inputs) => {
+        delete inputs.blockDeviceMappings;
+      }),
       "the root volume is not": change(instance, (inputs) => {
         inputs.rootBlockDevice.encrypted = false;
       }),
@@ -230,12 +245,16 @@ export const controls: readonly Control[] = [
     },
   },
   {
-    ids: ["EC2.8", "CKV_AWS_79"],
+    // AutoScaling.3 is of launch configurations, EC2.170 the same of launch templates.
+    ids: ["EC2.8", "EC2.170", "AutoScaling.3", "CKV_AWS_79"],
     title: "instance metadata is given to holders of a token only (IMDSv2)",
-    applies: isA(instance),
+    applies: isA(instance, template),
     violation: ({ inputs }) =>
       inputs.metadataOptions?.httpTokens === "required" ? undefined : "answers requests for metadata without a token",
     mutants: {
+      "a token is optional for a group's machines": change(template, (inputs) => {
+        inputs.metadataOptions.httpTokens = "optional";
+      }),
       "a token is optional": change(instance, (inputs) => {
         inputs.metadataOptions.httpTokens = "optional";
       }),
@@ -247,10 +266,13 @@ export const controls: readonly Control[] = [
   {
     ids: ["CKV_AWS_341"],
     title: "instance metadata does not reach a container: one hop",
-    applies: isA(instance),
+    applies: isA(instance, template),
     violation: ({ inputs }) =>
       inputs.metadataOptions?.httpPutResponseHopLimit === 1 ? undefined : "lets a token pass more than one hop",
     mutants: {
+      "of a group's machines, a container's bridge is one hop more": change(template, (inputs) => {
+        inputs.metadataOptions.httpPutResponseHopLimit = 2;
+      }),
       "a container's bridge is one hop more": change(instance, (inputs) => {
         inputs.metadataOptions.httpPutResponseHopLimit = 2;
       }),
@@ -352,6 +374,7 @@ export const controls: readonly Control[] = [
         delete inputs.imageTagMutability;
       }),
       "every tag is excluded": change(repository, (inputs) => {
+        inputs.imageTagMutability = "IMMUTABLE_WITH_EXCLUSION";
         inputs.imageTagMutabilityExclusionFilters = [{ filter: "*", filterType: "WILDCARD" }];
       }),
     },
@@ -470,9 +493,10 @@ export const controls: readonly Control[] = [
   {
     ids: ["SSM.1", "CKV2_AWS_41"],
     title: "Systems Manager manages every machine",
-    applies: isA(instance),
+    applies: isA(instance, template),
     violation: ({ inputs: { iamInstanceProfile } }, all) => {
-      const profile = all.find((each) => each.type === instanceProfile && named(each) === iamInstanceProfile);
+      const used = iamInstanceProfile?.name ?? iamInstanceProfile;
+      const profile = all.find((each) => each.type === instanceProfile && named(each) === used);
       const isManaged = all.some(
         ({ type, inputs }) =>
           type === attachment &&
@@ -489,12 +513,159 @@ export const controls: readonly Control[] = [
       "the machine has no profile": change(instance, (inputs) => {
         delete inputs.iamInstanceProfile;
       }),
+      "a group's machines have no profile": change(template, (inputs) => {
+        delete inputs.iamInstanceProfile;
+      }),
+    },
+  },
+  {
+    ids: ["AutoScaling.1", "CKV_AWS_153"],
+    title: "a group behind a load balancer goes by its health checks",
+    applies: isA(scalingGroup),
+    violation: ({ inputs }) =>
+      inputs.targetGroupArns?.length > 0 && inputs.healthCheckType === "ELB"
+        ? undefined
+        : "does not ask its load balancer which machines are well",
+    mutants: {
+      "it asks EC2": change(scalingGroup, (inputs) => {
+        inputs.healthCheckType = "EC2";
+      }),
+      "nothing is said about it": change(scalingGroup, (inputs) => {
+        delete inputs.healthCheckType;
+      }),
+      "it is behind none": change(scalingGroup, (inputs) => {
+        delete inputs.targetGroupArns;
+      }),
+    },
+  },
+  {
+    ids: ["AutoScaling.2"],
+    title: "a group covers more than one zone",
+    applies: isA(scalingGroup),
+    violation: ({ inputs }) => (new Set(inputs.vpcZoneIdentifiers).size > 1 ? undefined : "is in one zone"),
+    mutants: {
+      "it is in one subnet": change(scalingGroup, (inputs) => {
+        inputs.vpcZoneIdentifiers = inputs.vpcZoneIdentifiers.slice(0, 1);
+      }),
+    },
+  },
+  {
+    ids: ["AutoScaling.9", "CKV_AWS_315"],
+    title: "a group launches from a launch template",
+    applies: isA(scalingGroup),
+    violation: ({ inputs }) => (inputs.launchTemplate?.id ? undefined : "has no launch template"),
+    mutants: {
+      "it has a launch configuration": change(scalingGroup, (inputs) => {
+        delete inputs.launchTemplate;
+        inputs.launchConfiguration = "x";
+      }),
+    },
+  },
+  {
+    ids: ["ELB.4", "CKV_AWS_131"],
+    title: "a load balancer drops headers that are not valid",
+    applies: isA(balancer),
+    violation: ({ inputs }) => (inputs.dropInvalidHeaderFields === true ? undefined : "passes on every header"),
+    mutants: {
+      "it passes them on": change(balancer, (inputs) => {
+        inputs.dropInvalidHeaderFields = false;
+      }),
+      "nothing is said about it": change(balancer, (inputs) => {
+        delete inputs.dropInvalidHeaderFields;
+      }),
+    },
+  },
+  {
+    ids: ["ELB.12", "CKV_AWS_328"],
+    title: "a load balancer guards against requests that are read in two ways",
+    applies: isA(balancer),
+    violation: ({ inputs }) =>
+      ["defensive", "strictest"].includes(inputs.desyncMitigationMode) ? undefined : "lets such requests pass",
+    mutants: {
+      "it only monitors": change(balancer, (inputs) => {
+        inputs.desyncMitigationMode = "monitor";
+      }),
+    },
+  },
+  {
+    ids: ["ELB.13"],
+    title: "a load balancer is in more than one zone",
+    applies: isA(balancer),
+    violation: ({ inputs }) => (new Set(inputs.subnets).size > 1 ? undefined : "is in one zone"),
+    mutants: {
+      "it is in one": change(balancer, (inputs) => {
+        inputs.subnets = inputs.subnets.slice(0, 1);
+      }),
+    },
+  },
+  {
+    ids: ["ELB.17", "CKV_AWS_103"],
+    title: "HTTPS is spoken by a policy that AWS recommends",
+    applies: ({ type, inputs }) => type === listener && inputs.protocol === "HTTPS",
+    violation: ({ inputs }) =>
+      /^ELBSecurityPolicy-TLS13-1-[23]-Res(-FIPS)?-PQ-2025-09$/.test(inputs.sslPolicy)
+        ? undefined
+        : `has the policy ${inputs.sslPolicy}`,
+    mutants: {
+      "it has the API's default, with TLS 1.0": (all) => {
+        const copy = structuredClone(all) as Resource[];
+        for (const { inputs } of copy) if (inputs.sslPolicy) inputs.sslPolicy = "ELBSecurityPolicy-2016-08";
+        return copy;
+      },
     },
   },
 ];
 
-/** What the program does against a control's word, on purpose. components/instance.ts says why, and how to do without. */
+const redirects = ({ inputs }: Resource) =>
+  inputs.protocol === "HTTPS" || inputs.defaultActions?.every(({ redirect }: Inputs) => redirect?.protocol === "HTTPS");
+
+/**
+ * What the program does against a control's word, on purpose. Of the pair's addresses components/instance.ts says why; a fleet's are there
+ * with the setting `egress: public` alone.
+ */
 export const exceptions: readonly Control[] = [
+  {
+    ids: ["EC2.25"],
+    title: "no launch template gives public addresses",
+    applies: isA(template),
+    violation: ({ inputs }) =>
+      inputs.networkInterfaces?.every(({ associatePublicIpAddress }: Inputs) => associatePublicIpAddress === "false")
+        ? undefined
+        : "gives public addresses",
+    mutants: {},
+  },
+  {
+    // A group of types of several architectures would launch those that cost least, and so none of the other architecture.
+    ids: ["AutoScaling.6"],
+    title: "a group has more than one type of machine",
+    applies: isA(scalingGroup),
+    violation: ({ inputs }) => (inputs.mixedInstancesPolicy ? undefined : "has one type of machine"),
+    mutants: {},
+  },
+  {
+    // A certificate needs a name that somebody owns: with the setting `domain` there is nothing but HTTPS.
+    ids: ["ELB.1", "CKV_AWS_2"],
+    title: "HTTP leads to HTTPS",
+    applies: isA(listener),
+    violation: (resource) => (redirects(resource) ? undefined : "speaks HTTP"),
+    mutants: {},
+  },
+  {
+    // An S3 bucket of logs would outlive the stack; the app logs each request.
+    ids: ["ELB.5", "CKV_AWS_91"],
+    title: "a load balancer logs requests",
+    applies: isA(balancer),
+    violation: ({ inputs }) => (inputs.accessLogs?.enabled ? undefined : "logs no requests"),
+    mutants: {},
+  },
+  {
+    // With the setting `protect`, for production.
+    ids: ["ELB.6", "CKV_AWS_150"],
+    title: "a load balancer cannot be deleted",
+    applies: isA(balancer),
+    violation: ({ inputs }) => (inputs.enableDeletionProtection === true ? undefined : "can be deleted"),
+    mutants: {},
+  },
   {
     ids: ["EC2.9", "CKV_AWS_88"],
     title: "no machine has a public address",

@@ -5,7 +5,7 @@ import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { runningPid } from "../../local/daemon.ts";
 import { every } from "../../local/lists.ts";
 import type { Listed } from "../../local/providers/aws/provider.ts";
@@ -13,6 +13,7 @@ import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import { startedHere } from "../../local/stack.ts";
 import { processes } from "../../tools/processes.ts";
+import { expectFleetServing, type FleetOutputs } from "./fleet.ts";
 import {
   aws,
   cloud,
@@ -125,6 +126,8 @@ function sorted(ids: Record<string, (string | undefined)[] | undefined>): Record
   return Object.fromEntries(entries.filter(([, list]) => list.length > 0));
 }
 
+const hasFleet = () => state().resources.some(({ type }) => type === "aws:autoscaling/group:Group");
+
 /** Whether the last command that changed the stack succeeded, so that the state is complete. */
 const isFinished = () => !existsSync(join(cloud.dir, "unfinished"));
 
@@ -144,15 +147,24 @@ export async function ensureDestroyed(): Promise<void> {
   if (!isFinished() || state().resources.length > 0) await succeed("destroy");
 }
 
-/** The same of the state. A type that the inventory does not know makes the two differ. */
-function recorded(): Record<string, string[]> {
+/** The machines of groups in the state. */
+async function membersOf(groups: readonly string[]): Promise<string[]> {
+  if (groups.length === 0) return [];
+  const found = await resources["aws:autoscaling/group:Group"].list();
+  const instances = found.filter(({ id }) => groups.includes(id)).flatMap(({ item }) => item.instances ?? []);
+  return instances.map(({ instanceId }: { instanceId: string }) => instanceId);
+}
+
+/** The same of the state, and of what its groups launched. A type that the inventory does not know makes the two differ. */
+async function recorded(): Promise<Record<string, string[]>> {
   const made = state().resources.filter(({ custom, type }) => custom && type.startsWith("aws:"));
   const known = Object.entries(Object.groupBy(made, ({ type }) => type)).map(([type, list = []]) => [
     type,
     list.map(({ id }) => id),
   ]);
   const ids: Record<string, string[]> = Object.fromEntries(known);
-  return sorted({ ...ids, [defaultGroup]: [], NetworkInterface: ids[instance] });
+  const machines = [...(ids[instance] ?? []), ...(await membersOf(ids["aws:autoscaling/group:Group"] ?? []))];
+  return sorted({ ...ids, [instance]: machines, [defaultGroup]: [], NetworkInterface: machines });
 }
 
 const instance = "aws:ec2/instance:Instance";
@@ -191,8 +203,10 @@ export async function expectConsistent(): Promise<void> {
   expect(pending).toEqual([]);
   expect(resources.filter((resource) => resource.delete)).toEqual([]);
   expect(new Set(resources.map(({ urn }) => urn)).size).toBe(resources.length);
-  expect(await inventory()).toEqual(recorded());
-  const { [instance]: ids = [] } = recorded();
+  const compare = async () => expect(await inventory()).toEqual(await recorded());
+  // A group ends and replaces machines by itself.
+  await (hasFleet() ? vi.waitFor(compare, { timeout: 120_000, interval: 500 }) : compare());
+  const { [instance]: ids = [] } = await recorded();
   await expect
     .poll(onHost, { timeout: 120_000, interval: 250 })
     .toEqual({ folders: ids, engines: ids, userData: ids, bridges: ids.length });
@@ -204,7 +218,7 @@ export async function expectUpConverges(): Promise<Outputs> {
   await succeed("up");
   await expectConsistent();
   const stack = outputs();
-  await expectServing(stack);
+  await (hasFleet() ? expectFleetServing(stack as unknown as FleetOutputs) : expectServing(stack));
   expect(await tags()).toContain(tagOf(stack.imageRef));
   return stack;
 }

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import { deserializeProperties } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { parse } from "yaml";
+import { declared } from "../../program.js";
 
 /** What the program registered; other resources are named by type and name, as in `aws:iam/role:Role hono-app`. */
 export interface Registration {
@@ -46,6 +48,9 @@ const defaults: Answers = {
     proxyEndpoint: `https://${registryHost}`,
     userName: "AWS",
     password: "canary-token",
+  }),
+  "aws:acm/getCertificate:getCertificate": ({ domain }) => ({
+    arn: `arn:aws:acm:ap-northeast-2:${account}:certificate/${domain}`,
   }),
   "aws:ssm/getParameter:getParameter": ({ name }) => ({ value: `ami-of-${name}` }),
   "aws:ec2/getAmi:getAmi": ({ filters }) => {
@@ -91,9 +96,29 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           "aws:cloudwatch/logGroup:LogGroup": { arn: `arn:aws:logs:ap-northeast-2:${account}:log-group:${name}` },
           "aws:ec2/instance:Instance": { publicIp: "203.0.113.7" },
           "aws:iam/role:Role": { arn: `arn:aws:iam::${account}:role/${name}` },
-          "awsx:ec2:Vpc": { vpcId: "vpc-1", publicSubnetIds: ["subnet-1", "subnet-2"] },
+          "aws:ec2/launchTemplate:LaunchTemplate": { latestVersion: 3 },
+          "aws:lb/loadBalancer:LoadBalancer": {
+            arn: `arn:aws:elasticloadbalancing:ap-northeast-2:${account}:loadbalancer/app/${name}/1`,
+            arnSuffix: `app/${name}/1`,
+            dnsName: "balancer.example",
+          },
+          "aws:lb/targetGroup:TargetGroup": {
+            arn: `arn:aws:elasticloadbalancing:ap-northeast-2:${account}:targetgroup/${name}/1`,
+            arnSuffix: `targetgroup/${name}/1`,
+          },
+          "awsx:ec2:Vpc": {
+            vpcId: "vpc-1",
+            publicSubnetIds: ["subnet-1", "subnet-2"],
+            privateSubnetIds: ["subnet-3", "subnet-4"],
+            isolatedSubnetIds: ["subnet-5", "subnet-6"],
+            routeTables: ["rtb-1", "rtb-2"],
+          },
           "docker-build:index:Image": { digest },
           "pulumi-nodejs:dynamic/hono-app:Verification": { proof: inputs.expected },
+          "pulumi-nodejs:dynamic/hono-app:KeptAmi": { ami: inputs.newest },
+          "pulumi-nodejs:dynamic/hono-app:GroupVerification": {
+            proof: { image: inputs.expected?.image, machines: [{ id: "i-1", zone: "a", proof: inputs.expected }] },
+          },
           "pulumi-nodejs:dynamic/hono-app:ImageIndex": {
             digest,
             configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
@@ -136,7 +161,7 @@ export async function runProgram(values: Record<string, string> = {}): Promise<r
   configure(values);
   // Another query is another module for Node: the program runs again.
   const module = `../../index.ts?run=${++runs}`;
-  await pulumi.runtime.runInPulumiStack(() => import(module));
+  await pulumi.runtime.runInPulumiStack(async () => declared(await import(module)));
   await pulumi.runtime.disconnect();
   return registered;
 }
@@ -174,6 +199,13 @@ export function only(type: string, name?: string): Registration {
 /** All that was registered. */
 export function all(): readonly Registration[] {
   return registered;
+}
+
+/** The provider of a dynamic resource, from the form in which Pulumi stores it. */
+export function providerOf(inputs: Record<string, unknown>): Required<pulumi.dynamic.ResourceProvider> {
+  const module = { exports: {} as { handler(): Required<pulumi.dynamic.ResourceProvider> } };
+  new Function("exports", "require", inputs.__provider as string)(module.exports, createRequire(import.meta.filename));
+  return module.exports.handler();
 }
 
 /** Waits until every registration that the outputs depend on has been made. */

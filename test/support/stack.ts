@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
+import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
 import { afterEach, expect, inject } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
@@ -122,6 +123,7 @@ export interface Outputs {
   readonly imageRef: string;
   readonly imageDigest: string;
   readonly imagePlatforms: string[];
+  readonly logGroup: string;
   readonly graviton: Machine;
   readonly intel: Machine;
   readonly verifiedArchitectures: Record<MachineName, string>;
@@ -207,6 +209,13 @@ export function configured<T>(values: Record<string, string>, work: () => Promis
 /** Edits the app's page while `work` runs, which makes another release: a word that its heading begins with. */
 export function releasedEdit<T>(word: string, work: () => Promise<T>): Promise<T> {
   return edited("app/src/page.ts", [/<h1([^>]*)>/, `<h1$1>${word} `], work);
+}
+
+/** What CloudWatch has of an instance's log, whether or not the instance is still there. */
+export async function logOf(logGroupName: string, instance: string): Promise<string> {
+  const client = new CloudWatchLogs(aws);
+  const pages = paginateFilterLogEvents({ client }, { logGroupName, logStreamNames: [instance] });
+  return (await every(pages, ({ events }) => events?.map(({ message }) => message))).join("\n");
 }
 
 /** The app's page, as a browser gets it. */

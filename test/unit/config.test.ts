@@ -1,6 +1,7 @@
 import { isSecret } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
-import { ConfigError, loadConfig, parseCidr } from "../../config.ts";
+import { ConfigError, loadConfig, parseCidr, retentions } from "../../config.ts";
+import { propertySchema } from "../../local/providers/aws/schemas.ts";
 import { configure, mock } from "../support/mocks.ts";
 
 beforeEach(() => mock());
@@ -11,16 +12,22 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     name: "hono-app",
     aws: { region: "ap-northeast-2", profile: undefined },
     repository: { name: "hono-app-dev", keepReleases: 30, forceDelete: false, latestTag: true },
-    network: { cidrBlock: "10.0.0.0/16", port: 80, allowedCidrs: ["0.0.0.0/0"] },
+    network: { cidrBlock: "10.0.0.0/16", port: 80, allowedCidrs: ["0.0.0.0/0"], egress: undefined },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
     machine: { port: 80, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
+    fleet: undefined,
     builder: "multiplatform",
     registryLogin: "program",
     release: undefined,
+    logRetentionDays: 30,
     permissionsBoundary: undefined,
     protect: false,
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
   });
+});
+
+test("the days for which a log can be kept are those that AWS's own schema has", () => {
+  expect(retentions).toEqual(propertySchema("AWS::Logs::LogGroup", ["RetentionInDays"])?.enum);
 });
 
 test("a boundary of another partition is accepted", () => {
@@ -79,6 +86,8 @@ test.each([
   ["amiUpdate", "newest", "keep or latest"],
   ["release", "latest", "tag (content-…) or digest"],
   ["release", "content-123", "tag (content-…) or digest"],
+  ["logRetentionDays", "31", "one of 1, 3, 5, 7, 14, 30, 60,"],
+  ["logRetentionDays", "0", "one of 1, 3,"],
   ["permissionsBoundary", "hono-app-boundary", "the ARN of a managed policy"],
   ["permissionsBoundary", "arn:aws:iam::123456789012:role/x", "the ARN of a managed policy"],
   ["protect", "1", "true or false"],
@@ -179,4 +188,90 @@ test("reports a missing token, and refuses to publish a rollback", () => {
   expect(loadConfig).toThrow(/publishToken is not set[\s\S]*publishTo is set and hono-app:release too/);
   configure({ ...publish, port: "22" });
   expect(loadConfig).toThrow(/^(?![\s\S]*canary)/);
+});
+
+test("a fleet: its settings, and nobody reaches its machines but the load balancer", () => {
+  configure({ fleet: "true" });
+  expect(loadConfig()).toMatchObject({
+    network: { allowedCidrs: [], egress: "nat" },
+    fleet: {
+      balancer: { allowedCidrs: ["0.0.0.0/0"], domain: undefined, alarmTopic: undefined },
+      group: { min: 1, max: 2, cpuTarget: undefined },
+      certificateDomain: undefined,
+    },
+  });
+  const topic = "arn:aws:sns:ap-northeast-2:123456789012:alarms";
+  configure({
+    ...{ fleet: "true", machinesMin: "2", machinesMax: "6", cpuTarget: "60", domain: "app.example.com" },
+    ...{ certificateDomain: "*.example.com", egress: "endpoints", alarmTopic: topic, vpcCidr: "10.0.0.0/20" },
+    // The load balancer's own ports are 80 and 443.
+    port: "8080",
+  });
+  expect(loadConfig()).toMatchObject({
+    network: { cidrBlock: "10.0.0.0/20", port: 8080, egress: "endpoints" },
+    fleet: {
+      balancer: { domain: "app.example.com", alarmTopic: topic },
+      group: { min: 2, max: 6, cpuTarget: 60 },
+      certificateDomain: "*.example.com",
+    },
+  });
+});
+
+test("the certificate is the domain's own where no other is named", () => {
+  configure({ fleet: "true", domain: "app.example.com" });
+  expect(loadConfig().fleet?.certificateDomain).toBe("app.example.com");
+});
+
+const ofFleet = {
+  machinesMin: ["3", "1"],
+  machinesMax: ["4", "2"],
+  cpuTarget: ["50", "0"],
+  domain: ["app.example.com", ""],
+  certificateDomain: ["app.example.com", ""],
+  egress: ["public", "nat"],
+  alarmTopic: ["arn:aws:sns:ap-northeast-2:123456789012:alarms", ""],
+};
+test.each(Object.entries(ofFleet))("%s is refused without fleet", (key, [value, fallback]) => {
+  configure({ [key]: value as string });
+  expect(loadConfig).toThrow(
+    `hono-app:${key} is ${JSON.stringify(value)}; allowed: without fleet its default, ${JSON.stringify(fallback)}; with fleet `,
+  );
+});
+
+test.each([
+  ["fleet", "yes", "true or false"],
+  ["machinesMin", "0", "1 to 100"],
+  ["machinesMin", "101", "1 to 100"],
+  ["machinesMax", "1", "2 to 200"],
+  ["machinesMax", "201", "2 to 200"],
+  ["cpuTarget", "9", "10 to 90"],
+  ["cpuTarget", "91", "10 to 90"],
+  ["cpuTarget", "00", "10 to 90"],
+  ["domain", "localhost", "a domain name"],
+  ["domain", "App.example.com", "lowercase"],
+  ["domain", "*.example.com", "a domain name"],
+  ["domain", "https://app.example.com", "a domain name"],
+  ["certificateDomain", "*.", "a certificate in ACM"],
+  ["certificateDomain", "*.*.example.com", "a certificate in ACM"],
+  ["egress", "toString", "nat, endpoints or public"],
+  ["alarmTopic", "arn:aws:sns:us-east-1:123456789012:alarms", "an SNS topic in ap-northeast-2"],
+  ["alarmTopic", "arn:aws:sqs:ap-northeast-2:123456789012:alarms", "an SNS topic in ap-northeast-2"],
+])("with a fleet, %s = %s is refused", (key, value, allowed) => {
+  configure({ fleet: "true", [key]: value });
+  expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
+  expect(loadConfig).toThrow(allowed);
+});
+
+test("a release needs a place for a new machine; a certificate a domain; a load balancer a name that AWS takes", () => {
+  configure({ fleet: "true", machinesMin: "2" });
+  expect(loadConfig).toThrow("hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum");
+  configure({ fleet: "true", certificateDomain: "*.example.com" });
+  expect(loadConfig).toThrow("hono-app:certificateDomain is set and hono-app:domain is not");
+  configure({ fleet: "true", name: "internal-app" });
+  expect(loadConfig).toThrow("hono-app:name is internal-app; allowed: with fleet, one that does not begin with");
+  const allowedCidrs = JSON.stringify(Array.from({ length: 31 }, (_, index) => `10.${index}.0.0/16`));
+  configure({ fleet: "true", domain: "app.example.com", allowedCidrs });
+  expect(loadConfig).toThrow("hono-app:allowedCidrs has 31 networks; allowed: 30 with hono-app:domain");
+  configure({ fleet: "true", allowedCidrs });
+  expect(loadConfig().fleet?.balancer.allowedCidrs).toHaveLength(31);
 });

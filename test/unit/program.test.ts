@@ -33,6 +33,7 @@ test("the stack has the parts that index.ts makes, and every other resource has 
     "hono-app:index:InstanceRole hono-app",
     "hono-app:index:Machine hono-app-graviton",
     "hono-app:index:Machine hono-app-intel",
+    "hono-app:index:MachineLogs hono-app",
     "hono-app:index:Network hono-app",
     "hono-app:index:Repository hono-app",
     "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
@@ -52,6 +53,7 @@ test("every component registers as outputs what others read of it", () => {
     "Image hono-app": "digest platforms reference registry repositoryName tags",
     "Network hono-app": "securityGroupId subnetIds vpcId",
     "FlowLogs hono-app": "logGroupName",
+    "MachineLogs hono-app": "groupArn groupName",
     "InstanceRole hono-app": "instanceProfile",
     "Machine hono-app-graviton": "ami instanceId instanceType proof url",
     "Machine hono-app-intel": "ami instanceId instanceType proof url",
@@ -76,11 +78,13 @@ test("the stack's outputs have the shape that scripts read", () => {
     ),
     imageDigest: image,
     imagePlatforms: ["linux/arm64", "linux/amd64"],
+    logGroup: "hono-app-machines",
     graviton: machine("graviton", "t4g.small", "arm64"),
     intel: machine("intel", "t3.small", "x86_64"),
     publishedImage: null,
     verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
   });
+  expect(Object.keys(outputs ?? {})).toHaveLength(9);
 });
 
 test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
@@ -88,6 +92,7 @@ test("each instance is proven to be of its own architecture, by its own address,
   const common = { digest: `sha256:${"d".repeat(64)}` };
   expect(asked("hono-app-graviton")).toMatchObject({
     url: "http://203.0.113.7",
+    logGroup: "hono-app-machines",
     timeout: 600,
     expected: {
       ...common,
@@ -142,9 +147,9 @@ test("the flow log is of refused traffic, of the VPC, kept for 30 days, and writ
     Version: "2012-10-17",
     Statement: [
       {
-        Sid: "Deliver",
+        Sid: "WriteLog",
         Effect: "Allow",
-        Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        Action: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
         Resource: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs:*",
       },
     ],
@@ -208,6 +213,14 @@ describe("with other settings", () => {
     }
   });
 
+  test("what machines log and what the flow log records is kept for the days that are set", async () => {
+    expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-machines").inputs.retentionInDays).toBe(30);
+    const found = await runProgram({ logRetentionDays: "365" });
+    for (const name of ["hono-app-machines", "hono-app-flow-logs"]) {
+      expect(one("aws:cloudwatch/logGroup:LogGroup", name, found).inputs.retentionInDays).toBe(365);
+    }
+  });
+
   test("a newer AMI replaces an instance with amiUpdate latest alone", async () => {
     expect(one("aws:ec2/instance:Instance", "hono-app-intel").ignoreChanges).toEqual(["ami"]);
     const found = await runProgram({ amiUpdate: "latest" });
@@ -235,5 +248,105 @@ describe("with other settings", () => {
     const { outputs } = one("pulumi:pulumi:Stack", "hono-app-dev", found);
     const digest = `sha256:${"d".repeat(64)}`;
     expect(outputs?.publishedImage).toEqual({ ref: `ghcr.io/owner/app:1.0.0@${digest}`, digest });
+  });
+
+  describe("with a fleet", () => {
+    let found: readonly Registration[];
+    beforeEach(async () => {
+      found = [...(await runProgram({ fleet: "true" }))];
+    });
+
+    test("the stack has a load balancer and a group of each architecture in place of the instances", () => {
+      const stack = "pulumi:pulumi:Stack hono-app-dev";
+      const parts = found.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
+      expect(parts.sort()).toEqual([
+        "hono-app:index:Balancer hono-app",
+        "hono-app:index:Image hono-app",
+        "hono-app:index:InstanceRole hono-app",
+        "hono-app:index:MachineGroup hono-app-graviton",
+        "hono-app:index:MachineGroup hono-app-intel",
+        "hono-app:index:MachineLogs hono-app",
+        "hono-app:index:Network hono-app",
+        "hono-app:index:Repository hono-app",
+        "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
+      ]);
+      expect(found.filter(({ type }) => type === "aws:ec2/instance:Instance")).toEqual([]);
+      const others = found.filter(({ type, parent }) => parent !== stack && type !== "pulumi:pulumi:Stack");
+      for (const { type, name, parent } of others) expect(parent, `${type} ${name}`).toMatch(/^hono-app:index:/);
+    });
+
+    test("its outputs are one address, the machines with their proofs, and the same architectures", () => {
+      const { outputs } = one("pulumi:pulumi:Stack", "hono-app-dev", found);
+      const machines = (machine: string) => [{ id: "i-1", zone: "a", proof: expect.objectContaining({ machine }) }];
+      expect(outputs).toMatchObject({
+        url: "http://balancer.example",
+        graviton: { group: "hono-app-graviton", type: "t4g.small", machines: machines("aarch64") },
+        intel: { group: "hono-app-intel", type: "t3.small", machines: machines("x86_64") },
+        verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
+      });
+      expect(Object.keys(outputs ?? {})).toHaveLength(10);
+    });
+
+    test("machines are launched when there is a way out and a load balancer that finds them healthy", () => {
+      for (const name of ["hono-app-graviton", "hono-app-intel"]) {
+        expect(one("hono-app:index:MachineGroup", name, found).dependsOn).toEqual(
+          expect.arrayContaining(["awsx:ec2:Vpc hono-app", "aws:lb/listener:Listener hono-app-http"]),
+        );
+      }
+    });
+
+    test("what a template and a group make has the stack's tags too", () => {
+      const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
+      const tags = { ...stack, Name: "hono-app-intel" };
+      const { inputs } = one("aws:ec2/launchTemplate:LaunchTemplate", "hono-app-intel", found);
+      expect(inputs.tagSpecifications).toEqual(
+        ["instance", "volume", "network-interface"].map((resourceType) => ({ resourceType, tags })),
+      );
+      const group = one("aws:autoscaling/group:Group", "hono-app-intel", found).inputs.tags as object[];
+      expect(group).toEqual(Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true })));
+    });
+
+    test("a component's inputs hold nothing that an up with nothing to do could change", () => {
+      for (const { type, name, inputs } of found.filter((each) => each.type.startsWith("hono-app:index:"))) {
+        expect(JSON.stringify(inputs), `${type} ${name}`).not.toMatch(/canary-token|ami-/);
+      }
+    });
+
+    test("protect refuses destroy, at AWS too", async () => {
+      const kept = await runProgram({ fleet: "true", protect: "true", latestTag: "false" });
+      expect(one("aws:lb/loadBalancer:LoadBalancer", "hono-app", kept).inputs.enableDeletionProtection).toBe(true);
+      expect(protectedOnes(kept)).toEqual(
+        expect.arrayContaining(["Group hono-app-graviton", "Group hono-app-intel", "LoadBalancer hono-app"]),
+      );
+    });
+
+    test("another registry gets the image once every machine of both groups has proven it", async () => {
+      const settings = {
+        publishTo: "ghcr.io/owner/app",
+        publishVersion: "1",
+        publishUsername: "me",
+        publishToken: "x",
+      };
+      const published = await runProgram({ fleet: "true", ...settings });
+      expect(one("hono-app:index:Image", "hono-app-published", published).dependsOn).toEqual(
+        expect.arrayContaining([
+          "pulumi-nodejs:dynamic/hono-app:GroupVerification hono-app-graviton",
+          "pulumi-nodejs:dynamic/hono-app:GroupVerification hono-app-intel",
+        ]),
+      );
+    });
+
+    test("everybody reaches the load balancer, and nobody but it the machines", () => {
+      const rules = found.filter(({ type }) => type === "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule");
+      expect(
+        rules.map(({ inputs }) => [inputs.securityGroupId, inputs.cidrIpv4 ?? inputs.referencedSecurityGroupId]),
+      ).toEqual(
+        expect.arrayContaining([
+          ["hono-app-balancer-id", "0.0.0.0/0"],
+          ["hono-app-id", "hono-app-balancer-id"],
+        ]),
+      );
+      expect(rules).toHaveLength(2);
+    });
   });
 });

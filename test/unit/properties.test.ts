@@ -52,12 +52,13 @@ test("bash reads from the user data the very text that it was given", () => {
         name: "app",
         image,
         region,
+        logGroup: "x",
         instanceType: "x",
         architecture: architectures.intel,
         port: 80,
       });
       const start = script.indexOf("readonly region=");
-      const line = script.slice(start, script.indexOf("\nreadonly instance_type"));
+      const line = script.slice(start, script.indexOf("\nreadonly log_group"));
       expect(execFileSync("bash", ["-c", `${line}\nprintf %s "$region"`]).toString()).toBe(region);
     }),
     { numRuns: 30 },

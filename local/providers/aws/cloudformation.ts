@@ -12,6 +12,8 @@ export interface CloudFormation {
    * null where CloudFormation has no such property. After it those that operations use.
    */
   readonly names?: Readonly<Record<string, string | null | readonly (string | null)[]>>;
+  /** The property of the schema whose members the inputs are, such as `LaunchTemplateData`. @default the schema's own properties */
+  readonly within?: string;
   /** The properties beside those with names of their own that are inputs; all of the schema's unless given. */
   readonly only?: readonly string[];
   /** Properties of the schema that the local cloud does nothing with: as inputs they are unknown. */
@@ -24,6 +26,10 @@ export interface CloudFormation {
   readonly sets?: readonly string[];
   /** Properties that are always the same, where there is the object that they belong to. */
   readonly fixed?: Readonly<Record<string, string>>;
+  /** Inputs that are attributes: AWS keeps those apart from the properties, as texts, by these keys. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** AWS's value for each of an input's, where it has others. */
+  readonly spelled?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** What the provider has where AWS has nothing. */
   readonly absent?: Readonly<Record<string, unknown>>;
   /** Whether this is a part of another resource there, which has what is required. */
@@ -46,24 +52,28 @@ export interface Translation {
   readonly tags: ReadonlyMap<string, Props>;
 }
 
-const stepsOf = (path: string) => path.split(/[.[\]]+/).filter(Boolean);
+export const stepsOf = (path: string) => path.split(/[.[\]]+/).filter(Boolean);
 const uncapital = (step: string) => (step[0] ?? "").toLowerCase() + step.slice(1);
 export const capital = (step: string) => (step[0] ?? "").toUpperCase() + step.slice(1);
 
 /** The steps to an input's property, such as `BlockDeviceMappings`, `0`, `Ebs`; undefined where there is none. */
-export function target({ names = {} }: CloudFormation, path: string, at = path): string[] | undefined {
-  const [name] = [names[path]].flat();
-  if (name === null) return undefined;
-  if (name === undefined) return stepsOf(at).map(capital);
+export function target(row: CloudFormation, path: string, at = path): string[] | undefined {
+  const [name] = [row.names?.[path]].flat();
+  if (name === null || row.attributes?.[path]) return undefined;
+  if (name === undefined) return [...stepsOf(row.within ?? ""), ...stepsOf(at).map(capital)];
   const indices = at.match(/(?<=\[)\d+/g) ?? [];
   return stepsOf(name.replaceAll("[]", () => `[${indices.shift() ?? 0}]`));
 }
 
 /** The inputs that AWS's schema gives a type, and what it says of each: its own names where the row has none. */
 export function inputsOf(row: CloudFormation): Inputs {
-  const { type, names = {}, fixed = {}, isPart, only, without } = row;
-  const { properties, required = [], readOnlyProperties = [], createOnlyProperties = [] } = schemaOf(type);
-  const elsewhere = [...Object.values(names).flat(), ...Object.keys(fixed)].map((path) => stepsOf(path ?? "")[0]);
+  const { type, names = {}, fixed = {}, attributes = {}, isPart, only, without, within = "" } = row;
+  const { required = [], readOnlyProperties = [], createOnlyProperties = [] } = schemaOf(type);
+  const outer = stepsOf(within);
+  const properties = propertySchema(type, outer)?.properties ?? {};
+  const elsewhere = [...Object.values(names).flat(), ...Object.keys(fixed)].map(
+    (path) => stepsOf(path ?? "")[outer.length],
+  );
   const isInput = (name: string) =>
     !elsewhere.includes(name) &&
     !readOnlyProperties.includes(`/properties/${name}`) &&
@@ -71,9 +81,10 @@ export function inputsOf(row: CloudFormation): Inputs {
     (only?.includes(uncapital(name)) ?? !isPart);
   const own = Object.keys(properties)
     .filter(isInput)
-    .flatMap((name) => pathsBelow(type, [name]));
+    .flatMap((name) => pathsBelow(type, [...outer, name]))
+    .map((path) => (within ? path.slice(within.length + 1) : path));
   return Object.fromEntries(
-    [...Object.keys(names), ...own].map((path) => {
+    [...Object.keys(names), ...own, ...Object.keys(attributes)].map((path) => {
       const steps = target(row, path) ?? [];
       const schema = propertySchema(type, steps);
       const pointer = `/properties/${steps.filter((step) => !/^\d+$/.test(step)).join("/")}/`;
@@ -95,7 +106,7 @@ export function inputsOf(row: CloudFormation): Inputs {
 function pathsBelow(type: string, steps: readonly string[]): string[] {
   const schema = propertySchema(type, steps);
   const within = schema?.properties ? steps : [...steps, "0"];
-  const members = steps[0] === "Tags" ? {} : propertySchema(type, within)?.properties;
+  const members = steps.at(-1) === "Tags" ? {} : propertySchema(type, within)?.properties;
   const below = Object.keys(members ?? {}).flatMap((name) => pathsBelow(type, [...within, name]));
   const path = steps
     .filter((step) => !/^\d+$/.test(step))
@@ -106,7 +117,7 @@ function pathsBelow(type: string, steps: readonly string[]): string[] {
 
 /** The inputs of a resource as CloudFormation has them. */
 export function translate({ inputs: known, cloudFormation }: Described, inputs: Props): Translation {
-  const { type, fixed = {}, absent = {} } = cloudFormation;
+  const { type, fixed = {}, absent = {}, spelled = {} } = cloudFormation;
   const properties: Props = {};
   const sources = new Map<string, string>();
   const tags = new Map<string, Props>();
@@ -115,7 +126,7 @@ export function translate({ inputs: known, cloudFormation }: Described, inputs: 
     if (known[path] === undefined || value === undefined || value === absent[path]) continue;
     const steps = target(cloudFormation, path, at);
     if (steps !== undefined) {
-      set(properties, steps, convert(value, propertySchema(type, steps)));
+      set(properties, steps, convert(spelled[path]?.[String(value)] ?? value, propertySchema(type, steps)));
       sources.set(`/${steps.join("/")}`, at);
     } else if (isObject(value)) tags.set(at, value);
   }
@@ -123,10 +134,15 @@ export function translate({ inputs: known, cloudFormation }: Described, inputs: 
   return { properties, sources, tags };
 }
 
-/** A map of tags is a list there, and a policy may be the document itself. */
+/** A map is a list there, of tags or dimensions; a policy may be the document itself; numbers and switches may be texts. */
 function convert(value: unknown, schema?: AnySchemaObject): unknown {
   const types = [schema?.type].flat();
-  if (isObject(value) && types.includes("array")) return toTags(value);
+  if (isObject(value) && types.includes("array")) {
+    const isNamed = JSON.stringify(schema?.items).includes("Dimension");
+    return isNamed ? Object.entries(value).map(([Name, Value]) => ({ Name, Value })) : toTags(value);
+  }
+  if ((value === "true" || value === "false") && types.includes("boolean")) return value === "true";
+  if (typeof value === "number" && String(types) === "string") return String(value);
   if (typeof value !== "string" || !types.includes("object")) return value;
   try {
     return JSON.parse(value);
@@ -136,7 +152,7 @@ function convert(value: unknown, schema?: AnySchemaObject): unknown {
 }
 
 /** @param make Whether the objects on the way are made, or nothing is set where they are missing. */
-function set(properties: Props, steps: readonly string[], value: unknown, make = true): void {
+export function set(properties: Props, steps: readonly string[], value: unknown, make = true): void {
   let at = properties;
   for (const [index, step] of steps.slice(0, -1).entries()) {
     if (at[step] === undefined && !make) return;

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { every } from "../../lists.ts";
+import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
-import { liveInstances } from "./instance.ts";
-import { refuse } from "./provider.ts";
+import { launchTemplateRow } from "./launch-template.ts";
+import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { retagEc2 } from "./tags.ts";
@@ -32,37 +34,6 @@ async function attributes({ vpcId: VpcId }: Props): Promise<Props> {
   ]);
   const [enableDnsHostnames, enableDnsSupport] = [hostnames.EnableDnsHostnames?.Value, support.EnableDnsSupport?.Value];
   return { enableDnsHostnames, enableDnsSupport };
-}
-
-async function vpcInUse(id: string): Promise<string | undefined> {
-  const Filters = [{ Name: "attachment.vpc-id", Values: [id] }];
-  const pages = (await ec2()).paginateDescribeInternetGateways({ Filters });
-  const gateways = await every(pages, (page) => page.InternetGateways);
-  const others = (await groups()).filter(({ VpcId, GroupName }) => VpcId === id && GroupName !== "default");
-  return gateways.length + others.length > 0 ? `The vpc '${id}' has dependencies and cannot be deleted.` : undefined;
-}
-
-async function gatewayInUse(_id: string, { vpcId }: Props): Promise<string | undefined> {
-  const isUsed = (await liveInstances()).some(({ VpcId, PublicIpAddress }) => VpcId === vpcId && PublicIpAddress);
-  return isUsed
-    ? `Network ${vpcId} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.`
-    : undefined;
-}
-
-async function subnetInUse(id: string): Promise<string | undefined> {
-  const isUsed = (await liveInstances()).some(({ SubnetId }) => SubnetId === id);
-  return isUsed ? `The subnet '${id}' has dependencies and cannot be deleted.` : undefined;
-}
-
-async function groupInUse(id: string): Promise<string | undefined> {
-  const isWorn = (await liveInstances()).some(({ SecurityGroups }) =>
-    SecurityGroups?.some(({ GroupId }) => GroupId === id),
-  );
-  const rules = (await groups())
-    .filter(({ GroupId }) => GroupId !== id)
-    .flatMap(({ IpPermissions = [], IpPermissionsEgress = [] }) => [...IpPermissions, ...IpPermissionsEgress]);
-  const isNamed = rules.some(({ UserIdGroupPairs }) => UserIdGroupPairs?.some(({ GroupId }) => GroupId === id));
-  return isWorn || isNamed ? `resource ${id} has a dependent object` : undefined;
 }
 
 /** AWS opens every way out of a new group; the real provider closes it, so that only declared rules hold. */
@@ -107,12 +78,18 @@ const inlineRules = async ({ ipPermissions, ipPermissionsEgress }: Props) => ({
 
 /** A rule on its own: a permission of its group when it is made, and an object with an id after that. */
 function rule(direction: "Ingress" | "Egress"): Row {
+  const other = direction === "Ingress" ? "Source" : "Destination";
   return {
     type: `AWS::EC2::SecurityGroup${direction}`,
-    names: { securityGroupId: "GroupId", cidrIpv4: ["CidrIp", "CidrIpv4"], tags: null },
+    names: {
+      securityGroupId: "GroupId",
+      cidrIpv4: ["CidrIp", "CidrIpv4"],
+      referencedSecurityGroupId: [`${other}SecurityGroupId`, "ReferencedGroupId", "ReferencedGroupInfo.GroupId"],
+      tags: null,
+    },
     only: ["description", "fromPort", "ipProtocol", "toPort"],
-    required: ["securityGroupId", "cidrIpv4"],
-    inPlace: ["cidrIpv4", "fromPort", "ipProtocol", "toPort"],
+    required: ["securityGroupId"],
+    inPlace: ["cidrIpv4", "fromPort", "ipProtocol", "referencedSecurityGroupId", "toPort"],
     // As in a group's own description, of which alone AWS's schema says so.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
     rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } },
@@ -127,23 +104,74 @@ function rule(direction: "Ingress" | "Egress"): Row {
       delete: `revokeSecurityGroup${direction}`,
     },
     isOwn: ({ isEgress }) => isEgress === (direction === "Egress"),
-    absent: { cidrIpv4: "", description: "" },
+    absent: { cidrIpv4: "", description: "", referencedSecurityGroupId: "" },
     requests: {
       [`authorizeSecurityGroup${direction}`]: ({
-        securityGroupId: groupId,
+        securityGroupId,
         cidrIpv4: cidrIp,
+        referencedSecurityGroupId: groupId,
         description,
         ...permission
       }: Props) => ({
-        groupId,
-        ipPermissions: { ...permission, ipRanges: { cidrIp, description } },
+        groupId: securityGroupId,
+        ipPermissions: {
+          ...permission,
+          ...(groupId ? { userIdGroupPairs: { groupId, description } } : { ipRanges: { cidrIp, description } }),
+        },
       }),
       [`revokeSecurityGroup${direction}`]: ({ securityGroupId: groupId }: Props) => ({ groupId }),
-      modifySecurityGroupRules: ({ securityGroupId: groupId, ...securityGroupRule }: Props, securityGroupRuleId) => ({
+      modifySecurityGroupRules: (
+        { securityGroupId: groupId, cidrIpv4, referencedSecurityGroupId, ...permission }: Props,
+        securityGroupRuleId,
+      ) => ({
         groupId,
-        securityGroupRules: { securityGroupRuleId, securityGroupRule },
+        securityGroupRules: {
+          securityGroupRuleId,
+          securityGroupRule: {
+            ...permission,
+            ...(referencedSecurityGroupId ? { referencedGroupId: referencedSecurityGroupId } : { cidrIpv4 }),
+          },
+        },
       }),
     },
+  };
+}
+
+const endpointInputs = [
+  ...["privateDnsEnabled", "routeTableIds", "securityGroupIds", "serviceName", "subnetIds", "tags", "vpcEndpointType"],
+  "vpcId",
+];
+const natOutputs = {
+  networkInterfaceId: "NatGatewayAddresses[].NetworkInterfaceId",
+  privateIp: "NatGatewayAddresses[].PrivateIp",
+  publicIp: "NatGatewayAddresses[].PublicIp",
+};
+
+/** AWS makes a NAT gateway after it has answered; without an internet gateway it fails then. */
+async function untilAvailable(id: string): Promise<void> {
+  const { NatGateways: [gateway] = [] } = await (await ec2()).describeNatGateways({ NatGatewayIds: [id] });
+  if (gateway?.State === "available") return;
+  if (gateway?.State !== "pending") refuse(gateway?.FailureCode ?? "", gateway?.FailureMessage ?? "");
+  await setTimeout(250);
+  return untilAvailable(id);
+}
+
+/** Of a list that a call changes by what to add and what to remove. */
+const change = (wanted: string[] = [], now: string[] = []) => ({
+  add: wanted.filter((each) => !now.includes(each)),
+  remove: now.filter((each) => !wanted.includes(each)),
+});
+
+function modifyVpcEndpoint(inputs: Props, _id: string, now: Props): Props {
+  const tables = change(inputs.routeTableIds, now.routeTableIds);
+  const subnets = change(inputs.subnetIds, now.subnetIds);
+  const groups = change(inputs.securityGroupIds, now.securityGroupIds);
+  return {
+    ...{ policyDocument: inputs.policy || undefined, resetPolicy: inputs.policy ? undefined : true },
+    ...{ privateDnsEnabled: inputs.privateDnsEnabled },
+    ...{ addRouteTableIds: tables.add, removeRouteTableIds: tables.remove },
+    ...{ addSubnetIds: subnets.add, removeSubnetIds: subnets.remove },
+    ...{ addSecurityGroupIds: groups.add, removeSecurityGroupIds: groups.remove },
   };
 }
 
@@ -159,7 +187,6 @@ export const ec2Rows = {
     calls: { create: "createVpc", update: ["modifyVpcAttribute"], delete: "deleteVpc" },
     absent: { enableDnsSupport: true, enableDnsHostnames: false },
     more: attributes,
-    inUse: vpcInUse,
   },
   "aws:ec2/internetGateway:InternetGateway": {
     type: "AWS::EC2::InternetGateway",
@@ -171,7 +198,6 @@ export const ec2Rows = {
     list: ["describeInternetGateways", "InternetGateways"],
     calls: { create: "createInternetGateway", update: [attachment], delete: "deleteInternetGateway" },
     absent: { vpcId: "" },
-    inUse: gatewayInUse,
   },
   "aws:ec2/subnet:Subnet": {
     type: "AWS::EC2::Subnet",
@@ -182,7 +208,31 @@ export const ec2Rows = {
     tagType: "subnet",
     list: ["describeSubnets", "Subnets"],
     calls: { create: "createSubnet", update: ["modifySubnetAttribute"], delete: "deleteSubnet" },
-    inUse: subnetInUse,
+  },
+  "aws:ec2/eip:Eip": {
+    type: "AWS::EC2::EIP",
+    without: ["instanceId", "transferAddress"],
+    replace: ["domain", "publicIpv4Pool"],
+    price: addressPrice,
+    id: "AllocationId",
+    tagType: "elastic-ip",
+    list: ["describeAddresses", "Addresses"],
+    calls: { create: "allocateAddress", delete: "releaseAddress" },
+    outputs: { allocationId: "AllocationId", associationId: "AssociationId", publicIp: "PublicIp" },
+  },
+  "aws:ec2/natGateway:NatGateway": {
+    type: "AWS::EC2::NatGateway",
+    names: { allocationId: ["AllocationId", "NatGatewayAddresses[].AllocationId"] },
+    only: ["connectivityType", "subnetId", "tags"],
+    required: ["subnetId"],
+    price: natGatewayPrice,
+    id: "NatGatewayId",
+    tagType: "natgateway",
+    list: ["describeNatGateways", "NatGateways"],
+    calls: { create: "createNatGateway", delete: "deleteNatGateway" },
+    isOwn: ({ state }) => state !== "deleted",
+    created: untilAvailable,
+    outputs: natOutputs,
   },
   "aws:ec2/routeTable:RouteTable": {
     type: "AWS::EC2::RouteTable",
@@ -201,7 +251,7 @@ export const ec2Rows = {
     id: routeId,
     list: ["describeRouteTables", "RouteTables.Routes"],
     calls: { create: "createRoute", update: ["replaceRoute"], delete: "deleteRoute" },
-    absent: { gatewayId: "" },
+    absent: { gatewayId: "", natGatewayId: "" },
     // AWS makes the VPC's own route with the table.
     isOwn: ({ gatewayId }) => gatewayId !== "local",
   },
@@ -229,7 +279,6 @@ export const ec2Rows = {
     calls: { create: "createSecurityGroup", delete: "deleteSecurityGroup" },
     isOwn: ({ groupName }) => groupName !== "default",
     created: revokeAll,
-    inUse: groupInUse,
   },
   "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
     type: "AWS::EC2::SecurityGroup",
@@ -247,8 +296,23 @@ export const ec2Rows = {
     isOwn: ({ groupName }) => groupName === "default",
     more: inlineRules,
   },
+  "aws:ec2/vpcEndpoint:VpcEndpoint": {
+    type: "AWS::EC2::VPCEndpoint",
+    names: { policy: "PolicyDocument" },
+    only: endpointInputs,
+    required: ["serviceName"],
+    sets: ["routeTableIds", "securityGroupIds", "subnetIds"],
+    price: endpointPrice,
+    id: "VpcEndpointId",
+    tagType: "vpc-endpoint",
+    list: ["describeVpcEndpoints", "VpcEndpoints"],
+    calls: { create: "createVpcEndpoint", update: ["modifyVpcEndpoint"], delete: "deleteVpcEndpoints" },
+    requests: { modifyVpcEndpoint },
+    more: async ({ groups: worn = [] }) => ({ securityGroupIds: worn.map(({ groupId }: Props) => groupId) }),
+  },
   "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": rule("Ingress"),
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": rule("Egress"),
+  "aws:ec2/launchTemplate:LaunchTemplate": launchTemplateRow,
   "aws:ec2/flowLog:FlowLog": {
     type: "AWS::EC2::FlowLog",
     names: { vpcId: ["ResourceId", "ResourceIds"], iamRoleArn: "DeliverLogsPermissionArn" },

@@ -1,5 +1,5 @@
 import { every } from "../../lists.ts";
-import { ec2, ecr, ssm, sts } from "./clients.ts";
+import { acm, ec2, ecr, ssm, sts } from "./clients.ts";
 import { lowered, scalars } from "./operations.ts";
 import type { Lookup } from "./provider.ts";
 import { arn, fromTags } from "./tags.ts";
@@ -28,6 +28,34 @@ export const functions: Record<string, Lookup> = {
         names: pick("ZoneName"),
         zoneIds: pick("ZoneId"),
         groupNames: [...new Set(pick("GroupName"))],
+      };
+    },
+  },
+  "aws:acm/getCertificate:getCertificate": {
+    inputs: { domain: ["required"], keyTypes: [], mostRecent: [], statuses: [] },
+    async run({ domain, keyTypes, mostRecent, statuses = ["ISSUED"] }) {
+      const api = await acm();
+      const pages = api.paginateListCertificates({
+        CertificateStatuses: statuses,
+        // ACM hides keys of other types than RSA_1024 and RSA_2048 unless it is asked for them.
+        Includes: keyTypes && { keyTypes },
+      });
+      const listed = await every(pages, (page) => page.CertificateSummaryList);
+      const found = await Promise.all(
+        listed
+          .filter(({ DomainName }) => DomainName === domain)
+          .map(({ CertificateArn }) => api.describeCertificate({ CertificateArn })),
+      );
+      if (found.length === 0) throw new Error(`no ACM Certificate matching domain (${domain})`);
+      if (found.length > 1 && !mostRecent) throw new Error(`multiple ACM Certificates matching domain (${domain})`);
+      const since = (certificate?: Props) => Number(certificate?.NotBefore ?? certificate?.CreatedAt);
+      const [newest] = found.map(({ Certificate }) => Certificate).sort((a, b) => since(b) - since(a));
+      const { CertificateArn = "", Status } = newest ?? {};
+      const text = Status === "ISSUED" ? await api.getCertificate({ CertificateArn }) : undefined;
+      const { Tags } = await api.listTagsForCertificate({ CertificateArn });
+      return {
+        ...{ id: CertificateArn, arn: CertificateArn, status: Status, tags: fromTags(Tags) },
+        ...{ certificate: text?.Certificate, certificateChain: text?.CertificateChain },
       };
     },
   },

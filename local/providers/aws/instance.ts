@@ -1,12 +1,13 @@
 import { setTimeout } from "node:timers/promises";
-import type { _InstanceType, Instance, RunInstancesRequest, VolumeType } from "@aws-sdk/client-ec2";
+import type { Instance, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
+import { checkLaunch, type Launch, launch } from "../../launch.ts";
 import { alive, every } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
 import { type CloudFormation, capital, inputsOf } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
-import { orGone, refuse } from "./provider.ts";
+import { orGone } from "./provider.ts";
 import type { ByHand } from "./row.ts";
 import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
@@ -29,29 +30,10 @@ async function until(id: string, isReached: (instance: Instance | undefined) => 
   while (!isReached(await find(id))) await setTimeout(250);
 }
 
-async function imageOf(ami: string) {
-  const { Images } = await (await ec2()).describeImages({ ImageIds: [ami] });
-  return Images?.[0] ?? refuse("InvalidAMIID.NotFound", `The image id '[${ami}]' does not exist`);
-}
-
-/** What AWS checks at a launch and moto does not. */
-async function checkLaunch(ami: string, instanceType: _InstanceType) {
-  const image = await imageOf(ami);
-  const { InstanceTypes } = await (await ec2()).describeInstanceTypes({ InstanceTypes: [instanceType] });
-  const architectures: string[] = InstanceTypes?.[0]?.ProcessorInfo?.SupportedArchitectures ?? [];
-  if (!architectures.includes(image.Architecture ?? "")) {
-    refuse(
-      "InvalidParameterValue",
-      `The architecture '${architectures}' of the specified instance type does not match the architecture '${image.Architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.`,
-    );
-  }
-  return image;
-}
-
 const encode = (text: string) => Buffer.from(text).toString("base64");
 
 /** AWS wants an interface spelled out as soon as its public address is asked for or refused. */
-function network(inputs: Props): Partial<RunInstancesRequest> {
+function network(inputs: Props): Partial<Launch> {
   const { subnetId: SubnetId, vpcSecurityGroupIds: SecurityGroupIds, associatePublicIpAddress } = inputs;
   if (associatePublicIpAddress === undefined) return { SubnetId, SecurityGroupIds };
   return {
@@ -66,12 +48,9 @@ const metadata = ({ metadataOptions = {} }: Props): Props =>
 
 async function create(inputs: Props): Promise<string> {
   const api = await ec2();
-  const image = await checkLaunch(inputs.ami, inputs.instanceType);
-  const snapshot = image.BlockDeviceMappings?.find((device) => device.DeviceName === image.RootDeviceName)?.Ebs;
   const { rootBlockDevice: root, creditSpecification: credit } = inputs;
-  const { Instances } = await api.runInstances({
-    MinCount: 1,
-    MaxCount: 1,
+  const DeviceName = root && (await api.describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
+  const id = await launch(api, {
     ImageId: inputs.ami,
     InstanceType: inputs.instanceType,
     ...network(inputs),
@@ -80,12 +59,12 @@ async function create(inputs: Props): Promise<string> {
     MetadataOptions: inputs.metadataOptions ? metadata(inputs) : undefined,
     BlockDeviceMappings: root && [
       {
-        DeviceName: image.RootDeviceName,
+        DeviceName,
         Ebs: {
           Encrypted: root.encrypted,
-          VolumeType: root.volumeType ?? snapshot?.VolumeType,
-          VolumeSize: root.volumeSize ?? snapshot?.VolumeSize,
-          DeleteOnTermination: root.deleteOnTermination ?? true,
+          VolumeType: root.volumeType,
+          VolumeSize: root.volumeSize,
+          DeleteOnTermination: root.deleteOnTermination,
         },
       },
     ],
@@ -97,19 +76,7 @@ async function create(inputs: Props): Promise<string> {
       ({ TagSpecifications = [] }) => TagSpecifications,
     ),
   });
-  const id = Instances?.[0]?.InstanceId ?? "";
-  const isPublic = inputs.associatePublicIpAddress;
-  await until(
-    id,
-    (instance) => instance?.State?.Name === "running" && (isPublic === false || !!instance.PublicIpAddress),
-  );
-  // moto forgets these three at the launch.
-  if (inputs.disableApiTermination) {
-    await api.modifyInstanceAttribute({ InstanceId: id, DisableApiTermination: { Value: true } });
-  }
-  if (isPublic !== undefined && inputs.vpcSecurityGroupIds) {
-    await api.modifyInstanceAttribute({ InstanceId: id, Groups: inputs.vpcSecurityGroupIds });
-  }
+  await until(id, (instance) => instance?.State?.Name === "running");
   if (root?.tags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", root.tags, []);
   return id;
 }
@@ -188,7 +155,7 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
   const { rootBlockDevice: root = {} } = inputs;
   const changes: Record<string, () => Promise<unknown>> = {
     instanceType: async () => {
-      await checkLaunch(inputs.ami, inputs.instanceType);
+      await checkLaunch(api, inputs.ami, inputs.instanceType);
       await stopped(id, () =>
         api.modifyInstanceAttribute({ InstanceId: id, InstanceType: { Value: inputs.instanceType } }),
       );
@@ -302,6 +269,10 @@ export const instanceRow: ByHand = {
     update,
     retag: retagEc2,
     delete: terminate,
-    list: async () => (await liveInstances()).map((item) => ({ id: item.InstanceId ?? "", item })),
+    // What Auto Scaling launched belongs to its group.
+    list: async () =>
+      (await liveInstances())
+        .filter(({ Tags }) => !Tags?.some(({ Key }) => Key === "aws:autoscaling:groupName"))
+        .map((item) => ({ id: item.InstanceId ?? "", item })),
   },
 };

@@ -27,6 +27,7 @@ function resolve(schema: Schema): Schema {
   return typeof bare === "function" ? resolve(bare()) : bare;
 }
 
+const numeric = 1;
 const isList = (shape: Schema) => (Array.isArray(shape) ? shape[0] === 1 : shape >= 64 && shape < 128);
 const isStruct = (shape: Schema) => Array.isArray(shape) && shape[0] === 3;
 
@@ -34,7 +35,8 @@ const isStruct = (shape: Schema) => Array.isArray(shape) && shape[0] === 3;
 function shaped(schema: Schema, value: unknown): unknown {
   const shape = resolve(schema);
   if (isList(shape)) return [value].flat().map((item) => (Array.isArray(shape) ? shaped(shape[4], item) : item));
-  if (!isStruct(shape)) return value;
+  // Auto Scaling takes a list of subnets as one text, and what is a number as a number where CloudFormation has a text.
+  if (!isStruct(shape)) return Array.isArray(value) ? value.join() : shape === numeric ? Number(value) : value;
   const [, , , , names, schemas] = shape;
   const [given] = [value].flat();
   const members: Props = isObject(given) ? given : { value: given };
@@ -68,7 +70,7 @@ export async function operation(service: keyof typeof services, name: Operation,
   const schemas = new Map(names.map((member, index) => [lower(member), input[5][index]]));
 
   const given = (member: string, values: Props): unknown => {
-    const tags = values.tags && lowered(toTags(values.tags));
+    const tags = Array.isArray(values.tags) ? values.tags : values.tags && lowered(toTags(values.tags));
     if (member === "tags" && isList(resolve(schemas.get(member)))) return tags;
     // EC2 refuses a specification without tags.
     if (member === "tagSpecifications") return tags?.length > 0 ? [{ resourceType: tagType, tags }] : undefined;

@@ -27,10 +27,15 @@ export const prices = {
       read: "2026-11-25",
       what: "surplus credits, the same in every region: $0.05 per vCPU hour of t3 as AWS published it with the family, $0.04 of t4g as quoted from this page in gitlab-org/ci-cd/docker-machine merge request 118",
     },
-    flowLog: {
+    logs: {
       url: "https://aws.amazon.com/cloudwatch/pricing/",
       read: "2026-11-25",
-      what: "APN2-VendedLog-Bytes of the price list AmazonCloudWatch, first 10 TB, as quoted in a published catalogue of costs",
+      what: "APN2-VendedLog-Bytes (the flow log, first 10 TB), APN2-DataProcessing-Bytes (the machines) and APN2-TimedStorage-ByteHrs of the price list AmazonCloudWatch, as quoted in a published catalogue of costs",
+    },
+    fleet: {
+      url: "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AWSELB/current/ap-northeast-2/index.json",
+      read: "2026-11-25",
+      what: "application load balancer, its capacity units, NAT gateway (AmazonEC2), interface endpoints (AmazonVPC) and alarms (AmazonCloudWatch), as read from the price lists on 2026-10-01 in a published catalogue of costs; the load balancer's and the NAT gateway's agree with a published bill of the region",
     },
     detailedMonitoring: {
       url: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/ec2-metricscollected.html",
@@ -58,6 +63,14 @@ export const prices = {
   gp3: 0.0912,
   /** Per public IPv4 address and hour, in use or not. */
   publicIpv4: 0.005,
+  /** Application load balancer, per hour; what it carries is charged by capacity units. */
+  loadBalancer: 0.0225,
+  /** NAT gateway, per hour; its public address is charged as any. */
+  natGateway: 0.059,
+  /** Interface endpoint of a VPC, per zone and hour. Gateway endpoints are free. */
+  interfaceEndpoint: 0.013,
+  /** Alarm of one metric, per month. */
+  alarm: 0.1,
   /** Private repositories, per GB and month. */
   ecr: 0.1,
   /** Per metric and month, of the first 10,000. */
@@ -70,24 +83,93 @@ export const prices = {
 export interface Item {
   readonly what: string;
   readonly quantity: number;
+  /** Where it varies: how many at most. */
+  readonly most?: number;
   /** USD a month for one. */
   readonly each: number;
 }
 
 type Inputs = Readonly<Record<string, unknown>>;
 
-/** Why a resource type costs nothing, or the parts of its price that its inputs lead to. */
-export type Price = string | ((inputs: Inputs) => Item[]);
+/** The inputs of the resource that has the same name and this type. */
+type Beside = (type: string) => Inputs | undefined;
+
+/** Why a resource type costs nothing, or the parts of its price that its inputs lead to; a text says what is charged by use, beside them. */
+export type Price = string | ((inputs: Inputs, beside: Beside) => (Item | string)[]);
 
 /** A resource that the table cannot price; the message says what of it. */
 export class UnknownPriceError extends Error {}
 
-export function instancePrice(inputs: Inputs): Item[] {
+const monthly = (what: string, perHour: number, quantity = 1): Item => ({
+  what,
+  quantity,
+  each: perHour * prices.hoursPerMonth,
+});
+
+export const instancePrice = (inputs: Inputs) => [
+  ...machineItems(inputs),
+  "both pairs of machines while a release is proven, and after one that failed until the next pulumi up that succeeds",
+];
+
+/** The machines that a group always has, and those that it has at most. What one costs is in the launch template of the group's name. */
+export function groupPrice({ minSize, maxSize }: Inputs, beside: Beside): (Item | string)[] {
+  const template = beside("aws:ec2/launchTemplate:LaunchTemplate");
+  if (template === undefined) throw new UnknownPriceError("no launch template of its name says what it launches");
+  const first = (value: unknown) => ([value].flat()[0] ?? {}) as Inputs;
+  const most = beside("aws:autoscaling/policy:Policy") && Number(maxSize);
+  const machine = machineItems({
+    instanceType: template.instanceType,
+    rootBlockDevice: first(template.blockDeviceMappings).ebs,
+    associatePublicIpAddress: String(first(template.networkInterfaces).associatePublicIpAddress) === "true",
+    monitoring: first(template.monitoring).enabled,
+  });
+  return [
+    ...machine.map(({ quantity, ...item }) => ({
+      ...item,
+      quantity: quantity * Number(minSize),
+      ...(most && { most: quantity * most }),
+    })),
+    "as many machines again, for the minutes in which a release replaces those of a group",
+  ];
+}
+
+export const loadBalancerPrice: Price = ({ subnets, internal }) => [
+  monthly("application load balancer", prices.loadBalancer),
+  ...(internal === true ? [] : [address(zonesOf(subnets))]),
+  "what the load balancer carries: $0.008 an hour for each capacity unit, such as 25 new connections a second or 1 GB an hour; $5.84 for one all month",
+];
+
+export const natGatewayPrice = (_: Inputs): (Item | string)[] => [
+  monthly("NAT gateway", prices.natGateway),
+  "what passes the NAT gateway, as machines that boot pull: $0.059 per GB",
+];
+
+export const addressPrice = () => [address()];
+
+export const endpointPrice: Price = ({ vpcEndpointType, subnetIds }) =>
+  vpcEndpointType === "Interface"
+    ? [
+        monthly("VPC endpoint, zones", prices.interfaceEndpoint, zonesOf(subnetIds)),
+        "what passes the VPC endpoints: $0.01 per GB",
+      ]
+    : [];
+
+/** @param count Alarms that the resource makes. */
+export const alarmPrice =
+  (count: number): Price =>
+  () => [{ what: "CloudWatch alarm", quantity: count, each: prices.alarm }];
+
+const address = (quantity = 1) => monthly("public IPv4 address", prices.publicIpv4, quantity);
+
+/** How many subnets there are; where a preview does not know them, the two that the network has. */
+const zonesOf = (subnets: unknown) => (Array.isArray(subnets) ? subnets.length : 2);
+
+function machineItems(inputs: Inputs): Item[] {
   const { instanceType, rootBlockDevice, associatePublicIpAddress, monitoring } = inputs;
   const type = String(instanceType);
   const perHour = prices.instances[type];
   if (perHour === undefined) throw new UnknownPriceError(`no price is known for the instance type ${type}`);
-  const items: Item[] = [{ what: `EC2 ${type}, on demand, Linux`, quantity: 1, each: perHour * prices.hoursPerMonth }];
+  const items: Item[] = [monthly(`EC2 ${type}, on demand, Linux`, perHour)];
 
   const volume = (rootBlockDevice ?? {}) as { volumeType?: string; volumeSize?: number; iops?: number };
   const { volumeType, volumeSize } = volume;
@@ -96,7 +178,7 @@ export function instancePrice(inputs: Inputs): Item[] {
   }
   items.push({ what: "EBS gp3, GiB", quantity: volumeSize, each: prices.gp3 });
   if (associatePublicIpAddress === true) {
-    items.push({ what: "public IPv4 address", quantity: 1, each: prices.publicIpv4 * prices.hoursPerMonth });
+    items.push(address());
   }
   if (monitoring === true) {
     items.push({

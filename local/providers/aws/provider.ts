@@ -43,11 +43,6 @@ export type Listed = { readonly id: string; readonly item: Props; readonly owner
 /** One function: its arguments and the look-up. */
 export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
 
-/** A refusal in AWS's words, where the emulator is laxer than AWS. */
-export function refuse(code: string, message: string): never {
-  throw Object.assign(new Error(message), { name: code });
-}
-
 /** AWS's error code: the wire's, for an SDK may give the exception another name (DeleteConflict, DeleteConflictException). */
 const code = (error: Props): string => error.Error?.Code ?? error.Code ?? error.name;
 
@@ -88,7 +83,9 @@ async function explained<T>(doing: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw new Error(`${doing}: ${code(error as Props)}: ${(error as Error).message}`);
+    const { id, properties, message } = error as Props;
+    const failure = new Error(`${doing}: ${code(error as Props)}: ${message}`);
+    throw Object.assign(failure, id && { id, properties, reasons: [failure.message] });
   }
 }
 
@@ -161,7 +158,11 @@ export function provider(
       const { resource, what } = entry(urn);
       const inputs = unwrap(news);
       return explained(`creating ${what}`, async () => {
-        const id = await resource.create(inputs);
+        const id = await resource.create(inputs).catch(async (error) => {
+          // Made, but not as it should be: the engine keeps it in the state.
+          if (error.id) error.properties = stateOf((await resource.read(error.id, inputs)) ?? {}, news);
+          throw error;
+        });
         return { id, outs: stateOf((await resource.read(id, inputs)) ?? {}, news) };
       });
     },

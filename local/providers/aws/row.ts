@@ -1,11 +1,12 @@
+import type { AnySchemaObject } from "ajv";
 import { type Operation, services } from "./clients.ts";
-import { type CloudFormation, inputsOf, target } from "./cloudformation.ts";
+import { type CloudFormation, inputsOf, set, stepsOf, target, translate } from "./cloudformation.ts";
 import { lower, lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
-import { orGone, type Resource, refuse } from "./provider.ts";
-import { propertySchema } from "./schemas.ts";
+import { orGone, type Resource } from "./provider.ts";
+import { schemaOf } from "./schemas.ts";
 import { arn, fromTags, retagEc2 } from "./tags.ts";
-import { isObject, type Props, withoutUndefined } from "./values.ts";
+import { isObject, leaves, type Props, withoutUndefined } from "./values.ts";
 
 /**
  * A resource type as data. Its inputs are the properties of AWS's schema of the type, with a lower first letter; a request gets those of
@@ -21,12 +22,16 @@ export interface Row extends CloudFormation {
     /** Those that change it, some with what undoes them. */
     readonly update?:
       | readonly (Operation | readonly [set: Operation, unset: Operation])[]
-      | ((id: string, inputs: Props) => Promise<void>);
+      | ((id: string, inputs: Props, changed: readonly string[]) => Promise<void>);
     /** None for what is part of another resource and goes with it. */
     readonly delete?: Operation;
     /** Reads one, where the list does not tell everything. */
     readonly get?: Operation;
+    /** Reads its attributes. */
+    readonly attributes?: Operation;
   };
+  /** Whether requests and items have the names and the nesting of CloudFormation's properties, and not those of the inputs. */
+  readonly nested?: boolean;
   /** The operation that lists what there is, and the path of the items in its answer. */
   readonly list?: readonly [Operation, path: string];
   /** The members of an item that identify it, such as `VpcId` or `RoleName:PolicyName`; or the id that an item has in the provider. */
@@ -39,18 +44,16 @@ export interface Row extends CloudFormation {
   readonly tagType?: string;
   /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
   readonly absent?: Props;
-  /** Outputs that AWS calls otherwise. */
+  /** Outputs, and where an item has them, such as `NatGatewayAddresses[].PublicIp`. */
   readonly outputs?: Readonly<Record<string, string>>;
   /** Whether an item is the program's own and not one that AWS makes by itself. */
   readonly isOwn?: (item: Props) => boolean;
-  /** What the list does not tell. */
+  /** What the list does not tell, by AWS's names or by those of inputs. */
   readonly more?: (item: Props) => Promise<Props>;
   /** Requests that are not made of the inputs one by one. */
-  readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string) => Props>>>;
+  readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string, olds: Props) => Props>>>;
   /** What AWS does not do by itself after the creation. */
-  readonly created?: (id: string) => Promise<void>;
-  /** AWS's words where it refuses to delete what is in use, and moto does not. */
-  readonly inUse?: (id: string, state: Props) => Promise<string | undefined>;
+  readonly created?: (id: string, inputs: Props) => Promise<void>;
   readonly deleteBeforeReplace?: boolean;
   readonly defaults?: Props;
 }
@@ -63,18 +66,31 @@ export interface ByHand {
 }
 
 /** What AWS calls an input: in its schema, if that has it, then in requests and in items. */
-function namesOf({ names = {} }: Row, input: string): string[] {
+function namesOf({ names = {}, attributes, nested }: Row, input: string): string[] {
   if (input === "tags") return ["tags"];
+  if (attributes?.[input]) return ["attributes"];
   const inner = Object.keys(names).find((path) => path.startsWith(`${input}.`));
   const given = [names[input] ?? (inner ? String(names[inner]).split(/[.[]/)[0] : input)].flat();
+  if (nested) return given.flatMap((path) => (path ? lower(stepsOf(path)[0] ?? "") : []));
   return given.flatMap((path) => path?.split(".").map(lower).join(".") ?? []);
 }
 
 /** Values by the names that AWS has for them. */
 function valuesOf(row: Row, inputs: Props): Props {
-  const given = Object.entries(inputs).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given.flatMap(([input, value]) => namesOf(row, input).map((name) => [name, value])));
+  const given = Object.entries(inputs).filter(([input, value]) => value !== undefined && !row.attributes?.[input]);
+  const named = given.flatMap(([input, value]) =>
+    row.nested && isNested(row, input) ? [] : namesOf(row, input).map((name) => [name, value]),
+  );
+  const { properties } = row.nested ? translate({ inputs: inputsOf(row), cloudFormation: row }, inputs) : {};
+  const attributes = Object.entries(row.attributes ?? {}).flatMap(([input, key]) =>
+    inputs[input] === undefined ? [] : { key, value: String(inputs[input]) },
+  );
+  return { ...Object.fromEntries(named), ...lowered(properties ?? {}), ...(attributes.length > 0 && { attributes }) };
 }
+
+/** Whether AWS has other names for what is inside an input. */
+const isNested = ({ names = {} }: Row, input: string) =>
+  Object.keys(names).some((path) => path.startsWith(`${input}.`));
 
 /** The members that an id consists of. */
 function identityOf({ id: members }: Row, id: string): Props {
@@ -89,12 +105,33 @@ const idOf = ({ id }: Row, item: Props): string =>
   typeof id === "function" ? id(item) : id.replace(/\w+/g, (member) => item[lower(member)]);
 
 /** The value of a key, however deep it is. */
-function search(value: unknown, key: string): unknown {
+function search(value: unknown, ...keys: string[]): unknown {
   if (typeof value !== "object" || value === null) return undefined;
-  if (isObject(value) && value[key] !== undefined) return value[key];
+  const key = keys.find((each) => isObject(value) && value[each] !== undefined);
+  if (key) return (value as Props)[key];
   return Object.values(value)
-    .map((inner) => search(inner, key))
+    .map((inner) => search(inner, ...keys))
     .find((found) => found !== undefined);
+}
+
+/** How a service tags, where it is asked for tags by the resource's ARN. */
+const tagging: Partial<Record<keyof typeof services, Readonly<Record<"list" | "tag" | "untag", Operation>>>> = {
+  ...Object.fromEntries(
+    ["CloudWatch", "ECR", "Logs"].map((service) => [
+      service,
+      { list: "listTagsForResource", tag: "tagResource", untag: "untagResource" },
+    ]),
+  ),
+  ElasticLoadBalancingV2: { list: "describeTags", tag: "addTags", untag: "removeTags" },
+};
+
+/** Tags that are a list in the provider too, those that the program declares in its order. AWS's own are not the program's. */
+function inOrder(tags: readonly Props[] = [], declared: readonly Props[] = []): Props[] {
+  const place = ({ key }: Props) => declared.findIndex((each) => each.key === key) + 1 || Number.POSITIVE_INFINITY;
+  const own = lowered(tags.filter(({ Key }) => !Key.startsWith("aws:"))) as Props[];
+  return own
+    .map(({ key, value, propagateAtLaunch }) => ({ key, value, propagateAtLaunch }))
+    .sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }
 
 /** The value at a path such as `attachments[].vpcId`. */
@@ -104,6 +141,10 @@ const at = (item: Props, path: string): unknown =>
 /** IAM answers a policy encoded for a URL. */
 const decoded = (value: unknown) =>
   typeof value === "string" && value.startsWith("%7B") ? decodeURIComponent(value) : value;
+
+/** The longest name that a schema allows. */
+const longest = (schema: AnySchemaObject | undefined, row: Row): number | undefined =>
+  schema?.properties?.[target(row, "name")?.[0] ?? ""]?.maxLength;
 
 const serviceOf = ({ type }: CloudFormation) => type.split("::")[1] as keyof typeof services;
 
@@ -130,9 +171,9 @@ export function define(
   const only = (keys: readonly string[], props: Props) => Object.fromEntries(keys.map((key) => [key, props[key]]));
   const isSet = (input: string, props: Props) => props[input] !== undefined && props[input] !== row.absent?.[input];
 
-  const send = async (name: Operation, id: string, props: Props) => {
+  const send = async (name: Operation, id: string, props: Props, olds: Props = {}) => {
     const { tags } = props;
-    const request = row.requests?.[name]?.(props, id) ?? valuesOf(row, props);
+    const request = row.requests?.[name]?.(props, id, olds) ?? valuesOf(row, props);
     return (await call(name)).send({ ...request, ...(tags && { tags }), ...(id ? known(id) : {}) });
   };
 
@@ -160,20 +201,42 @@ export function define(
   async function describe(id: string, found: Props, declared: Props): Promise<Props> {
     const item = { ...found, ...(await row.more?.(found)) };
     const { ownerId, registryId } = item;
-    const live: Props = { ownerId, registryId };
-    for (const input of tops) {
-      const values = namesOf(row, input).map((path) => at(item, path));
+    const live: Props = { ownerId, registryId, ...(await attributes(id)) };
+    const isRenamed = (input: string) => row.spelled?.[input] || (row.nested && isNested(row, input));
+    for (const input of tops.filter((each) => !row.attributes?.[each] && !isRenamed(each))) {
+      const values = [item[input], ...namesOf(row, input).map((path) => at(item, path))];
       const value = decoded(values.findLast((each) => each !== undefined)) ?? row.absent?.[input];
       live[input] = Array.isArray(declared[input]) && isObject(value) ? [value] : value;
     }
-    for (const [output, name] of Object.entries(row.outputs ?? {})) live[output] = item[lower(name)];
+    for (const [at, { path }] of row.nested ? leaves(inputs, declared).found : []) {
+      // biome-ignore lint/suspicious/noExplicitAny: walks JSON
+      const value: any = target(row, path, at)?.reduce((inner: any, step) => inner?.[lower(step)], item);
+      const spelled = Object.entries(row.spelled?.[path] ?? {}).find(([, each]) => each === value)?.[0];
+      if (value !== undefined) set(live, stepsOf(at), spelled ? JSON.parse(spelled) : value);
+    }
+    for (const [output, name] of Object.entries(row.outputs ?? {}))
+      live[output] = at(item, name.split(".").map(lower).join("."));
     const owner = ownerId ?? item.groupOwnerId ?? JSON.stringify(item).match(/:(\d{12}):/)?.[1];
     // AWS's own ARN of a log group ends with its streams' wildcard, the provider's does not.
     live.arn = row.tagType ? arn("ec2", owner, `${row.tagType}/${id}`) : (item.arn ?? live.arn)?.replace(/:\*$/, "");
     if (!tops.includes("tags")) return live;
-    const isAsked = service === "ECR" || service === "Logs";
-    const tags = isAsked ? (await (await call("listTagsForResource")).send({ resourceArn: live.arn })).tags : item.tags;
+    if (isNested(row, "tags")) return { ...live, tags: inOrder(item.tags, declared.tags) };
+    const { list } = tagging[service] ?? {};
+    const known = { resourceArn: live.arn, resourceARN: live.arn };
+    const tags = list ? search(await (await call(list)).send(known), "tags", "Tags") : item.tags;
     return { ...live, tags: Array.isArray(tags) || !tags ? fromTags(tags) : tags };
+  }
+
+  /** The attributes that are inputs, as numbers and booleans where the provider has those. */
+  async function attributes(id: string): Promise<Props> {
+    if (!row.calls.attributes) return {};
+    const { attributes } = lowered(await (await call(row.calls.attributes)).send(known(id)));
+    const values = new Map(attributes.map(({ key, value }: Props) => [key, value]));
+    const typed = ([input, key]: [string, string]) => {
+      const [value, absent] = [values.get(key), row.absent?.[input]];
+      return [input, value === undefined || typeof absent === "string" ? (value ?? absent) : JSON.parse(String(value))];
+    };
+    return Object.fromEntries(Object.entries(row.attributes ?? {}).map(typed));
   }
 
   /** Undoes what a part of the resource was attached to, before something else is, or the resource is deleted. */
@@ -181,13 +244,9 @@ export function define(
     const attached = (await sentBy(row, unset, others)).filter((input) => state[input]);
     if (attached.length > 0) await orGone(send(unset, id, only(others, state)));
   }
-  async function refuseInUse(id: string, state: Props): Promise<void> {
-    const message = await row.inUse?.(id, state);
-    if (message) refuse("DependencyViolation", message);
-  }
 
   async function update(id: string, given: Props, changed: string[], olds: Props): Promise<void> {
-    if (typeof row.calls.update === "function") return row.calls.update(id, given);
+    if (typeof row.calls.update === "function") return row.calls.update(id, given, changed);
     const order = Object.keys(row.absent ?? {});
     const props = { ...row.absent, ...withoutUndefined(given) };
     for (const entry of updates) {
@@ -195,15 +254,13 @@ export function define(
       const touched = (await sentBy(row, set, changed)).sort((a, b) => order.indexOf(a) - order.indexOf(b));
       if (touched.length === 0) continue;
       const isDetached = unset && (await sentBy(row, unset, touched)).length > 0;
-      if (isDetached) {
-        if (olds[touched[0] as string]) await refuseInUse(id, olds);
-        await detach(unset, id, olds);
-      }
+      if (isDetached) await detach(unset, id, olds);
       const { isAttribute } = await call(set);
       const attributes = touched.filter((input) => namesOf(row, input).some(isAttribute));
       for (const input of attributes) await send(set, id, { [input]: props[input] ?? false });
       if (attributes.length > 0) continue;
-      if (!unset || touched.some((input) => isSet(input, given))) await send(set, id, { ...props, tags: undefined });
+      if (!unset || touched.some((input) => isSet(input, given)))
+        await send(set, id, { ...props, tags: undefined }, olds);
       else if (!isDetached) await send(unset, id, {});
     }
   }
@@ -217,7 +274,9 @@ export function define(
       values[lower(member)];
     const id =
       typeof row.id === "function" ? row.id(values) : row.id.replace(/\w+/g, (member) => [made(member)].flat()[0]);
-    await row.created?.(id);
+    await row.created?.(id, given).catch((error: Error) => {
+      throw Object.assign(error, { id });
+    });
     const sent = await sentBy(row, row.calls.create, tops);
     const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
     await update(id, given, rest, {});
@@ -231,7 +290,7 @@ export function define(
       .replace(/^Vpc/, "VPC")}`,
     cloudFormation: row,
     inputs,
-    autoName: inputs.name && (propertySchema(row.type, target(row, "name") ?? [])?.maxLength ?? 255),
+    autoName: inputs.name && (longest(row.rules, row) ?? longest(schemaOf(row.type), row) ?? 255),
     defaults: row.defaults,
     deleteBeforeReplace: row.deleteBeforeReplace,
     create,
@@ -242,14 +301,14 @@ export function define(
     update,
     async retag(id, tags, removed, { arn: resourceArn }) {
       if (service === "EC2") return retagEc2(id, tags, removed);
-      const suffix = service === "IAM" ? String(row.calls.create).replace("create", "") : "Resource";
-      const own = { ...known(id), resourceArn, tags, tagKeys: removed };
-      if (removed.length > 0) await (await call(`untag${suffix}` as Operation)).send(own);
-      await (await call(`tag${suffix}` as Operation)).send(own);
+      const noun = String(row.calls.create).replace("create", "");
+      const { tag, untag } = tagging[service] ?? { tag: `tag${noun}`, untag: `untag${noun}` };
+      const own = { ...known(id), resourceArn, resourceARN: resourceArn, tags, tagKeys: removed };
+      if (removed.length > 0) await (await call(untag as Operation)).send(own);
+      await (await call(tag as Operation)).send(own);
     },
     async delete(id, state) {
       if (!row.calls.delete) return;
-      await refuseInUse(id, state);
       for (const entry of updates) if (Array.isArray(entry)) await detach(entry[1], id, state);
       await orGone(send(row.calls.delete, id, only(others, state)));
     },

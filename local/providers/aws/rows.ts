@@ -1,11 +1,17 @@
+import { autoscalingRows } from "./autoscaling.ts";
+import { cloudwatchRows } from "./cloudwatch.ts";
 import { ec2Rows } from "./ec2.ts";
 import { ecrRows } from "./ecr.ts";
+import { elbRows } from "./elb.ts";
 import { iamRows } from "./iam.ts";
 import { instanceRow } from "./instance.ts";
 import { logsRows } from "./logs.ts";
 import type { ByHand, Row } from "./row.ts";
 
-const all = { ...ecrRows, ...logsRows, ...ec2Rows, ...iamRows, "aws:ec2/instance:Instance": instanceRow };
+const all = {
+  ...{ ...ecrRows, ...logsRows, ...ec2Rows, ...iamRows, "aws:ec2/instance:Instance": instanceRow },
+  ...{ ...elbRows, ...autoscalingRows, ...cloudwatchRows },
+};
 
 export type Token = keyof typeof all;
 

@@ -67,6 +67,11 @@ const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boo
         return new Set(values).size === values.length;
       }),
   },
+  maxUniqueItems: {
+    type: "array",
+    message: "must not have more different items than",
+    isMet: (most: number, items: unknown[]) => new Set(items.map((item) => JSON.stringify(item))).size <= most,
+  },
   enumCaseInsensitive: {
     type: "string",
     message: "must be, in whatever case, one of",
@@ -129,7 +134,20 @@ function errorsOf(schema: AnySchemaObject, properties: Props): ErrorObject[] {
 }
 
 /** Keywords that depend on what is inside an object or a list, and not only on which of it is there. */
-const looksInside = ["anyOf", "oneOf", "not", "const", "enum", "contains", "uniqueItems", "uniqueKeys"];
+const looksInside = [
+  ...[
+    "anyOf",
+    "oneOf",
+    "not",
+    "const",
+    "enum",
+    "contains",
+    "uniqueItems",
+    "uniqueKeys",
+    "maxUniqueItems",
+    "false schema",
+  ],
+];
 
 function pointersTo(wanted: unknown, value: unknown, at = ""): string[] {
   if (value === wanted) return [at];

@@ -1,4 +1,6 @@
+import { Eip } from "@pulumi/aws/ec2/eip.js";
 import { InternetGateway } from "@pulumi/aws/ec2/internetGateway.js";
+import { NatGateway } from "@pulumi/aws/ec2/natGateway.js";
 import { Route } from "@pulumi/aws/ec2/route.js";
 import { RouteTable } from "@pulumi/aws/ec2/routeTable.js";
 import { RouteTableAssociation } from "@pulumi/aws/ec2/routeTableAssociation.js";
@@ -17,8 +19,11 @@ const KNOWN = [
   "enableDnsHostnames",
   "tags",
 ];
+/** The layouts that are known, and in the order in which awsx takes them. */
+const LAYOUTS = ["Public", "Public, Private", "Public, Isolated"];
+const STRATEGIES = ["None", "Single", "OnePerAz"];
 
-/** Refuses what would make awsx build something else than the public subnets below. */
+/** Refuses what would make awsx build something else than the subnets below. */
 export function checkArgs(args: VpcArgs): void {
   const unknown = Object.keys(args).filter((key) => !KNOWN.includes(key));
   if (unknown.length > 0)
@@ -27,74 +32,99 @@ export function checkArgs(args: VpcArgs): void {
   const demand = (isMet: boolean, rule: string) => {
     if (!isMet) throw new Error(`awsx:ec2:Vpc: only ${rule} is known here`);
   };
-  demand(args.natGateways?.strategy === "None", 'natGateways: { strategy: "None" }');
+  const layout = specs.map(({ type }) => type).join(", ");
+  const { strategy = "", ...nat } = args.natGateways ?? {};
+  demand(STRATEGIES.includes(strategy) && Object.keys(nat).length === 0, "a natGateways strategy, and nothing else,");
   demand(args.subnetStrategy === "Auto", 'subnetStrategy: "Auto"');
-  demand(specs.length === 1 && specs[0]?.type === "Public", 'one subnetSpec of type "Public"');
-  const others = Object.keys(specs[0] ?? {}).filter((key) => !["type", "cidrMask"].includes(key));
-  demand(others.length === 0 && specs[0]?.cidrMask !== undefined, "a subnetSpec of type and cidrMask");
+  demand(LAYOUTS.includes(layout), `subnetSpecs of the types ${LAYOUTS.join(" or ")}, not "${layout}",`);
+  // awsx refuses a gateway that no subnet uses, and gives private subnets without one no way out.
+  const needsNat = layout === "Public, Private";
+  demand(
+    needsNat === (strategy !== "None"),
+    `a NAT gateway for private subnets, and none for others, not "${strategy}" for "${layout}",`,
+  );
+  const isPlain = specs.every((spec) => Object.keys(spec).sort().join() === "cidrMask,type");
+  demand(
+    isPlain && new Set(specs.map(({ cidrMask }) => cidrMask)).size === 1,
+    "subnetSpecs of a type and one cidrMask",
+  );
   demand((args.availabilityZoneNames?.length ?? 0) > 0, "a list of availabilityZoneNames");
 }
 
-/** `awsx.ec2.Vpc` of awsx 3.9, for public subnets without NAT gateways: the same children, names, parents and inputs. */
+/** `awsx.ec2.Vpc` of awsx 3.9, for a public subnet in each zone and a private or isolated one beside it: the same children and inputs. */
 export class Vpc extends pulumi.ComponentResource {
   readonly state: pulumi.Inputs;
 
   constructor(name: string, args: VpcArgs, opts: pulumi.ComponentResourceOptions) {
     super("awsx:ec2:Vpc", name, {}, opts);
     const { cidrBlock = "10.0.0.0/16", availabilityZoneNames: zones = [], enableDnsHostnames, tags } = args;
+    const { subnetSpecs: specs = [], natGateways: { strategy } = {} } = args;
     const tagged = (own: Record<string, string>) => pulumi.output(tags).apply((shared) => ({ ...own, ...shared }));
 
     const vpcTags = tagged({ Name: name });
     const vpc = new AwsVpc(name, { cidrBlock, enableDnsHostnames, tags: vpcTags }, { parent: this });
     const below = { parent: vpc, dependsOn: [vpc] };
     const gateway = new InternetGateway(name, { vpcId: vpc.id, tags: vpcTags }, below);
-    const blocks = subnetBlocks(cidrBlock, zones.length, args.subnetSpecs?.[0]?.cidrMask ?? 0);
-    const layers = zones.map((availabilityZone, index) => {
-      const child = `${name}-public-${index + 1}`;
-      const childTags = tagged({ Name: child, SubnetType: "Public" });
-      const subnet = new Subnet(
-        child,
-        {
-          vpcId: vpc.id,
-          availabilityZone,
-          cidrBlock: blocks[index],
-          mapPublicIpOnLaunch: true,
-          assignIpv6AddressOnCreation: false,
-          tags: childTags,
-        },
-        below,
-      );
-      const table = new RouteTable(child, { vpcId: vpc.id, tags: childTags }, { parent: subnet, dependsOn: [subnet] });
-      const inTable = { parent: table, dependsOn: [table] };
-      const association = new RouteTableAssociation(child, { routeTableId: table.id, subnetId: subnet.id }, inTable);
-      const route = new Route(
-        child,
-        { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", gatewayId: gateway.id },
-        inTable,
-      );
-      return { subnet, table, association, route };
-    });
+    const blocks = subnetBlocks(cidrBlock, zones.length, specs[0]?.cidrMask ?? 0, specs.length);
 
-    const subnets = layers.map(({ subnet }) => subnet);
-    const subnetIds = subnets.map((subnet) => subnet.id);
+    const eips: Eip[] = [];
+    const natGateways: NatGateway[] = [];
+    const layers = zones.flatMap((availabilityZone, zone) =>
+      specs.map(({ type }, kind) => {
+        const child = `${name}-${type.toLowerCase()}-${zone + 1}`;
+        const childTags = tagged({ Name: child, SubnetType: type });
+        const subnet = new Subnet(
+          child,
+          {
+            vpcId: vpc.id,
+            availabilityZone,
+            cidrBlock: blocks[zone]?.[kind],
+            mapPublicIpOnLaunch: type === "Public",
+            assignIpv6AddressOnCreation: false,
+            tags: childTags,
+          },
+          below,
+        );
+        const inSubnet = { parent: subnet, dependsOn: [subnet] };
+        const table = new RouteTable(child, { vpcId: vpc.id, tags: childTags }, inSubnet);
+        const inTable = { parent: table, dependsOn: [table] };
+        const association = new RouteTableAssociation(child, { routeTableId: table.id, subnetId: subnet.id }, inTable);
+        if (type === "Public" && (strategy === "OnePerAz" || (strategy === "Single" && zone === 0))) {
+          const nat = `${name}-${zone + 1}`;
+          const natTags = tagged({ Name: nat });
+          const eip = new Eip(nat, { tags: natTags }, inSubnet);
+          const natArgs = { subnetId: subnet.id, allocationId: eip.allocationId, tags: natTags };
+          eips.push(eip);
+          natGateways.push(new NatGateway(nat, natArgs, inSubnet));
+        }
+        const nat = natGateways[strategy === "Single" ? 0 : zone];
+        const target = { Public: { gatewayId: gateway.id }, Private: { natGatewayId: nat?.id }, Isolated: undefined };
+        const way = target[type as keyof typeof target];
+        const all = { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0" };
+        return { type, subnet, table, association, routes: way ? [new Route(child, { ...all, ...way }, inTable)] : [] };
+      }),
+    );
+
+    const idsOf = (kind: string) => layers.filter(({ type }) => type === kind).map(({ subnet }) => subnet.id);
+    const subnetsOf = (kind: string) => layers.filter(({ type }) => type === kind).map(({ subnet }) => subnet);
     this.state = {
       vpc,
       vpcId: vpc.id,
       internetGateway: gateway,
-      subnets,
-      publicSubnets: subnets,
-      publicSubnetIds: subnetIds,
-      privateSubnets: [],
-      privateSubnetIds: [],
-      isolatedSubnets: [],
-      isolatedSubnetIds: [],
+      subnets: layers.map(({ subnet }) => subnet),
+      publicSubnets: subnetsOf("Public"),
+      publicSubnetIds: idsOf("Public"),
+      privateSubnets: subnetsOf("Private"),
+      privateSubnetIds: idsOf("Private"),
+      isolatedSubnets: subnetsOf("Isolated"),
+      isolatedSubnetIds: idsOf("Isolated"),
       routeTables: layers.map(({ table }) => table),
       routeTableAssociations: layers.map(({ association }) => association),
-      routes: layers.map(({ route }) => route),
-      natGateways: [],
-      eips: [],
+      routes: layers.flatMap(({ routes }) => routes),
+      natGateways,
+      eips,
       vpcEndpoints: [],
-      subnetLayout: args.subnetSpecs,
+      subnetLayout: specs,
     };
     this.registerOutputs(this.state);
   }

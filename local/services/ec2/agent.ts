@@ -6,17 +6,15 @@ import {
   EC2Client,
   type Instance,
   ModifyInstanceAttributeCommand,
-  paginateDescribeInstances,
-  paginateDescribeSecurityGroups,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
 import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.ts";
-import { toLocalAddress } from "../../address.ts";
-import { alive, every } from "../../lists.ts";
+import { localAddressOf } from "../../address.ts";
 import { Firewall } from "./firewall.ts";
-import { type Credentials, Machine, type MachineCloud } from "./machine.ts";
+import { type Credentials, groupOf, Machine, type MachineCloud } from "./machine.ts";
+import { describeNetwork, type Network, openingsOf, reachOf } from "./network.ts";
 
 // EC2's data plane: watches the API's instances, and runs a machine for each.
 
@@ -35,6 +33,8 @@ const machines = new Map<string, Machine>();
 const tasks = new Map<string, Promise<void>>();
 /** Machines that this agent has started or adopted, and whose user data it therefore follows. */
 const known = new Set<string>();
+/** Where each machine is reached. */
+const addresses = new Map<string, string>();
 /** The instances that the API has, as of its last change. */
 let wanted = new Map<string, Instance>();
 let seen: number | undefined;
@@ -60,10 +60,9 @@ for (; !stopping; await sleep(250)) {
 async function reconcile(): Promise<void> {
   const { mtimeMs } = await stat(`${cloud.dir}/ec2-changed`);
   if (mtimeMs !== seen) {
-    const pages = paginateDescribeInstances({ client: ec2 }, { Filters: [alive] });
-    const instances = (await every(pages, (page) => page.Reservations)).flatMap(({ Instances = [] }) => Instances);
-    await applySecurityGroups(instances);
-    wanted = new Map(instances.map((instance) => [instance.InstanceId as string, instance]));
+    const network = await describeNetwork(ec2);
+    await guard(network);
+    wanted = new Map(network.instances.map((instance) => [instance.InstanceId as string, instance]));
     seen = mtimeMs;
   }
   for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, new Machine(id, cloud));
@@ -81,7 +80,12 @@ function nextStep(machine: Machine, instance: Instance | undefined): (() => Prom
     return state === "running" || state === "dead" ? () => stop(machine) : undefined;
   }
   if (state === "dead") return () => terminate(id, "its engine has ended");
-  return state === "running" && known.has(id) ? undefined : () => start(machine, instance);
+  if (state === "running" && known.has(id)) return undefined;
+  const address = localAddressOf(instance);
+  // A machine that is being removed may have had the same address.
+  return [...addresses].some(([other, taken]) => other !== id && taken === address)
+    ? undefined
+    : () => start(machine, instance);
 }
 
 async function perform(machine: Machine, step: () => Promise<void>): Promise<void> {
@@ -99,9 +103,8 @@ async function perform(machine: Machine, step: () => Promise<void>): Promise<voi
 
 async function start(machine: Machine, instance: Instance): Promise<void> {
   const begin = Date.now();
-  if (!instance.PublicIpAddress)
-    throw new Error("no public address: without one, and with no NAT, it can pull nothing");
-  const address = toLocalAddress(instance.PublicIpAddress);
+  const address = localAddressOf(instance);
+  addresses.set(machine.id, address);
   await machine.start({
     architecture: ARCHITECTURES[instance.Architecture as Architecture],
     address,
@@ -116,6 +119,7 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
 async function stop(machine: Machine): Promise<void> {
   await machine.stop();
   known.delete(machine.id);
+  addresses.delete(machine.id);
   log(`${machine.id}: stopped`);
 }
 
@@ -125,6 +129,7 @@ async function remove(machine: Machine): Promise<void> {
     log(`${machine.id}: removed`);
   }
   known.delete(machine.id);
+  addresses.delete(machine.id);
   machines.delete(machine.id);
 }
 
@@ -158,20 +163,11 @@ async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Prom
   };
 }
 
-async function applySecurityGroups(instances: Instance[]): Promise<void> {
-  const pages = instances.length > 0 ? paginateDescribeSecurityGroups({ client: ec2 }, {}) : [];
-  const groups = await every(pages, (page) => page.SecurityGroups);
-  const permissions = new Map(groups.map(({ GroupId, IpPermissions = [] }) => [GroupId, IpPermissions]));
-  await firewall.apply(
-    instances.flatMap(({ PublicIpAddress, SecurityGroups: groups = [] }) =>
-      PublicIpAddress
-        ? {
-            address: toLocalAddress(PublicIpAddress),
-            permissions: groups.flatMap((group) => permissions.get(group.GroupId) ?? []),
-          }
-        : [],
-    ),
-  );
+/** Lets pass what security groups, routes and endpoints do. */
+async function guard(network: Network): Promise<void> {
+  const { instances } = network;
+  const senders = instances.map((each) => ({ group: groupOf(localAddressOf(each)), reach: reachOf(each, network) }));
+  await firewall.apply(openingsOf(network), senders);
 }
 
 async function shutDown(): Promise<void> {

@@ -14,6 +14,10 @@ export interface Engine {
   log: string;
   /** The bridge that its containers are attached to, and the address that their ports are published on. @default no network */
   network?: { bridge: string; address: string };
+  /** The group of its processes, by which the firewall tells their requests from others. @default root's */
+  group?: number;
+  /** Where its awslogs driver finds CloudWatch, and as whom it writes. @default AWS's own endpoint, as whom the machine's role says */
+  cloudWatch?: { endpoint: string; credentials?: Record<string, string> };
 }
 
 // An engine has its own mount and process namespaces, so that everything in them ends with it, however it ends. The shell stays, to reap
@@ -48,20 +52,37 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
       // The process writes its own id before it does anything, so that it never runs unrecorded.
       ...["-c", 'echo $$ > "$0" && exec "$@"', pidFile(engine)],
       ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter],
-      ...[stopFile(engine), "dockerd"],
+      ...[
+        stopFile(engine),
+        ...(engine.group ? ["setpriv", "--regid", `${engine.group}`, "--keep-groups"] : []),
+        "dockerd",
+      ],
       ...["--data-root", engine.data, "--exec-root", `${engine.run}/exec`, "--pidfile", `${engine.run}/dockerd.pid`],
       ...["--host", `unix://${socketOf(engine)}`, "--group", "0", "--log-level", "warn", "--shutdown-timeout", "10"],
       ...["--cgroup-parent", cgroupOf(engine), "--exec-opt", "native.cgroupdriver=cgroupfs"],
       // Only docker-proxy publishes ports: the host's iptables and routing do not change, and no two engines race on them.
       ...["--iptables=false", "--ip-forward=false", "--ip-masq=false"],
+      ...(engine.cloudWatch ? awslogs(engine.cloudWatch.endpoint) : []),
       ...(engine.network ? ["--bridge", engine.network.bridge, "--ip", engine.network.address] : ["--bridge", "none"]),
     ],
-    { detached: true, stdio: ["ignore", log.fd, log.fd] },
+    { detached: true, stdio: ["ignore", log.fd, log.fd], env: { ...environment(), ...engine.cloudWatch?.credentials } },
   );
   child.unref();
   await log.close();
   return child;
 }
+
+/**
+ * A container that names this driver gets the engine's endpoint, but only if the driver is the engine's default. A default must have a group:
+ * there is none of this name, so that a container that names neither driver nor group does not start, where on a machine of AWS it would
+ * log to a file.
+ */
+const awslogs = (endpoint: string) => [
+  ...["--log-driver", "awslogs", "--log-opt", `awslogs-endpoint=${endpoint}`, "--log-opt", "awslogs-group=none"],
+];
+
+/** Without the credentials of who starts the engine. */
+const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")));
 
 /** Stops the engine and its containers: by SIGTERM, as a machine that shuts down, then by SIGKILL. */
 export async function stopEngine(engine: Engine): Promise<void> {

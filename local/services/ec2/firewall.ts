@@ -1,50 +1,89 @@
-import type { IpPermission } from "@aws-sdk/client-ec2";
 import { run } from "../../../tools/process.ts";
+import type { Allowed, Opening, Reach } from "./network.ts";
 
-/** What may reach an address, as its instance's security groups say. */
-export interface Opening {
-  address: string;
-  permissions: IpPermission[];
+/** What the requests of a machine, which all have its group (`groupOf`), come to. */
+export interface Sender {
+  readonly group: number;
+  readonly reach: Reach;
 }
 
-/** Security groups: one iptables chain, which traffic to the cloud's addresses passes. */
+/** The ports of the local cloud's own services, by what they stand for. */
+const services: Readonly<Record<keyof Reach, number>> = { api: 5000, registry: 5443, hub: 5001 };
+
+/** Security groups and routes: iptables chains that traffic to the cloud's addresses passes. */
 export class Firewall {
   readonly #chain: string;
-  readonly #jump: string[];
+  readonly #services: string;
+  readonly #jumps: string[][];
   #applied = "";
 
   constructor(chain: string, prefix: string) {
     this.#chain = chain;
-    this.#jump = ["INPUT", "--destination", `${prefix}.0.0/16`, "--jump", chain];
+    this.#services = `${prefix}.0.1`;
+    this.#jumps = [
+      ["INPUT", "--destination", `${prefix}.0.0/16`, "--jump", chain],
+      ["OUTPUT", "--destination", this.#services, "--jump", `${chain}-out`],
+    ];
   }
 
-  async apply(openings: Opening[]): Promise<void> {
-    const rules = openings.flatMap((opening) => rulesOf(opening)).map((rule) => `-A ${this.#chain} ${rule}`);
-    const table = ["*filter", `:${this.#chain} - [0:0]`, ...rules, "COMMIT", ""].join("\n");
+  async apply(openings: readonly Opening[], senders: readonly Sender[]): Promise<void> {
+    const table = tableOf(this.#chain, this.#services, openings, senders);
     if (table === this.#applied) return;
-    // In one step and for this chain alone, so that at no moment anything passes that neither the old nor the new rules allow.
+    // In one step and for these chains alone, so that at no moment anything passes that neither the old nor the new rules allow.
     await run(["iptables-restore", "--noflush", "--wait"], { input: table });
-    await iptables("--check", ...this.#jump).catch(() => iptables("--insert", ...this.#jump));
+    for (const jump of this.#jumps) await iptables("--check", ...jump).catch(() => iptables("--insert", ...jump));
     this.#applied = table;
   }
 
   async remove(): Promise<void> {
     this.#applied = "";
-    await iptables("--delete", ...this.#jump).catch(() => {}); // not there: nothing was ever applied
-    for (const step of ["--flush", "--delete-chain"]) await iptables(step, this.#chain).catch(() => {});
+    for (const jump of this.#jumps) await iptables("--delete", ...jump).catch(() => {}); // not there: nothing was ever applied
+    for (const chain of chainsOf(this.#chain)) await iptables("--flush", chain).catch(() => {});
+    for (const chain of chainsOf(this.#chain)) await iptables("--delete-chain", chain).catch(() => {});
   }
 }
 
-/** Drops everything to the address that no rule allows. EC2 drops too: a client gets a time-out, not a refusal. */
-export function rulesOf({ address, permissions }: Opening): string[] {
-  const allowed = permissions.flatMap(({ IpProtocol = "-1", FromPort, ToPort, IpRanges = [] }) =>
-    IpRanges.map(({ CidrIp }) => {
-      const ports = FromPort === undefined || IpProtocol === "icmp" ? "" : ` --dport ${FromPort}:${ToPort}`;
-      const protocol = IpProtocol === "-1" ? "" : ` -p ${IpProtocol}${ports}`;
-      return `-s ${CidrIp} -d ${address}${protocol} -j ACCEPT`;
-    }),
-  );
-  return [...allowed, `-d ${address} -j DROP`];
+/** To the cloud's addresses; from those that may not send everything; to its own services. */
+const chainsOf = (chain: string) => [chain, `${chain}-from`, `${chain}-out`] as const;
+
+/** The chains, as iptables-restore takes them. EC2 drops what it does not allow: a client gets a time-out, not a refusal. */
+export function tableOf(
+  chain: string,
+  services: string,
+  openings: readonly Opening[],
+  senders: readonly Sender[],
+): string {
+  const [to, from, out] = chainsOf(chain);
+  const limited = openings.filter(({ egress }) => egress !== undefined);
+  const rules = [
+    // What was accepted goes on, and answers come back.
+    `-A ${to} -p tcp ! --syn -j ACCEPT`,
+    ...limited.map(({ address }) => `-A ${to} -s ${address} -j ${from}`),
+    ...openings.flatMap(({ address, ingress }) =>
+      [
+        ...ingress.flatMap((each) => matches(each, (range) => `-s ${range} -d ${address}`, "ACCEPT")),
+        `-d ${address} -j DROP`,
+      ].map((rule) => `-A ${to} ${rule}`),
+    ),
+    ...limited.flatMap(({ address, egress = [] }) =>
+      [
+        ...egress.flatMap((each) => matches(each, (range) => `-s ${address} -d ${range}`, "RETURN")),
+        `-s ${address} -j DROP`,
+      ].map((rule) => `-A ${from} ${rule}`),
+    ),
+    ...senders.flatMap((sender) => blocked(sender, services)).map((rule) => `-A ${out} ${rule}`),
+  ];
+  return ["*filter", ...chainsOf(chain).map((each) => `:${each} - [0:0]`), ...rules, "COMMIT", ""].join("\n");
 }
+
+function matches({ protocol, ports, ranges }: Allowed, between: (range: string) => string, verdict: string): string[] {
+  const port = ports ? ` --dport ${ports[0]}:${ports[1]}` : "";
+  return ranges.map((range) => `${between(range)}${protocol === "-1" ? "" : ` -p ${protocol}${port}`} -j ${verdict}`);
+}
+
+const blocked = ({ group, reach }: Sender, address: string) =>
+  (Object.keys(services) as (keyof Reach)[])
+    .filter((service) => !reach[service])
+    .map((service) => `-d ${address} -p tcp --dport ${services[service]} -m owner --gid-owner ${group} -j DROP`);
 
 const iptables = (...args: string[]) => run(["iptables", "--wait", ...args]);

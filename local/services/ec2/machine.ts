@@ -16,7 +16,7 @@ export interface MachineArgs {
   hostName: string;
   /** Read only when the user data is about to run. */
   userData: () => Promise<string | undefined>;
-  /** Of the machine's role, if it has one; fetched only for its user data. */
+  /** Of the machine's role, if it has one; fetched when its engine is started, and for its user data. */
   credentials: () => Promise<Credentials | undefined>;
 }
 
@@ -81,26 +81,36 @@ export class Machine {
       ];
       await run(["ip", "-batch", "-"], { input: commands.join("\n") });
     }
-    const engine = startEngine({ ...this.#engine, network: { bridge: this.#bridge, address } });
+    let asked: ReturnType<typeof credentials> | undefined;
+    const keys = () => (asked ??= credentials());
+    const engine = this.#startEngine(address, keys);
     // At the same time: the user data waits for the engine itself, where it starts docker.service.
-    const begun = this.#begin(isNew, { architecture, hostName, userData, credentials });
+    const begun = this.#begin(isNew, { architecture, address, hostName, userData, credentials: keys });
     await Promise.allSettled([engine, begun]);
     await engine;
     await begun;
   }
 
+  async #startEngine(address: string, credentials: MachineArgs["credentials"]): Promise<void> {
+    const { endpoint } = this.#cloud;
+    const cloudWatch = isEngineAlive(this.#engine) ? undefined : { endpoint, credentials: await credentials() };
+    await startEngine({
+      ...this.#engine,
+      network: { bridge: this.#bridge, address },
+      group: groupOf(address),
+      cloudWatch,
+    });
+  }
+
   /** Runs the user data, or follows the container that a killed agent started for it. */
-  async #begin(
-    isNew: boolean,
-    { architecture, hostName, userData, credentials }: Omit<MachineArgs, "address">,
-  ): Promise<void> {
+  async #begin(isNew: boolean, { architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
     if (isNew || !(await this.#docker("inspect", this.id).catch(() => undefined))) {
       if (existsSync(this.#userDataRan)) return;
       const script = await userData();
       await writeFile(this.#userDataRan, "");
       if (!script) return;
       if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
-      await this.#run(script, architecture, hostName, await credentials());
+      await this.#run(script, { architecture, address, hostName }, await credentials());
     }
     void this.#follow();
   }
@@ -126,8 +136,7 @@ export class Machine {
   /** Runs the user data in a container of the machine's own architecture. */
   async #run(
     script: string,
-    architecture: MachineArgs["architecture"],
-    hostName: string,
+    { architecture, address, hostName }: Pick<MachineArgs, "architecture" | "address" | "hostName">,
     credentials?: Credentials,
   ): Promise<void> {
     const instance = `${this.#dir}/cloud`;
@@ -141,6 +150,7 @@ export class Machine {
     await writeFile(`${settings}/aws.env`, variables.join(""), { mode: 0o600 });
     await this.#docker(
       ...["run", "--detach", "--name", this.id, "--hostname", hostName, "--network", "host"],
+      ...["--user", `0:${groupOf(address)}`],
       ...["--platform", architecture.platform, "--env", `DOCKER_DEFAULT_PLATFORM=${architecture.platform}`],
       ...["--volume", `${instance}:/var/lib/cloud`, "--volume", `${settings}/aws.env:/run/local-cloud/aws.env:ro`],
       // The folder, for the socket may not be there yet.
@@ -184,4 +194,10 @@ export function gatewayFor(address: string): string {
   const [, second = 0, third = 0, fourth = 0] = address.split(".").map(Number);
   const bits = 0xf0000000 + second * 2 ** 20 + third * 2 ** 12 + fourth * 2 ** 4 + 1;
   return `${[24, 16, 8, 0].map((shift) => (bits / 2 ** shift) & 255).join(".")}/28`;
+}
+
+/** The group of a machine's processes, one for each address of 127/8: no other process of the host has it. */
+export function groupOf(address: string): number {
+  const [, second = 0, third = 0, fourth = 0] = address.split(".").map(Number);
+  return 2 ** 30 + second * 2 ** 16 + third * 2 ** 8 + fourth;
 }

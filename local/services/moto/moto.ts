@@ -45,10 +45,10 @@ async function users({ account, dir, env }: Cloud) {
   };
   return {
     policies: Object.fromEntries(
-      (["preview", "deploy", "boundary"] as const).map((name) => [name, policy(name, values)]),
+      (["preview", "deploy", "fleet", "boundary"] as const).map((name) => [name, policy(name, values)]),
     ),
     users: {
-      deployer: { key: keysOf(dir, "deployer"), policies: ["preview", "deploy"] },
+      deployer: { key: keysOf(dir, "deployer"), policies: ["preview", "deploy", "fleet"] },
       previewer: { key: keysOf(dir, "previewer"), policies: ["preview"] },
     },
   };

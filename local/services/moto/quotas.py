@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.vpcs import VPCBackend
 from moto.servicequotas.models import ServiceQuotasBackend
 
@@ -21,6 +24,21 @@ VCPUS = {
 }
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 VPCS = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE", "QuotaName": "VPCs per Region", "Value": 5.0}
+ADDRESSES = {"ServiceCode": "ec2", "QuotaCode": "L-0263D0A3", "QuotaName": "EC2-VPC Elastic IPs", "Value": 5.0}
+NATS = {"ServiceCode": "vpc", "QuotaCode": "L-FE5A380F", "QuotaName": "NAT gateways per Availability Zone", "Value": 5.0}
+
+# AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+# https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+OTHERS = [
+    {"ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": value}
+    for service, code, name, value in (
+        ("elasticloadbalancing", "L-53DA6B97", "Application Load Balancers per Region", 50.0),
+        ("elasticloadbalancing", "L-B22855CB", "Target Groups per Region", 3000.0),
+        ("autoscaling", "L-CDE20ADC", "Auto Scaling groups per region", 500.0),
+        ("ec2", "L-FB451C26", "Launch templates", 5000.0),
+    )
+]
 
 # Other values, by quota code, such as {"L-1216C47A": 5}; read at each call.
 FILE = Path(os.environ["LOCAL_CLOUD_DIR"], "quotas.json")
@@ -35,7 +53,7 @@ get_default = ServiceQuotasBackend.get_service_quota
 
 
 def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
-    for quota in (VCPUS, VPCS):
+    for quota in (VCPUS, VPCS, ADDRESSES, NATS, *OTHERS):
         if (service_code, quota_code) == (quota["ServiceCode"], quota["QuotaCode"]):
             return {**quota, "Value": applied(quota), "Unit": "None", "Adjustable": True, "GlobalQuota": False}
     return get_default(self, service_code, quota_code)
@@ -68,6 +86,8 @@ def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
 run_instances = InstanceBackend.run_instances
 start_instances = InstanceBackend.start_instances
 create_vpc = VPCBackend.create_vpc
+allocate_address = EC2Backend.allocate_address
+create_nat_gateway = EC2Backend.create_nat_gateway
 
 
 def run_within_quota(self, image_id, count, *args, **kwargs):
@@ -91,3 +111,21 @@ def create_within_quota(self, *args, **kwargs):
 InstanceBackend.run_instances = run_within_quota
 InstanceBackend.start_instances = start_within_quota
 VPCBackend.create_vpc = create_within_quota
+
+
+def allocate_within_quota(self: EC2Backend, *args, **kwargs) -> ElasticAddress:
+    if len(self.addresses) >= applied(ADDRESSES):
+        raise EC2ClientError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
+    return allocate_address(self, *args, **kwargs)
+
+
+def create_nat_within_quota(self: EC2Backend, subnet_id: str, *args, **kwargs) -> NatGateway:
+    zone = self.get_subnet(subnet_id).availability_zone
+    there = [each for each in self.nat_gateways.values() if each.state in ("pending", "available")]
+    if sum(self.get_subnet(each.subnet_id).availability_zone == zone for each in there) >= applied(NATS):
+        raise EC2ClientError("NatGatewayLimitExceeded", f"The maximum number of NAT Gateways has been reached in {zone}.")
+    return create_nat_gateway(self, subnet_id, *args, **kwargs)
+
+
+EC2Backend.allocate_address = allocate_within_quota
+EC2Backend.create_nat_gateway = create_nat_within_quota

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from authorizer import describe
+from moto.autoscaling.models import autoscaling_backends
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import BaseResponse
 from moto.ec2.models import ec2_backends
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 from moto.ecr.models import ecr_backends
+from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 
@@ -21,7 +24,15 @@ TAGGING = {
     "iam:CreateInstanceProfile": "iam:TagInstanceProfile",
     "ecr:CreateRepository": "ecr:TagResource",
     "logs:CreateLogGroup": "logs:TagResource",
+    "cloudwatch:PutMetricAlarm": "cloudwatch:TagResource",
+    "autoscaling:CreateAutoScalingGroup": "autoscaling:CreateOrUpdateTags",
+    "elasticloadbalancing:CreateLoadBalancer": "elasticloadbalancing:AddTags",
+    "elasticloadbalancing:CreateTargetGroup": "elasticloadbalancing:AddTags",
+    "elasticloadbalancing:CreateListener": "elasticloadbalancing:AddTags",
 }
+
+# Where IAM's actions do not begin with the name that requests are signed for.
+PREFIXES = {"monitoring": "cloudwatch"}
 
 # Calls that pass a role to a service: the parameter that names the role, and the service.
 PASSING = {
@@ -88,14 +99,19 @@ def checks_of(call: Call) -> list[dict]:
     if types and not checks:
         check(call.action, arn(call, types[0]["arn"], NEW))
     if call.action in TAGGING and tags:
-        check(TAGGING[call.action], checks[0]["resource"], **with_prefix("aws:RequestTag/", tags))
+        keys = {"elasticloadbalancing:CreateAction": call.name, **with_prefix("aws:RequestTag/", tags)}
+        check(TAGGING[call.action], checks[0]["resource"], **keys)
     for role, service in passed(call):
         check("iam:PassRole", role, **{"iam:PassedToService": service})
+    for launch in launches(call):
+        checks += checks_of(launch)
     return checks
 
 
 def arn(call: Call, template: str, name: str) -> str:
     """`arn:${Partition}:ec2:${Region}:${Account}:vpc/${VpcId}`"""
+    if name.startswith("arn:"):
+        return name
     account = "" if template.endswith("parameter/${ParameterNameWithoutLeadingSlash}") and name.startswith("aws/") else call.account
     known = {"${Partition}": "aws", "${Region}": call.region, "${Account}": account}
     for variable, value in known.items():
@@ -150,7 +166,7 @@ def ec2_resources(call: Call) -> Iterator[Resource]:
     for each in ids:
         kind = EC2_PREFIX_TO_RESOURCE.get(each.rpartition("-")[0])
         if kind:
-            kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway"}.get(kind, kind)
+            kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway", "vpc-elastic-ip": "elastic-ip"}.get(kind, kind)
             tags = {**backend.tags[each]} if each in backend.tags else {}
             yield Resource(kind, each, {**with_prefix("aws:ResourceTag/", tags), **with_prefix("ec2:ResourceTag/", tags)})
 
@@ -201,6 +217,8 @@ def logs_resources(call: Call) -> Iterator[Resource]:
         # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
         suffix = "" if resource else ":log-stream:"
         yield Resource("log-group", name + suffix, with_prefix("aws:ResourceTag/", tags))
+        if stream := call.params.get("logStreamName"):
+            yield Resource("log-stream", f"{name}:log-stream:{stream}")
 
 
 def ssm_resources(call: Call) -> Iterator[Resource]:
@@ -215,7 +233,83 @@ def sts_resources(call: Call) -> Iterator[Resource]:
         yield Resource("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
 
 
-RESOURCES = {"ec2": ec2_resources, "iam": iam_resources, "ecr": ecr_resources, "logs": logs_resources, "ssm": ssm_resources, "sts": sts_resources}
+def autoscaling_resources(call: Call) -> Iterator[Resource]:
+    backend = autoscaling_backends[call.account][call.region]
+    names = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags", []))]
+    for name in sorted(set(filter(None, names))):
+        group = backend.autoscaling_groups.get(name)
+        new = f"arn:aws:autoscaling:{call.region}:{call.account}:autoScalingGroup:{NEW}:autoScalingGroupName/{name}"
+        tags = to_dict(group.tags) if group else {}
+        keys = {**with_prefix("aws:ResourceTag/", tags), **with_prefix("autoscaling:ResourceTag/", tags)}
+        yield Resource("autoScalingGroup", group.arn if group else new, keys)
+
+
+# What a creation makes: there is no ARN yet.
+NEW_BALANCERS = {"CreateLoadBalancer": "loadbalancer/app", "CreateTargetGroup": "targetgroup"}
+
+
+def elb_resources(call: Call) -> Iterator[Resource]:
+    """
+    Of whatever type the call is on: AWS's data has a type for each kind of load balancer, and for tags only that of Classic ones.
+    """
+    tagger = elbv2_backends[call.account][call.region].tagging_service
+    prefix = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:"
+    own = [each for each in values(call.params) if each.startswith(prefix)]
+    if kind := NEW_BALANCERS.get(call.name):
+        own = [f"{prefix}{kind}/{call.params['Name']}/{NEW}"]
+    # A listener's actions name target groups, which need no permission.
+    if call.name in ("CreateListener", "ModifyListener"):
+        own = [each for each in own if ":targetgroup/" not in each]
+    for each in own:
+        kind = each.removeprefix(prefix)
+        types = {"loadbalancer": ["loadbalancer", "loadbalancer/app/"], "listener": ["listener/app"], "targetgroup": ["targetgroup"]}
+        named = types[kind.partition("/")[0]]
+        tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each))
+        for type in ["loadbalancer"] if call.name in ("AddTags", "RemoveTags") else named:
+            yield Resource(type, each, tags)
+
+
+def cloudwatch_resources(call: Call) -> Iterator[Resource]:
+    backend = cloudwatch_backends[call.account][call.region]
+    named = [call.params.get("AlarmName"), *call.params.get("AlarmNames", [])]
+    named.append(call.params.get("ResourceARN", "").partition(":alarm:")[2])
+    for name in filter(None, named):
+        arn = f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}"
+        yield Resource("alarm", name, with_prefix("aws:ResourceTag/", backend.tagger.get_tag_dict_for_resource(arn)))
+
+
+def acm_resources(call: Call) -> Iterator[Resource]:
+    if arn := call.params.get("CertificateArn"):
+        yield Resource("certificate", arn)
+
+
+RESOURCES = {
+    "acm": acm_resources,
+    "autoscaling": autoscaling_resources,
+    "cloudwatch": cloudwatch_resources,
+    "ec2": ec2_resources,
+    "ecr": ecr_resources,
+    "elasticloadbalancing": elb_resources,
+    "iam": iam_resources,
+    "logs": logs_resources,
+    "ssm": ssm_resources,
+    "sts": sts_resources,
+}
+
+
+def launches(call: Call) -> Iterator[Call]:
+    """
+    Whoever gives a group a launch template must be allowed to launch from it.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+    """
+    given = call.params if call.service == "autoscaling" else {}
+    given = given.get("DesiredConfiguration", given)
+    if template := given.get("LaunchTemplate"):
+        backend = ec2_backends[call.account][call.region]
+        data = backend.get_launch_template(template["LaunchTemplateId"]).get_version(template.get("Version", "$Default")).data
+        subnets = call.params.get("VPCZoneIdentifier", "").split(",")
+        params = {**data, "Subnets": subnets, "LaunchTemplate": template}
+        yield Call("ec2", "RunInstances", params, call.account, call.region)
 
 
 def passed(call: Call) -> Iterator[tuple[str, str]]:
@@ -244,4 +338,4 @@ def call_of(response: BaseResponse, service: str) -> Call:
         params = dict(response.params)
     finally:
         response.params = kept
-    return Call(service, response._get_action(), params, response.current_account, response.region)
+    return Call(PREFIXES.get(service, service), response._get_action(), params, response.current_account, response.region)

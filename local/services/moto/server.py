@@ -11,6 +11,8 @@ os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "0"
 import ec2  # noqa: F401
 import ecr  # noqa: F401
 import iam  # noqa: F401
+import launch_templates  # noqa: F401
+import network  # noqa: F401
 import pages  # noqa: F401
 import quotas  # noqa: F401
 import users  # noqa: F401

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -419,4 +420,14 @@ describe("shutdown", () => {
     expect(exit.mock.calls).toEqual([[1]]);
     await ended;
   });
+});
+
+test("keeps an idle connection longer than a load balancer's 60 seconds", () => {
+  const server = "serve: ({ idleTimeout }) => (console.log(idleTimeout), { url: new URL('http://app'), stop() {} })";
+  const script = `globalThis.Bun = { version: "1", ${server} }; await import("./app/src/main.ts");`;
+  const env = { ...process.env, ...environment };
+  const output = execFileSync(process.execPath, ["--input-type=module", "--eval", script], { encoding: "utf8", env });
+  expect(Number(output.split("\n")[0])).toBeGreaterThan(60);
+  // The longest that Bun takes.
+  expect(Number(output.split("\n")[0])).toBeLessThanOrEqual(255);
 });

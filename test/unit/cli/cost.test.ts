@@ -3,7 +3,15 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { priceOf, type Resource, resourcePrices } from "../../../cli/cost/prices.ts";
 import { estimate, planned, readResources, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
-import { prices } from "../../../local/providers/aws/prices.ts";
+import {
+  alarmPrice,
+  endpointPrice,
+  groupPrice,
+  type Item,
+  loadBalancerPrice,
+  type Price,
+  prices,
+} from "../../../local/providers/aws/prices.ts";
 import { rows } from "../../../local/providers/aws/rows.ts";
 import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
 
@@ -38,9 +46,9 @@ describe("every resource type has a price, or a reason to be free", () => {
   });
 
   test("a type that is missing is named and fails the estimate", () => {
-    const nat = { type: "aws:ec2/natGateway:NatGateway", name: "nat", inputs: {} };
-    expect(estimate([instance(), nat], prices.region).unknown).toEqual([
-      { resource: "aws:ec2/natGateway:NatGateway nat", why: "its type has no price in local/providers/aws" },
+    const vpn = { type: "aws:ec2/vpnGateway:VpnGateway", name: "vpn", inputs: {} };
+    expect(estimate([instance(), vpn], prices.region).unknown).toEqual([
+      { resource: "aws:ec2/vpnGateway:VpnGateway vpn", why: "its type has no price in local/providers/aws" },
     ]);
     expect(priceOf("toString")).toBeUndefined();
   });
@@ -100,15 +108,101 @@ test("what is not switched on is not charged", () => {
   expect(lines.map(({ what }) => what)).toEqual(["EC2 t4g.small, on demand, Linux", "EBS gp3, GiB"]);
 });
 
-test("a VPC with NAT gateways has no price here", () => {
+test("a VPC has the price of its one NAT gateway and its address; how many others would be is not known", () => {
   const vpc = (strategy?: string): Resource => ({
     type: "awsx:ec2:Vpc",
     name: "v",
     inputs: strategy ? { natGateways: { strategy } } : {},
   });
   expect(estimate([vpc("None")], prices.region).unknown).toEqual([]);
-  expect(estimate([vpc("Single")], prices.region).unknown).toHaveLength(1);
+  const { total, notIncluded } = estimate([vpc("Single")], prices.region);
+  expect(total).toBeCloseTo(46.72, 2);
+  expect(notIncluded).toContain("what passes the NAT gateway, as machines that boot pull: $0.059 per GB");
   expect(estimate([vpc()], prices.region).unknown).toHaveLength(1);
+});
+
+test.each([
+  ["by a NAT gateway", {}, 110.28, 110.28],
+  ["with addresses of their own", { egress: "public" }, 70.86, 70.86],
+  ["by endpoints, over HTTPS", { egress: "endpoints", domain: "app.example.com" }, 120.5, 120.5],
+  [
+    "scaled, with alarms",
+    { machinesMin: "2", machinesMax: "4", cpuTarget: "60", alarmTopic: "arn:aws:sns:ap-northeast-2:123456789012:x" },
+    150.8,
+    230.45,
+  ],
+])("a fleet's price, its machines reaching AWS %s", async (_, own, least, most) => {
+  const settings = Object.entries({ fleet: "true", ...own }).map(([key, value]) => [`hono-app:${key}`, value]);
+  const result = estimate(await planned("dev", { ...stackConfig(), ...Object.fromEntries(settings) }), prices.region);
+  expect(result.unknown).toEqual([]);
+  expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
+});
+
+describe("what varies, or is there only with a fleet", () => {
+  const group = (...others: Resource[]) => {
+    const inputs = { minSize: 2, maxSize: 5 };
+    const result = priced(groupPrice, { type: "aws:autoscaling/group:Group", name: "machines", inputs }, others);
+    return result.map(({ what, quantity, most }) => [what, quantity, most]);
+  };
+  const template = (inputs: Record<string, unknown> = {}): Resource => ({
+    type: "aws:ec2/launchTemplate:LaunchTemplate",
+    name: "machines",
+    inputs: {
+      instanceType: "t4g.small",
+      blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs: { volumeType: "gp3", volumeSize: 8 } }],
+      monitoring: { enabled: true },
+      ...inputs,
+    },
+  });
+  const policy: Resource = { type: "aws:autoscaling/policy:Policy", name: "machines", inputs: {} };
+
+  /** What a price makes of a resource that is beside others. */
+  function priced(price: Price, { name, inputs }: Resource, others: Resource[] = []): Item[] {
+    const beside = (type: string) => others.find((other) => other.type === type && other.name === name)?.inputs;
+    if (typeof price === "string") throw new Error(price);
+    return price(inputs, beside).filter((part) => typeof part !== "string");
+  }
+
+  test("a group has its least number of machines, and up to its greatest only where a policy scales it", () => {
+    const one = ["EC2 t4g.small, on demand, Linux", "EBS gp3, GiB", "CloudWatch detailed monitoring, metrics"] as const;
+    expect(group(template())).toEqual([
+      [one[0], 2, undefined],
+      [one[1], 16, undefined],
+      [one[2], 14, undefined],
+    ]);
+    expect(group(template(), policy)).toEqual([
+      [one[0], 2, 5],
+      [one[1], 16, 40],
+      [one[2], 14, 35],
+    ]);
+    const isPublic = { networkInterfaces: [{ associatePublicIpAddress: "true" }] };
+    expect(group(template(isPublic))).toContainEqual(["public IPv4 address", 2, undefined]);
+  });
+
+  test("a group without a launch template of its name has no price", () => {
+    expect(() => group({ ...template(), name: "other" })).toThrow("no launch template of its name");
+  });
+
+  test("a load balancer has an address in each zone, unless it is internal", () => {
+    const balancer = (inputs: object) =>
+      priced(loadBalancerPrice, { type: "aws:lb/loadBalancer:LoadBalancer", name: "b", inputs: { ...inputs } }).map(
+        ({ quantity, each }) => [quantity, Number(each.toFixed(2))],
+      );
+    expect(balancer({ subnets: ["a", "b", "c"] })).toEqual([
+      [1, 16.43],
+      [3, 3.65],
+    ]);
+    expect(balancer({ subnets: ["a", "b"], internal: true })).toEqual([[1, 16.43]]);
+  });
+
+  test("an interface endpoint is charged for each zone, a gateway endpoint is free, and a scaling policy makes two alarms", () => {
+    const endpoint = (inputs: object) =>
+      priced(endpointPrice, { type: "aws:ec2/vpcEndpoint:VpcEndpoint", name: "e", inputs: { ...inputs } });
+    const [zones] = endpoint({ vpcEndpointType: "Interface", subnetIds: ["a", "b"] });
+    expect([zones?.quantity, zones?.each]).toEqual([2, expect.closeTo(9.49, 2)]);
+    expect(endpoint({ vpcEndpointType: "Gateway" })).toEqual([]);
+    expect(priced(alarmPrice(2), policy)).toEqual([{ what: "CloudWatch alarm", quantity: 2, each: 0.1 }]);
+  });
 });
 
 test("another region has other prices", () => {

@@ -479,6 +479,19 @@ describe("the account", () => {
     );
   });
 
+  test.each([
+    ["its least number of machines", "", { machines: 2, egress: "nat" }],
+    ["its greatest, where it scales", "  hono-app:cpuTarget: 60\n", { machines: 5, egress: "nat" }],
+    ["endpoints for a way out", "  hono-app:egress: endpoints\n", { machines: 2, egress: "endpoints" }],
+  ])("is asked for a fleet with %s", async (_, own, fleet) => {
+    const quotas = vi.fn(healthy.quotas);
+    const defaults = "  cpuTarget:\n    default: 0\n  egress:\n    default: nat\n";
+    const dev = `config:\n  hono-app:fleet: true\n  hono-app:machinesMin: 2\n  hono-app:machinesMax: 5\n${own}`;
+    const project = `${healthy["./Pulumi.yaml"]}${defaults}`;
+    await find("aws-quotas", environmentOf(aws({ "./Pulumi.yaml": project, "./Pulumi.dev.yaml": dev, quotas })));
+    expect(quotas).toHaveBeenCalledWith(expect.anything(), expect.objectContaining({ fleet }));
+  });
+
   test("may have a quota that cannot be read: the rest is said all the same", async () => {
     const unreadable = { ...vcpus, limit: undefined, problem: "AccessDeniedException" };
     const finding = await find("aws-quotas", environmentOf(aws({ quotas: async () => [unreadable, vpcs] })));
@@ -610,6 +623,38 @@ describe("on this machine", () => {
       ],
       DescribeVpcs: ["vpcSet", "<item><isDefault>true</isDefault></item>", `<item>${own}</item>`],
       DescribeInstanceTypes: ["instanceTypeSet", type("t3.small", 2), type("t4g.small", 2) + type("m5.xlarge", 4)],
+      DescribeLaunchTemplates: ["launchTemplates", `<item>${own}</item>`, ""],
+      DescribeAddresses: ["addressesSet", `<item>${own}</item><item/>`, ""],
+      // The zone a has two, b one.
+      DescribeNatGateways: [
+        "natGatewaySet",
+        `<item><subnetId>s-1</subnetId>${own}</item>`,
+        "<item><subnetId>s-2</subnetId></item><item><subnetId>s-3</subnetId></item>",
+      ],
+      DescribeSubnets: [
+        "subnetSet",
+        "<item><subnetId>s-1</subnetId><availabilityZone>a</availabilityZone></item>",
+        ["s-2", "s-3"]
+          .map(
+            (id, index) => `<item><subnetId>${id}</subnetId><availabilityZone>${"ba"[index]}</availabilityZone></item>`,
+          )
+          .join(""),
+      ],
+      DescribeVpcEndpoints: ["vpcEndpointSet", "<item/>", `<item>${own}</item>`],
+    };
+    // Elastic Load Balancing and Auto Scaling write lists and pages in another way; their tags are in lists of members.
+    const ownTags = own.replaceAll("item>", "member>").replaceAll("key>", "Key>").replaceAll("value>", "Value>");
+    const tags = ownTags.replaceAll("tagSet>", "Tags>");
+    const balancer = (arn: string, kind: string) =>
+      `<member><LoadBalancerArn>${arn}</LoadBalancerArn><Type>${kind}</Type></member>`;
+    const members: Record<string, [element: string, first: string, second: string]> = {
+      DescribeLoadBalancers: ["LoadBalancers", balancer("own", "application"), balancer("other", "network")],
+      DescribeTargetGroups: [
+        "TargetGroups",
+        "<member><TargetGroupArn>own</TargetGroupArn></member>",
+        "<member><TargetGroupArn>other</TargetGroupArn></member>",
+      ],
+      DescribeAutoScalingGroups: ["AutoScalingGroups", `<member>${tags}</member>`, "<member/>"],
     };
     const api: RequestListener = async (request, response) => {
       const body = await text(request);
@@ -618,16 +663,51 @@ describe("on this machine", () => {
         return void response.writeHead(400).end('{"__type":"AccessDeniedException"}');
       }
       const query = new URLSearchParams(body);
-      const [element = "", first, second] = pages[query.get("Action") ?? ""] ?? [];
+      const action = query.get("Action") ?? "";
+      const whole = (result: string) => `<Response><${action}Result>${result}</${action}Result></Response>`;
+      if (action === "DescribeTags") {
+        const arns = [...query].flatMap(([name, value]) => (name.startsWith("ResourceArns") ? value : []));
+        const described = arns.map(
+          (arn) => `<member><ResourceArn>${arn}</ResourceArn>${arn === "own" ? tags : ""}</member>`,
+        );
+        return void response.end(whole(`<TagDescriptions>${described.join("")}</TagDescriptions>`));
+      }
+      const [list = "", start, end] = members[action] ?? [];
+      if (list !== "") {
+        const isEnd = (query.get("Marker") ?? query.get("NextToken")) === "more";
+        const more = isEnd
+          ? ""
+          : action.includes("Scaling")
+            ? "<NextToken>more</NextToken>"
+            : "<NextMarker>more</NextMarker>";
+        return void response.end(whole(`<${list}>${isEnd ? end : start}</${list}>${more}`));
+      }
+      const [element = "", first, second] = pages[action] ?? [];
       const isLast = query.get("NextToken") === "more";
       const token = isLast ? "" : "<nextToken>more</nextToken>";
       response.end(`<Response><${element}>${isLast ? second : first}</${element}>${token}</Response>`);
     };
     const needs = { instanceTypes: ["t4g.small", "t3.small"], tags: { project: "p", stack: "s" } };
-    const quotas = asking(api, ({ probe }) => probe.quotas({ region: "us-east-1", profile: undefined }, needs));
-    expect(await quotas).toMatchObject([
+    const quotas = (more: object = {}) =>
+      asking(api, ({ probe }) => probe.quotas({ region: "us-east-1", profile: undefined }, { ...needs, ...more }));
+    expect(await quotas()).toMatchObject([
       { code: "L-1216C47A", limit: 5, used: 6, own: 2, firstUp: 4, release: 4 },
       { code: "L-F678F1CE", problem: "AccessDeniedException", used: 2, own: 1, firstUp: 1, release: 0 },
+    ]);
+    const [vcpus, , ...others] = await quotas({ fleet: { machines: 3, egress: "nat" } });
+    expect(vcpus).toMatchObject({ used: 6, own: 2, firstUp: 12, release: 12 });
+    expect(others).toMatchObject([
+      { code: "L-53DA6B97", used: 1, own: 1, firstUp: 1, release: 0 },
+      { code: "L-B22855CB", used: 2, own: 1, firstUp: 1 },
+      { code: "L-CDE20ADC", used: 2, own: 1, firstUp: 2 },
+      { code: "L-FB451C26", used: 1, own: 1, firstUp: 2 },
+      { code: "L-0263D0A3", used: 2, own: 1, firstUp: 1 },
+      { code: "L-FE5A380F", used: 2, own: 1, firstUp: 1 },
+    ]);
+    const [, , , , , , ...endpoints] = await quotas({ fleet: { machines: 3, egress: "endpoints" } });
+    expect(endpoints).toMatchObject([
+      { code: "L-29B6F2EB", used: 0, own: 0, firstUp: 3 },
+      { code: "L-1B52E74A", used: 2, own: 1, firstUp: 1 },
     ]);
   });
 

@@ -39,6 +39,7 @@ const deployer = (given: Partial<Values> = {}) => [
   policy("preview", { ...values, ...given }),
   policy("deploy", { ...values, ...given }),
 ];
+const fleetDeployer = () => [...deployer(), policy("fleet", values)];
 
 test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), owned],
@@ -81,6 +82,58 @@ test.each<[string, string, Record<string, string>?]>([
   ["s3:GetObject", "arn:aws:s3:::other/x"],
 ])("who deploys may not: %s on %s %j", async (...asking) => {
   expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
+});
+
+const scalingGroup = (name: string) =>
+  `arn:aws:autoscaling:${region}:${account}:autoScalingGroup:1:autoScalingGroupName/${name}`;
+const elb = (resource: string) => `arn:aws:elasticloadbalancing:${region}:${account}:${resource}`;
+const linkedRole = (service: string, name: string) => iam(`role/aws-service-role/${service}/${name}`);
+const scalingRole = linkedRole("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling");
+
+test.each<[string, string, Record<string, string>?]>([
+  ["ec2:CreateLaunchTemplate", ec2("launch-template/new"), asked],
+  ["ec2:CreateLaunchTemplateVersion", ec2("launch-template/lt-1"), owned],
+  ["ec2:RunInstances", ec2("launch-template/lt-1"), owned],
+  ["ec2:RunInstances", ec2("network-interface/new"), asked],
+  ["ec2:CreateNatGateway", ec2("natgateway/new"), asked],
+  ["ec2:CreateNatGateway", ec2("elastic-ip/eipalloc-1"), owned],
+  ["autoscaling:CreateAutoScalingGroup", scalingGroup("hono-app-intel-1"), asked],
+  ["autoscaling:StartInstanceRefresh", scalingGroup("hono-app-intel-1"), owned],
+  ["elasticloadbalancing:CreateLoadBalancer", elb("loadbalancer/app/hono-app-1/new"), asked],
+  ["elasticloadbalancing:CreateListener", elb("loadbalancer/app/hono-app-1/1"), { ...asked, ...owned }],
+  [
+    "elasticloadbalancing:AddTags",
+    elb("loadbalancer/app/hono-app-1/new"),
+    { ...asked, "elasticloadbalancing:CreateAction": "CreateLoadBalancer" },
+  ],
+  ["cloudwatch:PutMetricAlarm", `arn:aws:cloudwatch:${region}:${account}:alarm:hono-app-unhealthy-1`, asked],
+  ["iam:CreateServiceLinkedRole", scalingRole, { "iam:AWSServiceName": "autoscaling.amazonaws.com" }],
+])("who deploys a fleet may, and who deploys a pair may not: %s on %s %j", async (...asking) => {
+  expect(await decide(fleetDeployer(), asking)).toBe("Allowed");
+  if (asking[0] !== "ec2:RunInstances") expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
+});
+
+test.each<[string, string, Record<string, string>?]>([
+  ["ec2:DeleteLaunchTemplate", ec2("launch-template/lt-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
+  ["ec2:CreateLaunchTemplate", ec2("launch-template/new")],
+  ["ec2:ReleaseAddress", ec2("elastic-ip/eipalloc-1")],
+  ["autoscaling:UpdateAutoScalingGroup", scalingGroup("other-1"), owned],
+  ["autoscaling:UpdateAutoScalingGroup", scalingGroup("hono-app-intel-1")],
+  ["autoscaling:CreateAutoScalingGroup", scalingGroup("hono-app-intel-1")],
+  ["autoscaling:SetDesiredCapacity", scalingGroup("hono-app-intel-1"), owned],
+  ["elasticloadbalancing:DeleteLoadBalancer", elb("loadbalancer/app/other/1")],
+  ["elasticloadbalancing:AddTags", elb("loadbalancer/app/other/1"), asked],
+  ["elasticloadbalancing:RegisterTargets", elb("targetgroup/hono-app-1/1"), owned],
+  ["cloudwatch:DeleteAlarms", `arn:aws:cloudwatch:${region}:${account}:alarm:other`],
+  ["acm:DeleteCertificate", `arn:aws:acm:${region}:${account}:certificate/1`],
+  ["iam:CreateServiceLinkedRole", scalingRole, { "iam:AWSServiceName": "ecs.amazonaws.com" }],
+  [
+    "iam:CreateServiceLinkedRole",
+    linkedRole("ecs.amazonaws.com", "AWSServiceRoleForECS"),
+    { "iam:AWSServiceName": "ecs.amazonaws.com" },
+  ],
+])("who deploys a fleet may not: %s on %s %j", async (...asking) => {
+  expect(await decide(fleetDeployer(), asking)).toBe("ImplicitlyDenied");
 });
 
 test("without a stack the policies are for every stack of the app, without a boundary they ask for none", async () => {
@@ -136,7 +189,7 @@ async function faults(action: string, resource: readonly string[], keys: readonl
   ];
 }
 
-test.each(["preview", "deploy", "boundary"] as const)(
+test.each(["preview", "deploy", "fleet", "boundary"] as const)(
   "%s: AWS has every action, with one of its resources and every condition key",
   async (name) => {
     // One key is in every request: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
@@ -187,7 +240,7 @@ test("a value that is missing makes no wider policy", () => {
 
 test("the program's roles stay inside the boundary, which all of them have", async () => {
   const resources = await runProgram({ permissionsBoundary: boundary });
-  expect(resources.filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(2);
+  expect(resources.filter(({ type }) => type === "aws:iam/rolePolicy:RolePolicy")).toHaveLength(3);
   const roles = resources.filter(({ type }) => type === "aws:iam/role:Role");
   expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual([boundary, boundary]);
   const most = policy("boundary", values);
@@ -248,7 +301,7 @@ test("a stack's own configuration gives what is not named", () => {
 });
 
 test.each([
-  [["everything"], 'not a policy: "everything"; allowed: preview, deploy, boundary, trust'],
+  [["everything"], 'not a policy: "everything"; allowed: preview, deploy, fleet, boundary, trust'],
   [["deploy"], '--account is ""; allowed: 12 digits'],
   [["deploy", "--account", "1234"], '--account is "1234"; allowed: 12 digits'],
   [["deploy", "--account", account, "--name", "*"], '--name is "*"; allowed: 2 to 32 lowercase letters'],

@@ -2,11 +2,12 @@ import { beforeEach, expect, test } from "vitest";
 import { InstanceRole, sessionPolicyArn } from "../../../components/instance-role.ts";
 import { find, mock, only, settle } from "../../support/mocks.ts";
 
+const logGroupArn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:app-machines-1";
 const repositoryArn = "arn:aws:ecr:ap-northeast-2:123456789012:repository/app-dev";
 
 beforeEach(async () => {
   await mock();
-  await settle(new InstanceRole("app", { repositoryArn }).instanceProfile);
+  await settle(new InstanceRole("app", { repositoryArn, logGroupArn }).instanceProfile);
 });
 
 test("EC2 alone may take the role", () => {
@@ -17,7 +18,7 @@ test("EC2 alone may take the role", () => {
 });
 
 test("it may pull from the one repository and do nothing else there", () => {
-  const { policy } = only("aws:iam/rolePolicy:RolePolicy").inputs as { policy: { Statement: unknown } };
+  const { policy } = only("aws:iam/rolePolicy:RolePolicy", "app-pull").inputs as { policy: { Statement: unknown } };
   expect(policy.Statement).toEqual([
     { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
     {
@@ -27,6 +28,28 @@ test("it may pull from the one repository and do nothing else there", () => {
       Resource: repositoryArn,
     },
   ]);
+});
+
+test("it may write to the streams of the one log group, and neither read them nor make another group", () => {
+  const { policy } = only("aws:iam/rolePolicy:RolePolicy", "app-log").inputs as { policy: { Statement: unknown } };
+  expect(policy.Statement).toEqual([
+    {
+      Sid: "WriteLog",
+      Effect: "Allow",
+      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource: `${logGroupArn}:*`,
+    },
+  ]);
+});
+
+test("no machine has the profile before the role may pull, log and be reached", () => {
+  expect(only("aws:iam/instanceProfile:InstanceProfile").dependsOn).toEqual(
+    expect.arrayContaining([
+      "aws:iam/rolePolicy:RolePolicy app-log",
+      "aws:iam/rolePolicy:RolePolicy app-pull",
+      "aws:iam/rolePolicyAttachment:RolePolicyAttachment app-session",
+    ]),
+  );
 });
 
 test("Session Manager is the one managed policy, and the profile is the role's", () => {

@@ -18,6 +18,7 @@ const args: InstanceArgs = {
   securityGroupId: "sg-1",
   instanceProfile: "profile",
   image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
+  logGroup: "app-machines-1",
   port: 80,
   volumeSize: 8,
 };
@@ -37,6 +38,7 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
       name: "app",
       image: args.image as ImageReference,
       region: "ap-northeast-2",
+      logGroup: "app-machines-1",
       instanceType: "t4g.small",
       architecture: architectures.graviton,
       port: 80,

@@ -86,3 +86,29 @@ test("an image without a release's tag is refused", async () => {
     "sha256:x in app-dev has latest; a release has a tag content-…, so nothing was changed",
   );
 });
+
+test("the certificate of a fleet's domain must have been issued; every kind of key that a load balancer takes is looked for", async () => {
+  const asked: object[] = [];
+  const token = "aws:acm/getCertificate:getCertificate";
+  const fleet = { certificateDomain: "*.example.com" };
+  await mock({ [token]: (inputs) => ({ arn: `arn of ${asked.push(inputs)}` }) });
+  expect((await lookup(args)).certificateArn).toBeUndefined();
+  expect((await lookup({ ...args, fleet: {} })).certificateArn).toBeUndefined();
+  expect((await lookup({ ...args, fleet })).certificateArn).toBe("arn of 1");
+  expect(asked).toEqual([
+    {
+      domain: "*.example.com",
+      statuses: ["ISSUED"],
+      mostRecent: true,
+      keyTypes: ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"],
+    },
+  ]);
+  await mock({
+    [token]: () => {
+      throw new Error("no matching certificate");
+    },
+  });
+  await expect(lookup({ ...args, fleet })).rejects.toThrow(
+    /^no certificate for \*\.example\.com has been issued in ACM, in the stack's region \(.*\)\. Request one/,
+  );
+});

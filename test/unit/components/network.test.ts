@@ -1,4 +1,4 @@
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { Network } from "../../../components/network.ts";
 import { find, mock, only, settle } from "../../support/mocks.ts";
@@ -9,6 +9,7 @@ const args = {
   cidrBlock: "10.0.0.0/16",
   availabilityZones: ["a", "c"],
   port: 8080,
+  logRetentionDays: 30,
   allowedCidrs: ["203.0.113.0/24", "198.51.100.7/32"],
 };
 
@@ -52,6 +53,80 @@ test("the VPC's default group is closed", async () => {
 
 test("each machine has a subnet of its own", async () => {
   const { subnetIds } = await network();
-  const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
   expect([await value(subnetIds.graviton), await value(subnetIds.intel)]).toEqual(["subnet-1", "subnet-2"]);
+});
+
+const blocksOf = () => (only("awsx:ec2:Vpc").inputs.subnetSpecs as { type: string }[]).map(({ type }) => type);
+const fleetArgs = {
+  ...args,
+  allowedCidrs: [],
+  repositoryArn: "arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
+};
+const listed = (ids: pulumi.Input<pulumi.Input<string>[]>) => pulumi.output(ids);
+const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
+
+test("private machines: a private subnet in each zone, one NAT gateway, and nobody reaches them", async () => {
+  const made = new Network("app", { ...fleetArgs, egress: "nat" });
+  const { subnetIds, publicAddress } = made.forGroup;
+  expect([await value(listed(subnetIds)), publicAddress]).toEqual([["subnet-3", "subnet-4"], false]);
+  expect(await value(pulumi.output(made.forBalancer))).toEqual({
+    vpcId: "vpc-1",
+    subnetIds: ["subnet-1", "subnet-2"],
+    machineSecurityGroupId: "app-id",
+    port: 8080,
+  });
+  await settle(made.securityGroupId);
+  expect(only("awsx:ec2:Vpc").inputs.natGateways).toEqual({ strategy: "Single" });
+  expect(blocksOf()).toEqual(["Public", "Private"]);
+  expect(find("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")).toEqual([]);
+  expect(find("aws:ec2/vpcEndpoint:VpcEndpoint")).toEqual([]);
+});
+
+test("machines with no way out: endpoints of AWS's services, for the one repository, reached by the machines alone", async () => {
+  const made = new Network("app", { ...fleetArgs, egress: "endpoints" });
+  expect(await value(listed(made.forGroup.subnetIds))).toEqual(["subnet-5", "subnet-6"]);
+  await settle(made.securityGroupId);
+  expect(only("awsx:ec2:Vpc").inputs.natGateways).toEqual({ strategy: "None" });
+  expect(blocksOf()).toEqual(["Public", "Isolated"]);
+  const endpoints = find("aws:ec2/vpcEndpoint:VpcEndpoint")
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ inputs }) => inputs);
+  const service = (name: string) => `com.amazonaws.ap-northeast-2.${name}`;
+  const inVpc = { vpcEndpointType: "Interface", subnetIds: ["subnet-5", "subnet-6"], privateDnsEnabled: true };
+  expect(endpoints).toMatchObject([
+    { serviceName: service("ecr.api"), ...inVpc, securityGroupIds: ["app-endpoints-id"] },
+    { serviceName: service("ecr.dkr"), ...inVpc, securityGroupIds: ["app-endpoints-id"] },
+    { serviceName: service("logs"), ...inVpc, securityGroupIds: ["app-endpoints-id"] },
+    { serviceName: service("s3"), vpcEndpointType: "Gateway", routeTableIds: ["rtb-1", "rtb-2"] },
+  ]);
+  const allowed = endpoints.map(({ policy }) =>
+    (JSON.parse(policy as string).Statement as { Action: string | string[]; Resource: string | string[] }[]).map(
+      ({ Action, Resource }) => `${Action} ${Resource}`,
+    ),
+  );
+  const pull = [
+    "ecr:GetAuthorizationToken *",
+    "ecr:BatchCheckLayerAvailability,ecr:BatchGetImage,ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
+  ];
+  const buckets = ["prod-ap-northeast-2-starport-layer-bucket", "al2023-repos-ap-northeast-2-de612dc2"];
+  expect(allowed).toEqual([
+    pull,
+    pull,
+    ["logs:CreateLogStream,logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:*"],
+    [`s3:GetObject ${buckets.map((bucket) => `arn:aws:s3:::${bucket}/*`)}`],
+  ]);
+  expect(only("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule").inputs).toMatchObject({
+    securityGroupId: "app-endpoints-id",
+    referencedSecurityGroupId: "app-id",
+    fromPort: 443,
+    toPort: 443,
+  });
+});
+
+test("machines of a fleet with addresses of their own are in the public subnets", async () => {
+  const made = new Network("app", { ...fleetArgs, egress: "public" });
+  const { subnetIds, publicAddress } = made.forGroup;
+  expect([await value(listed(subnetIds)), publicAddress]).toEqual([["subnet-1", "subnet-2"], true]);
+  await settle(made.securityGroupId);
+  expect(blocksOf()).toEqual(["Public"]);
 });

@@ -47,6 +47,7 @@ const options = (url: string, timeout = 1) => ({
   timeout,
   failureMarker: "USER-DATA-FAILED",
   console: async () => "booted\npulled\n",
+  logCommand: "aws logs tail app-machines-1 --log-stream-names i-1",
 });
 
 test("a machine that says what it must be is proven", async () => {
@@ -111,7 +112,9 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   );
   expect(error?.message).toContain(`i-1 at ${url} failed verification`);
   for (const part of parts) expect(error?.message).toContain(part);
-  expect(error?.message).toContain("| pulled");
+  expect(error?.message).toMatch(
+    /\| pulled\nwhat it has logged, also when it is gone: aws logs tail app-machines-1 .*$/,
+  );
 });
 
 test("one that hangs is rejected at the time-out", async () => {

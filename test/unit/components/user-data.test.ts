@@ -13,6 +13,7 @@ const args: UserDataArgs = {
     digest: `sha256:${"a".repeat(64)}`,
   },
   region: "ap-northeast-2",
+  logGroup: "hono-app-machines-1",
   instanceType: "t4g.small",
   architecture: architectures.graviton,
   port: 80,
@@ -42,7 +43,7 @@ test("each machine asserts its own architecture", () => {
   expect(userData({ ...args, architecture: architectures.intel })).toContain("readonly expected_architecture='amd64'");
 });
 
-test("the container is hardened, and serves the configured port", () => {
+test("the container is hardened, serves the configured port, and logs to CloudWatch without ever waiting for it", () => {
   const script = userData({ ...args, port: 8080 });
   const [command] = /^docker run (?:.*\\\n)*.*"\$image"$/m.exec(script) ?? [];
   for (const option of [
@@ -54,7 +55,9 @@ test("the container is hardened, and serves the configured port", () => {
     "--security-opt no-new-privileges",
     "--memory 256m --memory-swap 256m",
     "--pids-limit 128",
-    "--log-opt max-size=10m --log-opt max-file=3",
+    "--log-driver awslogs --log-opt mode=non-blocking --log-opt max-buffer-size=25m",
+    '--log-opt awslogs-group="$log_group" --log-opt awslogs-stream="$instance_id"',
+    "--log-opt cache-max-size=10m --log-opt cache-max-file=3",
   ]) {
     expect(command).toContain(option);
   }
@@ -66,14 +69,17 @@ test("a value cannot break out of its quotes", () => {
   expect(execFileSync("bash", ["-c", `${line}; printf %s "$region"`]).toString()).toBe("x'; touch /tmp/owned; '");
 });
 
-/** Runs a script to its end, without waiting anywhere. */
-function run(script: string): { status: number; output: string } {
+/** An AWS CLI that prints what it is asked, on stderr, which is not looked at where the script succeeds. */
+const cli = 'timeout() { shift; "$@"; }\naws() { printf "%s\\n" "$@" >&2; }\n';
+
+/** Runs a machine's script to its end, without waiting anywhere. */
+function run(script: string): { status: number; output: string; asked?: string } {
   try {
-    const input = script.replaceAll("sleep", "true");
+    const input = cli + script.replaceAll("sleep", "true").replace("$(</var/lib/cloud/data/instance-id)", "i-1");
     return { status: 0, output: execFileSync("bash", { input, stdio: ["pipe", "pipe", "pipe"] }).toString() };
   } catch (error) {
-    const { status, stdout } = error as { status: number; stdout: Buffer };
-    return { status, output: stdout.toString() };
+    const { status, stdout, stderr } = error as { status: number; stdout: Buffer; stderr: Buffer };
+    return { status, output: stdout.toString(), asked: stderr.toString() };
   }
 }
 
@@ -84,18 +90,36 @@ test("what goes wrong stands in the output, marked", () => {
   expect(output).toContain(failureMarker);
 });
 
+test("what failed is written to the machine's log stream, as JSON whatever stands in it; where that fails, it is said and nothing else", () => {
+  const failing = `${functions}fail 'ls "a\\b"'$'\\n\\t''is not there'`;
+  const { asked = "", output } = run(failing);
+  const stream = ["--region", "ap-northeast-2", "--log-group-name", "hono-app-machines-1", "--log-stream-name", "i-1"];
+  const [events = "", ...words] = asked.trimEnd().split("\n").reverse();
+  expect(words.reverse()).toEqual(["logs", "put-log-events", ...stream, "--log-events"]);
+  expect(JSON.parse(events)).toEqual([{ timestamp: expect.any(Number), message: "hono-app: ls  a b   is not there" }]);
+  expect(Date.now() - JSON.parse(events)[0].timestamp).toBeLessThan(60_000);
+  expect(output).toMatch(/USER-DATA-FAILED\n$/);
+  const unheard = run(`${failing.replace("readonly name", "aws() { return 254; }\nreadonly name")}`);
+  expect(unheard).toMatchObject({
+    status: 1,
+    output: expect.stringMatching(/FAILED\nhono-app: the log group did not take this\n$/),
+  });
+});
+
 const script = userData(args);
 const functions = script.slice(0, script.indexOf('say "installing'));
 
 test("what is not there after three minutes is reported, and still waited for", () => {
-  const comes = (attempt: number) => `n=0; comes() { n=$((n + 1)); [ $n = ${attempt} ]; }; retry comes; say "came"\n`;
+  // Each attempt is a process of its own: what they count is in a file.
+  const comes = (attempt: number) =>
+    `n=$(mktemp); comes() { echo no $1 >&2; echo >>$n; [ $(wc -l <$n) = ${attempt} ]; }; retry comes you; rm $n; say "came"\n`;
   const inTime = run(functions + comes(10));
   expect(inTime.output).not.toContain(failureMarker);
-  expect(inTime.output).toMatch(/not yet: comes; again in 30 s\nhono-app: came\n$/);
+  expect(inTime.output).toMatch(/not yet: comes you: no you; again in 30 s\nhono-app: came\n$/);
   const late = run(functions + comes(12));
   expect(late.status).toBe(0);
   expect(late.output).toMatch(
-    /gave up waiting for: comes; trying on, every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
+    /gave up waiting for: comes you: no you; trying on, every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
   );
 });
 
@@ -134,7 +158,7 @@ test("an app that ends again and again is not waited for", () => {
 });
 
 test("an app that is slow, or ended once or twice, is waited for", () => {
-  expect(afterStart("still reading", 2)).toEqual({
+  expect(afterStart("still reading", 2)).toMatchObject({
     status: 1,
     output:
       "still reading\nhono-app: the app did not start within 60 s; its last lines are above\nhono-app: USER-DATA-FAILED\n",

@@ -5,40 +5,36 @@ import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
 import { schemas } from "../../../local/providers/aws/schemas.ts";
 
-const token = "aws:ec2/eip:Eip";
+const token = "aws:ebs/volume:Volume";
 
 /** All that a new type takes, beside its schema, which `schemas.py` fetches. */
 const row: Row = {
-  type: "AWS::EC2::EIP",
-  without: ["instanceId", "transferAddress"],
-  replace: ["domain", "publicIpv4Pool"],
-  price: () => [{ what: "public IPv4 address", quantity: 1, each: prices.publicIpv4 * prices.hoursPerMonth }],
-  id: "AllocationId",
-  tagType: "elastic-ip",
-  list: ["describeAddresses", "Addresses"],
-  calls: { create: "allocateAddress", delete: "releaseAddress" },
-  outputs: { publicIp: "PublicIp" },
+  type: "AWS::EC2::Volume",
+  names: { type: "VolumeType" },
+  required: ["availabilityZone"],
+  replace: ["availabilityZone", "encrypted"],
+  price: ({ size }) => [{ what: "EBS gp3, GiB", quantity: Number(size), each: prices.gp3 }],
+  id: "VolumeId",
+  tagType: "volume",
+  list: ["describeVolumes", "Volumes"],
+  calls: { create: "createVolume", update: ["modifyVolume"], delete: "deleteVolume" },
+  outputs: { createTime: "CreateTime" },
 };
 
 // What schemas.py prints for the type.
 Object.assign(schemas.resources, {
   [row.type]: {
     additionalProperties: false,
-    createOnlyProperties: ["NetworkBorderGroup", "TransferAddress", "IpamPoolId", "Address"].map(
-      (name) => `/properties/${name}`,
-    ),
-    readOnlyProperties: ["/properties/PublicIp", "/properties/AllocationId"],
+    createOnlyProperties: ["/properties/SnapshotId"],
+    readOnlyProperties: ["/properties/VolumeId"],
     properties: {
-      Address: { type: "string" },
-      AllocationId: { type: "string" },
-      Domain: { enumCaseInsensitive: ["standard", "vpc"], type: "string" },
-      InstanceId: { type: "string" },
-      IpamPoolId: { type: "string" },
-      NetworkBorderGroup: { type: "string" },
-      PublicIp: { type: "string" },
-      PublicIpv4Pool: { type: "string" },
+      AvailabilityZone: { type: "string" },
+      Encrypted: { type: "boolean" },
+      Size: { type: "integer" },
+      SnapshotId: { type: "string" },
       Tags: { items: { type: "object" }, type: "array", uniqueItems: false },
-      TransferAddress: { type: "string" },
+      VolumeId: { type: "string" },
+      VolumeType: { enum: ["gp2", "gp3", "io1"], type: "string" },
     },
     allOf: [{ $ref: "E3024" }],
   },
@@ -46,52 +42,66 @@ Object.assign(schemas.resources, {
 
 const resource = define(token, row);
 const aws = provider("", { [token]: resource }, {}, async () => {});
-const urn = `urn:pulumi:dev::app::${token}::address`;
+const urn = `urn:pulumi:dev::app::${token}::disk`;
 
 test("a type that is added is one row: AWS's schema says what its inputs are", async () => {
-  expect(resource.label).toBe("EC2 Eip");
+  expect(resource.label).toBe("EC2 Volume");
   expect(resource.inputs).toEqual({
-    address: ["replace"],
-    domain: ["replace"],
-    ipamPoolId: ["replace"],
-    networkBorderGroup: ["replace"],
-    publicIpv4Pool: ["replace"],
+    availabilityZone: ["required", "replace"],
+    encrypted: ["replace"],
+    size: [],
+    snapshotId: ["replace"],
     tags: [],
+    type: [],
   });
-  const check = async (inputs: object) => (await aws.check?.(urn, {}, inputs))?.failures?.map(({ reason }) => reason);
-  expect(await check({ domain: "VPC", tags: { app: "hono" } })).toEqual([]);
-  expect(await check({ domain: "moon" })).toEqual([expect.stringContaining('Domain of AWS::EC2::EIP is "moon"')]);
-  expect(await check({ instance: "i-1" })).toEqual([expect.stringContaining('unknown property "instance"')]);
-  expect(await aws.diff?.("id", urn, { __inputs: { domain: "vpc" } }, { domain: "standard" })).toMatchObject({
-    replaces: ["domain"],
+  const check = async (inputs: object) =>
+    (await aws.check?.(urn, {}, { availabilityZone: "ap-northeast-2a", ...inputs }))?.failures?.map(
+      ({ reason }) => reason,
+    );
+  expect(await check({ type: "gp3", tags: { app: "hono" } })).toEqual([]);
+  expect(await check({ type: "moon" })).toEqual([expect.stringContaining('VolumeType of AWS::EC2::Volume is "moon"')]);
+  expect(await check({ iops: 1 })).toEqual([expect.stringContaining('unknown property "iops"')]);
+  expect(await check({ availabilityZone: undefined })).toEqual(['missing required property "availabilityZone"']);
+  expect(await aws.diff?.("id", urn, { __inputs: { size: 8, encrypted: true } }, { size: 9 })).toMatchObject({
+    replaces: ["encrypted"],
   });
 });
 
-test("a type that is added is one row: it is made, read, listed, tagged and deleted", async () => {
+test("a type that is added is one row: it is made, read, listed, changed, tagged and deleted", async () => {
   vi.stubEnv("AWS_REGION", "ap-northeast-2");
   const api = await ec2();
   const Tags = [{ Key: "app", Value: "hono" }];
-  const address = { AllocationId: "eipalloc-1", PublicIp: "203.0.113.7", Domain: "vpc" as const, Tags };
-  const other = { ...address, AllocationId: "eipalloc-2" };
-  const create = vi.spyOn(api, "allocateAddress").mockImplementation(() => address);
-  const list = vi.spyOn(api, "describeAddresses").mockImplementation(() => ({ Addresses: [other, address] }));
+  const volume = { VolumeId: "vol-1", VolumeType: "gp3" as const, Size: 8, AvailabilityZone: "ap-northeast-2a", Tags };
+  const create = vi.spyOn(api, "createVolume").mockImplementation(() => volume);
+  const pages = vi.spyOn(api, "paginateDescribeVolumes").mockImplementation(async function* () {
+    yield { Volumes: [{ ...volume, VolumeId: "vol-2" }], $metadata: {} };
+    yield { Volumes: [volume], $metadata: {} };
+    return undefined;
+  });
+  const modify = vi.spyOn(api, "modifyVolume").mockImplementation(() => ({}));
   const tag = vi.spyOn(api, "createTags").mockImplementation(() => ({}));
-  const gone = Object.assign(new Error(), { name: "InvalidAllocationID.NotFound" });
-  const remove = vi.spyOn(api, "releaseAddress").mockImplementation(() => Promise.reject(gone));
+  const gone = Object.assign(new Error(), { name: "InvalidVolume.NotFound" });
+  const remove = vi.spyOn(api, "deleteVolume").mockImplementation(() => Promise.reject(gone));
 
-  const inputs = { domain: "vpc", tags: { app: "hono" } };
+  const inputs = { availabilityZone: "ap-northeast-2a", type: "gp3", size: 8, tags: { app: "hono" } };
   const made = await aws.create?.(urn, inputs);
-  const TagSpecifications = [{ ResourceType: "elastic-ip", Tags }];
-  expect(create).toHaveBeenCalledWith({ Domain: "vpc", TagSpecifications });
-  expect(list).toHaveBeenCalledWith({ AllocationIds: ["eipalloc-1"] });
-  expect(made).toMatchObject({ id: "eipalloc-1", outs: { publicIp: "203.0.113.7", domain: "vpc", tags: inputs.tags } });
+  const TagSpecifications = [{ ResourceType: "volume", Tags }];
+  expect(create).toHaveBeenCalledWith({
+    AvailabilityZone: "ap-northeast-2a",
+    VolumeType: "gp3",
+    Size: 8,
+    TagSpecifications,
+  });
+  expect(pages).toHaveBeenCalledWith({ VolumeIds: ["vol-1"] });
+  expect(made).toMatchObject({ id: "vol-1", outs: { size: 8, type: "gp3", tags: inputs.tags } });
 
-  expect((await resource.list()).map(({ id }) => id)).toEqual(["eipalloc-2", "eipalloc-1"]);
-  expect((await aws.read?.("eipalloc-3", urn, made?.outs))?.id).toBe("");
+  expect((await resource.list()).map(({ id }) => id)).toEqual(["vol-2", "vol-1"]);
+  expect((await aws.read?.("vol-3", urn, made?.outs))?.id).toBe("");
 
-  await aws.update?.("eipalloc-1", urn, made?.outs, { ...inputs, tags: { app: "bun" } });
-  expect(tag).toHaveBeenCalledWith({ Resources: ["eipalloc-1"], Tags: [{ Key: "app", Value: "bun" }] });
+  await aws.update?.("vol-1", urn, made?.outs, { ...inputs, size: 9, tags: { app: "bun" } });
+  expect(modify).toHaveBeenCalledExactlyOnceWith({ VolumeId: "vol-1", VolumeType: "gp3", Size: 9 });
+  expect(tag).toHaveBeenCalledWith({ Resources: ["vol-1"], Tags: [{ Key: "app", Value: "bun" }] });
 
-  await aws.delete?.("eipalloc-1", urn, made?.outs);
-  expect(remove).toHaveBeenCalledWith({ AllocationId: "eipalloc-1" });
+  await aws.delete?.("vol-1", urn, made?.outs);
+  expect(remove).toHaveBeenCalledWith({ VolumeId: "vol-1" });
 });

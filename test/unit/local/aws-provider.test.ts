@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { toLocalAddress } from "../../../local/address.ts";
+import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
 import { compare, type Inputs, keepSecrets, leaves, refresh } from "../../../local/providers/aws/values.ts";
-import { subnetBlocks } from "../../../local/providers/awsx/cidr.ts";
 
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
@@ -21,6 +20,13 @@ describe("an address of the local cloud", () => {
   it("keeps the last two octets, whatever the first two were", () => {
     expect(toLocalAddress("54.214.7.9", "127.18")).toBe("127.18.7.9");
     expect(toLocalAddress("3.35.200.1", "127.18")).toBe("127.18.200.1");
+  });
+
+  it("is that of the public address, and of the private one of what has no public address", () => {
+    const PrivateIpAddress = "10.0.129.4";
+    expect(localAddressOf({ PublicIpAddress: "54.214.7.9", PrivateIpAddress }, "127.18")).toBe("127.18.7.9");
+    expect(localAddressOf({ PrivateIpAddress }, "127.18")).toBe("127.18.129.4");
+    expect(() => localAddressOf({}, "127.18")).toThrow('not an IPv4 address: ""');
   });
 
   it("refuses what is no address, and a prefix outside of loopback", () => {
@@ -144,17 +150,5 @@ describe("the provider", () => {
     await expect(aws.delete?.("id", urn, {})).rejects.toThrow(
       "deleting IAM Role (graviton): DeleteConflict: must detach all policies first.",
     );
-  });
-});
-
-describe("awsx's automatic subnets", () => {
-  it("start where each zone's even part of the block starts", () => {
-    expect(subnetBlocks("10.0.0.0/16", 2, 24)).toEqual(["10.0.0.0/24", "10.0.128.0/24"]);
-    expect(subnetBlocks("10.9.0.0/16", 3, 20)).toEqual(["10.9.0.0/20", "10.9.64.0/20", "10.9.128.0/20"]);
-    expect(subnetBlocks("192.168.4.0/24", 1, 24)).toEqual(["192.168.4.0/24"]);
-  });
-
-  it("refuse to be larger than their part", () => {
-    expect(() => subnetBlocks("10.0.0.0/16", 2, 16)).toThrow("/17");
   });
 });

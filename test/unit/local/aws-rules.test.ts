@@ -72,7 +72,9 @@ const ruleFaults: Faults = [
     { tags: { a: "b".repeat(257) } },
     "must NOT have more than 256 characters",
   ],
+  ["lack of a source", { cidrIpv4: undefined }, "must have exactly one of CidrIp, CidrIpv6"],
 ];
+const groupRule = { ...rule, cidrIpv4: undefined, referencedSecurityGroupId: "sg-00000001" };
 type Faults = readonly (readonly [kind: string, change: Props, reason: string])[];
 
 /** For types, inputs that AWS takes, and changes of them that it refuses. */
@@ -91,6 +93,64 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
   ],
   "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": [rule, ruleFaults],
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": [rule, ruleFaults],
+  "aws:ec2/eip:Eip": [
+    { domain: "VPC", tags: { a: "b" } },
+    [["enumeration in whatever case", { domain: "moon" }, 'Domain of AWS::EC2::EIP is "moon"']],
+  ],
+  "aws:ec2/natGateway:NatGateway": [
+    { subnetId: "subnet-00000000", allocationId: "eipalloc-1", connectivityType: "public" },
+    [
+      ["format", { subnetId: "subnet" }, 'SubnetId of AWS::EC2::NatGateway is "subnet", and must match ^subnet-'],
+      ["enumeration", { connectivityType: "open" }, "must be one of private, public"],
+    ],
+  ],
+  "aws:ec2/vpcEndpoint:VpcEndpoint": [
+    {
+      vpcId: "vpc-00000000",
+      serviceName: "com.amazonaws.ap-northeast-2.ecr.api",
+      vpcEndpointType: "Interface",
+      securityGroupIds: ["sg-00000000"],
+      policy: document(allow),
+    },
+    [
+      ["enumeration", { vpcEndpointType: "Door" }, 'VpcEndpointType of AWS::EC2::VPCEndpoint is "Door"'],
+      ["format in a list", { securityGroupIds: ["group"] }, 'SecurityGroupIds.0 of AWS::EC2::VPCEndpoint is "group"'],
+      ["type", { privateDnsEnabled: "yes" }, "must be boolean"],
+    ],
+  ],
+  "aws:ec2/launchTemplate:LaunchTemplate": [
+    {
+      name: "app-graviton",
+      imageId: "ami-00000000",
+      instanceType: "t4g.small",
+      ebsOptimized: "true",
+      userData: "IyEvYmluL2Jhc2gK",
+      creditSpecification: { cpuCredits: "unlimited" },
+      networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups: ["sg-00000000"] }],
+      blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs: { encrypted: "true", volumeType: "gp3", volumeSize: 8 } }],
+      tagSpecifications: [{ resourceType: "instance", tags: { Name: "app" } }],
+      tags: { a: "b" },
+    },
+    [
+      ["name", { name: "it's" }, 'LaunchTemplateName of AWS::EC2::LaunchTemplate is "it\'s", and must match'],
+      ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large'],
+      ["combination", { instanceType: "c7g.large" }, 'is "c7g.large", and must match'],
+      ["switch that is a text", { ebsOptimized: "yes" }, "EbsOptimized of AWS::EC2::LaunchTemplate"],
+      ["user data that is not encoded", { userData: "#!/bin/bash" }, "LaunchTemplateData.UserData"],
+      ["length of the user data", { userData: "A".repeat(21849) }, "must NOT have more than 21848 characters"],
+      ["range", { metadataOptions: { httpPutResponseHopLimit: 65 } }, "HttpPutResponseHopLimit"],
+      [
+        "inner enumeration",
+        { blockDeviceMappings: [{ ebs: { volumeType: "gp4" } }] },
+        'BlockDeviceMappings.0.Ebs.VolumeType of AWS::EC2::LaunchTemplate is "gp4"',
+      ],
+      [
+        "type of what is tagged",
+        { tagSpecifications: [{ resourceType: "instances" }] },
+        'TagSpecifications.0.ResourceType of AWS::EC2::LaunchTemplate is "instances"',
+      ],
+    ],
+  ],
   "aws:ec2/vpc:Vpc": [
     { cidrBlock: "10.0.0.0/16", tags: { a: "b" } },
     [
@@ -133,6 +193,86 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
         { metadataOptions: { httpPutResponseHopLimit: 65 } },
         "HttpPutResponseHopLimit of AWS::EC2::Instance is 65, and must be <= 64",
       ],
+    ],
+  ],
+  "aws:lb/loadBalancer:LoadBalancer": [
+    { name: "app", internal: false, loadBalancerType: "application", subnets: ["subnet-00000001", "subnet-00000002"] },
+    [
+      ["length of a name", { name: "a".repeat(33) }, "must NOT have more than 32 characters"],
+      [
+        "pattern of a name",
+        { name: "internal-app" },
+        'Name of AWS::ElasticLoadBalancingV2::LoadBalancer is "internal-app"',
+      ],
+      ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
+      ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
+    ],
+  ],
+  "aws:lb/targetGroup:TargetGroup": [
+    {
+      port: 80,
+      protocol: "HTTP",
+      targetType: "instance",
+      vpcId: "vpc-00000000",
+      healthCheck: { interval: 5, timeout: 4 },
+    },
+    [
+      [
+        "interval",
+        { healthCheck: { interval: 4 } },
+        "HealthCheckIntervalSeconds of AWS::ElasticLoadBalancingV2::TargetGroup is 4",
+      ],
+      ["missing port", { port: undefined }, "must have required property 'Port'"],
+    ],
+  ],
+  "aws:lb/listener:Listener": [
+    {
+      loadBalancerArn: "arn",
+      port: 443,
+      protocol: "HTTPS",
+      certificateArn: "arn",
+      defaultActions: [{ type: "forward", targetGroupArn: "arn" }],
+    },
+    [
+      ["missing certificate", { certificateArn: undefined }, "must have required property 'Certificates'"],
+      ["port", { port: 65536 }, "Port of AWS::ElasticLoadBalancingV2::Listener is 65536, and must be <= 65535"],
+    ],
+  ],
+  "aws:autoscaling/group:Group": [
+    {
+      minSize: 1,
+      maxSize: 2,
+      healthCheckType: "ELB",
+      launchTemplate: { id: "lt-00000000000000000", version: "1" },
+      tags: [{ key: "app", value: "hono", propagateAtLaunch: true }],
+    },
+    [
+      ["type of health", { healthCheckType: "elb" }, 'HealthCheckType of AWS::AutoScaling::AutoScalingGroup is "elb"'],
+      ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
+    ],
+  ],
+  "aws:autoscaling/policy:Policy": [
+    {
+      autoscalingGroupName: "app",
+      policyType: "TargetTrackingScaling",
+      targetTrackingConfiguration: {
+        predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
+        targetValue: 50,
+      },
+    },
+    [["type", { policyType: "Target" }, "must be one of PredictiveScaling, SimpleScaling"]],
+  ],
+  "aws:cloudwatch/metricAlarm:MetricAlarm": [
+    {
+      comparisonOperator: "GreaterThanThreshold",
+      evaluationPeriods: 1,
+      metricName: "UnHealthyHostCount",
+      dimensions: { LoadBalancer: "app" },
+      period: 60,
+    },
+    [
+      ["period", { period: 61 }, "must be multiple of 60"],
+      ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value of AWS::CloudWatch::Alarm"],
     ],
   ],
   "aws:iam/role:Role": [
@@ -213,12 +353,40 @@ describe.each(Object.entries<Resource>(resources))("%s", (_, definition) => {
   test.each([...outer])("is not refused for a %s that is not known yet", (name) => {
     const inner = Object.keys(known).flatMap((path) => (path.startsWith(`${name}.`) ? (path.split(".")[1] ?? []) : []));
     const value = inner.length > 0 ? Object.fromEntries(inner.map((each) => [each, unknownValue])) : unknownValue;
-    const [property = ""] = target(cloudFormation, inner.length > 0 ? `${name}.${inner[0]}` : name) ?? [];
-    const isList = name.endsWith("s") && propertySchema(cloudFormation.type, [property])?.type === "array";
+    const steps = target(cloudFormation, inner.length > 0 ? `${name}.${inner[0]}` : name) ?? [];
+    const property = steps.slice(0, cloudFormation.within ? 2 : 1);
+    const isList = name.endsWith("s") && propertySchema(cloudFormation.type, property)?.type === "array";
     const found = refusals(definition, { [name]: inner.length > 0 && isList ? [value] : value });
-    // What the resource as a whole lacks is another matter.
-    expect(found.filter((refusal) => refusal.property !== "")).toEqual([]);
+    // What the resource as a whole lacks is another matter, and so is what excludes another.
+    const others = found.filter(({ property, reason }) => property !== "" && !reason.includes("exactly one of"));
+    expect(others).toEqual([]);
   });
+});
+
+test.each([
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+] as const)("%s takes a group instead of a range", (token) => {
+  const definition = resources[token];
+  expect(refusals(definition, groupRule)).toEqual([]);
+  const both = refusals(definition, { ...groupRule, cidrIpv4: "10.0.0.0/8" }).map(({ reason }) => reason);
+  expect(both).toEqual([expect.stringContaining("must have exactly one of CidrIp, CidrIpv6")]);
+  const [refusal] = refusals(definition, { ...groupRule, referencedSecurityGroupId: "group" });
+  expect(refusal).toMatchObject({
+    property: "referencedSecurityGroupId",
+    reason: expect.stringContaining("SecurityGroupId of AWS::EC2::SecurityGroup"),
+  });
+});
+
+test("a template with interfaces and with groups beside them is refused", () => {
+  const inputs = {
+    imageId: "ami-00000000",
+    vpcSecurityGroupIds: ["sg-00000000"],
+    networkInterfaces: [{ deviceIndex: 0 }],
+  };
+  expect(refusals(resources["aws:ec2/launchTemplate:LaunchTemplate"], inputs).map(({ reason }) => reason)).toEqual([
+    expect.stringContaining("must not have, with a property, those that it excludes"),
+  ]);
 });
 
 test("what is known is judged beside what is not", () => {

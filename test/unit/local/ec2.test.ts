@@ -1,6 +1,8 @@
-import { expect, test } from "vitest";
-import { rulesOf } from "../../../local/services/ec2/firewall.ts";
-import { gatewayFor } from "../../../local/services/ec2/machine.ts";
+import type { Instance, IpPermission } from "@aws-sdk/client-ec2";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { tableOf } from "../../../local/services/ec2/firewall.ts";
+import { gatewayFor, groupOf } from "../../../local/services/ec2/machine.ts";
+import { type Network, openingsOf, reachOf } from "../../../local/services/ec2/network.ts";
 
 test("each loopback address has a subnet of its own in 240.0.0.0/4", () => {
   expect(gatewayFor("127.18.0.11")).toBe("241.32.0.177/28");
@@ -8,26 +10,237 @@ test("each loopback address has a subnet of its own in 240.0.0.0/4", () => {
   expect(gatewayFor("127.255.255.255")).toBe("255.255.255.241/28");
 });
 
-const http = {
-  IpProtocol: "tcp",
-  FromPort: 80,
-  ToPort: 80,
-  IpRanges: [{ CidrIp: "10.0.0.0/8" }, { CidrIp: "1.2.3.4/32" }],
-};
+test("each loopback address has a group of its own, which no user of the host has", () => {
+  expect(groupOf("127.18.0.11")).toBe(2 ** 30 + 18 * 65536 + 11);
+  expect(groupOf("127.18.1.11") - groupOf("127.18.0.11")).toBe(256);
+});
 
-test.each([
-  [
-    "a port, from each range",
-    http,
-    ["-s 10.0.0.0/8 -d A -p tcp --dport 80:80 -j ACCEPT", "-s 1.2.3.4/32 -d A -p tcp --dport 80:80 -j ACCEPT"],
+beforeEach(() => {
+  vi.stubEnv("LOCAL_CLOUD_PREFIX", "127.18");
+});
+
+const group = (GroupId: string, IpPermissions: IpPermission[], IpPermissionsEgress: IpPermission[] = []) => ({
+  ...{ GroupId, IpPermissions, IpPermissionsEgress },
+});
+const everywhere = [{ CidrIp: "0.0.0.0/0" }];
+const tcp = (port: number) => ({ IpProtocol: "tcp", FromPort: port, ToPort: port });
+const fromGroup = (GroupId: string) => ({ UserIdGroupPairs: [{ GroupId }] });
+const instance = (id: string, PrivateIpAddress: string, groupId: string): Instance => ({
+  ...{
+    InstanceId: id,
+    PrivateIpAddress,
+    VpcId: "vpc-1",
+    SubnetId: "subnet-private",
+    SecurityGroups: [{ GroupId: groupId }],
+  },
+});
+const machine = instance("i-1", "10.0.1.4", "sg-app");
+const network: Network = {
+  instances: [machine, { ...instance("i-2", "10.0.0.5", "sg-other"), PublicIpAddress: "54.214.7.9" }],
+  interfaces: [
+    ...["10.0.0.8", "10.0.128.8"].map((PrivateIpAddress) => ({
+      ...{ PrivateIpAddress, Description: "ELB app/hono/1", Groups: [{ GroupId: "sg-balancer" }] },
+    })),
+    {
+      PrivateIpAddress: "10.0.0.9",
+      Description: "VPC Endpoint Interface vpce-1",
+      Groups: [{ GroupId: "sg-balancer" }],
+    },
   ],
-  ["every protocol", { IpProtocol: "-1", IpRanges: [{ CidrIp: "0.0.0.0/0" }] }, ["-s 0.0.0.0/0 -d A -j ACCEPT"]],
-  [
-    "ICMP, whose type is no port",
-    { IpProtocol: "icmp", FromPort: 8, ToPort: -1, IpRanges: [{ CidrIp: "0.0.0.0/0" }] },
-    ["-s 0.0.0.0/0 -d A -p icmp -j ACCEPT"],
+  groups: [
+    group("sg-app", [{ ...tcp(3000), ...fromGroup("sg-balancer") }], [{ ...tcp(443), IpRanges: everywhere }]),
+    group("sg-other", [{ IpProtocol: "-1", IpRanges: [{ CidrIp: "1.2.3.4/32" }], ...fromGroup("sg-other") }]),
+    group("sg-balancer", [{ ...tcp(80), IpRanges: everywhere }], [{ ...tcp(3000), ...fromGroup("sg-app") }]),
+    group("sg-endpoints", [{ ...tcp(443), ...fromGroup("sg-app") }]),
   ],
-  ["nothing", { IpProtocol: "tcp", FromPort: 80, ToPort: 80, IpRanges: [] }, []],
-])("a security group that allows %s; the rest is dropped", (_, permission, allowed) => {
-  expect(rulesOf({ address: "A", permissions: [permission] })).toEqual([...allowed, "-d A -j DROP"]);
+  routeTables: [],
+  natGateways: [],
+  endpoints: [],
+};
+const [first, second] = ["127.18.0.8", "127.18.128.8"];
+
+test("a machine is reached by whom its groups name, and their members by their addresses", () => {
+  const fromBalancer = { protocol: "tcp", ports: [3000, 3000], ranges: [`${first}/32`, `${second}/32`] };
+  expect(openingsOf(network)).toEqual([
+    { address: "127.18.1.4", ingress: [fromBalancer], egress: undefined },
+    {
+      address: "127.18.7.9",
+      ingress: [{ protocol: "-1", ports: undefined, ranges: ["1.2.3.4/32", "127.18.7.9/32"] }],
+      egress: undefined,
+    },
+    ...[first, second].map((address) => ({
+      address,
+      ingress: [{ protocol: "tcp", ports: [80, 80], ranges: ["0.0.0.0/0"] }],
+      egress: [{ protocol: "tcp", ports: [3000, 3000], ranges: ["127.18.1.4/32"] }],
+    })),
+  ]);
+});
+
+test("ICMP has no ports, and a group without members lets nobody in", () => {
+  const groups = [group("sg-app", [{ IpProtocol: "icmp", FromPort: 8, ToPort: -1, ...fromGroup("sg-nobody") }])];
+  expect(openingsOf({ ...network, instances: [machine], interfaces: [], groups })[0]?.ingress).toEqual([
+    { protocol: "icmp", ports: undefined, ranges: [] },
+  ]);
+});
+
+test("what no rule allows is dropped, coming in as going out; what was accepted goes on", () => {
+  const openings = [
+    { address: "A", ingress: [{ protocol: "tcp", ports: [80, 81] as const, ranges: ["R", "S"] }] },
+    { address: "B", ingress: [], egress: [{ protocol: "-1", ranges: ["A"] }] },
+  ];
+  const senders = [
+    { group: 7, reach: { api: true, registry: true, hub: false } },
+    { group: 8, reach: { api: false, registry: false, hub: false } },
+  ];
+  expect(tableOf("c", "P", openings, senders).split("\n")).toEqual([
+    "*filter",
+    ":c - [0:0]",
+    ":c-from - [0:0]",
+    ":c-out - [0:0]",
+    "-A c -p tcp ! --syn -j ACCEPT",
+    "-A c -s B -j c-from",
+    "-A c -s R -d A -p tcp --dport 80:81 -j ACCEPT",
+    "-A c -s S -d A -p tcp --dport 80:81 -j ACCEPT",
+    "-A c -d A -j DROP",
+    "-A c -d B -j DROP",
+    "-A c-from -s B -d A -j RETURN",
+    "-A c-from -s B -j DROP",
+    "-A c-out -d P -p tcp --dport 5001 -m owner --gid-owner 7 -j DROP",
+    "-A c-out -d P -p tcp --dport 5000 -m owner --gid-owner 8 -j DROP",
+    "-A c-out -d P -p tcp --dport 5443 -m owner --gid-owner 8 -j DROP",
+    "-A c-out -d P -p tcp --dport 5001 -m owner --gid-owner 8 -j DROP",
+    "COMMIT",
+    "",
+  ]);
+});
+
+describe("a machine's requests", () => {
+  const table = (RouteTableId: string, target: object, association: object) => ({
+    ...{ RouteTableId, VpcId: "vpc-1", Associations: [association] },
+    Routes: [
+      { DestinationCidrBlock: "10.0.0.0/16", GatewayId: "local" },
+      { DestinationCidrBlock: "0.0.0.0/0", ...target },
+    ],
+  });
+  const open = table("rtb-public", { GatewayId: "igw-1" }, { SubnetId: "subnet-public" });
+  const throughNat = table("rtb-private", { NatGatewayId: "nat-1" }, { SubnetId: "subnet-private" });
+  const isolated = { ...throughNat, Routes: throughNat.Routes.slice(0, 1) };
+  const nat = { NatGatewayId: "nat-1", State: "available" as const, VpcId: "vpc-1", SubnetId: "subnet-public" };
+  const endpoint = (service: string) => ({
+    ...{ ServiceName: `com.amazonaws.ap-northeast-2.${service}`, VpcId: "vpc-1", State: "Available" as const },
+    ...{ VpcEndpointType: "Interface" as const, PrivateDnsEnabled: true, SubnetIds: ["subnet-private"] },
+    Groups: [{ GroupId: "sg-endpoints" }],
+  });
+  const s3 = {
+    ...{ ...endpoint("s3"), VpcEndpointType: "Gateway" as const, PrivateDnsEnabled: false },
+    ...{ SubnetIds: [], Groups: [], RouteTableIds: ["rtb-private"] },
+  };
+  const endpoints = [endpoint("ecr.api"), endpoint("ecr.dkr"), s3];
+  const all = { api: true, registry: true, hub: true };
+  const none = { api: false, registry: false, hub: false };
+  const ecr = { api: true, registry: true, hub: false };
+  const publicly = { ...machine, PublicIpAddress: "54.214.7.9" };
+  const onMain = { ...publicly, SubnetId: "subnet-other" };
+  const main = { ...open, Associations: [{ Main: true }] };
+
+  test.each<[string, Partial<Network>, Instance, object]>([
+    [
+      "go through a NAT gateway in a public subnet",
+      { routeTables: [open, throughNat], natGateways: [nat] },
+      machine,
+      all,
+    ],
+    [
+      "wait for a NAT gateway that is not there yet",
+      { routeTables: [open, throughNat], natGateways: [{ ...nat, State: "pending" }] },
+      machine,
+      none,
+    ],
+    [
+      "end at a NAT gateway that is in no public subnet",
+      { routeTables: [throughNat], natGateways: [nat] },
+      machine,
+      none,
+    ],
+    ["end at a NAT gateway that is gone", { routeTables: [open, throughNat] }, machine, none],
+    ["have no way out of an isolated subnet", { routeTables: [open, isolated], natGateways: [nat] }, machine, none],
+    [
+      "go out with a public address",
+      { routeTables: [{ ...open, Associations: [{ SubnetId: "subnet-private" }] }] },
+      publicly,
+      all,
+    ],
+    [
+      "need a public address for the internet gateway",
+      { routeTables: [{ ...open, Associations: [{ SubnetId: "subnet-private" }] }] },
+      machine,
+      none,
+    ],
+    ["have no use for a public address without a route", { routeTables: [isolated] }, publicly, none],
+    ["go by the main table where the subnet has none", { routeTables: [throughNat, main] }, onMain, all],
+    ["reach ECR by endpoints", { routeTables: [isolated], endpoints }, machine, ecr],
+    [
+      "log in without S3, and pull nothing",
+      { routeTables: [isolated], endpoints: endpoints.slice(0, 2) },
+      machine,
+      { ...none, api: true },
+    ],
+    [
+      "pull nothing without the registry's endpoint",
+      { routeTables: [isolated], endpoints: [endpoint("ecr.api"), s3] },
+      machine,
+      { ...none, api: true },
+    ],
+    [
+      "do not log in without the API's endpoint",
+      { routeTables: [isolated], endpoints: endpoints.slice(1) },
+      machine,
+      { ...none, registry: true },
+    ],
+    [
+      "find no endpoint of another VPC",
+      { routeTables: [isolated], endpoints: endpoints.map((each) => ({ ...each, VpcId: "vpc-2" })) },
+      machine,
+      none,
+    ],
+    [
+      "are led past endpoints without private DNS",
+      { routeTables: [isolated], endpoints: endpoints.map((each) => ({ ...each, PrivateDnsEnabled: false })) },
+      machine,
+      none,
+    ],
+    [
+      "do not pass an endpoint's groups",
+      {
+        routeTables: [isolated],
+        endpoints: endpoints.map((each) => ({ ...each, Groups: [{ GroupId: "sg-balancer" }] })),
+      },
+      machine,
+      none,
+    ],
+    [
+      "find S3 by the subnet's own table",
+      { routeTables: [isolated], endpoints: [...endpoints.slice(0, 2), { ...s3, RouteTableIds: ["rtb-public"] }] },
+      machine,
+      { ...none, api: true },
+    ],
+    [
+      "need a rule that lets them out",
+      { routeTables: [open, throughNat], natGateways: [nat] },
+      { ...machine, SecurityGroups: [{ GroupId: "sg-balancer" }] },
+      none,
+    ],
+  ])("%s", (_, change, sender, expected) => {
+    expect(reachOf(sender, { ...network, ...change })).toEqual(expected);
+  });
+
+  test("pass an endpoint whose group allows the VPC's block", () => {
+    const groups = (CidrIp: string) =>
+      network.groups.map((each) =>
+        each.GroupId === "sg-endpoints" ? group("sg-endpoints", [{ ...tcp(443), IpRanges: [{ CidrIp }] }]) : each,
+      );
+    const changed = (CidrIp: string) => ({ ...network, routeTables: [isolated], endpoints, groups: groups(CidrIp) });
+    expect(reachOf(machine, changed("10.0.0.0/16"))).toEqual(ecr);
+    expect(reachOf(machine, changed("10.1.0.0/16"))).toEqual(none);
+  });
 });

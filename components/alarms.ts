@@ -1,0 +1,67 @@
+import { MetricAlarm } from "@pulumi/aws/cloudwatch/metricAlarm.js";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface AlarmsArgs {
+  /** ARN of the SNS topic that is told when an alarm begins and when it ends. */
+  topicArn: string;
+  /** What CloudWatch calls the load balancer and its targets. */
+  dimensions: Readonly<Record<"LoadBalancer" | "TargetGroup", pulumi.Input<string>>>;
+}
+
+/** Alarms for machines that are not well, and for requests that failed. */
+export class Alarms extends pulumi.ComponentResource {
+  constructor(name: string, args: AlarmsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:Alarms", name, args, opts);
+    const { LoadBalancer, TargetGroup } = args.dimensions;
+    for (const { suffix, of, ...alarm } of alarms) {
+      new MetricAlarm(
+        `${name}-${suffix}`,
+        {
+          ...alarm,
+          namespace: "AWS/ApplicationELB",
+          dimensions: of === "targets" ? { LoadBalancer, TargetGroup } : { LoadBalancer },
+          comparisonOperator: "GreaterThanThreshold",
+          period: 60,
+          // Nothing is reported for a minute without requests.
+          treatMissingData: "notBreaching",
+          alarmActions: [args.topicArn],
+          okActions: [args.topicArn],
+        },
+        { parent: this },
+      );
+    }
+    this.registerOutputs();
+  }
+}
+
+/** @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html */
+const alarms = [
+  {
+    suffix: "unhealthy",
+    of: "targets",
+    metricName: "UnHealthyHostCount",
+    statistic: "Maximum",
+    threshold: 0,
+    // A new machine counts as unhealthy until it has booted, which takes two to three minutes.
+    evaluationPeriods: 5,
+    alarmDescription: "A machine has failed the load balancer's health check for five minutes",
+  },
+  {
+    suffix: "app-5xx",
+    of: "targets",
+    metricName: "HTTPCode_Target_5XX_Count",
+    statistic: "Sum",
+    threshold: 5,
+    evaluationPeriods: 1,
+    alarmDescription: "The app answered more than five requests of a minute with 5xx",
+  },
+  {
+    suffix: "balancer-5xx",
+    of: "balancer",
+    metricName: "HTTPCode_ELB_5XX_Count",
+    statistic: "Sum",
+    threshold: 5,
+    evaluationPeriods: 1,
+    alarmDescription: "The load balancer itself answered more than five requests of a minute with 5xx",
+  },
+] as const;

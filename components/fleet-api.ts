@@ -1,0 +1,167 @@
+import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { tailCommand } from "./machine-logs.ts";
+
+/** A machine of a group. */
+export interface Member {
+  readonly id: string;
+  readonly zone: string;
+  /** Launch template and version that it was launched from, as `lt-…:3`. */
+  readonly template: string;
+  /** Auto Scaling's, such as `Pending` or `InService`. */
+  readonly state: string;
+}
+
+export interface Group {
+  readonly min: number;
+  /** Launch template and version of the machines that it launches next. */
+  readonly template: string;
+  readonly members: readonly Member[];
+}
+
+/** Why the load balancer sends a machine requests, or not. */
+export interface Health {
+  /** Such as `healthy`, `unhealthy`, `initial` or `draining`. */
+  readonly state: string;
+  readonly reason: string;
+}
+
+/** What a release and a proof ask of AWS about one group. */
+export interface FleetApi {
+  group(): Promise<Group>;
+  /** Every machine that is registered with the load balancer, of this group or another one. */
+  health(): Promise<Readonly<Record<string, Health>>>;
+  /** The group's refreshes, the newest first. */
+  refreshes(): Promise<readonly InstanceRefresh[]>;
+  /** Begins to replace every machine that is not of the template's version. @returns The refresh's id. */
+  start(template: string): Promise<string>;
+  cancel(): Promise<void>;
+  rollback(): Promise<void>;
+  /** What Auto Scaling says of launches and terminations that failed since. */
+  failures(since: Date): Promise<readonly string[]>;
+  /** What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported. */
+  console(instanceId: string): Promise<string>;
+  /** The command that prints what a machine has logged. */
+  logCommand(instanceId: string): string;
+}
+
+export interface FleetApiArgs {
+  readonly region: string;
+  readonly profile?: string;
+  readonly groupName: string;
+  readonly targetGroupArn: string;
+  /** Name of the log group that the machines write to. */
+  readonly logGroup: string;
+}
+
+/** `lt-…:3` of a launch template and its version. */
+export function templateName(template?: { LaunchTemplateId?: string; Version?: string }): string {
+  return `${template?.LaunchTemplateId}:${template?.Version}`;
+}
+
+/** AWS's API, for one group. Serialized with the providers that call it: it holds nothing of this machine. */
+export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
+  const [{ AutoScaling }, { ElasticLoadBalancingV2 }, { EC2 }] = await Promise.all([
+    import("@aws-sdk/client-auto-scaling"),
+    import("@aws-sdk/client-elastic-load-balancing-v2"),
+    import("@aws-sdk/client-ec2"),
+  ]);
+  const { groupName, targetGroupArn, region, profile } = args;
+  const config = { region, profile };
+  const [scaling, balancing, ec2] = [new AutoScaling(config), new ElasticLoadBalancingV2(config), new EC2(config)];
+  const AutoScalingGroupName = groupName;
+  return {
+    async group() {
+      const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({
+        AutoScalingGroupNames: [groupName],
+      });
+      const [group] = AutoScalingGroups;
+      if (group === undefined) throw new Error(`the group ${groupName} does not exist`);
+      const { MinSize = 0, LaunchTemplate, Instances = [] } = group;
+      const members = Instances.map((each) => ({
+        id: each.InstanceId ?? "",
+        zone: each.AvailabilityZone ?? "",
+        template: templateName(each.LaunchTemplate),
+        state: each.LifecycleState ?? "",
+      }));
+      return { min: MinSize, template: templateName(LaunchTemplate), members };
+    },
+    async health() {
+      const { TargetHealthDescriptions = [] } = await balancing.describeTargetHealth({
+        TargetGroupArn: targetGroupArn,
+      });
+      const found = TargetHealthDescriptions.map(({ Target, TargetHealth }) => {
+        const { State = "unknown", Reason, Description } = TargetHealth ?? {};
+        return [Target?.Id ?? "", { state: State, reason: [Reason, Description].filter(Boolean).join(": ") }];
+      });
+      return Object.fromEntries(found);
+    },
+    async refreshes() {
+      const { InstanceRefreshes = [] } = await scaling.describeInstanceRefreshes({ AutoScalingGroupName });
+      return InstanceRefreshes;
+    },
+    async start(template) {
+      const [LaunchTemplateId, Version] = template.split(":");
+      const { InstanceRefreshId = "" } = await scaling.startInstanceRefresh({
+        AutoScalingGroupName,
+        Strategy: "Rolling",
+        // The group itself gets the version only when the refresh has succeeded.
+        DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId, Version } },
+        Preferences: {
+          // A new machine is launched before an old one is terminated.
+          MinHealthyPercentage: 100,
+          MaxHealthyPercentage: 200,
+          SkipMatching: true,
+          AutoRollback: true,
+          // A machine counts once the load balancer finds it healthy, and then has nothing to warm up.
+          InstanceWarmup: 0,
+          // Both are `Wait` by default: a machine that somebody protects or sets aside would hold the release for an hour, then fail it.
+          ScaleInProtectedInstances: "Refresh",
+          StandbyInstances: "Terminate",
+        },
+      });
+      return InstanceRefreshId;
+    },
+    async cancel() {
+      await scaling.cancelInstanceRefresh({ AutoScalingGroupName });
+    },
+    async rollback() {
+      await scaling.rollbackInstanceRefresh({ AutoScalingGroupName });
+    },
+    async failures(since) {
+      const found = new Set<string>();
+      // The newest come first.
+      for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
+        const recent = Activities.filter(({ StartTime }) => StartTime !== undefined && StartTime >= since);
+        for (const { StatusCode, Description, StatusMessage } of recent) {
+          if (StatusCode === "Failed") found.add(`${Description}: ${StatusMessage}`);
+        }
+        if (recent.length < Activities.length) break;
+      }
+      return [...found];
+    },
+    async console(InstanceId) {
+      try {
+        const { Output = "" } = await ec2.getConsoleOutput({ InstanceId, Latest: true });
+        return Buffer.from(Output, "base64").toString("utf8");
+      } catch (error) {
+        return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${region} --instance-id ${InstanceId}`;
+      }
+    },
+    logCommand: (instanceId) => tailCommand({ ...args, instanceId }),
+  };
+}
+
+/** What is known of machines that do not serve: the load balancer's word, and the last lines of each one's console. */
+export async function describeMachines(api: FleetApi, ids: readonly string[]): Promise<string> {
+  const health = await api.health();
+  const described = await Promise.all(
+    ids.slice(0, 3).map(async (id) => {
+      const { state, reason } = health[id] ?? { state: "not registered with the load balancer", reason: "" };
+      const lines = (await api.console(id)).trimEnd().split("\n").slice(-15);
+      const log = lines.map((line) => `  | ${line}`).join("\n");
+      return `${id} is ${state}${reason && ` (${reason})`}; the last lines of its console:\n${log}\nwhat it has logged, also when it is gone: ${api.logCommand(id)}`;
+    }),
+  );
+  const others = ids.length > 3 ? [`and ${ids.length - 3} more: ${ids.slice(3).join(", ")}`] : [];
+  return [...described, ...others].join("\n");
+}

@@ -1,0 +1,165 @@
+import { describeMachines, type FleetApi, type Member } from "./fleet-api.ts";
+import { describeMember, noLaunch } from "./instance-refresh.ts";
+import { check, describe, type Expectation, type Proof } from "./proof.ts";
+
+/** What every machine of a group must answer; which machine answered, it says itself. */
+export type GroupExpectation = Omit<Expectation, "instanceId">;
+
+/** What was found to be true of a group's machines. */
+export interface GroupProof {
+  /** Architecture of the image that every machine pulled. */
+  readonly image: string;
+  /** In the order of their ids. */
+  readonly machines: readonly { readonly id: string; readonly zone: string; readonly proof: Proof }[];
+}
+
+export interface ProveGroupOptions {
+  readonly expected: GroupExpectation;
+  /** Launch template and version that every machine must be of. */
+  readonly template: string;
+  /** Asks any machine behind the load balancer for its report, over a new connection. */
+  readonly ask: (nonce: string) => Promise<unknown>;
+  /** Seconds until the machines must have proven themselves. */
+  readonly timeout: number;
+  /** Line of a machine's console that says that its user data has failed. */
+  readonly failureMarker: string;
+}
+
+/** Requests at a time. */
+const parallel = 8;
+
+/**
+ * Asks through the load balancer until every machine of the group has answered, each with its own question's nonce. Machines come and go
+ * meanwhile: what counts is who is in service at the end, at least the group's minimum.
+ *
+ * @throws Error that names every machine that did not prove itself, and why: at once when one contradicts an expectation, its user data has
+ * failed, or a machine answers that no group has; otherwise after the time-out.
+ */
+export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Promise<GroupProof> {
+  const { expected, template, timeout } = options;
+  const begun = new Date();
+  const seconds = () => Math.round((Date.now() - begun.getTime()) / 1000);
+  const proven = new Map<string, string>();
+  const strangers = new Set<string>();
+  let nextConsole = 15;
+  let last = "";
+  for (;;) {
+    const [group, health] = await Promise.all([api.group(), api.health()]);
+    const members = new Map(group.members.map((member) => [member.id, member]));
+    for (const id of strangers) {
+      // Its registration may have been on its way when it answered.
+      if (!members.has(id) && !health[id])
+        throw new Error(`${id} answers behind the load balancer, and is of no group`);
+    }
+    strangers.clear();
+
+    const serving = group.members.filter(({ state }) => state === "InService");
+    const isProven = ({ id, template: own }: Member) => proven.has(id) && own === template;
+    if (serving.length >= group.min && serving.every(isProven)) {
+      const machines = serving
+        .map(({ id, zone }) => {
+          return { id, zone, proof: { ...expected, instanceId: id, verifiedAt: proven.get(id) ?? "" } };
+        })
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
+      return { image: expected.image, machines };
+    }
+
+    const missing = group.members.filter((member) => !isProven(member)).map(({ id }) => id);
+    const isLate = seconds() >= timeout;
+    if (isLate || seconds() >= nextConsole) {
+      const problem = isLate
+        ? `time-out after ${timeout} s`
+        : await failureOf(
+            api,
+            missing.filter((id) => health[id]?.state !== "healthy"),
+            begun,
+            options.failureMarker,
+          );
+      if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
+      console.log(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
+      nextConsole = seconds() + 15;
+    }
+
+    const isWorthAsking = missing.some((id) => health[id]?.state === "healthy" && !proven.has(id));
+    if (isWorthAsking) {
+      const answers = await Promise.all(Array.from({ length: parallel }, () => askOnce(options.ask)));
+      for (const { report, nonce, problem } of answers) {
+        if (problem !== undefined) last = problem;
+        const id = instanceOf(report);
+        if (id === undefined || proven.has(id)) continue;
+        if (members.has(id)) {
+          const { own, problems } = check(report, { ...expected, instanceId: id }, nonce);
+          if (problems.length === 0) proven.set(id, new Date().toISOString());
+          else if (own) throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
+          else last = `${id}: ${problems.join("; ")}`;
+        } else if (!health[id]) strangers.add(id);
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, isWorthAsking ? 100 : 1000));
+
+    function summary(): string {
+      const states = missing.map((id) => describeMember(members.get(id) as Member, health, template));
+      const counted = `${serving.length} machines in service, ${group.min} needed`;
+      return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
+    }
+    async function explain(): Promise<string> {
+      return [summary(), ...(await api.failures(begun)), await describeMachines(api, missing)].join("\n").trimEnd();
+    }
+  }
+}
+
+/** Why waiting is no use: a machine says so itself, or Auto Scaling launches none. */
+async function failureOf(
+  api: FleetApi,
+  missing: readonly string[],
+  begun: Date,
+  failureMarker: string,
+): Promise<string | undefined> {
+  for (const id of missing) {
+    if ((await api.console(id)).includes(failureMarker)) return `the user data of ${id} failed`;
+  }
+  return missing.length === 0 ? noLaunch(api, begun) : undefined;
+}
+
+async function askOnce(ask: ProveGroupOptions["ask"]) {
+  const nonce = crypto.randomUUID();
+  try {
+    return { nonce, report: await ask(nonce) };
+  } catch (error) {
+    return { nonce, report: undefined, problem: `/platform: ${describe(error)}` };
+  }
+}
+
+/** The id of the machine that a report is of. */
+function instanceOf(report: unknown): string | undefined {
+  const { machine } = (report ?? {}) as { machine?: { instanceId?: unknown } };
+  return typeof machine?.instanceId === "string" ? machine.instanceId : undefined;
+}
+
+/**
+ * One question, over a connection of its own.
+ *
+ * @param address Name or address that answers.
+ * @param domain Name that people use, where it is another one: it need not lead to the address yet, and the certificate must be for it.
+ */
+export async function askForReport(address: string, domain: string | undefined, nonce: string): Promise<unknown> {
+  const { request } = domain ? await import("node:https") : await import("node:http");
+  const url = new URL(`${domain ? "https" : "http"}://${address}/platform?nonce=${nonce}`);
+  const headers = domain ? { host: domain } : {};
+  const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };
+  return new Promise((resolve, reject) => {
+    const get = request(url, options, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text) => (body += text));
+      response.on("error", reject).on("end", () => {
+        if (response.statusCode !== 200) return reject(new Error(`answered ${response.statusCode}`));
+        try {
+          resolve(JSON.parse(body));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    get.on("error", reject).end();
+  });
+}

@@ -1,0 +1,176 @@
+import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { describeMachines, type FleetApi, type Health, type Member, templateName } from "./fleet-api.ts";
+
+export interface RefreshOptions {
+  /** Launch template and version that every machine shall be of, as `lt-…:3`. */
+  readonly template: string;
+  /** Seconds that a new machine may take; after so long without progress the release is rolled back. */
+  readonly timeout: number;
+  /** Line of a machine's console that says that its user data has failed. */
+  readonly failureMarker: string;
+  /** What the person who deploys is told. */
+  readonly log: (message: string) => void;
+}
+
+/** Seconds between two looks at the refresh; at the machines, every third time. */
+const interval = 2;
+
+/**
+ * Brings every machine of a group to a version of its launch template, by an instance refresh: new machines are launched before old ones
+ * are terminated, and the group itself gets the version only at the end. Where one runs to this version already, since an earlier run was
+ * killed, it is waited for; one to another version is cancelled.
+ *
+ * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said; by then the old machines serve.
+ */
+export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
+  const { template, timeout, failureMarker, log } = options;
+  const begun = new Date();
+  const id = await begin(api, options);
+  if (id === undefined) return;
+
+  let deadline = Date.now() + timeout * 1000;
+  let progress = 0;
+  const tell = whenChanged(log);
+  let problem: string | undefined;
+  let evidence = "";
+  const launched = new Set<string>();
+  for (let round = 1; ; round++) {
+    const refresh = (await api.refreshes()).find(({ InstanceRefreshId }) => InstanceRefreshId === id);
+    // It may not be listed yet.
+    const { Status = "Pending", StatusReason = "", PercentageComplete = 0 } = refresh ?? {};
+    const line = `${Status}, ${PercentageComplete} %${StatusReason && `: ${StatusReason}`}`;
+    tell("refresh", line);
+    if (Status === "Successful") return;
+
+    const [{ members }, health] = await Promise.all([api.group(), api.health()]);
+    for (const member of members) if (member.template === template) launched.add(member.id);
+    tell("machines", members.map((member) => describeMember(member, health, template)).join("; "));
+    if (problem === undefined) {
+      if (PercentageComplete > progress) {
+        progress = PercentageComplete;
+        deadline = Date.now() + timeout * 1000;
+      }
+      const isLate = Date.now() >= deadline;
+      if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
+      else if (isLate) problem = `no progress in ${timeout} s`;
+      else if (round % 3 === 0) {
+        for (const failure of await api.failures(begun)) tell(failure, failure);
+        problem = await failureOf(api, launched, begun, failureMarker);
+      }
+      if (problem !== undefined) {
+        // Now, for what failed is terminated by the rollback.
+        evidence = await gather(api, launched, begun);
+        deadline = Date.now() + timeout * 1000;
+        if (isUnderWay(Status)) {
+          log(`rolling back: ${problem}`);
+          await api.rollback().catch((error: Error) => {
+            // It ended in the meantime.
+            if (!error.name.startsWith("ActiveInstanceRefreshNotFound")) {
+              throw new Error(
+                `the release failed (${problem}), and so did its rollback: ${error.message}\n${evidence}`,
+              );
+            }
+          });
+        }
+      }
+    } else if (Date.now() >= deadline) {
+      throw new Error(`the release failed (${problem}), and its rollback is ${line} after ${timeout} s\n${evidence}`);
+    }
+    if (!isActive(Status)) {
+      const kept = `the refresh is ${Status}, and the group launches ${(await api.group()).template}`;
+      throw new Error(`the release failed: ${problem}; ${kept}\n${evidence}`);
+    }
+    await pause();
+  }
+}
+
+/** Starts the refresh or finds the one that runs. @returns Its id, or nothing where every machine is of the version already. */
+async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions): Promise<string | undefined> {
+  const deadline = Date.now() + timeout * 1000;
+  let isCancelled = false;
+  for (;;) {
+    const running = (await api.refreshes()).find(({ Status }) => isActive(Status));
+    if (running === undefined) {
+      const group = await api.group();
+      if ([group, ...group.members].every((each) => each.template === template)) return undefined;
+      try {
+        return await api.start(template);
+      } catch (error) {
+        // Somebody was faster.
+        if (!(error as Error).name.startsWith("InstanceRefreshInProgress")) throw error;
+      }
+    } else {
+      const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
+      if (to === template && isUnderWay(running.Status)) {
+        log(`waiting for the refresh ${running.InstanceRefreshId}, which an earlier run began`);
+        return running.InstanceRefreshId;
+      }
+      if (!isCancelled && isUnderWay(running.Status)) {
+        log(`cancelling the refresh ${running.InstanceRefreshId}, which is to ${to}`);
+        await api.cancel();
+        isCancelled = true;
+      }
+      if (Date.now() >= deadline) {
+        throw new Error(
+          `the refresh ${running.InstanceRefreshId} to ${to} is still ${running.Status} after ${timeout} s; nothing was changed`,
+        );
+      }
+    }
+    await pause();
+  }
+}
+
+/** Tells a text of its kind, but not the same one twice in a row. */
+function whenChanged(log: (message: string) => void) {
+  const last = new Map<string, string>();
+  return (kind: string, text: string) => {
+    if (text !== "" && last.get(kind) !== text) log(text);
+    last.set(kind, text);
+  };
+}
+
+/** What Auto Scaling and the load balancer say of a machine. */
+export function describeMember(
+  { id, state, template: own }: Member,
+  health: Readonly<Record<string, Health>>,
+  template: string,
+): string {
+  const of = own === template ? "" : `, of ${own} instead of ${template}`;
+  return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}`;
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, interval * 1000));
+
+const isUnderWay = (status: InstanceRefresh["Status"]) =>
+  status === "Pending" || status === "InProgress" || status === "Baking";
+
+const isActive = (status: InstanceRefresh["Status"]) =>
+  isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
+
+/** Why the release cannot succeed, before its time is over: a new machine says so, or Auto Scaling launches none. */
+async function failureOf(
+  api: FleetApi,
+  launched: ReadonlySet<string>,
+  begun: Date,
+  failureMarker: string,
+): Promise<string | undefined> {
+  const health = await api.health();
+  for (const id of launched) {
+    if (health[id]?.state !== "healthy" && (await api.console(id)).includes(failureMarker)) {
+      return `the user data of ${id} failed`;
+    }
+  }
+  return launched.size === 0 ? noLaunch(api, begun) : undefined;
+}
+
+/** Why no machine is launched; said after half a minute, in which Auto Scaling tries again by itself. */
+export async function noLaunch(api: FleetApi, begun: Date): Promise<string | undefined> {
+  const [failure] = Date.now() - begun.getTime() < 30_000 ? [] : await api.failures(begun);
+  return failure && `Auto Scaling launches no machine: ${failure}`;
+}
+
+async function gather(api: FleetApi, launched: ReadonlySet<string>, begun: Date): Promise<string> {
+  const health = await api.health();
+  const failed = [...launched].filter((id) => health[id]?.state !== "healthy");
+  return [...(await api.failures(begun)), await describeMachines(api, failed)].filter(Boolean).join("\n");
+}

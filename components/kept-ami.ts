@@ -1,0 +1,48 @@
+import * as pulumi from "@pulumi/pulumi";
+import { isCodeChanged } from "./provider-code.ts";
+
+export interface KeptAmiArgs {
+  /** The newest AMI. */
+  newest: string;
+  /** What a machine is otherwise made of; with other values of it the newest AMI is taken. */
+  occasion: pulumi.Input<string>;
+}
+
+/** What the engine hands to the provider. */
+interface Inputs {
+  readonly newest: string;
+  readonly occasion: string;
+  readonly ami: string;
+}
+
+/**
+ * The AMI for a launch template: the newest one at the time of the last release. A newer one is no occasion for a release by itself.
+ * (`ignoreChanges` would keep the first one for ever, for a launch template is changed in place.)
+ */
+export class KeptAmi extends pulumi.dynamic.Resource {
+  declare readonly ami: pulumi.Output<string>;
+
+  constructor(name: string, args: KeptAmiArgs, opts?: pulumi.CustomResourceOptions) {
+    super(provider, name, { ...args, ami: undefined }, opts, "hono-app", "KeptAmi");
+  }
+}
+
+// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
+const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
+  // Decided here, so that a preview knows it too.
+  async check(olds, news) {
+    const isKept = olds.ami !== undefined && olds.occasion === news.occasion;
+    return {
+      inputs: isKept ? { ...olds, __provider: Reflect.get(news, "__provider") } : { ...news, ami: news.newest },
+    };
+  },
+  async diff(_id, olds, news) {
+    return { changes: isCodeChanged(olds, news) || olds.occasion !== news.occasion };
+  },
+  async create(inputs) {
+    return { id: inputs.ami, outs: inputs };
+  },
+  async update(_id, _olds, news) {
+    return { outs: news };
+  },
+};

@@ -1,0 +1,64 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Architecture } from "./architecture.ts";
+import type { ImageReference } from "./image-reference.ts";
+import { userData } from "./user-data.ts";
+
+/** What every machine is launched with, as an instance or by a group. */
+export interface LaunchArgs {
+  /** Name of the app. */
+  appName: string;
+  architecture: Architecture;
+  instanceType: string;
+  /** Amazon Linux 2023 AMI of the architecture, for every machine that is made. */
+  ami: string;
+  /**
+   * `keep`: another `ami` is no reason to replace a machine; one that is replaced for another reason, as by a release, gets it.
+   * `latest`: another `ami` replaces the machine.
+   * @default "keep"
+   */
+  amiUpdate?: "keep" | "latest";
+  region: string;
+  securityGroupId: pulumi.Input<string>;
+  instanceProfile: pulumi.Input<string>;
+  /** Another one replaces the machine. */
+  image: pulumi.Input<ImageReference>;
+  /** Name of the log group that it writes to. */
+  logGroup: pulumi.Input<string>;
+  port: number;
+  /** Root volume in GiB. */
+  volumeSize: number;
+}
+
+/**
+ * The arguments as a component's inputs, without what names an AMI: a newer one that replaces no machine must not show as a change.
+ */
+export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, architecture, ...inputs }: T) {
+  return { ...inputs, architecture: architecture.ec2 };
+}
+
+/** The settings of every machine, by the names that an instance and a launch template have in common. */
+export function launchSettings(args: LaunchArgs) {
+  return {
+    instanceType: args.instanceType,
+    userData: pulumi.all([args.image, args.logGroup]).apply(([image, logGroup]) =>
+      userData({
+        name: args.appName,
+        image,
+        logGroup,
+        region: args.region,
+        instanceType: args.instanceType,
+        architecture: args.architecture,
+        port: args.port,
+      }),
+    ),
+    // A token for each request, which does not pass a container's bridge: the app cannot use the machine's role.
+    metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+    volume: { encrypted: true, volumeType: "gp3", volumeSize: args.volumeSize, deleteOnTermination: true },
+    ebsOptimized: true,
+    monitoring: true,
+    // With `standard` a new machine has no credits and would boot at its baseline: a fifth of its speed, as `.micro` a tenth. A boot
+    // spends about one credit, earned back within minutes; what a busy machine is billed for is in cli/cost/prices.ts, `notIncluded`.
+    // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-standard-mode-concepts.html
+    creditSpecification: { cpuCredits: "unlimited" },
+  };
+}

@@ -1,0 +1,176 @@
+import { createHash } from "node:crypto";
+import { Group } from "@pulumi/aws/autoscaling/group.js";
+import { Policy } from "@pulumi/aws/autoscaling/policy.js";
+import { LaunchTemplate } from "@pulumi/aws/ec2/launchTemplate.js";
+import * as pulumi from "@pulumi/pulumi";
+import type { GroupProof } from "./group-proof.ts";
+import { GroupVerification } from "./group-verification.ts";
+import { KeptAmi } from "./kept-ami.ts";
+import { inputsOf, type LaunchArgs, launchSettings } from "./launch-settings.ts";
+import { Rollout } from "./rollout.ts";
+
+export interface MachineGroupArgs extends LaunchArgs {
+  /** A subnet in each zone. */
+  subnetIds: pulumi.Input<pulumi.Input<string>[]>;
+  /** Whether each machine has a public address. */
+  publicAddress: boolean;
+  /** Fewest machines. */
+  min: number;
+  /** Most machines; a release needs one more than there are. */
+  max: number;
+  /**
+   * Percentage of processor time that the group adds and removes machines to hold.
+   * @default none: as many machines as `min`
+   */
+  cpuTarget?: number;
+  /** Load balancer's own name, through which the machines are asked. */
+  address: pulumi.Input<string>;
+  /**
+   * Name that people use, over HTTPS.
+   * @default none
+   */
+  domain?: string;
+  targetGroupArn: pulumi.Input<string>;
+  /** Digest of each platform's image configuration in the image's index. */
+  configs: pulumi.Input<Record<string, string>>;
+  /** Profile of the AWS configuration files to sign calls with. */
+  profile?: string;
+  /** Seconds that a machine may take until it has proven itself. */
+  verificationTimeout: number;
+}
+
+/**
+ * Machines of one architecture, over the zones: replaced when they die, released by a refresh, and each proven. The group is on a version
+ * only after the machines of that version were healthy.
+ */
+export class MachineGroup extends pulumi.ComponentResource {
+  readonly groupName: pulumi.Output<string>;
+  readonly instanceType: string;
+  readonly proof: pulumi.Output<GroupProof>;
+
+  constructor(name: string, args: MachineGroupArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:MachineGroup", name, inputsOf(args), opts);
+    const { region, profile, targetGroupArn, logGroup, architecture, verificationTimeout: timeout } = args;
+    const { volume, userData, ebsOptimized, monitoring, ...settings } = launchSettings(args);
+    const tags = { Name: name };
+    const occasion = userData.apply((text) =>
+      createHash("sha256").update(`${settings.instanceType} ${args.volumeSize} ${text}`).digest("hex"),
+    );
+    const kept =
+      args.amiUpdate === "latest" ? undefined : new KeptAmi(name, { newest: args.ami, occasion }, { parent: this });
+
+    const template = new LaunchTemplate(
+      name,
+      {
+        ...settings,
+        imageId: kept?.ami ?? args.ami,
+        userData: userData.apply((text) => Buffer.from(text).toString("base64")),
+        iamInstanceProfile: { name: args.instanceProfile },
+        networkInterfaces: [
+          {
+            associatePublicIpAddress: String(args.publicAddress),
+            securityGroups: [args.securityGroupId],
+            deleteOnTermination: "true",
+          },
+        ],
+        // Amazon Linux's root device.
+        blockDeviceMappings: [
+          {
+            deviceName: "/dev/xvda",
+            ebs: {
+              ...volume,
+              encrypted: String(volume.encrypted),
+              deleteOnTermination: String(volume.deleteOnTermination),
+            },
+          },
+        ],
+        ebsOptimized: String(ebsOptimized),
+        monitoring: { enabled: monitoring },
+        tagSpecifications: ["instance", "volume", "network-interface"].map((resourceType) => ({ resourceType, tags })),
+        updateDefaultVersion: true,
+        tags,
+      },
+      { parent: this },
+    );
+    const version = template.latestVersion.apply(String);
+
+    const group = new Group(
+      name,
+      {
+        launchTemplate: { id: template.id, version },
+        minSize: args.min,
+        maxSize: args.max,
+        vpcZoneIdentifiers: args.subnetIds,
+        targetGroupArns: [targetGroupArn],
+        healthCheckType: "ELB",
+        // A machine that boots is given the time to.
+        healthCheckGracePeriod: 300,
+        // Its boot is left out of the average that the group scales by.
+        defaultInstanceWarmup: 60,
+        // A machine that is not well, too, is terminated only when another serves.
+        instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },
+        // The verification waits, and knows why a machine does not serve.
+        waitForCapacityTimeout: "0",
+        tags: [{ key: "Name", value: name, propagateAtLaunch: true }],
+      },
+      // The version is the rollout's, the capacity is scaling's.
+      { parent: this, ignoreChanges: ["launchTemplate", "desiredCapacity"] },
+    );
+    if (args.cpuTarget !== undefined) {
+      new Policy(
+        name,
+        {
+          autoscalingGroupName: group.name,
+          policyType: "TargetTrackingScaling",
+          targetTrackingConfiguration: {
+            predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
+            targetValue: args.cpuTarget,
+          },
+        },
+        { parent: this },
+      );
+    }
+
+    const rollout = new Rollout(
+      name,
+      {
+        groupName: group.name,
+        targetGroupArn,
+        logGroup,
+        template: pulumi.interpolate`${template.id}:${version}`,
+        region,
+        profile,
+        timeout,
+      },
+      { parent: this },
+    );
+    const { proof } = new GroupVerification(
+      name,
+      {
+        address: args.address,
+        domain: args.domain,
+        groupName: group.name,
+        targetGroupArn,
+        logGroup,
+        template: rollout.template,
+        digest: pulumi.output(args.image).digest,
+        configs: args.configs,
+        architecture,
+        region,
+        profile,
+        timeout,
+      },
+      { parent: this },
+    );
+
+    this.groupName = group.name;
+    this.instanceType = args.instanceType;
+    this.proof = proof;
+    this.registerOutputs({ groupName: this.groupName, instanceType: this.instanceType, proof });
+  }
+
+  /** What the stack's outputs say of it. */
+  get summary() {
+    return { group: this.groupName, type: this.instanceType, machines: this.proof.machines };
+  }
+}

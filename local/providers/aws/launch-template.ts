@@ -1,0 +1,117 @@
+import { ec2 } from "./clients.ts";
+import { type CloudFormation, inputsOf, translate } from "./cloudformation.ts";
+import { lowered } from "./operations.ts";
+import type { Row } from "./row.ts";
+import { fromTags, tagged } from "./tags.ts";
+import type { Props } from "./values.ts";
+
+const template: CloudFormation = {
+  type: "AWS::EC2::LaunchTemplate",
+  within: "LaunchTemplateData",
+  names: {
+    name: "LaunchTemplateName",
+    description: "VersionDescription",
+    tags: null,
+    updateDefaultVersion: null,
+    vpcSecurityGroupIds: "LaunchTemplateData.SecurityGroupIds",
+    "networkInterfaces.associatePublicIpAddress": "LaunchTemplateData.NetworkInterfaces[].AssociatePublicIpAddress",
+    "networkInterfaces.deleteOnTermination": "LaunchTemplateData.NetworkInterfaces[].DeleteOnTermination",
+    "networkInterfaces.deviceIndex": "LaunchTemplateData.NetworkInterfaces[].DeviceIndex",
+    "networkInterfaces.securityGroups": "LaunchTemplateData.NetworkInterfaces[].Groups",
+    "networkInterfaces.subnetId": "LaunchTemplateData.NetworkInterfaces[].SubnetId",
+  },
+  only: [
+    ...["blockDeviceMappings", "creditSpecification", "disableApiTermination", "ebsOptimized", "iamInstanceProfile"],
+    ...["imageId", "instanceType", "metadataOptions", "monitoring", "tagSpecifications", "userData"],
+  ],
+  sets: ["vpcSecurityGroupIds", "networkInterfaces.securityGroups"],
+  rules: {
+    properties: {
+      // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html
+      LaunchTemplateName: { minLength: 3, maxLength: 128, pattern: "^[a-zA-Z0-9().\\-/_]+$" },
+      LaunchTemplateData: {
+        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RequestLaunchTemplateData.html
+        dependentExcluded: { SecurityGroupIds: ["NetworkInterfaces"] },
+        properties: {
+          CreditSpecification: { properties: { CpuCredits: { enum: ["standard", "unlimited"] } } },
+          // 16 KB, encoded: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
+          UserData: { maxLength: 21848, pattern: "^[A-Za-z0-9+/]*={0,2}$" },
+          MetadataOptions: { properties: { HttpPutResponseHopLimit: { minimum: 1, maximum: 64 } } },
+        },
+        // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
+        if: { required: ["CreditSpecification", "InstanceType"] },
+        // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+        then: { properties: { InstanceType: { pattern: "^t\\d" } } },
+      },
+    },
+  },
+};
+
+const described = { cloudFormation: template, inputs: inputsOf(template) };
+
+/** A version, as calls take it: all of it, for the provider bases none on an earlier one. */
+const version = (inputs: Props) => translate(described, inputs).properties as { LaunchTemplateData: object };
+
+async function create(inputs: Props): Promise<string> {
+  const TagSpecifications = tagged("launch-template", inputs.tags);
+  const { LaunchTemplate } = await (await ec2()).createLaunchTemplate({
+    ...version(inputs),
+    LaunchTemplateName: inputs.name,
+    ...TagSpecifications,
+  });
+  return LaunchTemplate?.LaunchTemplateId ?? "";
+}
+
+/** Versions do not change: what differs is in a new one. */
+async function update(LaunchTemplateId: string, inputs: Props, changed: readonly string[]): Promise<void> {
+  const api = await ec2();
+  const { LaunchTemplateName: _, ...next } = version(inputs) as Props & { LaunchTemplateData: object };
+  if (changed.some((input) => input !== "updateDefaultVersion")) {
+    await api.createLaunchTemplateVersion({ LaunchTemplateId, ...next });
+  }
+  if (!inputs.updateDefaultVersion) return;
+  const { LaunchTemplates: [now] = [] } = await api.describeLaunchTemplates({ LaunchTemplateIds: [LaunchTemplateId] });
+  await api.modifyLaunchTemplate({ LaunchTemplateId, DefaultVersion: String(now?.LatestVersionNumber) });
+}
+
+const text = (value: unknown) => (value === undefined ? undefined : String(value));
+
+/** The latest version, with the provider's names; some of its switches are texts there. */
+async function latest({ launchTemplateId: LaunchTemplateId }: Props): Promise<Props> {
+  const request = { LaunchTemplateId, Versions: ["$Latest"] };
+  const { LaunchTemplateVersions: [found] = [] } = await (await ec2()).describeLaunchTemplateVersions(request);
+  const { ebsOptimized, blockDeviceMappings, networkInterfaces, tagSpecifications, securityGroupIds, ...data } =
+    lowered(found?.LaunchTemplateData ?? {});
+  return {
+    ...data,
+    description: found?.VersionDescription,
+    ebsOptimized: text(ebsOptimized),
+    vpcSecurityGroupIds: securityGroupIds,
+    blockDeviceMappings: blockDeviceMappings?.map(({ ebs = {}, ...mapping }: Props) => ({
+      ...mapping,
+      ebs: { ...ebs, encrypted: text(ebs.encrypted), deleteOnTermination: text(ebs.deleteOnTermination) },
+    })),
+    networkInterfaces: networkInterfaces?.map((each: Props) => ({
+      ...each,
+      associatePublicIpAddress: text(each.associatePublicIpAddress),
+      deleteOnTermination: text(each.deleteOnTermination),
+      securityGroups: each.groups,
+    })),
+    tagSpecifications: tagSpecifications?.map(({ resourceType, tags }: Props) => ({
+      resourceType,
+      tags: fromTags(tags),
+    })),
+  };
+}
+
+export const launchTemplateRow: Row = {
+  ...template,
+  price: "what is launched from it is charged",
+  shows: ["instanceType"],
+  id: "LaunchTemplateId",
+  tagType: "launch-template",
+  list: ["describeLaunchTemplates", "LaunchTemplates"],
+  calls: { create, update, delete: "deleteLaunchTemplate" },
+  more: latest,
+  outputs: { latestVersion: "LatestVersionNumber", defaultVersion: "DefaultVersionNumber" },
+};

@@ -1,0 +1,170 @@
+// What the API says of a network, as traffic meets it.
+import { BlockList } from "node:net";
+import {
+  type EC2Client,
+  type Instance,
+  type IpPermission,
+  type NatGateway,
+  type NetworkInterface,
+  paginateDescribeInstances,
+  paginateDescribeNatGateways,
+  paginateDescribeNetworkInterfaces,
+  paginateDescribeRouteTables,
+  paginateDescribeSecurityGroups,
+  paginateDescribeVpcEndpoints,
+  type RouteTable,
+  type SecurityGroup,
+  type VpcEndpoint,
+} from "@aws-sdk/client-ec2";
+import { localAddressOf } from "../../address.ts";
+import { alive, every } from "../../lists.ts";
+
+export interface Network {
+  readonly instances: readonly Instance[];
+  readonly interfaces: readonly NetworkInterface[];
+  readonly groups: readonly SecurityGroup[];
+  readonly routeTables: readonly RouteTable[];
+  readonly natGateways: readonly NatGateway[];
+  readonly endpoints: readonly VpcEndpoint[];
+}
+
+/** Traffic that is allowed, with ranges of addresses of the local cloud or of whoever asks it. */
+export interface Allowed {
+  readonly protocol: string;
+  readonly ports?: readonly [first: number, last: number];
+  readonly ranges: readonly string[];
+}
+
+/** An address of the local cloud, what may reach it, and what it may reach itself; anything, where that is not said. */
+export interface Opening {
+  readonly address: string;
+  readonly ingress: readonly Allowed[];
+  readonly egress?: readonly Allowed[];
+}
+
+/** What of AWS a machine reaches: its API, ECR's registry with the layers that are in S3, and Docker Hub. */
+export interface Reach {
+  readonly api: boolean;
+  readonly registry: boolean;
+  readonly hub: boolean;
+}
+
+/** All that the API has; of instances, those that are alive. */
+export async function describeNetwork(client: EC2Client): Promise<Network> {
+  const api = { client };
+  const [reservations, interfaces, groups, routeTables, natGateways, endpoints] = await Promise.all([
+    every(paginateDescribeInstances(api, { Filters: [alive] }), (page) => page.Reservations),
+    every(paginateDescribeNetworkInterfaces(api, {}), (page) => page.NetworkInterfaces),
+    every(paginateDescribeSecurityGroups(api, {}), (page) => page.SecurityGroups),
+    every(paginateDescribeRouteTables(api, {}), (page) => page.RouteTables),
+    every(paginateDescribeNatGateways(api, {}), (page) => page.NatGateways),
+    every(paginateDescribeVpcEndpoints(api, {}), (page) => page.VpcEndpoints),
+  ]);
+  const instances = reservations.flatMap(({ Instances = [] }) => Instances);
+  return { instances, interfaces, groups, routeTables, natGateways, endpoints };
+}
+
+/** The addresses at which something answers: machines, and load balancers, whose own requests are to machines of this network alone. */
+export function openingsOf({ instances, interfaces, groups }: Network): Opening[] {
+  const isBalancer = ({ Description = "" }: NetworkInterface) => Description.startsWith("ELB ");
+  const places = [
+    ...instances.map((each) => ({ address: localAddressOf(each), worn: idsOf(each.SecurityGroups), sends: false })),
+    ...interfaces
+      .filter(isBalancer)
+      .map((each) => ({ address: localAddressOf(each), worn: idsOf(each.Groups), sends: true })),
+  ];
+  const members = (id?: string) =>
+    places.filter(({ worn }) => id !== undefined && worn.includes(id)).map(({ address }) => `${address}/32`);
+  const allowed = ({ IpProtocol = "-1", FromPort, ToPort = FromPort, ...sources }: IpPermission): Allowed => ({
+    protocol: IpProtocol,
+    ports: FromPort === undefined || ToPort === undefined || IpProtocol === "icmp" ? undefined : [FromPort, ToPort],
+    ranges: [
+      ...(sources.IpRanges ?? []).map(({ CidrIp = "" }) => CidrIp),
+      ...(sources.UserIdGroupPairs ?? []).flatMap(({ GroupId }) => members(GroupId)),
+    ],
+  });
+  return places.map(({ address, worn, sends }) => {
+    const own = groups.filter(({ GroupId = "" }) => worn.includes(GroupId));
+    return {
+      address,
+      ingress: own.flatMap(({ IpPermissions = [] }) => IpPermissions.map(allowed)),
+      egress: sends ? own.flatMap(({ IpPermissionsEgress = [] }) => IpPermissionsEgress.map(allowed)) : undefined,
+    };
+  });
+}
+
+/**
+ * How far a machine's requests come: by its subnet's route to the internet, which it uses with a public address or through a NAT gateway
+ * in a public subnet, or by endpoints in its VPC.
+ */
+export function reachOf(instance: Instance, network: Network): Reach {
+  const worn = idsOf(instance.SecurityGroups);
+  const own = network.groups.filter(({ GroupId = "" }) => worn.includes(GroupId));
+  const goesOut = permits(
+    own.flatMap(({ IpPermissionsEgress = [] }) => IpPermissionsEgress),
+    () => true,
+  );
+  const isOnline = goesOut && hasInternet(instance, network);
+  const has = (service: string) =>
+    goesOut &&
+    network.endpoints.some(
+      (endpoint) =>
+        endpoint.VpcId === instance.VpcId &&
+        endpoint.State?.toLowerCase() === "available" &&
+        endpoint.ServiceName?.endsWith(`.${service}`) &&
+        admits(endpoint, instance, network),
+    );
+  return {
+    api: isOnline || has("ecr.api"),
+    registry: isOnline || (has("ecr.dkr") && has("s3")),
+    hub: isOnline,
+  };
+}
+
+function hasInternet({ PublicIpAddress, SubnetId, VpcId }: Instance, network: Network): boolean {
+  const { GatewayId, NatGatewayId } = wayOut(network, VpcId, SubnetId) ?? {};
+  if (GatewayId?.startsWith("igw-")) return PublicIpAddress !== undefined;
+  const nat = network.natGateways.find((each) => each.NatGatewayId === NatGatewayId && each.State === "available");
+  return nat !== undefined && !!wayOut(network, nat.VpcId, nat.SubnetId)?.GatewayId?.startsWith("igw-");
+}
+
+/** A subnet's route to everywhere; that of the VPC's main table, where the subnet has none of its own. */
+const wayOut = (network: Network, vpc?: string, subnet?: string) =>
+  tableOf(network, vpc, subnet)?.Routes?.find(({ DestinationCidrBlock }) => DestinationCidrBlock === "0.0.0.0/0");
+
+const tableOf = ({ routeTables }: Network, vpc?: string, subnet?: string) =>
+  routeTables.find(({ Associations = [] }) => Associations.some(({ SubnetId }) => SubnetId === subnet)) ??
+  routeTables.find(({ VpcId, Associations = [] }) => VpcId === vpc && Associations.some(({ Main }) => Main));
+
+/** Whether an endpoint takes the machine's requests: by the subnet's routes, or by its own security groups. */
+function admits(endpoint: VpcEndpoint, instance: Instance, network: Network): boolean {
+  if (endpoint.VpcEndpointType === "Gateway") {
+    const table = tableOf(network, instance.VpcId, instance.SubnetId)?.RouteTableId;
+    return endpoint.RouteTableIds?.includes(table ?? "") ?? false;
+  }
+  // Without private DNS, ECR's usual names do not lead to it.
+  if (!endpoint.PrivateDnsEnabled || !endpoint.SubnetIds?.length) return false;
+  const groups = network.groups.filter(({ GroupId = "" }) => idsOf(endpoint.Groups).includes(GroupId));
+  return permits(
+    groups.flatMap(({ IpPermissions = [] }) => IpPermissions),
+    ({ IpRanges = [], UserIdGroupPairs = [] }) =>
+      IpRanges.some(({ CidrIp = "" }) => contains(CidrIp, instance.PrivateIpAddress ?? "")) ||
+      UserIdGroupPairs.some(({ GroupId = "" }) => idsOf(instance.SecurityGroups).includes(GroupId)),
+  );
+}
+
+/** Whether HTTPS is allowed to or from what is asked for. */
+const permits = (permissions: readonly IpPermission[], concerns: (permission: IpPermission) => boolean) =>
+  permissions.some((permission) => {
+    const { IpProtocol = "-1", FromPort = 0, ToPort = 65535 } = permission;
+    return ["-1", "tcp"].includes(IpProtocol) && FromPort <= 443 && 443 <= ToPort && concerns(permission);
+  });
+
+function contains(range: string, address: string): boolean {
+  const [network = "", bits] = range.split("/");
+  const list = new BlockList();
+  list.addSubnet(network, Number(bits));
+  return list.check(address);
+}
+
+const idsOf = (groups: readonly { GroupId?: string }[] = []) => groups.map(({ GroupId = "" }) => GroupId);

@@ -1,0 +1,252 @@
+import type { EC2 } from "@aws-sdk/client-ec2";
+import { beforeAll, expect, test, vi } from "vitest";
+import { as } from "../../local/cloud.ts";
+import { ec2 } from "../../local/providers/aws/clients.ts";
+import { resources } from "../../local/providers/aws/resources.ts";
+import type { Token } from "../../local/providers/aws/rows.ts";
+import type { Props } from "../../local/providers/aws/values.ts";
+import { cloud } from "../support/stack.ts";
+
+// A network of its own, by the rows of the AWS provider, against the local cloud's API.
+
+let api: EC2;
+beforeAll(async () => {
+  for (const [name, value] of Object.entries(as(cloud, "root"))) if (name.startsWith("AWS_")) vi.stubEnv(name, value);
+  api = await ec2();
+});
+
+interface Made {
+  readonly id: string;
+  readonly live: Props;
+  update(inputs: Props, changed: string[]): Promise<Props | undefined>;
+  remove(): Promise<unknown>;
+}
+
+async function make(type: Token, inputs: Props): Promise<Made> {
+  const resource = resources[type];
+  const id = await resource.create(inputs);
+  let live = (await resource.read(id, inputs)) ?? {};
+  return {
+    id,
+    live,
+    async update(next, changed) {
+      await resource.update?.(id, next, changed, live);
+      live = (await resource.read(id, next)) ?? {};
+      return live;
+    },
+    remove: () => resource.delete(id, live),
+  };
+}
+
+test("a network comes apart only from its end", async () => {
+  const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.7.0.0/16", enableDnsHostnames: true });
+  const vpcId = vpc.id;
+  const zone = "ap-northeast-2a";
+  const subnet = await make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock: "10.7.0.0/24", availabilityZone: zone });
+  const inside = await make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock: "10.7.1.0/24", availabilityZone: zone });
+  const table = await make("aws:ec2/routeTable:RouteTable", { vpcId });
+
+  // Nothing of it stays behind where AWS refuses it.
+  const address = await make("aws:ec2/eip:Eip", { tags: { app: "hono" } });
+  expect(address.live).toMatchObject({
+    allocationId: address.id,
+    domain: "vpc",
+    publicIp: expect.stringMatching(/^54\./),
+  });
+  const nat = { subnetId: subnet.id, allocationId: address.id, tags: { app: "hono" } };
+  await expect(make("aws:ec2/natGateway:NatGateway", { ...nat, allocationId: undefined })).rejects.toThrow(
+    "AllocationId",
+  );
+  const gateway = await make("aws:ec2/internetGateway:InternetGateway", { vpcId });
+  const natGateway = await make("aws:ec2/natGateway:NatGateway", nat);
+  expect(natGateway.live).toMatchObject({
+    ...nat,
+    connectivityType: "public",
+    publicIp: address.live.publicIp,
+    privateIp: expect.stringMatching(/^10\.7\.0\./),
+  });
+  await expect(make("aws:ec2/natGateway:NatGateway", nat)).rejects.toThrow("is already associated");
+  await expect(
+    make("aws:ec2/route:Route", { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", natGatewayId: "nat-0" }),
+  ).rejects.toThrow("does not exist");
+  const route = await make("aws:ec2/route:Route", {
+    routeTableId: table.id,
+    destinationCidrBlock: "0.0.0.0/0",
+    natGatewayId: natGateway.id,
+  });
+  expect(route.live).toMatchObject({ natGatewayId: natGateway.id, gatewayId: "" });
+
+  const balancer = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "balancer", description: "b" });
+  const machines = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "machines", description: "m" });
+  const permission = { ipProtocol: "tcp", fromPort: 80, toPort: 80, description: "The app" };
+  const rule = await make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", {
+    ...permission,
+    securityGroupId: machines.id,
+    referencedSecurityGroupId: balancer.id,
+  });
+  expect(rule.live).toMatchObject({ ...permission, referencedSecurityGroupId: balancer.id, cidrIpv4: "" });
+  const changed = { securityGroupId: machines.id, ...permission, toPort: 81, description: "Apps" };
+  expect(
+    await rule.update({ ...changed, referencedSecurityGroupId: machines.id }, [
+      "toPort",
+      "description",
+      "referencedSecurityGroupId",
+    ]),
+  ).toMatchObject({ toPort: 81, description: "Apps", referencedSecurityGroupId: machines.id });
+  await expect(rule.update({ ...changed, cidrIpv4: "10.0.0.0/8" }, ["cidrIpv4"])).rejects.toThrow("kind of source");
+  await rule.update({ ...changed, referencedSecurityGroupId: balancer.id }, ["referencedSecurityGroupId"]);
+  const egress = await make("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", {
+    ...permission,
+    securityGroupId: balancer.id,
+    referencedSecurityGroupId: machines.id,
+  });
+  expect(egress.live).toMatchObject({ ...permission, referencedSecurityGroupId: machines.id });
+
+  const service = (name: string) => `com.amazonaws.ap-northeast-2.${name}`;
+  const interfaces = {
+    ...{ vpcId, serviceName: service("ecr.api"), vpcEndpointType: "Interface", privateDnsEnabled: true },
+    ...{ subnetIds: [inside.id], securityGroupIds: [balancer.id], tags: { app: "hono" } },
+  };
+  const refused = (change: Props) =>
+    expect(make("aws:ec2/vpcEndpoint:VpcEndpoint", { ...interfaces, ...change })).rejects;
+  await refused({ serviceName: service("ecr.moon") }).toThrow("does not exist");
+  await refused({ vpcEndpointType: "Gateway" }).toThrow("does not match available service types");
+  await refused({ subnetIds: [subnet.id, inside.id] }).toThrow("should be in different availability zones");
+  const endpoint = await make("aws:ec2/vpcEndpoint:VpcEndpoint", interfaces);
+  expect(endpoint.live).toMatchObject(interfaces);
+  await refused({}).toThrow("conflicting DNS domain");
+  const storage = { vpcId, serviceName: service("s3"), vpcEndpointType: "Gateway", routeTableIds: [table.id] };
+  const s3 = await make("aws:ec2/vpcEndpoint:VpcEndpoint", storage);
+  await expect(make("aws:ec2/vpcEndpoint:VpcEndpoint", storage)).rejects.toThrow("already has a route");
+  const routes = async () =>
+    (await api.describeRouteTables({ RouteTableIds: [table.id] })).RouteTables?.[0]?.Routes?.filter(
+      ({ GatewayId }) => GatewayId === s3.id,
+    );
+  expect(await routes()).toHaveLength(1);
+  expect(await s3.update({ ...storage, routeTableIds: [] }, ["routeTableIds"])).toMatchObject({ routeTableIds: [] });
+  expect(await routes()).toEqual([]);
+  const policy = '{"Statement":[]}';
+  expect(
+    await endpoint.update({ ...interfaces, policy, securityGroupIds: [machines.id] }, ["policy", "securityGroupIds"]),
+  ).toMatchObject({ policy, securityGroupIds: [machines.id], subnetIds: [inside.id] });
+
+  const inUse: [Made, string][] = [
+    [vpc, "has dependencies"],
+    [subnet, `The subnet '${subnet.id}' has dependencies`],
+    [inside, `The subnet '${inside.id}' has dependencies`],
+    [balancer, "has a dependent object"],
+    [machines, "has a dependent object"],
+    [gateway, "has some mapped public address(es)"],
+    [address, "is in use"],
+  ];
+  for (const [made, message] of inUse) await expect(made.remove()).rejects.toThrow(message);
+  await rule.remove();
+  await egress.remove();
+  await expect(machines.remove()).rejects.toThrow("has a dependent object"); // the endpoint wears it
+  await natGateway.remove();
+  expect(await resources["aws:ec2/natGateway:NatGateway"].read(natGateway.id, {})).toBeUndefined();
+  await address.remove();
+  await gateway.remove();
+  await subnet.remove();
+  await endpoint.remove();
+  for (const made of [machines, balancer, s3, route, inside]) await made.remove();
+  await expect(vpc.remove()).rejects.toThrow("has dependencies"); // the route table
+  await table.remove();
+  await vpc.remove();
+  expect(await resources["aws:ec2/vpc:Vpc"].read(vpcId, {})).toBeUndefined();
+});
+
+test("a launch template's update is a version of its own, with everything in it", async () => {
+  const inputs = {
+    ...{
+      name: "network-test",
+      description: "first",
+      instanceType: "t4g.small",
+      imageId: "ami-12345678",
+      ebsOptimized: "true",
+    },
+    ...{
+      userData: "IyEvYmluL2Jhc2gK",
+      monitoring: { enabled: true },
+      creditSpecification: { cpuCredits: "unlimited" },
+    },
+    iamInstanceProfile: { arn: "arn:aws:iam::123456789012:instance-profile/app" },
+    metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+    blockDeviceMappings: [
+      {
+        deviceName: "/dev/xvda",
+        ebs: { encrypted: "true", volumeType: "gp3", volumeSize: 8, deleteOnTermination: "true" },
+      },
+    ],
+    networkInterfaces: [
+      { associatePublicIpAddress: "false", securityGroups: ["sg-00000000"], deleteOnTermination: "true" },
+    ],
+    tagSpecifications: [{ resourceType: "instance", tags: { Name: "graviton" } }],
+    tags: { app: "hono" },
+    updateDefaultVersion: true,
+  };
+  const template = await make("aws:ec2/launchTemplate:LaunchTemplate", inputs);
+  const { updateDefaultVersion: _, ...shown } = inputs;
+  expect(template.live).toMatchObject({ ...shown, latestVersion: 1, defaultVersion: 1 });
+  await expect(make("aws:ec2/launchTemplate:LaunchTemplate", inputs)).rejects.toThrow("already in use");
+  const second = { ...shown, description: undefined, userData: "IyEvYmluL3NoCg==" };
+  expect(await template.update({ ...second, updateDefaultVersion: true }, ["userData", "description"])).toMatchObject({
+    ...shown,
+    description: undefined,
+    userData: second.userData,
+    latestVersion: 2,
+    defaultVersion: 2,
+  });
+  expect(await template.update({ ...shown, updateDefaultVersion: false }, ["userData"])).toMatchObject({
+    latestVersion: 3,
+    defaultVersion: 2,
+  });
+  expect(await template.update(inputs, ["updateDefaultVersion"])).toMatchObject({
+    latestVersion: 3,
+    defaultVersion: 3,
+  });
+  // Through the API, a version can be based on another.
+  const LaunchTemplateId = template.id;
+  const { LaunchTemplateVersion: based } = await api.createLaunchTemplateVersion({
+    LaunchTemplateId,
+    SourceVersion: "2",
+    LaunchTemplateData: { InstanceType: "t4g.medium" },
+  });
+  expect(based).toMatchObject({
+    VersionNumber: 4,
+    LaunchTemplateData: { InstanceType: "t4g.medium", UserData: second.userData, EbsOptimized: true },
+  });
+  await resources["aws:ec2/launchTemplate:LaunchTemplate"].retag?.(template.id, { owner: "x" }, ["app"], {});
+  expect((await resources["aws:ec2/launchTemplate:LaunchTemplate"].read(template.id, {}))?.tags).toEqual({
+    owner: "x",
+  });
+  await template.remove();
+  expect(await resources["aws:ec2/launchTemplate:LaunchTemplate"].read(template.id, {})).toBeUndefined();
+});
+
+test("no address is given twice, whatever network it is in", async () => {
+  const networks = await Promise.all(
+    [1, 2].map(async () => {
+      const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.8.0.0/16" });
+      return { vpc, subnet: await make("aws:ec2/subnet:Subnet", { vpcId: vpc.id, cidrBlock: "10.8.1.0/28" }) };
+    }),
+  );
+  const ids: string[] = [];
+  const attach = async (SubnetId: string) => {
+    const { NetworkInterface } = await api.createNetworkInterface({ SubnetId });
+    ids.push(NetworkInterface?.NetworkInterfaceId ?? "");
+    return NetworkInterface?.PrivateIpAddress;
+  };
+  const [first = "", second = ""] = networks.map(({ subnet }) => subnet.id);
+  const addresses: (string | undefined)[] = [];
+  for (const subnet of [first, second, first, second]) addresses.push(await attach(subnet));
+  expect(new Set(addresses).size).toBe(4);
+  await expect(Promise.all(Array.from({ length: 12 }, () => attach(first)))).rejects.toThrow(
+    "not enough free addresses",
+  );
+  for (const NetworkInterfaceId of ids) await api.deleteNetworkInterface({ NetworkInterfaceId });
+  for (const { vpc, subnet } of networks) {
+    await subnet.remove();
+    await vpc.remove();
+  }
+});

@@ -1,0 +1,105 @@
+import { Agent, get } from "node:http";
+import { setTimeout as wait } from "node:timers/promises";
+import { EC2 } from "@aws-sdk/client-ec2";
+import { expect, test } from "vitest";
+import { killMachine } from "../support/faults.ts";
+import {
+  answeringAt,
+  ask,
+  expectFleetServing,
+  fleetDeployed,
+  fleetOutputs,
+  idsOf,
+  scaling,
+  underLoad,
+} from "../support/fleet.ts";
+import { aws, configured, expectUnchanged, succeed } from "../support/stack.ts";
+
+const withFleet = <T>(work: () => Promise<T>, more: Record<string, string> = {}) =>
+  configured({ fleet: "true", ...more }, work);
+
+/** The machines that a group has in service. */
+async function inService(group: string): Promise<string[]> {
+  const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({ AutoScalingGroupNames: [group] });
+  const { Instances = [] } = AutoScalingGroups[0] ?? {};
+  return Instances.filter((each) => each.LifecycleState === "InService").map(({ InstanceId = "" }) => InstanceId);
+}
+
+test("a machine that dies is replaced; once that is seen, no request fails; a refresh proves the new one, and an up changes nothing", () =>
+  withFleet(async () => {
+    const before = await fleetDeployed();
+    const [{ id: victim } = { id: "" }] = before.graviton.machines;
+    const { load } = await underLoad(before.url, async (load) => {
+      await killMachine(victim);
+      // Two failed checks of the load balancer.
+      await wait(12_000);
+      load.failed.length = 0;
+      await expect
+        .poll(async () => (await answeringAt(before.url)).architectures, { timeout: 180_000, interval: 2000 })
+        .toEqual(["aarch64", "x86_64"]);
+    });
+    expect(load.failed).toEqual([]);
+    await expectUnchanged("preview", "up");
+    expect(fleetOutputs()).toEqual(before);
+    await succeed("refresh");
+    await expectUnchanged("preview");
+    await succeed("up");
+    const after = fleetOutputs();
+    expect(idsOf(after)).not.toContain(victim);
+    expect(after.graviton.machines).toHaveLength(1);
+    expect(after.intel.machines).toEqual(before.intel.machines);
+    await expectFleetServing(after);
+  }));
+
+test("when every machine of one architecture is gone, the other answers", () =>
+  withFleet(async () => {
+    const before = await fleetDeployed();
+    for (const { id } of before.intel.machines) await killMachine(id);
+    await wait(12_000);
+    const { load } = await underLoad(before.url, async (load) => {
+      await expect.poll(() => load.asked, { timeout: 30_000 }).toBeGreaterThan(50);
+    });
+    expect(load.failed).toEqual([]);
+    await expect.poll(async () => (await inService(before.intel.group)).length, { timeout: 180_000 }).toBe(1);
+    await succeed("refresh");
+    await succeed("up");
+    await expectFleetServing(fleetOutputs());
+  }));
+
+test("nobody but the load balancer reaches a machine", () =>
+  withFleet(async () => {
+    const fleet = await fleetDeployed();
+    const { Reservations = [] } = await new EC2(aws).describeInstances({ InstanceIds: idsOf(fleet) });
+    const instances = Reservations.flatMap(({ Instances = [] }) => Instances);
+    expect(instances.map(({ PublicIpAddress }) => PublicIpAddress)).toEqual(instances.map(() => undefined));
+    const { toLocalAddress } = await import("../../local/address.ts");
+    for (const { PrivateIpAddress = "" } of instances) {
+      await expect(ask(`http://${toLocalAddress(PrivateIpAddress)}`)).rejects.toThrow(
+        /ECONNREFUSED|timed? ?out|abort/i,
+      );
+    }
+  }));
+
+test("two machines of each architecture are in two zones; a connection that was idle is used again", () =>
+  withFleet(
+    async () => {
+      const fleet = await fleetDeployed();
+      for (const { machines } of [fleet.graviton, fleet.intel]) {
+        expect(new Set(machines.map(({ zone }) => zone)).size).toBe(2);
+      }
+      await expectFleetServing(fleet);
+      // Longer than Bun's own ten seconds.
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const asked = () =>
+        new Promise<number | undefined>((resolve, reject) => {
+          get(`${fleet.url}/health`, { agent }, (response) => {
+            response.resume().on("end", () => resolve(response.statusCode));
+          }).on("error", reject);
+        });
+      expect(await asked()).toBe(200);
+      await wait(15_000);
+      expect(await asked()).toBe(200);
+      agent.destroy();
+    },
+    { machinesMin: "2", machinesMax: "4" },
+  ));

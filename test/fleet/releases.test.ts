@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
+import { killed } from "../support/faults.ts";
+import { expectFleetServing, fleetDeployed, idsOf, scaling, underLoad, versionsOf } from "../support/fleet.ts";
+import { configured, edited, expectUnchanged, local, refused, releasedEdit, succeed, tagOf } from "../support/stack.ts";
+
+const withFleet = <T>(work: () => Promise<T>) => configured({ fleet: "true" }, work);
+
+/** How many refreshes a group has had. */
+async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
+  const { InstanceRefreshes = [], NextToken } = await scaling.describeInstanceRefreshes({ AutoScalingGroupName });
+  if (!NextToken) return InstanceRefreshes.length;
+  const next = await scaling.describeInstanceRefreshes({ AutoScalingGroupName, NextToken });
+  return InstanceRefreshes.length + (next.InstanceRefreshes?.length ?? 0);
+}
+
+test("after a release that failed, the next good one passes", () =>
+  withFleet(async () => {
+    const before = await fleetDeployed();
+    await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("a bad day");\ntry {'], () =>
+      refused(local("up"), "a bad day"),
+    );
+    const { load } = await underLoad(before.url, () => succeed("up"));
+    expect(load.failed).toEqual([]);
+    const after = await fleetDeployed();
+    expect(after.imageDigest).toBe(before.imageDigest);
+    for (const name of machineNames) {
+      const { group, machines } = await versionsOf(after[name].group);
+      expect(machines).toEqual([group]);
+    }
+    await expectFleetServing(after);
+  }));
+
+test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release: the next up goes on with it", (who) =>
+  withFleet(async () => {
+    const before = await fleetDeployed();
+    await releasedEdit(`killed ${who}`, async () => {
+      const count = await refreshesOf(before.intel.group);
+      const { load } = await underLoad(before.url, async () => {
+        const { status } = await killed(who, /Rollout hono-app-intel updating/, "up");
+        expect(status).not.toBe(0);
+        await succeed("up");
+      });
+      expect(load.failed).toEqual([]);
+      const after = await fleetDeployed();
+      // The one that the killed run began, if it came so far, and no second one.
+      expect((await refreshesOf(before.intel.group)) - count).toBe(1);
+      expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
+      await expectFleetServing(after);
+      await expectUnchanged("up");
+    });
+  }),
+);
+
+test("an earlier release is deployed without a build", () =>
+  withFleet(async () => {
+    const first = await fleetDeployed();
+    await releasedEdit("second", async () => {
+      const second = await fleetDeployed();
+      expect(second.imageDigest).not.toBe(first.imageDigest);
+      await configured({ fleet: "true", release: tagOf(first.imageRef) }, async () => {
+        const { result: back, load } = await underLoad(first.url, fleetDeployed);
+        expect(load.failed).toEqual([]);
+        expect(back.imageRef).toBe(first.imageRef);
+        await expectFleetServing(back);
+      });
+    });
+  }));
+
+test("a scaled group stays as it is scaled", () =>
+  withFleet(async () => {
+    const fleet = await fleetDeployed();
+    const AutoScalingGroupName = fleet.graviton.group;
+    await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 });
+    await expect
+      .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
+      .toBe(2);
+    await expectUnchanged("up");
+    expect((await versionsOf(AutoScalingGroupName)).machines).toHaveLength(2);
+    await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 1 });
+    await expect
+      .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
+      .toBe(1);
+    await succeed("refresh");
+  }));

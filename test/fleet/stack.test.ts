@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
+import { expectConsistent, inventory } from "../support/faults.ts";
+import {
+  ask,
+  expectFleetServing,
+  type FleetOutputs,
+  fleetDeployed,
+  fleetOutputs,
+  underLoad,
+} from "../support/fleet.ts";
+import { configured, deployed, edited, expectServing, local, refused, succeed } from "../support/stack.ts";
+
+const withFleet = <T>(work: () => Promise<T>, more: Record<string, string> = {}) =>
+  configured({ fleet: "true", ...more }, work);
+
+test("from a pair to a fleet and back: what is in use serves until what follows is proven", async () => {
+  const pair = await deployed();
+  const proven = { text: "" };
+  const until = async <T>(work: () => Promise<T>, urls: string[], last: RegExp) => {
+    let isProven = false;
+    const failed: string[] = [];
+    const up = work();
+    let isOver = false;
+    void up.finally(() => {
+      isOver = true;
+    });
+    while (!isOver && !isProven) {
+      isProven = last.test(proven.text);
+      for (const url of urls) {
+        await ask(url).catch((error: Error) => {
+          if (!last.test(proven.text)) failed.push(`${url}: ${error.message}`);
+        });
+      }
+    }
+    expect(failed).toEqual([]);
+    return up;
+  };
+  const upShowing = async () => {
+    const { node } = await import("../support/stack.ts");
+    proven.text = "";
+    const onOutput = (output: string) => {
+      proven.text = output;
+    };
+    const { status, output } = await node("cli/local.ts", ["up"], { onOutput });
+    expect(status, output).toBe(0);
+  };
+  let fleet: FleetOutputs | undefined;
+  await withFleet(async () => {
+    const verified = /GroupVerification hono-app-\w+ created[\s\S]*GroupVerification hono-app-\w+ created/;
+    await until(
+      upShowing,
+      machineNames.map((name) => pair[name].url),
+      verified,
+    );
+    fleet = fleetOutputs();
+    await expectFleetServing(fleet);
+  });
+  const url = fleet?.url ?? "";
+  await until(upShowing, [url], /::?\bVerification hono-app-\w+ created[\s\S]*\bVerification hono-app-\w+ created/);
+  const again = await deployed();
+  await expectServing(again);
+  await expectConsistent();
+});
+
+test("machines with no way out run by endpoints; without one of them, the reason is told", () =>
+  withFleet(
+    async () => {
+      const fleet = await fleetDeployed();
+      await expectFleetServing(fleet);
+      const without = ['["ecr.api", "ecr.dkr", "logs"]', '["ecr.api", "logs"]'] as const;
+      await edited("components/endpoints.ts", without, () =>
+        edited("app/src/page.ts", [/<h1([^>]*)>/, "<h1$1>cut off "], async () => {
+          const { load } = await underLoad(fleet.url, () =>
+            refused(local("up"), /the user data of i-[0-9a-f]+ failed/),
+          );
+          expect(load.failed).toEqual([]);
+        }),
+      );
+      await succeed("up");
+      await expectFleetServing(fleetOutputs());
+    },
+    { egress: "endpoints" },
+  ));
+
+test("destroy leaves nothing", async () => {
+  await withFleet(async () => {
+    await fleetDeployed();
+    await succeed("destroy");
+  });
+  expect(await inventory()).toEqual({});
+  await expectConsistent();
+});

@@ -1,0 +1,111 @@
+import { request } from "node:http";
+import { setTimeout as wait } from "node:timers/promises";
+import { AutoScaling } from "@aws-sdk/client-auto-scaling";
+import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { expect } from "vitest";
+import { type MachineName, machineNames } from "../../components/architecture.ts";
+import type { GroupProof } from "../../components/group-proof.ts";
+import { aws, type Outputs, outputs, succeed } from "./stack.ts";
+
+export const scaling = new AutoScaling(aws);
+export const balancing = new ElasticLoadBalancingV2(aws);
+
+/** What a stack's outputs say of the machines of one architecture. */
+export interface Group {
+  readonly group: string;
+  readonly type: string;
+  readonly machines: GroupProof["machines"];
+}
+
+export type FleetOutputs = Omit<Outputs, MachineName> & Record<MachineName, Group> & { readonly url: string };
+
+export const fleetOutputs = (): FleetOutputs => outputs() as unknown as FleetOutputs;
+
+/** The ids of every machine of a fleet. */
+export const idsOf = (fleet: FleetOutputs): string[] =>
+  machineNames.flatMap((name) => fleet[name].machines.map(({ id }) => id)).sort();
+
+/** Deploys the fleet as the clone defines it; quick where it is deployed. The configuration must say `fleet`. */
+export async function fleetDeployed(): Promise<FleetOutputs> {
+  await succeed("up");
+  return fleetOutputs();
+}
+
+/** What a machine says of itself. */
+export interface Report {
+  readonly machine: { readonly instanceId: string; readonly architecture: string };
+  readonly image: { readonly digest: string };
+}
+
+/** Asks any machine behind an address, over a connection of its own. */
+export function ask(url: string): Promise<Report> {
+  return new Promise((resolve, reject) => {
+    const get = request(`${url}/platform`, { agent: false, signal: AbortSignal.timeout(10_000) }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text) => (body += text));
+      response.on("error", reject).on("end", () => {
+        if (response.statusCode === 200) resolve(JSON.parse(body));
+        else reject(new Error(`${response.statusCode} ${body.trim().slice(0, 200)}`));
+      });
+    });
+    get.on("error", reject).end();
+  });
+}
+
+/** What people at an address got while something else went on. */
+export interface Load {
+  readonly failed: string[];
+  readonly machines: Set<string>;
+  readonly digests: Set<string>;
+  asked: number;
+}
+
+/** Asks at an address without a break, four requests at a time, while `work` runs. */
+export async function underLoad<T>(url: string, work: (load: Load) => Promise<T>): Promise<{ result: T; load: Load }> {
+  const load: Load = { failed: [], machines: new Set(), digests: new Set(), asked: 0 };
+  let isOver = false;
+  const person = async () => {
+    while (!isOver) {
+      load.asked++;
+      await ask(url).then(
+        ({ machine, image }) => {
+          load.machines.add(machine.instanceId);
+          load.digests.add(image.digest);
+        },
+        (error: Error) => load.failed.push(`${new Date().toISOString()} ${error.message}`),
+      );
+      await wait(20);
+    }
+  };
+  const people = Promise.all(Array.from({ length: 4 }, person));
+  try {
+    const result = await work(load);
+    return { result, load };
+  } finally {
+    isOver = true;
+    await people;
+  }
+}
+
+/** Which machines and architectures answer at an address: of so many requests that none of a few machines is missed. */
+export async function answeringAt(url: string): Promise<{ ids: string[]; architectures: string[] }> {
+  const reports = await Promise.all(Array.from({ length: 60 }, () => ask(url)));
+  const list = (values: string[]) => [...new Set(values)].sort();
+  return {
+    ids: list(reports.map(({ machine }) => machine.instanceId)),
+    architectures: list(reports.map(({ machine }) => machine.architecture)),
+  };
+}
+
+/** The launch template version that a group launches, and those of its machines in service. */
+export async function versionsOf(group: string): Promise<{ group?: string; machines: (string | undefined)[] }> {
+  const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({ AutoScalingGroupNames: [group] });
+  const { LaunchTemplate, Instances = [] } = AutoScalingGroups[0] ?? {};
+  const inService = Instances.filter(({ LifecycleState }) => LifecycleState === "InService");
+  return { group: LaunchTemplate?.Version, machines: inService.map((each) => each.LaunchTemplate?.Version) };
+}
+
+/** The groups have these machines in service and no others, and they answer. */
+export async function expectFleetServing(fleet: FleetOutputs): Promise<void> {
+  expect(await answeringAt(fleet.url)).toEqual({ ids: idsOf(fleet), architectures: ["aarch64", "x86_64"] });
+}

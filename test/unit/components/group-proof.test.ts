@@ -1,0 +1,215 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { askForReport, type GroupProof, proveGroup } from "../../../components/group-proof.ts";
+import { FakeFleet } from "../../support/fake-fleet.ts";
+
+const expected = {
+  machine: "aarch64",
+  image: "arm64",
+  process: "arm64",
+  digest: "sha256:index",
+  imageId: "sha256:arm64",
+};
+const truth = (instanceId: string, nonce: string) => ({
+  machine: { architecture: "aarch64", instanceId },
+  image: { architecture: "arm64", digest: "sha256:index", id: "sha256:arm64" },
+  process: { architecture: "arm64", elf: "aarch64" },
+  nonce,
+});
+
+let fleet: FakeFleet;
+/** Asks in turn each machine of this list. */
+let answering: string[];
+let turn: number;
+let answer: (id: string, nonce: string) => unknown;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(console, "log").mockReturnValue();
+  fleet = new FakeFleet();
+  answering = [];
+  turn = 0;
+  answer = truth;
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+function prove(timeout = 60) {
+  const ask = async (nonce: string) => {
+    const id = answering[turn++ % answering.length];
+    if (id === undefined) throw new Error("socket hang up");
+    return answer(id, nonce);
+  };
+  const options = { expected, template: "lt-1:1", ask, timeout, failureMarker: "USER-DATA-FAILED" };
+  const ended: Promise<GroupProof | Error> = proveGroup(fleet, options).catch((error: Error) => error);
+  const message = async () => {
+    const result = await ended;
+    return result instanceof Error ? result.message : `proven: ${JSON.stringify(result)}`;
+  };
+  return { ended, message, after: (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000) };
+}
+
+test("every machine that answered is proven, each with its own id, in the order of their ids", async () => {
+  fleet.add("i-2").add("i-1");
+  answering = ["i-1", "i-2"];
+  const proofOf = (id: string) => ({
+    id,
+    zone: "a",
+    proof: { ...expected, instanceId: id, verifiedAt: expect.stringMatching(/^\d{4}-/) },
+  });
+  const { ended, after } = prove();
+  await after(1);
+  expect(await ended).toEqual({ image: "arm64", machines: [proofOf("i-1"), proofOf("i-2")] });
+});
+
+test("the other group's machines behind the load balancer are no business of this one", async () => {
+  fleet.add("i-1");
+  fleet.targets["i-other"] = { state: "healthy", reason: "" };
+  answering = ["i-other", "i-other", "i-other", "i-1"];
+  const { ended, after } = prove();
+  await after(1);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+});
+
+test("fails where one never answers, and says which, and what the load balancer and its console say", async () => {
+  fleet.min = 2;
+  fleet.add("i-1").add("i-2", { health: "unhealthy", reason: "Target.Timeout: Request timed out" });
+  fleet.consoles["i-2"] = "booted\nlistening on port 81\n";
+  answering = ["i-1"];
+  const { message, after } = prove(30);
+  await after(31);
+  expect(await message()).toContain("time-out after 30 s; i-2 is InService and unhealthy\n");
+  expect(await message()).toContain(
+    "i-2 is unhealthy (Target.Timeout: Request timed out); the last lines of its console:\n  | booted\n  | listening on port 81",
+  );
+  expect(await message()).not.toContain("i-1 ");
+});
+
+test("fails where too few are in service, and says what Auto Scaling says", async () => {
+  fleet.min = 2;
+  fleet.add("i-1").add("i-2", { state: "Pending", health: "" });
+  fleet.messages = ["Launching a new EC2 instance: no capacity"];
+  answering = ["i-1"];
+  const { message, after } = prove(30);
+  await after(31);
+  expect(await message()).toContain(
+    "time-out after 30 s; 1 machines in service, 2 needed; i-2 is Pending and not registered\nLaunching a new EC2 instance: no capacity\n",
+  );
+});
+
+test("fails soon where Auto Scaling launches no machine at all", async () => {
+  fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
+  const { message, after } = prove(3600);
+  await after(15);
+  await after(16);
+  expect(await message()).toMatch(
+    /^Auto Scaling launches no machine: Launching a new EC2 instance: VcpuLimitExceeded; /,
+  );
+});
+
+test("fails soon where a machine's user data failed, with its words", async () => {
+  fleet.add("i-1", { health: "unhealthy" });
+  fleet.consoles["i-1"] = "no such image\nhono-app: USER-DATA-FAILED\n";
+  const { message, after } = prove(3600);
+  await after(16);
+  expect(await message()).toMatch(/^the user data of i-1 failed; [\s\S]* {2}\| no such image/);
+});
+
+test("a machine that dies meanwhile is not asked for, its replacement is", async () => {
+  fleet.add("i-1").add("i-2", { health: "unhealthy" });
+  answering = ["i-1"];
+  const { ended, after } = prove();
+  await after(3);
+  fleet.members = [];
+  fleet.targets = {};
+  fleet.add("i-1").add("i-2", { state: "Terminating", health: "draining" }).add("i-3");
+  answering = ["i-1", "i-3"];
+  await after(3);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-3" }] });
+});
+
+test("fails where a machine of no group answers", async () => {
+  fleet.add("i-1");
+  answering = ["i-stranger"];
+  const { message, after } = prove();
+  await after(2);
+  expect(await message()).toBe("i-stranger answers behind the load balancer, and is of no group");
+});
+
+test("one that is registered by the next look was only new", async () => {
+  fleet.add("i-1");
+  answering = ["i-new"];
+  answer = (id, nonce) => {
+    if (id === "i-new" && !fleet.targets["i-new"]) fleet.add("i-new", { health: "healthy" });
+    return truth(id, nonce);
+  };
+  const { ended, after } = prove();
+  await after(1);
+  answering = ["i-1", "i-new"];
+  await after(1);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-new" }] });
+});
+
+test.each([
+  ["digest", (report: ReturnType<typeof truth>) => ({ ...report, image: { ...report.image, digest: "sha256:other" } })],
+  ["process", (report: ReturnType<typeof truth>) => ({ ...report, process: { architecture: "x64", elf: "x86_64" } })],
+])("a machine with another %s is refused at once, with its console", async (word, lie) => {
+  fleet.add("i-1");
+  answering = ["i-1"];
+  answer = (id, nonce) => lie(truth(id, nonce));
+  const { message, after } = prove(3600);
+  await after(0);
+  expect(await message()).toContain(`${word}`);
+  expect(await message()).toContain("expected");
+  expect(await message()).toContain("i-1 is healthy; the last lines of its console:\n  | booted");
+});
+
+test("an answer to an earlier question proves nothing", async () => {
+  fleet.add("i-1");
+  answering = ["i-1"];
+  answer = (id) => truth(id, "earlier");
+  const { message, after } = prove(10);
+  await after(11);
+  expect(await message()).toContain("i-1: nonce: expected");
+});
+
+test("a machine of another version is waited for, though it answers", async () => {
+  fleet.add("i-1", { template: "lt-1:9" });
+  answering = ["i-1"];
+  const { message, after } = prove(10);
+  await after(11);
+  expect(await message()).toContain("i-1 is InService and healthy, of lt-1:9 instead of lt-1:1");
+});
+
+test("what hinders the questions is told", async () => {
+  fleet.add("i-1");
+  const { message, after } = prove(10);
+  await after(11);
+  expect(await message()).toContain("i-1 is InService and healthy; /platform: socket hang up");
+});
+
+let server: Server | undefined;
+afterEach(async () => {
+  await new Promise<unknown>((resolve) => (server ? server.close(resolve) : resolve(undefined)));
+  server = undefined;
+});
+
+test("a question goes over a connection of its own, with its nonce; other answers than 200 are errors", async () => {
+  vi.useRealTimers();
+  const asked: string[] = [];
+  let status = 200;
+  server = createServer((request, response) => {
+    asked.push(`${request.headers.host} ${request.url} ${request.headers.connection}`);
+    response.writeHead(status).end(status === 200 ? '{"nonce":"n"}' : "");
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server?.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  const address = `127.0.0.1:${port}`;
+  expect(await askForReport(address, undefined, "n")).toEqual({ nonce: "n" });
+  expect(asked).toEqual([`${address} /platform?nonce=n close`]);
+  status = 503;
+  await expect(askForReport(address, undefined, "n")).rejects.toThrow("answered 503");
+});

@@ -1,0 +1,300 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { refreshTo } from "../../../components/instance-refresh.ts";
+import { awsError, FakeFleet } from "../../support/fake-fleet.ts";
+
+let fleet: FakeFleet;
+let told: string[];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  fleet = new FakeFleet().add("i-old");
+  told = [];
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A release to lt-1:2, and how it ended: nothing, or the error's message. */
+function release(timeout = 60): { ended: Promise<string | undefined>; after: (seconds: number) => Promise<void> } {
+  const log = (message: string) => void told.push(message);
+  const options = { template: "lt-1:2", timeout, failureMarker: "USER-DATA-FAILED", log };
+  const ended = refreshTo(fleet, options).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  return { ended, after: async (seconds) => void (await vi.advanceTimersByTimeAsync(seconds * 1000)) };
+}
+
+test("a refresh to the version is started and waited for", async () => {
+  let isOver = false;
+  const { ended, after } = release();
+  void ended.then(() => {
+    isOver = true;
+  });
+  await after(4);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  fleet.becomes("InProgress", { PercentageComplete: 50, StatusReason: "Waiting for i-new" });
+  await after(4);
+  expect(isOver).toBe(false);
+  fleet.becomes("Successful", { PercentageComplete: 100, StatusReason: undefined });
+  await after(2);
+  expect(await ended).toBeUndefined();
+  expect(told).toEqual([
+    "Pending, 0 %",
+    "i-old is InService and healthy, of lt-1:1 instead of lt-1:2",
+    "InProgress, 50 %: Waiting for i-new",
+    "Successful, 100 %",
+  ]);
+});
+
+test("machines and what Auto Scaling could not do are told as they change", async () => {
+  const { ended, after } = release();
+  await after(2);
+  fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
+  fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
+  await after(8);
+  fleet.members[1] = { ...(fleet.members[1] as (typeof fleet.members)[0]), state: "InService" };
+  fleet.targets["i-new"] = { state: "initial", reason: "" };
+  await after(4);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+  const old = "i-old is InService and healthy, of lt-1:1 instead of lt-1:2";
+  expect(told.slice(1, -1)).toEqual([
+    old,
+    `${old}; i-new is Pending and not registered`,
+    "Launching a new EC2 instance: no capacity in ap-northeast-2a",
+    `${old}; i-new is InService and initial`,
+  ]);
+});
+
+test("a refresh that is not listed yet is waited for", async () => {
+  fleet.on.start = () => void vi.spyOn(fleet, "refreshes").mockResolvedValueOnce([]);
+  const { ended, after } = release();
+  await after(4);
+  fleet.becomes("Successful");
+  await after(4);
+  expect(await ended).toBeUndefined();
+});
+
+test("nothing is started where every machine and the group are of the version already", async () => {
+  Object.assign(fleet, new FakeFleet(), { template: "lt-1:2" });
+  fleet.add("i-1");
+  expect(await release().ended).toBeUndefined();
+  expect(fleet.calls).toEqual([]);
+});
+
+test.each([
+  ["the group is of another version", { template: "lt-1:1", member: "lt-1:2" }],
+  ["a machine is of another version", { template: "lt-1:2", member: "lt-1:1" }],
+  ["the group is of another template", { template: "lt-2:2", member: "lt-1:2" }],
+])("a refresh is started where %s", async (_, { template, member }) => {
+  fleet = new FakeFleet();
+  fleet.template = template;
+  fleet.add("i-1", { template: member });
+  const { ended, after } = release();
+  await after(0);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("one to the same version that runs is waited for, since whoever began it was killed", async () => {
+  fleet.refreshing("InProgress", "lt-1:2", { PercentageComplete: 20 });
+  const { ended, after } = release();
+  await after(2);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+  expect(fleet.calls).toEqual([]);
+  expect(told[0]).toBe("waiting for the refresh refresh-1, which an earlier run began");
+});
+
+test("one to another version is cancelled first, once", async () => {
+  fleet.refreshing("InProgress", "lt-1:9");
+  fleet.on.cancel = () => fleet.becomes("Cancelling");
+  const { ended, after } = release();
+  await after(6);
+  expect(fleet.calls).toEqual(["cancel"]);
+  fleet.becomes("Cancelled");
+  await after(2);
+  expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
+  expect(told[0]).toBe("cancelling the refresh refresh-1, which is to lt-1:9");
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("a rollback that runs is waited for, then the version is tried again", async () => {
+  fleet.refreshing("RollbackInProgress", "lt-1:2");
+  const { ended, after } = release();
+  await after(4);
+  expect(fleet.calls).toEqual([]);
+  fleet.becomes("RollbackSuccessful");
+  await after(2);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("fails where another one does not end, and changes nothing", async () => {
+  fleet.refreshing("Cancelling", "lt-1:9");
+  const { ended, after } = release(10);
+  await after(10);
+  expect(await ended).toBe("the refresh refresh-1 to lt-1:9 is still Cancelling after 10 s; nothing was changed");
+  expect(fleet.calls).toEqual([]);
+});
+
+test("somebody else's start at the same time is found, and waited for", async () => {
+  fleet.on.start = () => {
+    fleet.on.start = undefined;
+    fleet.refreshing("InProgress", "lt-1:2");
+    throw awsError("InstanceRefreshInProgressFault");
+  };
+  const { ended, after } = release();
+  await after(4);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+});
+
+const failed = "booted\npulling\nhono-app: no such image\nhono-app: USER-DATA-FAILED\n";
+
+test("a new machine whose user data failed ends it early: it is rolled back, and its own words are told", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
+  const { ended, after } = release(600);
+  await after(2);
+  fleet.becomes("InProgress");
+  const reason = "Target.FailedHealthChecks: Health checks failed";
+  fleet.add("i-new", { template: "lt-1:2", health: "unhealthy", reason });
+  fleet.consoles["i-new"] = failed;
+  await after(6);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+  fleet.becomes("RollbackSuccessful");
+  await after(2);
+  const message = await ended;
+  expect(message).toContain(
+    "the release failed: the user data of i-new failed; the refresh is RollbackSuccessful, and the group launches lt-1:1",
+  );
+  expect(message).toContain(`i-new is unhealthy (${reason}); the last lines of its console:\n  | booted`);
+  expect(message).toContain("  | hono-app: no such image");
+  expect(message).toContain("what it has logged, also when it is gone: tail i-new");
+  expect(message).not.toContain("i-old");
+});
+
+test.each([
+  ["an old machine's", "i-old", "lt-1:1", "unhealthy"],
+  ["a healthy new machine's", "i-new", "lt-1:2", "healthy"],
+])("%s failure marker ends nothing", async (_, id, template, health) => {
+  fleet = new FakeFleet().add("i-1");
+  const { ended, after } = release(60);
+  await after(0);
+  fleet.add(id, { template, health });
+  fleet.consoles[id] = failed;
+  await after(20);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("without progress it is rolled back at its deadline; progress puts that off", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
+  const { ended, after } = release(20);
+  await after(18);
+  fleet.becomes("InProgress", { PercentageComplete: 50 });
+  await after(18);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  await after(4);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+  expect(told).toContain("rolling back: no progress in 20 s");
+  fleet.becomes("RollbackSuccessful");
+  await after(2);
+  expect(await ended).toContain("the release failed: no progress in 20 s; the refresh is RollbackSuccessful");
+});
+
+test("a rollback that fails is told with both reasons", async () => {
+  fleet.on.rollback = () => {
+    throw awsError("IrreversibleInstanceRefreshFault", "there is nothing to go back to");
+  };
+  const { ended, after } = release(4);
+  await after(4);
+  expect(await ended).toMatch(
+    /^the release failed \(no progress in 4 s\), and so did its rollback: there is nothing to go back to\n/,
+  );
+});
+
+test("a rollback that does not end is told", async () => {
+  const { ended, after } = release(4);
+  await after(12);
+  expect(await ended).toMatch(
+    /^the release failed \(no progress in 4 s\), and its rollback is Pending, 0 % after 4 s\n/,
+  );
+});
+
+test("AWS says RollbackFailed", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackFailed", { StatusReason: "no capacity" });
+  const { ended, after } = release(4);
+  await after(6);
+  expect(await ended).toContain("no progress in 4 s; the refresh is RollbackFailed");
+});
+
+test("one that succeeded just before its rollback has succeeded", async () => {
+  fleet.on.rollback = () => {
+    fleet.becomes("Successful");
+    throw awsError("ActiveInstanceRefreshNotFoundFault");
+  };
+  const { ended, after } = release(4);
+  await after(6);
+  expect(await ended).toBeUndefined();
+});
+
+test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
+  "%s, which is not our doing, is told with AWS's reason, failed activities and machines",
+  async (status) => {
+    const { ended, after } = release();
+    await after(0);
+    fleet.add("i-new", { template: "lt-1:2", health: "" });
+    fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
+    fleet.becomes(status, { StatusReason: "an operator said so" });
+    await after(2);
+    const message = await ended;
+    expect(message).toContain(`the release failed: ${status}: an operator said so; the refresh is ${status}`);
+    expect(message).toContain("\nLaunching a new EC2 instance: VcpuLimitExceeded\n");
+    expect(message).toContain("i-new is not registered with the load balancer; the last lines of its console:");
+    expect(fleet.calls).toEqual(["start lt-1:2"]);
+  },
+);
+
+test("where Auto Scaling launches no machine, it is rolled back after half a minute and not at its deadline", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
+  fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
+  const { ended, after } = release(3600);
+  await after(28);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  await after(10);
+  expect(await ended).toContain(
+    "the release failed: Auto Scaling launches no machine: Launching a new EC2 instance: VcpuLimitExceeded",
+  );
+});
+
+test("AWS's own error is the error", async () => {
+  fleet.on.start = () => {
+    throw awsError("AccessDenied", "not authorized to perform: autoscaling:StartInstanceRefresh");
+  };
+  expect(await release().ended).toBe("not authorized to perform: autoscaling:StartInstanceRefresh");
+});
+
+test("a machine whose console cannot be read, and many machines, do not hide the reason", async () => {
+  const { ended, after } = release();
+  await after(0);
+  for (const id of ["i-2", "i-3", "i-4", "i-5", "i-6"]) fleet.add(id, { template: "lt-1:2", health: "unhealthy" });
+  fleet.becomes("Failed");
+  await after(2);
+  const message = await ended;
+  expect(message?.match(/the last lines of its console/g)).toHaveLength(3);
+  expect(message).toContain("and 2 more: i-5, i-6");
+});

@@ -1,0 +1,147 @@
+import { beforeEach, expect, test } from "vitest";
+import { architectures } from "../../../components/architecture.ts";
+import type { ImageReference } from "../../../components/image-reference.ts";
+import { MachineGroup, type MachineGroupArgs } from "../../../components/machine-group.ts";
+import { userData } from "../../../components/user-data.ts";
+import { find, mock, only, settle } from "../../support/mocks.ts";
+
+beforeEach(() => mock());
+
+const args: MachineGroupArgs = {
+  appName: "app",
+  architecture: architectures.graviton,
+  instanceType: "t4g.small",
+  ami: "ami-1",
+  region: "ap-northeast-2",
+  securityGroupId: "sg-1",
+  instanceProfile: "profile",
+  image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
+  logGroup: "machines",
+  port: 80,
+  volumeSize: 8,
+  subnetIds: ["subnet-3", "subnet-4"],
+  publicAddress: false,
+  min: 2,
+  max: 5,
+  address: "balancer.example",
+  targetGroupArn: "arn:targets",
+  configs: { "linux/arm64": "sha256:arm64" },
+  verificationTimeout: 300,
+};
+
+const group = async (more: Partial<MachineGroupArgs> = {}) =>
+  settle(new MachineGroup("app-graviton", { ...args, ...more }).proof);
+
+const template = () => only("aws:ec2/launchTemplate:LaunchTemplate").inputs;
+
+test("machines are launched as instances are: IMDSv2 with one hop, encrypted, private, with the same user data", async () => {
+  await group();
+  const { userData: encoded, ...inputs } = template();
+  expect(inputs).toEqual({
+    imageId: "ami-1",
+    instanceType: "t4g.small",
+    iamInstanceProfile: { name: "profile" },
+    networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups: ["sg-1"], deleteOnTermination: "true" }],
+    blockDeviceMappings: [
+      {
+        deviceName: "/dev/xvda",
+        ebs: { encrypted: "true", volumeType: "gp3", volumeSize: 8, deleteOnTermination: "true" },
+      },
+    ],
+    metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+    creditSpecification: { cpuCredits: "unlimited" },
+    ebsOptimized: "true",
+    monitoring: { enabled: true },
+    tagSpecifications: ["instance", "volume", "network-interface"].map((resourceType) => ({
+      resourceType,
+      tags: { Name: "app-graviton" },
+    })),
+    updateDefaultVersion: true,
+    tags: { Name: "app-graviton" },
+  });
+  expect(Buffer.from(encoded as string, "base64").toString()).toBe(
+    userData({
+      name: "app",
+      image: args.image as ImageReference,
+      logGroup: "machines",
+      region: "ap-northeast-2",
+      instanceType: "t4g.small",
+      architecture: architectures.graviton,
+      port: 80,
+    }),
+  );
+});
+
+test("machines with an address of their own have one where they are asked to", async () => {
+  await group({ publicAddress: true });
+  expect(template().networkInterfaces).toMatchObject([{ associatePublicIpAddress: "true" }]);
+});
+
+test("the group is in every subnet, behind the load balancer, and its version and capacity are not the template's to change", async () => {
+  await group();
+  const { inputs, ignoreChanges } = only("aws:autoscaling/group:Group");
+  expect(inputs).toEqual({
+    launchTemplate: { id: "app-graviton-id", version: "3" },
+    minSize: 2,
+    maxSize: 5,
+    vpcZoneIdentifiers: ["subnet-3", "subnet-4"],
+    targetGroupArns: ["arn:targets"],
+    healthCheckType: "ELB",
+    healthCheckGracePeriod: 300,
+    defaultInstanceWarmup: 60,
+    instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },
+    waitForCapacityTimeout: "0",
+    tags: [{ key: "Name", value: "app-graviton", propagateAtLaunch: true }],
+  });
+  expect(ignoreChanges).toEqual(["launchTemplate", "desiredCapacity"]);
+});
+
+test("the template's newest version is rolled out, and what was rolled out is proven", async () => {
+  await group({ domain: "app.example.com" });
+  expect(only("pulumi-nodejs:dynamic/hono-app:Rollout").inputs).toMatchObject({
+    groupName: "app-graviton",
+    template: "app-graviton-id:3",
+    targetGroupArn: "arn:targets",
+    logGroup: "machines",
+    timeout: 300,
+  });
+  expect(only("pulumi-nodejs:dynamic/hono-app:GroupVerification")).toMatchObject({
+    inputs: { address: "balancer.example", domain: "app.example.com", template: "app-graviton-id:3", timeout: 300 },
+    dependsOn: expect.arrayContaining(["pulumi-nodejs:dynamic/hono-app:Rollout app-graviton"]),
+  });
+});
+
+test("it scales by its processors' time where a percentage is given", async () => {
+  await group();
+  expect(find("aws:autoscaling/policy:Policy")).toEqual([]);
+  await mock();
+  await group({ cpuTarget: 60 });
+  expect(only("aws:autoscaling/policy:Policy").inputs).toEqual({
+    autoscalingGroupName: "app-graviton",
+    policyType: "TargetTrackingScaling",
+    targetTrackingConfiguration: {
+      predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
+      targetValue: 60,
+    },
+  });
+});
+
+test("a newer AMI is kept back until a release, unless it is to be taken at once", async () => {
+  const occasion = () => only("pulumi-nodejs:dynamic/hono-app:KeptAmi").inputs.occasion;
+  await group();
+  const first = occasion();
+  for (const [more, isSame] of [
+    [{ ami: "ami-2", min: 1 }, true],
+    [{ instanceType: "t4g.large" }, false],
+    [{ volumeSize: 9 }, false],
+    [{ image: { ...(args.image as ImageReference), digest: "sha256:other" } }, false],
+  ] as const) {
+    await mock();
+    await group(more);
+    expect(occasion() === first, JSON.stringify(more)).toBe(isSame);
+  }
+  await mock();
+  await group({ amiUpdate: "latest", ami: "ami-2" });
+  expect(find("pulumi-nodejs:dynamic/hono-app:KeptAmi")).toEqual([]);
+  expect(template().imageId).toBe("ami-2");
+});
