@@ -298,9 +298,10 @@ def with_times(given: dict) -> dict:
 
 
 def change(group: FakeAutoScalingGroup, given: dict) -> None:
+    before = given.pop("before")
     for refresh in group.refreshes:
         # What was asked for in between, a cancellation or a rollback, is not undone.
-        if refresh["InstanceRefreshId"] != given["InstanceRefreshId"] or refresh["Status"] != given.pop("before"):
+        if refresh["InstanceRefreshId"] != given["InstanceRefreshId"] or refresh["Status"] != before:
             continue
         if given.get("Status") == "RollbackInProgress":
             begin_rollback(refresh, given["StatusReason"])

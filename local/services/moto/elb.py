@@ -3,6 +3,7 @@ health of targets is what the proxy (../ec2/balancer.ts) reports; and more is re
 
 import json
 from os import environ
+from pathlib import Path
 
 from iam import ACCOUNT, REGION
 from marks import touches
@@ -106,6 +107,10 @@ def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | 
             "UnsupportedCertificate",
             f"The certificate '{certificate}' must have a fully-qualified domain name, a supported signature, and a supported key size.",
         )
+    # For the proxy: the API gives the key to nobody.
+    folder = Path(environ["LOCAL_CLOUD_DIR"], "certificates")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / f"{certificate.rpartition('/')[2]}.pem").write_bytes(b"\n".join([found.cert, found.key, found.chain]))
 
 
 def create_checked(self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, *args, **kwargs):
