@@ -14,6 +14,7 @@ const programs = {
   docker: "docker.io",
   containerd: "containerd",
   runc: "runc",
+  haproxy: "haproxy",
   iptables: "iptables",
   ip: "iproute2",
   mmdebstrap: "mmdebstrap",

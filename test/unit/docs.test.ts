@@ -3,6 +3,9 @@ import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { estimate, planned } from "../../cli/cost.ts";
+import { prices } from "../../local/providers/aws/prices.ts";
+import { stackConfig } from "../../tools/stack-config.ts";
 
 const translations = ["README", ...globSync("docs/*.ko.md").map((file) => file.slice(0, -".ko.md".length))].map(
   (file) => [`${file}.md`, `${file}.ko.md`] as const,
@@ -218,6 +221,22 @@ test("the documents' prices are those of npm run cost", () => {
   }
 });
 
+test.each([
+  ["fleet: true", {}],
+  ["egress: endpoints", { egress: "endpoints" }],
+  ["egress: public", { egress: "public" }],
+])("a fleet's price in the documents is that of npm run cost: %s", async (setting, own) => {
+  const settings = Object.entries({ fleet: "true", ...own }).map(([key, value]) => [`hono-app:${key}`, value]);
+  const resources = await planned("dev", { ...stackConfig(), ...Object.fromEntries(settings) });
+  const sum = Math.round(estimate(resources, prices.region).total);
+  const row = (file: string) => read(file).prose.match(new RegExp(`^\\| \`${setting}\` .*$`, "m"))?.[0];
+  expect(row("docs/fleet.md")).toContain(`$${sum} in all`);
+  expect(row("docs/fleet.ko.md")).toContain(`모두 ${sum}달러`);
+  if (setting === "egress: endpoints") return;
+  expect(read("README.md").prose).toContain(`$${sum}`);
+  expect(read("README.ko.md").prose).toContain(`${sum}달러`);
+});
+
 test("the README is short", () => {
   for (const file of ["README.md", "README.ko.md"]) expect(read(file).text.split("\n").length).toBeLessThan(130);
 });
@@ -259,6 +278,10 @@ test.each([
   ["components/proof.ts", "the machine's user data failed; "],
   ["components/proof.ts", "the last lines of its console:"],
   ["components/user-data.ts", "USER-DATA-FAILED"],
+  ["components/instance-refresh.ts", "the release failed: "],
+  ["components/instance-refresh.ts", "no progress in "],
+  ["components/instance-refresh.ts", "Auto Scaling launches no machine: "],
+  ["components/fleet-api.ts", "what it has logged, also when it is gone: "],
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],
   ["components/user-data.ts", "gave up waiting for: "],
   ["tools/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],

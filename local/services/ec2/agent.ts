@@ -13,6 +13,7 @@ import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.ts";
 import { localAddressOf } from "../../address.ts";
 import { Firewall } from "./firewall.ts";
+import { Fleet } from "./fleet.ts";
 import { type Credentials, groupOf, Machine, type MachineCloud } from "./machine.ts";
 import { describeNetwork, type Network, openingsOf, reachOf } from "./network.ts";
 
@@ -27,6 +28,7 @@ const cloud: MachineCloud = {
 const ec2 = new EC2Client({ maxAttempts: 1 });
 const iam = new IAMClient({ maxAttempts: 1 });
 const sts = new STSClient({ maxAttempts: 1 });
+const fleet = new Fleet(cloud);
 const firewall = new Firewall(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
 const machines = new Map<string, Machine>();
 /** The current task of each machine. */
@@ -48,6 +50,7 @@ log("follows the instances");
 for (; !stopping; await sleep(250)) {
   try {
     await reconcile();
+    await fleet.follow(wanted);
     if (!reachable) log("the API answers again");
     reachable = true;
   } catch (error) {
@@ -175,6 +178,7 @@ async function shutDown(): Promise<void> {
   setTimeout(() => process.exit(1), 60_000).unref(); // if something hangs: the next agent removes what is left
   await Promise.all(tasks.values());
   await Promise.all([...machines.values()].map((machine) => machine.remove()));
+  await fleet.stop();
   await firewall.remove();
   for (const folder of ["machines", "console"]) await rm(`${cloud.dir}/${folder}`, { recursive: true, force: true });
   log("ended");

@@ -49,24 +49,29 @@ export interface Reach {
   readonly hub: boolean;
 }
 
-/** All that the API has; of instances, those that are alive. */
+/** All that the API has; of instances, those that are alive. Where there is nothing to reach, the rest is not asked for. */
 export async function describeNetwork(client: EC2Client): Promise<Network> {
   const api = { client };
-  const [reservations, interfaces, groups, routeTables, natGateways, endpoints] = await Promise.all([
+  const [reservations, interfaces] = await Promise.all([
     every(paginateDescribeInstances(api, { Filters: [alive] }), (page) => page.Reservations),
     every(paginateDescribeNetworkInterfaces(api, {}), (page) => page.NetworkInterfaces),
+  ]);
+  const instances = reservations.flatMap(({ Instances = [] }) => Instances);
+  const network = { instances, interfaces, groups: [], routeTables: [], natGateways: [], endpoints: [] };
+  if (instances.length === 0 && !interfaces.some(isBalancer)) return network;
+  const [groups, routeTables, natGateways, endpoints] = await Promise.all([
     every(paginateDescribeSecurityGroups(api, {}), (page) => page.SecurityGroups),
     every(paginateDescribeRouteTables(api, {}), (page) => page.RouteTables),
     every(paginateDescribeNatGateways(api, {}), (page) => page.NatGateways),
     every(paginateDescribeVpcEndpoints(api, {}), (page) => page.VpcEndpoints),
   ]);
-  const instances = reservations.flatMap(({ Instances = [] }) => Instances);
-  return { instances, interfaces, groups, routeTables, natGateways, endpoints };
+  return { ...network, groups, routeTables, natGateways, endpoints };
 }
+
+const isBalancer = ({ Description = "" }: NetworkInterface) => Description.startsWith("ELB ");
 
 /** The addresses at which something answers: machines, and load balancers, whose own requests are to machines of this network alone. */
 export function openingsOf({ instances, interfaces, groups }: Network): Opening[] {
-  const isBalancer = ({ Description = "" }: NetworkInterface) => Description.startsWith("ELB ");
   const places = [
     ...instances.map((each) => ({ address: localAddressOf(each), worn: idsOf(each.SecurityGroups), sends: false })),
     ...interfaces

@@ -6,6 +6,7 @@ from functools import wraps
 from pathlib import Path
 from threading import Lock
 
+from marks import touches
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.models.availability_zones_and_regions import Zone
@@ -18,7 +19,6 @@ from moto.ec2.utils import Base64EncodedString
 from moto.utilities.utils import filter_resources
 
 CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
-CHANGED = Path(os.environ["LOCAL_CLOUD_DIR"], "ec2-changed")  # touched by what may change an instance, for the agent to see
 EC2_LIMIT = 64 * 1024  # EC2 keeps the most recent 64 KB
 
 
@@ -94,16 +94,4 @@ def terminate_with_interfaces(self: Instance) -> object:
 
 Instance.terminate = terminate_with_interfaces
 
-call_action = EC2BaseResponse.call_action
-
-
-def touch_after(self: EC2BaseResponse) -> object:
-    try:
-        return call_action(self)
-    finally:
-        if not self._get_action().startswith(("Describe", "Get")):
-            CHANGED.touch()
-
-
-EC2BaseResponse.call_action = touch_after
-CHANGED.touch()  # a start is a change too: what moto knew is gone
+touches(EC2BaseResponse, "ec2-changed")

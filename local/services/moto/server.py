@@ -8,8 +8,10 @@ import sys
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "0"
 
+import autoscaling  # noqa: F401
 import ec2  # noqa: F401
 import ecr  # noqa: F401
+import elb  # noqa: F401
 import iam  # noqa: F401
 import launch_templates  # noqa: F401
 import network  # noqa: F401

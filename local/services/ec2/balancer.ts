@@ -1,0 +1,236 @@
+import { createHash } from "node:crypto";
+import type { EC2, Instance } from "@aws-sdk/client-ec2";
+import type {
+  ElasticLoadBalancingV2,
+  Listener as ListenerOfAws,
+  LoadBalancer,
+  TargetGroup,
+} from "@aws-sdk/client-elastic-load-balancing-v2";
+import { localAddressOf } from "../../address.ts";
+import { every } from "../../lists.ts";
+import type { Backend, Frontend, HAProxy, Listener, Server } from "./haproxy.ts";
+
+type Attributes = readonly { readonly Key?: string; readonly Value?: string }[];
+const attribute = (attributes: Attributes, key: string) => attributes.find(({ Key }) => Key === key)?.Value;
+
+/** What Elastic Load Balancing says of a target: its state, and the reason. */
+export type Health = readonly [state: string, reason?: string, description?: string];
+
+/** A target group that a listener forwards to, with its targets and where each is reached. */
+interface Group {
+  readonly arn: string;
+  readonly backend: Backend;
+  /** Seconds that a target may take to finish its requests. */
+  readonly delay: number;
+  readonly targets: ReadonlyMap<string, string>;
+  readonly draining: ReadonlySet<string>;
+}
+
+interface Apis {
+  readonly ec2: EC2;
+  readonly elb: ElasticLoadBalancingV2;
+  /** Tells the API what the targets' health is; null for one that has drained. */
+  readonly report: (health: Record<string, Record<string, Health | null>>) => Promise<void>;
+}
+
+/** The data plane of the load balancers: HAProxy, which gets what the API has, and whose checks the API gets. */
+export class Balancers {
+  readonly #apis: Apis;
+  readonly #haproxy: HAProxy;
+  readonly #certificates: string;
+  #groups: Group[] = [];
+  #frontends: Frontend[] = [];
+  /** When each target was added, and when it began to drain; and what was reported of it. */
+  readonly #added = new Map<string, number>();
+  readonly #drained = new Map<string, number>();
+  readonly #reported = new Map<string, string>();
+
+  constructor(apis: Apis, haproxy: HAProxy, certificates: string) {
+    this.#apis = apis;
+    this.#haproxy = haproxy;
+    this.#certificates = certificates;
+  }
+
+  /** The seconds between two checks of a target, the shortest; none without a target. */
+  get interval(): number | undefined {
+    const checked = this.#groups.filter(({ targets }) => targets.size > 0).map(({ backend }) => backend.interval);
+    return checked.length > 0 ? Math.min(...checked) : undefined;
+  }
+
+  /** Reads what there is to be balanced, and lets HAProxy do it. */
+  async read(instances: ReadonlyMap<string, Instance>): Promise<void> {
+    const { ec2, elb } = this.#apis;
+    const balancers = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
+    const listed = balancers.length > 0 ? elb.paginateDescribeTargetGroups({}) : [];
+    const targetGroups = await every(listed, (page) => page.TargetGroups);
+    const frontends: Frontend[] = [];
+    const groups: Group[] = [];
+    for (const balancer of balancers) {
+      const LoadBalancerArn = balancer.LoadBalancerArn ?? "";
+      const { Attributes = [] } = await elb.describeLoadBalancerAttributes({ LoadBalancerArn });
+      const listeners = await every(elb.paginateDescribeListeners({ LoadBalancerArn }), (page) => page.Listeners);
+      const Filters = [{ Name: "description", Values: [`ELB ${LoadBalancerArn.split(":loadbalancer/")[1]}`] }];
+      const interfaces = await every(
+        ec2.paginateDescribeNetworkInterfaces({ Filters }),
+        (page) => page.NetworkInterfaces,
+      );
+      const addresses = interfaces
+        .map((each) => localAddressOf(each))
+        .sort((each) => (each === balancer.DNSName ? -1 : 0));
+      const frontend = frontendOf(balancer, Attributes, listeners, addresses, this.#certificates);
+      if (frontend.listeners.length > 0) frontends.push(frontend);
+      const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
+      for (const group of used) groups.push(await this.#group(group, addresses[0] ?? "", frontend.idle, instances));
+    }
+    this.#groups = groups;
+    this.#frontends = frontends;
+  }
+
+  async #group(
+    group: TargetGroup,
+    source: string,
+    idle: number,
+    instances: ReadonlyMap<string, Instance>,
+  ): Promise<Group> {
+    const { elb } = this.#apis;
+    const TargetGroupArn = group.TargetGroupArn ?? "";
+    const [{ Attributes = [] }, { TargetHealthDescriptions = [] }] = await Promise.all([
+      elb.describeTargetGroupAttributes({ TargetGroupArn }),
+      elb.describeTargetHealth({ TargetGroupArn }),
+    ]);
+    const draining = new Set<string>();
+    const targets = new Map<string, string>();
+    for (const { Target, TargetHealth } of TargetHealthDescriptions) {
+      const { Id = "", Port } = Target ?? {};
+      const instance = instances.get(Id);
+      if (TargetHealth?.State === "draining") draining.add(Id);
+      else if (instance?.State?.Name === "running") targets.set(Id, `${localAddressOf(instance)}:${Port}`);
+    }
+    const delay = Number(attribute(Attributes, "deregistration_delay.timeout_seconds"));
+    return { arn: TargetGroupArn, backend: backendOf(group, Attributes, source, idle), delay, targets, draining };
+  }
+
+  /**
+   * Brings HAProxy's targets in line, and reports their health.
+   *
+   * @returns `changing`: whether one is on its way to another state; `changed`: whether there was something to report.
+   */
+  async follow(): Promise<{ readonly changing: boolean; readonly changed: boolean }> {
+    const backends = this.#groups.map(({ backend }) => backend);
+    await this.#haproxy.apply(this.#frontends, backends);
+    const servers = this.#groups.length > 0 ? await this.#haproxy.servers() : [];
+    const health: Record<string, Record<string, Health | null>> = {};
+    let changing = false;
+    for (const group of this.#groups) {
+      const own = servers.filter(({ backend }) => backend === group.backend.name);
+      const found = await this.#targets(group, own);
+      changing ||= [...found.values()].some((each) => each?.[0] !== "healthy");
+      for (const [id, status] of found) {
+        const key = `${group.arn} ${id}`;
+        if (this.#reported.get(key) === JSON.stringify(status)) continue;
+        health[group.arn] = { ...health[group.arn], [id]: status };
+        if (status === null) this.#reported.delete(key);
+        else this.#reported.set(key, JSON.stringify(status));
+      }
+    }
+    const changed = Object.keys(health).length > 0;
+    if (changed) await this.#apis.report(health);
+    return { changing, changed };
+  }
+
+  async #targets(group: Group, own: readonly Server[]): Promise<Map<string, Health | null>> {
+    const { backend, targets, draining, delay } = group;
+    const found = new Map<string, Health | null>();
+    for (const [id, address] of targets) {
+      const server = own.find(({ name }) => name === id);
+      const key = `${backend.name}/${id}`;
+      this.#drained.delete(key);
+      if (server && server.address !== address) await this.#haproxy.remove(server);
+      else if (server) {
+        if (server.status.startsWith("DRAIN") || server.status.startsWith("MAINT")) await this.#haproxy.ready(server);
+        found.set(id, healthOf(server, backend, Date.now() - (this.#added.get(key) ?? 0)));
+        continue;
+      }
+      await this.#haproxy.add(backend, id, address);
+      this.#added.set(key, Date.now());
+      found.set(id, initial);
+    }
+    for (const id of draining) if (!own.some(({ name }) => name === id)) found.set(id, null);
+    for (const server of own.filter(({ name }) => !targets.has(name))) {
+      const key = `${backend.name}/${server.name}`;
+      const since = this.#drained.get(key) ?? Date.now();
+      // One look after it began: a request that is on its way has then arrived.
+      const isDrained = this.#drained.has(key) && (server.sessions === 0 || Date.now() - since > delay * 1000);
+      if (draining.has(server.name)) found.set(server.name, drainingHealth);
+      if (!isDrained && draining.has(server.name)) {
+        await this.#haproxy.drain(server);
+        this.#drained.set(key, since);
+      } else await this.#haproxy.remove(server);
+    }
+    return found;
+  }
+}
+
+/** The target group that a listener forwards to. */
+const arnOf = ({ DefaultActions: [action] = [] }: ListenerOfAws) =>
+  action?.TargetGroupArn ?? action?.ForwardConfig?.TargetGroups?.[0]?.TargetGroupArn;
+
+/** A name that HAProxy takes, of what may be in another load balancer by the same name. */
+const nameOf = (arn = "") => `g${createHash("sha256").update(arn).digest("hex").slice(0, 12)}`;
+
+function frontendOf(
+  balancer: LoadBalancer,
+  attributes: Attributes,
+  listeners: readonly ListenerOfAws[],
+  addresses: readonly string[],
+  certificates: string,
+): Frontend {
+  return {
+    name: nameOf(balancer.LoadBalancerArn),
+    addresses,
+    idle: Number(attribute(attributes, "idle_timeout.timeout_seconds") ?? 60),
+    http2: attribute(attributes, "routing.http2.enabled") !== "false",
+    dropsInvalidHeaders: attribute(attributes, "routing.http.drop_invalid_header_fields.enabled") === "true",
+    listeners: listeners.flatMap((listener): Listener[] => {
+      const {
+        Port = 0,
+        Protocol,
+        SslPolicy = "",
+        Certificates: [certificate] = [],
+        DefaultActions: [action] = [],
+      } = listener;
+      const file = `${certificates}/${certificate?.CertificateArn?.split("/").at(-1)}.pem`;
+      const tls =
+        Protocol === "HTTPS" ? { file, oldest: `TLSv1.${/TLS(?:13)?-1-(\d)/.exec(SslPolicy)?.[1] ?? 0}` } : undefined;
+      const { Port: port = "443", StatusCode = "" } = action?.RedirectConfig ?? {};
+      const backend = arnOf(listener);
+      const redirect = { port: port === "#{port}" ? String(Port) : port, code: StatusCode.replace("HTTP_", "") };
+      return [{ port: Port, ...(tls && { tls }), action: backend ? { backend: nameOf(backend) } : { redirect } }];
+    }),
+  };
+}
+
+function backendOf(group: TargetGroup, attributes: Attributes, source: string, idle: number): Backend {
+  return {
+    ...{ name: nameOf(group.TargetGroupArn), source, idle },
+    algorithm: attribute(attributes, "load_balancing.algorithm.type") ?? "round_robin",
+    slowStart: Number(attribute(attributes, "slow_start.duration_seconds") ?? 0),
+    ...{ path: group.HealthCheckPath ?? "/", codes: group.Matcher?.HttpCode ?? "200" },
+    ...{ interval: group.HealthCheckIntervalSeconds ?? 30, timeout: group.HealthCheckTimeoutSeconds ?? 5 },
+    ...{ rise: group.HealthyThresholdCount ?? 5, fall: group.UnhealthyThresholdCount ?? 2 },
+  };
+}
+
+const drainingHealth: Health = ["draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"];
+const initial: Health = ["initial", "Elb.InitialHealthChecking", "Initial health checks in progress"];
+
+/** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, "Health check reason codes" */
+export function healthOf(server: Server, { interval, fall }: Backend, age: number): Health {
+  // In its first second up, some of HAProxy's threads do not send to it yet.
+  if (server.status.startsWith("UP") && server.age > 0) return ["healthy"];
+  if (server.check === "INI" || server.check === "L7OK" || age < interval * fall * 1000) return initial;
+  if (server.check === "L7STS")
+    return ["unhealthy", "Target.ResponseCodeMismatch", `Health checks failed with these codes: [${server.code}]`];
+  if (server.check.endsWith("TOUT")) return ["unhealthy", "Target.Timeout", "Request timed out"];
+  return ["unhealthy", "Target.FailedHealthChecks", "Health checks failed"];
+}

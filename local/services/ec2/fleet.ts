@@ -1,0 +1,60 @@
+import { rm, stat } from "node:fs/promises";
+import { AutoScaling } from "@aws-sdk/client-auto-scaling";
+import { EC2, type Instance } from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { Cloud } from "../../cloud.ts";
+import { Balancers } from "./balancer.ts";
+import { HAProxy } from "./haproxy.ts";
+import { Scaling } from "./scaling.ts";
+
+/** Load balancers and Auto Scaling. While nothing changes it asks HAProxy how its checks went, as often as they are made, and nothing else. */
+export class Fleet {
+  readonly #cloud: Pick<Cloud, "dir" | "run" | "endpoint">;
+  readonly #haproxy: HAProxy;
+  readonly #balancers: Balancers;
+  readonly #scaling: Scaling;
+  #seen = "";
+  #next = 0;
+
+  constructor(cloud: Pick<Cloud, "dir" | "run" | "endpoint">) {
+    this.#cloud = cloud;
+    const apis = { ec2: new EC2({ maxAttempts: 1 }), elb: new ElasticLoadBalancingV2({ maxAttempts: 1 }) };
+    const report = (path: string) => (body: object) => this.#report(path, body);
+    this.#haproxy = new HAProxy(cloud.run, `${cloud.dir}/log/haproxy.log`);
+    this.#balancers = new Balancers({ ...apis, report: report("targets") }, this.#haproxy, this.#certificates);
+    const autoscaling = new AutoScaling({ maxAttempts: 1 });
+    this.#scaling = new Scaling({ ...apis, autoscaling, report: report("autoscaling") });
+  }
+
+  get #certificates(): string {
+    return `${this.#cloud.dir}/certificates`;
+  }
+
+  /** Brings everything a step further, where something has changed or is under way. */
+  async follow(instances: ReadonlyMap<string, Instance>): Promise<void> {
+    const marks = ["ec2-changed", "fleet-changed"].map((name) => stat(`${this.#cloud.dir}/${name}`));
+    const seen = (await Promise.all(marks)).map(({ mtimeMs }) => mtimeMs).join();
+    if (seen === this.#seen && Date.now() < this.#next) return;
+    if (seen !== this.#seen) await this.#balancers.read(instances);
+    const { changing, changed } = await this.#balancers.follow();
+    const isWorthAStep = seen !== this.#seen || changed || changing || this.#next === soon;
+    const isBusy = isWorthAStep && (await this.#scaling.step(instances));
+    this.#seen = seen;
+    const { interval } = this.#balancers;
+    this.#next = isBusy || changing ? soon : interval ? Date.now() + interval * 1000 : Number.POSITIVE_INFINITY;
+  }
+
+  async stop(): Promise<void> {
+    await this.#haproxy.stop();
+    await rm(this.#certificates, { recursive: true, force: true });
+  }
+
+  async #report(path: string, body: object): Promise<void> {
+    const { endpoint } = this.#cloud;
+    const response = await fetch(`${endpoint}/moto-api/${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!response.ok && response.status !== 404) throw new Error(`moto takes no report of ${path}: ${response.status}`);
+  }
+}
+
+/** At the next look. */
+const soon = 0;

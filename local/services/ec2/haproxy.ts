@@ -1,0 +1,259 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** What HAProxy listens on and where to it sends what it gets: a load balancer. */
+export interface Frontend {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** Seconds after which an idle connection is closed. */
+  readonly idle: number;
+  readonly http2: boolean;
+  readonly dropsInvalidHeaders: boolean;
+  readonly listeners: readonly Listener[];
+}
+
+export interface Listener {
+  readonly port: number;
+  /** The file with the certificate and its key, and the oldest version of TLS. */
+  readonly tls?: { readonly file: string; readonly oldest: string };
+  readonly action:
+    | { readonly backend: string }
+    | { readonly redirect: { readonly port: string; readonly code: string } };
+}
+
+/** A target group, as its load balancer sends to it. */
+export interface Backend {
+  readonly name: string;
+  /** The address that its requests come from. */
+  readonly source: string;
+  readonly idle: number;
+  readonly algorithm: string;
+  readonly path: string;
+  readonly codes: string;
+  /** All in seconds. */
+  readonly interval: number;
+  readonly timeout: number;
+  readonly slowStart: number;
+  readonly rise: number;
+  readonly fall: number;
+}
+
+/** A target as HAProxy has it. */
+export interface Server {
+  readonly backend: string;
+  readonly name: string;
+  readonly status: string;
+  readonly sessions: number;
+  /** Seconds since it came up or went down. */
+  readonly age: number;
+  /** The last check: `L7OK`, `L4TOUT`. */
+  readonly check: string;
+  readonly code: string;
+  readonly address: string;
+}
+
+const checked = ({ interval, rise, fall, slowStart }: Backend) =>
+  `check inter ${interval * 1000} rise ${rise} fall ${fall}${slowStart > 0 ? ` slowstart ${slowStart * 1000}` : ""}`;
+
+/** HAProxy's configuration. What a load balancer of AWS does not do is off: nothing that a target has refused is sent again. */
+export function configuration(
+  run: string,
+  frontends: readonly Frontend[],
+  backends: readonly Backend[],
+  servers: readonly Server[],
+): string {
+  const lines = [
+    "global",
+    `  stats socket ${run}/haproxy.sock mode 600 level admin expose-fd listeners`,
+    `  server-state-file ${run}/haproxy.state`,
+    "  hard-stop-after 60s",
+    "defaults",
+    "  mode http",
+    "  retries 0",
+    "  no option redispatch",
+    "  load-server-state-from-file global",
+    "  option forwardfor",
+    "  timeout connect 5s",
+  ];
+  for (const { name, addresses, idle, http2, dropsInvalidHeaders, listeners } of frontends) {
+    for (const { port, tls, action } of listeners) {
+      const protocols = http2 ? "h2,http/1.1" : "http/1.1";
+      const secured = tls ? ` ssl crt ${tls.file} alpn ${protocols} ssl-min-ver ${tls.oldest}` : "";
+      lines.push(`frontend ${name}-${port}`);
+      for (const address of addresses) lines.push(`  bind ${address}:${port}${secured}`);
+      lines.push(`  timeout client ${idle}s`, `  timeout http-request ${idle}s`);
+      if (dropsInvalidHeaders) lines.push("  http-request del-header [^A-Za-z0-9-] -m reg");
+      if ("redirect" in action) {
+        const { port: to, code } = action.redirect;
+        const host = `%[req.hdr(host),field(1,:)]${to === "443" ? "" : `:${to}`}`;
+        lines.push(`  http-request redirect location https://${host}%[capture.req.uri] code ${code}`);
+        continue;
+      }
+      lines.push(
+        `  http-request set-header X-Forwarded-Proto ${tls ? "https" : "http"}`,
+        `  http-request set-header X-Forwarded-Port ${port}`,
+        // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+        `  http-request set-header X-Amzn-Trace-Id Root=1-%[date,hex,bytes(8,8),lower]-%[uuid,regsub(-,,g),bytes(0,24)] unless { req.hdr(X-Amzn-Trace-Id) -m found }`,
+        `  default_backend ${action.backend}`,
+      );
+    }
+  }
+  for (const backend of backends) {
+    lines.push(
+      `backend ${backend.name}`,
+      `  balance ${backend.algorithm === "least_outstanding_requests" ? "leastconn" : "roundrobin"}`,
+      `  source ${backend.source}`,
+      `  timeout server ${backend.idle}s`,
+      `  timeout check ${backend.timeout}s`,
+      "  option httpchk",
+      `  http-check send meth GET uri ${backend.path} ver HTTP/1.1 hdr Host ${backend.source} hdr User-Agent ELB-HealthChecker/2.0`,
+      `  http-check expect status ${backend.codes}`,
+    );
+    for (const { name, address } of servers.filter((each) => each.backend === backend.name)) {
+      lines.push(`  server ${name} ${address} ${checked(backend)}`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** HAProxy's own process; its files are in one folder. */
+export class HAProxy {
+  readonly #run: string;
+  readonly #log: string;
+  #written = "";
+
+  constructor(run: string, log: string) {
+    this.#run = run;
+    this.#log = log;
+  }
+
+  get #pid(): number | undefined {
+    try {
+      const pid = Number(readFileSync(`${this.#run}/haproxy.pid`, "utf8").trim());
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+      return command.includes(`${this.#run}/haproxy.cfg\0`) ? pid : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Starts HAProxy with this configuration, or gives it to the one that runs, without a connection being lost; ends it if there is none. */
+  async apply(frontends: readonly Frontend[], backends: readonly Backend[]): Promise<void> {
+    const wanted = JSON.stringify([frontends, backends]);
+    const pid = this.#pid;
+    if (wanted === this.#written && (pid !== undefined || frontends.length === 0)) return;
+    if (frontends.length === 0) await this.stop();
+    else {
+      mkdirSync(this.#run, { recursive: true });
+      // What it has learned of its targets is kept over a reload.
+      writeFileSync(`${this.#run}/haproxy.state`, pid ? await this.#ask("show servers state") : "1\n");
+      const file = `${this.#run}/haproxy.cfg`;
+      writeFileSync(file, configuration(this.#run, frontends, backends, pid ? await this.servers() : []));
+      if (pid) await this.#reload(pid);
+      else await this.#start(file);
+    }
+    this.#written = wanted;
+  }
+
+  async #start(file: string): Promise<void> {
+    const { openSync, closeSync } = await import("node:fs");
+    rmSync(`${this.#run}/haproxy.sock`, { force: true });
+    const log = openSync(this.#log, "a");
+    const options = { detached: true, stdio: ["ignore", log, log] as ["ignore", number, number] };
+    const child = spawn("haproxy", ["-W", "-db", "-f", file, "-p", `${this.#run}/haproxy.pid`], options);
+    child.unref();
+    closeSync(log);
+    for (const end = Date.now() + 10_000; !(await this.#answers()); await sleep(20)) {
+      if (child.exitCode !== null || Date.now() > end) throw new Error(`HAProxy does not start, see ${this.#log}`);
+    }
+  }
+
+  async #reload(pid: number): Promise<void> {
+    const before = await this.#worker();
+    process.kill(pid, "SIGUSR2");
+    for (const end = Date.now() + 10_000; (await this.#worker()) === before; await sleep(20)) {
+      if (Date.now() > end) throw new Error(`HAProxy does not take its new configuration, see ${this.#log}`);
+    }
+  }
+
+  /** The process that answers, which a reload replaces. */
+  #worker = async (): Promise<string | undefined> =>
+    /^Pid: (\d+)/m.exec(await this.#ask("show info").catch(() => ""))?.[1];
+
+  #answers = async (): Promise<boolean> => (await this.#worker()) !== undefined;
+
+  /** Ends it, and removes its files. */
+  async stop(): Promise<void> {
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      const pid = this.#pid;
+      if (pid) process.kill(pid, signal);
+      for (const end = Date.now() + 5000; this.#pid && Date.now() < end; ) await sleep(20);
+    }
+    const files = ["cfg", "pid", "sock", "state"];
+    for (const end of files) rmSync(`${this.#run}/haproxy.${end}`, { force: true });
+    this.#written = "";
+  }
+
+  async servers(): Promise<Server[]> {
+    if (!existsSync(`${this.#run}/haproxy.sock`)) return [];
+    return serversIn(await this.#ask("show stat"));
+  }
+
+  /** A target that gets no request before its checks have passed: a new server of HAProxy's would get some at once. */
+  async add(backend: Backend, name: string, address: string): Promise<void> {
+    const server = `${backend.name}/${name}`;
+    await this.#ask(`add server ${server} ${address} ${checked(backend)}`);
+    const steps = ["state drain", "health down", "state ready"].map((step) => `set server ${server} ${step}`);
+    await this.#ask([`enable health ${server}`, ...steps].join("; "));
+  }
+
+  /** No new requests for it; those that it has are finished. */
+  drain = ({ backend, name }: Server) => this.#ask(`set server ${backend}/${name} state drain`);
+  ready = ({ backend, name }: Server) => this.#ask(`set server ${backend}/${name} state ready`);
+
+  async remove({ backend, name }: Server): Promise<void> {
+    const server = `${backend}/${name}`;
+    await this.#ask(`set server ${server} state maint; shutdown sessions server ${server}; del server ${server}`);
+  }
+
+  #ask(command: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      let answer = "";
+      const socket = createConnection(`${this.#run}/haproxy.sock`, () => socket.end(`${command}\n`));
+      socket.setEncoding("utf8").setTimeout(5000, () => socket.destroy(new Error("HAProxy does not answer")));
+      socket.on("data", (text) => {
+        answer += text;
+      });
+      socket.once("error", reject).once("end", () => resolve(answer));
+    });
+  }
+}
+
+/** The servers in HAProxy's statistics, whose first line names the columns. */
+export function serversIn(statistics: string): Server[] {
+  const [header = "", ...rows] = statistics.replace(/^# /, "").split("\n").filter(Boolean);
+  const columns = header.split(",");
+  return rows.flatMap((row) => {
+    const cells = row.split(",");
+    const cell = (name: string) => cells[columns.indexOf(name)] ?? "";
+    const name = cell("svname");
+    if (name === "FRONTEND" || name === "BACKEND") return [];
+    const [backend, status, check, code, address] = ["pxname", "status", "check_status", "check_code", "addr"].map(
+      cell,
+    );
+    return [
+      {
+        backend,
+        name,
+        status,
+        sessions: Number(cell("scur")),
+        age: Number(cell("lastchg")),
+        check,
+        code,
+        address,
+      } as Server,
+    ];
+  });
+}

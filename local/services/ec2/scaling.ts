@@ -1,0 +1,447 @@
+import { randomUUID } from "node:crypto";
+import type {
+  Activity,
+  AutoScaling,
+  AutoScalingGroup,
+  Instance as InstanceOfGroup,
+  InstanceRefresh,
+} from "@aws-sdk/client-auto-scaling";
+import type { EC2, Instance, ResponseLaunchTemplateData, TagSpecification } from "@aws-sdk/client-ec2";
+import type { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { type Launch, launch } from "../../launch.ts";
+import { every } from "../../lists.ts";
+
+/** An instance of a group: what Auto Scaling says of it, and since when it is ready. */
+export interface Member {
+  readonly id: string;
+  lifecycle: string;
+  health: string;
+  readonly isProtected: boolean;
+  /** The version of the launch template that it was made from. */
+  readonly version: string;
+  readonly zone: string;
+  readonly launched: number;
+  /** Whether its instance runs, and what the target groups say of it: the worst of them. */
+  readonly runs: boolean;
+  readonly target?: string;
+  /** When it was in service, and healthy wherever its health is looked at. */
+  readonly readySince?: number;
+}
+
+/** A group, and what is to become of it. */
+export interface Goal {
+  readonly desired: number;
+  readonly max: number;
+  readonly version: string;
+  /** Whether the target groups' health counts, and for how long (in ms) it does not after a launch. */
+  readonly looksAtTargets: boolean;
+  readonly grace: number;
+  /** How long (in ms) a new instance is not counted as ready. */
+  readonly warmup: number;
+  readonly policy?: { readonly min: number; readonly max: number };
+  /** The instances that a refresh, or its rollback, replaces; `version` is then the one that they get. */
+  readonly isOld?: (member: Member) => boolean;
+}
+
+export interface Plan {
+  readonly launch: number;
+  readonly terminate: readonly Member[];
+  /** Whether nothing is left to be replaced, and all that is wanted is ready. */
+  readonly isDone: boolean;
+  /** How many are still to be replaced, or to become ready. */
+  readonly left: number;
+}
+
+/** Whether Auto Scaling replaces it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-checks-overview.html */
+export function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: number): boolean {
+  if (member.health === "Unhealthy" || (member.lifecycle === "InService" && !member.runs)) return true;
+  return looksAtTargets && member.target === "unhealthy" && now - member.launched > grace;
+}
+
+/**
+ * What to do next. Where an instance is replaced, it keeps within the percentages of the maintenance policy, and never goes above the
+ * group's maximum size: AWS's documentation gives the percentages of the desired capacity, and does not say that they may exceed that.
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-maintenance-policy-overview-and-considerations.html
+ */
+export function plan(members: readonly Member[], goal: Goal, now: number): Plan {
+  const { desired, max, version, warmup, isOld = () => false } = goal;
+  const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
+  // What does not run any more is replaced at once, whatever the policy.
+  const gone = present.filter((each) => each.lifecycle === "InService" && !each.runs);
+  const sick = present.filter((each) => each.runs && isUnhealthy(each, goal, now));
+  const sound = present.filter((each) => !gone.includes(each) && !sick.includes(each));
+  const old = sound.filter(isOld);
+  const fresh = sound.filter((each) => !isOld(each));
+  const ready = fresh.filter(({ readySince }) => readySince !== undefined && now - readySince >= warmup);
+
+  const policy = goal.policy ?? { min: goal.isOld ? 90 : 0, max: 100 };
+  const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));
+  const launch = Math.max(0, Math.min(desired - fresh.length, Math.max(most, desired) - sound.length - sick.length));
+
+  // One at a time is missing where none may be too many; one that is not well, too, where there is no room for its successor.
+  const all = Math.ceil((desired * policy.min) / 100);
+  const leastOf = (each: Member) =>
+    policy.max === 100 || (sick.includes(each) && most <= desired) ? desired - 1 : all;
+  let kept = ready.length + old.length + sick.length;
+  const terminate = [...gone];
+  // First those that nobody misses.
+  const replaced = [...sick, ...old.sort((a, b) => (a.readySince ?? 0) - (b.readySince ?? 0))];
+  for (const each of replaced) {
+    if (kept - 1 < Math.min(all, leastOf(each))) continue;
+    terminate.push(each);
+    kept -= 1;
+  }
+  // Scaling in: what is of another version than the group's, from the zone with the most, the oldest.
+  const rest = fresh.filter(({ isProtected }) => !isProtected);
+  for (let surplus = fresh.length - desired; surplus > 0 && rest.length > 0; surplus -= 1) {
+    const inZone = (zone: string) => rest.filter((each) => each.zone === zone).length;
+    const order = (each: Member) => [each.version === version ? 1 : 0, -inZone(each.zone), each.launched];
+    terminate.push(...rest.sort((a, b) => compare(order(a), order(b))).splice(0, 1));
+  }
+  const left = Math.max(0, desired - ready.length) + old.length;
+  const isDone = left + sick.length + gone.length === 0 && present.length === members.length;
+  return { launch, terminate, isDone, left: Math.min(left, desired) };
+}
+
+const compare = (a: readonly number[], b: readonly number[]) =>
+  a.map((each, index) => each - (b[index] as number)).find((difference) => difference !== 0) ?? 0;
+
+/** The subnet in whose zone there are the fewest. */
+export function subnetFor(subnets: ReadonlyMap<string, string>, members: readonly Member[]): string {
+  const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
+  const count = (zone: string) => present.filter((each) => each.zone === zone).length;
+  return [...subnets].sort(([, a], [, b]) => count(a) - count(b))[0]?.[0] ?? "";
+}
+
+/** A launch as a template's version describes it, in this subnet and with these tags. */
+export function launchOf(data: ResponseLaunchTemplateData, SubnetId: string, tags: Record<string, string>): Launch {
+  const { TagSpecifications = [], NetworkInterfaces: [network] = [], ...rest } = data;
+  const own = TagSpecifications.find(({ ResourceType }) => ResourceType === "instance")?.Tags ?? [];
+  const all = { ...Object.fromEntries(own.map(({ Key = "", Value = "" }) => [Key, Value])), ...tags };
+  const Tags = Object.entries(all).map(([Key, Value]) => ({ Key, Value }));
+  return {
+    ...(rest as Launch),
+    ...(network
+      ? { NetworkInterfaces: [{ ...network, DeviceIndex: 0, SubnetId }] as Launch["NetworkInterfaces"] }
+      : { SubnetId }),
+    TagSpecifications: [
+      ...TagSpecifications.filter(({ ResourceType }) => ResourceType !== "instance"),
+      { ResourceType: "instance", Tags },
+    ] as TagSpecification[],
+  };
+}
+
+interface Apis {
+  readonly ec2: EC2;
+  readonly elb: ElasticLoadBalancingV2;
+  readonly autoscaling: AutoScaling;
+  /** Tells the API what became of a group. */
+  readonly report: (group: object) => Promise<void>;
+}
+
+type Change = Partial<InstanceRefresh> & { readonly Status: InstanceRefresh["Status"] };
+
+/** Auto Scaling: keeps each group at what the API has been asked for, and tells the API what it did. It remembers nothing that matters. */
+export class Scaling {
+  readonly #apis: Apis;
+  readonly #ready = new Map<string, number>();
+  readonly #retry = new Map<string, { at: number; pause: number }>();
+
+  constructor(apis: Apis) {
+    this.#apis = apis;
+  }
+
+  /** @returns Whether something is under way, so that it has to be called again soon. */
+  async step(instances: ReadonlyMap<string, Instance>): Promise<boolean> {
+    const pages = this.#apis.autoscaling.paginateDescribeAutoScalingGroups({});
+    let isBusy = false;
+    for (const group of await every(pages, (page) => page.AutoScalingGroups)) {
+      isBusy = (await this.#group(group, instances)) || isBusy;
+    }
+    return isBusy;
+  }
+
+  async #group(group: AutoScalingGroup, instances: ReadonlyMap<string, Instance>): Promise<boolean> {
+    const { autoscaling, report } = this.#apis;
+    const { AutoScalingGroupName: name = "", TargetGroupARNs: arns = [], DesiredCapacity = 0, MaxSize = 0 } = group;
+    const health = await this.#healthIn(arns);
+    const now = Date.now();
+    const before = group.Instances ?? [];
+    let members = before.map((each) => this.#member(each, instances.get(each.InstanceId ?? ""), health, now));
+    const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
+    const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
+    const goal = goalOf(group, DesiredCapacity, MaxSize, refresh);
+    const activities: Activity[] = [];
+
+    // What is pending is in service as soon as its instance runs and its target groups have it.
+    for (const member of members.filter(({ lifecycle, runs }) => lifecycle === "Pending" && runs)) {
+      for (const arn of arns)
+        await this.#apis.elb.registerTargets({ TargetGroupArn: arn, Targets: [{ Id: member.id }] });
+      member.lifecycle = "InService";
+    }
+    const serving = members.filter(({ lifecycle }) => lifecycle === "InService").map(({ id }) => id);
+    for (const [arn, targets] of health) {
+      const Targets = serving.filter((id) => !targets.has(id) && instances.has(id)).map((Id) => ({ Id }));
+      if (Targets.length > 0) await this.#apis.elb.registerTargets({ TargetGroupArn: arn, Targets });
+    }
+    const { launch: launches, terminate, isDone, left } = plan(members, goal, now);
+    for (const member of terminate) {
+      member.health = isUnhealthy(member, goal, now) ? "Unhealthy" : member.health;
+      member.lifecycle = "Terminating";
+      activities.push(activity(name, `Terminating EC2 instance: ${member.id}`, causeOf(member, goal)));
+    }
+    for (const member of members.filter(({ lifecycle }) => lifecycle === "Terminating")) {
+      await this.#end(member, health, instances);
+    }
+    members = members.filter(({ id, lifecycle }) => lifecycle !== "Terminating" || instances.has(id));
+    const key = `${name} ${goal.version}`;
+    const { at = 0, pause = 5000 } = this.#retry.get(key) ?? {};
+    for (let count = 0; count < launches && at <= now; count += 1) {
+      try {
+        members.push(await this.#launch(group, goal.version, members));
+        const description = `Launching a new EC2 instance: ${members.at(-1)?.id}`;
+        activities.push(
+          activity(
+            name,
+            description,
+            "an instance was started in response to a difference between desired and actual capacity",
+          ),
+        );
+        this.#retry.delete(key);
+      } catch (error) {
+        const { message } = error as Error;
+        activities.push(
+          activity(
+            name,
+            "Launching a new EC2 instance",
+            "an instance was to be started",
+            `${message}. Launching EC2 instance failed.`,
+          ),
+        );
+        this.#retry.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
+        break;
+      }
+    }
+    const changed =
+      refresh &&
+      refreshed(refresh, {
+        isDone,
+        left,
+        total: DesiredCapacity,
+        failed: activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage,
+        now,
+      });
+    const after = members.map(({ id, lifecycle, health: state, isProtected, version }) => ({
+      id,
+      lifecycle,
+      health: state,
+      isProtected,
+      version,
+    }));
+    const known = before.map((each) => [each.InstanceId, each.LifecycleState, each.HealthStatus].join());
+    const isChanged =
+      String(after.map(({ id, lifecycle, health: state }) => [id, lifecycle, state].join())) !== String(known);
+    const isEmptied = group.Status !== undefined && members.length === 0;
+    if (isChanged || activities.length > 0 || changed || isEmptied) {
+      await report({
+        group: name,
+        ...((isChanged || isEmptied) && { members: after }),
+        activities,
+        ...(changed && { refresh: changed }),
+      });
+    }
+    const settled = members.every(
+      (each) => each.lifecycle === "InService" && (!goal.looksAtTargets || each.target === "healthy"),
+    );
+    return (
+      !settled ||
+      members.length !== DesiredCapacity ||
+      (refresh !== undefined && !endings.includes(changed?.Status ?? ""))
+    );
+  }
+
+  /** By target group, the state of each target. */
+  async #healthIn(arns: readonly string[]): Promise<Map<string, Map<string, string>>> {
+    const entries = arns.map(async (TargetGroupArn) => {
+      const { TargetHealthDescriptions = [] } = await this.#apis.elb.describeTargetHealth({ TargetGroupArn });
+      const states = TargetHealthDescriptions.map(
+        ({ Target, TargetHealth }) => [Target?.Id ?? "", TargetHealth?.State ?? ""] as const,
+      );
+      return [TargetGroupArn, new Map(states)] as const;
+    });
+    return new Map(await Promise.all(entries));
+  }
+
+  #member(
+    given: InstanceOfGroup,
+    instance: Instance | undefined,
+    health: Map<string, Map<string, string>>,
+    now: number,
+  ): Member {
+    const id = given.InstanceId ?? "";
+    const states = [...health.values()].flatMap((targets) => targets.get(id) ?? []);
+    const target =
+      states.find((state) => state === "unhealthy") ?? states.find((state) => state !== "healthy") ?? states[0];
+    const runs = instance?.State?.Name === "running" || instance?.State?.Name === "pending";
+    const isReady = given.LifecycleState === "InService" && runs && (health.size === 0 || target === "healthy");
+    if (!isReady) this.#ready.delete(id);
+    else if (!this.#ready.has(id)) this.#ready.set(id, now);
+    return {
+      ...{
+        id,
+        lifecycle: given.LifecycleState ?? "",
+        health: given.HealthStatus ?? "",
+        runs,
+        zone: given.AvailabilityZone ?? "",
+      },
+      ...{ isProtected: given.ProtectedFromScaleIn ?? false, version: given.LaunchTemplate?.Version ?? "" },
+      launched: instance?.LaunchTime?.getTime() ?? 0,
+      ...(target !== undefined && { target }),
+      ...(isReady && { readySince: this.#ready.get(id) }),
+    } as Member;
+  }
+
+  /** Out of the target groups; when its requests are finished, terminated. */
+  async #end(
+    { id }: Member,
+    health: Map<string, Map<string, string>>,
+    instances: ReadonlyMap<string, Instance>,
+  ): Promise<void> {
+    let isDraining = false;
+    for (const [TargetGroupArn, targets] of health) {
+      if (!targets.has(id)) continue;
+      isDraining = true;
+      if (targets.get(id) !== "draining")
+        await this.#apis.elb.deregisterTargets({ TargetGroupArn, Targets: [{ Id: id }] });
+    }
+    if (!isDraining && instances.has(id)) await this.#apis.ec2.terminateInstances({ InstanceIds: [id] });
+  }
+
+  async #launch(group: AutoScalingGroup, version: string, members: readonly Member[]): Promise<Member> {
+    const { ec2 } = this.#apis;
+    const { LaunchTemplateId } = group.LaunchTemplate ?? {};
+    const { LaunchTemplateVersions: [found] = [] } = await ec2.describeLaunchTemplateVersions({
+      LaunchTemplateId,
+      Versions: [version],
+    });
+    const { Subnets = [] } = await ec2.describeSubnets({ SubnetIds: group.VPCZoneIdentifier?.split(",") });
+    const zones = new Map(Subnets.map(({ SubnetId = "", AvailabilityZone = "" }) => [SubnetId, AvailabilityZone]));
+    const subnet = subnetFor(zones, members);
+    const propagated = (group.Tags ?? []).filter(({ PropagateAtLaunch }) => PropagateAtLaunch);
+    const tags = {
+      ...Object.fromEntries(propagated.map(({ Key = "", Value = "" }) => [Key, Value])),
+      "aws:autoscaling:groupName": group.AutoScalingGroupName ?? "",
+      "aws:ec2launchtemplate:id": LaunchTemplateId ?? "",
+      "aws:ec2launchtemplate:version": String(found?.VersionNumber),
+    };
+    const id = await launch(ec2, launchOf(found?.LaunchTemplateData ?? {}, subnet, tags));
+    const zone = zones.get(subnet) ?? "";
+    const isProtected = group.NewInstancesProtectedFromScaleIn ?? false;
+    return {
+      id,
+      lifecycle: "Pending",
+      health: "Healthy",
+      isProtected,
+      version: String(found?.VersionNumber),
+      zone,
+      launched: Date.now(),
+      runs: false,
+    };
+  }
+}
+
+const active = ["Pending", "InProgress", "Cancelling", "RollbackInProgress"];
+const endings = ["Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"];
+
+/** What a group, with the refresh that goes on, is to become. */
+export function goalOf(
+  group: Partial<AutoScalingGroup>,
+  desired: number,
+  max: number,
+  refresh?: InstanceRefresh,
+): Goal {
+  const { InstanceMaintenancePolicy: kept, HealthCheckType = "", HealthCheckGracePeriod = 0 } = group;
+  const { Preferences: preferences = {}, Status, DesiredConfiguration, StartTime } = refresh ?? {};
+  const own = String(group.LaunchTemplate?.Version ?? "$Default");
+  const wanted = String(DesiredConfiguration?.LaunchTemplate?.Version ?? own);
+  const isRefreshed = Status === "Pending" || Status === "InProgress";
+  const version = isRefreshed ? wanted : own;
+  const min = preferences.MinHealthyPercentage ?? kept?.MinHealthyPercentage;
+  const most = preferences.MaxHealthyPercentage ?? kept?.MaxHealthyPercentage;
+  const isLaunchedBefore = ({ launched }: Member) => launched < (StartTime?.getTime() ?? 0);
+  const isOld = (member: Member) =>
+    member.version !== version || (isRefreshed && !preferences.SkipMatching && isLaunchedBefore(member));
+  return {
+    ...{ desired, max, version, looksAtTargets: HealthCheckType.includes("ELB"), grace: HealthCheckGracePeriod * 1000 },
+    warmup:
+      (preferences.InstanceWarmup ?? group.DefaultInstanceWarmup ?? HealthCheckGracePeriod) * 1000 * (refresh ? 1 : 0),
+    ...(min !== undefined && most !== undefined && { policy: { min, max: most } }),
+    ...((isRefreshed || Status === "RollbackInProgress") && { isOld }),
+  };
+}
+
+/** An hour in which a refresh cannot go on ends it: https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-overview.html */
+const patience = 3_600_000;
+
+/** What becomes of a refresh; undefined where nothing does. */
+export function refreshed(
+  refresh: InstanceRefresh,
+  {
+    isDone,
+    left,
+    total,
+    failed,
+    now,
+  }: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number },
+): (Change & { readonly before: string }) | undefined {
+  const { InstanceRefreshId, Status = "Pending", RollbackDetails, StartTime, Preferences } = refresh;
+  const isRollback = Status === "RollbackInProgress";
+  const since = (RollbackDetails?.RollbackStartTime ?? StartTime)?.getTime() ?? now;
+  const change = (status: InstanceRefresh["Status"], more: Partial<InstanceRefresh> = {}) => {
+    const EndTime = endings.includes(status ?? "") ? { EndTime: new Date(now) } : {};
+    return { ...{ InstanceRefreshId, before: Status }, Status: status, ...EndTime, ...more };
+  };
+  if (Status === "Cancelling") return change("Cancelled", { StatusReason: "Cancelled due to user request." });
+  if (isDone) {
+    const progress = { PercentageComplete: isRollback ? 0 : 100, InstancesToUpdate: 0, StatusReason: "" };
+    return change(isRollback ? "RollbackSuccessful" : "Successful", progress);
+  }
+  const StatusReason =
+    failed ?? (left > 0 ? `Waiting for remaining instances to be available: ${left} left.` : undefined);
+  if (now - since > patience) {
+    if (isRollback) return change("RollbackFailed", { StatusReason });
+    return change(Preferences?.AutoRollback ? "RollbackInProgress" : "Failed", { StatusReason });
+  }
+  const PercentageComplete = isRollback
+    ? (refresh.PercentageComplete ?? 0)
+    : Math.floor((100 * Math.max(0, total - left)) / Math.max(1, total));
+  const status = Status === "Pending" ? "InProgress" : Status;
+  const isSame =
+    status === Status && PercentageComplete === refresh.PercentageComplete && StatusReason === refresh.StatusReason;
+  return isSame ? undefined : change(status, { PercentageComplete, InstancesToUpdate: left, StatusReason });
+}
+
+function causeOf(member: Member, goal: Goal): string {
+  if (!member.runs)
+    return "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped";
+  if (member.health === "Unhealthy")
+    return "an instance was taken out of service in response to an ELB system health check failure";
+  if (goal.isOld) return "an instance was taken out of service in response to an instance refresh";
+  return "an instance was taken out of service in response to a difference between desired and actual capacity";
+}
+
+function activity(AutoScalingGroupName: string, Description: string, cause: string, StatusMessage?: string): Activity {
+  const time = new Date();
+  const at = `At ${time.toISOString().replace(/\.\d+/, "")}`;
+  const StatusCode = StatusMessage ? "Failed" : "Successful";
+  const end = { StatusCode, EndTime: time, Progress: 100 } as const;
+  return {
+    ActivityId: randomUUID(),
+    AutoScalingGroupName,
+    Description,
+    Cause: `${at} ${cause}.`,
+    StartTime: time,
+    ...end,
+    ...(StatusMessage && { StatusMessage }),
+  };
+}

@@ -1,0 +1,314 @@
+"""Auto Scaling, where moto and AWS differ: a group keeps what was asked for and launches nothing. The engine (../ec2/scaling.ts) does that,
+and reports what it did."""
+
+import json
+from datetime import datetime, timezone
+from functools import wraps
+from uuid import uuid4
+
+from iam import ACCOUNT, REGION
+from marks import touches
+from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
+from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState, autoscaling_backends
+from moto.autoscaling.responses import AutoScalingResponse
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.exceptions import EC2ClientError
+from moto.moto_api._internal.urls import url_paths
+
+touches(AutoScalingResponse)
+
+ACTIVE = ("Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress")
+KEPT = ("DefaultInstanceWarmup", "InstanceMaintenancePolicy", "TerminationPolicies", "HealthCheckGracePeriod")
+
+
+def refuse(code: str, message: str) -> None:
+    raise AutoscalingClientError(code, message)
+
+
+def find(self: AutoScalingResponse) -> FakeAutoScalingGroup:
+    name = self._get_param("AutoScalingGroupName")
+    group = self.autoscaling_backend.autoscaling_groups.get(name)
+    if group is None:
+        raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
+    return group
+
+
+def replacing(cls: type, name: str):
+    """Decorates the replacement of a method, which gets the original first."""
+
+    def decorate(function):
+        original = getattr(cls, name)
+
+        @wraps(original)
+        def replacement(*args, **kwargs):
+            return function(original, *args, **kwargs)
+
+        setattr(cls, name, replacement)
+        return function
+
+    return decorate
+
+
+# What moto does by itself, and the engine does here.
+
+
+def store_capacity(self: FakeAutoScalingGroup, capacity: int | None) -> None:
+    self.desired_capacity = self.min_size if capacity is None else capacity
+
+
+FakeAutoScalingGroup.set_desired_capacity = store_capacity
+AutoScalingBackend.update_attached_target_groups = lambda self, group_name: None
+AutoScalingBackend.notify_terminate_instances = lambda self, instance_ids: None
+
+
+class Member(InstanceState):
+    """An instance of a group, launched from a version of its template, and not from the template's default."""
+
+    version = ""
+
+    @property
+    def launch_template(self) -> dict:
+        return {**super().launch_template, "Version": self.version}
+
+
+# Calls.
+
+
+def check_size(minimum: int, maximum: int, desired: int | None) -> None:
+    if minimum > maximum:
+        raise ValidationError(f"Max bound, {maximum}, must be greater than or equal to min bound, {minimum}")
+    if desired is not None and not minimum <= desired <= maximum:
+        raise ValidationError(f"Desired capacity:{desired} must be between the specified min size:{minimum} and max size:{maximum}")
+
+
+def keep(self: AutoScalingResponse, group: FakeAutoScalingGroup) -> None:
+    """What moto drops."""
+    params = self._get_params()
+    for name in KEPT:
+        if name in params:
+            attribute = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)[1:]
+            setattr(group, attribute, params[name])
+
+
+@replacing(AutoScalingResponse, "create_auto_scaling_group")
+def create(original, self: AutoScalingResponse) -> ActionResult:
+    params = self._get_params()
+    name = params["AutoScalingGroupName"]
+    if params.get("MixedInstancesPolicy") or params.get("LaunchConfigurationName"):
+        raise ValidationError("This cloud launches from a launch template alone")
+    if name in self.autoscaling_backend.autoscaling_groups:
+        refuse("AlreadyExists", f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
+    check_size(params["MinSize"], params["MaxSize"], params.get("DesiredCapacity"))
+    check_version(self, params["LaunchTemplate"])
+    result = original(self)
+    group = self.autoscaling_backend.autoscaling_groups[name]
+    group.health_check_grace_period = 0
+    group.refreshes, group.activities = [], []
+    keep(self, group)
+    return result
+
+
+def check_version(self: AutoScalingResponse, template: dict) -> None:
+    try:
+        id, version = template.get("LaunchTemplateId"), template.get("Version") or "$Default"
+        found = self.autoscaling_backend.ec2_backend.get_launch_template(id)
+        found.get_version(version)
+    except EC2ClientError as error:
+        raise ValidationError(f"You must use a valid fully-formed launch template. {error.message}") from None
+
+
+@replacing(AutoScalingResponse, "update_auto_scaling_group")
+def update(original, self: AutoScalingResponse) -> ActionResult:
+    group, params = find(self), self._get_params()
+    minimum, maximum = params.get("MinSize", group.min_size), params.get("MaxSize", group.max_size)
+    check_size(minimum, maximum, params.get("DesiredCapacity"))
+    if "LaunchTemplate" in params:
+        if any("DesiredConfiguration" in each for each in active(group)):
+            raise ValidationError(
+                "An active instance refresh with a desired configuration exists. All configuration options derived from the desired "
+                "configuration are not available for update while the instance refresh is active."
+            )
+        check_version(self, params["LaunchTemplate"])
+    before = group.desired_capacity
+    result = original(self)
+    if "DesiredCapacity" not in params:
+        group.desired_capacity = min(max(before, minimum), maximum)
+    keep(self, group)
+    return result
+
+
+@replacing(AutoScalingResponse, "set_desired_capacity")
+def set_desired_capacity(original, self: AutoScalingResponse) -> ActionResult:
+    group, capacity = find(self), self._get_int_param("DesiredCapacity")
+    limits = ((capacity > group.max_size, f"above max value {group.max_size}"), (capacity < group.min_size, f"below min value {group.min_size}"))
+    for is_outside, where in limits:
+        if is_outside:
+            raise ValidationError(f"New SetDesiredCapacity value {capacity} is {where} for the AutoScalingGroup.")
+    return original(self)
+
+
+@replacing(AutoScalingResponse, "delete_auto_scaling_group")
+def delete(_original, self: AutoScalingResponse) -> ActionResult:
+    group = find(self)
+    if not group.instance_states:
+        del self.autoscaling_backend.autoscaling_groups[group.name]
+    elif self._get_bool_param("ForceDelete", False):
+        group.min_size = group.max_size = group.desired_capacity = 0
+        group.status = "Delete in progress"
+    else:
+        refuse(
+            "ResourceInUse",
+            "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",
+        )
+    return EmptyResult()
+
+
+@replacing(AutoScalingBackend, "detach_load_balancer_target_groups")
+def detach(_original, self: AutoScalingBackend, group_name: str, target_group_arns: list[str]) -> None:
+    group = self.autoscaling_groups[group_name]
+    group.target_group_arns = [arn for arn in group.target_group_arns if arn not in target_group_arns]
+
+
+@replacing(AutoScalingResponse, "terminate_instance_in_auto_scaling_group")
+def terminate(_original, self: AutoScalingResponse) -> ActionResult:
+    id = self._get_param("InstanceId")
+    [member] = self.autoscaling_backend.describe_auto_scaling_instances([id]) or [None]
+    if member is None:
+        raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {id}")
+    group = member.auto_scaling_group
+    if self._get_bool_param("ShouldDecrementDesiredCapacity", False):
+        if group.desired_capacity == group.min_size:
+            raise ValidationError("Currently, desiredSize equals minSize. Terminating instance without replacement will violate group's min size constraint.")
+        group.desired_capacity -= 1
+    member.lifecycle_state = "Terminating"
+    cause = f"At {now():%Y-%m-%dT%H:%M:%SZ} instance {id} was taken out of service in response to a user request."
+    activity = {"ActivityId": str(uuid4()), "AutoScalingGroupName": group.name, "Cause": cause, "StartTime": now(), "StatusCode": "InProgress"}
+    return ActionResult({"Activity": {**activity, "Description": f"Terminating EC2 instance: {id}", "Progress": 0}})
+
+
+def describe_scaling_activities(self: AutoScalingResponse) -> ActionResult:
+    return ActionResult({"Activities": find(self).activities})
+
+
+AutoScalingResponse.describe_scaling_activities = describe_scaling_activities
+
+
+# Instance refreshes.
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def active(group: FakeAutoScalingGroup) -> list[dict]:
+    return [each for each in group.refreshes if each["Status"] in ACTIVE]
+
+
+def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
+    group, params = find(self), self._get_params()
+    preferences, wanted = params.get("Preferences", {}), params.get("DesiredConfiguration")
+    least, most = preferences.get("MinHealthyPercentage"), preferences.get("MaxHealthyPercentage")
+    if active(group):
+        refuse("InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
+    if most is not None and (least is None or most - least > 100):
+        raise ValidationError("You must specify MinHealthyPercentage with MaxHealthyPercentage, and the difference between them cannot be greater than 100.")
+    if wanted:
+        check_version(self, wanted["LaunchTemplate"])
+    if preferences.get("AutoRollback"):
+        check_rollback(group, wanted, "ValidationError")
+    refresh = {"InstanceRefreshId": str(uuid4()), "AutoScalingGroupName": group.name, "Status": "Pending", "StartTime": now()}
+    refresh |= {"Strategy": params.get("Strategy", "Rolling"), "PercentageComplete": 0, "InstancesToUpdate": len(group.instance_states)}
+    refresh |= {"Preferences": preferences, **({"DesiredConfiguration": wanted} if wanted else {})}
+    group.refreshes.insert(0, refresh)
+    return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+
+
+def check_rollback(group: FakeAutoScalingGroup, wanted: dict | None, code: str) -> None:
+    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html
+    if not wanted:
+        refuse(code, "A rollback is not supported where no desired configuration is specified for the instance refresh.")
+    for template in (group.launch_template, wanted["LaunchTemplate"]):
+        if str(template["Version"] or "$Default").startswith("$"):
+            refuse(code, "A rollback is not supported where the launch template's $Latest or $Default version is used.")
+
+
+def the_active(group: FakeAutoScalingGroup) -> dict:
+    for each in active(group):
+        return each
+    refuse("ActiveInstanceRefreshNotFound", f"No in progress or pending Instance Refresh found for Auto Scaling group {group.name}")
+
+
+def cancel_instance_refresh(self: AutoScalingResponse) -> ActionResult:
+    refresh = the_active(find(self))
+    refresh["Status"] = "Cancelling"
+    return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+
+
+def rollback_instance_refresh(self: AutoScalingResponse) -> ActionResult:
+    group = find(self)
+    refresh = the_active(group)
+    check_rollback(group, refresh.get("DesiredConfiguration"), "IrreversibleInstanceRefresh")
+    begin_rollback(refresh, "Rollback was requested by the user.")
+    return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
+
+
+def begin_rollback(refresh: dict, reason: str) -> None:
+    if refresh["Status"] != "RollbackInProgress":
+        refresh["RollbackDetails"] = {"RollbackReason": reason, "RollbackStartTime": now()}
+        refresh["RollbackDetails"]["PercentageCompleteOnRollback"] = refresh["PercentageComplete"]
+        refresh["Status"] = "RollbackInProgress"
+
+
+def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
+    ids = self._get_param("InstanceRefreshIds", [])
+    return ActionResult({"InstanceRefreshes": [each for each in find(self).refreshes if not ids or each["InstanceRefreshId"] in ids]})
+
+
+for call in (start_instance_refresh, cancel_instance_refresh, rollback_instance_refresh, describe_instance_refreshes):
+    setattr(AutoScalingResponse, call.__name__, call)
+
+
+# What the engine reports of a group: `{"group", "members", "activities", "refresh"}`, each of the last three where it has changed.
+
+
+def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
+    given = json.loads(request.data)
+    backend = autoscaling_backends[ACCOUNT][REGION]
+    group = backend.autoscaling_groups.get(given["group"])
+    if group is None:
+        return 404, {}, ""
+    if "members" in given:
+        group.instance_states = [member(backend, group, each) for each in given["members"]]
+    group.activities = [with_times(each) for each in given.get("activities", [])] + group.activities
+    if refresh := given.get("refresh"):
+        change(group, with_times(refresh))
+    if getattr(group, "status", None) and not group.instance_states:
+        del backend.autoscaling_groups[group.name]
+    return 200, {}, ""
+
+
+def member(backend: AutoScalingBackend, group: FakeAutoScalingGroup, given: dict) -> Member:
+    made = Member(backend.ec2_backend.get_instance(given["id"]), given["lifecycle"], given["health"], given["isProtected"], group)
+    made.version = given["version"]
+    return made
+
+
+def with_times(given: dict) -> dict:
+    return {key: datetime.fromisoformat(value).replace(tzinfo=None) if key.endswith("Time") else value for key, value in given.items()}
+
+
+def change(group: FakeAutoScalingGroup, given: dict) -> None:
+    before = given.pop("before")
+    for refresh in group.refreshes:
+        # What was asked for in between, a cancellation or a rollback, is not undone.
+        if refresh["InstanceRefreshId"] != given["InstanceRefreshId"] or refresh["Status"] != before:
+            continue
+        if given.get("Status") == "RollbackInProgress":
+            begin_rollback(refresh, given["StatusReason"])
+        refresh |= given
+        if given.get("Status") == "Successful" and "DesiredConfiguration" in refresh:
+            wanted = refresh["DesiredConfiguration"]["LaunchTemplate"]
+            group._set_launch_configuration(None, wanted, None)
+
+
+url_paths["{0}/moto-api/autoscaling$"] = report

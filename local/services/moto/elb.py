@@ -1,0 +1,217 @@
+"""Elastic Load Balancing, where moto and AWS differ: a load balancer has interfaces in its subnets, at the first of which it is reached; the
+health of targets is what the proxy (../ec2/balancer.ts) reports; and more is refused."""
+
+import json
+from os import environ
+from pathlib import Path
+
+from iam import ACCOUNT, REGION
+from marks import touches
+from moto.acm.models import acm_backends
+from moto.acm.responses import AWSCertificateManagerResponse
+from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, ValidationError
+from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
+from moto.elbv2.responses import ELBV2Response
+from moto.elbv2.ssl_policies import SSL_POLICIES
+from moto.moto_api._internal.urls import url_paths
+
+touches(ELBV2Response)
+touches(ELBV2Response, "ec2-changed")  # its interfaces
+touches(AWSCertificateManagerResponse)
+
+create_load_balancer = ELBv2Backend.create_load_balancer
+delete_load_balancer = ELBv2Backend.delete_load_balancer
+set_subnets = ELBv2Backend.set_subnets
+set_security_groups = ELBv2Backend.set_security_groups
+create_listener = ELBv2Backend.create_listener
+modify_listener = ELBv2Backend.modify_listener
+
+
+# Load balancers.
+
+
+def local_address(private_address: str) -> str:
+    """The loopback address that stands for it: ../../address.ts."""
+    return ".".join([environ["LOCAL_CLOUD_PREFIX"], *private_address.split(".")[2:]])
+
+
+def make_interfaces(self: ELBv2Backend, balancer: FakeLoadBalancer) -> None:
+    """AWS has one in each subnet, in the load balancer's security groups: what they are in cannot be deleted."""
+    remove_interfaces(self, balancer)
+    description = f"ELB {balancer.arn.partition('loadbalancer/')[2]}"
+    balancer.interfaces = [
+        self.ec2_backend.create_network_interface(subnet, None, group_ids=balancer.security_groups, description=description)
+        for subnet in balancer.subnets
+    ]
+
+
+def remove_interfaces(self: ELBv2Backend, balancer: FakeLoadBalancer) -> None:
+    for interface in getattr(balancer, "interfaces", []):
+        self.ec2_backend.delete_network_interface(interface.id)
+
+
+def create_with_interfaces(self: ELBv2Backend, name: str, security_groups: list[str], subnet_ids: list[str], *args, **kwargs):
+    subnets = [self.ec2_backend.get_subnet(each) for each in subnet_ids]
+    zones = {subnet.availability_zone for subnet in subnets}
+    if len(zones) < 2:
+        raise ValidationError("At least two subnets in two different Availability Zones must be specified")
+    if len(zones) < len(subnets):
+        raise ELBClientError("InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
+    kwargs["scheme"] = kwargs.get("scheme") or "internet-facing"
+    balancer = create_load_balancer(self, name, security_groups, subnet_ids, *args, **kwargs)
+    make_interfaces(self, balancer)
+    balancer.dns_name = local_address(balancer.interfaces[0].private_ip_address)
+    return balancer
+
+
+def delete_unless_protected(self: ELBv2Backend, arn: str) -> None:
+    balancer = self.load_balancers.get(arn)
+    if balancer and balancer.attrs["deletion_protection.enabled"] == "true":
+        raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
+    if balancer:
+        remove_interfaces(self, balancer)
+    delete_load_balancer(self, arn)
+
+
+def set_with_interfaces(setter):
+    def set(self: ELBv2Backend, arn: str, *args) -> object:
+        result = setter(self, arn, *args)
+        make_interfaces(self, self.load_balancers[arn])
+        return result
+
+    return set
+
+
+ELBv2Backend.create_load_balancer = create_with_interfaces
+ELBv2Backend.delete_load_balancer = delete_unless_protected
+ELBv2Backend.set_subnets = set_with_interfaces(set_subnets)
+ELBv2Backend.set_security_groups = set_with_interfaces(set_security_groups)
+
+
+# Listeners.
+
+
+def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | None, ssl_policy: str | None) -> None:
+    if protocol != "HTTPS":
+        return
+    if ssl_policy and ssl_policy not in SSL_POLICIES:
+        raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
+    if not certificate:
+        raise ValidationError("A certificate must be specified for HTTPS listeners")
+    found = acm_backends[self.account_id][self.region_name]._certificates.get(certificate)
+    if found is None:
+        raise ELBClientError("CertificateNotFound", f"Certificate '{certificate}' not found")
+    found.check()
+    if found.status != "ISSUED":
+        raise ELBClientError(
+            "UnsupportedCertificate",
+            f"The certificate '{certificate}' must have a fully-qualified domain name, a supported signature, and a supported key size.",
+        )
+    # For the proxy: the API gives the key to nobody.
+    folder = Path(environ["LOCAL_CLOUD_DIR"], "certificates")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / f"{certificate.rpartition('/')[2]}.pem").write_bytes(b"\n".join([found.cert, found.key, found.chain]))
+
+
+def create_checked(self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, *args, **kwargs):
+    check_listener(self, protocol, certificate, ssl_policy)
+    balancer = self.load_balancers.get(load_balancer_arn)
+    if balancer and any(str(each.port) == str(port) for each in balancer.listeners.values()):
+        raise DuplicateListenerError()
+    return create_listener(self, load_balancer_arn, protocol, port, ssl_policy, certificate, *args, **kwargs)
+
+
+def modify_checked(self: ELBv2Backend, arn: str, port=None, protocol=None, ssl_policy=None, certificates=None, actions=None) -> FakeListener:
+    [listener] = self.describe_listeners(None, [arn])
+    [certificate] = [each["CertificateArn"] for each in certificates or []][:1] or [listener.certificate]
+    check_listener(self, protocol or listener.protocol, certificate, ssl_policy)
+    return modify_listener(self, arn, port, protocol, ssl_policy, certificates, actions)
+
+
+ELBv2Backend.create_listener = create_checked
+ELBv2Backend.modify_listener = modify_checked
+
+
+# Targets: their health is reported, and what is deregistered drains until the proxy reports that it has.
+
+INITIAL = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
+DRAINING = ("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
+UNUSED = ("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
+STOPPED = ("unused", "Target.InvalidState", "Target is in the stopped state")
+UNKNOWN = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
+
+register = FakeTargetGroup.register
+
+
+def register_new(self: FakeTargetGroup, targets: list[dict]) -> None:
+    for target in targets:
+        self.reported.pop(target["Id"], None) if target["Id"] not in self.targets else None
+        self.draining.pop(target["Id"], None)
+    register(self, targets)
+
+
+def deregister(self: FakeTargetGroup, targets: list[dict]) -> None:
+    self.deregister_terminated_instances([target["Id"] for target in targets])
+
+
+def drain(self: FakeTargetGroup, instance_ids: list[str]) -> None:
+    for id in instance_ids:
+        if target := self.targets.pop(id, None):
+            self.draining[id] = target
+
+
+def health_for(self: FakeTargetGroup, target: dict, ec2_backend) -> FakeHealthStatus:
+    known = self.targets.get(target["Id"]) or self.draining.get(target["Id"])
+    status = self.reported.get(target["Id"], INITIAL)
+    instance = ec2_backend.get_instance_by_id(target["Id"])
+    if known is None:
+        status = UNKNOWN
+    elif target["Id"] in self.draining:
+        status = DRAINING
+    elif instance and instance.state == "stopped":
+        status = STOPPED
+    elif not elbv2_backends[self.account_id][self.region_name]._any_listener_using(self.arn):
+        status = UNUSED
+    return FakeHealthStatus(target["Id"], (known or target).get("Port", self.port), self.health_check_port, *status)
+
+
+describe_target_health = ELBv2Backend.describe_target_health
+
+
+def describe_with_draining(self: ELBv2Backend, target_group_arn: str, targets: list[dict]) -> list[FakeHealthStatus]:
+    group = self.target_groups.get(target_group_arn)
+    if group and not targets:
+        targets = [*group.targets.values(), *group.draining.values()]
+        return [group.health_for(target, self.ec2_backend) for target in targets]
+    return describe_target_health(self, target_group_arn, targets)
+
+
+make_target_group = FakeTargetGroup.__init__
+
+
+def init(self: FakeTargetGroup, *args, **kwargs) -> None:
+    make_target_group(self, *args, **kwargs)
+    self.reported, self.draining = {}, {}
+
+
+FakeTargetGroup.__init__ = init
+FakeTargetGroup.register = register_new
+FakeTargetGroup.deregister = deregister
+FakeTargetGroup.deregister_terminated_instances = drain
+FakeTargetGroup.health_for = health_for
+ELBv2Backend.describe_target_health = describe_with_draining
+
+
+def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
+    """`{ARN: {id: [state, reason, description]}}`, with null for a target that has drained."""
+    for arn, targets in json.loads(request.data).items():
+        group = elbv2_backends[ACCOUNT][REGION].target_groups.get(arn)
+        for id, status in targets.items() if group else ():
+            if status is None:
+                group.draining.pop(id, None)
+            else:
+                group.reported[id] = status
+    return 200, {}, ""
+
+
+url_paths["{0}/moto-api/targets$"] = report

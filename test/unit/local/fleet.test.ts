@@ -1,0 +1,301 @@
+import { describe, expect, test, vi } from "vitest";
+import { healthOf } from "../../../local/services/ec2/balancer.ts";
+import { type Backend, configuration, type Frontend, serversIn } from "../../../local/services/ec2/haproxy.ts";
+import {
+  type Goal,
+  goalOf,
+  launchOf,
+  type Member,
+  plan,
+  refreshed,
+  Scaling,
+  subnetFor,
+} from "../../../local/services/ec2/scaling.ts";
+
+const minute = 60_000;
+const now = 100 * minute;
+let count = 0;
+/** An instance that has been healthy for long. */
+const member = (given: Partial<Member> = {}): Member => {
+  count += 1;
+  return {
+    ...{ id: `i-${count}`, lifecycle: "InService", health: "Healthy", isProtected: false, version: "1", zone: "a" },
+    ...{ launched: 0, runs: true, target: "healthy", readySince: 0 },
+    ...given,
+  };
+};
+const starting = { target: "initial", readySince: undefined, launched: now } as Partial<Member>;
+const goal: Goal = {
+  ...{ desired: 2, max: 4, version: "1", looksAtTargets: true, grace: 5 * minute, warmup: minute },
+  policy: { min: 100, max: 200 },
+};
+const ids = (members: readonly Member[]) => members.map(({ id }) => id);
+
+describe("a group", () => {
+  test("launches what is missing, and nothing more", () => {
+    expect(plan([], goal, now)).toMatchObject({ launch: 2, terminate: [] });
+    expect(plan([member(), member({ ...starting, lifecycle: "Pending" })], goal, now)).toMatchObject({
+      launch: 0,
+      terminate: [],
+    });
+  });
+
+  test("shrinks in the zone that has most, by another version first, then by the oldest, and never by a protected one", () => {
+    const [a, b, c] = [member({ zone: "a", launched: 1 }), member({ zone: "a", launched: 2 }), member({ zone: "b" })];
+    expect(ids(plan([c, b, a], goal, now).terminate)).toEqual([a.id]);
+    const other = member({ zone: "b", version: "2" });
+    expect(ids(plan([a, b, other], goal, now).terminate)).toEqual([other.id]);
+    const kept = member({ isProtected: true, launched: 0 });
+    expect(ids(plan([kept, b, c], goal, now).terminate)).not.toContain(kept.id);
+  });
+
+  test("replaces at once what does not run any more", () => {
+    const gone = member({ runs: false });
+    expect(plan([gone, member()], goal, now)).toMatchObject({ launch: 1, terminate: [gone] });
+  });
+
+  test("replaces an unhealthy one after its grace, and terminates it only when its successor is ready", () => {
+    const sick = member({ target: "unhealthy", launched: now - 4 * minute, readySince: undefined });
+    expect(plan([sick, member()], goal, now)).toMatchObject({ launch: 0, terminate: [] });
+    expect(plan([sick, member()], goal, now + 2 * minute)).toMatchObject({ launch: 1, terminate: [] });
+    const successor = member(starting);
+    expect(plan([sick, member(), successor], goal, now + 2 * minute)).toMatchObject({ launch: 0, terminate: [] });
+    expect(plan([sick, member(), member()], goal, now + 2 * minute)).toMatchObject({ launch: 0, terminate: [sick] });
+    expect(plan([sick, member()], { ...goal, looksAtTargets: false }, now + 2 * minute).launch).toBe(0);
+    expect(plan([member({ health: "Unhealthy" }), member()], { ...goal, looksAtTargets: false }, now).launch).toBe(1);
+  });
+
+  test("terminates an unhealthy one first where there is no policy, or no room for its successor", () => {
+    const sick = member({ target: "unhealthy", launched: 0, readySince: undefined });
+    for (const changed of [{ policy: { min: 0, max: 100 } }, { max: 2 }]) {
+      expect(plan([sick, member()], { ...goal, ...changed }, now)).toMatchObject({ launch: 0, terminate: [sick] });
+    }
+  });
+});
+
+describe("an instance refresh", () => {
+  const refreshing: Goal = { ...goal, version: "2", isOld: ({ version }) => version !== "2" };
+  const fresh = (given: Partial<Member> = {}) => member({ version: "2", ...given });
+
+  test("launches before it terminates, and terminates one for each that is healthy and warm", () => {
+    const [a, b] = [member(), member()];
+    expect(plan([a, b], refreshing, now)).toMatchObject({ launch: 2, terminate: [], isDone: false, left: 2 });
+    const cold = fresh({ readySince: now - minute / 2 });
+    expect(plan([a, b, cold, fresh(starting)], refreshing, now)).toMatchObject({ launch: 0, terminate: [] });
+    expect(plan([a, b, fresh(), fresh(starting)], refreshing, now).terminate).toHaveLength(1);
+    expect(plan([a, b, fresh(), fresh()], refreshing, now).terminate).toEqual([a, b]);
+    expect(plan([fresh(), fresh()], refreshing, now)).toMatchObject({
+      launch: 0,
+      terminate: [],
+      isDone: true,
+      left: 0,
+    });
+    expect(plan([fresh(), fresh(), member({ lifecycle: "Terminating" })], refreshing, now).isDone).toBe(false);
+  });
+
+  test("never goes above the group's maximum size, and within it takes one after the other", () => {
+    const [a, b] = [member(), member()];
+    expect(plan([a, b], { ...refreshing, max: 3 }, now)).toMatchObject({ launch: 1, terminate: [] });
+    expect(plan([a, b, fresh()], { ...refreshing, max: 3 }, now).terminate).toHaveLength(1);
+    expect(plan([a, b], { ...refreshing, max: 2 }, now)).toMatchObject({ launch: 0, terminate: [] });
+  });
+
+  test("terminates first where nothing may be above the desired capacity", () => {
+    const policy = { min: 100, max: 100 };
+    expect(plan([member()], { ...refreshing, desired: 1, policy }, now)).toMatchObject({ launch: 0 });
+    expect(plan([member()], { ...refreshing, desired: 1, policy }, now).terminate).toHaveLength(1);
+    expect(plan([member(), member()], { ...refreshing, policy }, now).terminate).toHaveLength(1);
+  });
+
+  test("that is rolled back terminates what never served, and launches nothing", () => {
+    const back: Goal = { ...goal, desired: 1, isOld: ({ version }) => version !== "1" };
+    const bad = fresh(starting);
+    expect(plan([member(), bad], back, now)).toMatchObject({ launch: 0, terminate: [bad], isDone: false });
+    expect(plan([member()], back, now).isDone).toBe(true);
+  });
+
+  const group = {
+    AutoScalingGroupName: "g",
+    LaunchTemplate: { Version: "1" },
+    DefaultInstanceWarmup: 60,
+    HealthCheckType: "ELB",
+  };
+  const refresh = {
+    ...{ InstanceRefreshId: "r", Status: "InProgress" as const, StartTime: new Date(now) },
+    ...{ DesiredConfiguration: { LaunchTemplate: { Version: "2" } } },
+  };
+
+  test("leaves those that match, unless it is to replace them too; the group's own version is what it is rolled back to", () => {
+    const matching = member({ version: "2", launched: now - 1 });
+    expect(goalOf(group, 1, 2, { ...refresh, Preferences: { SkipMatching: true } }).isOld?.(matching)).toBe(false);
+    expect(goalOf(group, 1, 2, refresh).isOld?.(matching)).toBe(true);
+    expect(goalOf(group, 1, 2, refresh).version).toBe("2");
+    const back = goalOf(group, 1, 2, { ...refresh, Status: "RollbackInProgress" });
+    expect([back.version, back.isOld?.(matching), back.isOld?.(member())]).toEqual(["1", true, false]);
+    expect(goalOf(group, 1, 2, { ...refresh, Status: "Cancelling" }).isOld).toBeUndefined();
+  });
+
+  const progress = { isDone: false, left: 1, total: 2, now };
+  test("goes on, ends, is cancelled, and fails after an hour", () => {
+    expect(refreshed({ ...refresh, Status: "Pending" }, progress)).toMatchObject({
+      Status: "InProgress",
+      PercentageComplete: 50,
+    });
+    expect(refreshed(refresh, { ...progress, isDone: true, left: 0 })).toMatchObject({
+      before: "InProgress",
+      Status: "Successful",
+    });
+    expect(refreshed({ ...refresh, Status: "Cancelling" }, progress)).toMatchObject({ Status: "Cancelled" });
+    const late = { ...progress, now: now + 61 * minute, failed: "no capacity" };
+    expect(refreshed(refresh, late)).toMatchObject({ Status: "Failed", StatusReason: "no capacity" });
+    const Preferences = { AutoRollback: true };
+    expect(refreshed({ ...refresh, Preferences }, late)).toMatchObject({ Status: "RollbackInProgress" });
+    const back = { ...refresh, Status: "RollbackInProgress" as const };
+    expect(refreshed(back, { ...progress, isDone: true })).toMatchObject({ Status: "RollbackSuccessful" });
+    const told = {
+      ...refresh,
+      PercentageComplete: 50,
+      StatusReason: "Waiting for remaining instances to be available: 1 left.",
+    };
+    expect(refreshed(told, progress)).toBeUndefined();
+  });
+});
+
+test("a launch goes to the zone with the fewest", () => {
+  const subnets = new Map([
+    ["s-a", "a"],
+    ["s-b", "b"],
+  ]);
+  expect(subnetFor(subnets, [])).toBe("s-a");
+  expect(subnetFor(subnets, [member({ zone: "a" })])).toBe("s-b");
+  expect(subnetFor(subnets, [member({ zone: "a", lifecycle: "Terminating" }), member({ zone: "b" })])).toBe("s-a");
+});
+
+test("a launch is what the template says, in the subnet, with the group's tags", () => {
+  const TagSpecifications = [
+    { ResourceType: "instance" as const, Tags: [{ Key: "Name", Value: "app" }] },
+    { ResourceType: "volume" as const, Tags: [] },
+  ];
+  const NetworkInterfaces = [{ AssociatePublicIpAddress: false, Groups: ["sg-1"] }];
+  const made = launchOf({ ImageId: "ami-1", NetworkInterfaces, TagSpecifications }, "s-1", { stack: "dev" });
+  expect(made).toMatchObject({
+    ImageId: "ami-1",
+    NetworkInterfaces: [{ SubnetId: "s-1", Groups: ["sg-1"], AssociatePublicIpAddress: false }],
+  });
+  expect(made).not.toHaveProperty("SubnetId");
+  expect(made.TagSpecifications?.map(({ ResourceType }) => ResourceType)).toEqual(["volume", "instance"]);
+  expect(made.TagSpecifications?.[1]?.Tags).toEqual([
+    { Key: "Name", Value: "app" },
+    { Key: "stack", Value: "dev" },
+  ]);
+  expect(launchOf({ ImageId: "ami-1" }, "s-1", {})).toMatchObject({ SubnetId: "s-1" });
+});
+
+test("a launch that fails is an activity with its reason, and is not tried again at once", async () => {
+  const groups = [
+    { AutoScalingGroupName: "g", DesiredCapacity: 1, MaxSize: 2, LaunchTemplate: { Version: "1" }, Instances: [] },
+  ];
+  const report = vi.fn(async (_: object) => {});
+  const refused = async () => Promise.reject(new Error("The image id '[ami-1]' does not exist"));
+  const apis = {
+    ec2: { describeLaunchTemplateVersions: refused },
+    elb: {},
+    autoscaling: {
+      paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: groups }],
+      describeInstanceRefreshes: async () => ({}),
+    },
+    report,
+  };
+  const scaling = new Scaling(apis as never);
+  expect(await scaling.step(new Map())).toBe(true);
+  expect(await scaling.step(new Map())).toBe(true);
+  expect(report).toHaveBeenCalledExactlyOnceWith({
+    group: "g",
+    activities: [
+      expect.objectContaining({
+        StatusCode: "Failed",
+        Progress: 100,
+        StatusMessage: "The image id '[ami-1]' does not exist. Launching EC2 instance failed.",
+      }),
+    ],
+  });
+});
+
+const backend: Backend = {
+  ...{
+    name: "b",
+    source: "127.18.0.4",
+    idle: 60,
+    algorithm: "least_outstanding_requests",
+    path: "/health",
+    codes: "200",
+  },
+  ...{ interval: 5, timeout: 4, slowStart: 0, rise: 2, fall: 2 },
+};
+const frontend: Frontend = {
+  ...{ name: "f", addresses: ["127.18.0.4", "127.18.128.4"], idle: 60, http2: true, dropsInvalidHeaders: true },
+  listeners: [
+    { port: 80, action: { redirect: { port: "443", code: "301" } } },
+    { port: 443, tls: { file: "/c.pem", oldest: "TLSv1.2" }, action: { backend: "b" } },
+  ],
+};
+const server = {
+  backend: "b",
+  name: "i-1",
+  status: "DOWN",
+  sessions: 0,
+  age: 9,
+  check: "L7STS",
+  code: "503",
+  address: "127.18.1.4:80",
+};
+
+test("HAProxy does what the load balancer does, and repeats nothing", () => {
+  const text = configuration("/run", [frontend], [backend], [server, { ...server, backend: "other", name: "i-2" }]);
+  const has = (...lines: string[]) => {
+    for (const line of lines) expect(text.split("\n")).toContain(line);
+  };
+  has("  retries 0", "  no option redispatch", "  option forwardfor", "  timeout client 60s", "  timeout server 60s");
+  has("  bind 127.18.128.4:80", "  bind 127.18.0.4:443 ssl crt /c.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2");
+  has("  http-request redirect location https://%[req.hdr(host),field(1,:)]%[capture.req.uri] code 301");
+  has("  http-request del-header [^A-Za-z0-9-] -m reg", "  http-request set-header X-Forwarded-Proto https");
+  has("  balance leastconn", "  source 127.18.0.4", "  timeout check 4s", "  http-check expect status 200");
+  has("  server i-1 127.18.1.4:80 check inter 5000 rise 2 fall 2");
+  expect(text).not.toContain("i-2");
+  expect(configuration("/run", [], [{ ...backend, slowStart: 30, algorithm: "round_robin" }], [server])).toMatch(
+    /balance roundrobin(.|\n)* slowstart 30000\n$/,
+  );
+});
+
+test("HAProxy's statistics name its columns", () => {
+  const statistics =
+    "# pxname,svname,scur,status,lastchg,check_status,check_code,addr,\nf,FRONTEND,1,OPEN,,,,,\nb,i-1,2,UP,7,L7OK,200,127.18.1.4:80,\n";
+  expect(serversIn(statistics)).toEqual([{ ...server, sessions: 2, status: "UP", age: 7, check: "L7OK", code: "200" }]);
+});
+
+test.each([
+  ["healthy", { status: "UP", check: "L7OK" }, 60_000, ["healthy"]],
+  [
+    "initial in its first second up",
+    { status: "UP", check: "L7OK", age: 0 },
+    60_000,
+    ["initial", "Elb.InitialHealthChecking"],
+  ],
+  ["initial before its first check", { check: "INI" }, 60_000, ["initial", "Elb.InitialHealthChecking"]],
+  ["initial before its second failure", {}, 9000, ["initial", "Elb.InitialHealthChecking"]],
+  [
+    "unhealthy for its answers",
+    {},
+    10_000,
+    ["unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"],
+  ],
+  ["unhealthy for its silence", { check: "L4TOUT" }, 10_000, ["unhealthy", "Target.Timeout", "Request timed out"]],
+  [
+    "unhealthy for a refused connection",
+    { check: "L4CON" },
+    10_000,
+    ["unhealthy", "Target.FailedHealthChecks", "Health checks failed"],
+  ],
+])("a target is %s", (_, given, age, [...expected]) => {
+  expect(healthOf({ ...server, ...given }, backend, age).slice(0, expected.length)).toEqual(expected);
+});
