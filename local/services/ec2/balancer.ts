@@ -3,12 +3,11 @@ import type { EC2, Instance } from "@aws-sdk/client-ec2";
 import type {
   ElasticLoadBalancingV2,
   Listener as ListenerOfAws,
-  LoadBalancer,
   TargetGroup,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { localAddressOf } from "../../address.ts";
 import { every } from "../../lists.ts";
-import type { Backend, Frontend, HAProxy, Listener, Server } from "./haproxy.ts";
+import type { Backend, Frontend, HAProxy, Server } from "./haproxy.ts";
 
 type Attributes = readonly { readonly Key?: string; readonly Value?: string }[];
 const attribute = (attributes: Attributes, key: string) => attributes.find(({ Key }) => Key === key)?.Value;
@@ -51,10 +50,10 @@ export class Balancers {
     this.#certificates = certificates;
   }
 
-  /** The seconds between two checks of a target, the shortest; none without a target. */
-  get interval(): number | undefined {
-    const checked = this.#groups.filter(({ targets }) => targets.size > 0).map(({ backend }) => backend.interval);
-    return checked.length > 0 ? Math.min(...checked) : undefined;
+  /** The seconds between two checks of a target, the shortest. */
+  get interval(): number {
+    const checked = this.#groups.filter(({ targets }) => targets.size > 0);
+    return Math.min(...checked.map(({ backend }) => backend.interval));
   }
 
   /** Reads what there is to be balanced, and lets HAProxy do it. */
@@ -77,10 +76,12 @@ export class Balancers {
       const addresses = interfaces
         .map((each) => localAddressOf(each))
         .sort((each) => (each === balancer.DNSName ? -1 : 0));
-      const frontend = frontendOf(balancer, Attributes, listeners, addresses, this.#certificates);
-      if (frontend.listeners.length > 0) frontends.push(frontend);
+      const idle = Number(attribute(Attributes, "idle_timeout.timeout_seconds") ?? 60);
+      for (const listener of listeners) {
+        frontends.push({ addresses, idle, ...frontendOf(listener, Attributes, this.#certificates) });
+      }
       const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
-      for (const group of used) groups.push(await this.#group(group, addresses[0] ?? "", frontend.idle, instances));
+      for (const group of used) groups.push(await this.#group(group, addresses[0] ?? "", idle, instances));
     }
     this.#groups = groups;
     this.#frontends = frontends;
@@ -178,35 +179,20 @@ const arnOf = ({ DefaultActions: [action] = [] }: ListenerOfAws) =>
 /** A name that HAProxy takes, of what may be in another load balancer by the same name. */
 const nameOf = (arn = "") => `g${createHash("sha256").update(arn).digest("hex").slice(0, 12)}`;
 
-function frontendOf(
-  balancer: LoadBalancer,
-  attributes: Attributes,
-  listeners: readonly ListenerOfAws[],
-  addresses: readonly string[],
-  certificates: string,
-): Frontend {
+function frontendOf(listener: ListenerOfAws, attributes: Attributes, certificates: string) {
+  const { ListenerArn, Port = 0, Protocol, SslPolicy = "" } = listener;
+  const { Certificates: [certificate] = [], DefaultActions: [action] = [] } = listener;
+  const { Port: to = "443", StatusCode = "" } = action?.RedirectConfig ?? {};
+  const tls = {
+    file: `${certificates}/${certificate?.CertificateArn?.split("/").at(-1)}.pem`,
+    oldest: `TLSv1.${/TLS(?:13)?-1-(\d)/.exec(SslPolicy)?.[1] ?? 0}`,
+    protocols: attribute(attributes, "routing.http2.enabled") === "false" ? "http/1.1" : "h2,http/1.1",
+  };
+  const backend = arnOf(listener);
   return {
-    name: nameOf(balancer.LoadBalancerArn),
-    addresses,
-    idle: Number(attribute(attributes, "idle_timeout.timeout_seconds") ?? 60),
-    http2: attribute(attributes, "routing.http2.enabled") !== "false",
+    ...{ name: nameOf(ListenerArn), port: Port, ...(Protocol === "HTTPS" && { tls }) },
     dropsInvalidHeaders: attribute(attributes, "routing.http.drop_invalid_header_fields.enabled") === "true",
-    listeners: listeners.flatMap((listener): Listener[] => {
-      const {
-        Port = 0,
-        Protocol,
-        SslPolicy = "",
-        Certificates: [certificate] = [],
-        DefaultActions: [action] = [],
-      } = listener;
-      const file = `${certificates}/${certificate?.CertificateArn?.split("/").at(-1)}.pem`;
-      const tls =
-        Protocol === "HTTPS" ? { file, oldest: `TLSv1.${/TLS(?:13)?-1-(\d)/.exec(SslPolicy)?.[1] ?? 0}` } : undefined;
-      const { Port: port = "443", StatusCode = "" } = action?.RedirectConfig ?? {};
-      const backend = arnOf(listener);
-      const redirect = { port: port === "#{port}" ? String(Port) : port, code: StatusCode.replace("HTTP_", "") };
-      return [{ port: Port, ...(tls && { tls }), action: backend ? { backend: nameOf(backend) } : { redirect } }];
-    }),
+    ...(backend ? { backend: nameOf(backend) } : { redirect: { port: to, code: StatusCode.replace("HTTP_", "") } }),
   };
 }
 

@@ -14,7 +14,8 @@ export class Fleet {
   readonly #balancers: Balancers;
   readonly #scaling: Scaling;
   #seen = "";
-  #next = 0;
+  #nextLook = 0;
+  #nextStep = 0;
 
   constructor(cloud: Pick<Cloud, "dir" | "run" | "endpoint">) {
     this.#cloud = cloud;
@@ -34,14 +35,15 @@ export class Fleet {
   async follow(instances: ReadonlyMap<string, Instance>): Promise<void> {
     const marks = ["ec2-changed", "fleet-changed"].map((name) => stat(`${this.#cloud.dir}/${name}`));
     const seen = (await Promise.all(marks)).map(({ mtimeMs }) => mtimeMs).join();
-    if (seen === this.#seen && Date.now() < this.#next) return;
-    if (seen !== this.#seen) await this.#balancers.read(instances);
+    const isMarked = seen !== this.#seen;
+    if (!isMarked && Date.now() < Math.min(this.#nextLook, this.#nextStep)) return;
+    if (isMarked) await this.#balancers.read(instances);
     const { changing, changed } = await this.#balancers.follow();
-    const isWorthAStep = seen !== this.#seen || changed || changing || this.#next === soon;
-    const isBusy = isWorthAStep && (await this.#scaling.step(instances));
+    if (isMarked || changed || Date.now() >= this.#nextStep) {
+      this.#nextStep = (await this.#scaling.step(instances)) ? Date.now() + 1000 : Number.POSITIVE_INFINITY;
+    }
     this.#seen = seen;
-    const { interval } = this.#balancers;
-    this.#next = isBusy || changing ? soon : interval ? Date.now() + interval * 1000 : Number.POSITIVE_INFINITY;
+    this.#nextLook = changing ? 0 : Date.now() + this.#balancers.interval * 1000;
   }
 
   async stop(): Promise<void> {
@@ -55,6 +57,3 @@ export class Fleet {
     if (!response.ok && response.status !== 404) throw new Error(`moto takes no report of ${path}: ${response.status}`);
   }
 }
-
-/** At the next look. */
-const soon = 0;

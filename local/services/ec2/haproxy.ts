@@ -1,38 +1,31 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What HAProxy listens on and where to it sends what it gets: a load balancer. */
+/** What HAProxy listens on: a listener of a load balancer. Times are in seconds. */
 export interface Frontend {
   readonly name: string;
   readonly addresses: readonly string[];
-  /** Seconds after which an idle connection is closed. */
-  readonly idle: number;
-  readonly http2: boolean;
-  readonly dropsInvalidHeaders: boolean;
-  readonly listeners: readonly Listener[];
-}
-
-export interface Listener {
   readonly port: number;
-  /** The file with the certificate and its key, and the oldest version of TLS. */
-  readonly tls?: { readonly file: string; readonly oldest: string };
-  readonly action:
-    | { readonly backend: string }
-    | { readonly redirect: { readonly port: string; readonly code: string } };
+  /** After how long an idle connection is closed. */
+  readonly idle: number;
+  readonly dropsInvalidHeaders: boolean;
+  /** The file with the certificate and its key, the oldest version of TLS, and the protocols in it. */
+  readonly tls?: { readonly file: string; readonly oldest: string; readonly protocols: string };
+  /** Where a request goes: to a backend, or to another port by HTTPS. */
+  readonly backend?: string;
+  readonly redirect?: { readonly port: string; readonly code: string };
 }
 
-/** A target group, as its load balancer sends to it. */
+/** A target group, as its load balancer sends to it from its own address. */
 export interface Backend {
   readonly name: string;
-  /** The address that its requests come from. */
   readonly source: string;
   readonly idle: number;
   readonly algorithm: string;
   readonly path: string;
   readonly codes: string;
-  /** All in seconds. */
   readonly interval: number;
   readonly timeout: number;
   readonly slowStart: number;
@@ -77,26 +70,21 @@ export function configuration(
     "  option forwardfor",
     "  timeout connect 5s",
   ];
-  for (const { name, addresses, idle, http2, dropsInvalidHeaders, listeners } of frontends) {
-    for (const { port, tls, action } of listeners) {
-      const protocols = http2 ? "h2,http/1.1" : "http/1.1";
-      const secured = tls ? ` ssl crt ${tls.file} alpn ${protocols} ssl-min-ver ${tls.oldest}` : "";
-      lines.push(`frontend ${name}-${port}`);
-      for (const address of addresses) lines.push(`  bind ${address}:${port}${secured}`);
-      lines.push(`  timeout client ${idle}s`, `  timeout http-request ${idle}s`);
-      if (dropsInvalidHeaders) lines.push("  http-request del-header [^A-Za-z0-9-] -m reg");
-      if ("redirect" in action) {
-        const { port: to, code } = action.redirect;
-        const host = `%[req.hdr(host),field(1,:)]${to === "443" ? "" : `:${to}`}`;
-        lines.push(`  http-request redirect location https://${host}%[capture.req.uri] code ${code}`);
-        continue;
-      }
+  for (const { name, addresses, port, idle, dropsInvalidHeaders, tls, backend, redirect } of frontends) {
+    const secured = tls ? ` ssl crt ${tls.file} alpn ${tls.protocols} ssl-min-ver ${tls.oldest}` : "";
+    lines.push(`frontend ${name}`, ...addresses.map((address) => `  bind ${address}:${port}${secured}`));
+    lines.push(`  timeout client ${idle}s`, `  timeout http-request ${idle}s`);
+    if (dropsInvalidHeaders) lines.push("  http-request del-header [^A-Za-z0-9-] -m reg");
+    if (redirect) {
+      const host = `%[req.hdr(host),field(1,:)]${redirect.port === "443" ? "" : `:${redirect.port}`}`;
+      lines.push(`  http-request redirect location https://${host}%[capture.req.uri] code ${redirect.code}`);
+    } else {
       lines.push(
         `  http-request set-header X-Forwarded-Proto ${tls ? "https" : "http"}`,
         `  http-request set-header X-Forwarded-Port ${port}`,
         // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
         `  http-request set-header X-Amzn-Trace-Id Root=1-%[date,hex,bytes(8,8),lower]-%[uuid,regsub(-,,g),bytes(0,24)] unless { req.hdr(X-Amzn-Trace-Id) -m found }`,
-        `  default_backend ${action.backend}`,
+        `  default_backend ${backend}`,
       );
     }
   }
@@ -146,7 +134,6 @@ export class HAProxy {
     if (wanted === this.#written && (pid !== undefined || frontends.length === 0)) return;
     if (frontends.length === 0) await this.stop();
     else {
-      mkdirSync(this.#run, { recursive: true });
       // What it has learned of its targets is kept over a reload.
       writeFileSync(`${this.#run}/haproxy.state`, pid ? await this.#ask("show servers state") : "1\n");
       const file = `${this.#run}/haproxy.cfg`;
@@ -158,31 +145,29 @@ export class HAProxy {
   }
 
   async #start(file: string): Promise<void> {
-    const { openSync, closeSync } = await import("node:fs");
     rmSync(`${this.#run}/haproxy.sock`, { force: true });
     const log = openSync(this.#log, "a");
-    const options = { detached: true, stdio: ["ignore", log, log] as ["ignore", number, number] };
-    const child = spawn("haproxy", ["-W", "-db", "-f", file, "-p", `${this.#run}/haproxy.pid`], options);
-    child.unref();
+    const command = ["-W", "-db", "-f", file, "-p", `${this.#run}/haproxy.pid`];
+    spawn("haproxy", command, { detached: true, stdio: ["ignore", log, log] }).unref();
     closeSync(log);
-    for (const end = Date.now() + 10_000; !(await this.#answers()); await sleep(20)) {
-      if (child.exitCode !== null || Date.now() > end) throw new Error(`HAProxy does not start, see ${this.#log}`);
-    }
+    await this.#until(async () => (await this.#worker()) !== undefined);
   }
 
   async #reload(pid: number): Promise<void> {
     const before = await this.#worker();
     process.kill(pid, "SIGUSR2");
-    for (const end = Date.now() + 10_000; (await this.#worker()) === before; await sleep(20)) {
-      if (Date.now() > end) throw new Error(`HAProxy does not take its new configuration, see ${this.#log}`);
+    await this.#until(async () => (await this.#worker()) !== before);
+  }
+
+  async #until(isReached: () => Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + 10_000; !(await isReached()); await sleep(20)) {
+      if (Date.now() > end) throw new Error(`HAProxy does not take its configuration, see ${this.#log}`);
     }
   }
 
   /** The process that answers, which a reload replaces. */
   #worker = async (): Promise<string | undefined> =>
     /^Pid: (\d+)/m.exec(await this.#ask("show info").catch(() => ""))?.[1];
-
-  #answers = async (): Promise<boolean> => (await this.#worker()) !== undefined;
 
   /** Ends it, and removes its files. */
   async stop(): Promise<void> {

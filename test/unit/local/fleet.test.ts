@@ -233,12 +233,15 @@ const backend: Backend = {
   ...{ interval: 5, timeout: 4, slowStart: 0, rise: 2, fall: 2 },
 };
 const frontend: Frontend = {
-  ...{ name: "f", addresses: ["127.18.0.4", "127.18.128.4"], idle: 60, http2: true, dropsInvalidHeaders: true },
-  listeners: [
-    { port: 80, action: { redirect: { port: "443", code: "301" } } },
-    { port: 443, tls: { file: "/c.pem", oldest: "TLSv1.2" }, action: { backend: "b" } },
-  ],
+  name: "f",
+  addresses: ["127.18.0.4", "127.18.128.4"],
+  port: 80,
+  idle: 60,
+  dropsInvalidHeaders: true,
 };
+const http: Frontend = { ...frontend, redirect: { port: "443", code: "301" } };
+const tls = { file: "/c.pem", oldest: "TLSv1.2", protocols: "h2,http/1.1" };
+const https: Frontend = { ...frontend, port: 443, tls, backend: "b" };
 const server = {
   backend: "b",
   name: "i-1",
@@ -251,7 +254,7 @@ const server = {
 };
 
 test("HAProxy does what the load balancer does, and repeats nothing", () => {
-  const text = configuration("/run", [frontend], [backend], [server, { ...server, backend: "other", name: "i-2" }]);
+  const text = configuration("/run", [http, https], [backend], [server, { ...server, backend: "other", name: "i-2" }]);
   const has = (...lines: string[]) => {
     for (const line of lines) expect(text.split("\n")).toContain(line);
   };
