@@ -241,9 +241,9 @@ test("no address is given twice, whatever network it is in", async () => {
   const addresses: (string | undefined)[] = [];
   for (const subnet of [first, second, first, second]) addresses.push(await attach(subnet));
   expect(new Set(addresses).size).toBe(4);
-  await expect(Promise.all(Array.from({ length: 12 }, () => attach(first)))).rejects.toThrow(
-    "not enough free addresses",
-  );
+  const more = await Promise.allSettled(Array.from({ length: 12 }, () => attach(first)));
+  const refusals = more.flatMap((each) => (each.status === "rejected" ? [String(each.reason)] : []));
+  expect(refusals[0]).toContain("not enough free addresses");
   for (const NetworkInterfaceId of ids) await api.deleteNetworkInterface({ NetworkInterfaceId });
   for (const { vpc, subnet } of networks) {
     await subnet.remove();
