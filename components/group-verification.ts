@@ -19,6 +19,8 @@ export interface GroupVerificationArgs {
   logGroup: pulumi.Input<string>;
   /** Launch template and version that every machine must be of, as `lt-…:3`. */
   template: pulumi.Input<string>;
+  /** Fewest machines of the group; when it changes, the machines prove themselves again. */
+  min: number;
   /** Digest of the index that the machines must have pulled. */
   digest: pulumi.Input<string>;
   /** Digest of each platform's image configuration in that index. */
@@ -39,6 +41,7 @@ interface Inputs {
   readonly targetGroupArn: string;
   readonly logGroup: string;
   readonly template: string;
+  readonly min: number;
   readonly region: string;
   readonly profile?: string;
   readonly timeout: number;
@@ -88,8 +91,8 @@ async function verify(inputs: Inputs, timeout = inputs.timeout): Promise<GroupPr
 // Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
 const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: GroupProof }> = {
   async diff(_id, olds, news) {
-    const facts = ({ address, domain, groupName, template, expected }: Inputs) =>
-      JSON.stringify([address, domain, groupName, template, ...Object.entries(expected).sort()]);
+    const facts = ({ address, domain, groupName, template, min, expected }: Inputs) =>
+      JSON.stringify([address, domain, groupName, template, min, ...Object.entries(expected).sort()]);
     return { changes: isCodeChanged(olds, news) || facts(olds) !== facts(news) };
   },
   async create(inputs) {

@@ -153,6 +153,7 @@ export class MachineGroup extends pulumi.ComponentResource {
         targetGroupArn,
         logGroup,
         template: rollout.template,
+        min: args.min,
         digest: pulumi.output(args.image).digest,
         configs: args.configs,
         architecture,

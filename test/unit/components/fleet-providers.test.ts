@@ -50,6 +50,7 @@ describe("GroupVerification", () => {
     ...group,
     address: "balancer.example",
     template: "lt-1:2",
+    min: 2,
     digest: "sha256:index",
     configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
     architecture: architectures.intel,
@@ -62,6 +63,7 @@ describe("GroupVerification", () => {
       ...group,
       address: "balancer.example",
       template: "lt-1:2",
+      min: 2,
       expected: {
         machine: "x86_64",
         image: "amd64",
@@ -84,7 +86,7 @@ describe("GroupVerification", () => {
     expect(await changes({ timeout: 30, profile: "other" })).toBe(false);
     const expected = inputs.expected as object;
     expect(await changes({ expected: Object.fromEntries(Object.entries(expected).reverse()) })).toBe(false);
-    for (const key of ["address", "domain", "groupName", "template"]) {
+    for (const key of ["address", "domain", "groupName", "template", "min"]) {
       expect(await changes({ [key]: "other" }), key).toBe(true);
     }
     for (const key of Object.keys(expected)) {
@@ -129,6 +131,7 @@ test.each(["Rollout", "GroupVerification", "KeptAmi"])(
           ...group,
           address: "balancer.example",
           template: "lt-1:2",
+          min: 2,
           digest: "d",
           configs: {},
           architecture: architectures.intel,

@@ -106,7 +106,15 @@ test("the template's newest version is rolled out, and what was rolled out is pr
     timeout: 300,
   });
   expect(only("pulumi-nodejs:dynamic/hono-app:GroupVerification")).toMatchObject({
-    inputs: { address: "balancer.example", domain: "app.example.com", template: "app-graviton-id:3", timeout: 300 },
+    inputs: {
+      ...{
+        address: "balancer.example",
+        domain: "app.example.com",
+        template: "app-graviton-id:3",
+        min: 2,
+        timeout: 300,
+      },
+    },
     dependsOn: expect.arrayContaining(["pulumi-nodejs:dynamic/hono-app:Rollout app-graviton"]),
   });
 });
