@@ -23,9 +23,9 @@ export interface Member {
   readonly launched: number;
   /** Whether its instance runs, and what the target groups say of it: the worst of them. */
   readonly runs: boolean;
-  readonly target?: string;
+  readonly target?: string | undefined;
   /** When it was in service, and healthy wherever its health is looked at. */
-  readonly readySince?: number;
+  readonly readySince?: number | undefined;
 }
 
 /** A group, and what is to become of it. */
@@ -54,7 +54,7 @@ export interface Plan {
 
 /** Whether Auto Scaling replaces it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-checks-overview.html */
 export function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: number): boolean {
-  if (member.health === "Unhealthy" || (member.lifecycle === "InService" && !member.runs)) return true;
+  if (member.health === "Unhealthy" || !member.runs) return true;
   return looksAtTargets && member.target === "unhealthy" && now - member.launched > grace;
 }
 
@@ -67,7 +67,7 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
   const { desired, max, version, warmup, isOld = () => false } = goal;
   const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
   // What does not run any more is replaced at once, whatever the policy.
-  const gone = present.filter((each) => each.lifecycle === "InService" && !each.runs);
+  const gone = present.filter(({ runs }) => !runs);
   const sick = present.filter((each) => each.runs && isUnhealthy(each, goal, now));
   const sound = present.filter((each) => !gone.includes(each) && !sick.includes(each));
   const old = sound.filter(isOld);
@@ -166,98 +166,59 @@ export class Scaling {
     const { AutoScalingGroupName: name = "", TargetGroupARNs: arns = [], DesiredCapacity = 0, MaxSize = 0 } = group;
     const health = await this.#healthIn(arns);
     const now = Date.now();
-    const before = group.Instances ?? [];
-    let members = before.map((each) => this.#member(each, instances.get(each.InstanceId ?? ""), health, now));
+    const given = group.Instances ?? [];
+    let members = given.map((each) => this.#member(each, instances.get(each.InstanceId ?? ""), health, now));
+    const known = JSON.stringify(reported(members));
     const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
     const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
     const goal = goalOf(group, DesiredCapacity, MaxSize, refresh);
     const activities: Activity[] = [];
+    const note = (...what: [description: string, cause: string, failure?: string]) =>
+      activities.push(activity(name, ...what));
 
-    // What is pending is in service as soon as its instance runs and its target groups have it.
-    for (const member of members.filter(({ lifecycle, runs }) => lifecycle === "Pending" && runs)) {
-      for (const arn of arns)
-        await this.#apis.elb.registerTargets({ TargetGroupArn: arn, Targets: [{ Id: member.id }] });
-      member.lifecycle = "InService";
-    }
-    const serving = members.filter(({ lifecycle }) => lifecycle === "InService").map(({ id }) => id);
-    for (const [arn, targets] of health) {
-      const Targets = serving.filter((id) => !targets.has(id) && instances.has(id)).map((Id) => ({ Id }));
-      if (Targets.length > 0) await this.#apis.elb.registerTargets({ TargetGroupArn: arn, Targets });
+    // What is pending is in service as soon as its instance runs, and its target groups have it.
+    for (const each of members) if (each.lifecycle === "Pending" && each.runs) each.lifecycle = "InService";
+    const serving = members.filter(({ lifecycle, runs }) => lifecycle === "InService" && runs).map(({ id }) => id);
+    for (const [TargetGroupArn, targets] of health) {
+      const Targets = serving.filter((id) => !targets.has(id)).map((Id) => ({ Id }));
+      if (Targets.length > 0) await this.#apis.elb.registerTargets({ TargetGroupArn, Targets });
     }
     const { launch: launches, terminate, isDone, left } = plan(members, goal, now);
-    for (const member of terminate) {
-      member.health = isUnhealthy(member, goal, now) ? "Unhealthy" : member.health;
-      member.lifecycle = "Terminating";
-      activities.push(activity(name, `Terminating EC2 instance: ${member.id}`, causeOf(member, goal)));
+    for (const each of terminate) {
+      if (isUnhealthy(each, goal, now)) each.health = "Unhealthy";
+      each.lifecycle = "Terminating";
+      note(`Terminating EC2 instance: ${each.id}`, causeOf(each, goal));
     }
-    for (const member of members.filter(({ lifecycle }) => lifecycle === "Terminating")) {
-      await this.#end(member, health, instances);
-    }
+    for (const each of members) if (each.lifecycle === "Terminating") await this.#end(each, health, instances);
     members = members.filter(({ id, lifecycle }) => lifecycle !== "Terminating" || instances.has(id));
+
     const key = `${name} ${goal.version}`;
     const { at = 0, pause = 5000 } = this.#retry.get(key) ?? {};
+    const cause = "an instance was started in response to a difference between desired and actual capacity";
     for (let count = 0; count < launches && at <= now; count += 1) {
       try {
-        members.push(await this.#launch(group, goal.version, members));
-        const description = `Launching a new EC2 instance: ${members.at(-1)?.id}`;
-        activities.push(
-          activity(
-            name,
-            description,
-            "an instance was started in response to a difference between desired and actual capacity",
-          ),
-        );
+        const made = await this.#launch(group, goal.version, members);
+        members.push(made);
+        note(`Launching a new EC2 instance: ${made.id}`, cause);
         this.#retry.delete(key);
       } catch (error) {
-        const { message } = error as Error;
-        activities.push(
-          activity(
-            name,
-            "Launching a new EC2 instance",
-            "an instance was to be started",
-            `${message}. Launching EC2 instance failed.`,
-          ),
-        );
+        note("Launching a new EC2 instance", cause, `${(error as Error).message}. Launching EC2 instance failed.`);
         this.#retry.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
         break;
       }
     }
-    const changed =
-      refresh &&
-      refreshed(refresh, {
-        isDone,
-        left,
-        total: DesiredCapacity,
-        failed: activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage,
-        now,
-      });
-    const after = members.map(({ id, lifecycle, health: state, isProtected, version }) => ({
-      id,
-      lifecycle,
-      health: state,
-      isProtected,
-      version,
-    }));
-    const known = before.map((each) => [each.InstanceId, each.LifecycleState, each.HealthStatus].join());
-    const isChanged =
-      String(after.map(({ id, lifecycle, health: state }) => [id, lifecycle, state].join())) !== String(known);
+    const failed = activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage;
+    const changed = refresh && refreshed(refresh, { isDone, left, total: DesiredCapacity, failed, now });
     const isEmptied = group.Status !== undefined && members.length === 0;
-    if (isChanged || activities.length > 0 || changed || isEmptied) {
-      await report({
-        group: name,
-        ...((isChanged || isEmptied) && { members: after }),
-        activities,
-        ...(changed && { refresh: changed }),
-      });
+    const isChanged = isEmptied || JSON.stringify(reported(members)) !== known;
+    if (isChanged || activities.length > 0 || changed) {
+      const own = { ...(isChanged && { members: reported(members) }), ...(changed && { refresh: changed }) };
+      await report({ group: name, activities, ...own });
     }
-    const settled = members.every(
-      (each) => each.lifecycle === "InService" && (!goal.looksAtTargets || each.target === "healthy"),
-    );
-    return (
-      !settled ||
-      members.length !== DesiredCapacity ||
-      (refresh !== undefined && !endings.includes(changed?.Status ?? ""))
-    );
+    const isSettled = ({ lifecycle, target }: Member) =>
+      lifecycle === "InService" && (!goal.looksAtTargets || target === "healthy");
+    if (!members.every(isSettled) || members.length !== DesiredCapacity) return true;
+    return refresh !== undefined && !endings.includes(changed?.Status ?? "");
   }
 
   /** By target group, the state of each target. */
@@ -286,19 +247,12 @@ export class Scaling {
     const isReady = given.LifecycleState === "InService" && runs && (health.size === 0 || target === "healthy");
     if (!isReady) this.#ready.delete(id);
     else if (!this.#ready.has(id)) this.#ready.set(id, now);
-    return {
-      ...{
-        id,
-        lifecycle: given.LifecycleState ?? "",
-        health: given.HealthStatus ?? "",
-        runs,
-        zone: given.AvailabilityZone ?? "",
-      },
-      ...{ isProtected: given.ProtectedFromScaleIn ?? false, version: given.LaunchTemplate?.Version ?? "" },
-      launched: instance?.LaunchTime?.getTime() ?? 0,
-      ...(target !== undefined && { target }),
-      ...(isReady && { readySince: this.#ready.get(id) }),
-    } as Member;
+    const { LifecycleState: lifecycle = "", HealthStatus = "", AvailabilityZone: zone = "" } = given;
+    const isProtected = given.ProtectedFromScaleIn ?? false;
+    const launched = instance?.LaunchTime?.getTime() ?? 0;
+    const version = given.LaunchTemplate?.Version ?? "";
+    const readySince = isReady ? this.#ready.get(id) : undefined;
+    return { id, lifecycle, health: HealthStatus, runs, zone, isProtected, version, launched, target, readySince };
   }
 
   /** Out of the target groups; when its requests are finished, terminated. */
@@ -332,23 +286,19 @@ export class Scaling {
       ...Object.fromEntries(propagated.map(({ Key = "", Value = "" }) => [Key, Value])),
       "aws:autoscaling:groupName": group.AutoScalingGroupName ?? "",
       "aws:ec2launchtemplate:id": LaunchTemplateId ?? "",
-      "aws:ec2launchtemplate:version": String(found?.VersionNumber),
+      "aws:ec2launchtemplate:version": version,
     };
     const id = await launch(ec2, launchOf(found?.LaunchTemplateData ?? {}, subnet, tags));
     const zone = zones.get(subnet) ?? "";
     const isProtected = group.NewInstancesProtectedFromScaleIn ?? false;
-    return {
-      id,
-      lifecycle: "Pending",
-      health: "Healthy",
-      isProtected,
-      version: String(found?.VersionNumber),
-      zone,
-      launched: Date.now(),
-      runs: false,
-    };
+    const made = { id, lifecycle: "Pending", health: "Healthy", isProtected, version, zone };
+    return { ...made, launched: Date.now(), runs: false };
   }
 }
+
+/** What the API is told of the members. */
+const reported = (members: readonly Member[]) =>
+  members.map(({ id, lifecycle, health, isProtected, version }) => ({ id, lifecycle, health, isProtected, version }));
 
 const active = ["Pending", "InProgress", "Cancelling", "RollbackInProgress"];
 const endings = ["Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"];
@@ -386,14 +336,9 @@ const patience = 3_600_000;
 /** What becomes of a refresh; undefined where nothing does. */
 export function refreshed(
   refresh: InstanceRefresh,
-  {
-    isDone,
-    left,
-    total,
-    failed,
-    now,
-  }: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number },
+  progress: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number },
 ): (Change & { readonly before: string }) | undefined {
+  const { isDone, left, total, failed, now } = progress;
   const { InstanceRefreshId, Status = "Pending", RollbackDetails, StartTime, Preferences } = refresh;
   const isRollback = Status === "RollbackInProgress";
   const since = (RollbackDetails?.RollbackStartTime ?? StartTime)?.getTime() ?? now;
@@ -403,8 +348,8 @@ export function refreshed(
   };
   if (Status === "Cancelling") return change("Cancelled", { StatusReason: "Cancelled due to user request." });
   if (isDone) {
-    const progress = { PercentageComplete: isRollback ? 0 : 100, InstancesToUpdate: 0, StatusReason: "" };
-    return change(isRollback ? "RollbackSuccessful" : "Successful", progress);
+    const whole = { PercentageComplete: isRollback ? 0 : 100, InstancesToUpdate: 0, StatusReason: "" };
+    return change(isRollback ? "RollbackSuccessful" : "Successful", whole);
   }
   const StatusReason =
     failed ?? (left > 0 ? `Waiting for remaining instances to be available: ${left} left.` : undefined);
@@ -421,27 +366,23 @@ export function refreshed(
   return isSame ? undefined : change(status, { PercentageComplete, InstancesToUpdate: left, StatusReason });
 }
 
-function causeOf(member: Member, goal: Goal): string {
-  if (!member.runs)
-    return "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped";
-  if (member.health === "Unhealthy")
-    return "an instance was taken out of service in response to an ELB system health check failure";
-  if (goal.isOld) return "an instance was taken out of service in response to an instance refresh";
-  return "an instance was taken out of service in response to a difference between desired and actual capacity";
+function causeOf({ runs, health }: Member, { isOld }: Goal): string {
+  const why = runs
+    ? health === "Unhealthy"
+      ? "an ELB system health check failure"
+      : isOld
+        ? "an instance refresh"
+        : "a difference between desired and actual capacity"
+    : "an EC2 health check indicating it has been terminated or stopped";
+  return `an instance was taken out of service in response to ${why}`;
 }
 
-function activity(AutoScalingGroupName: string, Description: string, cause: string, StatusMessage?: string): Activity {
+function activity(AutoScalingGroupName: string, Description: string, cause: string, failure?: string): Activity {
   const time = new Date();
-  const at = `At ${time.toISOString().replace(/\.\d+/, "")}`;
-  const StatusCode = StatusMessage ? "Failed" : "Successful";
-  const end = { StatusCode, EndTime: time, Progress: 100 } as const;
-  return {
-    ActivityId: randomUUID(),
-    AutoScalingGroupName,
-    Description,
-    Cause: `${at} ${cause}.`,
-    StartTime: time,
-    ...end,
-    ...(StatusMessage && { StatusMessage }),
-  };
+  const Cause = `At ${time.toISOString().replace(/\.\d+/, "")} ${cause}.`;
+  const end = failure
+    ? { StatusCode: "Failed" as const, StatusMessage: failure }
+    : { StatusCode: "Successful" as const };
+  const times = { StartTime: time, EndTime: time, Progress: 100 };
+  return { ActivityId: randomUUID(), AutoScalingGroupName, Description, Cause, ...times, ...end };
 }

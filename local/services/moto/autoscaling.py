@@ -109,8 +109,10 @@ def create(original, self: AutoScalingResponse) -> ActionResult:
 
 
 def check_version(self: AutoScalingResponse, template: dict) -> None:
+    id, version = template.get("LaunchTemplateId"), template.get("Version") or "$Default"
+    if version.startswith("$") or not id:
+        raise ValidationError(f"This cloud takes a launch template by its id and a numbered version, and not {id} and {version}")
     try:
-        id, version = template.get("LaunchTemplateId"), template.get("Version") or "$Default"
         found = self.autoscaling_backend.ec2_backend.get_launch_template(id)
         found.get_version(version)
     except EC2ClientError as error:
@@ -212,6 +214,8 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
         refuse("InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
     if most is not None and (least is None or most - least > 100):
         raise ValidationError("You must specify MinHealthyPercentage with MaxHealthyPercentage, and the difference between them cannot be greater than 100.")
+    if unknown := {"AlarmSpecification", "BakeTime", "CheckpointDelay", "CheckpointPercentages"} & set(preferences):
+        raise ValidationError(f"This cloud does not know these preferences of an instance refresh: {', '.join(sorted(unknown))}")
     if wanted:
         check_version(self, wanted["LaunchTemplate"])
     if preferences.get("AutoRollback"):
