@@ -308,7 +308,7 @@ def change(group: FakeAutoScalingGroup, given: dict) -> None:
         if refresh["InstanceRefreshId"] != given["InstanceRefreshId"] or refresh["Status"] != before:
             continue
         if given.get("Status") == "RollbackInProgress":
-            begin_rollback(refresh, given["StatusReason"])
+            begin_rollback(refresh, given.get("StatusReason", ""))
         refresh |= given
         if given.get("Status") == "Successful" and "DesiredConfiguration" in refresh:
             wanted = refresh["DesiredConfiguration"]["LaunchTemplate"]
