@@ -224,7 +224,7 @@ test("a launch template's update is a version of its own, with everything in it"
   expect(await resources["aws:ec2/launchTemplate:LaunchTemplate"].read(template.id, {})).toBeUndefined();
 });
 
-test("no address is given twice, whatever network it is in", async () => {
+test("an interface has an address that no other network gives either, and groups of its own network", async () => {
   const networks = await Promise.all(
     [1, 2].map(async () => {
       const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.8.0.0/16" });
@@ -241,6 +241,13 @@ test("no address is given twice, whatever network it is in", async () => {
   const addresses: (string | undefined)[] = [];
   for (const subnet of [first, second, first, second]) addresses.push(await attach(subnet));
   expect(new Set(addresses).size).toBe(4);
+  const { GroupId = "" } = await api.createSecurityGroup({
+    ...{ GroupName: "second", Description: "of the second network", VpcId: networks[1]?.vpc.id },
+  });
+  const foreign = (group: string) => expect(api.createNetworkInterface({ SubnetId: first, Groups: [group] })).rejects;
+  await foreign(GroupId).toThrow("belong to different networks");
+  await foreign("sg-00000000").toThrow("The security group 'sg-00000000' does not exist");
+  await api.deleteSecurityGroup({ GroupId });
   const more = await Promise.allSettled(Array.from({ length: 12 }, () => attach(first)));
   const refusals = more.flatMap((each) => (each.status === "rejected" ? [String(each.reason)] : []));
   expect(refusals[0]).toContain("not enough free addresses");

@@ -74,11 +74,19 @@ create_network_interface = EC2Backend.create_network_interface
 delete_network_interface = EC2Backend.delete_network_interface
 
 
-def create_in_subnet(self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, *args, **kwargs) -> NetworkInterface:
+def create_in_subnet(
+    self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, group_ids: list[str] | None = None, *args, **kwargs
+) -> NetworkInterface:
     subnet = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
+    for each in group_ids or []:
+        group = self.get_security_group_from_id(each)
+        if not group:
+            raise EC2ClientError("InvalidGroup.NotFound", f"The security group '{each}' does not exist")
+        if group.vpc_id != subnet.vpc_id:
+            raise EC2ClientError("InvalidParameter", f"Security group {each} and subnet {subnet.id} belong to different networks.")
     if not address and not addresses:
         address = subnet.get_available_subnet_ip(None)
-    return create_network_interface(self, subnet, address, addresses, *args, **kwargs)
+    return create_network_interface(self, subnet, address, addresses, group_ids, *args, **kwargs)
 
 
 def delete_with_address(self: EC2Backend, eni_id: str) -> None:
