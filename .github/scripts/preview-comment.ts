@@ -49,11 +49,18 @@ export function previewComment(preview: Preview): string {
   return head + shorten(text, commentLimit - head.length - tail.length) + tail;
 }
 
-/** What the comment says of a review environment's machine: the stack's output of its name. */
+/** The stack's output of an architecture: a machine, or those of a fleet's group, which have the stack's address. */
 interface Machine {
-  readonly url: string;
+  readonly url?: string;
   readonly type: string;
-  readonly proof: { readonly machine: string; readonly image: string; readonly process: string };
+  readonly proof?: Proof;
+  readonly machines?: readonly { readonly id: string; readonly proof: Proof }[];
+}
+
+interface Proof {
+  readonly machine: string;
+  readonly image: string;
+  readonly process: string;
 }
 
 const reviewHead = (stack: string) => `<!-- review of ${stack} -->
@@ -68,13 +75,17 @@ Destroyed · [the run](${runUrl}) · the label \`review\`, taken off and set aga
 /** The comment of a review environment: the addresses and what answers there, or that the deployment failed. */
 export function reviewComment(review: Omit<Preview, "text"> & { readonly outputs?: Record<string, unknown> }): string {
   const { stack, status, runUrl, commit, cost = "", outputs = {} } = review;
-  const machines = machineNames.map((name) => [name, outputs[name] as Machine] as const);
+  const machines = machineNames.flatMap((name) => {
+    const { url = outputs.url, type, proof, machines } = (outputs[name] ?? {}) as Machine;
+    const proven = machines?.map(({ id, proof }) => ({ of: `${name} ${id}`, proof })) ?? [{ of: name, proof }];
+    return proven.map(({ of, proof }) => ({ of, url, type, ...proof }));
+  });
   const table = [
     "| machine | address | type | `uname -m` | image | process |",
     "|---|---|---|---|---|---|",
     ...machines.map(
-      ([name, machine]) =>
-        `| ${name} | ${machine?.url} | ${machine?.type} | ${machine?.proof.machine} | ${machine?.proof.image} | ${machine?.proof.process} |`,
+      ({ of, url, type, machine, image, process }) =>
+        `| ${of} | ${url} | ${type} | ${machine} | ${image} | ${process} |`,
     ),
   ];
   const failed = `The deployment **failed** with exit status ${status}; what was deployed before still runs.`;

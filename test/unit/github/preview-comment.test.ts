@@ -129,6 +129,12 @@ test("a review environment: where it is, what answers there, what it costs; or t
       expect.stringMatching(/^abc123 · \[the run\]\(https:\/\/github\.com\/run\)/),
     ]),
   );
+  const machines = ["i-1", "i-2"].map((id) => ({ id, zone: "a", proof }));
+  const fleet = { url: "http://one", graviton: { group: "g", type: "t4g.micro", machines }, intel };
+  const shown = reviewComment({ ...given, outputs: fleet });
+  expect(shown).toContain(
+    "| graviton i-1 | http://one | t4g.micro | aarch64 | arm64 | arm64 |\n| graviton i-2 | http://one |",
+  );
   const failed = reviewComment({ ...given, status: 255 });
   expect(failed).toContain("The deployment **failed** with exit status 255");
   expect(failed).not.toContain("undefined");
