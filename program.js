@@ -1,6 +1,7 @@
 // What the engine starts. Plain JavaScript, so that a Node that is too old for TypeScript ends with a sentence.
 import { RunError } from "@pulumi/pulumi";
 import { isOld, neededNode } from "./engines.js";
+import { declared } from "./outputs.js";
 
 if (isOld) {
   throw new RunError(
@@ -8,10 +9,6 @@ if (isOld) {
       "Put such a Node first on PATH, then run this again",
   );
 }
-
-/** The outputs that a stack of these settings has; Pulumi warns about others. */
-export const declared = (outputs) =>
-  Object.fromEntries(Object.entries(outputs).filter(([, value]) => value !== undefined));
 
 /** Makes the stack's resources. @returns The stack's outputs. */
 export default async () => declared(await import("./index.ts"));

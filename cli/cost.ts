@@ -165,7 +165,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
     stack,
   );
   pulumi.runtime.setAllConfig(config);
-  const { declared } = await import("../program.js");
+  const { declared } = await import("../outputs.js");
   // Another query is another module for Node: the program runs again.
   const program = `../index.ts?planned=${++runs}`;
   await pulumi.runtime.runInPulumiStack(async () => declared(await import(program)));

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { deserializeProperties } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { parse } from "yaml";
-import { declared } from "../../program.js";
+import { declared } from "../../outputs.js";
 
 /** What the program registered; other resources are named by type and name, as in `aws:iam/role:Role hono-app`. */
 export interface Registration {

@@ -100,7 +100,7 @@ def checks_of(call: Call) -> list[dict]:
         check(call.action, arn(call, types[0]["arn"], NEW))
     if call.action in TAGGING and tags:
         keys = {"elasticloadbalancing:CreateAction": call.name, **with_prefix("aws:RequestTag/", tags)}
-        check(TAGGING[call.action], checks[0]["resource"], **keys)
+        check(TAGGING[call.action], for_tags(checks[0]["resource"]), **keys)
     for role, service in passed(call):
         check("iam:PassRole", role, **{"iam:PassedToService": service})
     for launch in launches(call):
@@ -233,6 +233,11 @@ def sts_resources(call: Call) -> Iterator[Resource]:
         yield Resource("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
 
 
+def for_tags(resource: str) -> str:
+    """AWS's data has the tagging of Classic load balancers alone: what is tagged stands as one of these."""
+    return re.sub(r"(?<=:)(targetgroup|listener)/", r"loadbalancer/\1/", resource)
+
+
 def autoscaling_resources(call: Call) -> Iterator[Resource]:
     backend = autoscaling_backends[call.account][call.region]
     names = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags", []))]
@@ -249,9 +254,7 @@ NEW_BALANCERS = {"CreateLoadBalancer": "loadbalancer/app", "CreateTargetGroup": 
 
 
 def elb_resources(call: Call) -> Iterator[Resource]:
-    """
-    Of whatever type the call is on: AWS's data has a type for each kind of load balancer, and for tags only that of Classic ones.
-    """
+    """Of whatever type the call is on: AWS's data has one for each kind of load balancer."""
     tagger = elbv2_backends[call.account][call.region].tagging_service
     prefix = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:"
     own = [each for each in values(call.params) if each.startswith(prefix)]
@@ -265,8 +268,10 @@ def elb_resources(call: Call) -> Iterator[Resource]:
         types = {"loadbalancer": ["loadbalancer", "loadbalancer/app/"], "listener": ["listener/app"], "targetgroup": ["targetgroup"]}
         named = types[kind.partition("/")[0]]
         tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each))
-        for type in ["loadbalancer"] if call.name in ("AddTags", "RemoveTags") else named:
-            yield Resource(type, each, tags)
+        if call.name in ("AddTags", "RemoveTags"):
+            yield Resource("loadbalancer", for_tags(each), tags)
+        else:
+            yield from (Resource(type, each, tags) for type in named)
 
 
 def cloudwatch_resources(call: Call) -> Iterator[Resource]:
