@@ -77,9 +77,6 @@ def checks_of(call: Call) -> list[dict]:
     checks = []
 
     def check(action: str, resource: str, **more: str | list[str]) -> None:
-        if action in ("elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"):
-            # AWS's data knows tags of Classic load balancers alone, and nothing is allowed on a resource that it does not know.
-            resource = re.sub(r":(targetgroup|listener)/", r":loadbalancer/\1/", resource)
         checks.append({"action": action, "resource": resource, "context": {**context, **more}})
 
     types = describe(call.action) or []
