@@ -1,5 +1,6 @@
 import type { _InstanceType, EC2ClientConfig, Tag } from "@aws-sdk/client-ec2";
 import type { ServiceQuotasClientConfig } from "@aws-sdk/client-service-quotas";
+import { every } from "../../local/lists.ts";
 
 /** What a stack is made of, as far as quotas limit it, and the tags of what it has made. */
 export interface StackNeeds {
@@ -74,8 +75,7 @@ async function machinesAndNetwork(client: EC2ClientConfig, { instanceTypes, flee
   const api = { client: new ec2.EC2Client(client) };
   const vcpus = async (names: readonly string[]) => {
     const InstanceTypes = [...new Set(names)] as _InstanceType[];
-    const pages = await Array.fromAsync(ec2.paginateDescribeInstanceTypes(api, { InstanceTypes }));
-    const types = pages.flatMap(({ InstanceTypes = [] }) => InstanceTypes);
+    const types = await every(ec2.paginateDescribeInstanceTypes(api, { InstanceTypes }), (page) => page.InstanceTypes);
     return (name = "") => types.find((type) => type.InstanceType === name)?.VCpuInfo?.DefaultVCpus ?? 0;
   };
   const unitsOf = await vcpus(instanceTypes);
@@ -86,22 +86,17 @@ async function machinesAndNetwork(client: EC2ClientConfig, { instanceTypes, flee
       ...{ firstUp: machines, release: machines },
       async read() {
         const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
-        const pages = await Array.fromAsync(ec2.paginateDescribeInstances(api, { Filters }));
-        const counted = pages
-          .flatMap(({ Reservations = [] }) => Reservations.flatMap(({ Instances = [] }) => Instances))
-          .filter(
-            ({ InstanceType = "", InstanceLifecycle }) => standard.test(InstanceType) && InstanceLifecycle !== "spot",
-          );
+        const reservations = await every(ec2.paginateDescribeInstances(api, { Filters }), (page) => page.Reservations);
+        const counted = reservations
+          .flatMap(({ Instances = [] }) => Instances)
+          .filter((each) => standard.test(each.InstanceType ?? "") && each.InstanceLifecycle !== "spot");
         const unitsOf = await vcpus([...instanceTypes, ...counted.map(({ InstanceType = "" }) => InstanceType)]);
         return counted.map(({ Tags, InstanceType }) => ({ Tags, units: unitsOf(InstanceType) }));
       },
     },
     {
       ...{ what: "VPCs", service: "vpc", code: "L-F678F1CE", firstUp: 1 },
-      async read() {
-        const pages = await Array.fromAsync(ec2.paginateDescribeVpcs(api, {}));
-        return pages.flatMap(({ Vpcs = [] }) => Vpcs);
-      },
+      read: () => every(ec2.paginateDescribeVpcs(api, {}), (page) => page.Vpcs),
     },
   ];
 }
@@ -121,6 +116,7 @@ async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds
   ]);
   const api = { client: new ec2.EC2Client(client) };
   const balancing = { client: new elb.ElasticLoadBalancingV2(client) };
+  const groups = { client: new scaling.AutoScaling(client) };
   /** Elastic Load Balancing tells the tags of 20 resources at a time, and not in its lists. */
   const withTags = async (arns: (string | undefined)[]): Promise<Counted[]> => {
     const tagged: Counted[] = [];
@@ -134,33 +130,24 @@ async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds
     {
       ...{ what: "Application Load Balancers", service: "elasticloadbalancing", code: "L-53DA6B97", firstUp: 1 },
       async read() {
-        const pages = await Array.fromAsync(elb.paginateDescribeLoadBalancers(balancing, {}));
-        const all = pages.flatMap(({ LoadBalancers = [] }) => LoadBalancers);
+        const all = await every(elb.paginateDescribeLoadBalancers(balancing, {}), (page) => page.LoadBalancers);
         return withTags(all.filter(({ Type }) => Type === "application").map(({ LoadBalancerArn }) => LoadBalancerArn));
       },
     },
     {
       ...{ what: "target groups", service: "elasticloadbalancing", code: "L-B22855CB", firstUp: 1 },
       async read() {
-        const pages = await Array.fromAsync(elb.paginateDescribeTargetGroups(balancing, {}));
-        return withTags(
-          pages.flatMap(({ TargetGroups = [] }) => TargetGroups).map(({ TargetGroupArn }) => TargetGroupArn),
-        );
+        const all = await every(elb.paginateDescribeTargetGroups(balancing, {}), (page) => page.TargetGroups);
+        return withTags(all.map(({ TargetGroupArn }) => TargetGroupArn));
       },
     },
     {
       ...{ what: "Auto Scaling groups", service: "autoscaling", code: "L-CDE20ADC", firstUp: 2 },
-      async read() {
-        const pages = scaling.paginateDescribeAutoScalingGroups({ client: new scaling.AutoScaling(client) }, {});
-        return (await Array.fromAsync(pages)).flatMap(({ AutoScalingGroups = [] }) => AutoScalingGroups);
-      },
+      read: () => every(scaling.paginateDescribeAutoScalingGroups(groups, {}), (page) => page.AutoScalingGroups),
     },
     {
       ...{ what: "launch templates", service: "ec2", code: "L-FB451C26", firstUp: 2 },
-      async read() {
-        const pages = await Array.fromAsync(ec2.paginateDescribeLaunchTemplates(api, {}));
-        return pages.flatMap(({ LaunchTemplates = [] }) => LaunchTemplates);
-      },
+      read: () => every(ec2.paginateDescribeLaunchTemplates(api, {}), (page) => page.LaunchTemplates),
     },
   ];
   const nat: Limited[] = [
@@ -177,32 +164,25 @@ async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds
       },
       async read() {
         const Filter = [{ Name: "state", Values: ["pending", "available"] }];
-        const gatewayPages = await Array.fromAsync(ec2.paginateDescribeNatGateways(api, { Filter }));
-        const subnetPages = await Array.fromAsync(ec2.paginateDescribeSubnets(api, {}));
-        const subnets = subnetPages.flatMap(({ Subnets = [] }) => Subnets);
-        const zones = Object.groupBy(
-          gatewayPages.flatMap(({ NatGateways = [] }) => NatGateways),
-          ({ SubnetId }) => subnets.find((subnet) => subnet.SubnetId === SubnetId)?.AvailabilityZone ?? "",
-        );
-        return (
-          Object.values(zones).reduce((most = [], each = []) => (each.length > most.length ? each : most), []) ?? []
-        );
+        const gateways = await every(ec2.paginateDescribeNatGateways(api, { Filter }), (page) => page.NatGateways);
+        const subnets = await every(ec2.paginateDescribeSubnets(api, {}), (page) => page.Subnets);
+        const zoneOf = ({ SubnetId }: { SubnetId?: string }) =>
+          subnets.find((subnet) => subnet.SubnetId === SubnetId)?.AvailabilityZone ?? "";
+        const zones = Object.values(Object.groupBy(gateways, zoneOf)).map((zone = []) => zone);
+        return zones.sort((a, b) => b.length - a.length)[0] ?? [];
       },
     },
   ];
+  const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
   const endpoints: Limited[] = [
-    // In the stack's own VPC, where nothing else is.
     {
       ...{ what: "interface endpoints in a VPC", service: "vpc", code: "L-29B6F2EB", firstUp: 3 },
+      // The stack's own VPC has no others.
       read: async () => [],
     },
     {
       ...{ what: "gateway endpoints", service: "vpc", code: "L-1B52E74A", firstUp: 1 },
-      async read() {
-        const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
-        const pages = await Array.fromAsync(ec2.paginateDescribeVpcEndpoints(api, { Filters }));
-        return pages.flatMap(({ VpcEndpoints = [] }) => VpcEndpoints);
-      },
+      read: () => every(ec2.paginateDescribeVpcEndpoints(api, { Filters }), (page) => page.VpcEndpoints),
     },
   ];
   return [...always, ...(egress === "nat" ? nat : egress === "endpoints" ? endpoints : [])];
