@@ -25,6 +25,10 @@ test("fails on a wrong configuration before anything is registered", async () =>
   expect(all()).toEqual([]);
 });
 
+test("what the engine starts has a default export and no other: Pulumi refuses both kinds", async () => {
+  expect(Object.keys(await import("../../program.js"))).toEqual(["default"]);
+});
+
 test("the stack has the parts that index.ts makes, and every other resource has a component as its parent", () => {
   const stack = "pulumi:pulumi:Stack hono-app-dev";
   const parts = resources.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
