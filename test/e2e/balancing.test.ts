@@ -64,6 +64,7 @@ test("a load balancer, its target group and a group of machines are made, change
     const lb = await keep(make(type, inputs));
     expect(lb.live).toMatchObject({ ...inputs, subnets: expect.arrayContaining(subnets), arn: lb.id });
     await expect(lb.remove()).rejects.toThrow("cannot be deleted because deletion protection is enabled");
+    await lb.update({ ...inputs, enableDeletionProtection: false }, ["enableDeletionProtection"]);
 
     const targets = await keep(
       make("aws:lb/targetGroup:TargetGroup", {
@@ -125,7 +126,8 @@ test("a load balancer, its target group and a group of machines are made, change
     const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
     await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
     const machines = await keep(make("aws:autoscaling/group:Group", group));
-    expect(machines.live).toMatchObject(group);
+    const { waitForCapacityTimeout: _, ...live } = group;
+    expect(machines.live).toMatchObject(live);
     expect(await machines.update({ ...group, defaultInstanceWarmup: 30 }, ["defaultInstanceWarmup"])).toMatchObject({
       ...{ defaultInstanceWarmup: 30, maxSize: 1 },
     });
@@ -164,7 +166,6 @@ test("a load balancer, its target group and a group of machines are made, change
     });
 
     for (const each of made) {
-      if (each === lb) await lb.update({ ...inputs, enableDeletionProtection: false }, ["enableDeletionProtection"]);
       await each.remove();
     }
     for (const token of ["aws:lb/loadBalancer:LoadBalancer", "aws:autoscaling/group:Group"] as const) {
