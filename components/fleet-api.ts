@@ -27,6 +27,7 @@ export interface Health {
 
 /** What a release and a proof ask of AWS about one group. */
 export interface FleetApi {
+  /** @throws Error named `GroupNotFound` */
   group(): Promise<Group>;
   /** Every machine that is registered with the load balancer, of this group or another one. */
   health(): Promise<Readonly<Record<string, Health>>>;
@@ -75,7 +76,9 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
         AutoScalingGroupNames: [groupName],
       });
       const [group] = AutoScalingGroups;
-      if (group === undefined) throw new Error(`the group ${groupName} does not exist`);
+      if (group === undefined) {
+        throw Object.assign(new Error(`the group ${groupName} does not exist`), { name: "GroupNotFound" });
+      }
       const { MinSize = 0, LaunchTemplate, Instances = [] } = group;
       const members = Instances.map((each) => ({
         id: each.InstanceId ?? "",

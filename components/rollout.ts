@@ -68,7 +68,12 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
   // A version that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.
   async read(id, props) {
     if (props === undefined) return {};
-    const { template } = await (await connectFleet(props)).group();
-    return { id, props: { ...props, template } };
+    try {
+      const { template } = await (await connectFleet(props)).group();
+      return { id, props: { ...props, template } };
+    } catch (error) {
+      if ((error as Error).name === "GroupNotFound") return {};
+      throw error;
+    }
   },
 };

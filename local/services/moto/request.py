@@ -312,8 +312,9 @@ def launches(call: Call) -> Iterator[Call]:
     if template := given.get("LaunchTemplate"):
         backend = ec2_backends[call.account][call.region]
         data = backend.get_launch_template(template["LaunchTemplateId"]).get_version(template.get("Version", "$Default")).data
-        subnets = call.params.get("VPCZoneIdentifier", "").split(",")
-        params = {**data, "Subnets": subnets, "LaunchTemplate": template}
+        group = autoscaling_backends[call.account][call.region].autoscaling_groups.get(call.params.get("AutoScalingGroupName"))
+        subnets = call.params.get("VPCZoneIdentifier") or (group and group.vpc_zone_identifier) or ""
+        params = {**data, "Subnets": subnets.split(","), "LaunchTemplate": template}
         yield Call("ec2", "RunInstances", params, call.account, call.region)
 
 

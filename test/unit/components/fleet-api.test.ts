@@ -58,7 +58,7 @@ test("a group: its minimum, the version that it launches, and each machine's own
 
 test("a group that is gone is said as such", async () => {
   answers.DescribeAutoScalingGroups = "<AutoScalingGroups></AutoScalingGroups>";
-  await expect(api.group()).rejects.toThrow("the group app-1 does not exist");
+  await expect(api.group()).rejects.toMatchObject({ name: "GroupNotFound", message: "the group app-1 does not exist" });
 });
 
 test("the load balancer's word on each machine, with its reason", async () => {
