@@ -3,8 +3,8 @@ import { beforeAll, expect, test, vi } from "vitest";
 import { as } from "../../local/cloud.ts";
 import { ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
-import type { Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
+import { make } from "../support/make.ts";
 import { cloud } from "../support/stack.ts";
 
 // A network of its own, by the rows of the AWS provider, against the local cloud's API.
@@ -14,29 +14,6 @@ beforeAll(async () => {
   for (const [name, value] of Object.entries(as(cloud, "root"))) if (name.startsWith("AWS_")) vi.stubEnv(name, value);
   api = await ec2();
 });
-
-interface Made {
-  readonly id: string;
-  readonly live: Props;
-  update(inputs: Props, changed: string[]): Promise<Props | undefined>;
-  remove(): Promise<unknown>;
-}
-
-async function make(type: Token, inputs: Props): Promise<Made> {
-  const resource = resources[type];
-  const id = await resource.create(inputs);
-  let live = (await resource.read(id, inputs)) ?? {};
-  return {
-    id,
-    live,
-    async update(next, changed) {
-      await resource.update?.(id, next, changed, live);
-      live = (await resource.read(id, next)) ?? {};
-      return live;
-    },
-    remove: () => resource.delete(id, live),
-  };
-}
 
 test("a network comes apart only from its end", async () => {
   const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.7.0.0/16", enableDnsHostnames: true });

@@ -213,8 +213,8 @@ const initial: Health = ["initial", "Elb.InitialHealthChecking", "Initial health
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, "Health check reason codes" */
 export function healthOf(server: Server, { interval, fall }: Backend, age: number): Health {
   // In its first second up, some of HAProxy's threads do not send to it yet.
-  if (server.status.startsWith("UP") && server.age > 0) return ["healthy"];
-  if (server.check === "INI" || server.check === "L7OK" || age < interval * fall * 1000) return initial;
+  if (server.status.startsWith("UP")) return server.age > 0 ? ["healthy"] : initial;
+  if (server.check === "INI" || age < interval * fall * 1000) return initial;
   if (server.check === "L7STS")
     return ["unhealthy", "Target.ResponseCodeMismatch", `Health checks failed with these codes: [${server.code}]`];
   if (server.check.endsWith("TOUT")) return ["unhealthy", "Target.Timeout", "Request timed out"];

@@ -180,6 +180,8 @@ describe_target_health = ELBv2Backend.describe_target_health
 
 def describe_with_draining(self: ELBv2Backend, target_group_arn: str, targets: list[dict]) -> list[FakeHealthStatus]:
     group = self.target_groups.get(target_group_arn)
+    if group and not self._any_listener_using(target_group_arn):
+        group.draining.clear()  # nothing reaches it any more
     if group and not targets:
         targets = [*group.targets.values(), *group.draining.values()]
         return [group.health_for(target, self.ec2_backend) for target in targets]

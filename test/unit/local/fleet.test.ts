@@ -285,6 +285,12 @@ test.each([
     ["initial", "Elb.InitialHealthChecking"],
   ],
   ["initial before its first check", { check: "INI" }, 60_000, ["initial", "Elb.InitialHealthChecking"]],
+  [
+    "unhealthy until enough checks have passed again",
+    { check: "L7OK" },
+    10_000,
+    ["unhealthy", "Target.FailedHealthChecks"],
+  ],
   ["initial before its second failure", {}, 9000, ["initial", "Elb.InitialHealthChecking"]],
   [
     "unhealthy for its answers",
