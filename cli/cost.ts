@@ -138,7 +138,6 @@ export async function planned(stack: string, config: Record<string, string>): Pr
             ...inputs,
             publicSubnetIds: subnets,
             privateSubnetIds: subnets,
-            isolatedSubnetIds: subnets,
             routeTables: [],
             digest: name,
             configs: {},

@@ -54,8 +54,7 @@ export class Network extends pulumi.ComponentResource {
     const { repositoryArn = "", ...inputs } = args;
     super("hono-app:index:Network", name, inputs, opts);
     const { egress = "public" } = args;
-    const privateType = { nat: "Private", endpoints: "Isolated", public: undefined } as const;
-    const type = privateType[egress];
+    const isPrivate = egress !== "public";
 
     const vpc = new Vpc(
       name,
@@ -66,7 +65,12 @@ export class Network extends pulumi.ComponentResource {
         // fleet: no user's request passes it, so if its zone fails, running machines serve, and new ones wait.
         natGateways: { strategy: egress === "nat" ? "Single" : "None" },
         subnetStrategy: "Auto",
-        subnetSpecs: [{ type: "Public", cidrMask: 24 }, ...(type ? [{ type, cidrMask: 24 }] : [])],
+        // Not Isolated subnets for endpoints: they would have the same blocks under other names, and AWS refuses the successor of a subnet
+        // while that is there.
+        subnetSpecs: [
+          { type: "Public", cidrMask: 24 },
+          ...(isPrivate ? [{ type: "Private", cidrMask: 24 } as const] : []),
+        ],
         enableDnsHostnames: true,
       },
       { parent: this },
@@ -128,7 +132,7 @@ export class Network extends pulumi.ComponentResource {
         name,
         {
           vpcId: vpc.vpcId,
-          subnetIds: vpc.isolatedSubnetIds,
+          subnetIds: vpc.privateSubnetIds,
           // Where no class is registered for a type, Pulumi gives the id in place of the resource.
           routeTableIds: vpc.routeTables.apply((tables: (RouteTable | string)[]) =>
             pulumi.all(tables.map((table) => (typeof table === "string" ? table : table.id))),
@@ -142,7 +146,7 @@ export class Network extends pulumi.ComponentResource {
 
     this.vpcId = vpc.vpcId;
     this.subnetIds = eachMachine((_, index) => vpc.publicSubnetIds.apply((ids) => ids[index % ids.length] as string));
-    if (egress !== "public") this.privateSubnetIds = egress === "nat" ? vpc.privateSubnetIds : vpc.isolatedSubnetIds;
+    if (isPrivate) this.privateSubnetIds = vpc.privateSubnetIds;
     this.securityGroupId = group.id;
     this.port = args.port;
     this.registerOutputs({

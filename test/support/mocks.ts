@@ -110,7 +110,6 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
             vpcId: "vpc-1",
             publicSubnetIds: ["subnet-1", "subnet-2"],
             privateSubnetIds: ["subnet-3", "subnet-4"],
-            isolatedSubnetIds: ["subnet-5", "subnet-6"],
             routeTables: ["rtb-1", "rtb-2"],
           },
           "docker-build:index:Image": { digest },

@@ -37,11 +37,9 @@ export function checkArgs(args: VpcArgs): void {
   demand(STRATEGIES.includes(strategy) && Object.keys(nat).length === 0, "a natGateways strategy, and nothing else,");
   demand(args.subnetStrategy === "Auto", 'subnetStrategy: "Auto"');
   demand(LAYOUTS.includes(layout), `subnetSpecs of the types ${LAYOUTS.join(" or ")}, not "${layout}",`);
-  // awsx refuses a gateway that no subnet uses, and gives private subnets without one no way out.
-  const needsNat = layout === "Public, Private";
   demand(
-    needsNat === (strategy !== "None"),
-    `a NAT gateway for private subnets, and none for others, not "${strategy}" for "${layout}",`,
+    strategy === "None" || layout === "Public, Private",
+    `a NAT gateway for private subnets, not for "${layout}",`,
   );
   const isPlain = specs.every((spec) => Object.keys(spec).sort().join() === "cidrMask,type");
   demand(
@@ -99,7 +97,7 @@ export class Vpc extends pulumi.ComponentResource {
         }
         const nat = natGateways[strategy === "Single" ? 0 : zone];
         const target = { Public: { gatewayId: gateway.id }, Private: { natGatewayId: nat?.id }, Isolated: undefined };
-        const way = target[type as keyof typeof target];
+        const way = type === "Private" && !nat ? undefined : target[type as keyof typeof target];
         const all = { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0" };
         return { type, subnet, table, association, routes: way ? [new Route(child, { ...all, ...way }, inTable)] : [] };
       }),

@@ -84,15 +84,15 @@ test("private machines: a private subnet in each zone, one NAT gateway, and nobo
 
 test("machines with no way out: endpoints of AWS's services, for the one repository, reached by the machines alone", async () => {
   const made = new Network("app", { ...fleetArgs, egress: "endpoints" });
-  expect(await value(listed(made.forGroup.subnetIds))).toEqual(["subnet-5", "subnet-6"]);
+  expect(await value(listed(made.forGroup.subnetIds))).toEqual(["subnet-3", "subnet-4"]);
   await settle(made.securityGroupId);
   expect(only("awsx:ec2:Vpc").inputs.natGateways).toEqual({ strategy: "None" });
-  expect(blocksOf()).toEqual(["Public", "Isolated"]);
+  expect(blocksOf()).toEqual(["Public", "Private"]);
   const endpoints = find("aws:ec2/vpcEndpoint:VpcEndpoint")
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ inputs }) => inputs);
   const service = (name: string) => `com.amazonaws.ap-northeast-2.${name}`;
-  const inVpc = { vpcEndpointType: "Interface", subnetIds: ["subnet-5", "subnet-6"], privateDnsEnabled: true };
+  const inVpc = { vpcEndpointType: "Interface", subnetIds: ["subnet-3", "subnet-4"], privateDnsEnabled: true };
   expect(endpoints).toMatchObject([
     { serviceName: service("ecr.api"), ...inVpc, securityGroupIds: ["app-endpoints-id"] },
     { serviceName: service("ecr.dkr"), ...inVpc, securityGroupIds: ["app-endpoints-id"] },

@@ -101,6 +101,14 @@ test("each zone's private subnet has a NAT gateway of its own where one in each 
   expect(of("Route")).toEqual(expect.arrayContaining([privateRoute(1, 1), privateRoute(2, 2)]));
 });
 
+test("private subnets without a NAT gateway are the same, but for their route", async () => {
+  const { of, state } = await made(args("None", "Public", "Private"));
+  expect(of("Subnet")).toContainEqual(subnetOf("Private", 2, "10.0.129.0/24"));
+  expect(of("RouteTable")).toHaveLength(4);
+  expect(of("Route")).toEqual(publicRoutes);
+  expect(state).toMatchObject({ privateSubnetIds: ["app-private-1-id", "app-private-2-id"] });
+});
+
 test("isolated subnets have route tables without a way out", async () => {
   const { of, state } = await made(args("None", "Public", "Isolated"));
   expect(of("Subnet")).toContainEqual(subnetOf("Isolated", 2, "10.0.129.0/24"));
@@ -112,8 +120,7 @@ test("isolated subnets have route tables without a way out", async () => {
 test.each([
   ["an unknown argument", { ...args("None", "Public"), cidrblock: "x" }, "unknown argument cidrblock"],
   ["another order", args("Single", "Private", "Public"), 'not "Private, Public"'],
-  ["private subnets without a way out", args("None", "Public", "Private"), 'not "None" for "Public, Private"'],
-  ["a NAT gateway that nothing uses", args("Single", "Public", "Isolated"), 'not "Single" for "Public, Isolated"'],
+  ["a NAT gateway that nothing uses", args("Single", "Public", "Isolated"), 'not for "Public, Isolated"'],
   [
     "addresses of one's own",
     { ...args("Single", "Public", "Private"), natGateways: { strategy: "Single", elasticIpAllocationIds: ["x"] } },
