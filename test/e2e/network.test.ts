@@ -4,7 +4,7 @@ import { as } from "../../local/cloud.ts";
 import { ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
-import { make } from "../support/make.ts";
+import { type Made, make } from "../support/make.ts";
 import { cloud } from "../support/stack.ts";
 
 // A network of its own, by the rows of the AWS provider, against the local cloud's API.
