@@ -12,6 +12,7 @@ import autoscaling  # noqa: F401
 import ec2  # noqa: F401
 import ecr  # noqa: F401
 import elb  # noqa: F401
+import gateways  # noqa: F401
 import iam  # noqa: F401
 import launch_templates  # noqa: F401
 import network  # noqa: F401
