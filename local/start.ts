@@ -10,6 +10,7 @@ import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
+import { HAProxy } from "./services/ec2/haproxy.ts";
 import { ensureBaseImages, hash, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
 import { ensureMoto, moto } from "./services/moto/moto.ts";
@@ -79,6 +80,7 @@ async function install(): Promise<void> {
 export async function stop(cloud: Cloud): Promise<void> {
   // The agent first: it removes its machines.
   await stopDaemon(cloud.files("ec2"));
+  await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed
   await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
   await stopEngine(hostEngine(cloud));
   releaseCloud(cloud);

@@ -176,9 +176,9 @@ async function guard(network: Network): Promise<void> {
 async function shutDown(): Promise<void> {
   stopping = true;
   setTimeout(() => process.exit(1), 60_000).unref(); // if something hangs: the next agent removes what is left
+  await fleet.stop(); // first: it is quick, and a stop that takes too long is cut short
   await Promise.all(tasks.values());
   await Promise.all([...machines.values()].map((machine) => machine.remove()));
-  await fleet.stop();
   await firewall.remove();
   for (const folder of ["machines", "console"]) await rm(`${cloud.dir}/${folder}`, { recursive: true, force: true });
   log("ended");

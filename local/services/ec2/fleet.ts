@@ -16,12 +16,14 @@ export class Fleet {
   #seen = "";
   #nextLook = 0;
   #nextStep = 0;
+  #step = Promise.resolve();
+  #isEnded = false;
 
   constructor(cloud: Pick<Cloud, "dir" | "run" | "endpoint">) {
     this.#cloud = cloud;
     const apis = { ec2: new EC2({ maxAttempts: 1 }), elb: new ElasticLoadBalancingV2({ maxAttempts: 1 }) };
     const report = (path: string) => (body: object) => this.#report(path, body);
-    this.#haproxy = new HAProxy(cloud.run, `${cloud.dir}/log/haproxy.log`);
+    this.#haproxy = new HAProxy(cloud);
     this.#balancers = new Balancers({ ...apis, report: report("targets") }, this.#haproxy, this.#certificates);
     const autoscaling = new AutoScaling({ maxAttempts: 1 });
     this.#scaling = new Scaling({ ...apis, autoscaling, report: report("autoscaling") });
@@ -33,6 +35,12 @@ export class Fleet {
 
   /** Brings everything a step further, where something has changed or is under way. */
   async follow(instances: ReadonlyMap<string, Instance>): Promise<void> {
+    if (this.#isEnded) return;
+    this.#step = this.#follow(instances);
+    await this.#step;
+  }
+
+  async #follow(instances: ReadonlyMap<string, Instance>): Promise<void> {
     const marks = ["ec2-changed", "fleet-changed"].map((name) => stat(`${this.#cloud.dir}/${name}`));
     const seen = (await Promise.all(marks)).map(({ mtimeMs }) => mtimeMs).join();
     const isMarked = seen !== this.#seen;
@@ -46,7 +54,10 @@ export class Fleet {
     this.#nextLook = changing ? 0 : Date.now() + this.#balancers.interval * 1000;
   }
 
+  /** Ends it, after the step that is being made. */
   async stop(): Promise<void> {
+    this.#isEnded = true;
+    await this.#step.catch(() => {});
     await this.#haproxy.stop();
     await rm(this.#certificates, { recursive: true, force: true });
   }

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Cloud } from "../../cloud.ts";
 
 /** What HAProxy listens on: a listener of a load balancer. Times are in seconds. */
 export interface Frontend {
@@ -112,9 +113,9 @@ export class HAProxy {
   readonly #log: string;
   #written = "";
 
-  constructor(run: string, log: string) {
+  constructor({ run, dir }: Pick<Cloud, "run" | "dir">) {
     this.#run = run;
-    this.#log = log;
+    this.#log = `${dir}/log/haproxy.log`;
   }
 
   get #pid(): number | undefined {
