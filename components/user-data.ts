@@ -128,7 +128,8 @@ docker run --detach --name "$name" --restart always \\
 
 crashes=0
 for _ in $(seq 60); do
-  if docker logs "$name" 2>&1 | grep listening >/dev/null; then
+  # As the app logs it: where it crashes, Bun prints lines of its source, which has the word too.
+  if docker logs "$name" 2>&1 | grep '"message":"listening"' >/dev/null; then
     say "listening on port ${args.port}"
     exit 0
   fi

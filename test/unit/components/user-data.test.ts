@@ -145,7 +145,7 @@ test("the image must be of the machine's architecture, and the one that was depl
 
 /** What the script does once the container runs, which says this and has been started again so many times. */
 const afterStart = (log: string, restarts: number) => {
-  const docker = `docker() { if [ "$1" = logs ]; then echo "${log}"; else echo ${restarts}; fi; }\n`;
+  const docker = `docker() { if [ "$1" = logs ]; then echo '${log}'; else echo ${restarts}; fi; }\n`;
   return run(functions + docker + script.slice(script.indexOf("crashes=0")));
 };
 
@@ -157,11 +157,16 @@ test("an app that ends again and again is not waited for", () => {
   );
 });
 
+test("a line of source in a crash is not the app's word that it listens", () => {
+  const { output } = afterStart('P({level:"info",message:"listening"})', 3);
+  expect(output).toContain("the app ended 3 times before it listened");
+});
+
 test("an app that is slow, or ended once or twice, is waited for", () => {
   expect(afterStart("still reading", 2)).toMatchObject({
     status: 1,
     output:
       "still reading\nhono-app: the app did not start within 60 s; its last lines are above\nhono-app: USER-DATA-FAILED\n",
   });
-  expect(afterStart("listening", 2)).toEqual({ status: 0, output: "hono-app: listening on port 80\n" });
+  expect(afterStart('{"message":"listening"}', 2)).toEqual({ status: 0, output: "hono-app: listening on port 80\n" });
 });
