@@ -252,8 +252,8 @@ export const ec2Rows = {
     list: ["describeRouteTables", "RouteTables.Routes"],
     calls: { create: "createRoute", update: ["replaceRoute"], delete: "deleteRoute" },
     absent: { gatewayId: "", natGatewayId: "" },
-    // AWS makes the VPC's own route with the table.
-    isOwn: ({ gatewayId }) => gatewayId !== "local",
+    // AWS makes the VPC's own route with the table, and those to a list of prefixes with a gateway endpoint.
+    isOwn: ({ gatewayId, destinationCidrBlock }) => gatewayId !== "local" && destinationCidrBlock !== undefined,
   },
   "aws:ec2/routeTableAssociation:RouteTableAssociation": {
     type: "AWS::EC2::SubnetRouteTableAssociation",

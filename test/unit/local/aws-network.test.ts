@@ -80,6 +80,20 @@ test.each(["Ingress", "Egress"] as const)("a rule of %s names a group in each ca
   });
 });
 
+test("routes that AWS makes with a table or an endpoint are not the program's", async () => {
+  const Routes = [
+    { DestinationCidrBlock: "10.0.0.0/16", GatewayId: "local" },
+    { DestinationPrefixListId: "pl-1", GatewayId: "vpce-1" },
+    { DestinationCidrBlock: "0.0.0.0/0", NatGatewayId: "nat-1" },
+  ];
+  vi.spyOn(api, "paginateDescribeRouteTables").mockImplementation(async function* () {
+    yield { RouteTables: [{ RouteTableId: "rtb-1", Routes }], $metadata: {} };
+    return undefined;
+  });
+  const listed = await resources["aws:ec2/route:Route"].list();
+  expect(listed.map(({ owner, item }) => [owner, item.natGatewayId])).toEqual([["rtb-1", "nat-1"]]);
+});
+
 test("a launch template's update is all of it in a new version, and the default one where that is asked for", async () => {
   const version = vi.spyOn(api, "createLaunchTemplateVersion").mockImplementation(() => ({}));
   const modify = vi.spyOn(api, "modifyLaunchTemplate").mockImplementation(() => ({}));
