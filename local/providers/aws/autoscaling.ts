@@ -41,6 +41,7 @@ const groupRow = {
     ...["instanceMaintenancePolicy", "maxSize", "minSize"],
   ],
   sets: ["targetGroupArns", "vpcZoneIdentifiers"],
+  defaults: { healthCheckGracePeriod: 300 },
   price: groupPrice,
   shows: ["minSize", "maxSize"],
   id: "AutoScalingGroupName",
