@@ -89,8 +89,10 @@ def checks_of(call: Call) -> list[dict]:
             if each.policy:
                 checks[-1]["resourcePolicy"] = json.loads(each.policy)
         specified = specified_tags(call, kind["type"])
+        # `listener/app`, `listener/net` and `listener/gwy` each count as required: a call is on one of them.
+        is_named = any(each.type.partition("/")[0] == kind["type"].partition("/")[0] for each in resources)
         # A launch creates a volume, whether or not the request names it.
-        if not named and (kind["required"] or specified or (call.action, kind["type"]) == ("ec2:RunInstances", "volume")):
+        if not is_named and (kind["required"] or specified or (call.action, kind["type"]) == ("ec2:RunInstances", "volume")):
             check(call.action, arn(call, kind["arn"], NEW), **with_prefix("aws:RequestTag/", specified))
         if specified:
             keys = {**with_prefix("aws:RequestTag/", specified), "aws:TagKeys": list(specified)}
