@@ -4,13 +4,11 @@ import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { password } from "../../local/services/registry.ts";
 import {
-  answering,
   aws,
   cloud,
   configured,
   deployed,
   edited,
-  expectUnchanged,
   local,
   outputs,
   pageOf,
@@ -24,7 +22,7 @@ import {
 // The plain CLI, as a person calls it: other options, and no repair of what an earlier command left.
 const changes = ({ output }: { output: string }) => Object.keys(summary(output)).sort();
 
-test("what the plain CLI or npm run local deploys is unchanged for the other", async () => {
+test("what npm run local deploys is unchanged for the plain CLI", async () => {
   await deployed();
   // AWS's CLI v1 reads the one, its successor and the SDKs the other.
   const region = 'test -n "$AWS_DEFAULT_REGION" && test "$AWS_DEFAULT_REGION" = "$AWS_REGION"';
@@ -34,19 +32,10 @@ test("what the plain CLI or npm run local deploys is unchanged for the other", a
   );
   expect(changes(preview)).toEqual(["unchanged"]);
 
-  await releasedEdit("plain", async () => {
-    const up = await shell("pulumi up --yes -s local");
-    expect(up.status, up.output).toBe(0);
-    expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
-    const { output } = await shell("pulumi stack output --json -s local");
-    const stack = JSON.parse(output);
-    expect(stack).toEqual(outputs());
-    expect(await answering(stack.graviton.url)).toBe(stack.graviton.id);
-    expect(stack.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
-    expect(changes(await shell("pulumi preview -s local"))).toEqual(["unchanged"]);
-    await expectUnchanged("preview");
-  });
-}, 300_000);
+  const { output } = await shell("pulumi stack output --json -s local");
+  expect(JSON.parse(output)).toEqual(outputs());
+  expect(JSON.parse((await local("output", "--json")).stdout)).toEqual(outputs());
+});
 
 test("refuses a Node that is too old, and says which one is needed", async () => {
   const folder = join(cloud.dir, "old-node");
