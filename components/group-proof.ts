@@ -1,6 +1,7 @@
 import { describeMachines, type FleetApi, type Member } from "./fleet-api.ts";
 import { describeMember, noLaunch } from "./instance-refresh.ts";
 import { check, describe, type Expectation, type Proof } from "./proof.ts";
+import { show } from "./provider-code.ts";
 
 /** What every machine of a group must answer; which machine answered, it says itself. */
 export type GroupExpectation = Omit<Expectation, "instanceId">;
@@ -76,7 +77,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
             options.failureMarker,
           );
       if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
-      console.log(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
+      show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
       nextConsole = seconds() + 15;
     }
 

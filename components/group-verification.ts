@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { connectFleet } from "./fleet-api.ts";
 import { askForReport, type GroupExpectation, type GroupProof, proveGroup } from "./group-proof.ts";
-import { isCodeChanged } from "./provider-code.ts";
+import { isCodeChanged, show } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
 
 export interface GroupVerificationArgs {
@@ -113,7 +113,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: GroupP
         props: { ...props, proof: { image, machines: machines.map((each) => known.get(each.id) ?? each) } },
       };
     } catch (error) {
-      console.error(`no longer verified: ${(error as Error).message}`);
+      show(`no longer verified: ${(error as Error).message}`);
       return {};
     }
   },

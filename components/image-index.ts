@@ -2,7 +2,7 @@ import type { ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
-import { isCodeChanged } from "./provider-code.ts";
+import { isCodeChanged, show } from "./provider-code.ts";
 
 export interface ImageIndexArgs {
   region: string;
@@ -171,7 +171,7 @@ async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> 
   const index = await inspect(api, inputs, digest);
   if (index.problem !== undefined) throw new Error(index.problem);
   if (isNew && digest !== built) {
-    console.log(
+    show(
       `${repositoryName}:${tags[0]} names ${digest} already, another build of the same content: it is kept and deployed; ` +
         `${built}, built now, stays without a tag`,
     );
@@ -181,7 +181,7 @@ async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> 
     if (named === digest) continue;
     let isSet = await put(api, repositoryName, tag, index.manifest);
     if (!isNew || (!isSet && named !== undefined)) {
-      console.log(`${repositoryName}:${tag} names ${named ?? "nothing"}; it is put back to ${digest}`);
+      show(`${repositoryName}:${tag} names ${named ?? "nothing"}; it is put back to ${digest}`);
     }
     if (!isSet && named !== undefined) {
       await untag(api, repositoryName, tag, named);
@@ -216,7 +216,7 @@ async function untag(api: ECR, repositoryName: string, imageTag: string, imageDi
     const kept = `replaced-${imageDigest.slice("sha256:".length, "sha256:".length + 16)}`;
     const { [imageDigest]: manifest } = await fetchManifests(api, repositoryName, [{ imageDigest }]);
     if (manifest !== undefined) await put(api, repositoryName, kept, manifest);
-    console.log(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
+    show(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
   }
   const { failures: [failure] = [] } = await api.batchDeleteImage({ repositoryName, imageIds: [{ imageTag }] });
   if (failure && failure.failureCode !== "ImageNotFound") {
@@ -248,7 +248,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
     const api = await connect(props);
     const found = await inspect(api, props, props.digest);
     if (found.problem !== undefined) {
-      console.error(`no longer whole: ${found.problem}`);
+      show(`no longer whole: ${found.problem}`);
       return {};
     }
     const named = await Promise.all(

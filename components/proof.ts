@@ -1,3 +1,5 @@
+import { show } from "./provider-code.ts";
+
 /** What a machine must answer to count as proven. */
 export interface Expectation {
   /** `uname -m` of the machine; the ELF header of the running binary names the same. */
@@ -62,9 +64,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
             `what it has logged, also when it is gone: ${options.logCommand}`,
         );
       }
-      console.log(
-        `${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${last}`,
-      );
+      show(`${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${last}`);
       nextConsole = seconds() + 15;
     }
     await new Promise((resolve) => setTimeout(resolve, 250));

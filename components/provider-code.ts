@@ -5,3 +5,13 @@
 export function isCodeChanged(olds: object, news: object): boolean {
   return Reflect.get(olds, "__provider") !== Reflect.get(news, "__provider");
 }
+
+/**
+ * Shows a line to the person who deploys. Where the engine was killed, the provider ends with it: Pulumi's own handler would report for ever,
+ * to nobody, that nobody listens, and take a whole processor for it.
+ */
+export function show(line: string): void {
+  process.stdout.write(`${line}\n`, (error) => {
+    if (error) process.exit(1);
+  });
+}

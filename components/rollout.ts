@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { connectFleet } from "./fleet-api.ts";
 import { refreshTo } from "./instance-refresh.ts";
-import { isCodeChanged } from "./provider-code.ts";
+import { isCodeChanged, show } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
 
 export interface RolloutArgs {
@@ -48,7 +48,7 @@ export class Rollout extends pulumi.dynamic.Resource {
 
 async function rollOut(inputs: Inputs): Promise<Inputs> {
   const { template, timeout, groupName } = inputs;
-  const log = (message: string) => console.log(`${groupName} to ${template}: ${message}`);
+  const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
   await refreshTo(await connectFleet(inputs), { template, timeout, failureMarker, log });
   return inputs;
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Expectation, type Proof, prove } from "./proof.ts";
-import { isCodeChanged } from "./provider-code.ts";
+import { isCodeChanged, show } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
 
 export interface VerificationArgs {
@@ -111,7 +111,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof 
       const { verifiedAt: _, ...found } = await verify(props, 10);
       return { id, props: { ...props, proof: { ...found, verifiedAt: props.proof.verifiedAt } } };
     } catch (error) {
-      console.error(`no longer verified: ${error instanceof Error ? error.message : error}`);
+      show(`no longer verified: ${error instanceof Error ? error.message : error}`);
       return {};
     }
   },

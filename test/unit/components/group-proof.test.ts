@@ -26,7 +26,7 @@ let answer: (id: string, nonce: string) => unknown;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  vi.spyOn(console, "log").mockReturnValue();
+  vi.spyOn(process.stdout, "write").mockReturnValue(true);
   fleet = new FakeFleet();
   answering = [];
   turn = 0;
