@@ -152,9 +152,11 @@ export class Balancers {
         found.set(id, healthOf(server, backend, Date.now() - (this.#added.get(key) ?? 0)));
         continue;
       }
-      await this.#haproxy.add(backend, id, address);
+      // HAProxy has lost a healthy one where it was killed.
+      const before: Health = JSON.parse(this.#reported.get(`${group.arn} ${id}`) ?? "[]");
+      await this.#haproxy.add(backend, id, address, before[0] === "healthy");
       this.#added.set(key, Date.now());
-      found.set(id, initial);
+      found.set(id, before[0] === "healthy" ? before : initial);
     }
     for (const id of draining) if (!own.some(({ name }) => name === id)) found.set(id, null);
     for (const server of own.filter(({ name }) => !targets.has(name))) {
@@ -166,7 +168,10 @@ export class Balancers {
       if (!isDrained && draining.has(server.name)) {
         await this.#haproxy.drain(server);
         this.#drained.set(key, since);
-      } else await this.#haproxy.remove(server);
+      } else {
+        await this.#haproxy.remove(server);
+        this.#reported.delete(`${group.arn} ${server.name}`);
+      }
     }
     return found;
   }

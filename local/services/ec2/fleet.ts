@@ -44,7 +44,8 @@ export class Fleet {
     const marks = ["ec2-changed", "fleet-changed"].map((name) => stat(`${this.#cloud.dir}/${name}`));
     const seen = (await Promise.all(marks)).map(({ mtimeMs }) => mtimeMs).join();
     const isMarked = seen !== this.#seen;
-    if (!isMarked && Date.now() < Math.min(this.#nextLook, this.#nextStep)) return;
+    const isDue = isMarked || this.#haproxy.isDead || Date.now() >= Math.min(this.#nextLook, this.#nextStep);
+    if (!isDue) return;
     if (isMarked) await this.#balancers.read(instances);
     const { changing, changed } = await this.#balancers.follow();
     if (isMarked || changed || Date.now() >= this.#nextStep) {

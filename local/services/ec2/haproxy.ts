@@ -128,6 +128,11 @@ export class HAProxy {
     }
   }
 
+  /** Whether it was started and has ended by itself. */
+  get isDead(): boolean {
+    return this.#written !== "" && this.#pid === undefined;
+  }
+
   /** Starts HAProxy with this configuration, or gives it to the one that runs, without a connection being lost; ends it if there is none. */
   async apply(frontends: readonly Frontend[], backends: readonly Backend[]): Promise<void> {
     const wanted = JSON.stringify([frontends, backends]);
@@ -187,11 +192,12 @@ export class HAProxy {
     return serversIn(await this.#ask("show stat"));
   }
 
-  /** A target that gets no request before its checks have passed: a new server of HAProxy's would get some at once. */
-  async add(backend: Backend, name: string, address: string): Promise<void> {
+  /** A target that gets no request before its checks have passed, unless it is known to be healthy: a new server of HAProxy's would. */
+  async add(backend: Backend, name: string, address: string, isHealthy: boolean): Promise<void> {
     const server = `${backend.name}/${name}`;
     await this.#ask(`add server ${server} ${address} ${checked(backend)}`);
-    const steps = ["state drain", "health down", "state ready"].map((step) => `set server ${server} ${step}`);
+    const settings = isHealthy ? ["state ready"] : ["state drain", "health down", "state ready"];
+    const steps = settings.map((step) => `set server ${server} ${step}`);
     await this.#ask([`enable health ${server}`, ...steps].join("; "));
   }
 

@@ -1,0 +1,72 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
+import { request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ACM } from "@aws-sdk/client-acm";
+import { afterAll, expect, test } from "vitest";
+import { balancing, fleetOutputs, type Report } from "../support/fleet.ts";
+import { aws, cloud, configured, local, refused, shell, succeed } from "../support/stack.ts";
+
+const domain = "app.example.com";
+const folder = mkdtempSync(join(tmpdir(), "certificate-"));
+const acm = new ACM(aws);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A certificate for a name, made by itself, and its key. */
+function make(name: string): { certificate: string; key: string } {
+  const [certificate, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
+  const subject = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"];
+  execFileSync("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+  return { certificate, key };
+}
+
+test("HTTPS with the domain's certificate, which is verified; HTTP leads there; without a certificate a preview fails", async () => {
+  const { certificate, key } = make(domain);
+  await configured({ fleet: "true", domain }, async () => {
+    await refused(local("preview"), `no certificate for ${domain} has been issued in ACM`);
+    const { CertificateArn } = await acm.importCertificate({
+      Certificate: readFileSync(certificate),
+      PrivateKey: readFileSync(key),
+    });
+    try {
+      // Whoever deploys trusts who issued the certificate: here nobody else does.
+      const trusted = join(folder, "trusted.pem");
+      writeFileSync(
+        trusted,
+        readFileSync(cloud.env.SSL_CERT_FILE as string, "utf8") + readFileSync(certificate, "utf8"),
+      );
+      const pulumiUp = (bundle: string) =>
+        shell("pulumi up --stack local --yes --non-interactive", { env: { NODE_EXTRA_CA_CERTS: bundle } });
+      expect(await pulumiUp(trusted)).toMatchObject({ status: 0 });
+      expect((await fleetOutputs()).url).toBe(`https://${domain}`);
+
+      const { LoadBalancers: [balancer] = [] } = await balancing.describeLoadBalancers({});
+      const address = balancer?.DNSName ?? "";
+      const ca = readFileSync(certificate);
+      const asked = await new Promise<Report>((resolve, reject) => {
+        const headers = { host: domain };
+        request({ host: address, servername: domain, path: "/platform", headers, ca, agent: false }, (response) => {
+          let body = "";
+          response.setEncoding("utf8").on("data", (text) => (body += text));
+          response.on("end", () => resolve(JSON.parse(body)));
+        })
+          .on("error", reject)
+          .end();
+      });
+      expect(asked.machine.instanceId).toMatch(/^i-/);
+      const location = await new Promise((resolve, reject) => {
+        get({ host: address, path: "/page?x=1", headers: { host: domain } }, (response) => {
+          response.resume();
+          resolve(`${response.statusCode} ${response.headers.location}`);
+        }).on("error", reject);
+      });
+      expect(location).toMatch(/^301 https:\/\/app\.example\.com(:443)?\/page\?x=1$/);
+    } finally {
+      await succeed("destroy");
+      await acm.deleteCertificate({ CertificateArn });
+    }
+  });
+});
