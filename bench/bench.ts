@@ -8,6 +8,7 @@ import { say } from "../tools/process.ts";
 import type { Measurement } from "./measurement.ts";
 import { measureApp } from "./measurements/app.ts";
 import { measureBuilds } from "./measurements/build.ts";
+import { measureFleet } from "./measurements/fleet.ts";
 import { measureStack } from "./measurements/stack.ts";
 import { plot } from "./plot.ts";
 import { replaceTable, table } from "./report.ts";
@@ -15,6 +16,7 @@ import { folder, inSandbox, type Sandbox } from "./sandbox.ts";
 
 const topics: Readonly<Record<string, (sandbox: Sandbox) => Promise<Measurement[]>>> = {
   stack: measureStack,
+  fleet: measureFleet,
   build: measureBuilds,
   app: measureApp,
 };

@@ -29,6 +29,8 @@ test("npm run bench -- --quick measures everything; counts and sizes are as expe
   expect(ours["files of the registry that these change"]).toBe(0);
   expect(ours["requests during a release"]).toBeGreaterThan(100);
   expect(ours["failed requests during a release"]).toBe(0);
+  expect(ours["fleet of 2: requests during a release"]).toBeGreaterThan(100);
+  expect(ours["fleet of 2: failed requests during a release"]).toBe(0);
 
   const pushed = ours["bytes pushed after a one-line edit, both platforms"];
   expect(pushed).toBeGreaterThan(1_000);
@@ -45,6 +47,11 @@ test("npm run bench -- --quick measures everything; counts and sizes are as expe
     "up from nothing, the local cloud's start included",
     "up with nothing to do",
     "preview with nothing to do",
+    "fleet of 2: up, the image built",
+    "fleet of 2: up with nothing to do",
+    "fleet of 2: a release",
+    "fleet of 2: half of the requests answered within",
+    "fleet of 2: 99 of 100 requests answered within",
     "cold build of the app for both platforms",
     "cold build with sharp and SQLite for both platforms",
     "a one-line edit, built and pushed",
