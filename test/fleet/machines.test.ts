@@ -2,6 +2,7 @@ import { Agent, get } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
+import { toLocalAddress } from "../../local/address.ts";
 import { killMachine } from "../support/faults.ts";
 import {
   answeringAt,
@@ -13,7 +14,7 @@ import {
   scaling,
   underLoad,
 } from "../support/fleet.ts";
-import { aws, configured, expectUnchanged, succeed } from "../support/stack.ts";
+import { aws, cloud, configured, expectUnchanged, succeed } from "../support/stack.ts";
 
 const withFleet = <T>(work: () => Promise<T>, more: Record<string, string> = {}) =>
   configured({ fleet: "true", ...more }, work);
@@ -72,9 +73,8 @@ test("nobody but the load balancer reaches a machine", () =>
     const { Reservations = [] } = await new EC2(aws).describeInstances({ InstanceIds: idsOf(fleet) });
     const instances = Reservations.flatMap(({ Instances = [] }) => Instances);
     expect(instances.map(({ PublicIpAddress }) => PublicIpAddress)).toEqual(instances.map(() => undefined));
-    const { toLocalAddress } = await import("../../local/address.ts");
     for (const { PrivateIpAddress = "" } of instances) {
-      await expect(ask(`http://${toLocalAddress(PrivateIpAddress)}`)).rejects.toThrow(
+      await expect(ask(`http://${toLocalAddress(PrivateIpAddress, cloud.prefix)}`)).rejects.toThrow(
         /ECONNREFUSED|timed? ?out|abort/i,
       );
     }
