@@ -41,7 +41,7 @@ test("HTTPS with the domain's certificate, which is verified; HTTP leads there; 
       const pulumiUp = (bundle: string) =>
         shell("pulumi up --stack local --yes --non-interactive", { env: { NODE_EXTRA_CA_CERTS: bundle } });
       expect(await pulumiUp(trusted)).toMatchObject({ status: 0 });
-      expect((await fleetOutputs()).url).toBe(`https://${domain}`);
+      expect(fleetOutputs().url).toBe(`https://${domain}`);
 
       const { LoadBalancers: [balancer] = [] } = await balancing.describeLoadBalancers({});
       const address = balancer?.DNSName ?? "";
