@@ -98,7 +98,7 @@ export function explain(image: string, error: unknown): unknown {
     say(error.message);
     return new Error(loginNeeded.replace("REGISTRY", registryOf(image)));
   }
-  if (/^Error: failed to fetch the content of .*: not found$/m.test(error.message)) {
+  if (/^Error(?: response from registry)?: failed to fetch the content of .*: not found$/m.test(error.message)) {
     return new Error(
       `there is no image ${image} in the registry; allowed: the tag or digest of one that is pushed, by pulumi up or npm run image -- --push`,
     );
