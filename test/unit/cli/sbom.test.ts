@@ -69,7 +69,8 @@ test("a document's file is named by its platform", () => {
 describe("what ORAS says, in words that say what to do", () => {
   // As version 1.3.6 printed it.
   const failed = (output: string) => new CommandError(["oras", "manifest", "fetch"], "exit status 1", output);
-  const absent = 'Error response from registry: failed to fetch the content of "ghcr.io/me/app:1": ghcr.io/me/app:1: not found';
+  const absent =
+    'Error response from registry: failed to fetch the content of "ghcr.io/me/app:1": ghcr.io/me/app:1: not found';
 
   test("no such image", () => {
     expect(explain("ghcr.io/me/app:1", failed(absent))).toMatchObject({
