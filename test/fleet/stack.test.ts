@@ -69,14 +69,15 @@ test("machines with no way out run by endpoints; without one of them, the reason
       const fleet = await fleetDeployed();
       await expectFleetServing(fleet);
       const without = ['["ecr.api", "ecr.dkr", "logs"]', '["ecr.api", "logs"]'] as const;
-      await edited("components/endpoints.ts", without, () =>
-        edited("app/src/page.ts", [/<h1([^>]*)>/, "<h1$1>cut off "], async () => {
-          const { load } = await underLoad(fleet.url, () =>
-            refused(local("up"), /the user data of i-[0-9a-f]+ failed/),
-          );
+      await edited("components/endpoints.ts", without, async () => {
+        // The endpoint goes after everything else of an `up`; those who run need it no more.
+        await succeed("up");
+        await edited("app/src/page.ts", [/<h1([^>]*)>/, "<h1$1>cut off "], async () => {
+          const failed = refused(local("up"), /the user data of i-[0-9a-f]+ failed/);
+          const { load } = await underLoad(fleet.url, () => failed);
           expect(load.failed).toEqual([]);
-        }),
-      );
+        });
+      });
       await succeed("up");
       await expectFleetServing(fleetOutputs());
     },
