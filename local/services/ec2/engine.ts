@@ -16,8 +16,8 @@ export interface Engine {
   network?: { bridge: string; address: string };
   /** The group of its processes, by which the firewall tells their requests from others. @default root's */
   group?: number;
-  /** Where its awslogs driver finds CloudWatch, and as whom it writes. @default AWS's own endpoint, as whom the machine's role says */
-  cloudWatch?: { endpoint: string; credentials?: Record<string, string> };
+  /** As whom its awslogs driver writes; on EC2 it asks the instance metadata. @default nobody */
+  credentials?: Record<string, string>;
 }
 
 // An engine has its own mount and process namespaces, so that everything in them ends with it, however it ends. The shell stays, to reap
@@ -62,24 +62,14 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
       ...["--cgroup-parent", cgroupOf(engine), "--exec-opt", "native.cgroupdriver=cgroupfs"],
       // Only docker-proxy publishes ports: the host's iptables and routing do not change, and no two engines race on them.
       ...["--iptables=false", "--ip-forward=false", "--ip-masq=false"],
-      ...(engine.cloudWatch ? awslogs(engine.cloudWatch.endpoint) : []),
       ...(engine.network ? ["--bridge", engine.network.bridge, "--ip", engine.network.address] : ["--bridge", "none"]),
     ],
-    { detached: true, stdio: ["ignore", log.fd, log.fd], env: { ...environment(), ...engine.cloudWatch?.credentials } },
+    { detached: true, stdio: ["ignore", log.fd, log.fd], env: { ...environment(), ...engine.credentials } },
   );
   child.unref();
   await log.close();
   return child;
 }
-
-/**
- * A container that names this driver gets the engine's endpoint, but only if the driver is the engine's default. A default must have a group:
- * there is none of this name, so that a container that names neither driver nor group does not start, where on a machine of AWS it would
- * log to a file.
- */
-const awslogs = (endpoint: string) => [
-  ...["--log-driver", "awslogs", "--log-opt", `awslogs-endpoint=${endpoint}`, "--log-opt", "awslogs-group=none"],
-];
 
 /** Without the credentials of who starts the engine. */
 const environment = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("AWS_")));

@@ -92,13 +92,11 @@ export class Machine {
   }
 
   async #startEngine(address: string, credentials: MachineArgs["credentials"]): Promise<void> {
-    const { endpoint } = this.#cloud;
-    const cloudWatch = isEngineAlive(this.#engine) ? undefined : { endpoint, credentials: await credentials() };
     await startEngine({
       ...this.#engine,
       network: { bridge: this.#bridge, address },
       group: groupOf(address),
-      cloudWatch,
+      credentials: isEngineAlive(this.#engine) ? undefined : await credentials(),
     });
   }
 
