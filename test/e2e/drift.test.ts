@@ -47,8 +47,10 @@ test("a rule that was removed by hand closes the port: refresh shows it, up open
   const rule = rules.find(({ IsEgress, FromPort }) => !IsEgress && FromPort === 80);
   const closed = { GroupId: rule?.GroupId, SecurityGroupRuleIds: [rule?.SecurityGroupRuleId as string] };
   await ec2.send(new RevokeSecurityGroupIngressCommand(closed));
+  // A security group lets a connection go on that it has let in.
+  const headers = { connection: "close" };
   const answers = () =>
-    fetch(graviton.url, { signal: AbortSignal.timeout(1000) }).then(
+    fetch(graviton.url, { headers, signal: AbortSignal.timeout(1000) }).then(
       () => true,
       () => false,
     );
