@@ -137,7 +137,12 @@ test.each(noPull)(
     const before = await ensureDeployed();
     const up = async () => {
       const replacing = when(/Instance hono-app-\w+ creating replacement/, begin, "up");
-      const output = await refused(replacing, timeOut, said, /\| hono-app: not yet: login_and_pull: [^]*?; again in \d+ s/);
+      const output = await refused(
+        replacing,
+        timeOut,
+        said,
+        /\| hono-app: not yet: login_and_pull: .*?; again in \d+ s/s,
+      );
       await expectServing(before);
       await end();
       const after = await expectUpConverges();
