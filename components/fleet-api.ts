@@ -1,4 +1,5 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { lastLines, readConsole } from "./console.ts";
 import { tailCommand } from "./machine-logs.ts";
 
 /** A machine of a group. */
@@ -142,14 +143,7 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       }
       return [...found];
     },
-    async console(InstanceId) {
-      try {
-        const { Output = "" } = await ec2.getConsoleOutput({ InstanceId, Latest: true });
-        return Buffer.from(Output, "base64").toString("utf8");
-      } catch (error) {
-        return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${region} --instance-id ${InstanceId}`;
-      }
-    },
+    console: (instanceId) => readConsole(ec2, region, instanceId),
     logCommand: (instanceId) => tailCommand({ ...args, instanceId }),
   };
 }
@@ -160,9 +154,7 @@ export async function describeMachines(api: FleetApi, ids: readonly string[]): P
   const described = await Promise.all(
     ids.slice(0, 3).map(async (id) => {
       const { state, reason } = health[id] ?? { state: "not registered with the load balancer", reason: "" };
-      const lines = (await api.console(id)).trimEnd().split("\n").slice(-15);
-      const log = lines.map((line) => `  | ${line}`).join("\n");
-      return `${id} is ${state}${reason && ` (${reason})`}; the last lines of its console:\n${log}\nwhat it has logged, also when it is gone: ${api.logCommand(id)}`;
+      return `${id} is ${state}${reason && ` (${reason})`}; ${lastLines(await api.console(id), api.logCommand(id))}`;
     }),
   );
   const others = ids.length > 3 ? [`and ${ids.length - 3} more: ${ids.slice(3).join(", ")}`] : [];

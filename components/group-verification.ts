@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { connectFleet } from "./fleet-api.ts";
 import { askForReport, type GroupExpectation, type GroupProof, proveGroup } from "./group-proof.ts";
+import { expectationOf } from "./proof.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
 
@@ -62,13 +63,7 @@ export class GroupVerification extends pulumi.dynamic.Resource {
       name,
       {
         ...inputs,
-        expected: {
-          machine: architecture.machine,
-          image: architecture.image,
-          process: architecture.process,
-          digest,
-          imageId: pulumi.output(configs).apply((each) => each[architecture.platform]),
-        },
+        expected: expectationOf({ architecture, digest, configs }),
         proof: undefined,
       },
       opts,

@@ -1,3 +1,6 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Architecture } from "./architecture.ts";
+import { lastLines } from "./console.ts";
 import { show } from "./provider-code.ts";
 
 /** What a machine must answer to count as proven. */
@@ -13,6 +16,24 @@ export interface Expectation {
   /** Digest of the image configuration that this index has for the machine's platform: Docker's id of that image. */
   readonly imageId: string;
   readonly instanceId: string;
+}
+
+/** What a machine of this architecture must answer, whichever it is. */
+export function expectationOf(args: {
+  readonly architecture: Architecture;
+  /** Digest of the index that the machine must have pulled. */
+  readonly digest: pulumi.Input<string>;
+  /** Digest of each platform's image configuration in that index. */
+  readonly configs: pulumi.Input<Record<string, string>>;
+}) {
+  const { architecture, digest } = args;
+  return {
+    machine: architecture.machine,
+    image: architecture.image,
+    process: architecture.process,
+    digest,
+    imageId: pulumi.output(args.configs).apply((configs) => configs[architecture.platform]),
+  };
 }
 
 /** What was found to be true of a machine, and when. */
@@ -57,11 +78,8 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = log.includes(options.failureMarker);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const lines = log.trimEnd().split("\n").slice(-15);
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${last}\n` +
-            `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}\n` +
-            `what it has logged, also when it is gone: ${options.logCommand}`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${last}\n${lastLines(log, options.logCommand)}`,
         );
       }
       show(`${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${last}`);

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
+import { readConsole } from "./console.ts";
 import { tailCommand } from "./machine-logs.ts";
-import { type Expectation, type Proof, prove } from "./proof.ts";
+import { type Expectation, expectationOf, type Proof, prove } from "./proof.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
 
@@ -38,7 +39,6 @@ export class Verification extends pulumi.dynamic.Resource {
   declare readonly proof: pulumi.Output<Proof>;
 
   constructor(name: string, args: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
-    const { architecture } = args;
     super(
       provider,
       name,
@@ -48,14 +48,7 @@ export class Verification extends pulumi.dynamic.Resource {
         region: args.region,
         profile: args.profile,
         timeout: args.timeout,
-        expected: {
-          machine: architecture.machine,
-          image: architecture.image,
-          process: architecture.process,
-          digest: args.digest,
-          imageId: pulumi.output(args.configs).apply((configs) => configs[architecture.platform]),
-          instanceId: args.instanceId,
-        },
+        expected: { ...expectationOf(args), instanceId: args.instanceId },
         proof: undefined,
       },
       opts,
@@ -65,19 +58,9 @@ export class Verification extends pulumi.dynamic.Resource {
   }
 }
 
-/**
- * The last lines of the instance's console. If it cannot be read, that error as text, so that it does not mask the failure being reported.
- */
-async function consoleOutput(inputs: Inputs): Promise<string> {
-  const instance = inputs.expected.instanceId;
-  try {
-    const { EC2Client, GetConsoleOutputCommand } = await import("@aws-sdk/client-ec2");
-    const client = new EC2Client({ region: inputs.region, profile: inputs.profile });
-    const { Output = "" } = await client.send(new GetConsoleOutputCommand({ InstanceId: instance, Latest: true }));
-    return Buffer.from(Output, "base64").toString("utf8");
-  } catch (error) {
-    return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${inputs.region} --instance-id ${instance}`;
-  }
+async function consoleOutput({ region, profile, expected }: Inputs): Promise<string> {
+  const { EC2 } = await import("@aws-sdk/client-ec2");
+  return readConsole(new EC2({ region, profile }), region, expected.instanceId);
 }
 
 function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {

@@ -1,0 +1,28 @@
+import type { EC2 } from "@aws-sdk/client-ec2";
+
+/**
+ * What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported.
+ *
+ * @param ec2 A client for the region.
+ */
+export async function readConsole(
+  ec2: Pick<EC2, "getConsoleOutput">,
+  region: string,
+  instanceId: string,
+): Promise<string> {
+  try {
+    const { Output = "" } = await ec2.getConsoleOutput({ InstanceId: instanceId, Latest: true });
+    return Buffer.from(Output, "base64").toString("utf8");
+  } catch (error) {
+    return `not readable (${error}); try: aws ec2 get-console-output --latest --output text --region ${region} --instance-id ${instanceId}`;
+  }
+}
+
+/** The end of a machine's console, and the command that prints its log, for an error about it. */
+export function lastLines(console: string, logCommand: string): string {
+  const lines = console.trimEnd().split("\n").slice(-15);
+  return (
+    `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}\n` +
+    `what it has logged, also when it is gone: ${logCommand}`
+  );
+}
