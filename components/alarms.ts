@@ -2,7 +2,7 @@ import { MetricAlarm } from "@pulumi/aws/cloudwatch/metricAlarm.js";
 import * as pulumi from "@pulumi/pulumi";
 
 export interface AlarmsArgs {
-  /** ARN of the SNS topic that is told when an alarm begins and when it ends. */
+  /** ARN of the SNS topic that gets a message when an alarm begins, and another when it ends. */
   topicArn: string;
   /** What CloudWatch calls the load balancer and its targets. */
   dimensions: Readonly<Record<"LoadBalancer" | "TargetGroup", pulumi.Input<string>>>;

@@ -8,7 +8,7 @@ export interface RefreshOptions {
   readonly timeout: number;
   /** Line of a machine's console that says that its user data has failed. */
   readonly failureMarker: string;
-  /** What the person who deploys is told. */
+  /** Shows a line to the person who deploys. */
   readonly log: (message: string) => void;
 }
 

@@ -32,7 +32,7 @@ test("HTTPS with the domain's certificate, which is verified; HTTP leads there; 
       PrivateKey: readFileSync(key),
     });
     try {
-      // Whoever deploys trusts who issued the certificate: here nobody else does.
+      // The user who deploys trusts the authority that issued the certificate; on this machine nobody else does.
       const trusted = join(folder, "trusted.pem");
       writeFileSync(
         trusted,

@@ -63,7 +63,7 @@ test("from a pair to a fleet and back: what is in use serves until what follows 
   await expectConsistent();
 });
 
-test("machines with no way out run by endpoints; without one of them, the reason is told", () =>
+test("machines with no way out run by endpoints; without one of them, the error says why", () =>
   withFleet(
     async () => {
       const fleet = await fleetDeployed();

@@ -28,7 +28,7 @@ export interface Network {
   readonly endpoints: readonly VpcEndpoint[];
 }
 
-/** Traffic that is allowed, with ranges of addresses of the local cloud or of whoever asks it. */
+/** Traffic that is allowed: from or to these ranges of addresses, of this local cloud or outside it. */
 export interface Allowed {
   readonly protocol: string;
   readonly ports?: readonly [first: number, last: number];

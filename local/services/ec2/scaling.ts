@@ -296,7 +296,7 @@ export class Scaling {
   }
 }
 
-/** What the API is told of the members. */
+/** What is reported to the API about the members. */
 const reported = (members: readonly Member[]) =>
   members.map(({ id, lifecycle, health, isProtected, version }) => ({ id, lifecycle, health, isProtected, version }));
 

@@ -306,7 +306,7 @@ RESOURCES = {
 
 def launches(call: Call) -> Iterator[Call]:
     """
-    Whoever gives a group a launch template must be allowed to launch from it.
+    A user who gives a group a launch template must be allowed to launch from it.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
     """
     given = call.params if call.service == "autoscaling" else {}

@@ -184,7 +184,7 @@ test("a machine of another version is waited for, though it answers", async () =
   expect(await message()).toContain("i-1 is InService and healthy, of lt-1:9 instead of lt-1:1");
 });
 
-test("what hinders the questions is told", async () => {
+test("what keeps questions from being answered is in the error", async () => {
   fleet.add("i-1");
   const { message, after } = prove(10);
   await after(11);

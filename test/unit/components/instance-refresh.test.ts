@@ -47,7 +47,7 @@ test("a refresh to the version is started and waited for", async () => {
   ]);
 });
 
-test("machines and what Auto Scaling could not do are told as they change", async () => {
+test("machines, and what Auto Scaling could not do, are shown as they change", async () => {
   const { ended, after } = release();
   await after(2);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
@@ -100,7 +100,7 @@ test.each([
   expect(await ended).toBeUndefined();
 });
 
-test("one to the same version that runs is waited for, since whoever began it was killed", async () => {
+test("one to the same version that runs is waited for, since the up that began it was killed", async () => {
   fleet.refreshing("InProgress", "lt-1:2", { PercentageComplete: 20 });
   const { ended, after } = release();
   await after(2);
@@ -163,7 +163,7 @@ test("somebody else's start at the same time is found, and waited for", async ()
 
 const failed = "booted\npulling\nhono-app: no such image\nhono-app: USER-DATA-FAILED\n";
 
-test("a new machine whose user data failed ends it early: it is rolled back, and its own words are told", async () => {
+test("a new machine whose user data failed ends it early: it is rolled back, and the error has its own words", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
   const { ended, after } = release(600);
   await after(2);
@@ -216,7 +216,7 @@ test("without progress it is rolled back at its deadline; progress puts that off
   expect(await ended).toContain("the release failed: no progress in 20 s; the refresh is RollbackSuccessful");
 });
 
-test("a rollback that fails is told with both reasons", async () => {
+test("a rollback that fails ends with both reasons", async () => {
   fleet.on.rollback = () => {
     throw awsError("IrreversibleInstanceRefreshFault", "there is nothing to go back to");
   };
@@ -227,7 +227,7 @@ test("a rollback that fails is told with both reasons", async () => {
   );
 });
 
-test("a rollback that does not end is told", async () => {
+test("a rollback that does not end is an error", async () => {
   const { ended, after } = release(4);
   await after(12);
   expect(await ended).toMatch(
@@ -253,7 +253,7 @@ test("one that succeeded just before its rollback has succeeded", async () => {
 });
 
 test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
-  "%s, which is not our doing, is told with AWS's reason, failed activities and machines",
+  "%s, which is not our doing, is an error with AWS's reason, failed activities and machines",
   async (status) => {
     const { ended, after } = release();
     await after(0);
