@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { architectures } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
+import { checkOut } from "../../tools/clone.ts";
 import { ensureLinters } from "../../tools/linters.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { freePort } from "../support/process.ts";
@@ -147,12 +148,6 @@ const replaced: Record<string, string> = {
   "pulumi config set publishTo docker.io/yourusername/hono-app": `pulumi config set publishTo ${hub}/yourusername/hono-app`,
 };
 
-/** Copies what git would clone, without what commands have made. */
-function cloneInto(folder: string): void {
-  const made = [".build", "node_modules", ".local"].map((name) => join(cloud.project, name));
-  cpSync(cloud.project, folder, { recursive: true, verbatimSymlinks: true, filter: (path) => !made.includes(path) });
-}
-
 test("the blocks for an account, in a new clone, deploy and publish the stack dev, and delete it", async () => {
   const lines = blocksOf("account").join("\n").split("\n");
   expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));
@@ -161,7 +156,7 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
   let destroyed: Result;
   const there = { cwd: clone, env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
   try {
-    cloneInto(clone);
+    checkOut(clone);
     // Made by npm run image, above.
     await shell("docker buildx rm --force multiplatform");
     // The line with --secret reads the token.
@@ -189,7 +184,7 @@ test("a project of one's own: pulumi new asks for region, name and sizes, and wh
   const there = { cwd: join(folder, "my-app"), env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
   const lines = blocksOf("template").join("\n").split("\n");
   expect(lines[0]).toMatch(/^git clone \S+ template$/);
-  cloneInto(join(folder, "template"));
+  checkOut(join(folder, "template"));
   try {
     // --yes takes the answer that each question offers; the builder and the size are another answer.
     const answers = "--yes --stack dev --config my-app:volumeSizeGiB=9 --config my-app:builder=local-cloud";

@@ -1,8 +1,8 @@
-import { setTimeout } from "node:timers/promises";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { every } from "../../lists.ts";
 import { autoscaling, elb } from "./clients.ts";
 import { alarmPrice, groupPrice } from "./prices.ts";
+import { until } from "./provider.ts";
 import { type ByHand, define, type Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -69,19 +69,21 @@ function milliseconds(duration: string): number {
 }
 
 /** Waits as Terraform's helper does, with its words; `last` says what was there last. */
-async function until(
+async function within(
   what: string,
   state: string,
   isReached: () => Promise<boolean>,
   last: () => string,
   duration = "10m",
 ): Promise<void> {
-  for (const end = Date.now() + milliseconds(duration); !(await isReached()); await setTimeout(250)) {
-    if (Date.now() < end) continue;
+  const end = Date.now() + milliseconds(duration);
+  await until(async () => {
+    if (await isReached()) return true;
+    if (Date.now() < end) return false;
     throw new Error(
       `waiting for Auto Scaling Group ${what}: timeout while waiting for state to become '${state}' (last state: '${last()}', timeout: ${duration})`,
     );
-  }
+  });
 }
 
 /** What a failed launch or termination says of itself. */
@@ -135,7 +137,7 @@ async function waitForCapacity(id: string, inputs: Props, since: Date, how: "at 
     return false;
   };
   if (milliseconds(waitForCapacityTimeout) === 0) return;
-  await until(`(${id}) capacity satisfied`, "ok", isSatisfied, () => lacking, waitForCapacityTimeout);
+  await within(`(${id}) capacity satisfied`, "ok", isSatisfied, () => lacking, waitForCapacityTimeout);
 }
 
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
@@ -180,11 +182,11 @@ async function remove(AutoScalingGroupName: string, { forceDelete = false }: Pro
       count = (await find(AutoScalingGroupName))?.Instances?.length ?? 0;
       return count === 0;
     };
-    await until(`(${AutoScalingGroupName}) drain`, "0", isEmpty, () => String(count));
+    await within(`(${AutoScalingGroupName}) drain`, "0", isEmpty, () => String(count));
   }
   await api.deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: forceDelete });
   const isGone = async () => !(await find(AutoScalingGroupName));
-  await until(`(${AutoScalingGroupName}) delete`, "", isGone, () => AutoScalingGroupName);
+  await within(`(${AutoScalingGroupName}) delete`, "", isGone, () => AutoScalingGroupName);
 }
 
 /** By hand, for its waiting: for machines at a creation, for their end at a deletion. */

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { setTimeout } from "node:timers/promises";
 import { every } from "../../lists.ts";
 import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
 import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
+import { until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { retagEc2 } from "./tags.ts";
@@ -149,11 +149,12 @@ const natOutputs = {
 
 /** AWS makes a NAT gateway after it has answered; without an internet gateway it fails then. */
 async function untilAvailable(id: string): Promise<void> {
-  const { NatGateways: [gateway] = [] } = await (await ec2()).describeNatGateways({ NatGatewayIds: [id] });
-  if (gateway?.State === "available") return;
-  if (gateway?.State !== "pending") refuse(gateway?.FailureCode ?? "", gateway?.FailureMessage ?? "");
-  await setTimeout(250);
-  return untilAvailable(id);
+  await until(async () => {
+    const { NatGateways: [gateway] = [] } = await (await ec2()).describeNatGateways({ NatGatewayIds: [id] });
+    if (gateway?.State === "available") return true;
+    if (gateway?.State !== "pending") refuse(gateway?.FailureCode ?? "", gateway?.FailureMessage ?? "");
+    return false;
+  });
 }
 
 /** Of a list that a call changes by what to add and what to remove. */

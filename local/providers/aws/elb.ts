@@ -1,6 +1,6 @@
-import { setTimeout } from "node:timers/promises";
 import { elb } from "./clients.ts";
 import { loadBalancerPrice } from "./prices.ts";
+import { until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -58,11 +58,10 @@ const listenerNames = {
 
 /** As the real provider does: what is made next is refused before that. */
 async function active(id: string): Promise<void> {
-  const isActive = async () => {
+  await until(async () => {
     const { LoadBalancers } = await (await elb()).describeLoadBalancers({ LoadBalancerArns: [id] });
     return LoadBalancers?.[0]?.State?.Code === "active";
-  };
-  while (!(await isActive())) await setTimeout(250);
+  });
 }
 
 /** The end of an ARN, which is the dimension's value in CloudWatch. */

@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import type { Instance, VolumeType } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { checkLaunch, type Launch, launch } from "../../launch.ts";
@@ -7,7 +6,7 @@ import { ec2 } from "./clients.ts";
 import { type CloudFormation, capital, inputsOf } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
-import { orGone } from "./provider.ts";
+import { orGone, until } from "./provider.ts";
 import type { ByHand } from "./row.ts";
 import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
@@ -26,9 +25,8 @@ async function find(id: string): Promise<Instance | undefined> {
   return (await orGone(call))?.Reservations?.[0]?.Instances?.[0];
 }
 
-async function until(id: string, isReached: (instance: Instance | undefined) => boolean) {
-  while (!isReached(await find(id))) await setTimeout(250);
-}
+const untilInstance = (id: string, isReached: (instance: Instance | undefined) => boolean) =>
+  until(async () => isReached(await find(id)));
 
 const encode = (text: string) => Buffer.from(text).toString("base64");
 
@@ -76,7 +74,7 @@ async function create(inputs: Props): Promise<string> {
       ({ TagSpecifications = [] }) => TagSpecifications,
     ),
   });
-  await until(id, (instance) => instance?.State?.Name === "running");
+  await untilInstance(id, (instance) => instance?.State?.Name === "running");
   if (root?.tags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", root.tags, []);
   return id;
 }
@@ -141,13 +139,13 @@ async function read(id: string): Promise<Props | undefined> {
 async function stopped(id: string, change: () => Promise<unknown>) {
   const api = await ec2();
   await api.stopInstances({ InstanceIds: [id] });
-  await until(id, (instance) => instance?.State?.Name === "stopped");
+  await untilInstance(id, (instance) => instance?.State?.Name === "stopped");
   try {
     await change();
   } finally {
     await api.startInstances({ InstanceIds: [id] });
   }
-  await until(id, (instance) => instance?.State?.Name === "running");
+  await untilInstance(id, (instance) => instance?.State?.Name === "running");
 }
 
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
@@ -212,7 +210,7 @@ async function changeProfile(id: string, Name?: string) {
 async function terminate(id: string) {
   const api = await ec2();
   await orGone(api.terminateInstances({ InstanceIds: [id] }));
-  await until(id, (instance) => !instance || instance.State?.Name === "terminated");
+  await untilInstance(id, (instance) => !instance || instance.State?.Name === "terminated");
 }
 
 const cloudFormation: CloudFormation = {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import type { CheckFailure, Provider } from "@pulumi/pulumi/provider/provider.js";
 import type { CloudFormation } from "./cloudformation.ts";
 import {
@@ -45,6 +46,11 @@ export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
 
 /** AWS's error code: the wire's, for an SDK may give the exception another name (DeleteConflict, DeleteConflictException). */
 const code = (error: Props): string => error.Error?.Code ?? error.Code ?? error.name;
+
+/** Asks again and again, as the real provider does where AWS answers before it has done what it was asked for. */
+export async function until(isReached: () => Promise<boolean>): Promise<void> {
+  while (!(await isReached())) await setTimeout(250);
+}
 
 /** The result, or undefined when AWS says that there is no such thing. */
 export async function orGone<T>(call: Promise<T>): Promise<T | undefined> {
