@@ -117,7 +117,7 @@ async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds
   const api = { client: new ec2.EC2Client(client) };
   const balancing = { client: new elb.ElasticLoadBalancingV2(client) };
   const groups = { client: new scaling.AutoScaling(client) };
-  /** Elastic Load Balancing tells the tags of 20 resources at a time, and not in its lists. */
+  /** Elastic Load Balancing gives the tags of 20 resources at a time, and not in its lists. */
   const withTags = async (arns: (string | undefined)[]): Promise<Counted[]> => {
     const tagged: Counted[] = [];
     for (let from = 0; from < arns.length; from += 20) {

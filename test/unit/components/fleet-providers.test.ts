@@ -119,27 +119,3 @@ describe("KeptAmi", () => {
     expect((await decide(olds, { __provider: "" })).changes).toBe(true);
   });
 });
-
-test.each(["Rollout", "GroupVerification", "KeptAmi"])(
-  "what %s puts into the state has no path of this machine",
-  async (noun) => {
-    await settle(
-      pulumi.output(new Rollout("app", { ...group, template: "lt-1:2" }).id),
-      pulumi.output(new KeptAmi("app", { newest: "ami-2", occasion: "release 1" }).id),
-      pulumi.output(
-        new GroupVerification("app", {
-          ...group,
-          address: "balancer.example",
-          template: "lt-1:2",
-          min: 2,
-          digest: "d",
-          configs: {},
-          architecture: architectures.intel,
-        }).id,
-      ),
-    );
-    const provider = only(type(noun)).inputs.__provider as string;
-    expect(provider).not.toContain(process.cwd());
-    expect(provider).not.toContain("file://");
-  },
-);

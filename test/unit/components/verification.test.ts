@@ -63,10 +63,3 @@ test("the command that prints a machine's log names its group, its stream and, w
   expect(tailCommand(stream)).toBe(command);
   expect(tailCommand({ ...stream, profile: "dev" })).toBe(`${command} --profile dev`);
 });
-
-test("what goes into the state has no path of the machine it was made on", () => {
-  const provider = only(type).inputs.__provider as string;
-  expect(provider).toContain("process.arch");
-  expect(provider).not.toContain(process.cwd());
-  expect(provider).not.toContain("file://");
-});
