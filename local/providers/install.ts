@@ -3,11 +3,16 @@ import { dirname, join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
 import { home, root } from "../../tools/paths.ts";
 
+/** A file that a Node loads first which the engine starts. */
+export const preload = join(root, "local/providers/preload.js");
+
 /** Puts the providers where the engine looks for them: those of this project that stand in for the cloud's, and the dynamic one that the npm package carries. */
 export function ensurePlugins(): void {
   // This very Node: the one of the shell in which somebody calls the plain CLI may be too old for TypeScript.
-  const node = (script: string) =>
-    `exec ${JSON.stringify(process.execPath)} ${JSON.stringify(join(root, script))} "$@"`;
+  const words = (...given: string[]) => given.map((word) => JSON.stringify(word)).join(" ");
+  const node = (script: string) => `exec ${words(process.execPath, "--import", preload, join(root, script))} "$@"`;
+  // What Node has compiled for them serves the plain CLI too, whose shell does not have the set-up's environment.
+  const cache = `export NODE_COMPILE_CACHE=${JSON.stringify(process.env.NODE_COMPILE_CACHE ?? "")}`;
   const plugins = {
     [plugin("resource", "aws")]: node("local/providers/aws/main.ts"),
     [plugin("resource", "awsx")]: node("local/providers/awsx/main.ts"),
@@ -17,7 +22,7 @@ export function ensurePlugins(): void {
     [join(toolsFolder, "pulumi-resource-pulumi-nodejs")]: node("node_modules/@pulumi/pulumi/cmd/dynamic-provider"),
   };
   for (const [path, command] of Object.entries(plugins)) {
-    const script = `#!/bin/sh\n${command}\n`;
+    const script = `#!/bin/sh\n${cache}\n${command}\n`;
     if (existsSync(path) && readFileSync(path, "utf8") === script) continue;
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(`${path}.new`, script);
