@@ -255,13 +255,13 @@ export function loadConfig(): Settings {
   }
   if (protect && repository.latestTag) {
     problems.push(
-      `${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since what is protected has no tag that moves`,
+      `${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since a protected stack has no mutable tag`,
     );
   }
   // EC2.18: everybody may reach HTTP and HTTPS alone, and the app has no HTTPS.
   if (!fleet && allowedCidrs?.includes("0.0.0.0/0") && port !== undefined && port !== 80) {
     problems.push(
-      `${project}:port is ${port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: for everybody port 80, for another port networks of your own`,
+      `${project}:port is ${port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks`,
     );
   }
   // AWS does not say that a refresh may exceed the group's maximum, and a release starts new machines before it ends the old ones.

@@ -129,7 +129,7 @@ await runCommand(usage, async (args) => {
   const cloud = await openCloud();
   // One command at a time changes a local cloud.
   const other = name === "output" ? undefined : await lock(`hono-app:${cloud.dir}`, `${name} (process ${process.pid})`);
-  if (other) throw new Error(`${other} works on this local cloud; wait for its end, then run ${name} again`);
+  if (other) throw new Error(`${other} is using this local cloud; wait until it ends, then run ${name} again`);
   try {
     await command(cloud, values);
   } catch (error) {

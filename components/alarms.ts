@@ -53,7 +53,7 @@ const alarms = [
     statistic: "Sum",
     threshold: 5,
     evaluationPeriods: 1,
-    alarmDescription: "The app answered more than five requests of a minute with 5xx",
+    alarmDescription: "The app returned more than five 5xx responses in one minute",
   },
   {
     suffix: "balancer-5xx",
@@ -62,6 +62,6 @@ const alarms = [
     statistic: "Sum",
     threshold: 5,
     evaluationPeriods: 1,
-    alarmDescription: "The load balancer itself answered more than five requests of a minute with 5xx",
+    alarmDescription: "The load balancer itself returned more than five 5xx responses in one minute",
   },
 ] as const;

@@ -89,14 +89,14 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
 /** Those that a load balancer takes; without them ACM lists RSA keys of 2048 bits alone. */
 const keyTypes = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
 
-/** @throws Error when no certificate of that first name has been issued in the stack's region. */
+/** @throws Error when no certificate of that primary domain name has been issued in the stack's region. */
 async function lookupCertificate(domain: string): Promise<string> {
   try {
     return (await getCertificate({ domain, statuses: ["ISSUED"], mostRecent: true, keyTypes })).arn;
   } catch (error) {
     throw new pulumi.RunError(
-      `no certificate for ${domain} has been issued in ACM, in the stack's region (${(error as Error).message}). ` +
-        "Request one there and validate it, or name another (certificateDomain), so nothing was created",
+      `no certificate for ${domain} has been issued in ACM, in the stack's region (${(error as Error).message}), so nothing was created. ` +
+        "Request one there and validate it, or set certificateDomain to the primary domain name of an issued one",
     );
   }
 }

@@ -75,7 +75,7 @@ retry() {
     say "not yet: $*: $answer; again in $attempt s"
     sleep "$attempt"
   done
-  report "gave up waiting for: $*: $answer; trying on, every 10 s"
+  report "still failing after about 3 minutes: $*: $answer; again every 10 s"
   until "$@"; do sleep 10; done
 }
 

@@ -75,7 +75,7 @@ export const checks: readonly Check[] = [
           "use the dev container: devcontainer up --workspace-folder .",
         );
       }
-      return uid === 0 ? ok() : fault(`${what} root`, `sudo ${start}`);
+      return uid === 0 ? ok() : fault(`${what} root`, `sudo env "PATH=$PATH" ${start}`);
     },
   },
   {
@@ -454,7 +454,7 @@ export async function inspect({ only, needsRunning, run }: Check, environment: E
 }
 
 /** The local cloud's first start brings its tools and engine, so that what is not there before it is no fault. */
-const notSetUp = skipped(`comes with the first: ${start}`);
+const notSetUp = skipped(`installed by the first ${start}`);
 const isSetUp = (probe: Probe, tool: string) => probe.exists(join(toolsFolder, tool));
 
 function dockerPlugin(name: "Buildx" | "Compose"): Check {

@@ -57,7 +57,8 @@ async function recover(cloud: Cloud, refresh: typeof pulumi): Promise<void> {
   await endLeftovers(cloud);
   for (const lock of locks(cloud)) {
     const { pid } = JSON.parse(readFileSync(lock, "utf8"));
-    if (isPulumi(pid)) throw new Error(`pulumi (process ${pid}) works on this stack; wait for its end, then try again`);
+    if (isPulumi(pid))
+      throw new Error(`pulumi (process ${pid}) is using this stack; wait until it ends, then try again`);
   }
   // Files that a full disk or a kill left half written; among the locks the engine would take one for a lock.
   for (const file of listFiles(stateFolder(cloud)).filter((path) => path.endsWith(".tmp"))) rmSync(file);

@@ -66,7 +66,7 @@ test("refuses a second command at the same time", async () => {
   expect([first.status, second.status].sort()).toEqual([0, 1]);
   const refused = first.status === 1 ? first : second;
   expect(refused.output).toMatch(
-    /refresh \(process \d+\) works on this local cloud; wait for its end, then run refresh again/,
+    /refresh \(process \d+\) is using this local cloud; wait until it ends, then run refresh again/,
   );
 });
 

@@ -127,7 +127,9 @@ test("a protected repository cannot be deleted with its images as well, and none
 
 test("everybody may reach port 80, and another port only who is named", () => {
   configure({ port: "8080" });
-  expect(loadConfig).toThrow("hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: for everybody");
+  expect(loadConfig).toThrow(
+    "hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0",
+  );
   configure({ port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
   expect(loadConfig().network.port).toBe(8080);
 });

@@ -283,11 +283,11 @@ test.each([
   ["components/instance-refresh.ts", "Auto Scaling launches no machine: "],
   ["components/console.ts", "what it has logged, also when it is gone: "],
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],
-  ["components/user-data.ts", "gave up waiting for: "],
+  ["components/user-data.ts", "still failing after about 3 minutes: "],
   ["tools/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
   ["tools/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
   ["program.js", " is too old: this program needs "],
-  ["cli/local.ts", "works on this local cloud; wait for its end, then run "],
+  ["cli/local.ts", "is using this local cloud; wait until it ends, then run "],
   [
     "cli/local.ts",
     "what ran in the local cloud was lost: the state is compared with what is left, and the rest is created again",

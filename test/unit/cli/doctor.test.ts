@@ -182,7 +182,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     [/not installed → npm ci --ignore-scripts/, aws({ "./node_modules/@pulumi/pulumi/package.json": undefined })],
   ],
   root: [
-    [/needs root → sudo npm run local/, local({ uid: 1000 })],
+    [/needs root → sudo env "PATH=\$PATH" npm run local/, local({ uid: 1000 })],
     [/needs Linux; this is darwin → .*devcontainer up/, local({ platform: "darwin" })],
   ],
   "docker-cli": [

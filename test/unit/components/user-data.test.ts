@@ -119,7 +119,7 @@ test("what is not there after three minutes is reported, and still waited for", 
   const late = run(functions + comes(12));
   expect(late.status).toBe(0);
   expect(late.output).toMatch(
-    /gave up waiting for: comes you: no you; trying on, every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
+    /still failing after about 3 minutes: comes you: no you; again every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
   );
 });
 
