@@ -43,6 +43,23 @@ PASSING = {
     "iam:AddRoleToInstanceProfile": ("RoleName", "ec2.amazonaws.com"),
 }
 
+# What Elastic Load Balancing asks of EC2 in the name of its caller, which no data of AWS lists with its actions.
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html; the last one of a load balancer:
+# https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3917
+DEPENDENT = {
+    "elasticloadbalancing:CreateLoadBalancer": [
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+        "ec2:GetSecurityGroupsForVpc",
+    ],
+    "elasticloadbalancing:CreateTargetGroup": ["ec2:DescribeInternetGateways", "ec2:DescribeVpcs"],
+    "elasticloadbalancing:SetSecurityGroups": ["ec2:GetSecurityGroupsForVpc"],
+}
+
 
 @dataclass
 class Resource:
@@ -103,6 +120,8 @@ def checks_of(call: Call) -> list[dict]:
     if call.action in TAGGING and tags:
         keys = {"elasticloadbalancing:CreateAction": call.name, **with_prefix("aws:RequestTag/", tags)}
         check(TAGGING[call.action], for_tags(checks[0]["resource"]), **keys)
+    for action in DEPENDENT.get(call.action, ()):
+        check(action, "*")
     for role, service in passed(call):
         check("iam:PassRole", role, **{"iam:PassedToService": service})
     for launch in launches(call):
