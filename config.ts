@@ -170,7 +170,7 @@ export function loadConfig(): Settings {
   const certificateDomain = readOfFleet(
     "certificateDomain",
     "",
-    "the first name of a certificate in ACM, such as *.example.com",
+    "the primary domain name of a certificate in ACM, such as *.example.com",
     (text) => (domainName.test(text.replace(/^\*\.(?=.)/, "")) ? text : undefined),
   );
   const alarmTopic =
@@ -279,9 +279,18 @@ export function loadConfig(): Settings {
       `${project}:allowedCidrs has ${allowedCidrs.length} networks; allowed: 30 with ${project}:domain, for each needs a rule for port 80 and one for 443`,
     );
   }
+  // Load balancers and target groups have names of 32 characters at most, of which Pulumi's provider adds eight.
   // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
-  if (fleet && name?.startsWith("internal-")) {
-    problems.push(`${project}:name is ${name}; allowed: with fleet, one that does not begin with internal-`);
+  if (fleet && (name?.length > 24 || name?.startsWith("internal-"))) {
+    problems.push(
+      `${project}:name is ${name}; allowed: with fleet, one of at most 24 characters that does not begin with internal-`,
+    );
+  }
+  // Another port is another target group, and until the new machines are in it nobody would serve.
+  if (fleet && port !== undefined && port !== 80) {
+    problems.push(
+      `${project}:port is ${port}; allowed: with fleet, 80, which only the load balancer reaches; people reach its ports 80 and 443`,
+    );
   }
   const accounts = aws.get("allowedAccountIds");
   if (accounts !== undefined && parseList(accounts, isAccountId) === undefined) {

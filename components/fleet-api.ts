@@ -137,7 +137,8 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
         const recent = Activities.filter(({ StartTime }) => StartTime !== undefined && StartTime >= since);
         for (const { StatusCode, Description, StatusMessage } of recent) {
-          if (StatusCode === "Failed") found.add(`${Description}: ${StatusMessage}`);
+          // `Cancelled` is a launch of which the machine ended before it was in service.
+          if (StatusCode === "Failed" || StatusCode === "Cancelled") found.add(`${Description}: ${StatusMessage}`);
         }
         if (recent.length < Activities.length) break;
       }
@@ -148,7 +149,7 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
   };
 }
 
-/** What is known of machines that do not serve: the load balancer's word, and the last lines of each one's console. */
+/** What is known of machines that do not serve: what the load balancer reports, and the last lines of each one's console. */
 export async function describeMachines(api: FleetApi, ids: readonly string[]): Promise<string> {
   const health = await api.health();
   const described = await Promise.all(

@@ -55,7 +55,9 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       else if (isLate) problem = `no progress in ${timeout} s`;
       else if (round % 3 === 0) {
         for (const failure of await api.failures(begun)) tell(failure, failure);
-        problem = await failureOf(api, launched, begun, failureMarker);
+        const isAnyLeft = members.some(({ id }) => launched.has(id));
+        problem =
+          (await failureOf(api, launched, failureMarker)) ?? (isAnyLeft ? undefined : await noLaunch(api, begun));
       }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
@@ -147,11 +149,10 @@ const isUnderWay = (status: InstanceRefresh["Status"]) =>
 const isActive = (status: InstanceRefresh["Status"]) =>
   isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
 
-/** Why the release cannot succeed, before its time is over: a new machine says so, or Auto Scaling launches none. */
+/** Why the release cannot succeed, before its time is over: a new machine says so. */
 async function failureOf(
   api: FleetApi,
   launched: ReadonlySet<string>,
-  begun: Date,
   failureMarker: string,
 ): Promise<string | undefined> {
   const health = await api.health();
@@ -160,7 +161,7 @@ async function failureOf(
       return `the user data of ${id} failed`;
     }
   }
-  return launched.size === 0 ? noLaunch(api, begun) : undefined;
+  return undefined;
 }
 
 /** Why no machine is launched; said after half a minute, in which Auto Scaling tries again by itself. */

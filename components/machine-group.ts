@@ -19,7 +19,7 @@ export interface MachineGroupArgs extends LaunchArgs {
   /** Most machines; a release needs one more than there are. */
   max: number;
   /**
-   * Percentage of processor time that the group adds and removes machines to hold.
+   * Average CPU utilization, in percent, that the group keeps by adding and removing machines.
    * @default none: as many machines as `min`
    */
   cpuTarget?: number;
@@ -102,9 +102,11 @@ export class MachineGroup extends pulumi.ComponentResource {
         maxSize: args.max,
         vpcZoneIdentifiers: args.subnetIds,
         targetGroupArns: [targetGroupArn],
+        // A number that nothing but the program changes, unless the group scales itself.
+        desiredCapacity: args.cpuTarget === undefined ? args.min : undefined,
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
-        healthCheckGracePeriod: 300,
+        healthCheckGracePeriod: Math.max(300, timeout),
         // Its boot is left out of the average that the group scales by.
         defaultInstanceWarmup: 60,
         // A machine that is not well, too, is terminated only when another serves.
@@ -113,8 +115,13 @@ export class MachineGroup extends pulumi.ComponentResource {
         waitForCapacityTimeout: "0",
         tags: [{ key: "Name", value: name, propagateAtLaunch: true }],
       },
-      // The version is the rollout's, the capacity is scaling's.
-      { parent: this, ignoreChanges: ["launchTemplate", "desiredCapacity"] },
+      {
+        parent: this,
+        // The version is the rollout's, and the capacity scaling's, where there is any.
+        ignoreChanges: ["launchTemplate", ...(args.cpuTarget === undefined ? [] : ["desiredCapacity"])],
+        // Its machines cannot be targets in another VPC; and between two target groups the provider leaves it without any.
+        replaceOnChanges: ["targetGroupArns"],
+      },
     );
     if (args.cpuTarget !== undefined) {
       new Policy(

@@ -67,7 +67,7 @@ fail() { report "$*"; exit 1; }
 trap 'fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $?"' ERR
 
 # A new instance profile takes time to be known everywhere. After about three minutes the console says so, but the script goes on: a
-# registry may come back after an hour, and the next pulumi up then finds it running.
+# registry may come back after an hour, and the next pulumi up then finds it running. (Auto Scaling replaces a machine sooner.)
 retry() {
   local attempt answer
   for attempt in 1 2 4 8 15 15 15 30 30 30; do

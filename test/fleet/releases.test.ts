@@ -1,7 +1,15 @@
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { killed } from "../support/faults.ts";
-import { expectFleetServing, fleetDeployed, idsOf, scaling, underLoad, versionsOf } from "../support/fleet.ts";
+import {
+  expectFleetServing,
+  fleetDeployed,
+  fleetOutputs,
+  idsOf,
+  scaling,
+  underLoad,
+  versionsOf,
+} from "../support/fleet.ts";
 import { configured, edited, expectUnchanged, local, refused, releasedEdit, succeed, tagOf } from "../support/stack.ts";
 
 const withFleet = <T>(work: () => Promise<T>) => configured({ fleet: "true" }, work);
@@ -67,19 +75,24 @@ test("an earlier release is deployed without a build", () =>
     });
   }));
 
-test("a scaled group stays as it is scaled", () =>
+test("a group that scales stays as it is scaled; without that it has as many machines as the setting says, and room for a release", () =>
   withFleet(async () => {
-    const fleet = await fleetDeployed();
-    const AutoScalingGroupName = fleet.graviton.group;
-    await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 });
-    await expect
-      .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
-      .toBe(2);
-    await expectUnchanged("up");
-    expect((await versionsOf(AutoScalingGroupName)).machines).toHaveLength(2);
-    await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 1 });
-    await expect
-      .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
-      .toBe(1);
-    await succeed("refresh");
+    const { group: AutoScalingGroupName } = (await fleetDeployed()).graviton;
+    const expectMachines = (count: number) =>
+      expect
+        .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
+        .toBe(count);
+    await configured({ fleet: "true", cpuTarget: "60" }, async () => {
+      await succeed("up");
+      await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 });
+      await expectMachines(2);
+      await expectUnchanged("up");
+      await expectMachines(2);
+    });
+    // At its largest size; back at one machine, a release has room for another.
+    await releasedEdit("after scaling", async () => {
+      await succeed("up");
+      await expectMachines(1);
+      await expectFleetServing(fleetOutputs());
+    });
   }));

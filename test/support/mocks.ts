@@ -16,6 +16,7 @@ export interface Registration {
   readonly protect: boolean;
   readonly retainOnDelete: boolean;
   readonly ignoreChanges: readonly string[];
+  readonly replaceOnChanges: readonly string[];
   readonly timeouts: { readonly create: string; readonly update: string };
   /** What a component, or the stack, registered as its outputs. */
   outputs?: Record<string, unknown>;
@@ -28,6 +29,7 @@ interface Request {
   getProtect(): boolean;
   getRetainondelete(): boolean;
   getIgnorechangesList(): string[];
+  getReplaceonchangesList(): string[];
   getCustomtimeouts(): { getCreate(): string; getUpdate(): string } | undefined;
 }
 
@@ -85,6 +87,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           protect: request.getProtect(),
           retainOnDelete: request.getRetainondelete(),
           ignoreChanges: request.getIgnorechangesList(),
+          replaceOnChanges: request.getReplaceonchangesList(),
           timeouts: { create: timeouts?.getCreate() ?? "", update: timeouts?.getUpdate() ?? "" },
         });
         const outputs: Record<string, unknown> = {

@@ -206,11 +206,9 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
   configure({
     ...{ fleet: "true", machinesMin: "2", machinesMax: "6", cpuTarget: "60", domain: "app.example.com" },
     ...{ certificateDomain: "*.example.com", egress: "endpoints", alarmTopic: topic, vpcCidr: "10.0.0.0/20" },
-    // The load balancer's own ports are 80 and 443.
-    port: "8080",
   });
   expect(loadConfig()).toMatchObject({
-    network: { cidrBlock: "10.0.0.0/20", port: 8080, egress: "endpoints" },
+    network: { cidrBlock: "10.0.0.0/20", port: 80, egress: "endpoints" },
     fleet: {
       balancer: { domain: "app.example.com", alarmTopic: topic },
       group: { min: 2, max: 6, cpuTarget: 60 },
@@ -270,7 +268,13 @@ test("a release needs a place for a new machine; a certificate a domain; a load 
   configure({ fleet: "true", certificateDomain: "*.example.com" });
   expect(loadConfig).toThrow("hono-app:certificateDomain is set and hono-app:domain is not");
   configure({ fleet: "true", name: "internal-app" });
-  expect(loadConfig).toThrow("hono-app:name is internal-app; allowed: with fleet, one that does not begin with");
+  expect(loadConfig).toThrow("hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters");
+  configure({ fleet: "true", name: "a".repeat(25) });
+  expect(loadConfig).toThrow("allowed: with fleet, one of at most 24 characters that does not begin with internal-");
+  configure({ fleet: "true", name: "a".repeat(24) });
+  expect(loadConfig().name).toHaveLength(24);
+  configure({ fleet: "true", port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
+  expect(loadConfig).toThrow("hono-app:port is 8080; allowed: with fleet, 80");
   const allowedCidrs = JSON.stringify(Array.from({ length: 31 }, (_, index) => `10.${index}.0.0/16`));
   configure({ fleet: "true", domain: "app.example.com", allowedCidrs });
   expect(loadConfig).toThrow("hono-app:allowedCidrs has 31 networks; allowed: 30 with hono-app:domain");

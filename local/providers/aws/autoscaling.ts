@@ -142,22 +142,14 @@ async function waitForCapacity(id: string, inputs: Props, since: Date, how: "at 
 
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
   const since = new Date();
-  const others = changed.filter((input) => input !== "targetGroupArns");
+  if (changed.includes("targetGroupArns"))
+    throw new Error("a group that gets other target groups is not modelled here");
   // Given where it is not changed too, it would undo what scaling did, or what an instance refresh did.
   const kept = ["desiredCapacity", "launchTemplate"].filter((input) => !changed.includes(input));
   const sent = Object.fromEntries(Object.entries(inputs).filter(([input]) => !kept.includes(input)));
-  if (others.length > 0) await resource.update?.(id, sent, others, olds);
-  if (changed.includes("targetGroupArns")) await attach(id, inputs.targetGroupArns, olds.targetGroupArns);
+  await resource.update?.(id, sent, changed, olds);
   const isResized = changed.includes("minSize") || changed.includes("desiredCapacity");
   if (isResized) await waitForCapacity(id, inputs, since, "exactly");
-}
-
-async function attach(AutoScalingGroupName: string, after: string[] = [], before: string[] = []): Promise<void> {
-  const api = await autoscaling();
-  const removed = before.filter((arn) => !after.includes(arn));
-  const added = after.filter((arn) => !before.includes(arn));
-  if (removed.length > 0) await api.detachLoadBalancerTargetGroups({ AutoScalingGroupName, TargetGroupARNs: removed });
-  if (added.length > 0) await api.attachLoadBalancerTargetGroups({ AutoScalingGroupName, TargetGroupARNs: added });
 }
 
 async function retag(ResourceId: string, tags: Props, _removed: string[], olds: Props): Promise<void> {

@@ -22,7 +22,7 @@ export type Resource = {
   /** What CloudFormation calls it: AWS's own rules of its inputs are written for that. */
   cloudFormation: CloudFormation;
   inputs: Inputs;
-  /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`. */
+  /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`, or is refused. */
   autoName?: number;
   defaults?: Props;
   /** Whether the old resource must go before its replacement can exist. */
@@ -107,11 +107,10 @@ function failuresOf(inputs: Inputs, given: Props): CheckFailure[] {
 }
 
 /** Whether pulumi-aws made the name (`${name}-${7 hex digits}`), and not the program. */
-const isAutoName = (given: unknown, name: string, longest: number) =>
-  typeof given === "string" && given.startsWith(`${name.slice(0, longest - 8)}-`) && /-[0-9a-f]{7}$/.test(given);
+const isAutoName = (given: unknown, name: string) =>
+  typeof given === "string" && given.slice(0, -7) === `${name}-` && /-[0-9a-f]{7}$/.test(given);
 
-const newAutoName = (name: string, longest: number) =>
-  `${name.slice(0, longest - 8)}-${randomBytes(4).toString("hex").slice(1)}`;
+const newAutoName = (name: string) => `${name}-${randomBytes(4).toString("hex").slice(1)}`;
 
 /** The state kept of a resource. `__inputs` is there because the SDK's server hides the old inputs from diff. */
 function stateOf(live: Props, inputs: Props): Props {
@@ -139,7 +138,11 @@ export function provider(
       const inputs = encodeDocuments(resource.inputs, { ...resource.defaults, ...withoutMeta(news) });
       const { autoName: longest } = resource;
       if (longest && inputs.name === undefined && inputs.namePrefix === undefined) {
-        inputs.name = isAutoName(olds?.name, name, longest) ? olds.name : newAutoName(name, longest);
+        inputs.name = isAutoName(olds?.name, name) ? olds.name : newAutoName(name);
+        if (inputs.name.length > longest) {
+          const reason = `name '${name}-' plus 7 random chars is longer than maximum length ${longest}`;
+          return { inputs, failures: [{ property: "name", reason }] };
+        }
       }
       const failures = failuresOf(resource.inputs, inputs);
       // AWS has accepted these inputs before: the rules need not be loaded.
@@ -155,8 +158,7 @@ export function provider(
       const { changed, replaces } = compare(resource.inputs, olds.__inputs ?? olds, inputs);
       const all = [...new Set([...replaces, ...(resource.replaceIf?.(changed, unwrap(inputs)) ?? [])])];
       // Two resources cannot have one name at a time; the real provider does the same.
-      const keepsName =
-        resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name, resource.autoName);
+      const keepsName = resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name);
       const deleteBeforeReplace = resource.deleteBeforeReplace || !!keepsName;
       return { changes: changed.length > 0, replaces: all, deleteBeforeReplace };
     },

@@ -185,6 +185,11 @@ export class Scaling {
     }
     const { launch: launches, terminate, isDone, left } = plan(members, goal, now);
     for (const each of terminate) {
+      if (each.lifecycle === "Pending" && !each.runs) {
+        const reason = instances.get(each.id)?.StateReason?.Message;
+        const text = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${reason}`;
+        activities.push(activity(name, `Launching a new EC2 instance: ${each.id}`, launching, text, "Cancelled"));
+      }
       if (isUnhealthy(each, goal, now)) each.health = "Unhealthy";
       each.lifecycle = "Terminating";
       note(`Terminating EC2 instance: ${each.id}`, causeOf(each, goal));
@@ -194,15 +199,14 @@ export class Scaling {
 
     const key = `${name} ${goal.version}`;
     const { at = 0, pause = 5000 } = this.#retry.get(key) ?? {};
-    const cause = "an instance was started in response to a difference between desired and actual capacity";
     for (let count = 0; count < launches && at <= now; count += 1) {
       try {
         const made = await this.#launch(group, goal.version, members);
         members.push(made);
-        note(`Launching a new EC2 instance: ${made.id}`, cause);
+        note(`Launching a new EC2 instance: ${made.id}`, launching);
         this.#retry.delete(key);
       } catch (error) {
-        note("Launching a new EC2 instance", cause, `${(error as Error).message}. Launching EC2 instance failed.`);
+        note("Launching a new EC2 instance", launching, `${(error as Error).message}. Launching EC2 instance failed.`);
         this.#retry.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
         break;
       }
@@ -377,12 +381,18 @@ function causeOf({ runs, health }: Member, { isOld }: Goal): string {
   return `an instance was taken out of service in response to ${why}`;
 }
 
-function activity(AutoScalingGroupName: string, Description: string, cause: string, failure?: string): Activity {
+const launching = "an instance was started in response to a difference between desired and actual capacity";
+
+function activity(
+  AutoScalingGroupName: string,
+  Description: string,
+  cause: string,
+  failure?: string,
+  failed: Activity["StatusCode"] = "Failed",
+): Activity {
   const time = new Date();
   const Cause = `At ${time.toISOString().replace(/\.\d+/, "")} ${cause}.`;
-  const end = failure
-    ? { StatusCode: "Failed" as const, StatusMessage: failure }
-    : { StatusCode: "Successful" as const };
+  const end = failure ? { StatusCode: failed, StatusMessage: failure } : { StatusCode: "Successful" as const };
   const times = { StartTime: time, EndTime: time, Progress: 100 };
   return { ActivityId: randomUUID(), AutoScalingGroupName, Description, Cause, ...times, ...end };
 }

@@ -165,14 +165,6 @@ def delete(_original, self: AutoScalingResponse) -> ActionResult:
     return EmptyResult()
 
 
-@replacing(AutoScalingBackend, "detach_load_balancer_target_groups")
-def detach(_original, self: AutoScalingBackend, group_name: str, target_group_arns: list[str]) -> None:
-    group = self.autoscaling_groups[group_name]
-    group.target_group_arns = [arn for arn in group.target_group_arns if arn not in target_group_arns]
-    for arn in target_group_arns:
-        self.elbv2_backend.deregister_targets(arn, [{"Id": each.instance_id} for each in group.instance_states])
-
-
 @replacing(AutoScalingResponse, "terminate_instance_in_auto_scaling_group")
 def terminate(_original, self: AutoScalingResponse) -> ActionResult:
     id = self._get_param("InstanceId")

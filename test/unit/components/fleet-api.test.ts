@@ -105,7 +105,7 @@ test("refreshes are listed, cancelled and rolled back for the one group", async 
   ]);
 });
 
-test("only what failed since counts, each once, from every page until older ones come", async () => {
+test("only what failed or was cancelled since counts, each once, from every page until older ones come", async () => {
   const activity = (status: string, minute: number, message: string) =>
     `<member><StatusCode>${status}</StatusCode><StartTime>2026-01-01T00:0${minute}:00Z</StartTime>
      <Description>Launching</Description><StatusMessage>${message}</StatusMessage></member>`;
@@ -113,9 +113,13 @@ test("only what failed since counts, each once, from every page until older ones
     activity("Failed", 5, "no capacity"),
     activity("Failed", 4, "no capacity"),
     activity("Successful", 4, ""),
+    activity("Cancelled", 4, "Client.InvalidKMSKey.InvalidState"),
   ];
   answers.DescribeScalingActivities = `<Activities>${page.join("")}${activity("Failed", 1, "long ago")}</Activities><NextToken>2</NextToken>`;
-  expect(await api.failures(new Date("2026-01-01T00:03:00Z"))).toEqual(["Launching: no capacity"]);
+  expect(await api.failures(new Date("2026-01-01T00:03:00Z"))).toEqual([
+    "Launching: no capacity",
+    "Launching: Client.InvalidKMSKey.InvalidState",
+  ]);
   expect(asked).toHaveLength(1);
 });
 

@@ -281,6 +281,22 @@ test("where Auto Scaling launches no machine, it is rolled back after half a min
   );
 });
 
+test("a machine that ends before it serves, and has no successor, is a launch that failed", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
+  const { ended, after } = release(3600);
+  fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
+  await after(34);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  fleet.members = fleet.members.filter(({ id }) => id !== "i-new");
+  fleet.messages = [
+    "Launching a new EC2 instance: i-new: Instance became unhealthy. Client.InvalidKMSKey.InvalidState",
+  ];
+  await after(10);
+  expect(await ended).toContain(
+    "the release failed: Auto Scaling launches no machine: Launching a new EC2 instance: i-new: Instance became unhealthy.",
+  );
+});
+
 test("AWS's own error is the error", async () => {
   fleet.on.start = () => {
     throw awsError("AccessDenied", "not authorized to perform: autoscaling:StartInstanceRefresh");

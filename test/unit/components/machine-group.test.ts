@@ -77,13 +77,14 @@ test("machines with an address of their own have one where they are asked to", a
   expect(template().networkInterfaces).toMatchObject([{ associatePublicIpAddress: "true" }]);
 });
 
-test("the group is in every subnet, behind the load balancer, and its version and capacity are not the template's to change", async () => {
+test("the group is in every subnet, behind the load balancer, and the template's new version is not its own yet", async () => {
   await group();
-  const { inputs, ignoreChanges } = only("aws:autoscaling/group:Group");
+  const { inputs, ignoreChanges, replaceOnChanges } = only("aws:autoscaling/group:Group");
   expect(inputs).toEqual({
     launchTemplate: { id: "app-graviton-id", version: "3" },
     minSize: 2,
     maxSize: 5,
+    desiredCapacity: 2,
     vpcZoneIdentifiers: ["subnet-3", "subnet-4"],
     targetGroupArns: ["arn:targets"],
     healthCheckType: "ELB",
@@ -93,7 +94,16 @@ test("the group is in every subnet, behind the load balancer, and its version an
     waitForCapacityTimeout: "0",
     tags: [{ key: "Name", value: "app-graviton", propagateAtLaunch: true }],
   });
-  expect(ignoreChanges).toEqual(["launchTemplate", "desiredCapacity"]);
+  expect(ignoreChanges).toEqual(["launchTemplate"]);
+  expect(replaceOnChanges).toEqual(["targetGroupArns"]);
+});
+
+test("a machine is not replaced before the time is over that it may take", async () => {
+  await group({ verificationTimeout: 1200 });
+  expect(only("aws:autoscaling/group:Group").inputs.healthCheckGracePeriod).toBe(1200);
+  await mock();
+  await group({ verificationTimeout: 30 });
+  expect(only("aws:autoscaling/group:Group").inputs.healthCheckGracePeriod).toBe(300);
 });
 
 test("the template's newest version is rolled out, and what was rolled out is proven", async () => {
@@ -132,6 +142,9 @@ test("it scales by its processors' time where a percentage is given", async () =
       targetValue: 60,
     },
   });
+  const { inputs, ignoreChanges } = only("aws:autoscaling/group:Group");
+  expect(inputs).not.toHaveProperty("desiredCapacity");
+  expect(ignoreChanges).toEqual(["launchTemplate", "desiredCapacity"]);
 });
 
 test("a newer AMI is kept back until a release, unless it is to be taken at once", async () => {

@@ -99,12 +99,13 @@ describe("the provider", () => {
   const aws = provider("7.48.0", { "aws:iam/role:Role": role }, {}, async () => {});
   const urn = "urn:pulumi:dev::app::my:index:Parent$aws:iam/role:Role::graviton";
 
-  it("names as pulumi-aws does, within AWS's limit, and keeps the name", async () => {
+  it("names as pulumi-aws does, keeps the name, and refuses one that is too long with it", async () => {
     const first = await aws.check?.(urn, {}, { policy: "p" });
     expect(first?.inputs.name).toMatch(/^graviton-[0-9a-f]{7}$/);
     expect((await aws.check?.(urn, first?.inputs, { policy: "p" }))?.inputs.name).toBe(first?.inputs.name);
     const long = await aws.check?.(`${urn}-and-much-more`, {}, { policy: "p" });
-    expect(long?.inputs.name).toMatch(/^graviton-and-[0-9a-f]{7}$/);
+    const reason = "name 'graviton-and-much-more-' plus 7 random chars is longer than maximum length 20";
+    expect(long?.failures).toEqual([{ property: "name", reason }]);
   });
 
   it("refuses what is unknown or missing by name, and another region", async () => {
