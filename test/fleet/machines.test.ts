@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { toLocalAddress } from "../../local/address.ts";
-import { killMachine } from "../support/faults.ts";
+import { killUntilSeen } from "../support/faults.ts";
 import {
   answeringAt,
   ask,
@@ -31,9 +31,7 @@ test("a machine that dies is replaced; once that is seen, no request fails; a re
     const before = await fleetDeployed();
     const [{ id: victim } = { id: "" }] = before.graviton.machines;
     const { load } = await underLoad(before.url, async (load) => {
-      await killMachine(victim);
-      // Two failed checks of the load balancer.
-      await wait(12_000);
+      await killUntilSeen(before, [victim]);
       load.failed.length = 0;
       await expect
         .poll(async () => (await answeringAt(before.url)).architectures, { timeout: 180_000, interval: 2000 })
@@ -54,8 +52,8 @@ test("a machine that dies is replaced; once that is seen, no request fails; a re
 test("when every machine of one architecture is gone, the other answers", () =>
   withFleet(async () => {
     const before = await fleetDeployed();
-    for (const { id } of before.intel.machines) await killMachine(id);
-    await wait(12_000);
+    const gone = before.intel.machines.map(({ id }) => id);
+    await killUntilSeen(before, gone);
     const { load } = await underLoad(before.url, async (load) => {
       await expect.poll(() => load.asked, { timeout: 30_000 }).toBeGreaterThan(50);
     });

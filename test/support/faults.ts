@@ -13,7 +13,7 @@ import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import { startedHere } from "../../local/stack.ts";
 import { processes } from "../../tools/processes.ts";
-import { expectFleetServing, type FleetOutputs } from "./fleet.ts";
+import { balancing, expectFleetServing, type FleetOutputs, scaling } from "./fleet.ts";
 import {
   aws,
   cloud,
@@ -277,4 +277,19 @@ export function signalDaemon(
 export async function killMachine(id: string): Promise<void> {
   process.kill(Number(readFileSync(join(cloud.run, id, "engine.pid"), "utf8")), "SIGKILL");
   await expect.poll(() => instanceState(id), { timeout: 60_000 }).toBe("terminated");
+}
+
+/** Kills machines, and waits until the load balancer sends them nothing more. */
+export async function killUntilSeen(fleet: FleetOutputs, ids: readonly string[]): Promise<void> {
+  const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({
+    AutoScalingGroupNames: [fleet.graviton.group],
+  });
+  const TargetGroupArn = AutoScalingGroups[0]?.TargetGroupARNs?.[0];
+  for (const id of ids) await killMachine(id);
+  const served = async () => {
+    const { TargetHealthDescriptions = [] } = await balancing.describeTargetHealth({ TargetGroupArn });
+    const healthy = TargetHealthDescriptions.filter(({ TargetHealth }) => TargetHealth?.State === "healthy");
+    return healthy.map(({ Target }) => Target?.Id).filter((id = "") => ids.includes(id));
+  };
+  await expect.poll(served, { timeout: 60_000 }).toEqual([]);
 }

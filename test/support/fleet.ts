@@ -25,7 +25,7 @@ export const fleetOutputs = (): FleetOutputs => outputs() as unknown as FleetOut
 export const idsOf = (fleet: FleetOutputs): string[] =>
   machineNames.flatMap((name) => fleet[name].machines.map(({ id }) => id)).sort();
 
-/** Deploys the fleet as the clone defines it; quick where it is deployed. The configuration must say `fleet`. */
+/** Deploys the fleet as the clone defines it; quick where it is deployed. Only inside a `configured` that says `fleet`. */
 export async function fleetDeployed(): Promise<FleetOutputs> {
   await succeed("up");
   return fleetOutputs();
