@@ -250,10 +250,12 @@ export function withNewRelease<T>(work: () => Promise<T>): Promise<T> {
   return releasedEdit(`${process.pid}.${edits}`, work);
 }
 
-/** Runs the work with a layer so large that its push takes a while. */
+/** Runs the work with a layer so large that its push takes a while, and that is neither built nor pushed yet. */
 export function withLargeLayer<T>(work: () => Promise<T>): Promise<T> {
   const folder = "mkdir -p /bundle/own/app";
-  const change = [folder, `${folder} && head -c 100M /dev/urandom >/bundle/own/app/ballast`] as const;
+  edits += 1;
+  const file = `/bundle/own/app/ballast-${process.pid}.${edits}`;
+  const change = [folder, `${folder} && head -c 100M /dev/urandom >${file}`] as const;
   return edited("app/Dockerfile", change, work);
 }
 
