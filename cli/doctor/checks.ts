@@ -47,21 +47,15 @@ export const checks: readonly Check[] = [
   {
     id: "node",
     title: "Node",
-    run: ({ probe: { nodeVersion } }) =>
-      isOlder(nodeVersion, neededNode)
-        ? fault(
-            `Node ${nodeVersion}; the program needs ${neededNode}, which runs TypeScript itself`,
-            "npm run doctor (npm's scripts here bring their own Node), or: mise install node@24",
-          )
-        : ok(nodeVersion),
-  },
-  {
-    id: "packages",
-    title: "npm packages",
-    run: ({ probe }) =>
-      probe.exists(join(root, "node_modules", "@pulumi", "pulumi", "package.json"))
-        ? ok()
-        : fault("the packages of package-lock.json are not installed", "npm ci --ignore-scripts"),
+    only: "aws",
+    run({ probe }) {
+      const version = probe.nodeVersion();
+      const install = "mise use node@24";
+      if (version === undefined) return fault("there is no node, with which pulumi runs the program", install);
+      return isOlder(version, neededNode)
+        ? fault(`Node ${version}; the program needs ${neededNode}, which runs TypeScript itself`, install)
+        : ok(version);
+    },
   },
   {
     id: "root",
@@ -420,19 +414,6 @@ export const checks: readonly Check[] = [
         .flatMap((name) => leftover(probe, join("/run", name)) ?? []);
       if (left.length === 0) return ok();
       return fault(left.map(({ what }) => what).join("; "), left.map(({ remedy }) => remedy).join("; "));
-    },
-  },
-  {
-    id: "docker-leftovers",
-    title: "Leftovers in Docker",
-    needsRunning: true,
-    run({ probe }) {
-      const filters = ["status=exited", "status=dead", "name=hono-app"].flatMap((filter) => ["--filter", filter]);
-      const answer = probe.exec("docker", "ps", "--all", ...filters, "--format", "{{.Names}}");
-      if (answer.status !== 0) return skipped("no engine answers");
-      const names = answer.stdout.trim().split("\n").filter(Boolean);
-      if (names.length === 0) return ok();
-      return fault(`ended containers of earlier runs: ${names.join(", ")}`, `docker rm ${names.join(" ")}`);
     },
   },
 ];

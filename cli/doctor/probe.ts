@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { home } from "../../tools/paths.ts";
 import { accepts } from "../../tools/ready.ts";
 import { readQuotas, type StackNeeds } from "./quotas.ts";
 
@@ -21,7 +22,16 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env) {
     env,
     platform: process.platform as string,
     architecture: process.arch as string,
-    nodeVersion: process.versions.node,
+    /** Version of the Node with which `pulumi` runs the program: the shell's, not the one that npm's scripts here bring. */
+    nodeVersion(): string | undefined {
+      const isOurs = (folder: string) => folder.startsWith(home) || folder.endsWith("node_modules/.bin");
+      const folders = (env.PATH ?? "").split(delimiter).filter((folder) => !isOurs(folder));
+      const answer = spawnSync("node", ["--version"], {
+        env: { ...env, PATH: folders.join(delimiter) },
+        encoding: "utf8",
+      });
+      return answer.stdout?.trim().replace(/^v/, "") || undefined;
+    },
     uid: process.getuid?.(),
     home: env.HOME ?? "",
     /** What a program answers within ten seconds; the status is null where it cannot be started or does not end. */

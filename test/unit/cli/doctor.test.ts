@@ -85,7 +85,6 @@ const healthy: World = {
   $AWS_REGION: "ap-northeast-2",
   $PULUMI_CONFIG_PASSPHRASE_FILE: "/home/me/phrase",
   "/home/me/phrase": "secret",
-  "./node_modules/@pulumi/pulumi/package.json": "{}",
   "./.tool-versions": "nodejs 24.21.0\npulumi 3.259.0\n",
   "./Pulumi.yaml":
     "name: hono-app\nconfig:\n  aws:region:\n    value: ap-northeast-2\n  builder:\n    default: multiplatform\n",
@@ -105,7 +104,7 @@ const healthy: World = {
   "uname -m": said("x86_64\n"),
   platform: "linux",
   uid: 1000,
-  nodeVersion: "24.21.0",
+  nodeVersion: () => "24.21.0",
   freeGib: 100,
   listening: [],
   ahead: 0,
@@ -177,9 +176,9 @@ const lockFile = ".pulumi/locks/organization/hono-app";
 
 // Each fault on a machine that has it and no other: what is wrong → what fixes it.
 const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>> = {
-  node: [[/^Node 20\.20\.2; .*22\.18.* → npm run doctor/, aws({ nodeVersion: "20.20.2" })]],
-  packages: [
-    [/not installed → npm ci --ignore-scripts/, aws({ "./node_modules/@pulumi/pulumi/package.json": undefined })],
+  node: [
+    [/^Node 20\.20\.2; .*22\.18.* → mise use node@24/, aws({ nodeVersion: () => "20.20.2" })],
+    [/^there is no node/, aws({ nodeVersion: () => undefined })],
   ],
   root: [
     [/needs root → sudo env "PATH=\$PATH" npm run local/, local({ uid: 1000 })],
@@ -343,12 +342,6 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     ],
     [/nothing runs any more → \(cd \/other && npm run local -- down\)/, aws({ ...other })],
     [/a start that was ended → rm -rf \/run\/hono-app-30/, aws({ "/run/hono-app-30/owner.new": "" })],
-  ],
-  "docker-leftovers": [
-    [
-      /hono-app, hono-app-old → docker rm hono-app hono-app-old/,
-      aws({ "docker ps --all": said("hono-app\nhono-app-old\n") }),
-    ],
   ],
 };
 
