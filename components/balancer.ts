@@ -103,7 +103,8 @@ export class Balancer extends pulumi.ComponentResource {
         enableDeletionProtection: args.protect,
         tags,
       },
-      { parent: this },
+      // Another group comes with another VPC, to which AWS moves no load balancer.
+      { parent: this, replaceOnChanges: ["securityGroups"] },
     );
     const targets = new TargetGroup(
       name,

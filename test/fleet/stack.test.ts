@@ -90,9 +90,9 @@ test("in another VPC the fleet is another one, and the old one serves until that
     await configured({ fleet: "true", vpcCidr: "10.64.0.0/16" }, async () => {
       const { load } = await underLoad(before.url, async (load) => {
         const { node } = await import("../support/stack.ts");
-        let failedBefore = 0;
+        let failedBefore: number | undefined;
         const onOutput = (output: string) => {
-          if (/GroupVerification hono-app-\w+ (?:updated|created)/.test(output)) failedBefore ||= load.failed.length;
+          if (/GroupVerification hono-app-\w+ (?:updated|created)/.test(output)) failedBefore ??= load.failed.length;
         };
         const { status, output } = await node("cli/local.ts", ["up"], { onOutput });
         expect(status, output).toBe(0);

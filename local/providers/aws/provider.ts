@@ -160,7 +160,8 @@ export function provider(
       // Two resources cannot have one name at a time; the real provider does the same.
       const keepsName = resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name);
       const deleteBeforeReplace = resource.deleteBeforeReplace || !!keepsName;
-      return { changes: changed.length > 0, replaces: all, deleteBeforeReplace };
+      // Unknown, so that the engine finds the changed keys, which it needs for replaceOnChanges: the SDK's server cannot say them.
+      return { changes: changed.length > 0 ? undefined : false, replaces: all, deleteBeforeReplace };
     },
     async create(urn, news) {
       const { resource, what } = entry(urn);

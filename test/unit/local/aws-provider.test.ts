@@ -136,8 +136,11 @@ describe("the provider", () => {
   it("deletes first only what was given its name by the program", async () => {
     const replace = (before: string, after: string, name: string) =>
       aws.diff?.("id", urn, { __inputs: { name, tags: before } }, { name, tags: after });
-    expect(await replace("a", "b", "mine")).toMatchObject({ changes: true, deleteBeforeReplace: true });
-    expect(await replace("a", "b", "graviton-0123abc")).toMatchObject({ changes: true, deleteBeforeReplace: false });
+    expect(await replace("a", "b", "mine")).toMatchObject({ changes: undefined, deleteBeforeReplace: true });
+    expect(await replace("a", "b", "graviton-0123abc")).toMatchObject({
+      changes: undefined,
+      deleteBeforeReplace: false,
+    });
     expect(await replace("a", "a", "mine")).toMatchObject({ changes: false });
   });
 
