@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { platforms } from "../components/architecture.ts";
-import { openCloud } from "../local/cloud.ts";
+import { openCloud, ports } from "../local/cloud.ts";
 import { login } from "../local/services/registry.ts";
 import { hasResources, outputsOf } from "../local/stack.ts";
 import { start } from "../local/start.ts";
@@ -78,7 +78,7 @@ async function main(args: readonly string[]): Promise<void> {
  */
 async function find(given: string | undefined, folder: string): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
   const foreign = given !== undefined && { image: given, env: process.env };
-  if (foreign && !/^127\.\d+\.0\.1:5443$/.test(registryOf(foreign.image))) return foreign;
+  if (foreign && !new RegExp(`^127\\.\\d+\\.0\\.1:${ports.registry}$`).test(registryOf(foreign.image))) return foreign;
   const cloud = await openCloud();
   if (foreign && registryOf(foreign.image) !== cloud.registry) return foreign;
   if (!foreign && !hasResources(cloud)) {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { delimiter, join, resolve } from "node:path";
 import { toolsFolder } from "../tools/go.ts";
 import { checkHost } from "../tools/host.mjs";
+import { exclusively } from "../tools/lock.ts";
 import { home } from "../tools/paths.ts";
 import { accepts } from "../tools/ready.ts";
 import { type Identity, keysOf } from "./identity.ts";
@@ -39,7 +40,7 @@ export async function openCloud(folder = process.env.LOCAL_CLOUD_DIR ?? join(hom
   const dir = resolve(folder);
   // The engine makes no folder for its file backend.
   mkdirSync(join(dir, "state"), { recursive: true });
-  const cloud = describeCloud(dir, await claimPrefix(dir));
+  const cloud = describeCloud(dir, await exclusively("hono-app-addresses", () => claimPrefix(dir)));
   // What this process runs is found in the same folders.
   process.env.PATH = cloud.env.PATH;
   return cloud;
@@ -49,6 +50,9 @@ export async function openCloud(folder = process.env.LOCAL_CLOUD_DIR ?? join(hom
 export function releaseCloud(cloud: Cloud): void {
   rmSync(cloud.run, { recursive: true, force: true });
 }
+
+/** Where the services listen, on the cloud's first address: AWS's API, ECR's registry and the mirror of Docker Hub. */
+export const ports = { api: 5000, registry: 5443, hub: 5001 } as const;
 
 /** The region that the local cloud emulates; the stack's aws:region must be the same. */
 const region = "ap-northeast-2";
@@ -70,14 +74,8 @@ async function claimPrefix(dir: string): Promise<number> {
   }
   for (const number of before === undefined ? candidates : [before, ...candidates]) {
     const owner = ownerOf(number);
-    if (existsSync(runFolder(number)) || (await accepts(`127.${number}.0.1:5000`))) continue;
-    try {
-      mkdirSync(runFolder(number), { mode: 0o755 });
-    } catch (error) {
-      // Another clone was faster.
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
-      throw error;
-    }
+    if (existsSync(runFolder(number)) || (await accepts(`127.${number}.0.1:${ports.api}`))) continue;
+    mkdirSync(runFolder(number), { mode: 0o755 });
     writeFileSync(`${owner}.new`, dir);
     renameSync(`${owner}.new`, owner);
     writeFileSync(file, String(number));
@@ -101,7 +99,9 @@ export function describeCloud(dir: string, number: number, own: NodeJS.ProcessEn
   const address = `${prefix}.0.1`;
   const cloud: Cloud = {
     ...{ dir, run, prefix, account: "123456789012", env: {}, files: filesIn(dir, run) },
-    ...{ endpoint: `http://${address}:5000`, registry: `${address}:5443`, mirror: `${address}:5001` },
+    endpoint: `http://${address}:${ports.api}`,
+    registry: `${address}:${ports.registry}`,
+    mirror: `${address}:${ports.hub}`,
   };
   return { ...cloud, env: environment(cloud, own) };
 }

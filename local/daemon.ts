@@ -53,12 +53,12 @@ export async function startDaemon(daemon: Daemon): Promise<void> {
   }
 }
 
-/** Ends the daemon, if it runs: by SIGTERM, after 20 s by SIGKILL. */
-export async function stopDaemon(daemon: Pick<Daemon, "pidFile">): Promise<void> {
+/** Ends the daemon, if it runs: by SIGTERM, and by SIGKILL where it needs longer than its patience, in milliseconds. */
+export async function stopDaemon(daemon: Pick<Daemon, "pidFile">, patience = 20_000): Promise<void> {
   const pid = runningPid(daemon);
   if (pid !== undefined) {
     process.kill(pid, "SIGTERM");
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + patience;
     while (runningPid(daemon) !== undefined) {
       if (Date.now() > deadline) process.kill(pid, "SIGKILL");
       await wait(50);

@@ -1,7 +1,8 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeClone } from "../tools/clone.ts";
-import { run } from "../tools/process.ts";
+import { openCloud } from "./cloud.ts";
+import { stop } from "./start.ts";
 
 /** A clone of the project and a local cloud of its own, for tests and measurements. */
 export interface Sandbox {
@@ -22,10 +23,8 @@ export async function makeSandbox(folder: string): Promise<Sandbox> {
 /** Stops the local cloud and removes it with the clone. */
 export async function removeSandbox(folder: string): Promise<void> {
   const { project, cloudFolder } = pathsIn(folder);
-  if (existsSync(join(project, "cli", "local.ts"))) {
-    const env = { ...process.env, LOCAL_CLOUD_DIR: cloudFolder };
-    await run(["node", "cli/local.ts", "down"], { cwd: project, env });
-  }
+  // Nothing has to be destroyed in it: what it has is in memory, and its machines go with it.
+  if (existsSync(cloudFolder)) await stop(await openCloud(cloudFolder));
   for (const path of [project, cloudFolder]) rmSync(path, { recursive: true, force: true });
 }
 

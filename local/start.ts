@@ -1,7 +1,8 @@
-import { existsSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools, toolsFolder } from "../tools/go.ts";
+import { exclusively } from "../tools/lock.ts";
 import { home } from "../tools/paths.ts";
 import { run, say, step } from "../tools/process.ts";
 import { ensureSystem } from "../tools/system.ts";
@@ -22,16 +23,23 @@ import { registry } from "./services/registry.ts";
  * @returns `lost`: whether machines, or all of moto's memory, are gone without having been deleted.
  */
 export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
-  await install();
-  ensurePlugins();
+  // Other commands than `npm run local` start it too.
+  return exclusively(`hono-app-start:${cloud.dir}`, async () => {
+    await install();
+    ensurePlugins();
+    return startServices(cloud);
+  });
+}
 
-  const names = ["moto", "registry", "buildkitd", "ec2"];
+async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
+  const hasMirror = existsSync(cloud.files("mirror").pidFile);
+  const names = ["moto", "registry", "buildkitd", "ec2", ...(hasMirror ? ["mirror"] : [])];
   if (names.every((name) => runningPid(cloud.files(name)) !== undefined) && isEngineAlive(hostEngine(cloud))) {
     return { lost: isLost(cloud) };
   }
   return step("starting the local cloud", async () => {
     const api = await moto(cloud);
-    const useMirror = !(await reachesDockerHub());
+    const useMirror = hasMirror || !(await reachesDockerHub());
     // Awaited twice, called once: two calls would each make a certificate, and mix their keys.
     const ecr = registry(cloud);
     // Its memory is lost. The marker comes first, since this command may be killed too.
@@ -78,8 +86,8 @@ async function install(): Promise<void> {
 
 /** Stops everything, and frees the addresses. */
 export async function stop(cloud: Cloud): Promise<void> {
-  // The agent first: it removes its machines.
-  await stopDaemon(cloud.files("ec2"));
+  // The agent first: it removes its machines, and gives itself a minute for that.
+  await stopDaemon(cloud.files("ec2"), 65_000);
   await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed
   await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
   await stopEngine(hostEngine(cloud));
@@ -98,7 +106,7 @@ function agent(cloud: Cloud, machineImage: string): Daemon {
     command: ["node", join(import.meta.dirname, "services", "ec2", "agent.ts")],
     env: { ...as(cloud, "root"), LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
     ...cloud.files("ec2"),
-    ready: async () => true,
+    ready: async () => readFileSync(cloud.files("ec2").logFile, "utf8").includes("follows the instances"),
   };
 }
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as wait } from "node:timers/promises";
 
 /**
  * Takes a lock that no other process of this machine has. It is a socket in Linux's abstract namespace, which the kernel removes with the
@@ -11,13 +12,28 @@ import { text } from "node:stream/consumers";
  * @returns The owner's name where another process has the lock.
  */
 export async function lock(name: string, owner: string): Promise<string | undefined> {
-  const address = `\0${name}`;
+  return (await take(name, owner)) ? undefined : text(connect(`\0${name}`)).catch(() => "another command");
+}
+
+/** Does the work while no other process of this machine does work of that name; waits for one that does. */
+export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
+  let server = await take(name, "");
+  for (; server === undefined; server = await take(name, "")) await wait(100);
+  try {
+    return await work();
+  } finally {
+    server.close();
+  }
+}
+
+/** The lock's socket; nothing where another process has it. */
+async function take(name: string, owner: string): Promise<Server | undefined> {
   const server = createServer((socket) => socket.end(owner)).unref();
   try {
-    await once(server.listen(address), "listening");
-    return undefined;
+    await once(server.listen(`\0${name}`), "listening");
+    return server;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-    return text(connect(address)).catch(() => "another command");
+    return undefined;
   }
 }

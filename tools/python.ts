@@ -12,7 +12,9 @@ import { run, step } from "./process.ts";
 export async function ensureVenv(name: string, title: string): Promise<string> {
   const venv = join(home, name);
   const requirements = join(root, "tools", "python", name, "requirements.txt");
-  const wanted = createHash("sha256").update(readFileSync(requirements)).digest("hex");
+  // An environment belongs to the Python that made it.
+  const python = await run(["python3", "--version"]);
+  const wanted = createHash("sha256").update(readFileSync(requirements)).update(python).digest("hex");
   const stamp = join(venv, ".installed");
   const programs = join(venv, "bin");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return programs;

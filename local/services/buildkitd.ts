@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
 import { run } from "../../tools/process.ts";
@@ -77,7 +77,10 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
   writeFileSync(config, JSON.stringify({ ...known, aliases: { builder: "localbuild" } }), { mode: 0o600 });
   for (const name of ["docker-buildx", "docker-compose"]) {
     const tool = join(toolsFolder, name);
-    if (existsSync(tool) && !existsSync(join(plugins, name))) symlinkSync(tool, join(plugins, name));
+    if (!existsSync(tool)) continue;
+    // Of a clone that was moved, it leads to where the clone was.
+    rmSync(join(plugins, name), { force: true });
+    symlinkSync(tool, join(plugins, name));
   }
 
   const endpoint = `unix://${socket(cloud)}`;

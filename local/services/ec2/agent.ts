@@ -97,7 +97,8 @@ async function perform(machine: Machine, step: () => Promise<void>): Promise<voi
     await step();
   } catch (error) {
     log(`${id}: ${error}`);
-    await machine.report(`the machine failed: ${error}`);
+    // On a full disk this fails too.
+    await machine.report(`the machine failed: ${error}`).catch(() => {});
     if (!stopping) await terminate(id, "its machine cannot be kept").catch((failure) => log(`${id}: ${failure}`));
   } finally {
     tasks.delete(id);
@@ -178,7 +179,7 @@ async function shutDown(): Promise<void> {
   setTimeout(() => process.exit(1), 60_000).unref(); // if something hangs: the next agent removes what is left
   await fleet.stop(); // first: it is quick, and a stop that takes too long is cut short
   await Promise.all(tasks.values());
-  await Promise.all([...machines.values()].map((machine) => machine.remove()));
+  await Promise.allSettled([...machines.values()].map((machine) => machine.remove()));
   await firewall.remove();
   for (const folder of ["machines", "console"]) await rm(`${cloud.dir}/${folder}`, { recursive: true, force: true });
   log("ended");

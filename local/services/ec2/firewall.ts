@@ -1,4 +1,5 @@
 import { run } from "../../../tools/process.ts";
+import { ports } from "../../cloud.ts";
 import type { Allowed, Opening, Reach } from "./network.ts";
 
 /** What the requests of a machine, which all have its group (`groupOf`), come to. */
@@ -8,7 +9,7 @@ export interface Sender {
 }
 
 /** The ports of the local cloud's own services, by what they stand for. */
-const services: Readonly<Record<keyof Reach, number>> = { api: 5000, registry: 5443, hub: 5001 };
+const services: Readonly<Record<keyof Reach, number>> = ports;
 
 /** Security groups and routes: iptables chains that traffic to the cloud's addresses passes. */
 export class Firewall {

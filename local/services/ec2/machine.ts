@@ -110,7 +110,7 @@ export class Machine {
       if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
       await this.#run(script, { architecture, address, hostName }, await credentials());
     }
-    void this.#follow();
+    void this.#follow().catch(() => {}); // without its console the machine still runs
   }
 
   async stop(): Promise<void> {
