@@ -87,9 +87,7 @@ const services = ["ecr.api", "ecr.dkr", "logs"] as const;
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html#ecr-minimum-s3-perms
  * @see https://docs.aws.amazon.com/linux/al2023/ug/repository-s3-access.html
  */
-export function endpointPolicies(
-  repositoryArn: string,
-): Readonly<Record<(typeof services)[number] | "s3", PolicyDocument>> {
+function endpointPolicies(repositoryArn: string): Readonly<Record<(typeof services)[number] | "s3", PolicyDocument>> {
   const [, partition, , region, account] = repositoryArn.split(":");
   const policy = (...statements: PolicyStatement[]): PolicyDocument => ({
     Version: "2012-10-17",

@@ -66,7 +66,7 @@ export class FlowLogs extends pulumi.ComponentResource {
  *
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
  */
-export function deliveryTrust(logGroupArn: pulumi.Input<string>): PolicyDocument {
+function deliveryTrust(logGroupArn: pulumi.Input<string>): PolicyDocument {
   const part = (index: number) => pulumi.output(logGroupArn).apply((arn) => arn.split(":")[index] ?? "");
   const [partition, region, account] = [part(1), part(3), part(4)];
   return {

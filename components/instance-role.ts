@@ -74,7 +74,7 @@ export function sessionPolicyArn(repositoryArn: string): string {
  *
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html
  */
-export function pullPolicy(repositoryArn: pulumi.Input<string>): PolicyDocument {
+function pullPolicy(repositoryArn: pulumi.Input<string>): PolicyDocument {
   return { Version: "2012-10-17", Statement: pullStatements(repositoryArn) };
 }
 

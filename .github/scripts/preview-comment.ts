@@ -68,7 +68,7 @@ const reviewHead = (stack: string) => `<!-- review of ${stack} -->
 `;
 
 /** What replaces the comment of a review environment that is gone, with its addresses. */
-export const destroyedComment = (stack: string, runUrl: string): string => `${reviewHead(stack)}
+const destroyedComment = (stack: string, runUrl: string): string => `${reviewHead(stack)}
 Destroyed · [the run](${runUrl}) · the label \`review\`, taken off and set again, brings it back
 `;
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { ARCHITECTURES } from "./architecture.ts";
 
 /** e_machine is the last field needed, so this is all of the file that is read. */
-export const ELF_HEADER_BYTES = 20;
+const ELF_HEADER_BYTES = 20;
 
 /**
  * The machine that an ELF file is made for, as `uname -m` would name it; null when the bytes are no ELF header.

@@ -1,5 +1,5 @@
 import { every } from "../../lists.ts";
-import { acm, ec2, ecr, ssm, sts } from "./clients.ts";
+import { acm, ec2, ecr, ssm } from "./clients.ts";
 import { lowered, scalars } from "./operations.ts";
 import type { Lookup } from "./provider.ts";
 import { arn, fromTags } from "./tags.ts";
@@ -10,13 +10,6 @@ const FILTERS = { "filters.name": [], "filters.values": [] } as const;
 const toFilters = (filters?: Props[]) => filters?.map(({ name, values }) => ({ Name: name, Values: values }));
 
 export const functions: Record<string, Lookup> = {
-  "aws:index/getCallerIdentity:getCallerIdentity": {
-    inputs: {},
-    async run() {
-      const { Account, Arn, UserId } = await (await sts()).getCallerIdentity({});
-      return { id: Account, accountId: Account, arn: Arn, userId: UserId };
-    },
-  },
   "aws:index/getAvailabilityZones:getAvailabilityZones": {
     inputs: { state: [], ...FILTERS },
     async run({ state, filters }) {

@@ -12,7 +12,7 @@ import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 /** Every instance that still occupies a subnet, a group, an address. */
-export async function liveInstances(): Promise<Instance[]> {
+async function liveInstances(): Promise<Instance[]> {
   const reservations = await every(
     (await ec2()).paginateDescribeInstances({ Filters: [alive] }),
     (page) => page.Reservations,

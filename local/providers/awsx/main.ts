@@ -1,10 +1,11 @@
 // The program that the engine starts as pulumi-resource-awsx.
+import awsx from "@pulumi/awsx/package.json" with { type: "json" };
 import { main } from "@pulumi/pulumi/provider/server.js";
 
 console.error = () => {};
 
 const provider = {
-  version: "3.9.0",
+  version: awsx.version,
   async construct(name, type, inputs, options) {
     if (type !== "awsx:ec2:Vpc") throw new Error(`unknown component ${type}; known: awsx:ec2:Vpc`);
     const { checkArgs, Vpc } = await import("./vpc.ts");

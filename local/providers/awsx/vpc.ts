@@ -20,8 +20,8 @@ const KNOWN = [
   "tags",
 ];
 /** The layouts that are known, and in the order in which awsx takes them. */
-const LAYOUTS = ["Public", "Public, Private", "Public, Isolated"];
-const STRATEGIES = ["None", "Single", "OnePerAz"];
+const LAYOUTS = ["Public", "Public, Private"];
+const STRATEGIES = ["None", "Single"];
 
 /** Refuses what would make awsx build something else than the subnets below. */
 export function checkArgs(args: VpcArgs): void {
@@ -49,7 +49,7 @@ export function checkArgs(args: VpcArgs): void {
   demand((args.availabilityZoneNames?.length ?? 0) > 0, "a list of availabilityZoneNames");
 }
 
-/** `awsx.ec2.Vpc` of awsx 3.9, for a public subnet in each zone and a private or isolated one beside it: the same children and inputs. */
+/** `awsx.ec2.Vpc` of awsx 3.9, for a public subnet in each zone and a private one beside it: the same children and inputs. */
 export class Vpc extends pulumi.ComponentResource {
   readonly state: pulumi.Inputs;
 
@@ -87,7 +87,7 @@ export class Vpc extends pulumi.ComponentResource {
         const table = new RouteTable(child, { vpcId: vpc.id, tags: childTags }, inSubnet);
         const inTable = { parent: table, dependsOn: [table] };
         const association = new RouteTableAssociation(child, { routeTableId: table.id, subnetId: subnet.id }, inTable);
-        if (type === "Public" && (strategy === "OnePerAz" || (strategy === "Single" && zone === 0))) {
+        if (type === "Public" && strategy === "Single" && zone === 0) {
           const nat = `${name}-${zone + 1}`;
           const natTags = tagged({ Name: nat });
           const eip = new Eip(nat, { tags: natTags }, inSubnet);
@@ -95,9 +95,8 @@ export class Vpc extends pulumi.ComponentResource {
           eips.push(eip);
           natGateways.push(new NatGateway(nat, natArgs, inSubnet));
         }
-        const nat = natGateways[strategy === "Single" ? 0 : zone];
-        const target = { Public: { gatewayId: gateway.id }, Private: { natGatewayId: nat?.id }, Isolated: undefined };
-        const way = type === "Private" && !nat ? undefined : target[type as keyof typeof target];
+        const [nat] = natGateways;
+        const way = type === "Public" ? { gatewayId: gateway.id } : nat && { natGatewayId: nat.id };
         const all = { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0" };
         return { type, subnet, table, association, routes: way ? [new Route(child, { ...all, ...way }, inTable)] : [] };
       }),
@@ -114,8 +113,8 @@ export class Vpc extends pulumi.ComponentResource {
       publicSubnetIds: idsOf("Public"),
       privateSubnets: subnetsOf("Private"),
       privateSubnetIds: idsOf("Private"),
-      isolatedSubnets: subnetsOf("Isolated"),
-      isolatedSubnetIds: idsOf("Isolated"),
+      isolatedSubnets: [],
+      isolatedSubnetIds: [],
       routeTables: layers.map(({ table }) => table),
       routeTableAssociations: layers.map(({ association }) => association),
       routes: layers.flatMap(({ routes }) => routes),

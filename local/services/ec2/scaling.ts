@@ -53,7 +53,7 @@ export interface Plan {
 }
 
 /** Whether Auto Scaling replaces it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-checks-overview.html */
-export function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: number): boolean {
+function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: number): boolean {
   if (member.health === "Unhealthy" || !member.runs) return true;
   return looksAtTargets && member.target === "unhealthy" && now - member.launched > grace;
 }

@@ -100,28 +100,23 @@ describe("a load balancer", () => {
 describe("a group", () => {
   const type = "aws:autoscaling/group:Group";
   const inputs = {
-    ...{ name: "app", minSize: 1, maxSize: 2, minElbCapacity: 1, waitForCapacityTimeout: "400ms" },
+    ...{ name: "app", minSize: 1, maxSize: 2, waitForCapacityTimeout: "0" },
     launchTemplate: { id: "lt-1", version: "1" },
     ...{ vpcZoneIdentifiers: ["s-1", "s-2"], targetGroupArns: ["tg"] },
     tags: [{ key: "app", value: "hono", propagateAtLaunch: true }],
   };
 
-  async function fake(targetState = "healthy", lifecycle = "InService", activities: object[] = []) {
+  async function fake() {
     const api = await autoscaling();
     const group = {
       ...{ AutoScalingGroupName: "app", MinSize: 1, MaxSize: 2, DesiredCapacity: 1, TargetGroupARNs: ["tg"] },
       ...{ LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" }, VPCZoneIdentifier: "s-2,s-1" },
-      Instances: [{ InstanceId: "i-1", HealthStatus: "Healthy", LifecycleState: lifecycle as "InService" }],
+      Instances: [{ InstanceId: "i-1", HealthStatus: "Healthy", LifecycleState: "InService" }],
       Tags: [{ Key: "app", Value: "hono", PropagateAtLaunch: true, ResourceId: "app" }],
     };
     const answer = { AutoScalingGroups: [group] as (typeof group)[], $metadata: {} };
     vi.spyOn(api, "describeAutoScalingGroups").mockImplementation(() => answer);
     vi.spyOn(api, "paginateDescribeAutoScalingGroups").mockImplementation(() => page(answer) as never);
-    vi.spyOn(api, "paginateDescribeScalingActivities").mockImplementation(
-      () => page({ Activities: activities }) as never,
-    );
-    const TargetHealthDescriptions = [{ Target: { Id: "i-1" }, TargetHealth: { State: targetState as "healthy" } }];
-    vi.spyOn(await elb(), "describeTargetHealth").mockImplementation(() => ({ TargetHealthDescriptions }));
     const create = vi.spyOn(api, "createAutoScalingGroup").mockImplementation(() => ({}));
     const update = vi.spyOn(api, "updateAutoScalingGroup").mockImplementation((request) => {
       if ((request as { MaxSize?: number }).MaxSize === 0) group.Instances = [];
@@ -136,7 +131,7 @@ describe("a group", () => {
     return { create, update, remove, tag, untag };
   }
 
-  test("is made, waits until its machines are healthy in the target group, and is read as it was declared", async () => {
+  test("is made, and is read as it was declared; it waits for no capacity", async () => {
     const { create } = await fake();
     const made = await aws.create?.(urn(type), inputs);
     expect(create).toHaveBeenCalledExactlyOnceWith({
@@ -146,31 +141,8 @@ describe("a group", () => {
     });
     expect(made?.id).toBe("app");
     expect((await aws.read?.("app", urn(type), made?.outs))?.inputs).toEqual(inputs);
-  });
-
-  test.each([
-    ["unhealthy", "InService", "want at least 1 healthy instance(s) registered to Load Balancer, have 0"],
-    ["healthy", "Pending", "want at least 1 healthy instance(s) in Auto Scaling Group, have 0"],
-  ])("whose machine is %s and %s fails after its time, and is kept in the state", async (health, lifecycle, reason) => {
-    await fake(health, lifecycle);
-    const failure = aws.create?.(urn(type), inputs);
-    await expect(failure).rejects.toThrow(`${reason}', timeout: 400ms`);
-    await expect(failure).rejects.toMatchObject({ id: "app", properties: { minSize: 1, __inputs: inputs } });
-  });
-
-  test("fails with what a launch failed for, at once", async () => {
-    const StatusMessage = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
-    const failed = {
-      ActivityId: "1",
-      StatusCode: "Failed",
-      Progress: 100,
-      StartTime: new Date(Date.now() + 1000),
-      StatusMessage,
-    };
-    const before = { ...failed, StartTime: new Date(0), StatusMessage: "an older failure" };
-    await fake("healthy", "Pending", [before, failed]);
-    const inTime = { ...inputs, waitForCapacityTimeout: "10m" };
-    await expect(aws.create?.(urn(type), inTime)).rejects.toThrow(`scaling activity (1): Failed: ${StatusMessage}`);
+    const waiting = aws.create?.(urn(type), { ...inputs, waitForCapacityTimeout: "10m" });
+    await expect(waiting).rejects.toThrow('only waitForCapacityTimeout: "0"');
   });
 
   test("is updated without what scaling and releases decide, and its tags one by one", async () => {

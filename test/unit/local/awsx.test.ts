@@ -94,13 +94,6 @@ test("private subnets share one NAT gateway, and leave the public ones as they a
   });
 });
 
-test("each zone's private subnet has a NAT gateway of its own where one in each is asked for", async () => {
-  const { of } = await made(args("OnePerAz", "Public", "Private"));
-  expect(of("Eip")).toEqual([named("app-1"), named("app-2")]);
-  expect(of("NatGateway")).toEqual([nat(1), nat(2)]);
-  expect(of("Route")).toEqual(expect.arrayContaining([privateRoute(1, 1), privateRoute(2, 2)]));
-});
-
 test("private subnets without a NAT gateway are the same, but for their route", async () => {
   const { of, state } = await made(args("None", "Public", "Private"));
   expect(of("Subnet")).toContainEqual(subnetOf("Private", 2, "10.0.129.0/24"));
@@ -109,18 +102,12 @@ test("private subnets without a NAT gateway are the same, but for their route", 
   expect(state).toMatchObject({ privateSubnetIds: ["app-private-1-id", "app-private-2-id"] });
 });
 
-test("isolated subnets have route tables without a way out", async () => {
-  const { of, state } = await made(args("None", "Public", "Isolated"));
-  expect(of("Subnet")).toContainEqual(subnetOf("Isolated", 2, "10.0.129.0/24"));
-  expect(of("RouteTable")).toHaveLength(4);
-  expect(of("Route")).toEqual(publicRoutes);
-  expect(state).toMatchObject({ isolatedSubnetIds: ["app-isolated-1-id", "app-isolated-2-id"], privateSubnetIds: [] });
-});
-
 test.each([
   ["an unknown argument", { ...args("None", "Public"), cidrblock: "x" }, "unknown argument cidrblock"],
   ["another order", args("Single", "Private", "Public"), 'not "Private, Public"'],
-  ["a NAT gateway that nothing uses", args("Single", "Public", "Isolated"), 'not for "Public, Isolated"'],
+  ["a NAT gateway that nothing uses", args("Single", "Public"), 'not for "Public"'],
+  ["a NAT gateway in each zone", args("OnePerAz", "Public", "Private"), "natGateways strategy"],
+  ["isolated subnets", args("None", "Public", "Isolated"), 'not "Public, Isolated"'],
   [
     "addresses of one's own",
     { ...args("Single", "Public", "Private"), natGateways: { strategy: "Single", elasticIpAllocationIds: ["x"] } },
