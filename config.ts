@@ -165,8 +165,13 @@ export function loadConfig(): Settings {
         text === "0" ? 0 : integer(10, 90)(text),
       ) || undefined,
   };
-  const domain =
-    readOfFleet("domain", "", "a domain name in lowercase, such as app.example.com", matching(domainName)) || undefined;
+  const givenDomain = readOfFleet(
+    "domain",
+    "",
+    "a domain name in lowercase, such as app.example.com",
+    matching(domainName),
+  );
+  const domain = givenDomain || undefined;
   const certificateDomain = readOfFleet(
     "certificateDomain",
     "",
@@ -271,7 +276,7 @@ export function loadConfig(): Settings {
       `${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`,
     );
   }
-  if (certificateDomain && domain === undefined) {
+  if (certificateDomain && givenDomain === "") {
     problems.push(`${project}:certificateDomain is set and ${project}:domain is not; allowed: both, or domain alone`);
   }
   if (domain && allowedCidrs?.length > 30) {

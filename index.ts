@@ -97,5 +97,4 @@ export const logGroup = logs.groupName;
 export const url = balancer?.url;
 export const { graviton, intel } = eachMachine((machine) => machines[machine].summary);
 export const verifiedArchitectures = eachMachine((machine) => machines[machine].proof.image);
-/** null where nothing is published: an undefined output is warned about. */
-export const publishedImage = published ? { ref: published.reference.apply(refOf), digest: published.digest } : null;
+export const publishedImage = published && { ref: published.reference.apply(refOf), digest: published.digest };

@@ -91,6 +91,8 @@ export function readResources(text: string): Resource[] {
     type: string;
     urn: string;
     custom?: boolean;
+    /** Whether a replacement has left it to be deleted, under the URN of its successor. */
+    delete?: boolean;
     inputs?: Record<string, unknown>;
   }
   const data = JSON.parse(text) as {
@@ -104,13 +106,18 @@ export function readResources(text: string): Resource[] {
   if (states === undefined)
     throw new Error('neither the output of "pulumi stack export" nor of "pulumi preview --json"');
   // A component is nothing but its children, which are here too.
-  const real = states.filter(({ custom }) => custom !== false);
+  const real = states.filter((state) => state.custom !== false && !state.delete);
   const unique = new Map(real.map((state) => [state.urn, state]));
   return [...unique.values()].map(({ type, urn, inputs = {} }) => ({
     type,
     name: urn.split("::").at(-1) ?? urn,
     inputs,
   }));
+}
+
+/** The region that the resources are in; unknown where the engine has not said it. */
+export function regionOf(resources: readonly Resource[]): string | undefined {
+  return resources.find(({ type }) => type === "pulumi:providers:aws")?.inputs.region as string | undefined;
 }
 
 /** What the program registers: it runs, but every answer is made up here and nothing is created. */
@@ -238,7 +245,7 @@ async function main(args: string[]): Promise<void> {
     values.from === undefined
       ? await planned(values.stack, config)
       : readResources(readFileSync(values.from === "-" ? 0 : values.from, "utf8"));
-  const result = estimate(resources, config["aws:region"] ?? prices.region);
+  const result = estimate(resources, regionOf(resources) ?? config["aws:region"] ?? prices.region);
   process.stdout.write(
     values.json ? `${JSON.stringify(result, null, 2)}\n` : values.markdown ? toMarkdown(result) : toText(result),
   );

@@ -61,6 +61,10 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
       `--stack is "${given.stack}", which has no Pulumi.${given.stack}.yaml; allowed: a stack that has one`,
     );
   }
+  const forTrust = ["repository", "environment", "owner-id", "repository-id"] as const;
+  const unused = policy === "trust" ? undefined : forTrust.find((option) => given[option] !== undefined);
+  if (unused)
+    throw new UsageError(`--${unused} is given, which the policy ${policy} does not have; allowed: with trust`);
   const config = stackConfig(given.stack);
   const values: Values = {
     account: given.account ?? "",

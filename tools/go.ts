@@ -33,10 +33,10 @@ interface Program {
    */
   readonly version?: string;
   /**
-   * Folder that it goes to.
+   * Folder that a version of it goes to.
    * @default The tools' folder.
    */
-  readonly folder?: string;
+  readonly folder?: (version: string) => string;
 }
 
 /** One go.mod in the folder `go/`, and the programs of it. */
@@ -59,7 +59,7 @@ const localCloud: Module = {
       versionVariable: "github.com/pulumi/pulumi-docker-build/provider.Version=",
       version: "--version",
       // On PATH the engine would find it too, but warn that it did.
-      folder: join(home, "pulumi", "plugins", "resource-docker-build-v0.0.22"),
+      folder: (version) => join(home, "pulumi", "plugins", `resource-docker-build-v${version}`),
     },
     buildkitd: {
       package: "github.com/moby/buildkit/cmd/buildkitd",
@@ -122,6 +122,8 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
     program.versionVariable ? ["-X", program.versionVariable + versionOf(program.package)] : [],
   );
   const flags = ["-s", "-w", ...variables].join(" ");
+  const pathOf = (name: string, program: Program) =>
+    join(program.folder?.(versionOf(program.package) ?? "") ?? toolsFolder, name);
   const key = hashOf(source, flags);
   const store = join(cache, key);
   // What the programs in this clone were built from.
@@ -129,7 +131,7 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
   const isCurrent = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
   const needed: [string, Program][] = [];
   for (const [name, program] of Object.entries(programs)) {
-    const path = join(program.folder ?? toolsFolder, name);
+    const path = pathOf(name, program);
     if (isCurrent && existsSync(path)) continue;
     rmSync(path, { force: true });
     if (existsSync(join(store, name)) || !(await isInstalled(name, program, versionOf(program.package)))) {
@@ -138,7 +140,7 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
   }
   const missing = needed.filter(([name]) => !existsSync(join(store, name)));
   if (missing.length > 0) await build(source, store, flags, Object.fromEntries(missing), versionOf, signal);
-  for (const [name, program] of needed) place(join(store, name), join(program.folder ?? toolsFolder, name));
+  for (const [name, program] of needed) place(join(store, name), pathOf(name, program));
   if (isCurrent) return;
   mkdirSync(toolsFolder, { recursive: true });
   writeFileSync(`${stamp}.new`, key);

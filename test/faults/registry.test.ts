@@ -167,7 +167,9 @@ test("registry down for longer than an instance waits: the next up finds it runn
     );
     await expectServing(before);
     await local("refresh"); // the registry runs again; no verification asks yet
-    for (const [, id, url = ""] of output.matchAll(/(i-[0-9a-f]{17}) at (http:\S+) is not/g))
+    const failed = [...output.matchAll(/(i-[0-9a-f]{17}) at (http:\S+) failed/g)];
+    expect(failed).not.toEqual([]);
+    for (const [, id, url = ""] of failed)
       await expect.poll(() => answering(url).catch(() => ""), { timeout: 120_000, interval: 500 }).toBe(id);
     const after = await expectUpConverges();
     for (const name of machineNames) expect(output).toContain(after[name].id);

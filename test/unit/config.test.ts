@@ -267,6 +267,8 @@ test("a release needs a place for a new machine; a certificate a domain; a load 
   expect(loadConfig).toThrow("hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum");
   configure({ fleet: "true", certificateDomain: "*.example.com" });
   expect(loadConfig).toThrow("hono-app:certificateDomain is set and hono-app:domain is not");
+  configure({ fleet: "true", certificateDomain: "*.example.com", domain: "App.example.com" });
+  expect(loadConfig).toThrow(/^(?!.*domain is not).*hono-app:domain is "?App\.example\.com/s);
   configure({ fleet: "true", name: "internal-app" });
   expect(loadConfig).toThrow("hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters");
   configure({ fleet: "true", name: "a".repeat(25) });

@@ -85,10 +85,9 @@ test("the stack's outputs have the shape that scripts read", () => {
     logGroup: "hono-app-machines",
     graviton: machine("graviton", "t4g.small", "arm64"),
     intel: machine("intel", "t3.small", "x86_64"),
-    publishedImage: null,
     verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
   });
-  expect(Object.keys(outputs ?? {})).toHaveLength(9);
+  expect(Object.keys(outputs ?? {})).toHaveLength(8);
 });
 
 test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
@@ -288,7 +287,7 @@ describe("with other settings", () => {
         intel: { group: "hono-app-intel", type: "t3.small", machines: machines("x86_64") },
         verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
       });
-      expect(Object.keys(outputs ?? {})).toHaveLength(10);
+      expect(Object.keys(outputs ?? {})).toHaveLength(9);
     });
 
     test("machines are launched when there is a way out and a load balancer that finds them healthy", () => {

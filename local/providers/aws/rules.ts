@@ -134,20 +134,8 @@ function errorsOf(schema: AnySchemaObject, properties: Props): ErrorObject[] {
 }
 
 /** Keywords that depend on what is inside an object or a list, and not only on which of it is there. */
-const looksInside = [
-  ...[
-    "anyOf",
-    "oneOf",
-    "not",
-    "const",
-    "enum",
-    "contains",
-    "uniqueItems",
-    "uniqueKeys",
-    "maxUniqueItems",
-    "false schema",
-  ],
-];
+const looksInside =
+  "anyOf, oneOf, not, const, enum, contains, uniqueItems, uniqueKeys, maxUniqueItems, false schema".split(", ");
 
 function pointersTo(wanted: unknown, value: unknown, at = ""): string[] {
   if (value === wanted) return [at];

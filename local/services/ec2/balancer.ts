@@ -75,7 +75,7 @@ export class Balancers {
       );
       const addresses = interfaces
         .map((each) => localAddressOf(each))
-        .sort((each) => (each === balancer.DNSName ? -1 : 0));
+        .sort((a, b) => Number(b === balancer.DNSName) - Number(a === balancer.DNSName));
       const idle = Number(attribute(Attributes, "idle_timeout.timeout_seconds") ?? 60);
       for (const listener of listeners) {
         frontends.push({ addresses, idle, ...frontendOf(listener, Attributes, this.#certificates) });

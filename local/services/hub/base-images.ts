@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
+import { root } from "../../../tools/paths.ts";
 import { run } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
@@ -23,7 +24,8 @@ export interface BaseImagesArgs {
   only?: readonly string[];
 }
 
-const bunVersion = "1.4.5";
+const dockerfile = readFileSync(join(root, "app", "Dockerfile"), "utf8");
+const bunVersion = /^ARG BUN_VERSION=(.+)$/m.exec(dockerfile)?.[1] ?? "";
 const { arm64, x86_64 } = ARCHITECTURES;
 const bunPackages = {
   [arm64.image]: `@oven/bun-linux-${arm64.machine}`,

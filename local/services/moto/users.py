@@ -3,9 +3,9 @@
 import json
 import os
 
+from iam import ACCOUNT
 from moto.iam.models import iam_backends
 
-ACCOUNT = "123456789012"
 backend = iam_backends[ACCOUNT]["aws"]
 
 given = json.loads(os.environ["LOCAL_CLOUD_USERS"])

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { priceOf, type Resource, resourcePrices } from "../../../cli/cost/prices.ts";
-import { estimate, planned, readResources, toMarkdown, toText } from "../../../cli/cost.ts";
+import { estimate, planned, readResources, regionOf, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import {
   alarmPrice,
@@ -264,4 +264,22 @@ test("as text and as Markdown, with what is not in the sum", () => {
   expect(markdown).toContain("| machine | EBS gp3, GiB | 8 | 0.73 |");
   // GitHub takes a table only after an empty line.
   expect(markdown).toContain("</summary>\n\n| resource");
+});
+
+test("what waits for its deletion is not priced in place of its successor, and the region is their provider's", () => {
+  const of = (type: string, inputs: object, more: object = {}) => ({
+    type,
+    urn: `urn::dev::app::${type}::x`,
+    inputs,
+    ...more,
+  });
+  const resources = [
+    of("pulumi:providers:aws", { region: "us-east-1" }),
+    of("aws:ec2/instance:Instance", { instanceType: "t4g.small" }),
+    of("aws:ec2/instance:Instance", { instanceType: "t4g.large" }, { delete: true }),
+  ];
+  const found = readResources(JSON.stringify({ deployment: { resources } }));
+  expect(found.map(({ inputs }) => inputs.instanceType ?? inputs.region)).toEqual(["us-east-1", "t4g.small"]);
+  expect(regionOf(found)).toBe("us-east-1");
+  expect(regionOf([])).toBeUndefined();
 });

@@ -312,6 +312,10 @@ test.each([
   [["deploy", "--account", account, "--stack", "none"], '--stack is "none", which has no Pulumi.none.yaml'],
   [["deploy", "--account", account, "--boundary", "*"], '--boundary is "*"; allowed: the ARN of a managed policy'],
   [["deploy", "--account", account, "--state-bucket", "*"], '--state-bucket is "*"; allowed: the name of an S3 bucket'],
+  [
+    ["deploy", "--account", account, "--environment", "dev"],
+    "--environment is given, which the policy deploy does not",
+  ],
   [["trust", "--account", account], '--repository is ""; allowed: OWNER/NAME'],
   [["trust", "--account", account, "--repository", "a/b"], "--environment is not given"],
   [["trust", "--account", account, "--repository", "a/b", "--environment", "*"], '--environment is "*"; allowed'],
