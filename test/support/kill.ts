@@ -95,7 +95,8 @@ export async function killAtUpdate(victim: Victim, step: string): Promise<void> 
   const before = await ensureDeployed();
   await withNewRelease(async () => {
     expectFailure(victim, step, await killed(victim, at(step), "up"));
-    if (!step.endsWith("deleting original")) await expectServing(before);
+    // Without the program its engine goes on, until the next command ends it: by then the new machines may have taken over.
+    if (victim !== "program" && !step.endsWith("deleting original")) await expectServing(before);
     const after = await expectUpConverges();
     expect(after.imageRef).not.toBe(before.imageRef);
   });
