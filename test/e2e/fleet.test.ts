@@ -1,15 +1,6 @@
 import { afterAll, expect, test } from "vitest";
-import { machineNames } from "../../components/architecture.ts";
-import {
-  answeringAt,
-  expectFleetServing,
-  fleetDeployed,
-  fleetOutputs,
-  idsOf,
-  underLoad,
-  versionsOf,
-} from "../support/fleet.ts";
-import { configured, edited, expectUnchanged, local, refused, releasedEdit, succeed } from "../support/stack.ts";
+import { expectFleetServing, fleetDeployed, fleetOutputs, idsOf, underLoad } from "../support/fleet.ts";
+import { configured, expectUnchanged, releasedEdit, succeed } from "../support/stack.ts";
 
 // A sample; npm run test:fleet has the rest. Each test begins with an `up`, which is quick where the fleet is deployed.
 const withFleet = <T>(work: () => Promise<T>) => configured({ fleet: "true" }, work);
@@ -46,25 +37,4 @@ test("a release replaces every machine, and no request fails", () =>
       expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
       await expectFleetServing(after);
     });
-  }));
-
-test("a release that does not start fails with the machine's own words, and the old one serves throughout", () =>
-  withFleet(async () => {
-    const before = await fleetDeployed();
-    const versions = () => Promise.all(machineNames.map((name) => versionsOf(before[name].group)));
-    const old = await versions();
-    await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("it was a bad day");\ntry {'], async () => {
-      const { load } = await underLoad(before.url, () =>
-        refused(
-          local("up"),
-          /the release failed: the user data of i-[0-9a-f]+ failed; the refresh is RollbackSuccessful/,
-          "it was a bad day",
-          /aws logs tail \S+ --log-stream-names i-/,
-        ),
-      );
-      expect(load.failed).toEqual([]);
-      expect(load.digests).toEqual(new Set([before.imageDigest]));
-    });
-    expect(await versions()).toEqual(old);
-    expect(await answeringAt(before.url)).toEqual({ ids: idsOf(before), architectures: ["aarch64", "x86_64"] });
   }));

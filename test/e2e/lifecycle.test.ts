@@ -4,15 +4,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { processes } from "../../tools/processes.ts";
-import {
-  describeInstance,
-  ec2,
-  expectUpConverges,
-  instanceState,
-  killMachine,
-  signalDaemon,
-} from "../support/faults.ts";
-import { cloud, deployed, expectUnchanged, local, outputs, registry, succeed, summary } from "../support/stack.ts";
+import { describeInstance, ec2, expectUpConverges, instanceState, killMachine } from "../support/faults.ts";
+import { cloud, deployed, local, registry, succeed, summary } from "../support/stack.ts";
 
 /** Fills the first page of the list of instances with terminated ones, as after many launches. */
 async function fillFirstPage(ImageId?: string): Promise<void> {
@@ -44,20 +37,6 @@ test("an instance whose machine dies is shown by a preview, and replaced by the 
   const after = await expectUpConverges();
   expect(after.intel.id).not.toBe(id);
   expect(after.graviton.id).toBe(before.graviton.id);
-});
-
-test("with every daemon killed, the next up recovers by itself", async () => {
-  const before = await deployed();
-  for (const daemon of ["moto", "registry", "buildkitd", "ec2"] as const) signalDaemon(daemon, "SIGKILL");
-  const output = await succeed("up");
-  expect(output).toContain("what ran in the local cloud was lost");
-  const after = outputs();
-  expect(after.imageRef).toBe(before.imageRef);
-  for (const name of machineNames) {
-    expect(after[name].id).not.toBe(before[name].id);
-    expect((await fetch(`${after[name].url}/health`)).status).toBe(200);
-  }
-  await expectUnchanged("up");
 });
 
 test("refuses a second command at the same time", async () => {

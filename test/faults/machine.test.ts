@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
 import { processes } from "../../tools/processes.ts";
 import { expectUpConverges, signalDaemon, when } from "../support/faults.ts";
 import {
@@ -7,11 +8,28 @@ import {
   deployed,
   edited,
   expectServing,
+  expectUnchanged,
   local,
   logOf,
   type Machine,
+  outputs,
   refused,
+  succeed,
 } from "../support/stack.ts";
+
+test("with every daemon killed, the next up recovers by itself", async () => {
+  const before = await deployed();
+  for (const daemon of ["moto", "registry", "buildkitd", "ec2"] as const) signalDaemon(daemon, "SIGKILL");
+  const output = await succeed("up");
+  expect(output).toContain("what ran in the local cloud was lost");
+  const after = outputs();
+  expect(after.imageRef).toBe(before.imageRef);
+  for (const name of machineNames) {
+    expect(after[name].id).not.toBe(before[name].id);
+    expect((await fetch(`${after[name].url}/health`)).status).toBe(200);
+  }
+  await expectUnchanged("up");
+});
 
 test("builder killed during a build: the old instances serve, the next up builds", async () => {
   const before = await deployed();

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { killed } from "../support/faults.ts";
 import {
+  answeringAt,
   expectFleetServing,
   fleetDeployed,
   fleetOutputs,
@@ -22,12 +23,25 @@ async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
   return InstanceRefreshes.length + (next.InstanceRefreshes?.length ?? 0);
 }
 
-test("after a release that failed, the next good one passes", () =>
+test("a release that does not start fails with the machine's own words, and the old one serves throughout; the next good one passes", () =>
   withFleet(async () => {
     const before = await fleetDeployed();
-    await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("a bad day");\ntry {'], () =>
-      refused(local("up"), "a bad day"),
-    );
+    const versions = () => Promise.all(machineNames.map((name) => versionsOf(before[name].group)));
+    const old = await versions();
+    await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("it was a bad day");\ntry {'], async () => {
+      const { load } = await underLoad(before.url, () =>
+        refused(
+          local("up"),
+          /the release failed: the user data of i-[0-9a-f]+ failed; the refresh is RollbackSuccessful/,
+          "it was a bad day",
+          /aws logs tail \S+ --log-stream-names i-/,
+        ),
+      );
+      expect(load.failed).toEqual([]);
+      expect(load.digests).toEqual(new Set([before.imageDigest]));
+    });
+    expect(await versions()).toEqual(old);
+    expect(await answeringAt(before.url)).toEqual({ ids: idsOf(before), architectures: ["aarch64", "x86_64"] });
     const { load } = await underLoad(before.url, () => succeed("up"));
     expect(load.failed).toEqual([]);
     const after = await fleetDeployed();

@@ -1,0 +1,49 @@
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { platforms } from "../../components/architecture.ts";
+import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
+import { builder, buildkitd } from "../../local/services/buildkitd.ts";
+import { run } from "../../tools/process.ts";
+import { startRegistry } from "./other-registry.ts";
+import { cloud, type Outputs, repositoryName, tagOf } from "./stack.ts";
+
+/** The setting of a builder whose base images differ, so that it builds other bytes from the same content. */
+export const another = { builder: "another" };
+
+/** Has that builder while the tests of a file run. */
+export function useAnotherBuilder(): void {
+  const folder = join(cloud.run, "another");
+  let daemon: Daemon;
+  let stopMirror: () => Promise<void>;
+
+  beforeAll(async () => {
+    const mirror = `${cloud.prefix}.0.1:5602`;
+    stopMirror = await startRegistry(mirror);
+    const dockerfile = readFileSync(join(cloud.project, "app", "Dockerfile"), "utf8");
+    const version = /^ARG BUN_VERSION=(.*)$/m.exec(dockerfile)?.[1];
+    for (const image of [`oven/bun:${version}`, `oven/bun:${version}-distroless`]) {
+      const options = ["--builder", builder, "--platform", platforms.join(), "--provenance=false"];
+      const output = `type=image,push=true,name=${mirror}/${image}`;
+      await run(["docker-buildx", "build", ...options, "--output", output, "-"], {
+        env: cloud.env,
+        input: `FROM ${image}\nLABEL day=another\n`,
+      });
+    }
+    daemon = buildkitd({ ...cloud, mirror }, true, { dir: join(cloud.dir, "another"), run: folder });
+    await startDaemon(daemon);
+    const node = ["--driver", "remote", `unix://${folder}/buildkitd.sock`];
+    await run(["docker-buildx", "create", "--name", another.builder, ...node], { env: cloud.env });
+  });
+
+  afterAll(async () => {
+    await run(["docker-buildx", "rm", "--force", another.builder], { env: cloud.env });
+    await stopDaemon(daemon);
+    await stopMirror();
+    for (const each of [folder, join(cloud.dir, "another")]) rmSync(each, { recursive: true, force: true });
+  });
+}
+
+/** What `up` says where it keeps a release that another builder made. */
+export const kept = ({ imageRef, imageDigest }: Outputs) =>
+  `${repositoryName}:${tagOf(imageRef)} names ${imageDigest} already, another build of the same content: it is kept and deployed`;
