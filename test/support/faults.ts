@@ -13,7 +13,7 @@ import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import { startedHere } from "../../local/stack.ts";
 import { processes } from "../../tools/processes.ts";
-import { balancing, expectFleetServing, type FleetOutputs, scaling } from "./fleet.ts";
+import { answeringAt, expectFleetServing, type FleetOutputs } from "./fleet.ts";
 import {
   aws,
   cloud,
@@ -281,17 +281,13 @@ export async function killMachine(id: string): Promise<void> {
   await expect.poll(() => instanceState(id), { timeout: 60_000 }).toBe("terminated");
 }
 
-/** Kills machines, and waits until the load balancer sends them nothing more. */
+/** Kills machines, and waits until the load balancer has seen it: it sends them nothing more, and every request is answered. */
 export async function killUntilSeen(fleet: FleetOutputs, ids: readonly string[]): Promise<void> {
-  const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({
-    AutoScalingGroupNames: [fleet.graviton.group],
-  });
-  const TargetGroupArn = AutoScalingGroups[0]?.TargetGroupARNs?.[0];
   for (const id of ids) await killMachine(id);
-  const served = async () => {
-    const { TargetHealthDescriptions = [] } = await balancing.describeTargetHealth({ TargetGroupArn });
-    const healthy = TargetHealthDescriptions.filter(({ TargetHealth }) => TargetHealth?.State === "healthy");
-    return healthy.map(({ Target }) => Target?.Id).filter((id = "") => ids.includes(id));
-  };
-  await expect.poll(served, { timeout: 60_000 }).toEqual([]);
+  const isSeen = () =>
+    answeringAt(fleet.url).then(
+      (answering) => !answering.ids.some((id) => ids.includes(id)),
+      () => false,
+    );
+  await expect.poll(isSeen, { timeout: 60_000 }).toBe(true);
 }
