@@ -103,8 +103,7 @@ export class Balancer extends pulumi.ComponentResource {
         enableDeletionProtection: args.protect,
         tags,
       },
-      // Another group comes with another VPC, to which AWS moves no load balancer.
-      { parent: this, replaceOnChanges: ["securityGroups"] },
+      { parent: this },
     );
     const targets = new TargetGroup(
       name,

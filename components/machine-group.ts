@@ -119,7 +119,7 @@ export class MachineGroup extends pulumi.ComponentResource {
         parent: this,
         // The version is the rollout's, and the capacity scaling's, where there is any.
         ignoreChanges: ["launchTemplate", ...(args.cpuTarget === undefined ? [] : ["desiredCapacity"])],
-        // Its machines cannot be targets in another VPC; and between two target groups the provider leaves it without any.
+        // Between two target groups the provider leaves it without any.
         replaceOnChanges: ["targetGroupArns"],
       },
     );

@@ -84,28 +84,6 @@ test("machines with no way out run by endpoints; without one of them, the error 
     { egress: "endpoints" },
   ));
 
-test("in another VPC the fleet is another one, and the old one serves until that is proven", () =>
-  withFleet(async () => {
-    const before = await fleetDeployed();
-    await configured({ fleet: "true", vpcCidr: "10.64.0.0/16" }, async () => {
-      const { load } = await underLoad(before.url, async (load) => {
-        const { node } = await import("../support/stack.ts");
-        let failedBefore: number | undefined;
-        const onOutput = (output: string) => {
-          if (/GroupVerification hono-app-\w+ (?:updated|created)/.test(output)) failedBefore ??= load.failed.length;
-        };
-        const { status, output } = await node("cli/local.ts", ["up"], { onOutput });
-        expect(status, output).toBe(0);
-        expect(failedBefore).toBe(0);
-      });
-      expect(load.asked).toBeGreaterThan(100);
-      const after = fleetOutputs();
-      expect(after.url).not.toBe(before.url);
-      await expectFleetServing(after);
-      await expectConsistent();
-    });
-  }));
-
 test("destroy leaves nothing", async () => {
   await withFleet(async () => {
     await fleetDeployed();
