@@ -102,7 +102,7 @@ export class MachineGroup extends pulumi.ComponentResource {
         maxSize: args.max,
         vpcZoneIdentifiers: args.subnetIds,
         targetGroupArns: [targetGroupArn],
-        // A number that nothing but the program changes, unless the group scales itself.
+        // Not ignored where the group scales: the old number would stay in the state, and not be set when scaling is taken away.
         desiredCapacity: args.cpuTarget === undefined ? args.min : undefined,
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
@@ -117,8 +117,8 @@ export class MachineGroup extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        // The version is the rollout's, and the capacity scaling's, where there is any.
-        ignoreChanges: ["launchTemplate", ...(args.cpuTarget === undefined ? [] : ["desiredCapacity"])],
+        // The version is the rollout's.
+        ignoreChanges: ["launchTemplate"],
         // Between two target groups the provider leaves it without any.
         replaceOnChanges: ["targetGroupArns"],
       },
