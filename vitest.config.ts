@@ -1,6 +1,16 @@
 import { defineConfig } from "vitest/config";
 import PoliciesLast from "./test/support/sequencer.ts";
 
+/** What unit tests need, mutation testing's too. */
+export const unit = {
+  // Node loads the files itself, as it does for the program: Pulumi stores a dynamic resource's provider in the form in which it was loaded.
+  experimental: { viteModuleRunner: false },
+  restoreMocks: true,
+  unstubEnvs: true,
+  // Some start a process; on a busy machine that takes its time.
+  testTimeout: 60_000,
+};
+
 export default defineConfig({
   test: {
     sequence: { sequencer: PoliciesLast },
@@ -9,14 +19,9 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts"],
-          // Node loads the files itself, as it does for the program: Pulumi stores a dynamic resource's provider in the form in which it was loaded.
-          experimental: { viteModuleRunner: false },
+          ...unit,
           // A worker keeps what it has loaded for the next file: loading took more than half of the processor's time.
           isolate: false,
-          restoreMocks: true,
-          unstubEnvs: true,
-          // Some start a process; on a busy machine that takes its time.
-          testTimeout: 60_000,
         },
       },
       {

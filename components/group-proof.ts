@@ -1,5 +1,5 @@
 import { describeMachines, type FleetApi, type Member } from "./fleet-api.ts";
-import { describeMember, noLaunch } from "./instance-refresh.ts";
+import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { check, describe, type Expectation, type Proof } from "./proof.ts";
 import { show } from "./provider-code.ts";
 
@@ -68,14 +68,12 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     const missing = group.members.filter((member) => !isProven(member)).map(({ id }) => id);
     const isLate = seconds() >= timeout;
     if (isLate || seconds() >= nextConsole) {
+      const waiting = missing.filter((id) => health[id]?.state !== "healthy");
       const problem = isLate
         ? `time-out after ${timeout} s`
-        : await failureOf(
-            api,
-            missing.filter((id) => health[id]?.state !== "healthy"),
-            begun,
-            options.failureMarker,
-          );
+        : waiting.length === 0
+          ? await noLaunch(api, begun)
+          : await userDataFailure(api, waiting, options.failureMarker);
       if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
       show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
       nextConsole = seconds() + 15;
@@ -107,19 +105,6 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       return [summary(), ...(await api.failures(begun)), await describeMachines(api, missing)].join("\n").trimEnd();
     }
   }
-}
-
-/** Why waiting is no use: a machine says so itself, or Auto Scaling launches none. */
-async function failureOf(
-  api: FleetApi,
-  missing: readonly string[],
-  begun: Date,
-  failureMarker: string,
-): Promise<string | undefined> {
-  for (const id of missing) {
-    if ((await api.console(id)).includes(failureMarker)) return `the user data of ${id} failed`;
-  }
-  return missing.length === 0 ? noLaunch(api, begun) : undefined;
 }
 
 async function askOnce(ask: ProveGroupOptions["ask"]) {

@@ -55,9 +55,10 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       else if (isLate) problem = `no progress in ${timeout} s`;
       else if (round % 3 === 0) {
         for (const failure of await api.failures(begun)) tell(failure, failure);
+        const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
         const isAnyLeft = members.some(({ id }) => launched.has(id));
         problem =
-          (await failureOf(api, launched, failureMarker)) ?? (isAnyLeft ? undefined : await noLaunch(api, begun));
+          (await userDataFailure(api, waiting, failureMarker)) ?? (isAnyLeft ? undefined : await noLaunch(api, begun));
       }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
@@ -149,17 +150,14 @@ const isUnderWay = (status: InstanceRefresh["Status"]) =>
 const isActive = (status: InstanceRefresh["Status"]) =>
   isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
 
-/** Why the release cannot succeed, before its time is over: a new machine says so. */
-async function failureOf(
+/** Why waiting for these machines is no use: the console of one says that its user data has failed. */
+export async function userDataFailure(
   api: FleetApi,
-  launched: ReadonlySet<string>,
+  ids: readonly string[],
   failureMarker: string,
 ): Promise<string | undefined> {
-  const health = await api.health();
-  for (const id of launched) {
-    if (health[id]?.state !== "healthy" && (await api.console(id)).includes(failureMarker)) {
-      return `the user data of ${id} failed`;
-    }
+  for (const id of ids) {
+    if ((await api.console(id)).includes(failureMarker)) return `the user data of ${id} failed`;
   }
   return undefined;
 }

@@ -102,7 +102,6 @@ export class MachineGroup extends pulumi.ComponentResource {
         maxSize: args.max,
         vpcZoneIdentifiers: args.subnetIds,
         targetGroupArns: [targetGroupArn],
-        // Not ignored where the group scales: the old number would stay in the state, and not be set when scaling is taken away.
         desiredCapacity: args.cpuTarget === undefined ? args.min : undefined,
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
@@ -117,7 +116,8 @@ export class MachineGroup extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        // The version is the rollout's.
+        // The version is the rollout's. The capacity is not ignored: the state would keep the number that was set before the group scaled, so that
+        // an `up` without scaling would not set it again.
         ignoreChanges: ["launchTemplate"],
         // Between two target groups the provider leaves it without any.
         replaceOnChanges: ["targetGroupArns"],

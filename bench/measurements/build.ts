@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseBuilder } from "../../cli/image/builder.ts";
 import { emulatedStep } from "../../cli/image/emulation.ts";
 import { architectures, platforms } from "../../components/architecture.ts";
+import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { root } from "../../tools/paths.ts";
 import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
@@ -33,17 +33,11 @@ export function buildCommand(sandbox: Sandbox, build: Build): string[] {
     ...(load ? ["--load", "--tag", load] : ["--output", `type=image,oci-mediatypes=true${destination}`]),
     ...(build.noCache ? ["--no-cache"] : []),
     ...(target ? ["--file", "bench/Dockerfile", "--target", target] : []),
-    ...["--build-arg", `BUN_VERSION=${bunVersion(sandbox)}`, "--build-context", "app=app"],
+    ...["--build-arg", `BUN_VERSION=${bunVersion}`, "--build-context", "app=app"],
     ...["--build-context", "bench=bench"],
     ...["--build-context", `node-server=${join(root, "node_modules", "@hono", "node-server")}`],
     context,
   ];
-}
-
-function bunVersion({ project }: Sandbox): string {
-  const [, version = ""] =
-    /^ARG BUN_VERSION=(.+)$/m.exec(readFileSync(join(project, "app", "Dockerfile"), "utf8")) ?? [];
-  return version;
 }
 
 /** The platform that this machine builds natively. */
@@ -197,14 +191,13 @@ async function sizes(sandbox: Sandbox): Promise<Measurement[]> {
   const own = await pullSizes(sandbox);
   const base = await pullSizes(sandbox, "base");
   const copy = sandbox.quick ? undefined : await pullSizes(sandbox, "copied");
-  const version = bunVersion(sandbox);
   return platforms.map((platform) => ({
     what: `download of the image, ${platform}`,
     unit: "bytes",
     ours: [own[platform] as number],
     others: {
-      [`oven/bun:${version}-distroless, empty`]: [base[platform] as number],
-      ...(copy && { [`COPY . . on oven/bun:${version}`]: [copy[platform] as number] }),
+      [`oven/bun:${bunVersion}-distroless, empty`]: [base[platform] as number],
+      ...(copy && { [`COPY . . on oven/bun:${bunVersion}`]: [copy[platform] as number] }),
     },
   }));
 }

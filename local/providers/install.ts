@@ -3,12 +3,10 @@ import { dirname, join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
 import { home, root } from "../../tools/paths.ts";
 
-/** A file that a Node loads first which the engine starts. */
-export const preload = join(root, "local/providers/preload.js");
-
 /** Puts the providers where the engine looks for them: those of this project that stand in for the cloud's, and the dynamic one that the npm package carries. */
 export function ensurePlugins(): void {
   // This very Node: the one of the shell in which somebody calls the plain CLI may be too old for TypeScript.
+  const preload = join(root, "local/providers/preload.js");
   const words = (...given: string[]) => given.map((word) => JSON.stringify(word)).join(" ");
   const node = (script: string) => `exec ${words(process.execPath, "--import", preload, join(root, script))} "$@"`;
   // What Node has compiled for them serves the plain CLI too, whose shell does not have the set-up's environment.

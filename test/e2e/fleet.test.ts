@@ -1,9 +1,8 @@
 import { afterAll, expect, test } from "vitest";
-import { expectFleetServing, fleetDeployed, fleetOutputs, idsOf, underLoad } from "../support/fleet.ts";
-import { configured, expectUnchanged, releasedEdit, succeed } from "../support/stack.ts";
+import { expectFleetServing, fleetDeployed, fleetOutputs, idsOf, underLoad, withFleet } from "../support/fleet.ts";
+import { expectUnchanged, releasedEdit, succeed } from "../support/stack.ts";
 
 // A sample; npm run test:fleet has the rest. Each test begins with an `up`, which is quick where the fleet is deployed.
-const withFleet = <T>(work: () => Promise<T>) => configured({ fleet: "true" }, work);
 
 // Other tests begin with a pair, and the way from a fleet to a pair is a test of its own.
 afterAll(() => succeed("destroy"));

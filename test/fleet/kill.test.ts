@@ -1,5 +1,6 @@
 import { afterAll, describe, test } from "vitest";
 import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
+import { withFleet } from "../support/fleet.ts";
 import {
   expectRecovered,
   killAtCreate,
@@ -9,9 +10,7 @@ import {
   victimOf,
   victims,
 } from "../support/kill.ts";
-import { configured, succeed } from "../support/stack.ts";
-
-const withFleet = <T>(work: () => Promise<T>) => configured({ fleet: "true" }, work);
+import { succeed } from "../support/stack.ts";
 
 // The resources that a fleet has and a pair has not: those of a pair are the sweep's of `npm run test:faults`.
 const made = async () => {

@@ -13,11 +13,9 @@ import {
   idsOf,
   scaling,
   underLoad,
+  withFleet,
 } from "../support/fleet.ts";
-import { aws, cloud, configured, expectUnchanged, succeed } from "../support/stack.ts";
-
-const withFleet = <T>(work: () => Promise<T>, more: Record<string, string> = {}) =>
-  configured({ fleet: "true", ...more }, work);
+import { aws, cloud, expectUnchanged, succeed } from "../support/stack.ts";
 
 /** The machines that a group has in service. */
 async function inService(group: string): Promise<string[]> {

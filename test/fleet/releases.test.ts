@@ -10,10 +10,9 @@ import {
   scaling,
   underLoad,
   versionsOf,
+  withFleet,
 } from "../support/fleet.ts";
-import { configured, edited, expectUnchanged, local, refused, releasedEdit, succeed, tagOf } from "../support/stack.ts";
-
-const withFleet = <T>(work: () => Promise<T>) => configured({ fleet: "true" }, work);
+import { edited, expectUnchanged, local, refused, releasedEdit, succeed, tagOf } from "../support/stack.ts";
 
 /** How many refreshes a group has had. */
 async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
@@ -80,12 +79,15 @@ test("an earlier release is deployed without a build", () =>
     await releasedEdit("second", async () => {
       const second = await fleetDeployed();
       expect(second.imageDigest).not.toBe(first.imageDigest);
-      await configured({ fleet: "true", release: tagOf(first.imageRef) }, async () => {
-        const { result: back, load } = await underLoad(first.url, fleetDeployed);
-        expect(load.failed).toEqual([]);
-        expect(back.imageRef).toBe(first.imageRef);
-        await expectFleetServing(back);
-      });
+      await withFleet(
+        async () => {
+          const { result: back, load } = await underLoad(first.url, fleetDeployed);
+          expect(load.failed).toEqual([]);
+          expect(back.imageRef).toBe(first.imageRef);
+          await expectFleetServing(back);
+        },
+        { release: tagOf(first.imageRef) },
+      );
     });
   }));
 
@@ -96,13 +98,16 @@ test("a group that scales stays as it is scaled; without that it has as many mac
       expect
         .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
         .toBe(count);
-    await configured({ fleet: "true", cpuTarget: "60" }, async () => {
-      await succeed("up");
-      await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 });
-      await expectMachines(2);
-      await expectUnchanged("up");
-      await expectMachines(2);
-    });
+    await withFleet(
+      async () => {
+        await succeed("up");
+        await scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 });
+        await expectMachines(2);
+        await expectUnchanged("up");
+        await expectMachines(2);
+      },
+      { cpuTarget: "60" },
+    );
     // At its largest size; back at one machine, a release has room for another.
     await releasedEdit("after scaling", async () => {
       await succeed("up");

@@ -8,11 +8,9 @@ import {
   fleetDeployed,
   fleetOutputs,
   underLoad,
+  withFleet,
 } from "../support/fleet.ts";
-import { configured, deployed, edited, expectServing, local, refused, succeed } from "../support/stack.ts";
-
-const withFleet = <T>(work: () => Promise<T>, more: Record<string, string> = {}) =>
-  configured({ fleet: "true", ...more }, work);
+import { deployed, edited, expectServing, local, refused, succeed } from "../support/stack.ts";
 
 test("from a pair to a fleet and back: what is in use serves until what follows is proven", async () => {
   const pair = await deployed();

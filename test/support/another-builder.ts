@@ -1,9 +1,10 @@
-import { readFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { platforms } from "../../components/architecture.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { builder, buildkitd } from "../../local/services/buildkitd.ts";
+import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { run } from "../../tools/process.ts";
 import { startRegistry } from "./other-registry.ts";
 import { cloud, type Outputs, repositoryName, tagOf } from "./stack.ts";
@@ -20,9 +21,7 @@ export function useAnotherBuilder(): void {
   beforeAll(async () => {
     const mirror = `${cloud.prefix}.0.1:5602`;
     stopMirror = await startRegistry(mirror);
-    const dockerfile = readFileSync(join(cloud.project, "app", "Dockerfile"), "utf8");
-    const version = /^ARG BUN_VERSION=(.*)$/m.exec(dockerfile)?.[1];
-    for (const image of [`oven/bun:${version}`, `oven/bun:${version}-distroless`]) {
+    for (const image of [`oven/bun:${bunVersion}`, `oven/bun:${bunVersion}-distroless`]) {
       const options = ["--builder", builder, "--platform", platforms.join(), "--provenance=false"];
       const output = `type=image,push=true,name=${mirror}/${image}`;
       await run(["docker-buildx", "build", ...options, "--output", output, "-"], {

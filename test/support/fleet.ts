@@ -5,7 +5,7 @@ import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v
 import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
-import { aws, type Outputs, outputs, succeed } from "./stack.ts";
+import { aws, configured, type Outputs, outputs, succeed } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
 export const balancing = new ElasticLoadBalancingV2(aws);
@@ -25,7 +25,11 @@ export const fleetOutputs = (): FleetOutputs => outputs() as unknown as FleetOut
 export const idsOf = (fleet: FleetOutputs): string[] =>
   machineNames.flatMap((name) => fleet[name].machines.map(({ id }) => id)).sort();
 
-/** Deploys the fleet as the clone defines it; quick where it is deployed. Only inside a `configured` that says `fleet`. */
+/** Does the work with `fleet` set, and with more settings. */
+export const withFleet = <T>(work: () => Promise<T>, more: Readonly<Record<string, string>> = {}): Promise<T> =>
+  configured({ fleet: "true", ...more }, work);
+
+/** Deploys the fleet as the clone defines it; quick where it is deployed. Only inside a {@link withFleet}. */
 export async function fleetDeployed(): Promise<FleetOutputs> {
   await succeed("up");
   return fleetOutputs();

@@ -10,7 +10,6 @@ import proto from "@pulumi/pulumi/proto/language_grpc_pb.js";
 import messages from "@pulumi/pulumi/proto/language_pb.js";
 import plugin from "@pulumi/pulumi/proto/plugin_pb.js";
 import { version } from "@pulumi/pulumi/version.js";
-import { preload } from "../install.ts";
 
 type Call<Request> = grpc.ServerUnaryCall<Request, never>;
 
@@ -40,7 +39,8 @@ async function run(call: Call<messages.RunRequest>): Promise<messages.RunRespons
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const dryRun = request.dryrun ? ["--dry-run"] : [];
   const config = request.configMap.map(([key, value]) => [key.replace(/:(?:config:)?/, ":config:"), value]);
-  const child = spawn("node", ["--import", preload, runner, ...args, ...dryRun, entryPoint, ...request.argsList], {
+  // With this process's own options: what is loaded first (install.ts) is loaded there, too.
+  const child = spawn("node", [...process.execArgv, runner, ...args, ...dryRun, entryPoint, ...request.argsList], {
     env: {
       ...process.env,
       PULUMI_CONFIG: JSON.stringify(Object.fromEntries(config)),

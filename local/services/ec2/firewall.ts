@@ -8,9 +8,6 @@ export interface Sender {
   readonly reach: Reach;
 }
 
-/** The ports of the local cloud's own services, by what they stand for. */
-const services: Readonly<Record<keyof Reach, number>> = ports;
-
 /** Security groups and routes: iptables chains that traffic to the cloud's addresses passes. */
 export class Firewall {
   readonly #chain: string;
@@ -83,8 +80,8 @@ function matches({ protocol, ports, ranges }: Allowed, between: (range: string) 
 }
 
 const blocked = ({ group, reach }: Sender, address: string) =>
-  (Object.keys(services) as (keyof Reach)[])
+  (Object.keys(ports) as (keyof Reach)[])
     .filter((service) => !reach[service])
-    .map((service) => `-d ${address} -p tcp --dport ${services[service]} -m owner --gid-owner ${group} -j DROP`);
+    .map((service) => `-d ${address} -p tcp --dport ${ports[service]} -m owner --gid-owner ${group} -j DROP`);
 
 const iptables = (...args: string[]) => run(["iptables", "--wait", ...args]);

@@ -173,7 +173,7 @@ export class Scaling {
     const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
     const goal = goalOf(group, DesiredCapacity, MaxSize, refresh);
     const activities: Activity[] = [];
-    const note = (...what: [description: string, cause: string, failure?: string]) =>
+    const note = (...what: [description: string, cause: string, failure?: string, failed?: Activity["StatusCode"]]) =>
       activities.push(activity(name, ...what));
 
     // What is pending is in service as soon as its instance runs, and its target groups have it.
@@ -188,7 +188,7 @@ export class Scaling {
       if (each.lifecycle === "Pending" && !each.runs) {
         const reason = instances.get(each.id)?.StateReason?.Message;
         const text = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${reason}`;
-        activities.push(activity(name, `Launching a new EC2 instance: ${each.id}`, launching, text, "Cancelled"));
+        note(`Launching a new EC2 instance: ${each.id}`, launching, text, "Cancelled");
       }
       if (isUnhealthy(each, goal, now)) each.health = "Unhealthy";
       each.lifecycle = "Terminating";

@@ -25,7 +25,8 @@ export interface BaseImagesArgs {
 }
 
 const dockerfile = readFileSync(join(root, "app", "Dockerfile"), "utf8");
-const bunVersion = /^ARG BUN_VERSION=(.+)$/m.exec(dockerfile)?.[1] ?? "";
+/** Bun's version, that of the app's Dockerfile. */
+export const bunVersion = /^ARG BUN_VERSION=(.+)$/m.exec(dockerfile)?.[1] ?? "";
 const { arm64, x86_64 } = ARCHITECTURES;
 const bunPackages = {
   [arm64.image]: `@oven/bun-linux-${arm64.machine}`,

@@ -43,9 +43,9 @@ PASSING = {
     "iam:AddRoleToInstanceProfile": ("RoleName", "ec2.amazonaws.com"),
 }
 
-# What Elastic Load Balancing asks of EC2 in the name of its caller, which no data of AWS lists with its actions.
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html; the last one of a load balancer:
-# https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3917
+# Elastic Load Balancing calls EC2 with its caller's permissions. AWS's data for each action does not say so; its documentation does:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html
+# It leaves out GetSecurityGroupsForVpc: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3917
 DEPENDENT = {
     "elasticloadbalancing:CreateLoadBalancer": [
         "ec2:DescribeAccountAttributes",
