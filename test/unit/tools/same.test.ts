@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { hardening } from "../../components/user-data.ts";
+import { hardening } from "../../../components/user-data.ts";
 
 // What stands in two files because two programs read it.
 const read = (path: string) => readFileSync(path, "utf8");
