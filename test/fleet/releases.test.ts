@@ -1,8 +1,6 @@
 import { expect, test } from "vitest";
-import { machineNames } from "../../components/architecture.ts";
 import { killed } from "../support/faults.ts";
 import {
-  answeringAt,
   expectFleetServing,
   fleetDeployed,
   fleetOutputs,
@@ -12,7 +10,7 @@ import {
   versionsOf,
   withFleet,
 } from "../support/fleet.ts";
-import { edited, expectUnchanged, local, refused, releasedEdit, succeed, tagOf } from "../support/stack.ts";
+import { expectUnchanged, releasedEdit, succeed, tagOf } from "../support/stack.ts";
 
 /** How many refreshes a group has had. */
 async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
@@ -21,36 +19,6 @@ async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
   const next = await scaling.describeInstanceRefreshes({ AutoScalingGroupName, NextToken });
   return InstanceRefreshes.length + (next.InstanceRefreshes?.length ?? 0);
 }
-
-test("a release that does not start fails with the machine's own words, and the old one serves throughout; the next good one passes", () =>
-  withFleet(async () => {
-    const before = await fleetDeployed();
-    const versions = () => Promise.all(machineNames.map((name) => versionsOf(before[name].group)));
-    const old = await versions();
-    await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("it was a bad day");\ntry {'], async () => {
-      const { load } = await underLoad(before.url, () =>
-        refused(
-          local("up"),
-          /the release failed: the user data of i-[0-9a-f]+ failed; the refresh is RollbackSuccessful/,
-          "it was a bad day",
-          /aws logs tail \S+ --log-stream-names i-/,
-        ),
-      );
-      expect(load.failed).toEqual([]);
-      expect(load.digests).toEqual(new Set([before.imageDigest]));
-    });
-    expect(await versions()).toEqual(old);
-    expect(await answeringAt(before.url)).toEqual({ ids: idsOf(before), architectures: ["aarch64", "x86_64"] });
-    const { load } = await underLoad(before.url, () => succeed("up"));
-    expect(load.failed).toEqual([]);
-    const after = await fleetDeployed();
-    expect(after.imageDigest).toBe(before.imageDigest);
-    for (const name of machineNames) {
-      const { group, machines } = await versionsOf(after[name].group);
-      expect(machines).toEqual([group]);
-    }
-    await expectFleetServing(after);
-  }));
 
 test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release: the next up goes on with it", (who) =>
   withFleet(async () => {
