@@ -50,8 +50,15 @@ export interface Settings {
     readonly name: string;
     readonly keepReleases: number;
     readonly forceDelete: boolean;
-    /** Whether the image is tagged `latest` too. */
+    /** Whether it has a tag `latest`, which moves. */
     readonly latestTag: boolean;
+  };
+  /** What becomes of the build. */
+  readonly image: {
+    /** In the account's ECR registry. */
+    readonly repositoryName: string;
+    /** Whether it is tagged `latest` too. */
+    readonly latest: boolean;
   };
   readonly network: {
     readonly cidrBlock: string;
@@ -60,7 +67,15 @@ export interface Settings {
     readonly allowedCidrs: readonly string[];
     /** How a fleet's machines reach ECR; without a fleet each machine has a public address. */
     readonly egress?: Egress;
+    /** Of the flow log. */
+    readonly logRetentionDays: number;
+    /** ARN of the permissions boundary of the flow log's role. */
+    readonly permissionsBoundary?: string;
   };
+  /** For what machines log. */
+  readonly logs: { readonly retentionInDays: number };
+  /** Of the machines. */
+  readonly role: { readonly permissionsBoundary?: string };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   /** What all machines have in common. */
   readonly machine: {
@@ -78,10 +93,6 @@ export interface Settings {
   /** Tag or digest of an earlier release to deploy instead of building. */
   readonly release?: string;
   readonly publish?: Publish;
-  /** For what machines log, and for the flow log. */
-  readonly logRetentionDays: number;
-  /** ARN of the permissions boundary of every role. */
-  readonly permissionsBoundary?: string;
   /** Whether destroy is refused. */
   readonly protect: boolean;
   /** On every resource that takes tags. */
@@ -182,21 +193,37 @@ export function loadConfig(): Settings {
     readOfFleet("alarmTopic", "", `the ARN of an SNS topic in ${aws.get("region")}`, (text) =>
       text === "" || topicRegion(text) === aws.get("region") ? text : undefined,
     ) || undefined;
+  const hasLatest = read("latestTag", "true or false", boolean);
+  const logRetentionDays = read("logRetentionDays", `one of ${retentions.join(", ")}`, (text) =>
+    retentions.find((days) => String(days) === text),
+  );
+  const permissionsBoundary =
+    read(
+      "permissionsBoundary",
+      "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary",
+      (text) => (text === "" || policyArn.test(text) ? text : undefined),
+    ) || undefined;
+  const repositoryName = `${name}-${stack.toLowerCase()}`;
   const settings: Settings = {
     name,
     aws: { region: aws.get("region") ?? "", profile: aws.get("profile") },
     repository: {
-      name: `${name}-${stack.toLowerCase()}`,
+      name: repositoryName,
       keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
       forceDelete: read("forceDelete", "true or false", boolean),
-      latestTag: read("latestTag", "true or false", boolean),
+      latestTag: hasLatest,
     },
+    image: { repositoryName, latest: hasLatest },
     network: {
       cidrBlock: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
       port,
       allowedCidrs: fleet ? [] : allowedCidrs,
       egress: fleet ? egress : undefined,
+      logRetentionDays,
+      permissionsBoundary,
     },
+    logs: { retentionInDays: logRetentionDays },
+    role: { permissionsBoundary },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
       port,
@@ -221,15 +248,6 @@ export function loadConfig(): Settings {
         matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
       ) || undefined,
     publish: readPublish(),
-    logRetentionDays: read("logRetentionDays", `one of ${retentions.join(", ")}`, (text) =>
-      retentions.find((days) => String(days) === text),
-    ),
-    permissionsBoundary:
-      read(
-        "permissionsBoundary",
-        "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary",
-        (text) => (text === "" || policyArn.test(text) ? text : undefined),
-      ) || undefined,
     protect: read("protect", "true or false", boolean),
     tags: { project, stack, app: name },
   };
@@ -258,7 +276,7 @@ export function loadConfig(): Settings {
   if (protect && repository.forceDelete) {
     problems.push(`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`);
   }
-  if (protect && repository.latestTag) {
+  if (protect && hasLatest) {
     problems.push(
       `${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since a protected stack has no mutable tag`,
     );

@@ -14,52 +14,21 @@ import { tagEveryResource } from "./components/resource-tags.ts";
 import { loadConfig } from "./config.ts";
 
 const settings = loadConfig();
-const { name, aws, builder, protect, permissionsBoundary, logRetentionDays } = settings;
+const { name, aws, builder, fleet, protect } = settings;
 tagEveryResource(settings.tags);
-const found = await lookup(settings);
+const { registry, release, availabilityZones, amis, certificateArn } = await lookup(settings);
 const source = { context: "app", platforms, builder };
 
 const repository = new Repository(name, settings.repository, { protect });
-
-const image = new Image(
-  name,
-  {
-    ...source,
-    registry: found.registry,
-    repositoryName: settings.repository.name,
-    latest: settings.repository.latestTag,
-    release: found.release,
-  },
-  { dependsOn: repository },
-);
-
+const image = new Image(name, { ...source, ...settings.image, registry, release }, { dependsOn: repository });
 const index = new ImageIndex(name, { ...aws, image, platforms });
 
-const { availabilityZones } = found;
-const network = new Network(name, {
-  ...settings.network,
-  availabilityZones,
-  logRetentionDays,
-  permissionsBoundary,
-  repositoryArn: repository.arn,
-});
-
-const logs = new MachineLogs(name, { retentionInDays: logRetentionDays });
-
-const role = new InstanceRole(name, {
-  repositoryArn: repository.arn,
-  logGroupArn: logs.groupArn,
-  permissionsBoundary,
-});
-
-const { fleet } = settings;
-const balancer =
-  fleet &&
-  new Balancer(
-    name,
-    { ...fleet.balancer, ...network.forBalancer, certificateArn: found.certificateArn, protect },
-    { protect },
-  );
+const network = new Network(name, { ...settings.network, availabilityZones, repositoryArn: repository.arn });
+const logs = new MachineLogs(name, settings.logs);
+const access = { repositoryArn: repository.arn, logGroupArn: logs.groupArn };
+const role = new InstanceRole(name, { ...settings.role, ...access });
+const behind = { ...network.forBalancer, certificateArn, protect };
+const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind }, { protect });
 
 const machines = eachMachine((machine) => {
   const args = {
@@ -68,20 +37,18 @@ const machines = eachMachine((machine) => {
     appName: name,
     architecture: architectures[machine],
     instanceType: settings.instanceTypes[machine],
-    ami: found.amis[machine],
+    ami: amis[machine],
     securityGroupId: network.securityGroupId,
     instanceProfile: role.instanceProfile,
     image: index.reference,
     configs: index.configs,
     logGroup: logs.groupName,
   };
-  return fleet && balancer
-    ? new MachineGroup(
-        `${name}-${machine}`,
-        { ...args, ...fleet.group, ...network.forGroup, ...balancer.forGroup },
-        { protect, dependsOn: [network, balancer] },
-      )
-    : new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
+  if (!fleet || !balancer) {
+    return new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
+  }
+  const group = { ...fleet.group, ...network.forGroup, ...balancer.forGroup };
+  return new MachineGroup(`${name}-${machine}`, { ...args, ...group }, { protect, dependsOn: [network, balancer] });
 });
 
 const published =

@@ -170,7 +170,7 @@ test("refuses an AMI of the wrong architecture before anything is created", asyn
 
 test("fails with AWS's error where AWS refuses an AMI's architecture", async () => {
   const before = await deployed();
-  const change = ["ami: found.amis[machine]", "ami: found.amis.intel"] as const;
+  const change = ["ami: amis[machine]", "ami: amis.intel"] as const;
   const message =
     /creating EC2 Instance .*: InvalidParameterValue: The architecture 'arm64' of the specified instance type/;
   const up = () => edited("index.ts", change, () => refused(local("up"), message));

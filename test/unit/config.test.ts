@@ -12,15 +12,23 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     name: "hono-app",
     aws: { region: "ap-northeast-2", profile: undefined },
     repository: { name: "hono-app-dev", keepReleases: 30, forceDelete: false, latestTag: true },
-    network: { cidrBlock: "10.0.0.0/16", port: 80, allowedCidrs: ["0.0.0.0/0"], egress: undefined },
+    image: { repositoryName: "hono-app-dev", latest: true },
+    network: {
+      cidrBlock: "10.0.0.0/16",
+      port: 80,
+      allowedCidrs: ["0.0.0.0/0"],
+      egress: undefined,
+      logRetentionDays: 30,
+      permissionsBoundary: undefined,
+    },
+    logs: { retentionInDays: 30 },
+    role: { permissionsBoundary: undefined },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
     machine: { port: 80, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
     fleet: undefined,
     builder: "multiplatform",
     registryLogin: "program",
     release: undefined,
-    logRetentionDays: 30,
-    permissionsBoundary: undefined,
     protect: false,
     tags: { project: "hono-app", stack: "dev", app: "hono-app" },
   });
@@ -33,7 +41,7 @@ test("the days for which a log can be kept are those that AWS's own schema has",
 test("a boundary of another partition is accepted", () => {
   const permissionsBoundary = "arn:aws-cn:iam::123456789012:policy/boundary";
   configure({ permissionsBoundary });
-  expect(loadConfig().permissionsBoundary).toBe(permissionsBoundary);
+  expect(loadConfig()).toMatchObject({ role: { permissionsBoundary }, network: { permissionsBoundary } });
 });
 
 test.each([
