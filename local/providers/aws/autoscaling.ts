@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { autoscaling } from "./clients.ts";
 import { alarmPrice, groupPrice } from "./prices.ts";
@@ -86,12 +87,14 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
   await resource.update?.(id, sent, changed, olds);
 }
 
+/** As the real provider does: a tag that has not changed is not sent again. */
 async function retag(ResourceId: string, tags: Props, _removed: string[], olds: Props): Promise<void> {
   const api = await autoscaling();
   const group = { ResourceId, ResourceType: "auto-scaling-group" };
   const gone = (olds.tags as Props[]).filter(({ key }) => !tags.some((tag: Props) => tag.key === key));
   if (gone.length > 0) await api.deleteTags({ Tags: gone.map(({ key }) => ({ ...group, Key: key })) });
-  const Tags = tags.map(({ key, value, propagateAtLaunch }: Props) => ({
+  const changed = tags.filter((tag: Props) => !(olds.tags as Props[]).some((old) => isDeepStrictEqual(old, tag)));
+  const Tags = changed.map(({ key, value, propagateAtLaunch }: Props) => ({
     ...{ ...group, Key: key, Value: value, PropagateAtLaunch: propagateAtLaunch },
   }));
   if (Tags.length > 0) await api.createOrUpdateTags({ Tags });

@@ -4,7 +4,7 @@ import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
 import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
-import { until } from "./provider.ts";
+import { orGone, until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { retagEc2 } from "./tags.ts";
@@ -147,6 +147,10 @@ const natOutputs = {
   publicIp: "NatGatewayAddresses[].PublicIp",
 };
 
+/** Of whatever a refresh has found it with, which may be deleted by now. */
+const disassociate = async ({ associationId: AssociationId }: Props) =>
+  AssociationId && orGone((await ec2()).disassociateAddress({ AssociationId }));
+
 /** AWS makes a NAT gateway after it has answered; without an internet gateway it fails then. */
 async function untilAvailable(id: string): Promise<void> {
   await until(async () => {
@@ -219,6 +223,7 @@ export const ec2Rows = {
     tagType: "elastic-ip",
     list: ["describeAddresses", "Addresses"],
     calls: { create: "allocateAddress", delete: "releaseAddress" },
+    deleting: disassociate,
     outputs: { allocationId: "AllocationId", associationId: "AssociationId", publicIp: "PublicIp" },
   },
   "aws:ec2/natGateway:NatGateway": {

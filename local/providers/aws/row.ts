@@ -54,6 +54,8 @@ export interface Row extends CloudFormation {
   readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string, olds: Props) => Props>>>;
   /** What AWS does not do by itself after the creation. */
   readonly created?: (id: string, inputs: Props) => Promise<void>;
+  /** What the real provider does before the deletion, with what it has in its state. */
+  readonly deleting?: (state: Props) => Promise<unknown>;
   readonly deleteBeforeReplace?: boolean;
   readonly defaults?: Props;
 }
@@ -309,6 +311,7 @@ export function define(
     },
     async delete(id, state) {
       if (!row.calls.delete) return;
+      await row.deleting?.(state);
       for (const entry of updates) if (Array.isArray(entry)) await detach(entry[1], id, state);
       await orGone(send(row.calls.delete, id, only(others, state)));
     },

@@ -35,11 +35,13 @@ type Verdict =
 
 async function judge({ principal, account, policies, boundary, checks }: Question): Promise<Verdict[]> {
   return Promise.all(
-    checks.map(async ({ action, resource, context, resourcePolicy }) => {
+    checks.map(async ({ action, context, resourcePolicy, ...asked }) => {
+      const given = { resource: asked.resource, policies };
+      const { resource, policies: own } = /^elasticloadbalancing:\w+Tags$/.test(action) ? asClassic(given) : given;
       const simulated = await runSimulation(
         {
           request: { principal, action, resource: { resource, accountId: account }, contextVariables: context },
-          identityPolicies: [...policies],
+          identityPolicies: [...own],
           permissionBoundaryPolicies: boundary && [boundary],
           serviceControlPolicies: [],
           resourceControlPolicies: [],
@@ -63,6 +65,12 @@ async function judge({ principal, account, policies, boundary, checks }: Questio
     }),
   );
 }
+
+/** AWS's data has the tagging of Classic load balancers alone: what is tagged counts as one of these, in a policy too. */
+const asClassic = <T>(value: T): T =>
+  JSON.parse(
+    JSON.stringify(value).replaceAll(/(:elasticloadbalancing:[^"]*:)(targetgroup|listener)\//g, "$1loadbalancer/$2/"),
+  );
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html */
 function reason(action: string, denials: ReturnType<typeof getDenialReasons>): string {

@@ -118,8 +118,15 @@ def checks_of(call: Call) -> list[dict]:
     if types and not checks:
         check(call.action, arn(call, types[0]["arn"], NEW))
     if call.action in TAGGING and tags:
-        keys = {"elasticloadbalancing:CreateAction": call.name, **with_prefix("aws:RequestTag/", tags)}
-        check(TAGGING[call.action], for_tags(checks[0]["resource"]), **keys)
+        keys = with_prefix("aws:RequestTag/", tags)
+        made = checks[0]["resource"]
+        if call.name == "CreateListener":
+            made = made.replace(":loadbalancer/", ":listener/") + f"/{NEW}"
+        elif call.service == "elasticloadbalancing":
+            # AWS says so of load balancers and target groups, and not of listeners:
+            # https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/tagging-resources-during-creation.html
+            keys["elasticloadbalancing:CreateAction"] = call.name
+        check(TAGGING[call.action], made, **keys)
     for action in DEPENDENT.get(call.action, ()):
         check(action, "*")
     for role, service in passed(call):
@@ -182,6 +189,8 @@ def ec2_resources(call: Call) -> Iterator[Resource]:
         for table in backend.route_tables.values():
             if association in table._associations:
                 ids |= {table.id, table._associations[association]}
+    for association in [each for each in ids if each.startswith("eipassoc-")]:
+        ids |= {each.allocation_id for each in backend.addresses if each.association_id == association}
     for association in [each for each in ids if each.startswith("iip-assoc-")]:
         ids |= {each.instance.id for each in backend.iam_instance_profile_associations.values() if each.id == association}
     for each in ids:
@@ -254,11 +263,6 @@ def sts_resources(call: Call) -> Iterator[Resource]:
         yield Resource("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
 
 
-def for_tags(resource: str) -> str:
-    """AWS's data has the tagging of Classic load balancers alone: what is tagged stands as one of these."""
-    return re.sub(r"(?<=:)(targetgroup|listener)/", r"loadbalancer/\1/", resource)
-
-
 def autoscaling_resources(call: Call) -> Iterator[Resource]:
     backend = autoscaling_backends[call.account][call.region]
     names = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags", []))]
@@ -290,7 +294,7 @@ def elb_resources(call: Call) -> Iterator[Resource]:
         named = types[kind.partition("/")[0]]
         tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each))
         if call.name in ("AddTags", "RemoveTags"):
-            yield Resource("loadbalancer", for_tags(each), tags)
+            yield Resource("loadbalancer", each, tags)
         else:
             yield from (Resource(type, each, tags) for type in named)
 

@@ -155,7 +155,10 @@ describe("a group", () => {
     });
     const of = { ResourceId: "app", ResourceType: "auto-scaling-group" };
     expect(untag).toHaveBeenCalledWith({ Tags: [{ ...of, Key: "app" }] });
-    expect(tag).toHaveBeenCalledWith({ Tags: [{ ...of, Key: "stack", Value: "dev", PropagateAtLaunch: false }] });
+    const added = { Tags: [{ ...of, Key: "stack", Value: "dev", PropagateAtLaunch: false }] };
+    expect(tag).toHaveBeenCalledExactlyOnceWith(added);
+    await aws.update?.("app", urn(type), state, { ...inputs, tags: [...inputs.tags, ...tags] });
+    expect(tag).toHaveBeenLastCalledWith(added);
   });
 
   test("is emptied before it is deleted", async () => {
