@@ -9,6 +9,7 @@ import {
   configured,
   deployed,
   edited,
+  editPage,
   expectServing,
   expectUnchanged,
   local,
@@ -17,7 +18,6 @@ import {
   pageOf,
   platformsOf,
   refused,
-  releasedEdit,
   succeed,
   summary,
 } from "../support/stack.ts";
@@ -96,30 +96,29 @@ test("an edit replaces one small layer and both instances, which go after the pr
   };
   const old = await layersOf(before.imageRef);
 
-  await releasedEdit("edited", async () => {
-    const preview = await succeed("preview");
-    expect(preview).toMatch(/~.*docker-build:index:Image hono-app update/);
-    expect(outputs()).toEqual(before);
+  editPage("edited");
+  const preview = await succeed("preview");
+  expect(preview).toMatch(/~.*docker-build:index:Image hono-app update/);
+  expect(outputs()).toEqual(before);
 
-    const up = await succeed("up");
-    const after = outputs();
-    expect(after.imageRef).not.toBe(before.imageRef);
-    const replaced = await layersOf(after.imageRef);
-    const known = new Set(old.flat().map(({ digest }) => digest));
-    const fresh = replaced.map((layers) => layers.filter(({ digest }) => !known.has(digest)));
-    expect(fresh.map((layers) => layers.length)).toEqual([1, 1]);
-    expect(new Set(fresh.flat().map(({ digest }) => digest)).size).toBe(1);
-    expect(fresh[0]?.[0]?.size).toBeLessThan(32 * 1024);
+  const up = await succeed("up");
+  const after = outputs();
+  expect(after.imageRef).not.toBe(before.imageRef);
+  const replaced = await layersOf(after.imageRef);
+  const known = new Set(old.flat().map(({ digest }) => digest));
+  const fresh = replaced.map((layers) => layers.filter(({ digest }) => !known.has(digest)));
+  expect(fresh.map((layers) => layers.length)).toEqual([1, 1]);
+  expect(new Set(fresh.flat().map(({ digest }) => digest)).size).toBe(1);
+  expect(fresh[0]?.[0]?.size).toBeLessThan(32 * 1024);
 
-    for (const name of machineNames) {
-      expect(after[name].id).not.toBe(before[name].id);
-      const proven = up.search(new RegExp(`Verification hono-app-${name} updated`));
-      const deleted = up.search(new RegExp(`aws:ec2:Instance hono-app-${name} deleting`));
-      expect(proven).toBeGreaterThan(0);
-      expect(deleted).toBeGreaterThan(proven);
-      expect(await pageOf(after[name])).toContain(">edited ");
-    }
-  });
+  for (const name of machineNames) {
+    expect(after[name].id).not.toBe(before[name].id);
+    const proven = up.search(new RegExp(`Verification hono-app-${name} updated`));
+    const deleted = up.search(new RegExp(`aws:ec2:Instance hono-app-${name} deleting`));
+    expect(proven).toBeGreaterThan(0);
+    expect(deleted).toBeGreaterThan(proven);
+    expect(await pageOf(after[name])).toContain(">edited ");
+  }
 });
 
 const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:1.4.5 AS bundle

@@ -10,7 +10,7 @@ import {
   versionsOf,
   withFleet,
 } from "../support/fleet.ts";
-import { edited, expectUnchanged, local, refused, releasedEdit, succeed } from "../support/stack.ts";
+import { edited, editPage, expectUnchanged, local, refused, succeed } from "../support/stack.ts";
 
 // A sample; npm run test:fleet has the rest. Each test begins with an `up`, which is quick where the fleet is deployed.
 
@@ -58,13 +58,12 @@ test("a release that does not start fails with the machine's own words and the o
     expect(meanwhile.failed).toEqual([]);
     expect(back.imageDigest).toBe(before.imageDigest);
     for (const { group, machines } of await versions()) expect(machines).toEqual([group]);
-    await releasedEdit("fleet", async () => {
-      const { result: after, load } = await underLoad(before.url, fleetDeployed);
-      expect(load.failed).toEqual([]);
-      expect(load.asked).toBeGreaterThan(100);
-      expect(load.digests).toEqual(new Set([before.imageDigest, after.imageDigest]));
-      expect(after.url).toBe(before.url);
-      expect(idsOf(after).filter((id) => idsOf(back).includes(id))).toEqual([]);
-      await expectFleetServing(after);
-    });
+    editPage("fleet");
+    const { result: after, load } = await underLoad(before.url, fleetDeployed);
+    expect(load.failed).toEqual([]);
+    expect(load.asked).toBeGreaterThan(100);
+    expect(load.digests).toEqual(new Set([before.imageDigest, after.imageDigest]));
+    expect(after.url).toBe(before.url);
+    expect(idsOf(after).filter((id) => idsOf(back).includes(id))).toEqual([]);
+    await expectFleetServing(after);
   }));

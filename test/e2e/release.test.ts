@@ -13,6 +13,7 @@ import {
   configured,
   deployed,
   edited,
+  editPage,
   expectServing,
   expectStill,
   expectUnchanged,
@@ -23,7 +24,6 @@ import {
   outputs,
   pageOf,
   refused,
-  releasedEdit,
   repositoryName,
   shell,
   succeed,
@@ -51,52 +51,51 @@ async function quotasByDoctor(): Promise<{ state: string; fault?: string; note?:
 
 test("a release beyond the vCPU quota fails and changes nothing; within it, no request fails", async () => {
   const before = await deployed();
-  await releasedEdit("seamless", async () => {
-    await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
-      const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
-      await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
-      await expectServing(before);
-      const { state, fault } = await quotasByDoctor();
-      expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
-      await expect(new EC2(aws).createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
-        "The maximum number of VPCs has been reached.",
-      );
-    });
-    expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
-    let proven = 0;
-    let asked = 0;
-    const failed: string[] = [];
-    const onOutput = (output: string) => {
-      proven = machineNames.filter((name) => output.includes(`Verification hono-app-${name} updated`)).length;
-    };
-    const up = node("cli/local.ts", ["up"], { onOutput });
-    let running = true;
-    void up.finally(() => {
-      running = false;
-    });
-    while (running && proven < machineNames.length) {
-      for (const name of machineNames) {
-        const id = await answering(before[name].url).catch((error: Error) => error.message);
-        // A request that was open while the last proof came in may have met the end of the old instance.
-        if (proven === machineNames.length) break;
-        asked++;
-        if (id !== before[name].id) failed.push(`${name}: ${id}`);
-      }
-      await wait(20);
-    }
-    expect((await up).status).toBe(0);
-    expect(failed).toEqual([]);
-    expect(asked).toBeGreaterThan(10);
-    // The old instances are gone; what they logged is not.
-    const after = outputs();
-    for (const name of machineNames) {
-      const { id } = before[name];
-      expect(after[name].id).not.toBe(id);
-      const log = await logOf(before.logGroup, id);
-      expect(log).toContain(`"message":"listening"`);
-      expect(log).toContain(`"path":"/platform","status":200`);
-    }
+  editPage("seamless");
+  await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
+    const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
+    await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
+    await expectServing(before);
+    const { state, fault } = await quotasByDoctor();
+    expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
+    await expect(new EC2(aws).createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
+      "The maximum number of VPCs has been reached.",
+    );
   });
+  expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
+  let proven = 0;
+  let asked = 0;
+  const failed: string[] = [];
+  const onOutput = (output: string) => {
+    proven = machineNames.filter((name) => output.includes(`Verification hono-app-${name} updated`)).length;
+  };
+  const up = node("cli/local.ts", ["up"], { onOutput });
+  let running = true;
+  void up.finally(() => {
+    running = false;
+  });
+  while (running && proven < machineNames.length) {
+    for (const name of machineNames) {
+      const id = await answering(before[name].url).catch((error: Error) => error.message);
+      // A request that was open while the last proof came in may have met the end of the old instance.
+      if (proven === machineNames.length) break;
+      asked++;
+      if (id !== before[name].id) failed.push(`${name}: ${id}`);
+    }
+    await wait(20);
+  }
+  expect((await up).status).toBe(0);
+  expect(failed).toEqual([]);
+  expect(asked).toBeGreaterThan(10);
+  // The old instances are gone; what they logged is not.
+  const after = outputs();
+  for (const name of machineNames) {
+    const { id } = before[name];
+    expect(after[name].id).not.toBe(id);
+    const log = await logOf(before.logGroup, id);
+    expect(log).toContain(`"message":"listening"`);
+    expect(log).toContain(`"path":"/platform","status":200`);
+  }
 });
 
 /** Another AMI of the architecture stands for a newer one; without it, the first one is the newest again. */
@@ -112,29 +111,28 @@ async function amiOf(InstanceId: string): Promise<string | undefined> {
 
 test("a release boots the newest AMI; an earlier release is deployed without a build", async () => {
   const first = await deployed();
-  await releasedEdit("second", async () => {
-    const [preview, second] = await edited("components/architecture.ts", newerAmi, async () => [
-      await succeed("preview"),
-      await deployed(),
-    ]);
-    expect(second.imageDigest).not.toBe(first.imageDigest);
-    expect(preview).toMatch(moved(first.graviton.ami, second.graviton.ami));
-    for (const name of machineNames) expect(await amiOf(second[name].id)).toBe(second[name].ami);
-    expect(second.intel.ami).toBe(first.intel.ami);
+  editPage("second");
+  const [preview, second] = await edited("components/architecture.ts", newerAmi, async () => [
+    await succeed("preview"),
+    await deployed(),
+  ]);
+  expect(second.imageDigest).not.toBe(first.imageDigest);
+  expect(preview).toMatch(moved(first.graviton.ami, second.graviton.ami));
+  for (const name of machineNames) expect(await amiOf(second[name].id)).toBe(second[name].ami);
+  expect(second.intel.ami).toBe(first.intel.ami);
 
-    await configured({ release: tagOf(first.imageRef) }, async () => {
-      const up = await succeed("up");
-      expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
-      const back = outputs();
-      expect(back.imageRef).toBe(first.imageRef);
-      expect(await amiOf(back.graviton.id)).toBe(first.graviton.ami);
-      for (const name of machineNames) expect(await pageOf(back[name])).not.toContain(">second ");
-    });
-    await configured({ release: first.imageDigest }, () => expectUnchanged("preview"));
-    // Both stay in the registry, and the newer one is deployed again without another digest.
-    await manifest(second.imageRef);
-    expect((await deployed()).imageRef).toBe(second.imageRef);
+  await configured({ release: tagOf(first.imageRef) }, async () => {
+    const up = await succeed("up");
+    expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
+    const back = outputs();
+    expect(back.imageRef).toBe(first.imageRef);
+    expect(await amiOf(back.graviton.id)).toBe(first.graviton.ami);
+    for (const name of machineNames) expect(await pageOf(back[name])).not.toContain(">second ");
   });
+  await configured({ release: first.imageDigest }, () => expectUnchanged("preview"));
+  // Both stay in the registry, and the newer one is deployed again without another digest.
+  await manifest(second.imageRef);
+  expect((await deployed()).imageRef).toBe(second.imageRef);
 });
 
 test("refuses a release that is not in the registry, before anything changes", async () => {
@@ -190,10 +188,9 @@ test("production refuses destroy until the protection is removed", async () => {
     );
     await expectStill(stack);
     // A release still replaces protected machines.
-    await releasedEdit("protected", async () => {
-      const after = await deployed();
-      for (const name of machineNames) expect(after[name].id).not.toBe(stack[name].id);
-    });
+    editPage("protected");
+    const after = await deployed();
+    for (const name of machineNames) expect(after[name].id).not.toBe(stack[name].id);
   });
   await deployed();
   expect(summary(await succeed("destroy"))).toEqual({ deleted: expect.any(Number) });

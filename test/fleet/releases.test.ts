@@ -10,7 +10,7 @@ import {
   versionsOf,
   withFleet,
 } from "../support/fleet.ts";
-import { expectUnchanged, releasedEdit, succeed, tagOf } from "../support/stack.ts";
+import { editPage, expectUnchanged, succeed, tagOf } from "../support/stack.ts";
 
 /** How many refreshes a group has had. */
 async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
@@ -23,40 +23,38 @@ async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
 test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release: the next up goes on with it", (who) =>
   withFleet(async () => {
     const before = await fleetDeployed();
-    await releasedEdit(`killed ${who}`, async () => {
-      const count = await refreshesOf(before.intel.group);
-      const { load } = await underLoad(before.url, async () => {
-        const { status } = await killed(who, /Rollout hono-app-intel updating/, "up");
-        expect(status).not.toBe(0);
-        await succeed("up");
-      });
-      expect(load.failed).toEqual([]);
-      const after = await fleetDeployed();
-      // The one that the killed run began, if it came so far, and no second one.
-      expect((await refreshesOf(before.intel.group)) - count).toBe(1);
-      expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
-      await expectFleetServing(after);
-      await expectUnchanged("up");
+    editPage(`killed-${who}`);
+    const count = await refreshesOf(before.intel.group);
+    const { load } = await underLoad(before.url, async () => {
+      const { status } = await killed(who, /Rollout hono-app-intel updating/, "up");
+      expect(status).not.toBe(0);
+      await succeed("up");
     });
+    expect(load.failed).toEqual([]);
+    const after = await fleetDeployed();
+    // The one that the killed run began, if it came so far, and no second one.
+    expect((await refreshesOf(before.intel.group)) - count).toBe(1);
+    expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
+    await expectFleetServing(after);
+    await expectUnchanged("up");
   }),
 );
 
 test("an earlier release is deployed without a build", () =>
   withFleet(async () => {
     const first = await fleetDeployed();
-    await releasedEdit("second", async () => {
-      const second = await fleetDeployed();
-      expect(second.imageDigest).not.toBe(first.imageDigest);
-      await withFleet(
-        async () => {
-          const { result: back, load } = await underLoad(first.url, fleetDeployed);
-          expect(load.failed).toEqual([]);
-          expect(back.imageRef).toBe(first.imageRef);
-          await expectFleetServing(back);
-        },
-        { release: tagOf(first.imageRef) },
-      );
-    });
+    editPage("second");
+    const second = await fleetDeployed();
+    expect(second.imageDigest).not.toBe(first.imageDigest);
+    await withFleet(
+      async () => {
+        const { result: back, load } = await underLoad(first.url, fleetDeployed);
+        expect(load.failed).toEqual([]);
+        expect(back.imageRef).toBe(first.imageRef);
+        await expectFleetServing(back);
+      },
+      { release: tagOf(first.imageRef) },
+    );
   }));
 
 test("a group that scales stays as it is scaled; without that it has as many machines as the setting says, and room for a release", () =>
@@ -77,9 +75,8 @@ test("a group that scales stays as it is scaled; without that it has as many mac
       { cpuTarget: "60" },
     );
     // At its largest size; back at one machine, a release has room for another.
-    await releasedEdit("after scaling", async () => {
-      await succeed("up");
-      await expectMachines(1);
-      await expectFleetServing(fleetOutputs());
-    });
+    editPage("scaled");
+    await succeed("up");
+    await expectMachines(1);
+    await expectFleetServing(fleetOutputs());
   }));

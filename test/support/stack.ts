@@ -206,9 +206,18 @@ export function configured<T>(values: Record<string, string>, work: () => Promis
   return edited("Pulumi.local.yaml", change, work);
 }
 
-/** Edits the app's page while `work` runs, which makes another release: a word that its heading begins with. */
-export function releasedEdit<T>(word: string, work: () => Promise<T>): Promise<T> {
-  return edited("app/src/page.ts", [/<h1([^>]*)>/, `<h1$1>${word} `], work);
+const page = "app/src/page.ts";
+
+/** The app's page with a word that its heading begins with, which makes another release. */
+const withWord = (word: string) => (text: string) => text.replace(/(<h1[^>]*>)[^<]*/, `$1${word} `);
+
+/** Edits the app's page while `work` runs. */
+export const releasedEdit = <T>(word: string, work: () => Promise<T>): Promise<T> => edited(page, withWord(word), work);
+
+/** Edits the app's page for this test and the next ones: to take the edit back would be one more release. */
+export function editPage(word: string): void {
+  const path = join(cloud.project, page);
+  writeFileSync(path, withWord(word)(readFileSync(path, "utf8")));
 }
 
 /** What CloudWatch has of an instance's log, whether or not the instance is still there. */
