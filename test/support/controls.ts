@@ -3,6 +3,7 @@
 // https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-controls-reference.html
 // https://www.checkov.io/5.Policy%20Index/terraform.html
 
+import { set as setAt, stepsOf } from "../../local/providers/aws/cloudformation.ts";
 import { rows } from "../../local/providers/aws/rows.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: inputs are whatever the program registers
@@ -16,12 +17,15 @@ export interface Resource {
   readonly inputs: Inputs;
 }
 
-export interface Control {
+export interface Exception {
   readonly ids: readonly string[];
   readonly title: string;
   readonly applies: (resource: Resource) => boolean;
   /** What is wrong, as a sentence whose subject is the resource. */
   readonly violation: (resource: Resource, all: readonly Resource[]) => string | undefined;
+}
+
+export interface Control extends Exception {
   /** Changes of a good program, each of which the rule must catch. */
   readonly mutants: Readonly<Record<string, (all: readonly Resource[]) => Resource[]>>;
 }
@@ -58,7 +62,7 @@ export const knownTypes = new Set([
 ]);
 
 /** All that a control finds, each as a sentence. */
-export function violations(control: Control, all: readonly Resource[]): string[] {
+export function violations(control: Exception, all: readonly Resource[]): string[] {
   return all.filter(control.applies).flatMap((resource) => {
     const found = control.violation(resource, all);
     return found === undefined ? [] : [`${control.ids.join(", ")}: ${resource.type} ${resource.name} ${found}`];
@@ -78,6 +82,10 @@ const change = (type: string, edit: (inputs: Inputs) => void) => (all: readonly 
   edit(found.inputs);
   return copy;
 };
+
+/** The same with an input, by its path, set to a value or to nothing. */
+const set = (type: string, path: string, value?: unknown) =>
+  change(type, (inputs) => setAt(inputs, stepsOf(path), value));
 
 /** The program with no resource of a type. */
 const without = (type: string) => (all: readonly Resource[]) => all.filter((resource) => resource.type !== type);
@@ -156,9 +164,9 @@ const closedToEveryone = (ports: readonly number[]) => ({
     "all protocols are opened": change(ingressRule, (inputs) =>
       Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", ipProtocol: "-1", fromPort: undefined, toPort: undefined }),
     ),
-    "it is opened inline": change(group, (inputs) => {
-      inputs.ingress = [{ protocol: "tcp", fromPort: ports[0], toPort: ports[0], cidrBlocks: ["0.0.0.0/0"] }];
-    }),
+    "it is opened inline": set(group, "ingress", [
+      { protocol: "tcp", fromPort: ports[0], toPort: ports[0], cidrBlocks: ["0.0.0.0/0"] },
+    ]),
   },
 });
 
@@ -183,12 +191,10 @@ export const controls: readonly Control[] = [
     },
     mutants: {
       "nobody closes it": without(defaultGroup),
-      "another VPC's is closed": change(defaultGroup, (inputs) => {
-        inputs.vpcId = "vpc-other";
-      }),
-      "it is opened": change(defaultGroup, (inputs) => {
-        inputs.egress = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
-      }),
+      "another VPC's is closed": set(defaultGroup, "vpcId", "vpc-other"),
+      "it is opened": set(defaultGroup, "egress", [
+        { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] },
+      ]),
     },
   },
   {
@@ -203,21 +209,11 @@ export const controls: readonly Control[] = [
         : "has a volume that is not encrypted";
     },
     mutants: {
-      "a group's volume is not": change(template, (inputs) => {
-        inputs.blockDeviceMappings[0].ebs.encrypted = "false";
-      }),
-      "nothing is said about a group's volume": change(template, (inputs) => {
-        delete inputs.blockDeviceMappings;
-      }),
-      "the root volume is not": change(instance, (inputs) => {
-        inputs.rootBlockDevice.encrypted = false;
-      }),
-      "nothing is said about the root volume": change(instance, (inputs) => {
-        delete inputs.rootBlockDevice;
-      }),
-      "another volume is not": change(instance, (inputs) => {
-        inputs.ebsBlockDevices = [{ deviceName: "/dev/sdf", volumeSize: 8 }];
-      }),
+      "a group's volume is not": set(template, "blockDeviceMappings[0].ebs.encrypted", "false"),
+      "nothing is said about a group's volume": set(template, "blockDeviceMappings"),
+      "the root volume is not": set(instance, "rootBlockDevice.encrypted", false),
+      "nothing is said about the root volume": set(instance, "rootBlockDevice"),
+      "another volume is not": set(instance, "ebsBlockDevices", [{ deviceName: "/dev/sdf", volumeSize: 8 }]),
     },
   },
   {
@@ -236,12 +232,8 @@ export const controls: readonly Control[] = [
         : "has no flow log of refused traffic",
     mutants: {
       "there is none": without(flowLog),
-      "it is of accepted traffic": change(flowLog, (inputs) => {
-        inputs.trafficType = "ACCEPT";
-      }),
-      "it is another VPC's": change(flowLog, (inputs) => {
-        inputs.vpcId = "vpc-other";
-      }),
+      "it is of accepted traffic": set(flowLog, "trafficType", "ACCEPT"),
+      "it is another VPC's": set(flowLog, "vpcId", "vpc-other"),
     },
   },
   {
@@ -252,15 +244,9 @@ export const controls: readonly Control[] = [
     violation: ({ inputs }) =>
       inputs.metadataOptions?.httpTokens === "required" ? undefined : "answers requests for metadata without a token",
     mutants: {
-      "a token is optional for a group's machines": change(template, (inputs) => {
-        inputs.metadataOptions.httpTokens = "optional";
-      }),
-      "a token is optional": change(instance, (inputs) => {
-        inputs.metadataOptions.httpTokens = "optional";
-      }),
-      "nothing is said about it": change(instance, (inputs) => {
-        delete inputs.metadataOptions;
-      }),
+      "a token is optional for a group's machines": set(template, "metadataOptions.httpTokens", "optional"),
+      "a token is optional": set(instance, "metadataOptions.httpTokens", "optional"),
+      "nothing is said about it": set(instance, "metadataOptions"),
     },
   },
   {
@@ -270,15 +256,9 @@ export const controls: readonly Control[] = [
     violation: ({ inputs }) =>
       inputs.metadataOptions?.httpPutResponseHopLimit === 1 ? undefined : "lets a token pass more than one hop",
     mutants: {
-      "of a group's machines, a container's bridge is one hop more": change(template, (inputs) => {
-        inputs.metadataOptions.httpPutResponseHopLimit = 2;
-      }),
-      "a container's bridge is one hop more": change(instance, (inputs) => {
-        inputs.metadataOptions.httpPutResponseHopLimit = 2;
-      }),
-      "the AMI's own limit, which is 2, holds": change(instance, (inputs) => {
-        delete inputs.metadataOptions.httpPutResponseHopLimit;
-      }),
+      "for a group, a container's bridge is one hop more": set(template, "metadataOptions.httpPutResponseHopLimit", 2),
+      "a container's bridge is one hop more": set(instance, "metadataOptions.httpPutResponseHopLimit", 2),
+      "the AMI's own limit, which is 2, holds": set(instance, "metadataOptions.httpPutResponseHopLimit"),
     },
   },
   { ids: ["EC2.13", "CKV_AWS_24"], title: "SSH is not open to everyone", ...closedToEveryone([22]) },
@@ -297,8 +277,8 @@ export const controls: readonly Control[] = [
     mutants: {
       "another port is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 81, toPort: 81 })),
       "a range is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 80, toPort: 443 })),
-      "UDP is opened": change(ingressRule, (inputs) => Object.assign(inputs, { ipProtocol: "udp" })),
-      "everything is opened": change(ingressRule, (inputs) => Object.assign(inputs, { ipProtocol: "-1" })),
+      "UDP is opened": set(ingressRule, "ipProtocol", "udp"),
+      "everything is opened": set(ingressRule, "ipProtocol", "-1"),
     },
   },
   {
@@ -310,9 +290,7 @@ export const controls: readonly Control[] = [
     mutants: Object.fromEntries(
       [group, ingressRule, egressRule].map((type) => [
         `a ${type.split(":").at(-1)} says nothing`,
-        change(type, (inputs) => {
-          delete inputs.description;
-        }),
+        set(type, "description"),
       ]),
     ),
   },
@@ -335,9 +313,9 @@ export const controls: readonly Control[] = [
       "all TCP ports are let out": change(egressRule, (inputs) =>
         Object.assign(inputs, { fromPort: 0, toPort: 65_535 }),
       ),
-      "all is let out inline": change(group, (inputs) => {
-        inputs.egress = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
-      }),
+      "all is let out inline": set(group, "egress", [
+        { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] },
+      ]),
     },
   },
   {
@@ -347,12 +325,8 @@ export const controls: readonly Control[] = [
     violation: ({ inputs }) =>
       inputs.imageScanningConfiguration?.scanOnPush === true ? undefined : "does not scan what is pushed",
     mutants: {
-      "the scan is off": change(repository, (inputs) => {
-        inputs.imageScanningConfiguration.scanOnPush = false;
-      }),
-      "nothing is said about it": change(repository, (inputs) => {
-        delete inputs.imageScanningConfiguration;
-      }),
+      "the scan is off": set(repository, "imageScanningConfiguration.scanOnPush", false),
+      "nothing is said about it": set(repository, "imageScanningConfiguration"),
     },
   },
   {
@@ -367,12 +341,8 @@ export const controls: readonly Control[] = [
       return others.length > 0 ? `lets tags like ${others.join(", ")} be moved` : undefined;
     },
     mutants: {
-      "tags are mutable": change(repository, (inputs) => {
-        inputs.imageTagMutability = "MUTABLE";
-      }),
-      "nothing is said about it": change(repository, (inputs) => {
-        delete inputs.imageTagMutability;
-      }),
+      "tags are mutable": set(repository, "imageTagMutability", "MUTABLE"),
+      "nothing is said about it": set(repository, "imageTagMutability"),
       "every tag is excluded": change(repository, (inputs) => {
         inputs.imageTagMutability = "IMMUTABLE_WITH_EXCLUSION";
         inputs.imageTagMutabilityExclusionFilters = [{ filter: "*", filterType: "WILDCARD" }];
@@ -411,9 +381,7 @@ export const controls: readonly Control[] = [
         : "keeps every image for ever",
     mutants: {
       "there is none": without(lifecyclePolicy),
-      "it is another repository's": change(lifecyclePolicy, (inputs) => {
-        inputs.repository = "other";
-      }),
+      "it is another repository's": set(lifecyclePolicy, "repository", "other"),
     },
   },
   {
@@ -423,12 +391,8 @@ export const controls: readonly Control[] = [
     violation: ({ inputs }) =>
       inputs.encryptionConfigurations?.[0]?.encryptionType === "KMS" ? undefined : "is not encrypted by a KMS key",
     mutants: {
-      "S3's own key is used": change(repository, (inputs) => {
-        inputs.encryptionConfigurations = [{ encryptionType: "AES256" }];
-      }),
-      "nothing is said about it": change(repository, (inputs) => {
-        delete inputs.encryptionConfigurations;
-      }),
+      "S3's own key is used": set(repository, "encryptionConfigurations", [{ encryptionType: "AES256" }]),
+      "nothing is said about it": set(repository, "encryptionConfigurations"),
     },
   },
   {
@@ -451,9 +415,7 @@ export const controls: readonly Control[] = [
       "all but one action is allowed": changePolicy(
         (statements) => void statements.push({ Effect: "Allow", NotAction: "iam:DeleteUser", Resource: "*" }),
       ),
-      "AWS's policy that does is attached": change(attachment, (inputs) => {
-        inputs.policyArn = "arn:aws:iam::aws:policy/AdministratorAccess";
-      }),
+      "AWS's policy that does is attached": set(attachment, "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"),
     },
   },
   {
@@ -507,15 +469,9 @@ export const controls: readonly Control[] = [
     },
     mutants: {
       "the policy is not attached": without(attachment),
-      "it is attached to another role": change(attachment, (inputs) => {
-        inputs.role = "other";
-      }),
-      "the machine has no profile": change(instance, (inputs) => {
-        delete inputs.iamInstanceProfile;
-      }),
-      "a group's machines have no profile": change(template, (inputs) => {
-        delete inputs.iamInstanceProfile;
-      }),
+      "it is attached to another role": set(attachment, "role", "other"),
+      "the machine has no profile": set(instance, "iamInstanceProfile"),
+      "a group's machines have no profile": set(template, "iamInstanceProfile"),
     },
   },
   {
@@ -527,15 +483,9 @@ export const controls: readonly Control[] = [
         ? undefined
         : "does not ask its load balancer which machines are well",
     mutants: {
-      "it asks EC2": change(scalingGroup, (inputs) => {
-        inputs.healthCheckType = "EC2";
-      }),
-      "nothing is said about it": change(scalingGroup, (inputs) => {
-        delete inputs.healthCheckType;
-      }),
-      "it is behind none": change(scalingGroup, (inputs) => {
-        delete inputs.targetGroupArns;
-      }),
+      "it asks EC2": set(scalingGroup, "healthCheckType", "EC2"),
+      "nothing is said about it": set(scalingGroup, "healthCheckType"),
+      "it is behind none": set(scalingGroup, "targetGroupArns"),
     },
   },
   {
@@ -544,9 +494,7 @@ export const controls: readonly Control[] = [
     applies: isA(scalingGroup),
     violation: ({ inputs }) => (new Set(inputs.vpcZoneIdentifiers).size > 1 ? undefined : "is in one zone"),
     mutants: {
-      "it is in one subnet": change(scalingGroup, (inputs) => {
-        inputs.vpcZoneIdentifiers = inputs.vpcZoneIdentifiers.slice(0, 1);
-      }),
+      "it is in one subnet": set(scalingGroup, "vpcZoneIdentifiers", ["subnet-1"]),
     },
   },
   {
@@ -567,12 +515,8 @@ export const controls: readonly Control[] = [
     applies: isA(balancer),
     violation: ({ inputs }) => (inputs.dropInvalidHeaderFields === true ? undefined : "passes on every header"),
     mutants: {
-      "it passes them on": change(balancer, (inputs) => {
-        inputs.dropInvalidHeaderFields = false;
-      }),
-      "nothing is said about it": change(balancer, (inputs) => {
-        delete inputs.dropInvalidHeaderFields;
-      }),
+      "it passes them on": set(balancer, "dropInvalidHeaderFields", false),
+      "nothing is said about it": set(balancer, "dropInvalidHeaderFields"),
     },
   },
   {
@@ -582,9 +526,7 @@ export const controls: readonly Control[] = [
     violation: ({ inputs }) =>
       ["defensive", "strictest"].includes(inputs.desyncMitigationMode) ? undefined : "lets such requests pass",
     mutants: {
-      "it only monitors": change(balancer, (inputs) => {
-        inputs.desyncMitigationMode = "monitor";
-      }),
+      "it only monitors": set(balancer, "desyncMitigationMode", "monitor"),
     },
   },
   {
@@ -593,9 +535,7 @@ export const controls: readonly Control[] = [
     applies: isA(balancer),
     violation: ({ inputs }) => (new Set(inputs.subnets).size > 1 ? undefined : "is in one zone"),
     mutants: {
-      "it is in one": change(balancer, (inputs) => {
-        inputs.subnets = inputs.subnets.slice(0, 1);
-      }),
+      "it is in one": set(balancer, "subnets", ["subnet-1"]),
     },
   },
   {
@@ -623,7 +563,7 @@ const redirects = ({ inputs }: Resource) =>
  * What the program does against a control's word, on purpose. Of the pair's addresses components/instance.ts says why; a fleet's are there
  * with the setting `egress: public` alone.
  */
-export const exceptions: readonly Control[] = [
+export const exceptions: readonly Exception[] = [
   {
     ids: ["EC2.25"],
     title: "no launch template gives public addresses",
@@ -632,7 +572,6 @@ export const exceptions: readonly Control[] = [
       inputs.networkInterfaces?.every(({ associatePublicIpAddress }: Inputs) => associatePublicIpAddress === "false")
         ? undefined
         : "gives public addresses",
-    mutants: {},
   },
   {
     // A group of types of several architectures would launch those that cost least, and so none of the other architecture.
@@ -640,7 +579,6 @@ export const exceptions: readonly Control[] = [
     title: "a group has more than one type of machine",
     applies: isA(scalingGroup),
     violation: ({ inputs }) => (inputs.mixedInstancesPolicy ? undefined : "has one type of machine"),
-    mutants: {},
   },
   {
     // A certificate needs a name that somebody owns: with the setting `domain` there is nothing but HTTPS.
@@ -648,7 +586,6 @@ export const exceptions: readonly Control[] = [
     title: "HTTP leads to HTTPS",
     applies: isA(listener),
     violation: (resource) => (redirects(resource) ? undefined : "speaks HTTP"),
-    mutants: {},
   },
   {
     // An S3 bucket of logs would outlive the stack; the app logs each request.
@@ -656,7 +593,6 @@ export const exceptions: readonly Control[] = [
     title: "a load balancer logs requests",
     applies: isA(balancer),
     violation: ({ inputs }) => (inputs.accessLogs?.enabled ? undefined : "logs no requests"),
-    mutants: {},
   },
   {
     // With the setting `protect`, for production.
@@ -664,14 +600,12 @@ export const exceptions: readonly Control[] = [
     title: "a load balancer cannot be deleted",
     applies: isA(balancer),
     violation: ({ inputs }) => (inputs.enableDeletionProtection === true ? undefined : "can be deleted"),
-    mutants: {},
   },
   {
     ids: ["EC2.9", "CKV_AWS_88"],
     title: "no machine has a public address",
     applies: isA(instance),
     violation: ({ inputs }) => (inputs.associatePublicIpAddress === false ? undefined : "has a public address"),
-    mutants: {},
   },
   {
     // awsx gives every public subnet this; it is the same exception, made for the subnet.
@@ -679,6 +613,5 @@ export const exceptions: readonly Control[] = [
     title: "no subnet gives out public addresses by itself",
     applies: isA(subnet),
     violation: ({ inputs }) => (inputs.mapPublicIpOnLaunch === true ? "gives out public addresses" : undefined),
-    mutants: {},
   },
 ];
