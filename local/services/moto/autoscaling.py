@@ -3,11 +3,11 @@ and reports what it did."""
 
 import json
 from datetime import datetime, timezone
-from functools import wraps
 from uuid import uuid4
 
 from iam import ACCOUNT, REGION
 from marks import touches
+from methods import replacing
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
@@ -31,22 +31,6 @@ def find(self: AutoScalingResponse) -> FakeAutoScalingGroup:
     if group is None:
         raise ValidationError(f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found")
     return group
-
-
-def replacing(cls: type, name: str):
-    """Decorates the replacement of a method, which gets the original first."""
-
-    def decorate(function):
-        original = getattr(cls, name)
-
-        @wraps(original)
-        def replacement(*args, **kwargs):
-            return function(original, *args, **kwargs)
-
-        setattr(cls, name, replacement)
-        return function
-
-    return decorate
 
 
 # What moto does by itself, and the engine does here.

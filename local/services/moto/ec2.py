@@ -2,11 +2,11 @@
 and the region has a Local Zone."""
 
 import os
-from functools import wraps
 from pathlib import Path
 from threading import Lock
 
 from marks import touches
+from methods import replacing
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.models.availability_zones_and_regions import Zone
@@ -53,45 +53,33 @@ def describe_availability_zones(self: AvailabilityZonesAndRegions) -> ActionResu
     return ActionResult({"AvailabilityZones": filter_resources(zones, self._filters_from_querystring(), ZONE_FILTERS)})
 
 
-def with_local_zone(action):
-    @wraps(action)
-    def offerings(self: InstanceResponse) -> ActionResult:
-        found = action(self).result["InstanceTypeOfferings"]
-        local = [{**offering, "Location": local_zone.name} for offering in found if offering["Location"] == "ap-northeast-2a"]
-        return ActionResult({"InstanceTypeOfferings": [*found, *local]})
-
-    return offerings
-
-
 AvailabilityZonesAndRegions.describe_availability_zones = describe_availability_zones
-InstanceResponse.describe_instance_type_offerings = with_local_zone(InstanceResponse.describe_instance_type_offerings)
+
+
+@replacing(InstanceResponse, "describe_instance_type_offerings")
+def with_local_zone(original, self: InstanceResponse) -> ActionResult:
+    found = original(self).result["InstanceTypeOfferings"]
+    local = [{**offering, "Location": local_zone.name} for offering in found if offering["Location"] == "ap-northeast-2a"]
+    return ActionResult({"InstanceTypeOfferings": [*found, *local]})
+
 
 # moto lists an instance before it attaches volumes and profile; an instance that was read in between had no role.
 LAUNCH = Lock()
 
 
-def one_at_a_time(action):
-    @wraps(action)
-    def locked(self: InstanceResponse) -> ActionResult:
-        with LAUNCH:
-            return action(self)
+@replacing(InstanceResponse, "run_instances")
+@replacing(InstanceResponse, "describe_instances")
+def one_at_a_time(original, self: InstanceResponse) -> ActionResult:
+    with LAUNCH:
+        return original(self)
 
-    return locked
-
-
-for action in (InstanceResponse.run_instances, InstanceResponse.describe_instances):
-    setattr(InstanceResponse, action.__name__, one_at_a_time(action))
 
 # On AWS the interface that a launch makes ends with its instance.
-terminate = Instance.terminate
-
-
-def terminate_with_interfaces(self: Instance) -> object:
+@replacing(Instance, "terminate")
+def terminate_with_interfaces(original, self: Instance) -> object:
     for interface in self.nics.values():
         interface.delete_on_termination = True
-    return terminate(self)
+    return original(self)
 
-
-Instance.terminate = terminate_with_interfaces
 
 touches(EC2BaseResponse, "ec2-changed")

@@ -17,6 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from iam import ACCOUNT, REGION, Denied, require
+from methods import replacing
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ecr.exceptions import (
@@ -372,24 +373,19 @@ for action in (
     setattr(ECRResponse, action.__name__, action)
 
 
-create_repository, delete_repository = ECRBackend.create_repository, ECRBackend.delete_repository
-
-
-def create_empty_repository(self: ECRBackend, *args, **kwargs) -> Repository:
-    repository = create_repository(self, *args, **kwargs)
+@replacing(ECRBackend, "create_repository")
+def create_empty_repository(original, self: ECRBackend, *args, **kwargs) -> Repository:
+    repository = original(self, *args, **kwargs)
     repository.uri = f"{REGISTRY}/{repository.name}"
     # Left by a repository of an earlier moto.
     shutil.rmtree(folder_of(repository), ignore_errors=True)
     return repository
 
 
-def delete_repository_with_images(self: ECRBackend, name: str, registry_id: str | None = None, force: bool = False) -> Repository:
+@replacing(ECRBackend, "delete_repository")
+def delete_repository_with_images(original, self: ECRBackend, name: str, registry_id: str | None = None, force: bool = False) -> Repository:
     repository = self._get_repository(name, registry_id)
     if images_of(repository) and not force:
         raise RepositoryNotEmptyException(name, repository.registry_id)
     shutil.rmtree(folder_of(repository), ignore_errors=True)
-    return delete_repository(self, name, registry_id, force)
-
-
-ECRBackend.create_repository = create_empty_repository
-ECRBackend.delete_repository = delete_repository_with_images
+    return original(self, name, registry_id, force)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iam import ACCOUNT, REGION
 from marks import touches
+from methods import replacing
 from moto.acm.models import acm_backends
 from moto.acm.responses import AWSCertificateManagerResponse
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, ValidationError
@@ -18,13 +19,6 @@ from moto.moto_api._internal.urls import url_paths
 touches(ELBV2Response)
 touches(ELBV2Response, "ec2-changed")  # its interfaces
 touches(AWSCertificateManagerResponse)
-
-create_load_balancer = ELBv2Backend.create_load_balancer
-delete_load_balancer = ELBv2Backend.delete_load_balancer
-set_subnets = ELBv2Backend.set_subnets
-set_security_groups = ELBv2Backend.set_security_groups
-create_listener = ELBv2Backend.create_listener
-modify_listener = ELBv2Backend.modify_listener
 
 
 # Load balancers.
@@ -50,7 +44,8 @@ def remove_interfaces(self: ELBv2Backend, balancer: FakeLoadBalancer) -> None:
         self.ec2_backend.delete_network_interface(interface.id)
 
 
-def create_with_interfaces(self: ELBv2Backend, name: str, security_groups: list[str], subnet_ids: list[str], *args, **kwargs):
+@replacing(ELBv2Backend, "create_load_balancer")
+def create_with_interfaces(original, self: ELBv2Backend, name: str, security_groups: list[str], subnet_ids: list[str], *args, **kwargs):
     subnets = [self.ec2_backend.get_subnet(each) for each in subnet_ids]
     zones = {subnet.availability_zone for subnet in subnets}
     if len(zones) < 2:
@@ -58,34 +53,28 @@ def create_with_interfaces(self: ELBv2Backend, name: str, security_groups: list[
     if len(zones) < len(subnets):
         raise ELBClientError("InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
     kwargs["scheme"] = kwargs.get("scheme") or "internet-facing"
-    balancer = create_load_balancer(self, name, security_groups, subnet_ids, *args, **kwargs)
+    balancer = original(self, name, security_groups, subnet_ids, *args, **kwargs)
     make_interfaces(self, balancer)
     balancer.dns_name = local_address(balancer.interfaces[0].private_ip_address)
     return balancer
 
 
-def delete_unless_protected(self: ELBv2Backend, arn: str) -> None:
+@replacing(ELBv2Backend, "delete_load_balancer")
+def delete_unless_protected(original, self: ELBv2Backend, arn: str) -> None:
     balancer = self.load_balancers.get(arn)
     if balancer and balancer.attrs["deletion_protection.enabled"] == "true":
         raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
     if balancer:
         remove_interfaces(self, balancer)
-    delete_load_balancer(self, arn)
+    original(self, arn)
 
 
-def set_with_interfaces(setter):
-    def set(self: ELBv2Backend, arn: str, *args) -> object:
-        result = setter(self, arn, *args)
-        make_interfaces(self, self.load_balancers[arn])
-        return result
-
-    return set
-
-
-ELBv2Backend.create_load_balancer = create_with_interfaces
-ELBv2Backend.delete_load_balancer = delete_unless_protected
-ELBv2Backend.set_subnets = set_with_interfaces(set_subnets)
-ELBv2Backend.set_security_groups = set_with_interfaces(set_security_groups)
+@replacing(ELBv2Backend, "set_subnets")
+@replacing(ELBv2Backend, "set_security_groups")
+def set_with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object:
+    result = original(self, arn, *args)
+    make_interfaces(self, self.load_balancers[arn])
+    return result
 
 
 # Listeners.
@@ -113,23 +102,21 @@ def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | 
     (folder / f"{certificate.rpartition('/')[2]}.pem").write_bytes(b"\n".join([found.cert, found.key, found.chain]))
 
 
-def create_checked(self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, *args, **kwargs):
+@replacing(ELBv2Backend, "create_listener")
+def create_checked(original, self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, *args, **kwargs):
     check_listener(self, protocol, certificate, ssl_policy)
     balancer = self.load_balancers.get(load_balancer_arn)
     if balancer and any(str(each.port) == str(port) for each in balancer.listeners.values()):
         raise DuplicateListenerError()
-    return create_listener(self, load_balancer_arn, protocol, port, ssl_policy, certificate, *args, **kwargs)
+    return original(self, load_balancer_arn, protocol, port, ssl_policy, certificate, *args, **kwargs)
 
 
-def modify_checked(self: ELBv2Backend, arn: str, port=None, protocol=None, ssl_policy=None, certificates=None, actions=None) -> FakeListener:
+@replacing(ELBv2Backend, "modify_listener")
+def modify_checked(original, self: ELBv2Backend, arn: str, port=None, protocol=None, ssl_policy=None, certificates=None, actions=None) -> FakeListener:
     [listener] = self.describe_listeners(None, [arn])
     [certificate] = [each["CertificateArn"] for each in certificates or []][:1] or [listener.certificate]
     check_listener(self, protocol or listener.protocol, certificate, ssl_policy)
-    return modify_listener(self, arn, port, protocol, ssl_policy, certificates, actions)
-
-
-ELBv2Backend.create_listener = create_checked
-ELBv2Backend.modify_listener = modify_checked
+    return original(self, arn, port, protocol, ssl_policy, certificates, actions)
 
 
 # Targets: their health is reported, and what is deregistered drains until the proxy reports that it has.
@@ -140,14 +127,13 @@ UNUSED = ("unused", "Target.NotInUse", "Target group is not configured to receiv
 STOPPED = ("unused", "Target.InvalidState", "Target is in the stopped state")
 UNKNOWN = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
 
-register = FakeTargetGroup.register
 
-
-def register_new(self: FakeTargetGroup, targets: list[dict]) -> None:
+@replacing(FakeTargetGroup, "register")
+def register_new(original, self: FakeTargetGroup, targets: list[dict]) -> None:
     for target in targets:
         self.reported.pop(target["Id"], None) if target["Id"] not in self.targets else None
         self.draining.pop(target["Id"], None)
-    register(self, targets)
+    original(self, targets)
 
 
 def deregister(self: FakeTargetGroup, targets: list[dict]) -> None:
@@ -175,33 +161,26 @@ def health_for(self: FakeTargetGroup, target: dict, ec2_backend) -> FakeHealthSt
     return FakeHealthStatus(target["Id"], (known or target).get("Port", self.port), self.health_check_port, *status)
 
 
-describe_target_health = ELBv2Backend.describe_target_health
-
-
-def describe_with_draining(self: ELBv2Backend, target_group_arn: str, targets: list[dict]) -> list[FakeHealthStatus]:
+@replacing(ELBv2Backend, "describe_target_health")
+def describe_with_draining(original, self: ELBv2Backend, target_group_arn: str, targets: list[dict]) -> list[FakeHealthStatus]:
     group = self.target_groups.get(target_group_arn)
     if group and not self._any_listener_using(target_group_arn):
         group.draining.clear()  # nothing reaches it any more
     if group and not targets:
         targets = [*group.targets.values(), *group.draining.values()]
         return [group.health_for(target, self.ec2_backend) for target in targets]
-    return describe_target_health(self, target_group_arn, targets)
+    return original(self, target_group_arn, targets)
 
 
-make_target_group = FakeTargetGroup.__init__
-
-
-def init(self: FakeTargetGroup, *args, **kwargs) -> None:
-    make_target_group(self, *args, **kwargs)
+@replacing(FakeTargetGroup, "__init__")
+def init(original, self: FakeTargetGroup, *args, **kwargs) -> None:
+    original(self, *args, **kwargs)
     self.reported, self.draining = {}, {}
 
 
-FakeTargetGroup.__init__ = init
-FakeTargetGroup.register = register_new
 FakeTargetGroup.deregister = deregister
 FakeTargetGroup.deregister_terminated_instances = drain
 FakeTargetGroup.health_for = health_for
-ELBv2Backend.describe_target_health = describe_with_draining
 
 
 def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:

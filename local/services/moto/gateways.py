@@ -3,6 +3,7 @@ refused as on AWS."""
 
 from time import monotonic
 
+from methods import replacing
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
@@ -15,7 +16,8 @@ from network import before
 PATIENCE = 10  # seconds that one without an internet gateway is pending, before it has failed
 
 
-def create_nat(self: EC2Backend, subnet_id: str, allocation_id: str | None, tags=None, connectivity_type: str | None = None) -> NatGateway:
+@replacing(EC2Backend, "create_nat_gateway")
+def create_nat(original, self: EC2Backend, subnet_id: str, allocation_id: str | None, tags=None, connectivity_type: str | None = None) -> NatGateway:
     self.get_subnet(subnet_id)
     connectivity_type = connectivity_type or "public"
     if connectivity_type == "public":
@@ -23,7 +25,7 @@ def create_nat(self: EC2Backend, subnet_id: str, allocation_id: str | None, tags
             raise EC2ClientError("MissingParameter", "The request must contain the parameter AllocationId")
         if self.address_by_allocation([allocation_id])[0].association_id:
             raise EC2ClientError("Resource.AlreadyAssociated", f"Elastic IP address [{allocation_id}] is already associated")
-    return create_nat_gateway(self, subnet_id, allocation_id, tags, connectivity_type)
+    return original(self, subnet_id, allocation_id, tags, connectivity_type)
 
 
 def nat_state(self: NatGateway) -> str:
@@ -42,8 +44,6 @@ def begin_nat(self: NatGateway, _: str) -> None:
 
 NatGateway.state = property(nat_state, begin_nat)
 NatGateway.failure_code = NatGateway.failure_message = None
-create_nat_gateway = EC2Backend.create_nat_gateway
-describe_nat_gateways = NatGateways.describe_nat_gateways
 
 
 def known_nat(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
@@ -52,10 +52,11 @@ def known_nat(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
     return self.nat_gateways[nat_gateway_id]
 
 
-def describe_known_nats(self: NatGateways):
+@replacing(NatGateways, "describe_nat_gateways")
+def describe_known_nats(original, self: NatGateways):
     for each in self._get_param("NatGatewayIds", []):
         known_nat(self.ec2_backend, each)
-    return describe_nat_gateways(self)
+    return original(self)
 
 
 def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
@@ -75,14 +76,10 @@ def check_route(self: EC2Backend, *args, nat_gateway_id: str | None = None, **kw
 
 before("create_route", check_route)
 before("replace_route", check_route)
-NatGateways.describe_nat_gateways = describe_known_nats
-EC2Backend.create_nat_gateway = create_nat
 EC2Backend.delete_nat_gateway = delete_nat_gateway
 
 # VPC endpoints. https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
 GATEWAYS = ("s3", "dynamodb")
-create_vpc_endpoint, modify_vpc_endpoint = EC2Backend.create_vpc_endpoint, VPCs.modify_vpc_endpoint
-delete_vpc_endpoints = EC2Backend.delete_vpc_endpoints
 
 
 def invalid(message: str) -> EC2ClientError:
@@ -114,7 +111,8 @@ def check_zones(self: EC2Backend, subnet_ids: list[str]) -> None:
             )
 
 
-def create_endpoint(self: EC2Backend, vpc_id: str, service_name: str, endpoint_type: str | None, *args, **kwargs) -> VPCEndPoint:
+@replacing(EC2Backend, "create_vpc_endpoint")
+def create_endpoint(original, self: EC2Backend, vpc_id: str, service_name: str, endpoint_type: str | None, *args, **kwargs) -> VPCEndPoint:
     endpoint_type = endpoint_type or "Gateway"
     service = service_name.removeprefix(f"com.amazonaws.{self.region_name}.")
     if service == service_name or service not in AWS_ENDPOINT_SERVICES:
@@ -134,7 +132,7 @@ def create_endpoint(self: EC2Backend, vpc_id: str, service_name: str, endpoint_t
                 )
     elif kwargs.get("private_dns_enabled"):
         check_private_dns(self, vpc_id, service_name)
-    endpoint = create_vpc_endpoint(self, vpc_id, service_name, endpoint_type, *args, **kwargs)
+    endpoint = original(self, vpc_id, service_name, endpoint_type, *args, **kwargs)
     if endpoint_type == "Interface":
         # Without groups, it gets the VPC's default one.
         endpoint.security_group_ids = endpoint.security_group_ids or [self.get_default_security_group(vpc_id).id]
@@ -162,12 +160,13 @@ def fit(self: EC2Backend, endpoint: VPCEndPoint) -> None:
                 self.delete_route(table.id, prefix)
 
 
-def modify_endpoint(self: VPCs):
+@replacing(VPCs, "modify_vpc_endpoint")
+def modify_endpoint(original, self: VPCs):
     endpoint = self.ec2_backend.describe_vpc_endpoints([self._get_param("VpcEndpointId")])[0]
     private = self._get_bool_param("PrivateDnsEnabled")
     if private and not endpoint.private_dns_enabled:
         check_private_dns(self.ec2_backend, endpoint.vpc_id, endpoint.service_name)
-    result = modify_vpc_endpoint(self)
+    result = original(self)
     if private is not None:
         endpoint.private_dns_enabled = private
     if self._get_bool_param("ResetPolicy"):
@@ -183,6 +182,4 @@ def delete_endpoints(self: EC2Backend, vpce_ids: list[str] | None = None) -> Non
         self.vpc_end_points.pop(each.id)
 
 
-EC2Backend.create_vpc_endpoint = create_endpoint
-VPCs.modify_vpc_endpoint = modify_endpoint
 EC2Backend.delete_vpc_endpoints = delete_endpoints

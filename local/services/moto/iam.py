@@ -3,11 +3,11 @@
 import inspect
 import json
 import os
-from functools import wraps
 from pathlib import Path
 from threading import Lock
 
 from authorizer import ask
+from methods import replacing
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import _RESTError as RESTError
 from moto.core.responses import BaseResponse
@@ -132,14 +132,12 @@ class Request(IAMRequest):
             raise refusal from None
 
 
-authorize = ActionAuthenticatorMixin._authenticate_and_authorize_action
-
-
-def authorize_unless_root(self, _request: type, _resource: str = "*") -> None:
+@replacing(ActionAuthenticatorMixin, "_authenticate_and_authorize_action")
+def authorize_unless_root(original, self, _request: type, _resource: str = "*") -> None:
     if f"Credential={ROOT}/" in self.headers.get("Authorization", ""):
         return
     try:
-        authorize(self, Request, self)
+        original(self, Request, self)
     except RESTError as refusal:
         # moto refuses in XML whatever the protocol, and the SDKs cannot read that where it is JSON.
         if "X-Amz-Target" not in self.headers:
@@ -148,22 +146,12 @@ def authorize_unless_root(self, _request: type, _resource: str = "*") -> None:
         raise refusal.to_json() from None
 
 
-ActionAuthenticatorMixin._authenticate_and_authorize_action = authorize_unless_root
-
-
-def with_boundary(method):
+@replacing(IAMBackend, "create_role")
+@replacing(IAMBackend, "put_role_permissions_boundary")
+def with_boundary(original, self: IAMBackend, *args, **kwargs) -> object:
     """moto takes the ARN of a boundary that is not there."""
-
-    @wraps(method)
-    def checked(self: IAMBackend, *args, **kwargs) -> object:
-        given = inspect.signature(method).bind(self, *args, **kwargs).arguments
-        boundary = given["permissions_boundary"]
-        if boundary and boundary not in self.managed_policies:
-            raise NoSuchEntity(f"Scope ARN: {boundary} does not exist or is not attachable.")
-        return method(self, *args, **kwargs)
-
-    return checked
-
-
-for method in (IAMBackend.create_role, IAMBackend.put_role_permissions_boundary):
-    setattr(IAMBackend, method.__name__, with_boundary(method))
+    given = inspect.signature(original).bind(self, *args, **kwargs).arguments
+    boundary = given["permissions_boundary"]
+    if boundary and boundary not in self.managed_policies:
+        raise NoSuchEntity(f"Scope ARN: {boundary} does not exist or is not attachable.")
+    return original(self, *args, **kwargs)

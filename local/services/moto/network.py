@@ -2,8 +2,8 @@
 rules have groups as sources."""
 
 from collections.abc import Callable
-from functools import wraps
 
+from methods import replacing
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_ip_addresses, elastic_network_interfaces, nat_gateways, vpcs
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
@@ -14,14 +14,11 @@ from moto.ec2.utils import random_public_ip
 
 def before(name: str, check: Callable) -> None:
     """Makes a check of a call before moto answers it."""
-    call = getattr(EC2Backend, name)
 
-    @wraps(call)
-    def checked(self: EC2Backend, *args, **kwargs):
-        check(self, *args, **kwargs)
-        return call(self, *args, **kwargs)
-
-    setattr(EC2Backend, name, checked)
+    @replacing(EC2Backend, name)
+    def checked(original, *args, **kwargs):
+        check(*args, **kwargs)
+        return original(*args, **kwargs)
 
 
 # Addresses. Of one, the local cloud knows the last two octets alone (local/address.ts): they are given once, whatever VPC asks.
@@ -38,14 +35,12 @@ def given() -> set[str]:
     return {"0.1", *map(local, private), *map(local, public)}  # 0.1: the local cloud's own services
 
 
-take = Subnet.get_available_subnet_ip
-
-
-def take_address(self: Subnet, instance: object) -> str:
+@replacing(Subnet, "get_available_subnet_ip")
+def take_address(original, self: Subnet, instance: object) -> str:
     passed = []
     try:
         others = given()
-        while local(address := take(self, instance)) in others:
+        while local(address := original(self, instance)) in others:
             passed.append(address)
     except StopIteration:
         raise EC2ClientError("InsufficientFreeAddressesInSubnet", f"There are not enough free addresses in subnet '{self.id}'.") from None
@@ -61,16 +56,14 @@ def public_address() -> str:
     return address
 
 
-Subnet.get_available_subnet_ip = take_address
 elastic_network_interfaces.random_public_ip = elastic_ip_addresses.random_ip = public_address
 # moto makes up addresses outside of the subnet for these.
 nat_gateways.random_private_ip = vpcs.random_private_ip = lambda: None
-create_network_interface = EC2Backend.create_network_interface
-delete_network_interface = EC2Backend.delete_network_interface
 
 
+@replacing(EC2Backend, "create_network_interface")
 def create_in_subnet(
-    self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, group_ids: list[str] | None = None, *args, **kwargs
+    original, self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, group_ids: list[str] | None = None, *args, **kwargs
 ) -> NetworkInterface:
     subnet = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
     for each in group_ids or []:
@@ -81,31 +74,28 @@ def create_in_subnet(
             raise EC2ClientError("InvalidParameter", f"Security group {each} and subnet {subnet.id} belong to different networks.")
     if not address and not addresses:
         address = subnet.get_available_subnet_ip(None)
-    return create_network_interface(self, subnet, address, addresses, group_ids, *args, **kwargs)
+    return original(self, subnet, address, addresses, group_ids, *args, **kwargs)
 
 
-def delete_with_address(self: EC2Backend, eni_id: str) -> None:
+@replacing(EC2Backend, "delete_network_interface")
+def delete_with_address(original, self: EC2Backend, eni_id: str) -> None:
     interface = self.enis.get(eni_id)
-    delete_network_interface(self, eni_id)
+    original(self, eni_id)
     interface.subnet.del_subnet_ip(interface.private_ip_address)
 
 
-EC2Backend.create_network_interface = create_in_subnet
-EC2Backend.delete_network_interface = delete_with_address
-
 # An instance wears the groups of its interface. moto keeps two lists, and changes one of them.
-modify_network_interface_attribute = EC2Backend.modify_network_interface_attribute
 
 
-def modify_interface(self: EC2Backend, eni_id: str, *args, **kwargs) -> None:
-    modify_network_interface_attribute(self, eni_id, *args, **kwargs)
+@replacing(EC2Backend, "modify_network_interface_attribute")
+def modify_interface(original, self: EC2Backend, eni_id: str, *args, **kwargs) -> None:
+    original(self, eni_id, *args, **kwargs)
     interface = self.get_network_interface(eni_id)
     if interface.instance:
         interface.instance.security_groups = interface._group_set
 
 
 NetworkInterface.group_set = property(lambda self: (self.instance and self.instance.security_groups) or self._group_set)
-EC2Backend.modify_network_interface_attribute = modify_interface
 
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 
@@ -152,10 +142,10 @@ before("detach_internet_gateway", check_gateway)
 before("release_address", check_address)
 
 # Rules whose source is a group. moto knows the description of the others alone, and changes no source group.
-modify_security_group_rules = EC2Backend.modify_security_group_rules
 
 
-def modify_rules(self: EC2Backend, group_id: str, rules: dict[str, dict]) -> None:
+@replacing(EC2Backend, "modify_security_group_rules")
+def modify_rules(original, self: EC2Backend, group_id: str, rules: dict[str, dict]) -> None:
     for rule_id, new in rules.items():
         rule = self.get_security_group_from_id(group_id).get_rule(rule_id)
         if rule and bool(rule.source_group) != ("ReferencedGroupId" in new):
@@ -166,8 +156,7 @@ def modify_rules(self: EC2Backend, group_id: str, rules: dict[str, dict]) -> Non
         if rule and rule.source_group:
             source = {"GroupId": new["ReferencedGroupId"], "Description": new.get("Description")}
             rule.source_group = self._add_source_group([source], None)[0]
-    modify_security_group_rules(self, group_id, rules)
+    original(self, group_id, rules)
 
 
 SecurityGroupRule.description = property(lambda self: (self.ip_range or self.source_group).get("Description"))
-EC2Backend.modify_security_group_rules = modify_rules

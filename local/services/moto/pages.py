@@ -3,9 +3,9 @@ that reads only the first. Here a page has two items."""
 
 import json
 from collections import OrderedDict
-from functools import wraps
 from uuid import uuid4
 
+from methods import replacing
 from moto.core.responses import ActionContext, ActionResult, BaseResponse
 from moto.core.utils import get_pagination_model
 
@@ -14,19 +14,14 @@ ITEMS = 2
 left: OrderedDict[str, tuple[list, str | None]] = OrderedDict()
 
 
-def without_token(get_param):
-    """Hides this module's tokens from moto: to it, the next page is a new request."""
-
-    @wraps(get_param)
-    def get(self: BaseResponse, param_name: str, if_none=None):
-        value = get_param(self, param_name, if_none)
-        return if_none if isinstance(value, str) and value in left else value
-
-    return get
-
-
 get_any_param = BaseResponse._get_param
-BaseResponse._get_param = without_token(get_any_param)
+
+
+@replacing(BaseResponse, "_get_param")
+def without_token(_original, self: BaseResponse, param_name: str, if_none=None):
+    """Hides this module's tokens from moto: to it, the next page is a new request."""
+    value = get_any_param(self, param_name, if_none)
+    return if_none if isinstance(value, str) and value in left else value
 
 
 def paging_of(request: BaseResponse) -> dict | None:
@@ -37,10 +32,8 @@ def paging_of(request: BaseResponse) -> dict | None:
     return paging if isinstance(paging.get("result_key"), str) and not lists else None
 
 
-execute_whole = ActionResult.execute_result
-
-
-def execute_result(self: ActionResult, context: ActionContext):
+@replacing(ActionResult, "execute_result")
+def execute_result(original, self: ActionResult, context: ActionContext):
     paging, result = paging_of(context.response), self.result
     if paging and isinstance(result, dict):
         items, more = result.get(paging["result_key"]) or [], result.get(paging["output_token"])
@@ -53,7 +46,4 @@ def execute_result(self: ActionResult, context: ActionContext):
                 left.popitem(last=False)
         result |= {paging["result_key"]: items[:ITEMS], paging["output_token"]: more}
         result |= {paging[key]: bool(more) for key in ["more_results"] if key in paging}
-    return execute_whole(self, context)
-
-
-ActionResult.execute_result = execute_result
+    return original(self, context)

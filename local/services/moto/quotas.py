@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from methods import replacing
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
@@ -49,17 +50,13 @@ def applied(quota: dict) -> float:
     return float(changed.get(quota["QuotaCode"], quota["Value"]))
 
 
-get_default = ServiceQuotasBackend.get_service_quota
-
-
-def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
+@replacing(ServiceQuotasBackend, "get_service_quota")
+def get_service_quota(original, self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
     for quota in (VCPUS, VPCS, ADDRESSES, NATS, *OTHERS):
         if (service_code, quota_code) == (quota["ServiceCode"], quota["QuotaCode"]):
             return {**quota, "Value": applied(quota), "Unit": "None", "Adjustable": True, "GlobalQuota": False}
-    return get_default(self, service_code, quota_code)
+    return original(self, service_code, quota_code)
 
-
-ServiceQuotasBackend.get_service_quota = get_service_quota
 
 STANDARD = re.compile(r"(a|c|d|h|i|im|is|m|r|t|z)\d")
 
@@ -83,49 +80,38 @@ def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
         )
 
 
-run_instances = InstanceBackend.run_instances
-start_instances = InstanceBackend.start_instances
-create_vpc = VPCBackend.create_vpc
-allocate_address = EC2Backend.allocate_address
-create_nat_gateway = EC2Backend.create_nat_gateway
-
-
-def run_within_quota(self, image_id, count, *args, **kwargs):
+@replacing(InstanceBackend, "run_instances")
+def run_within_quota(original, self, image_id, count, *args, **kwargs):
     if not kwargs.get("instance_market_options"):
         check_vcpus(self, count * vcpus(kwargs["instance_type"]))
-    return run_instances(self, image_id, count, *args, **kwargs)
+    return original(self, image_id, count, *args, **kwargs)
 
 
-def start_within_quota(self, instance_ids):
+@replacing(InstanceBackend, "start_instances")
+def start_within_quota(original, self, instance_ids):
     stopped = (each for each in self.get_multi_instances_by_id(instance_ids) if each.state == "stopped")
     check_vcpus(self, sum(vcpus(each.instance_type) for each in stopped))
-    return start_instances(self, instance_ids)
+    return original(self, instance_ids)
 
 
-def create_within_quota(self, *args, **kwargs):
+@replacing(VPCBackend, "create_vpc")
+def create_within_quota(original, self, *args, **kwargs):
     if len(self.vpcs) >= applied(VPCS):
         raise EC2ClientError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
-    return create_vpc(self, *args, **kwargs)
+    return original(self, *args, **kwargs)
 
 
-InstanceBackend.run_instances = run_within_quota
-InstanceBackend.start_instances = start_within_quota
-VPCBackend.create_vpc = create_within_quota
-
-
-def allocate_within_quota(self: EC2Backend, *args, **kwargs) -> ElasticAddress:
+@replacing(EC2Backend, "allocate_address")
+def allocate_within_quota(original, self: EC2Backend, *args, **kwargs) -> ElasticAddress:
     if len(self.addresses) >= applied(ADDRESSES):
         raise EC2ClientError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
-    return allocate_address(self, *args, **kwargs)
+    return original(self, *args, **kwargs)
 
 
-def create_nat_within_quota(self: EC2Backend, subnet_id: str, *args, **kwargs) -> NatGateway:
+@replacing(EC2Backend, "create_nat_gateway")
+def create_nat_within_quota(original, self: EC2Backend, subnet_id: str, *args, **kwargs) -> NatGateway:
     zone = self.get_subnet(subnet_id).availability_zone
     there = [each for each in self.nat_gateways.values() if each.state in ("pending", "available")]
     if sum(self.get_subnet(each.subnet_id).availability_zone == zone for each in there) >= applied(NATS):
         raise EC2ClientError("NatGatewayLimitExceeded", f"The maximum number of NAT Gateways has been reached in {zone}.")
-    return create_nat_gateway(self, subnet_id, *args, **kwargs)
-
-
-EC2Backend.allocate_address = allocate_within_quota
-EC2Backend.create_nat_gateway = create_nat_within_quota
+    return original(self, subnet_id, *args, **kwargs)
