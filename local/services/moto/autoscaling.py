@@ -149,23 +149,6 @@ def delete(_original, self: AutoScalingResponse) -> ActionResult:
     return EmptyResult()
 
 
-@replacing(AutoScalingResponse, "terminate_instance_in_auto_scaling_group")
-def terminate(_original, self: AutoScalingResponse) -> ActionResult:
-    id = self._get_param("InstanceId")
-    [member] = self.autoscaling_backend.describe_auto_scaling_instances([id]) or [None]
-    if member is None:
-        raise ValidationError(f"Instance Id not found - No managed instance found for instance ID: {id}")
-    group = member.auto_scaling_group
-    if self._get_bool_param("ShouldDecrementDesiredCapacity", False):
-        if group.desired_capacity == group.min_size:
-            raise ValidationError("Currently, desiredSize equals minSize. Terminating instance without replacement will violate group's min size constraint.")
-        group.desired_capacity -= 1
-    member.lifecycle_state = "Terminating"
-    cause = f"At {now():%Y-%m-%dT%H:%M:%SZ} instance {id} was taken out of service in response to a user request."
-    activity = {"ActivityId": str(uuid4()), "AutoScalingGroupName": group.name, "Cause": cause, "StartTime": now(), "StatusCode": "InProgress"}
-    return ActionResult({"Activity": {**activity, "Description": f"Terminating EC2 instance: {id}", "Progress": 0}})
-
-
 def describe_scaling_activities(self: AutoScalingResponse) -> ActionResult:
     return ActionResult({"Activities": find(self).activities})
 
