@@ -3,7 +3,10 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { text } from "node:stream/consumers";
+import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { checks, emulatedStage, type Finding, inspect } from "../../../cli/doctor/checks.ts";
 import { type Environment, findEnvironment } from "../../../cli/doctor/environment.ts";
@@ -12,6 +15,8 @@ import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
+import { awsError } from "../../support/fake-fleet.ts";
+import { answering } from "../../support/sdk.ts";
 
 type Answer = ReturnType<Probe["exec"]>;
 const said = (stdout: string): Answer => ({ status: 0, stdout, stderr: "" });
@@ -601,88 +606,51 @@ describe("on this machine", () => {
   });
 
   test("what is in use is read to the last page, and only what counts is counted", async () => {
-    const own =
-      "<tagSet><item><key>project</key><value>p</value></item><item><key>stack</key><value>s</value></item></tagSet>";
-    const instance = (type: string, rest = "") =>
-      `<item><instancesSet><item><instanceType>${type}</instanceType>${rest}</item></instancesSet></item>`;
-    const type = (name: string, count: number) =>
-      `<item><instanceType>${name}</instanceType><vCpuInfo><defaultVCpus>${count}</defaultVCpus></vCpuInfo></item>`;
-    const spot = instance("c5.large", "<instanceLifecycle>spot</instanceLifecycle>");
-    const pages: Record<string, [element: string, first: string, second: string]> = {
+    const Tags = Object.entries({ project: "p", stack: "s" }).map(([Key, Value]) => ({ Key, Value }));
+    const instance = (InstanceType: string, more = {}) => ({ Instances: [{ InstanceType, ...more }] });
+    const type = (InstanceType: string, DefaultVCpus: number) => ({ InstanceType, VCpuInfo: { DefaultVCpus } });
+    const spot = instance("c5.large", { InstanceLifecycle: "spot" });
+    const lists: Record<string, [name: string, first: object[], last: object[]]> = {
       DescribeInstances: [
-        "reservationSet",
-        instance("t3.small", own),
-        `${instance("m5.xlarge")}${spot}${instance("p3.2xlarge")}`,
+        "Reservations",
+        [instance("t3.small", { Tags })],
+        [instance("m5.xlarge"), spot, instance("p3.2xlarge")],
       ],
-      DescribeVpcs: ["vpcSet", "<item><isDefault>true</isDefault></item>", `<item>${own}</item>`],
-      DescribeInstanceTypes: ["instanceTypeSet", type("t3.small", 2), type("t4g.small", 2) + type("m5.xlarge", 4)],
-      DescribeLaunchTemplates: ["launchTemplates", `<item>${own}</item>`, ""],
-      DescribeAddresses: ["addressesSet", `<item>${own}</item><item/>`, ""],
+      DescribeVpcs: ["Vpcs", [{ IsDefault: true }], [{ Tags }]],
+      DescribeInstanceTypes: ["InstanceTypes", [type("t3.small", 2)], [type("t4g.small", 2), type("m5.xlarge", 4)]],
+      DescribeLaunchTemplates: ["LaunchTemplates", [{ Tags }], []],
+      DescribeAddresses: ["Addresses", [{ Tags }, {}], []],
       // The zone a has two, b one.
-      DescribeNatGateways: [
-        "natGatewaySet",
-        `<item><subnetId>s-1</subnetId>${own}</item>`,
-        "<item><subnetId>s-2</subnetId></item><item><subnetId>s-3</subnetId></item>",
-      ],
+      DescribeNatGateways: ["NatGateways", [{ SubnetId: "s-1", Tags }], [{ SubnetId: "s-2" }, { SubnetId: "s-3" }]],
       DescribeSubnets: [
-        "subnetSet",
-        "<item><subnetId>s-1</subnetId><availabilityZone>a</availabilityZone></item>",
-        ["s-2", "s-3"]
-          .map(
-            (id, index) => `<item><subnetId>${id}</subnetId><availabilityZone>${"ba"[index]}</availabilityZone></item>`,
-          )
-          .join(""),
+        "Subnets",
+        [{ SubnetId: "s-1", AvailabilityZone: "a" }],
+        [
+          { SubnetId: "s-2", AvailabilityZone: "b" },
+          { SubnetId: "s-3", AvailabilityZone: "a" },
+        ],
       ],
-      DescribeVpcEndpoints: ["vpcEndpointSet", "<item/>", `<item>${own}</item>`],
-    };
-    // Elastic Load Balancing and Auto Scaling write lists and pages in another way; their tags are in lists of members.
-    const ownTags = own.replaceAll("item>", "member>").replaceAll("key>", "Key>").replaceAll("value>", "Value>");
-    const tags = ownTags.replaceAll("tagSet>", "Tags>");
-    const balancer = (arn: string, kind: string) =>
-      `<member><LoadBalancerArn>${arn}</LoadBalancerArn><Type>${kind}</Type></member>`;
-    const members: Record<string, [element: string, first: string, second: string]> = {
-      DescribeLoadBalancers: ["LoadBalancers", balancer("own", "application"), balancer("other", "network")],
-      DescribeTargetGroups: [
-        "TargetGroups",
-        "<member><TargetGroupArn>own</TargetGroupArn></member>",
-        "<member><TargetGroupArn>other</TargetGroupArn></member>",
+      DescribeVpcEndpoints: ["VpcEndpoints", [{}], [{ Tags }]],
+      DescribeLoadBalancers: [
+        "LoadBalancers",
+        [{ LoadBalancerArn: "own", Type: "application" }],
+        [{ LoadBalancerArn: "other", Type: "network" }],
       ],
-      DescribeAutoScalingGroups: ["AutoScalingGroups", `<member>${tags}</member>`, "<member/>"],
+      DescribeTargetGroups: ["TargetGroups", [{ TargetGroupArn: "own" }], [{ TargetGroupArn: "other" }]],
+      DescribeAutoScalingGroups: ["AutoScalingGroups", [{ Tags }], [{}]],
     };
-    const api: RequestListener = async (request, response) => {
-      const body = await text(request);
-      if (request.headers["x-amz-target"]) {
-        if (JSON.parse(body).QuotaCode === "L-1216C47A") return void response.end('{"Quota":{"Value":5}}');
-        return void response.writeHead(400).end('{"__type":"AccessDeniedException"}');
-      }
-      const query = new URLSearchParams(body);
-      const action = query.get("Action") ?? "";
-      const whole = (result: string) => `<Response><${action}Result>${result}</${action}Result></Response>`;
-      if (action === "DescribeTags") {
-        const arns = [...query].flatMap(([name, value]) => (name.startsWith("ResourceArns") ? value : []));
-        const described = arns.map(
-          (arn) => `<member><ResourceArn>${arn}</ResourceArn>${arn === "own" ? tags : ""}</member>`,
-        );
-        return void response.end(whole(`<TagDescriptions>${described.join("")}</TagDescriptions>`));
-      }
-      const [list = "", start, end] = members[action] ?? [];
-      if (list !== "") {
-        const isEnd = (query.get("Marker") ?? query.get("NextToken")) === "more";
-        const more = isEnd
-          ? ""
-          : action.includes("Scaling")
-            ? "<NextToken>more</NextToken>"
-            : "<NextMarker>more</NextMarker>";
-        return void response.end(whole(`<${list}>${isEnd ? end : start}</${list}>${more}`));
-      }
-      const [element = "", first, second] = pages[action] ?? [];
-      const isLast = query.get("NextToken") === "more";
-      const token = isLast ? "" : "<nextToken>more</nextToken>";
-      response.end(`<Response><${element}>${isLast ? second : first}</${element}>${token}</Response>`);
-    };
+    const clients = [EC2Client, ElasticLoadBalancingV2Client, AutoScalingClient, ServiceQuotasClient];
+    answering(clients, (action, { QuotaCode, ResourceArns, Marker, NextToken = Marker }) => {
+      if (QuotaCode === "L-1216C47A") return { Quota: { Value: 5 } };
+      if (QuotaCode) throw awsError("AccessDeniedException");
+      const tagsOf = (ResourceArn: string) => ({ ResourceArn, Tags: ResourceArn === "own" ? Tags : [] });
+      if (action === "DescribeTags") return { TagDescriptions: ResourceArns.map(tagsOf) };
+      const [name = "", first, last] = lists[action] ?? [];
+      return NextToken ? { [name]: last } : { [name]: first, NextMarker: "more", NextToken: "more" };
+    });
     const needs = { instanceTypes: ["t4g.small", "t3.small"], tags: { project: "p", stack: "s" } };
     const quotas = (more: object = {}) =>
-      asking(api, ({ probe }) => probe.quotas({ region: "us-east-1", profile: undefined }, { ...needs, ...more }));
+      real({}).probe.quotas({ region: "us-east-1", profile: undefined }, { ...needs, ...more });
     expect(await quotas()).toMatchObject([
       { code: "L-1216C47A", limit: 5, used: 6, own: 2, firstUp: 4, release: 4 },
       { code: "L-F678F1CE", problem: "AccessDeniedException", used: 2, own: 1, firstUp: 1, release: 0 },
