@@ -27,7 +27,7 @@ export async function launch(api: EC2, request: Launch): Promise<string> {
 }
 
 /** Refuses an image that there is not, and one of another architecture than the type's. */
-export async function checkLaunch(api: EC2, ami: string, instanceType?: _InstanceType): Promise<Image> {
+async function checkLaunch(api: EC2, ami: string, instanceType?: _InstanceType): Promise<Image> {
   const { Images } = await api.describeImages({ ImageIds: [ami] });
   const image = Images?.[0] ?? refuse("InvalidAMIID.NotFound", `The image id '[${ami}]' does not exist`);
   const { InstanceTypes } = await api.describeInstanceTypes({ InstanceTypes: instanceType && [instanceType] });
