@@ -11,6 +11,19 @@ export const unit = {
   testTimeout: 60_000,
 };
 
+/** Tests of the local cloud: one file at a time, for one cloud serves them all. */
+const ofCloud = (name: string, testTimeout: number, more = {}) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    globalSetup: ["test/support/setup.ts"],
+    fileParallelism: false,
+    testTimeout,
+    hookTimeout: 300_000,
+    ...more,
+  },
+});
+
 export default defineConfig({
   test: {
     sequence: { sequencer: PoliciesLast },
@@ -24,18 +37,8 @@ export default defineConfig({
           isolate: false,
         },
       },
-      {
-        test: {
-          name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
-          globalSetup: ["test/support/setup.ts"],
-          // After the unit tests, and one file at a time: one local cloud serves them all.
-          sequence: { groupOrder: 1 },
-          fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 300_000,
-        },
-      },
+      // After the unit tests.
+      ofCloud("e2e", 180_000, { sequence: { groupOrder: 1 } }),
       {
         test: {
           // In CI, after the others: what it measures wants the machine for itself.
@@ -45,37 +48,10 @@ export default defineConfig({
           testTimeout: 900_000,
         },
       },
-      {
-        test: {
-          name: "faults",
-          include: ["test/faults/**/*.test.ts"],
-          globalSetup: ["test/support/setup.ts"],
-          fileParallelism: false,
-          testTimeout: 600_000,
-          hookTimeout: 300_000,
-        },
-      },
-      {
-        test: {
-          name: "fleet",
-          include: ["test/fleet/**/*.test.ts"],
-          globalSetup: ["test/support/setup.ts"],
-          fileParallelism: false,
-          testTimeout: 900_000,
-          hookTimeout: 300_000,
-        },
-      },
-      {
-        test: {
-          name: "sbom",
-          include: ["test/sbom/**/*.test.ts"],
-          globalSetup: ["test/support/setup.ts"],
-          fileParallelism: false,
-          // Its first test may have to build Syft.
-          testTimeout: 1_200_000,
-          hookTimeout: 300_000,
-        },
-      },
+      ofCloud("faults", 600_000),
+      ofCloud("fleet", 900_000),
+      // Its first test may have to build Syft.
+      ofCloud("sbom", 1_200_000),
     ],
   },
 });
