@@ -5,7 +5,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 
 /** How a command ended, and what it printed. */
 export interface Result {
@@ -49,16 +49,27 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Runs an HTTP server on loopback for as long as `use` takes. */
-export async function serving<T>(answer: RequestListener, use: (host: string) => Promise<T>): Promise<T> {
+async function listen(answer: RequestListener) {
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
-  try {
-    return await use(`127.0.0.1:${(server.address() as AddressInfo).port}`);
-  } finally {
+  const close = () => {
     server.closeAllConnections();
     server.close();
-  }
+  };
+  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, close };
+}
+
+/** Runs an HTTP server on loopback until the test ends. */
+export async function listening(answer: RequestListener): Promise<string> {
+  const { host, close } = await listen(answer);
+  onTestFinished(close);
+  return host;
+}
+
+/** Runs one for as long as `use` takes. */
+export async function serving<T>(answer: RequestListener, use: (host: string) => Promise<T>): Promise<T> {
+  const { host, close } = await listen(answer);
+  return use(host).finally(close);
 }
 
 /** A port of loopback that nothing listens on. */

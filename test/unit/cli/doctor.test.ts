@@ -1,13 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { hostname, tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join, relative } from "node:path";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { checks, emulatedStage, type Finding, inspect } from "../../../cli/doctor/checks.ts";
 import { type Environment, findEnvironment } from "../../../cli/doctor/environment.ts";
 import { type Probe, realProbe } from "../../../cli/doctor/probe.ts";
@@ -16,6 +14,7 @@ import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
 import { awsError } from "../../support/fake-fleet.ts";
+import { listening, serving, temporaryFolder } from "../../support/process.ts";
 import { answering } from "../../support/sdk.ts";
 
 type Answer = ReturnType<Probe["exec"]>;
@@ -539,32 +538,8 @@ test.each([
 
 // The real probe, with real faults.
 describe("on this machine", () => {
-  const folder = mkdtempSync(join(tmpdir(), "doctor-"));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder();
   const real = (env: NodeJS.ProcessEnv) => findEnvironment(realProbe, { HOME: folder, PATH: "", ...env }, "aws");
-
-  /** An HTTP server on loopback for as long as the work takes. */
-  async function serving<T>(answer: RequestListener, work: (port: number) => Promise<T>): Promise<T> {
-    const server = createServer(answer).listen(0, "127.0.0.1");
-    await new Promise((resolve) => server.once("listening", resolve));
-    try {
-      return await work((server.address() as AddressInfo).port);
-    } finally {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    }
-  }
-
-  /** Asks an API on loopback, with credentials in the environment of the process, where the SDK takes them from. */
-  async function asking<T>(api: RequestListener, work: (environment: Environment) => Promise<T>): Promise<T> {
-    vi.stubEnv("AWS_ACCESS_KEY_ID", "x");
-    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "x");
-    try {
-      return await serving(api, (port) => work(real({ AWS_ENDPOINT_URL: `http://127.0.0.1:${port}` })));
-    } finally {
-      vi.unstubAllEnvs();
-    }
-  }
 
   test("no program on PATH", async () => {
     expect(await find("docker-cli", real({}))).toMatchObject({ fault: "there is no docker" });
@@ -579,30 +554,32 @@ describe("on this machine", () => {
   });
 
   test("a port that is taken", async () => {
-    const taken = await serving(
+    const environment = await serving(
       () => {},
-      async (port) => {
-        const fault = expect.stringContaining(`port ${port}`);
-        expect(await find("ports", real({ PORT: String(port) }))).toMatchObject({ state: "fault", fault });
-        return port;
+      async (host) => {
+        const [, PORT] = host.split(":");
+        const fault = expect.stringContaining(`port ${PORT}`);
+        expect(await find("ports", real({ PORT }))).toMatchObject({ state: "fault", fault });
+        return real({ PORT });
       },
     );
-    expect(await find("ports", real({ PORT: String(taken) }))).toMatchObject({ state: "ok" });
+    expect(await find("ports", environment)).toMatchObject({ state: "ok" });
   });
 
   test("expired credentials and a clock that is off, as an endpoint of AWS tells them", async () => {
     const error = "<Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message>";
-    const api: RequestListener = (_, response) => {
+    const host = await listening((_, response) => {
       const date = new Date(Date.now() - 600_000).toUTCString();
       response.writeHead(403, { "content-type": "text/xml", date });
       response.end(`<ErrorResponse><Error>${error}</Error></ErrorResponse>`);
-    };
-    await asking(api, async (environment) => {
-      const credentials = { state: "fault", remedy: expect.stringContaining("aws sso login") };
-      expect(await find("aws-credentials", environment)).toMatchObject(credentials);
-      const clock = { state: "fault", fault: expect.stringMatching(/(599|600|601) s ahead/) };
-      expect(await find("endpoint", environment)).toMatchObject(clock);
     });
+    vi.stubEnv("AWS_ACCESS_KEY_ID", "x");
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "x");
+    const environment = real({ AWS_ENDPOINT_URL: `http://${host}` });
+    const credentials = { state: "fault", remedy: expect.stringContaining("aws sso login") };
+    expect(await find("aws-credentials", environment)).toMatchObject(credentials);
+    const clock = { state: "fault", fault: expect.stringMatching(/(599|600|601) s ahead/) };
+    expect(await find("endpoint", environment)).toMatchObject(clock);
   });
 
   test("what is in use is read to the last page, and only what counts is counted", async () => {

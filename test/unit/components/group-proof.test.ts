@@ -1,8 +1,7 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { askForReport, type GroupProof, proveGroup } from "../../../components/group-proof.ts";
 import { FakeFleet } from "../../support/fake-fleet.ts";
+import { listening } from "../../support/process.ts";
 
 const expected = {
   machine: "aarch64",
@@ -32,10 +31,7 @@ beforeEach(() => {
   turn = 0;
   answer = truth;
 });
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
+afterEach(() => vi.useRealTimers());
 
 function prove(timeout = 60) {
   const ask = async (nonce: string) => {
@@ -191,23 +187,14 @@ test("what keeps questions from being answered is in the error", async () => {
   expect(await message()).toContain("i-1 is InService and healthy; /platform: socket hang up");
 });
 
-let server: Server | undefined;
-afterEach(async () => {
-  await new Promise<unknown>((resolve) => (server ? server.close(resolve) : resolve(undefined)));
-  server = undefined;
-});
-
 test("a question goes over a connection of its own, with its nonce; other answers than 200 are errors", async () => {
   vi.useRealTimers();
   const asked: string[] = [];
   let status = 200;
-  server = createServer((request, response) => {
+  const address = await listening((request, response) => {
     asked.push(`${request.headers.host} ${request.url} ${request.headers.connection}`);
     response.writeHead(status).end(status === 200 ? '{"nonce":"n"}' : "");
-  }).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server?.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  const address = `127.0.0.1:${port}`;
+  });
   expect(await askForReport(address, undefined, "n")).toEqual({ nonce: "n" });
   expect(asked).toEqual([`${address} /platform?nonce=n close`]);
   status = 503;

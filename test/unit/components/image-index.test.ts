@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { ImageIndex } from "../../../components/image-index.ts";
-import { mock, only, settle } from "../../support/mocks.ts";
+import { mock, only, providerOf, settle } from "../../support/mocks.ts";
+import { listening } from "../../support/process.ts";
 
 const args = { region: "ap-northeast-2", platforms: ["linux/arm64", "linux/amd64"] };
 const image = {
@@ -18,15 +15,8 @@ const image = {
 /** What the engine hands to the provider. */
 const inputs = { ...args, repositoryName: "app-dev", built: `sha256:${"b".repeat(64)}`, tags: image.tags };
 
-/** The functions that Pulumi stores. */
-interface Provider {
-  check(olds: object, news: object): Promise<{ inputs: { digest: string } }>;
-  create(inputs: object): Promise<{ outs: object }>;
-  diff(id: string, olds: object, news: object): Promise<{ changes: boolean }>;
-  read(id: string, props: object): Promise<object>;
-}
-let provider: Provider;
-let code: string;
+let provider: ReturnType<typeof providerOf>;
+let code: unknown;
 /** What ECR was asked, and what it answers to a call. */
 let asked: Question[] = [];
 let answer: (call: string, question: Question) => object;
@@ -35,32 +25,25 @@ interface Question {
   readonly imageIds?: readonly { readonly imageTag?: string; readonly imageDigest?: string }[];
 }
 
-const server = createServer(async (request, response) => {
-  const question = JSON.parse((await Array.fromAsync(request)).join(""));
-  asked.push(question);
-  const answered = answer(String(request.headers["x-amz-target"]).split(".")[1] ?? "", question);
-  response.statusCode = "__type" in answered ? 400 : 200;
-  response.setHeader("content-type", "application/x-amz-json-1.1").end(JSON.stringify(answered));
-});
-
 beforeEach(async () => {
   await mock();
   const index = new ImageIndex("app", { ...args, image });
   await settle(index.reference);
-  code = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs.__provider as string;
-  const module = { exports: {} as { handler(): Provider } };
-  new Function("exports", "require", code)(module.exports, createRequire(import.meta.filename));
-  provider = module.exports.handler();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  process.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  process.env.AWS_ACCESS_KEY_ID = process.env.AWS_SECRET_ACCESS_KEY = "test";
+  const registered = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs;
+  code = registered.__provider;
+  provider = providerOf(registered);
+  const host = await listening(async (request, response) => {
+    const question = JSON.parse((await Array.fromAsync(request)).join(""));
+    asked.push(question);
+    const answered = answer(String(request.headers["x-amz-target"]).split(".")[1] ?? "", question);
+    response.statusCode = "__type" in answered ? 400 : 200;
+    response.setHeader("content-type", "application/x-amz-json-1.1").end(JSON.stringify(answered));
+  });
+  vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
   asked = [];
   answer = () => ({ images: [], failures: [] });
-});
-afterEach(() => {
-  server.closeAllConnections();
-  server.close();
-  for (const name of ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) delete process.env[name];
 });
 
 test("the digest to deploy is asked for once, and then stays: nothing is asked of ECR in an up that changes nothing", async () => {

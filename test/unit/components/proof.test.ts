@@ -1,7 +1,6 @@
-import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { check, type Expectation, prove } from "../../../components/proof.ts";
+import { freePort, listening } from "../../support/process.ts";
 
 const expected: Expectation = {
   machine: "aarch64",
@@ -18,27 +17,17 @@ const truth = (nonce: string | null) => ({
   nonce,
 });
 
-let server: Server | undefined;
-afterEach(async () => {
-  vi.restoreAllMocks();
-  server?.closeAllConnections();
-  await new Promise<unknown>((resolve) => (server ? server.close(resolve) : resolve(undefined)));
-  server = undefined;
-});
-
-/** An app that answers as told; on loopback, on a port of its own. */
+/** An app that answers as told. */
 async function app(answer: (nonce: string | null, request: number) => object | number | undefined): Promise<string> {
   let requests = 0;
-  const listener: RequestListener = (request, response) => {
+  const host = await listening((request, response) => {
     const url = new URL(request.url as string, "http://app");
     const body = url.pathname === "/platform" ? answer(url.searchParams.get("nonce"), ++requests) : 404;
     if (body === undefined) return;
     response.writeHead(typeof body === "number" ? body : 200, { "content-type": "application/json" });
     response.end(typeof body === "number" ? "" : JSON.stringify(body));
-  };
-  server = createServer(listener).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server?.once("listening", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  return `http://${host}`;
 }
 
 const options = (url: string, timeout = 1) => ({
@@ -124,10 +113,7 @@ test("one that hangs is rejected at the time-out", async () => {
 });
 
 test("nobody listening is said as such", async () => {
-  const url = await app(() => 200);
-  await new Promise((resolve) => server?.close(resolve));
-  server = undefined;
-  await expect(prove(options(url))).rejects.toThrow(/ECONNREFUSED/);
+  await expect(prove(options(`http://127.0.0.1:${await freePort()}`))).rejects.toThrow(/ECONNREFUSED/);
 });
 
 test("a definite lie does not wait for the time-out", async () => {

@@ -1,6 +1,5 @@
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { text } from "node:stream/consumers";
+import { describe, expect, test } from "vitest";
 import {
   colour,
   commentLimit,
@@ -11,6 +10,7 @@ import {
   reviewComment,
   shorten,
 } from "../../../.github/scripts/preview-comment.ts";
+import { listening } from "../../support/process.ts";
 
 const preview = (changes: Partial<Preview> = {}): Preview => ({
   stack: "dev",
@@ -141,24 +141,17 @@ test("a review environment: where it is, what answers there, what it costs; or t
 });
 
 describe("publishing", () => {
-  const servers: ReturnType<typeof createServer>[] = [];
-  afterEach(() => servers.splice(0).forEach((server) => void server.close()));
-
   /** GitHub, as far as comments go. */
   async function github(comments: { id: number; body: string; user: { type: string } | null }[], status = 200) {
     const requests: { method?: string; url?: string; authorization?: string; body: string }[] = [];
-    const server = createServer(async (request: IncomingMessage, response) => {
-      let body = "";
-      for await (const chunk of request) body += chunk;
-      requests.push({ method: request.method, url: request.url, authorization: request.headers.authorization, body });
-      const page = Number(new URL(request.url ?? "", "http://x").searchParams.get("page"));
-      const answer = request.method === "GET" ? comments.slice((page - 1) * 100, page * 100) : { id: 1 };
+    const host = await listening(async (request, response) => {
+      const { method, url = "", headers } = request;
+      requests.push({ method, url, authorization: headers.authorization, body: await text(request) });
+      const page = Number(new URL(url, "http://x").searchParams.get("page"));
+      const answer = method === "GET" ? comments.slice((page - 1) * 100, page * 100) : { id: 1 };
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
     });
-    servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    return { api: { apiUrl, repository: "owner/name", token: "t" }, requests };
+    return { api: { apiUrl: `http://${host}`, repository: "owner/name", token: "t" }, requests };
   }
   const bot = { type: "Bot" };
 
