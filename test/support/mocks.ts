@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import { deserializeProperties } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
-import { parse } from "yaml";
 import { declared } from "../../outputs.js";
+import { stackConfig } from "../../tools/stack-config.ts";
 
 /** What the program registered; other resources are named by type and name, as in `aws:iam/role:Role hono-app`. */
 export interface Registration {
@@ -169,19 +168,13 @@ export async function runProgram(values: Record<string, string> = {}): Promise<r
 }
 let runs = 0;
 
-/** Sets the stack's configuration: Pulumi.yaml's defaults, and what the test sets instead. */
-export function configure(values: Record<string, string> = {}): void {
-  const declared = parse(readFileSync("Pulumi.yaml", "utf8")).config as Record<
-    string,
-    { default?: unknown; value?: unknown }
-  >;
-  const config: Record<string, string> = {};
-  for (const [key, { default: fallback, value = fallback }] of Object.entries(declared)) {
-    config[key.includes(":") ? key : `hono-app:${key}`] = typeof value === "string" ? value : JSON.stringify(value);
-  }
-  for (const [key, value] of Object.entries(values)) config[key.includes(":") ? key : `hono-app:${key}`] = value;
-  pulumi.runtime.setAllConfig(config);
+/** A stack's configuration: Pulumi.yaml's defaults, and what the test sets instead. */
+export function configOf(values: Record<string, string> = {}): Record<string, string> {
+  const own = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `hono-app:${key}`, value]);
+  return { ...stackConfig(), ...Object.fromEntries(own) };
 }
+
+export const configure = (values?: Record<string, string>) => pulumi.runtime.setAllConfig(configOf(values));
 
 /** The registrations of a type; with a name, the one of that name. */
 export function find(type: string, name?: string): Registration[] {
@@ -210,8 +203,9 @@ export function providerOf(inputs: Record<string, unknown>): Required<pulumi.dyn
   return module.exports.handler();
 }
 
-/** Waits until every registration that the outputs depend on has been made. */
-export async function settle(...outputs: pulumi.Output<unknown>[]): Promise<void> {
-  await Promise.all(outputs.map((output) => new Promise((resolve) => output.apply(resolve))));
+/** The outputs' values, when every registration that they depend on has been made. */
+export async function settle<T extends unknown[]>(...outputs: { [I in keyof T]: pulumi.Output<T[I]> }): Promise<T> {
+  const values = await Promise.all(outputs.map((output) => new Promise((resolve) => output.apply(resolve))));
   await pulumi.runtime.disconnect();
+  return values as T;
 }

@@ -56,8 +56,6 @@ test.each([
     configure();
     expect(loadConfig().aws.region).toBe("ap-northeast-2");
     expect(warn.mock.calls.flat()).toEqual(warnings.map((warning) => expect.stringContaining(warning)));
-    vi.unstubAllEnvs();
-    vi.restoreAllMocks();
   },
 );
 

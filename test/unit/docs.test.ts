@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { estimate, planned } from "../../cli/cost.ts";
 import { prices } from "../../local/providers/aws/prices.ts";
-import { stackConfig } from "../../tools/stack-config.ts";
+import { configOf } from "../support/mocks.ts";
 
 const translations = ["README", ...globSync("docs/*.ko.md").map((file) => file.slice(0, -".ko.md".length))].map(
   (file) => [`${file}.md`, `${file}.ko.md`] as const,
@@ -226,8 +226,7 @@ test.each([
   ["egress: endpoints", { egress: "endpoints" }],
   ["egress: public", { egress: "public" }],
 ])("a fleet's price in the documents is that of npm run cost: %s", async (setting, own) => {
-  const settings = Object.entries({ fleet: "true", ...own }).map(([key, value]) => [`hono-app:${key}`, value]);
-  const resources = await planned("dev", { ...stackConfig(), ...Object.fromEntries(settings) });
+  const resources = await planned("dev", configOf({ fleet: "true", ...own }));
   const sum = Math.round(estimate(resources, prices.region).total);
   const row = (file: string) => read(file).prose.match(new RegExp(`^\\| \`${setting}\` .*$`, "m"))?.[0];
   expect(row("docs/fleet.md")).toContain(`$${sum} in all`);

@@ -14,6 +14,7 @@ import {
 } from "../../../local/providers/aws/prices.ts";
 import { rows } from "../../../local/providers/aws/rows.ts";
 import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
+import { configOf } from "../../support/mocks.ts";
 
 const instance = (inputs: Record<string, unknown> = {}): Resource => ({
   type: "aws:ec2/instance:Instance",
@@ -132,8 +133,7 @@ test.each([
     230.45,
   ],
 ])("a fleet's price, its machines reaching AWS %s", async (_, own, least, most) => {
-  const settings = Object.entries({ fleet: "true", ...own }).map(([key, value]) => [`hono-app:${key}`, value]);
-  const result = estimate(await planned("dev", { ...stackConfig(), ...Object.fromEntries(settings) }), prices.region);
+  const result = estimate(await planned("dev", configOf({ fleet: "true", ...own })), prices.region);
   expect(result.unknown).toEqual([]);
   expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
 });

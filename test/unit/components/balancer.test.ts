@@ -14,10 +14,9 @@ const args: BalancerArgs = {
 };
 const domain = { domain: "app.example.com", certificateArn: "arn:aws:acm:certificate" };
 
-async function balancer(more: Partial<BalancerArgs> = {}) {
-  const made = new Balancer("app", { ...args, ...more });
-  await settle(made.url, made.targetGroupArn);
-  return made;
+function balancer(more: Partial<BalancerArgs> = {}) {
+  const { url, targetGroupArn } = new Balancer("app", { ...args, ...more });
+  return settle(url, targetGroupArn);
 }
 
 const rules = (direction: "Ingress" | "Egress") =>
@@ -66,7 +65,7 @@ test("a load balancer in both subnets that asks machines for their health, and w
 });
 
 test("without a domain: HTTP, under the load balancer's own name", async () => {
-  const made = await balancer();
+  const [url] = await balancer();
   const targetGroupArn = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/app/1";
   expect(find("aws:lb/listener:Listener").map(({ inputs }) => inputs)).toMatchObject([
     {
@@ -76,11 +75,11 @@ test("without a domain: HTTP, under the load balancer's own name", async () => {
       defaultActions: [{ type: "forward", targetGroupArn }],
     },
   ]);
-  expect(await new Promise((resolve) => made.url.apply(resolve))).toBe("http://balancer.example");
+  expect(url).toBe("http://balancer.example");
 });
 
 test("with a domain: HTTPS, and HTTP leads there", async () => {
-  const made = await balancer(domain);
+  const [url] = await balancer(domain);
   const listeners = find("aws:lb/listener:Listener").map(({ inputs }) => inputs);
   expect(listeners).toMatchObject([
     {
@@ -96,7 +95,7 @@ test("with a domain: HTTPS, and HTTP leads there", async () => {
     },
   ]);
   expect(rules("Ingress").filter(([group]) => group === "app-balancer-id")).toHaveLength(4);
-  expect(await new Promise((resolve) => made.url.apply(resolve))).toBe("https://app.example.com");
+  expect(url).toBe("https://app.example.com");
 });
 
 test("alarms go to the topic, where there is one, and end there too", async () => {

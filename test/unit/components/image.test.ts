@@ -29,12 +29,10 @@ const args = {
   builder: "multiplatform",
 };
 
-const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
-
 test("one build of both platforms, pushed by its digest, that a preview makes and only an up pushes", async () => {
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", args);
-  await settle(image.reference);
+  const [reference, built, made] = await settle(image.reference, image.digest, image.platforms);
   const { inputs } = only("docker-build:index:Image");
   expect(inputs).toMatchObject({
     context: { location: `.build/${tag}` },
@@ -46,9 +44,9 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
     tags: [`${registryHost}/app-dev`],
   });
   expect(image.tags).toEqual([tag, "latest"]);
-  expect(await value(image.reference)).toEqual({ registry: registryHost, repository: "app-dev", tag, digest });
-  expect(await value(image.digest)).toBe(digest);
-  expect(await value(image.platforms)).toEqual(["linux/arm64", "linux/amd64"]);
+  expect(reference).toEqual({ registry: registryHost, repository: "app-dev", tag, digest });
+  expect(built).toBe(digest);
+  expect(made).toEqual(["linux/arm64", "linux/amd64"]);
 });
 
 test("the registry's token stays a secret", async () => {
@@ -70,13 +68,12 @@ test("without latest, no tag moves", async () => {
 });
 
 test("with tags of its own it is pushed under them", async () => {
-  const image = new Image("app", { ...args, tags: ["1.0.0", "latest"] });
-  await settle(image.reference);
+  const [reference] = await settle(new Image("app", { ...args, tags: ["1.0.0", "latest"] }).reference);
   expect(only("docker-build:index:Image").inputs).toMatchObject({
     exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: false } }],
     tags: [`${registryHost}/app-dev:1.0.0`, `${registryHost}/app-dev:latest`],
   });
-  expect(await value(image.reference)).toMatchObject({ tag: "1.0.0", digest });
+  expect(reference).toMatchObject({ tag: "1.0.0", digest });
 });
 
 test("a folder that is no build context is refused", () => {
@@ -91,8 +88,8 @@ test("an earlier release is deployed without a build or a push", async () => {
     context: "nowhere",
     release: { tag: "content-old", digest: "sha256:old" },
   });
-  await settle(image.reference);
+  const [reference] = await settle(image.reference);
   expect(find("docker-build:index:Image")).toEqual([]);
-  expect(await value(image.reference)).toMatchObject({ tag: "content-old", digest: "sha256:old" });
+  expect(reference).toMatchObject({ tag: "content-old", digest: "sha256:old" });
   expect(image.tags).toEqual(["content-old"]);
 });

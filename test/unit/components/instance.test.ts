@@ -1,4 +1,3 @@
-import type * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import type { ImageReference } from "../../../components/image-reference.ts";
@@ -22,8 +21,6 @@ const args: InstanceArgs = {
   port: 80,
   volumeSize: 8,
 };
-
-const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
 
 test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, replaced by new user data", async () => {
   await settle(new Instance("app-graviton", args).url);
@@ -56,5 +53,5 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
 
 test("the address names the port where it is not HTTP's own", async () => {
   const [plain, other] = [new Instance("a", args), new Instance("b", { ...args, port: 8080 })];
-  expect([await value(plain.url), await value(other.url)]).toEqual(["http://203.0.113.7", "http://203.0.113.7:8080"]);
+  expect(await settle(plain.url, other.url)).toEqual(["http://203.0.113.7", "http://203.0.113.7:8080"]);
 });

@@ -13,10 +13,9 @@ const args = {
   allowedCidrs: ["203.0.113.0/24", "198.51.100.7/32"],
 };
 
-async function network() {
-  const made = new Network("app", args);
-  await settle(made.vpcId, made.securityGroupId, made.subnetIds.graviton, made.subnetIds.intel);
-  return made;
+function network() {
+  const { vpcId, securityGroupId, subnetIds } = new Network("app", args);
+  return settle(subnetIds.graviton, subnetIds.intel, vpcId, securityGroupId);
 }
 
 test("a VPC in the given zones, with public subnets and no NAT gateway", async () => {
@@ -52,8 +51,7 @@ test("the VPC's default group is closed", async () => {
 });
 
 test("each machine has a subnet of its own", async () => {
-  const { subnetIds } = await network();
-  expect([await value(subnetIds.graviton), await value(subnetIds.intel)]).toEqual(["subnet-1", "subnet-2"]);
+  expect((await network()).slice(0, 2)).toEqual(["subnet-1", "subnet-2"]);
 });
 
 const blocksOf = () => (only("awsx:ec2:Vpc").inputs.subnetSpecs as { type: string }[]).map(({ type }) => type);
@@ -62,20 +60,17 @@ const fleetArgs = {
   allowedCidrs: [],
   repositoryArn: "arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
 };
-const listed = (ids: pulumi.Input<pulumi.Input<string>[]>) => pulumi.output(ids);
-const value = <T>(output: pulumi.Output<T>) => new Promise<T>((resolve) => output.apply(resolve));
 
 test("private machines: a private subnet in each zone, one NAT gateway, and nobody reaches them", async () => {
-  const made = new Network("app", { ...fleetArgs, egress: "nat" });
-  const { subnetIds, publicAddress } = made.forGroup;
-  expect([await value(listed(subnetIds)), publicAddress]).toEqual([["subnet-3", "subnet-4"], false]);
-  expect(await value(pulumi.output(made.forBalancer))).toEqual({
+  const { forGroup, forBalancer, securityGroupId } = new Network("app", { ...fleetArgs, egress: "nat" });
+  const [group, balancer] = await settle(pulumi.output(forGroup), pulumi.output(forBalancer), securityGroupId);
+  expect(group).toMatchObject({ subnetIds: ["subnet-3", "subnet-4"], publicAddress: false });
+  expect(balancer).toEqual({
     vpcId: "vpc-1",
     subnetIds: ["subnet-1", "subnet-2"],
     machineSecurityGroupId: "app-id",
     port: 8080,
   });
-  await settle(made.securityGroupId);
   expect(only("awsx:ec2:Vpc").inputs.natGateways).toEqual({ strategy: "Single" });
   expect(blocksOf()).toEqual(["Public", "Private"]);
   expect(find("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")).toEqual([]);
@@ -84,8 +79,8 @@ test("private machines: a private subnet in each zone, one NAT gateway, and nobo
 
 test("machines with no way out: endpoints of AWS's services, for the one repository, reached by the machines alone", async () => {
   const made = new Network("app", { ...fleetArgs, egress: "endpoints" });
-  expect(await value(listed(made.forGroup.subnetIds))).toEqual(["subnet-3", "subnet-4"]);
-  await settle(made.securityGroupId);
+  const [group] = await settle(pulumi.output(made.forGroup), made.securityGroupId);
+  expect(group).toMatchObject({ subnetIds: ["subnet-3", "subnet-4"] });
   expect(only("awsx:ec2:Vpc").inputs.natGateways).toEqual({ strategy: "None" });
   expect(blocksOf()).toEqual(["Public", "Private"]);
   const endpoints = find("aws:ec2/vpcEndpoint:VpcEndpoint")
@@ -125,8 +120,7 @@ test("machines with no way out: endpoints of AWS's services, for the one reposit
 
 test("machines of a fleet with addresses of their own are in the public subnets", async () => {
   const made = new Network("app", { ...fleetArgs, egress: "public" });
-  const { subnetIds, publicAddress } = made.forGroup;
-  expect([await value(listed(subnetIds)), publicAddress]).toEqual([["subnet-1", "subnet-2"], true]);
-  await settle(made.securityGroupId);
+  const [group] = await settle(pulumi.output(made.forGroup), made.securityGroupId);
+  expect(group).toMatchObject({ subnetIds: ["subnet-1", "subnet-2"], publicAddress: true });
   expect(blocksOf()).toEqual(["Public"]);
 });

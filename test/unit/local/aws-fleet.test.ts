@@ -4,10 +4,7 @@ import { functions } from "../../../local/providers/aws/functions.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 
-beforeEach(() => {
-  vi.restoreAllMocks();
-  vi.stubEnv("AWS_REGION", "ap-northeast-2");
-});
+beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 const aws = provider("", resources, {}, async () => {});
 const urn = (type: string) => `urn:pulumi:dev::app::${type}::app`;

@@ -8,10 +8,7 @@ let api: EC2;
 beforeAll(async () => {
   api = await ec2();
 });
-beforeEach(() => {
-  vi.restoreAllMocks();
-  vi.stubEnv("AWS_REGION", "ap-northeast-2");
-});
+beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 test.each<[Token, string[]]>([
   ["aws:ec2/eip:Eip", ["address", "domain", "ipamPoolId", "networkBorderGroup", "publicIpv4Pool"]],
