@@ -146,6 +146,8 @@ export class Scaling {
   readonly #apis: Apis;
   readonly #ready = new Map<string, number>();
   readonly #retry = new Map<string, { at: number; pause: number }>();
+  /** Since when the refreshes bake. */
+  readonly #baking = new Map<string, number>();
 
   constructor(apis: Apis) {
     this.#apis = apis;
@@ -212,7 +214,10 @@ export class Scaling {
       }
     }
     const failed = activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage;
-    const changed = refresh && refreshed(refresh, { isDone, left, total: DesiredCapacity, failed, now });
+    const id = refresh?.InstanceRefreshId ?? "";
+    if (refresh?.Status === "Baking" && !this.#baking.has(id)) this.#baking.set(id, now);
+    const baked = now - (this.#baking.get(id) ?? now);
+    const changed = refresh && refreshed(refresh, { isDone, left, total: DesiredCapacity, failed, now, baked });
     const isEmptied = group.Status !== undefined && members.length === 0;
     const isChanged = isEmptied || JSON.stringify(reported(members)) !== known;
     if (isChanged || activities.length > 0 || changed) {
@@ -304,7 +309,7 @@ export class Scaling {
 const reported = (members: readonly Member[]) =>
   members.map(({ id, lifecycle, health, isProtected, version }) => ({ id, lifecycle, health, isProtected, version }));
 
-const active = ["Pending", "InProgress", "Cancelling", "RollbackInProgress"];
+const active = ["Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"];
 const endings = ["Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"];
 
 /** What a group, with the refresh that goes on, is to become. */
@@ -318,7 +323,7 @@ export function goalOf(
   const { Preferences: preferences = {}, Status, DesiredConfiguration, StartTime } = refresh ?? {};
   const own = String(group.LaunchTemplate?.Version ?? "$Default");
   const wanted = String(DesiredConfiguration?.LaunchTemplate?.Version ?? own);
-  const isRefreshed = Status === "Pending" || Status === "InProgress";
+  const isRefreshed = Status === "Pending" || Status === "InProgress" || Status === "Baking";
   const version = isRefreshed ? wanted : own;
   const min = preferences.MinHealthyPercentage ?? kept?.MinHealthyPercentage;
   const most = preferences.MaxHealthyPercentage ?? kept?.MaxHealthyPercentage;
@@ -340,9 +345,9 @@ const patience = 3_600_000;
 /** What becomes of a refresh; undefined where nothing does. */
 export function refreshed(
   refresh: InstanceRefresh,
-  progress: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number },
+  progress: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number; baked?: number },
 ): (Change & { readonly before: string }) | undefined {
-  const { isDone, left, total, failed, now } = progress;
+  const { isDone, left, total, failed, now, baked = 0 } = progress;
   const { InstanceRefreshId, Status = "Pending", RollbackDetails, StartTime, Preferences } = refresh;
   const isRollback = Status === "RollbackInProgress";
   const since = (RollbackDetails?.RollbackStartTime ?? StartTime)?.getTime() ?? now;
@@ -353,6 +358,8 @@ export function refreshed(
   if (Status === "Cancelling") return change("Cancelled", { StatusReason: "Cancelled due to user request." });
   if (isDone) {
     const whole = { PercentageComplete: isRollback ? 0 : 100, InstancesToUpdate: 0, StatusReason: "" };
+    if (!isRollback && baked < (Preferences?.BakeTime ?? 0) * 1000)
+      return Status === "Baking" ? undefined : change("Baking", whole);
     return change(isRollback ? "RollbackSuccessful" : "Successful", whole);
   }
   const StatusReason =

@@ -175,7 +175,9 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
         refuse("InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
     if most is not None and (least is None or most - least > 100):
         raise ValidationError("You must specify MinHealthyPercentage with MaxHealthyPercentage, and the difference between them cannot be greater than 100.")
-    if unknown := {"AlarmSpecification", "BakeTime", "CheckpointDelay", "CheckpointPercentages"} & set(preferences):
+    if not 0 <= preferences.get("BakeTime", 0) <= 172_800:
+        raise ValidationError("BakeTime must be between 0 and 172800 seconds.")
+    if unknown := {"AlarmSpecification", "CheckpointDelay", "CheckpointPercentages"} & set(preferences):
         raise ValidationError(f"This cloud does not know these preferences of an instance refresh: {', '.join(sorted(unknown))}")
     if wanted:
         check_version(self, wanted["LaunchTemplate"])

@@ -152,6 +152,13 @@ describe("an instance refresh", () => {
     expect(refreshed({ ...refresh, Preferences }, late)).toMatchObject({ Status: "RollbackInProgress" });
     const back = { ...refresh, Status: "RollbackInProgress" as const };
     expect(refreshed(back, { ...progress, isDone: true })).toMatchObject({ Status: "RollbackSuccessful" });
+    const baking = { Preferences: { BakeTime: 30 } };
+    const done = { ...progress, isDone: true, left: 0 };
+    expect(refreshed({ ...refresh, ...baking }, done)).toMatchObject({ Status: "Baking", PercentageComplete: 100 });
+    const baked = { ...refresh, ...baking, Status: "Baking" as const };
+    expect(refreshed(baked, { ...done, baked: 29_999 })).toBeUndefined();
+    expect(refreshed(baked, { ...done, baked: 30_000 })).toMatchObject({ before: "Baking", Status: "Successful" });
+    expect(refreshed({ ...back, ...baking }, done)).toMatchObject({ Status: "RollbackSuccessful" });
     const told = {
       ...refresh,
       PercentageComplete: 50,
