@@ -34,8 +34,13 @@ export interface FleetApi {
   health(): Promise<Readonly<Record<string, Health>>>;
   /** The group's refreshes, the newest first. */
   refreshes(): Promise<readonly InstanceRefresh[]>;
-  /** Begins to replace every machine that is not of the template's version. @returns The refresh's id. */
-  start(template: string): Promise<string>;
+  /**
+   * Begins to replace every machine that is not of the template's version.
+   *
+   * @param bakeTime Seconds after the last replacement in which it can still be rolled back.
+   * @returns The refresh's id.
+   */
+  start(template: string, bakeTime: number): Promise<string>;
   cancel(): Promise<void>;
   rollback(): Promise<void>;
   /** What Auto Scaling says of launches and terminations that failed since. */
@@ -103,7 +108,7 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       const { InstanceRefreshes = [] } = await scaling.describeInstanceRefreshes({ AutoScalingGroupName });
       return InstanceRefreshes;
     },
-    async start(template) {
+    async start(template, bakeTime) {
       const [LaunchTemplateId, Version] = template.split(":");
       const { InstanceRefreshId = "" } = await scaling.startInstanceRefresh({
         AutoScalingGroupName,
@@ -116,6 +121,7 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
           MaxHealthyPercentage: 200,
           SkipMatching: true,
           AutoRollback: true,
+          BakeTime: bakeTime,
           // A machine counts once the load balancer finds it healthy, and then has nothing to warm up.
           InstanceWarmup: 0,
           // Both are `Wait` by default: a machine that somebody protects or sets aside would hold the release for an hour, then fail it.

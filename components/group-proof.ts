@@ -1,7 +1,43 @@
-import { describeMachines, type FleetApi, type Member } from "./fleet-api.ts";
+import type * as pulumi from "@pulumi/pulumi";
+import type { Architecture } from "./architecture.ts";
+import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member } from "./fleet-api.ts";
 import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
-import { check, describe, type Expectation, type Proof } from "./proof.ts";
+import { check, describe, type Expectation, expectationOf, type Proof } from "./proof.ts";
 import { show } from "./provider-code.ts";
+import { failureMarker } from "./user-data.ts";
+
+/** What a resource that proves a group is made from. */
+export interface GroupProofArgs {
+  /** The load balancer's own name. */
+  address: pulumi.Input<string>;
+  /**
+   * Name that people use, which the certificate must be for.
+   * @default none: HTTP, under the load balancer's own name
+   */
+  domain?: string;
+  groupName: pulumi.Input<string>;
+  /** Target group that the machines are registered with. */
+  targetGroupArn: pulumi.Input<string>;
+  /** Name of the log group that the machines write to. */
+  logGroup: pulumi.Input<string>;
+  /** Launch template and version that every machine must be of, as `lt-…:3`. */
+  template: pulumi.Input<string>;
+  /** Digest of the index that the machines must have pulled. */
+  digest: pulumi.Input<string>;
+  /** Digest of each platform's image configuration in that index. */
+  configs: pulumi.Input<Record<string, string>>;
+  architecture: Architecture;
+  region: string;
+  /** Profile of the AWS configuration files to sign calls with. */
+  profile?: string;
+  /** Seconds that a machine may take until it has proven itself. */
+  timeout: number;
+}
+
+/** What the engine hands to the resource's provider. */
+export function proofInputs<T extends GroupProofArgs>({ architecture, digest, configs, ...inputs }: T) {
+  return { ...inputs, expected: expectationOf({ architecture, digest, configs }) };
+}
 
 /** What every machine of a group must answer; which machine answered, it says itself. */
 export type GroupExpectation = Omit<Expectation, "instanceId">;
@@ -24,6 +60,26 @@ export interface ProveGroupOptions {
   readonly timeout: number;
   /** Line of a machine's console that says that its user data has failed. */
   readonly failureMarker: string;
+}
+
+/** What the engine hands to a provider that proves a group. */
+export interface ProofInputs extends FleetApiArgs {
+  readonly address: string;
+  readonly domain?: string;
+  readonly template: string;
+  readonly timeout: number;
+  readonly expected: GroupExpectation;
+}
+
+/** Proves a group by what the engine was given. @throws As {@link proveGroup}, with the group's name and address. */
+export async function prove(inputs: ProofInputs, timeout = inputs.timeout): Promise<GroupProof> {
+  const { address, domain, expected, template } = inputs;
+  const ask = (nonce: string) => askForReport(address, domain, nonce);
+  try {
+    return await proveGroup(await connectFleet(inputs), { expected, template, ask, timeout, failureMarker });
+  } catch (error) {
+    throw new Error(`${inputs.groupName} behind ${domain ?? address} failed verification: ${(error as Error).message}`);
+  }
 }
 
 /** Requests at a time. */

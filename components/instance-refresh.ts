@@ -8,6 +8,8 @@ export interface RefreshOptions {
   readonly timeout: number;
   /** Line of a machine's console that says that its user data has failed. */
   readonly failureMarker: string;
+  /** Proves every machine of the group, in so many seconds. @throws Error that says which machine did not prove itself, and why. */
+  readonly prove: (timeout: number) => Promise<unknown>;
   /** Shows a line to the person who deploys. */
   readonly log: (message: string) => void;
 }
@@ -15,15 +17,20 @@ export interface RefreshOptions {
 /** Seconds between two looks at the refresh; at the machines, every third time. */
 const interval = 2;
 
+/** Seconds in which so many machines can prove themselves: a question meets any of them. */
+const proofTime = (machines: number) => 10 + machines;
+/** Seconds for which Auto Scaling holds a refresh that has replaced every machine: the proof's, and those until it begins and is judged. */
+const bakeTime = (machines: number) => proofTime(machines) + 5;
+
 /**
  * Brings every machine of a group to a version of its launch template, by an instance refresh: new machines are launched before old ones
- * are terminated, and the group itself gets the version only at the end. Where one runs to this version already, since an earlier run was
- * killed, it is waited for; one to another version is cancelled.
+ * are terminated, and the group itself gets the version only at the end, once every machine has proven itself. Where one runs to this version
+ * already, since an earlier run was killed, it is waited for; one to another version is cancelled.
  *
  * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said; by then the old machines serve.
  */
 export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
-  const { template, timeout, failureMarker, log } = options;
+  const { template, timeout, failureMarker, prove, log } = options;
   const begun = new Date();
   const id = await begin(api, options);
   if (id === undefined) return;
@@ -33,6 +40,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
   const tell = whenChanged(log);
   let problem: string | undefined;
   let evidence = "";
+  let isAsked = false;
   const launched = new Set<string>();
   for (let round = 1; ; round++) {
     const refresh = (await api.refreshes()).find(({ InstanceRefreshId }) => InstanceRefreshId === id);
@@ -52,7 +60,15 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       }
       const isLate = Date.now() >= deadline;
       if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
-      else if (isLate) problem = `no progress in ${timeout} s`;
+      else if (Status === "Baking") {
+        if (!isAsked)
+          evidence = await prove(proofTime(members.length)).then(
+            () => "",
+            (error: Error) => error.message,
+          );
+        isAsked = true;
+        if (evidence !== "") problem = "a machine did not prove itself";
+      } else if (isLate) problem = `no progress in ${timeout} s`;
       else if (round % 3 === 0) {
         for (const failure of await api.failures(begun)) tell(failure, failure);
         const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
@@ -62,7 +78,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
-        evidence = await gather(api, launched, begun);
+        evidence = [evidence, await gather(api, launched, begun)].filter(Boolean).join("\n");
         deadline = Date.now() + timeout * 1000;
         if (isUnderWay(Status)) {
           log(`rolling back: ${problem}`);
@@ -97,7 +113,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
       const group = await api.group();
       if ([group, ...group.members].every((each) => each.template === template)) return undefined;
       try {
-        return await api.start(template);
+        return await api.start(template, bakeTime(group.members.length));
       } catch (error) {
         // Somebody was faster.
         if (!(error as Error).name.startsWith("InstanceRefreshInProgress")) throw error;

@@ -138,43 +138,30 @@ export class MachineGroup extends pulumi.ComponentResource {
       );
     }
 
-    const rollout = new Rollout(
+    const proof = {
+      address: args.address,
+      domain: args.domain,
+      groupName: group.name,
+      targetGroupArn,
+      logGroup,
+      digest: pulumi.output(args.image).digest,
+      configs: args.configs,
+      architecture,
+      region,
+      profile,
+      timeout,
+    };
+    const { template: released } = new Rollout(
       name,
-      {
-        groupName: group.name,
-        targetGroupArn,
-        logGroup,
-        template: pulumi.interpolate`${template.id}:${version}`,
-        region,
-        profile,
-        timeout,
-      },
+      { ...proof, template: pulumi.interpolate`${template.id}:${version}` },
       { parent: this },
     );
-    const { proof } = new GroupVerification(
-      name,
-      {
-        address: args.address,
-        domain: args.domain,
-        groupName: group.name,
-        targetGroupArn,
-        logGroup,
-        template: rollout.template,
-        min: args.min,
-        digest: pulumi.output(args.image).digest,
-        configs: args.configs,
-        architecture,
-        region,
-        profile,
-        timeout,
-      },
-      { parent: this },
-    );
+    const verification = new GroupVerification(name, { ...proof, template: released, min: args.min }, { parent: this });
 
     this.groupName = group.name;
     this.instanceType = args.instanceType;
-    this.proof = proof;
-    this.registerOutputs({ groupName: this.groupName, instanceType: this.instanceType, proof });
+    this.proof = verification.proof;
+    this.registerOutputs({ groupName: this.groupName, instanceType: this.instanceType, proof: this.proof });
   }
 
   /** What the stack's outputs say of it. */

@@ -1,34 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { connectFleet } from "./fleet-api.ts";
+import { type GroupProofArgs, type ProofInputs as Inputs, proofInputs, prove } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
 import { failureMarker } from "./user-data.ts";
-
-export interface RolloutArgs {
-  groupName: pulumi.Input<string>;
-  /** Target group that the machines are registered with. */
-  targetGroupArn: pulumi.Input<string>;
-  /** Name of the log group that the machines write to. */
-  logGroup: pulumi.Input<string>;
-  /** Launch template and version that every machine of the group shall be of, as `lt-…:3`. */
-  template: pulumi.Input<string>;
-  region: string;
-  /** Profile of the AWS configuration files to sign calls with. */
-  profile?: string;
-  /** Seconds that a new machine may take; after so long without progress the release is rolled back. */
-  timeout: number;
-}
-
-/** What the engine hands to the provider. */
-interface Inputs {
-  readonly groupName: string;
-  readonly targetGroupArn: string;
-  readonly logGroup: string;
-  readonly template: string;
-  readonly region: string;
-  readonly profile?: string;
-  readonly timeout: number;
-}
 
 /**
  * A release, on one group: an instance refresh that `up` drives and waits for. The aws provider's own `instanceRefresh` does neither, and
@@ -41,15 +16,16 @@ export class Rollout extends pulumi.dynamic.Resource {
   /** Launch template and version of every machine. */
   declare readonly template: pulumi.Output<string>;
 
-  constructor(name: string, args: RolloutArgs, opts?: pulumi.CustomResourceOptions) {
-    super(provider, name, { ...args }, opts, "hono-app", "Rollout");
+  constructor(name: string, args: GroupProofArgs, opts?: pulumi.CustomResourceOptions) {
+    super(provider, name, proofInputs(args), opts, "hono-app", "Rollout");
   }
 }
 
 async function rollOut(inputs: Inputs): Promise<Inputs> {
   const { template, timeout, groupName } = inputs;
   const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
-  await refreshTo(await connectFleet(inputs), { template, timeout, failureMarker, log });
+  const proof = (seconds: number) => prove(inputs, seconds);
+  await refreshTo(await connectFleet(inputs), { template, timeout, failureMarker, prove: proof, log });
   return inputs;
 }
 

@@ -20,6 +20,7 @@ import {
   refused,
   succeed,
   summary,
+  wrongImage,
 } from "../support/stack.ts";
 
 test.each([
@@ -120,18 +121,6 @@ test("an edit replaces one small layer and both instances, which go after the pr
     expect(await pageOf(after[name])).toContain(">edited ");
   }
 });
-
-const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:1.4.5 AS bundle
-WORKDIR /src
-COPY . .
-RUN bun install --frozen-lockfile --production --ignore-scripts && bun build src/main.ts --target=bun --outdir=/bundle/app
-FROM --platform=linux/amd64 oven/bun:1.4.5-distroless AS amd64
-FROM scratch
-COPY --from=amd64 / /
-COPY --from=bundle /bundle /
-ENTRYPOINT ["/usr/local/bin/bun"]
-CMD ["/app/main.js"]
-`;
 
 test("fails a deployment whose arm64 image holds amd64 binaries", async () => {
   const before = await deployed();

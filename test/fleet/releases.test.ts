@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
 import { killed } from "../support/faults.ts";
 import {
   expectFleetServing,
@@ -10,7 +11,7 @@ import {
   versionsOf,
   withFleet,
 } from "../support/fleet.ts";
-import { editPage, expectUnchanged, succeed, tagOf } from "../support/stack.ts";
+import { edited, editPage, expectUnchanged, local, refused, succeed, tagOf, wrongImage } from "../support/stack.ts";
 
 /** How many refreshes a group has had. */
 async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
@@ -39,6 +40,31 @@ test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release:
     await expectUnchanged("up");
   }),
 );
+
+test("a release whose machines are healthy but of the wrong architecture is rolled back, and no request fails", () =>
+  withFleet(async () => {
+    const before = await fleetDeployed();
+    const versions = () => Promise.all(machineNames.map((name) => versionsOf(before[name].group)));
+    const [graviton] = await versions();
+    await edited(
+      "app/Dockerfile",
+      () => wrongImage,
+      async () => {
+        const { load } = await underLoad(before.url, () =>
+          refused(
+            local("up"),
+            /the release failed: a machine did not prove itself; the refresh is RollbackSuccessful/,
+            'process (process.arch): expected arm64, got "x64"',
+          ),
+        );
+        expect(load.failed).toEqual([]);
+      },
+    );
+    expect((await versions())[0]).toEqual(graviton);
+    const after = await fleetDeployed();
+    expect(after.imageDigest).toBe(before.imageDigest);
+    await expectFleetServing(after);
+  }));
 
 test("an earlier release is deployed without a build", () =>
   withFleet(async () => {

@@ -10,6 +10,8 @@ export class FakeFleet implements FleetApi {
   list: InstanceRefresh[] = [];
   messages: string[] = [];
   consoles: Record<string, string> = {};
+  /** Of the refresh that was started. */
+  bakeTime?: number;
   /** The calls that change something. */
   readonly calls: string[] = [];
   /** What happens when a call changes something, such as a refusal. */
@@ -44,8 +46,9 @@ export class FakeFleet implements FleetApi {
   async refreshes() {
     return [...this.list];
   }
-  async start(template: string) {
+  async start(template: string, bakeTime: number) {
     this.calls.push(`start ${template}`);
+    this.bakeTime = bakeTime;
     this.on.start?.();
     this.refreshing("Pending", template, { PercentageComplete: 0 });
     return this.list[0]?.InstanceRefreshId ?? "";

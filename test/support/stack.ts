@@ -220,6 +220,19 @@ export function editPage(word: string): void {
   writeFileSync(path, withWord(word)(readFileSync(path, "utf8")));
 }
 
+/** A Dockerfile of the app that puts amd64 binaries into both images, which run on a host that has both architectures. */
+export const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:1.4.5 AS bundle
+WORKDIR /src
+COPY . .
+RUN bun install --frozen-lockfile --production --ignore-scripts && bun build src/main.ts --target=bun --outdir=/bundle/app
+FROM --platform=linux/amd64 oven/bun:1.4.5-distroless AS amd64
+FROM scratch
+COPY --from=amd64 / /
+COPY --from=bundle /bundle /
+ENTRYPOINT ["/usr/local/bin/bun"]
+CMD ["/app/main.js"]
+`;
+
 /** What CloudWatch has of an instance's log, whether or not the instance is still there. */
 export async function logOf(logGroupName: string, instance: string): Promise<string> {
   const client = new CloudWatchLogs(aws);

@@ -279,6 +279,7 @@ test.each([
   ["components/user-data.ts", "USER-DATA-FAILED"],
   ["components/instance-refresh.ts", "the release failed: "],
   ["components/instance-refresh.ts", "no progress in "],
+  ["components/instance-refresh.ts", "a machine did not prove itself"],
   ["components/instance-refresh.ts", "Auto Scaling launches no machine: "],
   ["components/console.ts", "what it has logged, also when it is gone: "],
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],

@@ -62,7 +62,7 @@ test("the load balancer's word on each machine, with its reason", async () => {
 
 test("a refresh launches before it terminates, counts a machine when it is healthy, and lets no protected one hold it up", async () => {
   answers.StartInstanceRefresh = { InstanceRefreshId: "refresh-1" };
-  expect(await api.start("lt-1:4")).toBe("refresh-1");
+  expect(await api.start("lt-1:4", 17)).toBe("refresh-1");
   expect(asked[0]).toEqual({
     action: "StartInstanceRefresh",
     AutoScalingGroupName: "app-1",
@@ -73,6 +73,7 @@ test("a refresh launches before it terminates, counts a machine when it is healt
       MaxHealthyPercentage: 200,
       SkipMatching: true,
       AutoRollback: true,
+      BakeTime: 17,
       InstanceWarmup: 0,
       ScaleInProtectedInstances: "Refresh",
       StandbyInstances: "Terminate",

@@ -15,14 +15,28 @@ const group = {
   logGroup: "machines",
   region: "ap-northeast-2",
   timeout: 600,
+  address: "balancer.example",
+};
+const image = {
+  digest: "sha256:index",
+  configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
+  architecture: architectures.intel,
+};
+/** What machines must be: from the architecture's table and the deployed digest. */
+const expected = {
+  machine: "x86_64",
+  image: "amd64",
+  process: "x64",
+  digest: "sha256:index",
+  imageId: "sha256:amd64",
 };
 
 describe("Rollout", () => {
-  beforeEach(() => settle(pulumi.output(new Rollout("app", { ...group, template: "lt-1:2" }).id)));
+  beforeEach(() => settle(pulumi.output(new Rollout("app", { ...group, ...image, template: "lt-1:2" }).id)));
 
-  test("hands on the group and the version, and its version is the template's", async () => {
+  test("hands on the group, the version and what machines must be, and its version is the template's", async () => {
     const { __provider, ...inputs } = only(type("Rollout")).inputs;
-    expect(inputs).toEqual({ ...group, template: "lt-1:2" });
+    expect(inputs).toEqual({ ...group, template: "lt-1:2", expected });
   });
 
   test("another version or group is rolled out, and so is what other code rolled out; another time-out is not", async () => {
@@ -48,30 +62,15 @@ describe("Rollout", () => {
 describe("GroupVerification", () => {
   const args = {
     ...group,
-    address: "balancer.example",
+    ...image,
     template: "lt-1:2",
     min: 2,
-    digest: "sha256:index",
-    configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
-    architecture: architectures.intel,
   };
   beforeEach(() => settle(pulumi.output(new GroupVerification("app", args).id)));
 
   test("what machines must be comes from the architecture's table and the deployed digest", () => {
     const { __provider, ...inputs } = only(type("GroupVerification")).inputs;
-    expect(inputs).toEqual({
-      ...group,
-      address: "balancer.example",
-      template: "lt-1:2",
-      min: 2,
-      expected: {
-        machine: "x86_64",
-        image: "amd64",
-        process: "x64",
-        digest: "sha256:index",
-        imageId: "sha256:amd64",
-      },
-    });
+    expect(inputs).toEqual({ ...group, template: "lt-1:2", min: 2, expected });
   });
 
   test("another address, name, group, version or expectation is verified again; other machines are not", async () => {

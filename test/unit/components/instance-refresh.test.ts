@@ -1,14 +1,17 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, type Mock, test, vi } from "vitest";
 import { refreshTo } from "../../../components/instance-refresh.ts";
 import { awsError, FakeFleet } from "../../support/fake-fleet.ts";
 
 let fleet: FakeFleet;
 let told: string[];
+/** The proof of every machine, which is asked for once all are replaced. */
+let prove: Mock<(timeout: number) => Promise<unknown>>;
 
 beforeEach(() => {
   vi.useFakeTimers();
   fleet = new FakeFleet().add("i-old");
   told = [];
+  prove = vi.fn(async () => {});
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -17,7 +20,7 @@ afterEach(() => {
 /** A release to lt-1:2, and how it ended: nothing, or the error's message. */
 function release(timeout = 60): { ended: Promise<string | undefined>; after: (seconds: number) => Promise<void> } {
   const log = (message: string) => void told.push(message);
-  const options = { template: "lt-1:2", timeout, failureMarker: "USER-DATA-FAILED", log };
+  const options = { template: "lt-1:2", timeout, failureMarker: "USER-DATA-FAILED", prove, log };
   const ended = refreshTo(fleet, options).then(
     () => undefined,
     (error: Error) => error.message,
@@ -45,6 +48,38 @@ test("a refresh to the version is started and waited for", async () => {
     "InProgress, 50 %: Waiting for i-new",
     "Successful, 100 %",
   ]);
+});
+
+test("when all are replaced, each machine proves itself once, in less time than Auto Scaling waits for it", async () => {
+  fleet.add("i-new", { template: "lt-1:2" });
+  const { ended, after } = release();
+  await after(2);
+  expect(prove).not.toHaveBeenCalled();
+  fleet.becomes("Baking", { PercentageComplete: 100 });
+  await after(6);
+  expect(prove).toHaveBeenCalledExactlyOnceWith(12);
+  expect(fleet.bakeTime).toBe(17);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("a machine that does not prove itself: the release is rolled back, and the group keeps its version", async () => {
+  prove.mockRejectedValue(new Error('process (process.arch): expected arm64, got "x64"; i-new is healthy'));
+  fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
+  const { ended, after } = release();
+  await after(2);
+  fleet.add("i-new", { template: "lt-1:2" });
+  fleet.becomes("Baking", { PercentageComplete: 100 });
+  await after(4);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+  fleet.becomes("RollbackSuccessful");
+  await after(2);
+  expect(await ended).toBe(
+    "the release failed: a machine did not prove itself; the refresh is RollbackSuccessful, and the group launches lt-1:1\n" +
+      'process (process.arch): expected arm64, got "x64"; i-new is healthy',
+  );
+  expect(prove).toHaveBeenCalledOnce();
 });
 
 test("machines, and what Auto Scaling could not do, are shown as they change", async () => {
