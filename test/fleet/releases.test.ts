@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { killed } from "../support/faults.ts";
 import {
+  answeringAt,
   expectFleetServing,
+  type FleetOutputs,
   fleetDeployed,
   fleetOutputs,
   idsOf,
@@ -20,6 +22,9 @@ async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
   const next = await scaling.describeInstanceRefreshes({ AutoScalingGroupName, NextToken });
   return InstanceRefreshes.length + (next.InstanceRefreshes?.length ?? 0);
 }
+
+/** Of each group, what it launches and what it has in service. */
+const versionsIn = (fleet: FleetOutputs) => Promise.all(machineNames.map((name) => versionsOf(fleet[name].group)));
 
 test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release: the next up goes on with it", (who) =>
   withFleet(async () => {
@@ -41,10 +46,36 @@ test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release:
   }),
 );
 
+test("a release that does not start fails with the machine's own words and the old one serves; with the edit taken back, up succeeds", () =>
+  withFleet(async () => {
+    const before = await fleetDeployed();
+    const versions = () => versionsIn(before);
+    const old = await versions();
+    await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("it was a bad day");\ntry {'], async () => {
+      const { load } = await underLoad(before.url, () =>
+        refused(
+          local("up"),
+          /the release failed: the user data of i-[0-9a-f]+ failed; the refresh is RollbackSuccessful/,
+          "it was a bad day",
+          /aws logs tail \S+ --log-stream-names i-/,
+        ),
+      );
+      expect(load.failed).toEqual([]);
+      expect(load.digests).toEqual(new Set([before.imageDigest]));
+    });
+    expect(await versions()).toEqual(old);
+    expect(await answeringAt(before.url)).toEqual({ ids: idsOf(before), architectures: ["aarch64", "x86_64"] });
+    // The edit taken back.
+    const { result: back, load: meanwhile } = await underLoad(before.url, fleetDeployed);
+    expect(meanwhile.failed).toEqual([]);
+    expect(back.imageDigest).toBe(before.imageDigest);
+    for (const { group, machines } of await versions()) expect(machines).toEqual([group]);
+  }));
+
 test("a release whose machines are healthy but of the wrong architecture is rolled back, and no request fails", () =>
   withFleet(async () => {
     const before = await fleetDeployed();
-    const versions = () => Promise.all(machineNames.map((name) => versionsOf(before[name].group)));
+    const versions = () => versionsIn(before);
     const [graviton] = await versions();
     await edited(
       "app/Dockerfile",
