@@ -1,4 +1,5 @@
 import type { EC2 } from "@aws-sdk/client-ec2";
+import { failureMarker } from "./user-data.ts";
 
 /**
  * What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported.
@@ -18,9 +19,20 @@ export async function readConsole(
   }
 }
 
+/**
+ * What the user data printed last. On the console of Amazon Linux 2023 each of its lines begins with the time and cloud-init's name, and what
+ * cloud-init prints after it, the host's keys among them, are more than fifteen lines.
+ */
+function linesOf(console: string): string[] {
+  const lines = console.split(/\r*\n/).map((line) => line.replace(/^\[ *[\d.]+\] cloud-init\[\d+\]: /, ""));
+  const failed = lines.findLastIndex((line) => line.includes(failureMarker));
+  const others = /^(ci-info:|<\d+>|-----|(ssh|ecdsa)-\S+ |Cloud-init v\. |Amazon Linux 2023|Kernel \d)|login: *$|^\s*$/;
+  return lines.slice(0, failed < 0 ? undefined : failed + 1).filter((line) => !others.test(line));
+}
+
 /** The end of a machine's console, and the command that prints its log, for an error about it. */
 export function lastLines(console: string, logCommand: string): string {
-  const lines = console.trimEnd().split("\n").slice(-15);
+  const lines = linesOf(console).slice(-15);
   return (
     `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}\n` +
     `what it has logged, also when it is gone: ${logCommand}`

@@ -2,9 +2,11 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { createInterface } from "node:readline";
 import type { Names } from "../../../app/src/architecture.ts";
 import { run } from "../../../tools/process.ts";
 import type { Cloud } from "../../cloud.ts";
+import { afterUserData, consoleLine } from "./console.ts";
 import { type Engine, isEngineAlive, isEngineStarted, socketOf, startEngine, stopEngine } from "./engine.ts";
 
 /** What a machine is made from: an instance, as EC2's API describes it. */
@@ -110,7 +112,7 @@ export class Machine {
       if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
       await this.#run(script, { architecture, address, hostName }, await credentials());
     }
-    void this.#follow().catch(() => {}); // without its console the machine still runs
+    void this.#follow(hostName).catch(() => {}); // without its console the machine still runs
   }
 
   async stop(): Promise<void> {
@@ -157,19 +159,20 @@ export class Machine {
     );
   }
 
-  /** Writes all output of the user data to the console, and how it ended. */
-  async #follow(): Promise<void> {
+  /** Writes all output of the user data to the console, and what a machine prints after it. */
+  async #follow(hostName: string): Promise<void> {
     await mkdir(dirname(this.#console), { recursive: true });
     const file = await open(this.#console, "w");
-    const logs = spawn("docker", [...hostOf(this.#cloud), "logs", "--follow", this.id], {
-      stdio: ["ignore", file.fd, file.fd],
-    });
-    await new Promise((resolve) => logs.once("close", resolve).once("error", resolve));
+    const begun = Date.now();
+    const uptime = () => (Date.now() - begun) / 1000;
+    // One pipe for both outputs, in their order.
+    const command = ["-c", 'exec docker "$@" 2>&1', "sh", ...hostOf(this.#cloud), "logs", "--follow", this.id];
+    const logs = spawn("sh", command, { stdio: ["ignore", "pipe", "ignore"] });
+    for await (const line of createInterface(logs.stdout)) await file.write(consoleLine(line, uptime()));
     await file.close();
     try {
       const status = (await this.#docker("wait", this.id)).trim();
-      const end = status === "0" ? "user data finished" : `user data failed with exit status ${status}`;
-      await this.report(end);
+      await appendFile(this.#console, afterUserData(status, hostName, uptime()));
     } catch {
       // The machine was stopped while its user data ran: there is no status to report.
     }
