@@ -58,6 +58,11 @@ export interface ProveGroupOptions {
   readonly ask: (nonce: string) => Promise<unknown>;
   /** Seconds until the machines must have proven themselves. */
   readonly timeout: number;
+  /**
+   * Whether scaling may add machines meanwhile: one that is not healthy yet is left out, as long as enough are.
+   * @default false
+   */
+  readonly isScaling?: boolean;
   /** Line of a machine's console that says that its user data has failed. */
   readonly failureMarker: string;
 }
@@ -72,11 +77,12 @@ export interface ProofInputs extends FleetApiArgs {
 }
 
 /** Proves a group by what the engine was given. @throws As {@link proveGroup}, with the group's name and address. */
-export async function prove(inputs: ProofInputs, timeout = inputs.timeout): Promise<GroupProof> {
+export async function prove(inputs: ProofInputs, timeout = inputs.timeout, isScaling = false): Promise<GroupProof> {
   const { address, domain, expected, template } = inputs;
   const ask = (nonce: string) => askForReport(address, domain, nonce);
   try {
-    return await proveGroup(await connectFleet(inputs), { expected, template, ask, timeout, failureMarker });
+    const options = { expected, template, ask, timeout, isScaling, failureMarker };
+    return await proveGroup(await connectFleet(inputs), options);
   } catch (error) {
     throw new Error(`${inputs.groupName} behind ${domain ?? address} failed verification: ${(error as Error).message}`);
   }
@@ -110,7 +116,8 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     }
     strangers.clear();
 
-    const serving = group.members.filter(({ state }) => state === "InService");
+    const isCounted = ({ id }: Member) => !options.isScaling || health[id]?.state === "healthy";
+    const serving = group.members.filter((member) => member.state === "InService" && isCounted(member));
     const isProven = ({ id, template: own }: Member) => proven.has(id) && own === template;
     if (serving.length >= group.min && serving.every(isProven)) {
       const machines = serving

@@ -19,8 +19,13 @@ const interval = 2;
 
 /** Seconds in which so many machines can prove themselves: a question meets any of them. */
 const proofTime = (machines: number) => 10 + machines;
-/** Seconds for which Auto Scaling holds a refresh that has replaced every machine: the proof's, and those until it begins and is judged. */
-const bakeTime = (machines: number) => proofTime(machines) + 5;
+/**
+ * Seconds more for which Auto Scaling holds a refresh that has replaced every machine: until the proof begins, its last question ends and the
+ * refresh is rolled back. One that has ended cannot be.
+ */
+const margin = 15;
+
+const unproven = "a machine did not prove itself";
 
 /**
  * Brings every machine of a group to a version of its launch template, by an instance refresh: new machines are launched before old ones
@@ -32,7 +37,8 @@ const bakeTime = (machines: number) => proofTime(machines) + 5;
 export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
   const { template, timeout, failureMarker, prove, log } = options;
   const begun = new Date();
-  const id = await begin(api, options);
+  const seconds = proofTime((await api.group()).members.length);
+  const id = await begin(api, options, seconds + margin);
   if (id === undefined) return;
 
   let deadline = Date.now() + timeout * 1000;
@@ -48,11 +54,12 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
     const { Status = "Pending", StatusReason = "", PercentageComplete = 0 } = refresh ?? {};
     const line = `${Status}, ${PercentageComplete} %${StatusReason && `: ${StatusReason}`}`;
     tell("refresh", line);
-    if (Status === "Successful") return;
+    // An unproven one, too, may have ended before it could be rolled back.
+    if (Status === "Successful" && problem !== unproven) return;
 
     const [{ members }, health] = await Promise.all([api.group(), api.health()]);
     for (const member of members) if (member.template === template) launched.add(member.id);
-    tell("machines", members.map((member) => describeMember(member, health, template)).join("; "));
+    const isMoving = tell("machines", members.map((member) => describeMember(member, health, template)).join("; "));
     if (problem === undefined) {
       if (PercentageComplete > progress) {
         progress = PercentageComplete;
@@ -61,13 +68,9 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       const isLate = Date.now() >= deadline;
       if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
       else if (Status === "Baking") {
-        if (!isAsked)
-          evidence = await prove(proofTime(members.length)).then(
-            () => "",
-            (error: Error) => error.message,
-          );
+        if (!isAsked) await prove(seconds).catch((error: Error) => (evidence = error.message));
         isAsked = true;
-        if (evidence !== "") problem = "a machine did not prove itself";
+        if (evidence !== "") problem = unproven;
       } else if (isLate) problem = `no progress in ${timeout} s`;
       else if (round % 3 === 0) {
         for (const failure of await api.failures(begun)) tell(failure, failure);
@@ -78,7 +81,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
-        evidence = [evidence, await gather(api, launched, begun)].filter(Boolean).join("\n");
+        evidence ||= await gather(api, launched, begun);
         deadline = Date.now() + timeout * 1000;
         if (isUnderWay(Status)) {
           log(`rolling back: ${problem}`);
@@ -92,6 +95,8 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
           });
         }
       }
+    } else if (isMoving) {
+      deadline = Date.now() + timeout * 1000;
     } else if (Date.now() >= deadline) {
       throw new Error(`the release failed (${problem}), and its rollback is ${line} after ${timeout} s\n${evidence}`);
     }
@@ -104,16 +109,21 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
 }
 
 /** Starts the refresh or finds the one that runs. @returns Its id, or nothing where every machine is of the version already. */
-async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions): Promise<string | undefined> {
-  const deadline = Date.now() + timeout * 1000;
+async function begin(
+  api: FleetApi,
+  { template, timeout, log }: RefreshOptions,
+  bakeTime: number,
+): Promise<string | undefined> {
+  let deadline = Date.now() + timeout * 1000;
   let isCancelled = false;
+  let last = "";
   for (;;) {
     const running = (await api.refreshes()).find(({ Status }) => isActive(Status));
     if (running === undefined) {
       const group = await api.group();
       if ([group, ...group.members].every((each) => each.template === template)) return undefined;
       try {
-        return await api.start(template, bakeTime(group.members.length));
+        return await api.start(template, bakeTime);
       } catch (error) {
         // Somebody was faster.
         if (!(error as Error).name.startsWith("InstanceRefreshInProgress")) throw error;
@@ -129,6 +139,9 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
         await api.cancel();
         isCancelled = true;
       }
+      const now = JSON.stringify([running.Status, running.InstancesToUpdate, running.RollbackDetails]);
+      if (now !== last) deadline = Date.now() + timeout * 1000;
+      last = now;
       if (Date.now() >= deadline) {
         throw new Error(
           `the refresh ${running.InstanceRefreshId} to ${to} is still ${running.Status} after ${timeout} s; nothing was changed`,
@@ -139,12 +152,14 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
   }
 }
 
-/** Tells a text of its kind, but not the same one twice in a row. */
+/** Tells a text of its kind, but not the same one twice in a row. @returns Whether it told it. */
 function whenChanged(log: (message: string) => void) {
   const last = new Map<string, string>();
   return (kind: string, text: string) => {
-    if (text !== "" && last.get(kind) !== text) log(text);
+    const isNew = text !== "" && last.get(kind) !== text;
+    if (isNew) log(text);
     last.set(kind, text);
+    return isNew;
   };
 }
 

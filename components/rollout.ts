@@ -24,7 +24,7 @@ export class Rollout extends pulumi.dynamic.Resource {
 async function rollOut(inputs: Inputs): Promise<Inputs> {
   const { template, timeout, groupName } = inputs;
   const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
-  const proof = (seconds: number) => prove(inputs, seconds);
+  const proof = (seconds: number) => prove(inputs, seconds, true);
   await refreshTo(await connectFleet(inputs), { template, timeout, failureMarker, prove: proof, log });
   return inputs;
 }

@@ -33,13 +33,13 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-function prove(timeout = 60) {
+function prove(timeout = 60, isScaling = false) {
   const ask = async (nonce: string) => {
     const id = answering[turn++ % answering.length];
     if (id === undefined) throw new Error("socket hang up");
     return answer(id, nonce);
   };
-  const options = { expected, template: "lt-1:1", ask, timeout, failureMarker: "USER-DATA-FAILED" };
+  const options = { expected, template: "lt-1:1", ask, timeout, isScaling, failureMarker: "USER-DATA-FAILED" };
   const ended: Promise<GroupProof | Error> = proveGroup(fleet, options).catch((error: Error) => error);
   const message = async () => {
     const result = await ended;
@@ -68,6 +68,19 @@ test("the other group's machines behind the load balancer are no business of thi
   const { ended, after } = prove();
   await after(1);
   expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+});
+
+test("a machine that scaling has just added is left out during a release, but not of a group that has too few", async () => {
+  fleet.min = 2;
+  fleet.add("i-1").add("i-2").add("i-new", { health: "initial" });
+  answering = ["i-1", "i-2"];
+  const { ended, after } = prove(30, true);
+  await after(1);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
+  fleet.min = 3;
+  const less = prove(30, true);
+  await after(31);
+  expect(await less.message()).toContain("2 machines in service, 3 needed; i-new is InService and initial");
 });
 
 test("fails where one never answers, and says which, and what the load balancer and its console say", async () => {

@@ -58,7 +58,7 @@ test("when all are replaced, each machine proves itself once, in less time than 
   fleet.becomes("Baking", { PercentageComplete: 100 });
   await after(6);
   expect(prove).toHaveBeenCalledExactlyOnceWith(12);
-  expect(fleet.bakeTime).toBe(17);
+  expect(fleet.bakeTime).toBe(27);
   fleet.becomes("Successful");
   await after(2);
   expect(await ended).toBeUndefined();
@@ -80,6 +80,39 @@ test("a machine that does not prove itself: the release is rolled back, and the 
       'process (process.arch): expected arm64, got "x64"; i-new is healthy',
   );
   expect(prove).toHaveBeenCalledOnce();
+});
+
+test("a release that was not proven and ended before it could be rolled back has failed", async () => {
+  prove.mockRejectedValue(new Error("no answer"));
+  fleet.on.rollback = () => {
+    fleet.becomes("Successful");
+    throw awsError("ActiveInstanceRefreshNotFound");
+  };
+  const { ended, after } = release();
+  await after(2);
+  fleet.becomes("Baking", { PercentageComplete: 100 });
+  await after(4);
+  expect(await ended).toMatch(
+    /^the release failed: a machine did not prove itself; the refresh is Successful.*\nno answer$/,
+  );
+});
+
+test("a rollback that goes on has time; one that stands still has not", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
+  let isOver = false;
+  const { ended, after } = release();
+  void ended.then(() => {
+    isOver = true;
+  });
+  await after(62);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+  for (const id of ["i-1", "i-2", "i-3"]) {
+    await after(40);
+    fleet.add(id);
+  }
+  expect(isOver).toBe(false);
+  await after(64);
+  expect(await ended).toContain("and its rollback is RollbackInProgress, 0 % after 60 s");
 });
 
 test("machines, and what Auto Scaling could not do, are shown as they change", async () => {
