@@ -406,6 +406,12 @@ const cases: Record<string, () => Promise<void>> = {
         contexts: { ...settings, matrix: { stack: "pr-7" } },
         ...{ runner: runner(), cwd: cloud.project },
       });
+    // A deployment that was cancelled has left its lock.
+    const locks = join(cloud.dir, "state", ".pulumi", "locks", "organization", "hono-app", "pr-7");
+    mkdirSync(locks, { recursive: true });
+    const lock = { pid: 1, username: "runner", hostname: "gone", timestamp: new Date().toISOString() };
+    writeFileSync(join(locks, "00000000-0000-4000-8000-000000000000.json"), JSON.stringify(lock));
+    expect((await shell("pulumi refresh --stack pr-7 --yes")).output).toContain("currently locked");
     const { status, text } = await destroy();
     expect(status, text).toBe(0);
     expect(Object.keys(summary(text))).toEqual(["deleted"]);
@@ -439,10 +445,11 @@ const cases: Record<string, () => Promise<void>> = {
     const cwd = newFolder();
     mkdirSync(join(cwd, ".ci"));
     for (const status of [0, 3]) {
-      writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$KEPT"\nexit ${status}\n`, { mode: 0o755 });
+      writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$GOTOOLCHAIN"\nexit ${status}\n`, { mode: 0o755 });
       // These tests run as root, and their host may have no sudo.
-      const programs = { sudo: '[ "$1" = --preserve-env ] && shift && exec "$@"' };
-      expect(await run("test.yml test: npm test", { runner: { KEPT: "kept" }, cwd, programs })).toMatchObject({
+      const names = '$(echo "${1#--preserve-env=}" | tr , "|")';
+      const programs = { sudo: `kept=$(env | grep -E "^(${names})="); shift; exec env -i $kept "$@"` };
+      expect(await run("test.yml test: npm test", { runner: { GOTOOLCHAIN: "kept" }, cwd, programs })).toMatchObject({
         status,
         text: "kept\n",
       });

@@ -61,7 +61,7 @@ async function spawnEngine(engine: Engine): Promise<ChildProcess> {
       ...["--host", `unix://${socketOf(engine)}`, "--group", "0", "--log-level", "warn", "--shutdown-timeout", "10"],
       ...["--cgroup-parent", cgroupOf(engine), "--exec-opt", "native.cgroupdriver=cgroupfs"],
       // Only docker-proxy publishes ports: the host's iptables and routing do not change, and no two engines race on them.
-      ...["--iptables=false", "--ip-forward=false", "--ip-masq=false"],
+      ...["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"],
       ...(engine.network ? ["--bridge", engine.network.bridge, "--ip", engine.network.address] : ["--bridge", "none"]),
     ],
     { detached: true, stdio: ["ignore", log.fd, log.fd], env: { ...environment(), ...engine.credentials } },
