@@ -24,7 +24,7 @@ export async function readConsole(
  * cloud-init prints after it, the host's keys among them, are more than fifteen lines.
  */
 function linesOf(console: string): string[] {
-  const lines = console.split(/\r*\n/).map((line) => line.replace(/^\[ *[\d.]+\] cloud-init\[\d+\]: /, ""));
+  const lines = console.split(/\r*\n/).map((line) => line.replace(/^.*?\[ *[\d.]+\] cloud-init\[\d+\]: /, ""));
   const failed = lines.findLastIndex((line) => line.includes(failureMarker));
   const others = /^(ci-info:|<\d+>|-----|(ssh|ecdsa)-\S+ |Cloud-init v\. |Amazon Linux 2023|Kernel \d)|login: *$|^\s*$/;
   return lines.slice(0, failed < 0 ? undefined : failed + 1).filter((line) => !others.test(line));
