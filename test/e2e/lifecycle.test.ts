@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { processes } from "../../tools/processes.ts";
 import { describeInstance, ec2, expectUpConverges, instanceState, killMachine } from "../support/faults.ts";
+import { lastBuild, unwritten } from "../support/previews.ts";
 import { cloud, deployed, local, registry, succeed, summary } from "../support/stack.ts";
 
 /** Fills the first page of the list of instances with terminated ones, as after many launches. */
@@ -56,7 +57,7 @@ test("refuses an unknown command with the usage", async () => {
   expect(output).toContain("usage: npm run local -- [COMMAND]");
 });
 
-test("destroy leaves nothing of the stack, down no process, and both can be repeated", async () => {
+test("destroy leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
   const stack = await deployed();
   for (const name of machineNames) expect(interfaces()).toContain(`ec2-${stack[name].id.slice(-11)}`);
 
@@ -74,6 +75,12 @@ test("destroy leaves nothing of the stack, down no process, and both can be repe
   expect(execFileSync("docker", [...host, "ps", "--all", "--quiet"]).toString()).toBe("");
   expect(execFileSync("docker", [...host, "volume", "ls", "--quiet"]).toString()).toBe("");
   await succeed("destroy");
+
+  const before = await unwritten();
+  const preview = await succeed("preview");
+  expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
+  expect(Object.keys(summary(preview))).toEqual(["create"]);
+  expect(await unwritten()).toEqual(before);
 
   expect(commandLines().length).toBeGreaterThan(4);
   await succeed("down");

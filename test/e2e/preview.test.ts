@@ -1,90 +1,19 @@
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  cpSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { every } from "../../local/lists.ts";
 import { root } from "../../tools/paths.ts";
-import {
-  aws,
-  cloud,
-  deployed,
-  edited,
-  local,
-  node,
-  refused,
-  releasedEdit,
-  succeed,
-  summary,
-} from "../support/stack.ts";
-
-/** All files below a folder, with what is in them. */
-function contents(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .map((file) => `${file} ${createHash("sha256").update(readFileSync(file)).digest("hex")}`)
-    .sort();
-}
-
-/** Everything that a preview must not change. */
-async function inventory() {
-  const reservations = await every(new EC2(aws).paginateDescribeInstances({}), (page) => page.Reservations);
-  const machines = join(cloud.dir, "machines");
-  return {
-    registry: contents(join(cloud.dir, "registry", "data")),
-    stacks: contents(join(cloud.dir, "state", ".pulumi", "stacks")),
-    instances: reservations.flatMap(({ Instances = [] }) =>
-      Instances.map(({ InstanceId, State }) => [InstanceId, State?.Name]),
-    ),
-    machines: readdirSync(machines),
-  };
-}
-
-/** What BuildKit itself remembers of its last build. */
-function lastBuild(): { status: string; platforms: string[] } {
-  const docker = (...args: string[]) =>
-    execFileSync("docker-buildx", ["history", ...args], { env: cloud.env, encoding: "utf8" });
-  const [{ ref }] = docker("ls", "--format", "json")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line)) as [{ ref: string }];
-  const { Status, Platform } = JSON.parse(docker("inspect", ref.split("/").at(-1) as string, "--format", "json"));
-  return { status: Status, platforms: [Platform].flat().sort() };
-}
-
-test("the very first preview builds both platforms, and writes nothing anywhere", async () => {
-  await deployed();
-  await succeed("destroy");
-  // The machines end a moment after their instances.
-  await expect.poll(() => readdirSync(join(cloud.dir, "machines")), { timeout: 30_000 }).toEqual([]);
-  const before = await inventory();
-  const output = await succeed("preview");
-  expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
-  expect(Object.keys(summary(output))).toEqual(["create"]);
-  expect(await inventory()).toEqual(before);
-});
+import { lastBuild, unwritten } from "../support/previews.ts";
+import { cloud, deployed, edited, local, node, refused, releasedEdit, succeed, summary } from "../support/stack.ts";
 
 test("the preview of an edit builds both platforms, and writes nothing anywhere", async () => {
   await deployed();
-  const before = await inventory();
+  const before = await unwritten();
   await releasedEdit("previewed", async () => {
     await succeed("preview");
     expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
   });
-  expect(await inventory()).toEqual(before);
+  expect(await unwritten()).toEqual(before);
 });
 
 test("another clone, umask, time zone, home, file times and modes change nothing", async () => {
@@ -115,14 +44,14 @@ test("another clone, umask, time zone, home, file times and modes change nothing
 
 test("refuses in the preview what AWS would refuse", async () => {
   await deployed();
-  const before = await inventory();
+  const before = await unwritten();
   await edited("components/network.ts", ["Port of the app in", "The app's port in"], async () => {
     await refused(
       local("preview"),
       /aws:ec2\/securityGroup:SecurityGroup resource 'hono-app'.*AWS refuses it: GroupDescription of AWS::EC2::SecurityGroup is "The app's port in, HTTPS out", and must match pattern "\^\(\[a-z,A-Z/,
     );
   });
-  expect(await inventory()).toEqual(before);
+  expect(await unwritten()).toEqual(before);
 });
 
 test("fails the preview of a Dockerfile that fails on one platform, and names the step", async () => {
