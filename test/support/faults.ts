@@ -116,7 +116,16 @@ export async function inventory(): Promise<Record<string, string[]>> {
   // that was terminated by hand even after its subnet is gone.
   const interfaces = await every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces);
   const subnets = idsOf(found["aws:ec2/subnet:Subnet"]);
-  const within = interfaces.filter(({ SubnetId = "" }) => subnets.includes(SubnetId));
+  // Those of NAT gateways, endpoints and load balancers go with these.
+  const others = [
+    ...found["aws:ec2/natGateway:NatGateway"].flatMap(({ item }) => item.natGatewayAddresses ?? []),
+    ...found["aws:ec2/vpcEndpoint:VpcEndpoint"].flatMap(({ item }) => item.networkInterfaceIds ?? []),
+    ...found["aws:lb/loadBalancer:LoadBalancer"].map(({ id }) => id.replace(/.*:loadbalancer\//, "ELB ")),
+  ].map((each) => each.networkInterfaceId ?? each);
+  const within = interfaces.filter(
+    ({ SubnetId = "", NetworkInterfaceId, Description }) =>
+      subnets.includes(SubnetId) && !others.includes(NetworkInterfaceId) && !others.includes(Description),
+  );
   return sorted({ ...ids, NetworkInterface: within.map(({ Attachment }) => Attachment?.InstanceId) });
 }
 
