@@ -8,6 +8,7 @@ import { IAM } from "@aws-sdk/client-iam";
 import { expect, vi } from "vitest";
 import { runningPid } from "../../local/daemon.ts";
 import { every } from "../../local/lists.ts";
+import { liveInstances } from "../../local/providers/aws/instance.ts";
 import type { Listed } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
@@ -112,6 +113,8 @@ export async function inventory(): Promise<Record<string, string[]>> {
     item.vpcId !== byDefault && !(item.securityGroupRuleId && defaultGroups.includes(item.groupId));
   const ids = Object.fromEntries(lists.map(([type, list]) => [type, idsOf(list.filter(isOwn))]));
   ids[defaultGroup] = [];
+  // A group's machines, too, which belong to no resource of the state.
+  ids[instance] = (await liveInstances()).map(({ InstanceId = "" }) => InstanceId);
   // An interface is listed by its instance: each has one, and none is left behind. moto, unlike AWS, keeps the interface of an instance
   // that was terminated by hand even after its subnet is gone.
   const interfaces = await every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces);

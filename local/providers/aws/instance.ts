@@ -12,7 +12,8 @@ import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 /** Every instance that still occupies a subnet, a group, an address. */
-async function liveInstances(): Promise<Instance[]> {
+/** Those of groups among them. */
+export async function liveInstances(): Promise<Instance[]> {
   const reservations = await every(
     (await ec2()).paginateDescribeInstances({ Filters: [alive] }),
     (page) => page.Reservations,
