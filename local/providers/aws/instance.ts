@@ -11,8 +11,7 @@ import type { ByHand } from "./row.ts";
 import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import type { Props } from "./values.ts";
 
-/** Every instance that still occupies a subnet, a group, an address. */
-/** Those of groups among them. */
+/** Every instance that still occupies a subnet, a group, an address; those of groups, too. */
 export async function liveInstances(): Promise<Instance[]> {
   const reservations = await every(
     (await ec2()).paginateDescribeInstances({ Filters: [alive] }),

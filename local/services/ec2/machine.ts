@@ -168,6 +168,7 @@ export class Machine {
     // One pipe for both outputs, in their order.
     const command = ["-c", 'exec docker "$@" 2>&1', "sh", ...hostOf(this.#cloud), "logs", "--follow", this.id];
     const logs = spawn("sh", command, { stdio: ["ignore", "pipe", "ignore"] });
+    logs.once("error", () => {}); // it has no output then
     for await (const line of createInterface(logs.stdout)) await file.write(consoleLine(line, uptime()));
     await file.close();
     try {
