@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { processes } from "../../tools/processes.ts";
 import { describeInstance, ec2, expectUpConverges, instanceState, killMachine } from "../support/faults.ts";
@@ -58,6 +58,10 @@ test("refuses an unknown command with the usage", async () => {
 });
 
 test("destroy leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
+  // The tests of the next file find a cloud that runs, whether or not they deploy.
+  onTestFinished(async () => {
+    await succeed("env");
+  });
   const stack = await deployed();
   for (const name of machineNames) expect(interfaces()).toContain(`ec2-${stack[name].id.slice(-11)}`);
 
