@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cloud } from "../../cloud.ts";
+import { type Cloud, filesIn } from "../../cloud.ts";
+import { type Daemon, runningPid, startDaemon, stopDaemon } from "../../daemon.ts";
 
 /** What HAProxy listens on: a listener of a load balancer. Times are in seconds. */
 export interface Frontend {
@@ -107,67 +107,51 @@ export function configuration(
   return `${lines.join("\n")}\n`;
 }
 
-/** HAProxy's own process; its files are in one folder. */
+/** HAProxy's own process. */
 export class HAProxy {
   readonly #run: string;
-  readonly #log: string;
+  readonly #daemon: Daemon;
   #written = "";
 
   constructor({ run, dir }: Pick<Cloud, "run" | "dir">) {
     this.#run = run;
-    this.#log = `${dir}/log/haproxy.log`;
-  }
-
-  get #pid(): number | undefined {
-    try {
-      const pid = Number(readFileSync(`${this.#run}/haproxy.pid`, "utf8").trim());
-      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-      return command.includes(`${this.#run}/haproxy.cfg\0`) ? pid : undefined;
-    } catch {
-      return undefined;
-    }
+    this.#daemon = {
+      name: "haproxy",
+      // The master: a reload replaces its worker, and it stays.
+      command: ["haproxy", "-W", "-db", "-f", `${run}/haproxy.cfg`],
+      env: process.env,
+      ...filesIn(dir, run)("haproxy"),
+      ready: async () => (await this.#worker()) !== undefined,
+    };
   }
 
   /** Whether it was started and has ended by itself. */
   get isDead(): boolean {
-    return this.#written !== "" && this.#pid === undefined;
+    return this.#written !== "" && runningPid(this.#daemon) === undefined;
   }
 
   /** Starts HAProxy with this configuration, or gives it to the one that runs, without a connection being lost; ends it if there is none. */
   async apply(frontends: readonly Frontend[], backends: readonly Backend[]): Promise<void> {
     const wanted = JSON.stringify([frontends, backends]);
-    const pid = this.#pid;
+    const pid = runningPid(this.#daemon);
     if (wanted === this.#written && (pid !== undefined || frontends.length === 0)) return;
     if (frontends.length === 0) await this.stop();
     else {
       // What it has learned of its targets is kept over a reload.
       writeFileSync(`${this.#run}/haproxy.state`, pid ? await this.#ask("show servers state") : "1\n");
-      const file = `${this.#run}/haproxy.cfg`;
-      writeFileSync(file, configuration(this.#run, frontends, backends, pid ? await this.servers() : []));
+      const servers = pid ? await this.servers() : [];
+      writeFileSync(`${this.#run}/haproxy.cfg`, configuration(this.#run, frontends, backends, servers));
       if (pid) await this.#reload(pid);
-      else await this.#start(file);
+      else await startDaemon(this.#daemon);
     }
     this.#written = wanted;
-  }
-
-  async #start(file: string): Promise<void> {
-    rmSync(`${this.#run}/haproxy.sock`, { force: true });
-    const log = openSync(this.#log, "a");
-    const command = ["-W", "-db", "-f", file, "-p", `${this.#run}/haproxy.pid`];
-    spawn("haproxy", command, { detached: true, stdio: ["ignore", log, log] }).unref();
-    closeSync(log);
-    await this.#until(async () => (await this.#worker()) !== undefined);
   }
 
   async #reload(pid: number): Promise<void> {
     const before = await this.#worker();
     process.kill(pid, "SIGUSR2");
-    await this.#until(async () => (await this.#worker()) !== before);
-  }
-
-  async #until(isReached: () => Promise<boolean>): Promise<void> {
-    for (const end = Date.now() + 10_000; !(await isReached()); await sleep(20)) {
-      if (Date.now() > end) throw new Error(`HAProxy does not take its configuration, see ${this.#log}`);
+    for (const end = Date.now() + 10_000; (await this.#worker()) === before; await sleep(20)) {
+      if (Date.now() > end) throw new Error(`HAProxy does not take its configuration, see ${this.#daemon.logFile}`);
     }
   }
 
@@ -177,13 +161,8 @@ export class HAProxy {
 
   /** Ends it, and removes its files. */
   async stop(): Promise<void> {
-    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-      const pid = this.#pid;
-      if (pid) process.kill(pid, signal);
-      for (const end = Date.now() + 5000; this.#pid && Date.now() < end; ) await sleep(20);
-    }
-    const files = ["cfg", "pid", "sock", "state"];
-    for (const end of files) rmSync(`${this.#run}/haproxy.${end}`, { force: true });
+    await stopDaemon(this.#daemon, 5000);
+    for (const end of ["cfg", "sock", "state"]) rmSync(`${this.#run}/haproxy.${end}`, { force: true });
     this.#written = "";
   }
 
