@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { platforms } from "../../components/architecture.ts";
-import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
+import { startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { builder, buildkitd } from "../../local/services/buildkitd.ts";
 import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { run } from "../../tools/process.ts";
@@ -15,12 +15,12 @@ export const another = { builder: "another" };
 /** Has that builder while the tests of a file run. */
 export function useAnotherBuilder(): void {
   const folder = join(cloud.run, "another");
-  let daemon: Daemon;
-  let stopMirror: () => Promise<void>;
+  // Of what was started before something failed, too.
+  const stops: (() => Promise<unknown>)[] = [];
 
   beforeAll(async () => {
     const mirror = `${cloud.prefix}.0.1:5602`;
-    stopMirror = await startRegistry(mirror);
+    stops.push(await startRegistry(mirror));
     for (const image of [`oven/bun:${bunVersion}`, `oven/bun:${bunVersion}-distroless`]) {
       const options = ["--builder", builder, "--platform", platforms.join(), "--provenance=false"];
       const output = `type=image,push=true,name=${mirror}/${image}`;
@@ -29,16 +29,16 @@ export function useAnotherBuilder(): void {
         input: `FROM ${image}\nLABEL day=another\n`,
       });
     }
-    daemon = buildkitd({ ...cloud, mirror }, true, { dir: join(cloud.dir, "another"), run: folder });
+    const daemon = buildkitd({ ...cloud, mirror }, true, { dir: join(cloud.dir, "another"), run: folder });
+    stops.push(() => stopDaemon(daemon));
     await startDaemon(daemon);
     const node = ["--driver", "remote", `unix://${folder}/buildkitd.sock`];
     await run(["docker-buildx", "create", "--name", another.builder, ...node], { env: cloud.env });
+    stops.push(() => run(["docker-buildx", "rm", "--force", another.builder], { env: cloud.env }));
   });
 
   afterAll(async () => {
-    await run(["docker-buildx", "rm", "--force", another.builder], { env: cloud.env });
-    await stopDaemon(daemon);
-    await stopMirror();
+    for (const stop of stops.reverse()) await stop();
     for (const each of [folder, join(cloud.dir, "another")]) rmSync(each, { recursive: true, force: true });
   });
 }
