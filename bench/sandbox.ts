@@ -1,19 +1,20 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { type Cloud, openCloud } from "../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
 import { type Sandbox as Folders, makeSandbox, removeSandbox } from "../local/sandbox.ts";
 import { distribution } from "../local/services/distribution.ts";
 import { start } from "../local/start.ts";
 import { lock } from "../tools/lock.ts";
-import { home } from "../tools/paths.ts";
+import { filesBelow, home } from "../tools/paths.ts";
 import { run, say, step } from "../tools/process.ts";
 
 /** Everything that the benchmark makes; results.json stays. */
 export const folder = join(home, "bench");
 
 export interface SandboxOptions {
-  /** One run of each, without what takes minutes. */
+  /** One run of each, without most of the alternatives and the larger fleets. */
   readonly quick: boolean;
   /** Ends what is being measured. */
   readonly signal: AbortSignal;
@@ -94,7 +95,7 @@ export class Sandbox {
   /** Bytes that this registry stores: layers, configurations, manifests and indexes. */
   stored(): number {
     const blobs = join(registryData(this.cloud), "docker", "registry", "v2", "blobs");
-    return filesIn(blobs).reduce((sum, file) => sum + statSync(file).size, 0);
+    return filesBelow(blobs).reduce((sum, file) => sum + statSync(file).size, 0);
   }
 
   /** Changes one line of the app, each time differently; {@link restore} undoes it. */
@@ -110,16 +111,28 @@ export class Sandbox {
   restore(): void {
     if (this.#page !== undefined) writeFileSync(join(this.project, page), this.#page);
   }
+
+  /** Releases an edit of the app while a client asks each of these addresses without a break. @returns The seconds that it took. */
+  async release(urls: readonly string[], ask: (url: string) => Promise<void>): Promise<number> {
+    const ended = new AbortController();
+    const clients = urls.map(async (url) => {
+      for (; !ended.signal.aborted; await wait(10)) await ask(url);
+    });
+    this.edit();
+    try {
+      return await this.time(local("up"));
+    } finally {
+      ended.abort();
+      this.restore();
+      await Promise.all(clients);
+    }
+  }
 }
 
 const page = "app/src/page.ts";
 
-/** All files below a folder; none if it does not exist. */
-export function filesIn(path: string): string[] {
-  if (!existsSync(path)) return [];
-  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-}
+/** A command of the local cloud, which prints what scripts read. */
+export const local = (...command: string[]) => ["npm", "run", "--silent", "local", "--", ...command];
 
 const registryAddress = ({ prefix }: Cloud) => `${prefix}.0.1:5099`;
 const registryData = ({ dir }: Cloud) => join(dir, "bench-registry");

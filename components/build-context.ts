@@ -48,7 +48,7 @@ export function readContext(folder: string): ContextEntry[] {
   const paths = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => always.has(path) || !rules.ignores(path))
-    .sort(byCodeUnit);
+    .sort(); // by code unit: a locale's order would differ between machines
   return paths.flatMap((path): ContextEntry[] => {
     const file = join(folder, path);
     const status = lstatSync(file);
@@ -102,9 +102,4 @@ export function stageContext(entries: readonly ContextEntry[], folder: string, t
     if (!existsSync(target)) throw error;
   }
   return target;
-}
-
-/** A locale's order would differ between machines. */
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -152,6 +152,12 @@ export const as = (cloud: Cloud, identity: Identity): NodeJS.ProcessEnv => ({
   ...keysOf(cloud.dir, identity),
 });
 
+/** Where and as whom AWS's SDK calls the API. */
+export function sdkOf({ dir, endpoint }: Pick<Cloud, "dir" | "endpoint">, identity: Identity) {
+  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(dir, identity);
+  return { endpoint, region, credentials: { accessKeyId, secretAccessKey } };
+}
+
 function environment(cloud: Cloud, given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // The user's own AWS profile or Pulumi token must not reach the local cloud.
   const foreign = /^(AWS|PULUMI|DOCKER|BUILDX|BUILDKIT)_/;

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /** The project. */
@@ -5,3 +6,10 @@ export const root = dirname(import.meta.dirname);
 
 /** Everything that the set-up makes; ignored by git. */
 export const home = join(root, ".local");
+
+/** All files below a folder; none if it does not exist. */
+export function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}

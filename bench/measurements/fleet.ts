@@ -1,18 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { quantile } from "simple-statistics";
 import { machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
 import { localAddressOf } from "../../local/address.ts";
-import { keysOf } from "../../local/identity.ts";
+import { sdkOf } from "../../local/cloud.ts";
 import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
-import type { Sandbox } from "../sandbox.ts";
-
-const local = (...command: string[]) => ["npm", "run", "--silent", "local", "--", ...command];
+import { local, type Sandbox } from "../sandbox.ts";
 
 /** Fleets of several sizes, behind a load balancer: their first `up`, a second one, a release under load, and what the balancer adds. */
 export async function measureFleet(sandbox: Sandbox): Promise<Measurement[]> {
@@ -59,22 +56,10 @@ async function urlOf(sandbox: Sandbox): Promise<string> {
 async function release(sandbox: Sandbox) {
   const url = await urlOf(sandbox);
   const results: boolean[] = [];
-  const ended = new AbortController();
-  const clients = Array.from({ length: 4 }, async () => {
-    while (!ended.signal.aborted) {
-      results.push(await timeOf(`${url}/platform`, { agent: false }).then(Number.isFinite, () => false));
-      await wait(10);
-    }
+  const seconds = await sandbox.release(Array(4).fill(url), async () => {
+    results.push(await timeOf(`${url}/platform`, { agent: false }).then(Number.isFinite, () => false));
   });
-  sandbox.edit();
-  try {
-    const seconds = await sandbox.time(local("up"));
-    return { seconds, asked: results.length, failed: results.filter((isAnswered) => !isAnswered).length };
-  } finally {
-    ended.abort();
-    sandbox.restore();
-    await Promise.all(clients);
-  }
+  return { seconds, asked: results.length, failed: results.filter((isAnswered) => !isAnswered).length };
 }
 
 /**
@@ -83,12 +68,7 @@ async function release(sandbox: Sandbox) {
  */
 async function latency(sandbox: Sandbox): Promise<Measurement[]> {
   const { cloud } = sandbox;
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(cloud.dir, "root");
-  const ec2 = new EC2({
-    endpoint: cloud.endpoint,
-    region: cloud.env.AWS_REGION,
-    credentials: { accessKeyId, secretAccessKey },
-  });
+  const ec2 = new EC2(sdkOf(cloud, "root"));
   const outputs = JSON.parse(await sandbox.command(local("output", "--json")));
   const ids = machineNames.flatMap((name) => (outputs[name].machines as GroupProof["machines"]).map(({ id }) => id));
   const { Reservations = [] } = await ec2.describeInstances({ InstanceIds: ids });

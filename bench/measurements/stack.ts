@@ -1,14 +1,12 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
+import { filesBelow } from "../../tools/paths.ts";
 import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
-import { filesIn, type Sandbox } from "../sandbox.ts";
+import { local, type Sandbox } from "../sandbox.ts";
 
-/** A command as users run it. */
-const local = (...command: string[]) => ["npm", "run", "--silent", "local", "--", ...command];
 const empty = (...command: string[]) => ["npm", "run", "--silent", "empty", "--", ...command];
 
 /** The stack's commands: `up` from nothing, ones with nothing to do, and a release. Ends with the stack destroyed. */
@@ -72,7 +70,7 @@ async function builds(sandbox: Sandbox): Promise<number> {
 
 /** Each file of ECR's registry with its time, which every write changes. */
 function registryFiles({ cloud }: Sandbox): Map<string, number> {
-  return new Map(filesIn(join(cloud.dir, "registry", "data")).map((file) => [file, statSync(file).mtimeMs]));
+  return new Map(filesBelow(join(cloud.dir, "registry", "data")).map((file) => [file, statSync(file).mtimeMs]));
 }
 
 /** Sends requests to both instances during a release. They count until the new ones are verified: then the old ones are deleted. */
@@ -82,23 +80,13 @@ async function release(sandbox: Sandbox): Promise<Measurement[]> {
     return machineNames.map((name) => outputs[name] as { url: string; proof: Proof });
   };
   const asked: { at: number; failed: boolean }[] = [];
-  const ended = new AbortController();
-  const clients = (await machines()).map(async ({ url }) => {
-    while (!ended.signal.aborted) {
-      const at = Date.now();
-      const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
-      asked.push({ at, failed: !response?.ok });
-      await wait(10);
-    }
-  });
-  sandbox.edit();
-  try {
-    await step("a release", () => sandbox.command(local("up")));
-  } finally {
-    ended.abort();
-    sandbox.restore();
-    await Promise.all(clients);
-  }
+  const urls = (await machines()).map(({ url }) => url);
+  const ask = async (url: string) => {
+    const at = Date.now();
+    const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+    asked.push({ at, failed: !response?.ok });
+  };
+  await step("a release", () => sandbox.release(urls, ask));
   const proven = Math.max(...(await machines()).map(({ proof }) => Date.parse(proof.verifiedAt)));
   const counted = asked.filter(({ at }) => at < proven);
   return [

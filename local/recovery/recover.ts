@@ -1,6 +1,7 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { filesBelow } from "../../tools/paths.ts";
 import { run, say, step } from "../../tools/process.ts";
 import { type Process, processes } from "../../tools/processes.ts";
 import { projectName } from "../../tools/stack-config.ts";
@@ -61,7 +62,7 @@ async function recover(cloud: Cloud, refresh: typeof pulumi): Promise<void> {
       throw new Error(`pulumi (process ${pid}) is using this stack; wait until it ends, then try again`);
   }
   // Files that a full disk or a kill left half written; among the locks the engine would take one for a lock.
-  for (const file of listFiles(stateFolder(cloud)).filter((path) => path.endsWith(".tmp"))) rmSync(file);
+  for (const file of filesBelow(stateFolder(cloud)).filter((path) => path.endsWith(".tmp"))) rmSync(file);
   for (const lock of locks(cloud)) rmSync(lock);
   restoreState(cloud);
 
@@ -82,7 +83,7 @@ export function restoreState(cloud: Pick<Cloud, "dir">): void {
   const file = stateFile(cloud);
   if (!existsSync(file) || readState(file)) return;
   const name = basename(file, ".json");
-  const backups = listFiles(join(stateFolder(cloud), "backups", projectName, name)).sort();
+  const backups = filesBelow(join(stateFolder(cloud), "backups", projectName, name)).sort();
   const backup = backups.findLast((each) => each.endsWith(".json") && readState(each));
   if (!backup) throw new Error(`the state ${file} is damaged, and there is no backup of it`);
   copyFileSync(backup, file);
@@ -106,10 +107,4 @@ const isPulumi = (id: number) =>
   processes().some(({ pid, read }) => pid === id && read("cmdline").split("\0")[0]?.endsWith("pulumi"));
 
 const stateFolder = (cloud: Pick<Cloud, "dir">) => join(cloud.dir, "state", ".pulumi");
-const locks = (cloud: Cloud) => listFiles(join(stateFolder(cloud), "locks")).filter((file) => file.endsWith(".json"));
-
-function listFiles(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-}
+const locks = (cloud: Cloud) => filesBelow(join(stateFolder(cloud), "locks")).filter((file) => file.endsWith(".json"));

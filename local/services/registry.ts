@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ECR } from "@aws-sdk/client-ecr";
 import { run } from "../../tools/process.ts";
-import { type Cloud, certificate, certificateBundle } from "../cloud.ts";
+import { type Cloud, certificate, certificateBundle, sdkOf } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 import { configFile, distribution } from "./distribution.ts";
 
@@ -25,15 +25,9 @@ export async function registry(cloud: Cloud): Promise<Daemon> {
  */
 export async function login(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
   const { ECR } = await import("@aws-sdk/client-ecr");
-  const {
-    AWS_ACCESS_KEY_ID: accessKeyId = "",
-    AWS_SECRET_ACCESS_KEY: secretAccessKey = "",
-    AWS_REGION: region,
-  } = cloud.env;
-  const ecr = new ECR({ endpoint: cloud.endpoint, region, credentials: { accessKeyId, secretAccessKey } });
   const env = { ...cloud.env, DOCKER_CONFIG: folder };
   const command = ["docker", "login", "--username", "AWS", "--password-stdin", cloud.registry];
-  await run(command, { env, input: await password(ecr) });
+  await run(command, { env, input: await password(new ECR(sdkOf(cloud, "deployer"))) });
   return env;
 }
 

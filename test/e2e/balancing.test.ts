@@ -1,25 +1,15 @@
-import { request } from "node:http";
-import { beforeAll, expect, test, vi } from "vitest";
-import { as } from "../../local/cloud.ts";
+import { expect, test } from "vitest";
 import { acm, autoscaling, ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
+import { get } from "../support/http.ts";
 import { type Made, make } from "../support/make.ts";
-import { cloud } from "../support/stack.ts";
 
 // Load balancers and groups without a machine, by the rows of the AWS provider, against the local cloud's API and its proxy.
 
-beforeAll(() => {
-  for (const [name, value] of Object.entries(as(cloud, "root"))) if (name.startsWith("AWS_")) vi.stubEnv(name, value);
-});
-
 /** What the load balancer answers: its status, and where to it redirects. */
-function answer(address: string, path: string): Promise<[status?: number, location?: string]> {
-  return new Promise((resolve, reject) => {
-    const get = request({ host: address, path, headers: { host: "app.example.com" }, agent: false }, (response) => {
-      response.resume().once("end", () => resolve([response.statusCode, response.headers.location]));
-    });
-    get.once("error", reject).end();
-  });
+async function answer(address: string, path: string) {
+  const { status, headers } = await get(`http://${address}${path}`, { headers: { host: "app.example.com" } });
+  return [status, headers.location];
 }
 
 test("a load balancer, its target group and a group of machines are made, changed, refused as AWS does, and taken away", async () => {

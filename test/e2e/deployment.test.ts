@@ -8,6 +8,7 @@ import {
   cloud,
   configured,
   deployed,
+  describeInstances,
   edited,
   editPage,
   expectServing,
@@ -44,10 +45,7 @@ test.each([
 test("each instance has a zone of its own, no Local Zone, and a volume with its tags", async () => {
   const stack = await deployed();
   const ec2 = new EC2(aws);
-  const { Reservations = [] } = await ec2.describeInstances({
-    InstanceIds: machineNames.map((name) => stack[name].id),
-  });
-  const instances = Reservations.flatMap(({ Instances = [] }) => Instances);
+  const instances = await describeInstances(...machineNames.map((name) => stack[name].id));
   const zones = instances.map(({ Placement }) => Placement?.AvailabilityZone ?? "");
   const { AvailabilityZones } = await ec2.describeAvailabilityZones({
     Filters: [{ Name: "zone-name", Values: zones }],

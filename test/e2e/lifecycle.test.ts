@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { processes } from "../../tools/processes.ts";
-import { describeInstance, ec2, expectUpConverges, instanceState, killMachine } from "../support/faults.ts";
+import { ec2, expectUpConverges, instanceState, killMachine } from "../support/faults.ts";
 import { lastBuild, unwritten } from "../support/previews.ts";
-import { cloud, deployed, local, registry, succeed, summary } from "../support/stack.ts";
+import { cloud, deployed, describeInstances, local, registry, succeed, summary } from "../support/stack.ts";
 
 /** Fills the first page of the list of instances with terminated ones, as after many launches. */
 async function fillFirstPage(ImageId?: string): Promise<void> {
@@ -32,7 +32,7 @@ const interfaces = () => execFileSync("ip", ["-brief", "link"]).toString();
 test("an instance whose machine dies is shown by a preview, and replaced by the next up", async () => {
   const before = await deployed();
   const { id } = before.intel;
-  await fillFirstPage((await describeInstance(id))?.ImageId);
+  await fillFirstPage((await describeInstances(id))[0]?.ImageId);
   await killMachine(id);
   expect(await succeed("preview")).toMatch(/aws:ec2:Instance hono-app-intel\s+create/);
   const after = await expectUpConverges();

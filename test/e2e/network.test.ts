@@ -1,19 +1,12 @@
-import type { EC2 } from "@aws-sdk/client-ec2";
-import { beforeAll, expect, test, vi } from "vitest";
-import { as } from "../../local/cloud.ts";
+import { expect, test } from "vitest";
 import { ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import { type Made, make } from "../support/make.ts";
-import { cloud } from "../support/stack.ts";
 
 // A network of its own, by the rows of the AWS provider, against the local cloud's API.
 
-let api: EC2;
-beforeAll(async () => {
-  for (const [name, value] of Object.entries(as(cloud, "root"))) if (name.startsWith("AWS_")) vi.stubEnv(name, value);
-  api = await ec2();
-});
+const api = await ec2();
 
 test("a network comes apart only from its end", async () => {
   const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.7.0.0/16", enableDnsHostnames: true });

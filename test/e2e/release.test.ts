@@ -12,6 +12,7 @@ import {
   cloud,
   configured,
   deployed,
+  describeInstances,
   edited,
   editPage,
   expectServing,
@@ -104,10 +105,7 @@ const newerAmi = ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.12-arm
 /** What a preview shows of an instance that gets another AMI. */
 const moved = (from: string, to: string) => new RegExp(`~ ami *: "${from}" => "(?!${from})${to}"`);
 
-async function amiOf(InstanceId: string): Promise<string | undefined> {
-  const { Reservations } = await new EC2(aws).describeInstances({ InstanceIds: [InstanceId] });
-  return Reservations?.[0]?.Instances?.[0]?.ImageId;
-}
+const amiOf = async (instance: string) => (await describeInstances(instance))[0]?.ImageId;
 
 test("a release boots the newest AMI; an earlier release is deployed without a build", async () => {
   const first = await deployed();

@@ -17,6 +17,7 @@ import {
   aws,
   cloud,
   deployed,
+  describeInstances,
   manifest,
   type Outputs,
   passwordPrefix,
@@ -232,9 +233,8 @@ describe.each(machineNames)("the running container, %s", (name) => {
 
   test("cannot reach instance metadata", async () => {
     const { id, pid } = container();
-    const client = new ec2.EC2(aws);
-    const { Reservations } = await client.describeInstances({ InstanceIds: [id] });
-    expect(Reservations?.[0]?.Instances?.[0]?.MetadataOptions).toMatchObject({
+    const [instance] = await describeInstances(id);
+    expect(instance?.MetadataOptions).toMatchObject({
       HttpTokens: "required",
       HttpPutResponseHopLimit: 1,
     });

@@ -1,7 +1,7 @@
 import { describe, test } from "vitest";
 import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
 import {
-  expectRecovered,
+  casesOf,
   killAtCreate,
   killAtDestroy,
   killAtUpdate,
@@ -19,13 +19,10 @@ const steps = await updates();
 
 describe.each(victims)("%s killed", (who) => {
   const turn = victims.indexOf(who);
-  /** What follows each kill: a refresh; after the last one another `up` or `destroy`. */
-  const cases = (names: readonly string[], last: () => Promise<void>) =>
-    names.map((name, index) => [name, victimOf(who, name), index < names.length - 1 ? expectRecovered : last] as const);
   const made = shareOf(resources, turn);
 
   describe("in an up that creates a resource: nothing is lost or duplicated", () => {
-    const all = cases(made, async () => void (await expectUpConverges()));
+    const all = casesOf(who, made, async () => void (await expectUpConverges()));
     test.each(all)("%s", (resource, victim, next) => killAtCreate(victim, resource, next));
   });
 
@@ -34,7 +31,7 @@ describe.each(victims)("%s killed", (who) => {
   });
 
   describe("in a destroy that deletes a resource: nothing is lost or duplicated", () => {
-    const all = cases(made.toReversed(), expectDestroyConverges);
+    const all = casesOf(who, made.toReversed(), expectDestroyConverges);
     test.each(all)("%s", (resource, victim, next) => killAtDestroy(victim, resource, next));
   });
 });

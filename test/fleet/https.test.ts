@@ -1,12 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { get } from "node:http";
-import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ACM } from "@aws-sdk/client-acm";
 import { afterAll, expect, test } from "vitest";
 import { balancing, fleetOutputs, type Report } from "../support/fleet.ts";
+import { get } from "../support/http.ts";
 import { aws, cloud, configured, local, refused, shell, succeed } from "../support/stack.ts";
 
 const domain = "app.example.com";
@@ -46,24 +45,11 @@ test("HTTPS with the domain's certificate, which is verified; HTTP leads there; 
       const { LoadBalancers: [balancer] = [] } = await balancing.describeLoadBalancers({});
       const address = balancer?.DNSName ?? "";
       const ca = readFileSync(certificate);
-      const asked = await new Promise<Report>((resolve, reject) => {
-        const headers = { host: domain };
-        request({ host: address, servername: domain, path: "/platform", headers, ca, agent: false }, (response) => {
-          let body = "";
-          response.setEncoding("utf8").on("data", (text) => (body += text));
-          response.on("end", () => resolve(JSON.parse(body)));
-        })
-          .on("error", reject)
-          .end();
-      });
-      expect(asked.machine.instanceId).toMatch(/^i-/);
-      const location = await new Promise((resolve, reject) => {
-        get({ host: address, path: "/page?x=1", headers: { host: domain } }, (response) => {
-          response.resume();
-          resolve(`${response.statusCode} ${response.headers.location}`);
-        }).on("error", reject);
-      });
-      expect(location).toMatch(/^301 https:\/\/app\.example\.com(:443)?\/page\?x=1$/);
+      const headers = { host: domain };
+      const { body } = await get(`https://${address}/platform`, { servername: domain, headers, ca });
+      expect((JSON.parse(body) as Report).machine.instanceId).toMatch(/^i-/);
+      const http = await get(`http://${address}/page?x=1`, { headers });
+      expect(`${http.status} ${http.headers.location}`).toMatch(/^301 https:\/\/app\.example\.com(:443)?\/page\?x=1$/);
     } finally {
       await succeed("destroy");
       await acm.deleteCertificate({ CertificateArn });

@@ -1,15 +1,7 @@
 import { afterAll, describe, test } from "vitest";
 import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
 import { withFleet } from "../support/fleet.ts";
-import {
-  expectRecovered,
-  killAtCreate,
-  killAtDestroy,
-  madeByProviders,
-  shareOf,
-  victimOf,
-  victims,
-} from "../support/kill.ts";
+import { casesOf, killAtCreate, killAtDestroy, madeByProviders, shareOf, victims } from "../support/kill.ts";
 import { succeed } from "../support/stack.ts";
 
 // The resources that a fleet has and a pair has not: those of a pair are the sweep's of `npm run test:faults`.
@@ -24,15 +16,13 @@ afterAll(ensureDestroyed);
 
 describe.each(victims)("%s killed", (who) => {
   const share = shareOf(resources, victims.indexOf(who));
-  const cases = (names: readonly string[], last: () => Promise<void>) =>
-    names.map((name, index) => [name, victimOf(who, name), index < names.length - 1 ? expectRecovered : last] as const);
 
-  test.each(cases(share, async () => void (await expectUpConverges())))(
+  test.each(casesOf(who, share, async () => void (await expectUpConverges())))(
     "in an up that creates %s: nothing is lost or duplicated",
     (resource, victim, next) => withFleet(() => killAtCreate(victim, resource, next)),
   );
 
-  test.each(cases(share.toReversed(), expectDestroyConverges))(
+  test.each(casesOf(who, share.toReversed(), expectDestroyConverges))(
     "in a destroy that deletes %s: nothing is lost or duplicated",
     (resource, victim, next) => withFleet(() => killAtDestroy(victim, resource, next)),
   );

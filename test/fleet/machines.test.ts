@@ -1,6 +1,5 @@
 import { Agent, get } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
-import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { toLocalAddress } from "../../local/address.ts";
 import { killUntilSeen } from "../support/faults.ts";
@@ -15,7 +14,7 @@ import {
   underLoad,
   withFleet,
 } from "../support/fleet.ts";
-import { aws, cloud, expectUnchanged, succeed } from "../support/stack.ts";
+import { cloud, describeInstances, expectUnchanged, succeed } from "../support/stack.ts";
 
 /** The machines that a group has in service. */
 async function inService(group: string): Promise<string[]> {
@@ -65,8 +64,7 @@ test("when every machine of one architecture is gone, the other answers", () =>
 test("nobody but the load balancer reaches a machine", () =>
   withFleet(async () => {
     const fleet = await fleetDeployed();
-    const { Reservations = [] } = await new EC2(aws).describeInstances({ InstanceIds: idsOf(fleet) });
-    const instances = Reservations.flatMap(({ Instances = [] }) => Instances);
+    const instances = await describeInstances(...idsOf(fleet));
     expect(instances.map(({ PublicIpAddress }) => PublicIpAddress)).toEqual(instances.map(() => undefined));
     for (const { PrivateIpAddress = "" } of instances) {
       await expect(ask(`http://${toLocalAddress(PrivateIpAddress, cloud.prefix)}`)).rejects.toThrow(

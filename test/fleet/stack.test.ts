@@ -10,21 +10,19 @@ import {
   underLoad,
   withFleet,
 } from "../support/fleet.ts";
-import { deployed, edited, expectServing, local, refused, succeed } from "../support/stack.ts";
+import { deployed, edited, expectServing, local, node, refused, succeed } from "../support/stack.ts";
 
 test("from a pair to a fleet and back: what is in use serves until what follows is proven", async () => {
   const pair = await deployed();
   const proven = { text: "" };
   const until = async <T>(work: () => Promise<T>, urls: string[], last: RegExp) => {
-    let isProven = false;
     const failed: string[] = [];
     const up = work();
     let isOver = false;
     void up.finally(() => {
       isOver = true;
     });
-    while (!isOver && !isProven) {
-      isProven = last.test(proven.text);
+    while (!isOver && !last.test(proven.text)) {
       for (const url of urls) {
         await ask(url).catch((error: Error) => {
           if (!last.test(proven.text)) failed.push(`${url}: ${error.message}`);
@@ -35,7 +33,6 @@ test("from a pair to a fleet and back: what is in use serves until what follows 
     return up;
   };
   const upShowing = async () => {
-    const { node } = await import("../support/stack.ts");
     proven.text = "";
     const onOutput = (output: string) => {
       proven.text = output;

@@ -74,14 +74,19 @@ const isA =
   ({ type }: Resource) =>
     types.includes(type);
 
-/** The program with the first resource of a type changed. */
-const change = (type: string, edit: (inputs: Inputs) => void) => (all: readonly Resource[]) => {
-  const copy = structuredClone(all) as Resource[];
-  const found = copy.find((resource) => resource.type === type);
-  if (found === undefined) throw new Error(`no ${type} to change`);
-  edit(found.inputs);
-  return copy;
-};
+/** The program with the first resource of a type, or the one that is meant, changed. */
+const change =
+  (type: string, edit: (inputs: Inputs) => void, isIt: (resource: Resource) => boolean = () => true) =>
+  (all: readonly Resource[]) => {
+    const copy = structuredClone(all) as Resource[];
+    const found = copy.find((resource) => resource.type === type && isIt(resource));
+    if (found === undefined) throw new Error(`no ${type} to change`);
+    edit(found.inputs);
+    return copy;
+  };
+
+/** The same with values for its inputs. */
+const assign = (type: string, values: Inputs) => change(type, (inputs) => Object.assign(inputs, values));
 
 /** The same with an input, by its path, set to a value or to nothing. */
 const set = (type: string, path: string, value?: unknown) =>
@@ -119,17 +124,15 @@ function allowed({ inputs }: Resource): { actions: string[]; resources: string[]
 }
 
 /** The policy of the machine's role, which is the one that names GetAuthorizationToken, with its statements changed. */
-const changePolicy = (edit: (statements: Inputs[]) => void) => (all: readonly Resource[]) => {
-  const copy = structuredClone(all) as Resource[];
-  const found = copy.find(
-    ({ type, inputs }) => type === rolePolicy && JSON.stringify(inputs.policy).includes("GetAuthorizationToken"),
+const changePolicy = (edit: (statements: Inputs[]) => void) =>
+  change(
+    rolePolicy,
+    (inputs) => {
+      inputs.policy = documentOf(inputs.policy);
+      edit(inputs.policy.Statement);
+    },
+    ({ inputs }) => JSON.stringify(inputs.policy).includes("GetAuthorizationToken"),
   );
-  if (found === undefined) throw new Error("no policy to change");
-  const policy = documentOf(found.inputs.policy);
-  edit(policy.Statement);
-  found.inputs.policy = policy;
-  return copy;
-};
 
 const allow = (Action: string | string[], Resource: string | string[]) =>
   changePolicy((statements) => void statements.push({ Effect: "Allow", Action, Resource }));
@@ -142,8 +145,12 @@ const allProtocols = ["-1", "all"];
 const covers = ({ ipProtocol, fromPort, toPort }: Inputs, port: number) =>
   allProtocols.includes(ipProtocol) || (fromPort <= port && port <= toPort);
 
+const anyProtocol = { ipProtocol: "-1", fromPort: undefined, toPort: undefined };
+const anyPort = { fromPort: 0, toPort: 65_535 };
+const openInline = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
+
 /** No port of a list is open to everyone. */
-const closedToEveryone = (ports: readonly number[]) => ({
+const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0], toPort: ports[0] }) => ({
   applies: isA(ingressRule, group),
   violation: ({ type, inputs }: Resource) => {
     if (type === group)
@@ -152,21 +159,11 @@ const closedToEveryone = (ports: readonly number[]) => ({
     return isEveryone(inputs) && open.length > 0 ? `lets everyone reach port ${open.join(", ")}` : undefined;
   },
   mutants: {
-    "the port is opened": change(ingressRule, (inputs) =>
-      Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", fromPort: ports[0], toPort: ports[0] }),
-    ),
-    "it is opened over IPv6": change(ingressRule, (inputs) =>
-      Object.assign(inputs, { cidrIpv4: undefined, cidrIpv6: "::/0", fromPort: ports[0], toPort: ports[0] }),
-    ),
-    "a range that holds it is opened": change(ingressRule, (inputs) =>
-      Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", fromPort: 0, toPort: 65_535 }),
-    ),
-    "all protocols are opened": change(ingressRule, (inputs) =>
-      Object.assign(inputs, { cidrIpv4: "0.0.0.0/0", ipProtocol: "-1", fromPort: undefined, toPort: undefined }),
-    ),
-    "it is opened inline": set(group, "ingress", [
-      { protocol: "tcp", fromPort: ports[0], toPort: ports[0], cidrBlocks: ["0.0.0.0/0"] },
-    ]),
+    "the port is opened": assign(ingressRule, { cidrIpv4: "0.0.0.0/0", ...port }),
+    "it is opened over IPv6": assign(ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...port }),
+    "a range that holds it is opened": assign(ingressRule, { cidrIpv4: "0.0.0.0/0", ...anyPort }),
+    "all protocols are opened": assign(ingressRule, { cidrIpv4: "0.0.0.0/0", ...anyProtocol }),
+    "it is opened inline": set(group, "ingress", [{ protocol: "tcp", ...port, cidrBlocks: ["0.0.0.0/0"] }]),
   },
 });
 
@@ -192,9 +189,7 @@ export const controls: readonly Control[] = [
     mutants: {
       "nobody closes it": without(defaultGroup),
       "another VPC's is closed": set(defaultGroup, "vpcId", "vpc-other"),
-      "it is opened": set(defaultGroup, "egress", [
-        { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] },
-      ]),
+      "it is opened": set(defaultGroup, "egress", openInline),
     },
   },
   {
@@ -275,8 +270,8 @@ export const controls: readonly Control[] = [
         : `lets everyone reach ${ipProtocol} ${fromPort ?? "any"} to ${toPort ?? "any"}`;
     },
     mutants: {
-      "another port is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 81, toPort: 81 })),
-      "a range is opened": change(ingressRule, (inputs) => Object.assign(inputs, { fromPort: 80, toPort: 443 })),
+      "another port is opened": assign(ingressRule, { fromPort: 81, toPort: 81 }),
+      "a range is opened": assign(ingressRule, { fromPort: 80, toPort: 443 }),
       "UDP is opened": set(ingressRule, "ipProtocol", "udp"),
       "everything is opened": set(ingressRule, "ipProtocol", "-1"),
     },
@@ -307,15 +302,9 @@ export const controls: readonly Control[] = [
         : undefined;
     },
     mutants: {
-      "all protocols are let out": change(egressRule, (inputs) =>
-        Object.assign(inputs, { ipProtocol: "-1", fromPort: undefined, toPort: undefined }),
-      ),
-      "all TCP ports are let out": change(egressRule, (inputs) =>
-        Object.assign(inputs, { fromPort: 0, toPort: 65_535 }),
-      ),
-      "all is let out inline": set(group, "egress", [
-        { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] },
-      ]),
+      "all protocols are let out": assign(egressRule, anyProtocol),
+      "all TCP ports are let out": assign(egressRule, anyPort),
+      "all is let out inline": set(group, "egress", openInline),
     },
   },
   {
@@ -343,9 +332,9 @@ export const controls: readonly Control[] = [
     mutants: {
       "tags are mutable": set(repository, "imageTagMutability", "MUTABLE"),
       "nothing is said about it": set(repository, "imageTagMutability"),
-      "every tag is excluded": change(repository, (inputs) => {
-        inputs.imageTagMutability = "IMMUTABLE_WITH_EXCLUSION";
-        inputs.imageTagMutabilityExclusionFilters = [{ filter: "*", filterType: "WILDCARD" }];
+      "every tag is excluded": assign(repository, {
+        imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
+        imageTagMutabilityExclusionFilters: [{ filter: "*", filterType: "WILDCARD" }],
       }),
     },
   },

@@ -2,43 +2,37 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
-import { EC2, type Instance } from "@aws-sdk/client-ec2";
-import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
+import { EC2 } from "@aws-sdk/client-ec2";
+import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { expect, vi } from "vitest";
 import { runningPid } from "../../local/daemon.ts";
 import { every } from "../../local/lists.ts";
 import { liveInstances } from "../../local/providers/aws/instance.ts";
-import type { Listed } from "../../local/providers/aws/provider.ts";
+import { type Listed, orGone } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import { startedHere } from "../../local/stack.ts";
 import { processes } from "../../tools/processes.ts";
+import "./as-root.ts";
 import { answeringAt, expectFleetServing, type FleetOutputs } from "./fleet.ts";
 import {
   aws,
   cloud,
+  describeInstances,
   edited,
   expectServing,
+  imagesOf,
   isServing,
   node,
   type Outputs,
   outputs,
   type Result,
   releasedEdit,
-  repositoryName,
   state,
   succeed,
   tagOf,
 } from "./stack.ts";
-
-// The clients of the local AWS provider, whose lists the inventory is made of, take these from the environment.
-Object.assign(process.env, {
-  AWS_ENDPOINT_URL: aws.endpoint,
-  AWS_REGION: aws.region,
-  AWS_ACCESS_KEY_ID: aws.credentials.accessKeyId,
-  AWS_SECRET_ACCESS_KEY: aws.credentials.secretAccessKey,
-});
 
 export const ec2 = new EC2(aws);
 export const ecr = new ECR(aws);
@@ -244,14 +238,8 @@ export async function expectDestroyConverges(): Promise<void> {
 }
 
 async function tags(): Promise<string[]> {
-  const found: string[] = [];
-  const pages = paginateListImages({ client: ecr }, { repositoryName, filter: { tagStatus: "TAGGED" } });
-  try {
-    for await (const { imageIds = [] } of pages) found.push(...imageIds.map(({ imageTag = "" }) => imageTag));
-  } catch (error) {
-    if ((error as Error).name !== "RepositoryNotFoundException") throw error;
-  }
-  return found;
+  const found = (await orGone(imagesOf("TAGGED"))) ?? [];
+  return found.map(({ imageTag = "" }) => imageTag);
 }
 
 let edits = 0;
@@ -271,13 +259,8 @@ export function withLargeLayer<T>(work: () => Promise<T>): Promise<T> {
   return edited("app/Dockerfile", change, work);
 }
 
-/** What AWS's API reports of an instance. */
-export async function describeInstance(id: string): Promise<Instance | undefined> {
-  const { Reservations } = await ec2.describeInstances({ InstanceIds: [id] });
-  return Reservations?.[0]?.Instances?.[0];
-}
-
-export const instanceState = async (id: string) => (await describeInstance(id))?.State?.Name;
+/** The state that AWS's API reports of an instance. */
+export const instanceState = async (id: string) => (await describeInstances(id))[0]?.State?.Name;
 
 /** Kills one of the local cloud's daemons, or stops it until it is continued. */
 export function signalDaemon(

@@ -1,10 +1,10 @@
-import { request } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { AutoScaling } from "@aws-sdk/client-auto-scaling";
 import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
+import { get } from "./http.ts";
 import { aws, configured, type Outputs, outputs, succeed } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
@@ -42,18 +42,10 @@ export interface Report {
 }
 
 /** Asks any machine behind an address, over a connection of its own. */
-export function ask(url: string): Promise<Report> {
-  return new Promise((resolve, reject) => {
-    const get = request(`${url}/platform`, { agent: false, signal: AbortSignal.timeout(10_000) }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text) => (body += text));
-      response.on("error", reject).on("end", () => {
-        if (response.statusCode === 200) resolve(JSON.parse(body));
-        else reject(new Error(`${response.statusCode} ${body.trim().slice(0, 200)}`));
-      });
-    });
-    get.on("error", reject).end();
-  });
+export async function ask(url: string): Promise<Report> {
+  const { status, body } = await get(`${url}/platform`, { signal: AbortSignal.timeout(10_000) });
+  if (status !== 200) throw new Error(`${status} ${body.trim().slice(0, 200)}`);
+  return JSON.parse(body);
 }
 
 /** What people at an address got while something else went on. */

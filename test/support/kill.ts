@@ -76,10 +76,14 @@ function expectFailure(victim: Victim, step: string, { status, output }: Result)
 }
 
 /** After the refresh that follows a kill nothing is lost, duplicated or pending. */
-export async function expectRecovered(): Promise<void> {
+async function expectRecovered(): Promise<void> {
   await succeed("refresh");
   await expectConsistent();
 }
+
+/** Who is killed at each resource, and what follows: a refresh; after the last one another `up` or `destroy`. */
+export const casesOf = (who: (typeof victims)[number], names: readonly string[], last: () => Promise<void>) =>
+  names.map((name, index) => [name, victimOf(who, name), index < names.length - 1 ? expectRecovered : last] as const);
 
 /** Killed while it makes a resource; what there was before stays. */
 export async function killAtCreate(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {

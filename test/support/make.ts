@@ -1,6 +1,7 @@
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
+import "./as-root.ts";
 
 /** A resource that a test made by its row of the AWS provider. */
 export interface Made {

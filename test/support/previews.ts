@@ -4,13 +4,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { every } from "../../local/lists.ts";
+import { filesBelow } from "../../tools/paths.ts";
 import { aws, cloud } from "./stack.ts";
 
 /** All files below a folder, with what is in them. */
 function contents(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true, encoding: "utf8" })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
+  return filesBelow(folder)
     .map((file) => `${file} ${createHash("sha256").update(readFileSync(file)).digest("hex")}`)
     .sort();
 }

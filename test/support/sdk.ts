@@ -11,3 +11,9 @@ export function answering(classes: readonly { prototype: object }[], answer: Ans
     );
   }
 }
+
+/** The pages of a list, as a client's paginator gives them. */
+export async function* pages<T>(...values: T[]): AsyncGenerator<T, undefined> {
+  yield* values;
+  return undefined;
+}

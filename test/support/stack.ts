@@ -1,18 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:https";
 import { join } from "node:path";
 import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
-import { ECR, paginateListImages } from "@aws-sdk/client-ecr";
+import { EC2, type Instance } from "@aws-sdk/client-ec2";
+import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
 import { afterEach, expect, inject } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
-import { filesIn } from "../../local/cloud.ts";
-import { keysOf } from "../../local/identity.ts";
+import { filesIn, sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
 import { hash } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
+import { get } from "./http.ts";
 import { type CollectOptions, collect, type Result } from "./process.ts";
 
 export type { Result } from "./process.ts";
@@ -21,14 +21,8 @@ const provided = inject("cloud");
 /** The tests' own clone and cloud. */
 export const cloud = { ...provided, files: filesIn(provided.dir, provided.run) };
 
-const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = keysOf(cloud.dir, "root");
-
 /** AWS's API, as the local cloud's root. */
-export const aws = {
-  endpoint: cloud.endpoint,
-  region: cloud.env.AWS_REGION as string,
-  credentials: { accessKeyId, secretAccessKey },
-};
+export const aws = sdkOf(cloud, "root");
 
 /** The stack's repository. */
 export const repositoryName = "hono-app-local";
@@ -112,10 +106,21 @@ export function instanceRole(): string | undefined {
   return state().resources.find(({ type, urn }) => type === "aws:iam/role:Role" && urn.endsWith("::hono-app"))?.id;
 }
 
+/** The stack's images that have a tag, or those that have none. */
+export function imagesOf(tagStatus: "TAGGED" | "UNTAGGED"): Promise<ImageIdentifier[]> {
+  const pages = paginateListImages({ client: new ECR(aws) }, { repositoryName, filter: { tagStatus } });
+  return every(pages, ({ imageIds }) => imageIds);
+}
+
 /** Digests of the stack's images that have no tag, those of an index's platforms among them. */
-export async function untagged(): Promise<(string | undefined)[]> {
-  const pages = paginateListImages({ client: new ECR(aws) }, { repositoryName, filter: { tagStatus: "UNTAGGED" } });
-  return every(pages, ({ imageIds }) => imageIds?.map(({ imageDigest }) => imageDigest));
+export const untagged = async () => (await imagesOf("UNTAGGED")).map(({ imageDigest }) => imageDigest);
+
+const ec2 = new EC2(aws);
+
+/** What AWS's API reports of instances. */
+export async function describeInstances(...InstanceIds: string[]): Promise<Instance[]> {
+  const { Reservations = [] } = await ec2.describeInstances({ InstanceIds });
+  return Reservations.flatMap(({ Instances = [] }) => Instances);
 }
 
 export interface Outputs {
@@ -279,18 +284,10 @@ export async function registry(
   accept = "application/json",
   secret?: string,
 ): Promise<{ status: number; body: string }> {
-  const [host, port] = cloud.registry.split(":");
   const ca = readFileSync(cloud.env.SSL_CERT_FILE as string);
   const auth = `AWS:${secret ?? (await password(new ECR(aws)))}`;
-  return new Promise((resolve, reject) => {
-    const get = request({ host, port, path, ca, auth, headers: { accept }, agent: false }, (response) => {
-      let body = "";
-      response.on("data", (data) => (body += data));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-    });
-    get.on("error", reject);
-    get.end();
-  });
+  const { status, body } = await get(`https://${cloud.registry}${path}`, { ca, auth, headers: { accept } });
+  return { status, body };
 }
 
 /** The beginning of every password of the registry: its first key, encoded. */

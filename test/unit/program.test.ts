@@ -14,6 +14,8 @@ function one(type: string, name = "hono-app", from = resources): Registration {
   return found[0] as Registration;
 }
 
+const stack = "pulumi:pulumi:Stack hono-app-dev";
+
 const components = () => resources.filter(({ type }) => type.startsWith("hono-app:index:"));
 
 test("fails on a wrong configuration before anything is registered", async () => {
@@ -30,7 +32,6 @@ test("what the engine starts has a default export and no other: Pulumi refuses b
 });
 
 test("the stack has the parts that index.ts makes, and every other resource has a component as its parent", () => {
-  const stack = "pulumi:pulumi:Stack hono-app-dev";
   const parts = resources.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
   expect(parts.sort()).toEqual([
     "hono-app:index:Image hono-app",
@@ -193,6 +194,13 @@ test("a component's inputs hold no token, and nothing that an up with nothing to
 describe("with other settings", () => {
   afterEach(() => mock());
 
+  const publishing = {
+    publishTo: "ghcr.io/owner/app",
+    publishVersion: "1.0.0",
+    publishUsername: "me",
+    publishToken: "canary-publish",
+  };
+
   const protectedOnes = (from: readonly Registration[]) =>
     from.filter(({ protect }) => protect).map(({ type, name }) => `${type.split(":").at(-1)} ${name}`);
 
@@ -231,13 +239,7 @@ describe("with other settings", () => {
   });
 
   test("another registry gets the image once both instances have proven it", async () => {
-    const settings = {
-      publishTo: "ghcr.io/owner/app",
-      publishVersion: "1.0.0",
-      publishUsername: "me",
-      publishToken: "canary-publish",
-    };
-    const found = await runProgram(settings);
+    const found = await runProgram(publishing);
     expect(one("hono-app:index:Image", "hono-app-published", found).dependsOn).toEqual(
       expect.arrayContaining([
         "pulumi-nodejs:dynamic/hono-app:Verification hono-app-graviton",
@@ -260,7 +262,6 @@ describe("with other settings", () => {
     });
 
     test("the stack has a load balancer and a group of each architecture in place of the instances", () => {
-      const stack = "pulumi:pulumi:Stack hono-app-dev";
       const parts = found.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
       expect(parts.sort()).toEqual([
         "hono-app:index:Balancer hono-app",
@@ -324,13 +325,7 @@ describe("with other settings", () => {
     });
 
     test("another registry gets the image once every machine of both groups has proven it", async () => {
-      const settings = {
-        publishTo: "ghcr.io/owner/app",
-        publishVersion: "1",
-        publishUsername: "me",
-        publishToken: "x",
-      };
-      const published = await runProgram({ fleet: "true", ...settings });
+      const published = await runProgram({ fleet: "true", ...publishing });
       expect(one("hono-app:index:Image", "hono-app-published", published).dependsOn).toEqual(
         expect.arrayContaining([
           "pulumi-nodejs:dynamic/hono-app:GroupVerification hono-app-graviton",

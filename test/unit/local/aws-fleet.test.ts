@@ -3,15 +3,12 @@ import { acm, autoscaling, elb } from "../../../local/providers/aws/clients.ts";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
+import { pages } from "../../support/sdk.ts";
 
 beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 const aws = provider("", resources, {}, async () => {});
 const urn = (type: string) => `urn:pulumi:dev::app::${type}::app`;
-async function* page<T>(value: T) {
-  yield value;
-  return undefined;
-}
 
 describe("a load balancer", () => {
   const type = "aws:lb/loadBalancer:LoadBalancer";
@@ -38,7 +35,7 @@ describe("a load balancer", () => {
       { Key: "deletion_protection.enabled", Value: "false" },
     ];
     vi.spyOn(api, "describeLoadBalancers").mockImplementation(() => ({ LoadBalancers }));
-    vi.spyOn(api, "paginateDescribeLoadBalancers").mockImplementation(() => page({ LoadBalancers, $metadata: {} }));
+    vi.spyOn(api, "paginateDescribeLoadBalancers").mockImplementation(() => pages({ LoadBalancers, $metadata: {} }));
     vi.spyOn(api, "describeLoadBalancerAttributes").mockImplementation(() => ({ Attributes }));
     const Tags = [{ Key: "app", Value: "hono" }];
     vi.spyOn(api, "describeTags").mockImplementation(() => ({
@@ -113,7 +110,7 @@ describe("a group", () => {
     };
     const answer = { AutoScalingGroups: [group] as (typeof group)[], $metadata: {} };
     vi.spyOn(api, "describeAutoScalingGroups").mockImplementation(() => answer);
-    vi.spyOn(api, "paginateDescribeAutoScalingGroups").mockImplementation(() => page(answer) as never);
+    vi.spyOn(api, "paginateDescribeAutoScalingGroups").mockImplementation(() => pages(answer) as never);
     const create = vi.spyOn(api, "createAutoScalingGroup").mockImplementation(() => ({}));
     const update = vi.spyOn(api, "updateAutoScalingGroup").mockImplementation((request) => {
       if ((request as { MaxSize?: number }).MaxSize === 0) group.Instances = [];
@@ -175,7 +172,7 @@ describe("a certificate", () => {
     const CertificateSummaryList = domains.map((DomainName, index) => ({ DomainName, CertificateArn: `arn-${index}` }));
     const list = vi
       .spyOn(api, "paginateListCertificates")
-      .mockImplementation(() => page({ CertificateSummaryList, $metadata: {} }));
+      .mockImplementation(() => pages({ CertificateSummaryList, $metadata: {} }));
     vi.spyOn(api, "describeCertificate").mockImplementation((request) => {
       const { CertificateArn } = request as { CertificateArn: string };
       return {

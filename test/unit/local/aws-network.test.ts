@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { ec2 } from "../../../local/providers/aws/clients.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import type { Token } from "../../../local/providers/aws/rows.ts";
+import { pages } from "../../support/sdk.ts";
 
 let api: EC2;
 beforeAll(async () => {
@@ -83,10 +84,9 @@ test("routes that AWS makes with a table or an endpoint are not the program's", 
     { DestinationPrefixListId: "pl-1", GatewayId: "vpce-1" },
     { DestinationCidrBlock: "0.0.0.0/0", NatGatewayId: "nat-1" },
   ];
-  vi.spyOn(api, "paginateDescribeRouteTables").mockImplementation(async function* () {
-    yield { RouteTables: [{ RouteTableId: "rtb-1", Routes }], $metadata: {} };
-    return undefined;
-  });
+  vi.spyOn(api, "paginateDescribeRouteTables").mockImplementation(() =>
+    pages({ RouteTables: [{ RouteTableId: "rtb-1", Routes }], $metadata: {} }),
+  );
   const listed = await resources["aws:ec2/route:Route"].list();
   expect(listed.map(({ owner, item }) => [owner, item.natGatewayId])).toEqual([["rtb-1", "nat-1"]]);
 });
@@ -131,10 +131,9 @@ test("a launch template is read with the provider's names and texts, from its la
     LatestVersionNumber: 2,
     DefaultVersionNumber: 1,
   };
-  vi.spyOn(api, "paginateDescribeLaunchTemplates").mockImplementation(async function* () {
-    yield { LaunchTemplates: [{ ...listed, Tags: [{ Key: "app", Value: "hono" }] }], $metadata: {} };
-    return undefined;
-  });
+  vi.spyOn(api, "paginateDescribeLaunchTemplates").mockImplementation(() =>
+    pages({ LaunchTemplates: [{ ...listed, Tags: [{ Key: "app", Value: "hono" }] }], $metadata: {} }),
+  );
   const versions = vi.spyOn(api, "describeLaunchTemplateVersions").mockImplementation(() => ({
     LaunchTemplateVersions: [
       {

@@ -4,6 +4,7 @@ import { prices } from "../../../local/providers/aws/prices.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
 import { schemas } from "../../../local/providers/aws/schemas.ts";
+import { pages } from "../../support/sdk.ts";
 
 const token = "aws:ebs/volume:Volume";
 
@@ -73,11 +74,11 @@ test("a type that is added is one row: it is made, read, listed, changed, tagged
   const Tags = [{ Key: "app", Value: "hono" }];
   const volume = { VolumeId: "vol-1", VolumeType: "gp3" as const, Size: 8, AvailabilityZone: "ap-northeast-2a", Tags };
   const create = vi.spyOn(api, "createVolume").mockImplementation(() => volume);
-  const pages = vi.spyOn(api, "paginateDescribeVolumes").mockImplementation(async function* () {
-    yield { Volumes: [{ ...volume, VolumeId: "vol-2" }], $metadata: {} };
-    yield { Volumes: [volume], $metadata: {} };
-    return undefined;
-  });
+  const list = vi
+    .spyOn(api, "paginateDescribeVolumes")
+    .mockImplementation(() =>
+      pages({ Volumes: [{ ...volume, VolumeId: "vol-2" }], $metadata: {} }, { Volumes: [volume], $metadata: {} }),
+    );
   const modify = vi.spyOn(api, "modifyVolume").mockImplementation(() => ({}));
   const tag = vi.spyOn(api, "createTags").mockImplementation(() => ({}));
   const gone = Object.assign(new Error(), { name: "InvalidVolume.NotFound" });
@@ -92,7 +93,7 @@ test("a type that is added is one row: it is made, read, listed, changed, tagged
     Size: 8,
     TagSpecifications,
   });
-  expect(pages).toHaveBeenCalledWith({ VolumeIds: ["vol-1"] });
+  expect(list).toHaveBeenCalledWith({ VolumeIds: ["vol-1"] });
   expect(made).toMatchObject({ id: "vol-1", outs: { size: 8, type: "gp3", tags: inputs.tags } });
 
   expect((await resource.list()).map(({ id }) => id)).toEqual(["vol-2", "vol-1"]);

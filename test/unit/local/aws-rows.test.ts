@@ -6,6 +6,7 @@ import { functions } from "../../../local/providers/aws/functions.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import { type Row, sentBy } from "../../../local/providers/aws/row.ts";
 import { rows, type Token } from "../../../local/providers/aws/rows.ts";
+import { pages } from "../../support/sdk.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -58,10 +59,7 @@ test("a rule that was added to the default group by hand is seen, and revoked by
   const IpPermissions = [{ IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }];
   const answer = { SecurityGroups: [{ GroupId: "sg-1", GroupName: "default", IpPermissions }], $metadata: {} };
   vi.spyOn(api, "describeSecurityGroups").mockImplementation(() => answer);
-  vi.spyOn(api, "paginateDescribeSecurityGroups").mockImplementation(async function* () {
-    yield answer;
-    return undefined;
-  });
+  vi.spyOn(api, "paginateDescribeSecurityGroups").mockImplementation(() => pages(answer));
   const revoke = vi.spyOn(api, "revokeSecurityGroupIngress").mockImplementation(() => ({}));
   const group = resources["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"];
   const inputs = { vpcId: "vpc-1", ingress: [], egress: [] };
