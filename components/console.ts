@@ -25,10 +25,13 @@ export async function readConsole(
  */
 function linesOf(console: string): string[] {
   const lines = console.split(/\r*\n/).map((line) => line.replace(/^.*?\[ *[\d.]+\] cloud-init\[\d+\]: /, ""));
-  const failed = lines.findLastIndex((line) => line.includes(failureMarker));
+  const failed = lines.findLastIndex(hasUserDataFailed);
   const others = /^(ci-info:|<\d+>|-----|(ssh|ecdsa)-\S+ |Cloud-init v\. |Amazon Linux 2023|Kernel \d)|login: *$|^\s*$/;
   return lines.slice(0, failed < 0 ? undefined : failed + 1).filter((line) => !others.test(line));
 }
+
+/** Whether the console says that the machine's user data has failed. */
+export const hasUserDataFailed = (console: string) => console.includes(failureMarker);
 
 /** The end of a machine's console, and the command that prints its log, for an error about it. */
 export function lastLines(console: string, logCommand: string): string {

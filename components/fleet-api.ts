@@ -73,7 +73,8 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
     import("@aws-sdk/client-ec2"),
   ]);
   const { groupName, targetGroupArn, region, profile } = args;
-  const config = { region, profile };
+  // A release neither ends nor stays because a call failed for a moment: Auto Scaling goes on without us.
+  const config = { region, profile, maxAttempts: 8 };
   const [scaling, balancing, ec2] = [new AutoScaling(config), new ElasticLoadBalancingV2(config), new EC2(config)];
   const AutoScalingGroupName = groupName;
   return {
@@ -122,8 +123,6 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
           SkipMatching: true,
           AutoRollback: true,
           BakeTime: bakeTime,
-          // A machine counts once the load balancer finds it healthy, and then has nothing to warm up.
-          InstanceWarmup: 0,
           // Both are `Wait` by default: a machine that somebody protects or sets aside would hold the release for an hour, then fail it.
           ScaleInProtectedInstances: "Refresh",
           StandbyInstances: "Terminate",

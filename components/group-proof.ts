@@ -4,7 +4,6 @@ import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type 
 import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { check, describe, type Expectation, expectationOf, type Proof } from "./proof.ts";
 import { show } from "./provider-code.ts";
-import { failureMarker } from "./user-data.ts";
 
 /** What a resource that proves a group is made from. */
 export interface GroupProofArgs {
@@ -63,8 +62,6 @@ export interface ProveGroupOptions {
    * @default false
    */
   readonly isScaling?: boolean;
-  /** Line of a machine's console that says that its user data has failed. */
-  readonly failureMarker: string;
 }
 
 /** What the engine hands to a provider that proves a group. */
@@ -81,22 +78,22 @@ export async function prove(inputs: ProofInputs, timeout = inputs.timeout, isSca
   const { address, domain, expected, template } = inputs;
   const ask = (nonce: string) => askForReport(address, domain, nonce);
   try {
-    const options = { expected, template, ask, timeout, isScaling, failureMarker };
+    const options = { expected, template, ask, timeout, isScaling };
     return await proveGroup(await connectFleet(inputs), options);
   } catch (error) {
     throw new Error(`${inputs.groupName} behind ${domain ?? address} failed verification: ${(error as Error).message}`);
   }
 }
 
-/** Requests at a time. */
-const parallel = 8;
+/** Requests at a time: which machine answers is chance, so as many as there are behind the load balancer, within these bounds. */
+const parallel = { least: 8, most: 64 };
 
 /**
  * Asks through the load balancer until every machine of the group has answered, each with its own question's nonce. Machines come and go
- * meanwhile: what counts is who is in service at the end, at least the group's minimum.
+ * meanwhile: what counts is the machines in service at the end, of which there must be at least the group's minimum.
  *
  * @throws Error that names every machine that did not prove itself, and why: at once when one contradicts an expectation, its user data has
- * failed, or a machine answers that no group has; otherwise after the time-out.
+ * failed, or a machine of no group answers; otherwise after the time-out.
  */
 export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Promise<GroupProof> {
   const { expected, template, timeout } = options;
@@ -118,7 +115,8 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 
     const isCounted = ({ id }: Member) => !options.isScaling || health[id]?.state === "healthy";
     const serving = group.members.filter((member) => member.state === "InService" && isCounted(member));
-    const isProven = ({ id, template: own }: Member) => proven.has(id) && own === template;
+    const isNew = (id: string) => members.get(id)?.template === template;
+    const isProven = ({ id }: Member) => proven.has(id) && isNew(id);
     if (serving.length >= group.min && serving.every(isProven)) {
       const machines = serving
         .map(({ id, zone }) => {
@@ -131,12 +129,12 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     const missing = group.members.filter((member) => !isProven(member)).map(({ id }) => id);
     const isLate = seconds() >= timeout;
     if (isLate || seconds() >= nextConsole) {
-      const waiting = missing.filter((id) => health[id]?.state !== "healthy");
+      const waiting = missing.filter((id) => isNew(id) && health[id]?.state !== "healthy");
       const problem = isLate
         ? `time-out after ${timeout} s`
         : waiting.length === 0
           ? await noLaunch(api, begun)
-          : await userDataFailure(api, waiting, options.failureMarker);
+          : await userDataFailure(api, waiting);
       if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
       show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
       nextConsole = seconds() + 15;
@@ -144,7 +142,8 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 
     const isWorthAsking = missing.some((id) => health[id]?.state === "healthy" && !proven.has(id));
     if (isWorthAsking) {
-      const answers = await Promise.all(Array.from({ length: parallel }, () => askOnce(options.ask)));
+      const length = Math.min(parallel.most, Math.max(parallel.least, Object.keys(health).length));
+      const answers = await Promise.all(Array.from({ length }, () => askOnce(options.ask)));
       for (const { report, nonce, problem } of answers) {
         if (problem !== undefined) last = problem;
         const id = instanceOf(report);
@@ -152,7 +151,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
         if (members.has(id)) {
           const { own, problems } = check(report, { ...expected, instanceId: id }, nonce);
           if (problems.length === 0) proven.set(id, new Date().toISOString());
-          else if (own) throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
+          else if (own && isNew(id)) throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
           else last = `${id}: ${problems.join("; ")}`;
         } else if (!health[id]) strangers.add(id);
       }
@@ -165,7 +164,10 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
     }
     async function explain(): Promise<string> {
-      return [summary(), ...(await api.failures(begun)), await describeMachines(api, missing)].join("\n").trimEnd();
+      const unread = (error: Error) => `nothing more can be read: ${error.message}`;
+      const said = await api.failures(begun).catch((error: Error) => [unread(error)]);
+      const machines = await describeMachines(api, missing).catch(unread);
+      return [summary(), ...said, machines].join("\n").trimEnd();
     }
   }
 }

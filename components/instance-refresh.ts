@@ -1,4 +1,5 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { hasUserDataFailed } from "./console.ts";
 import { describeMachines, type FleetApi, type Health, type Member, templateName } from "./fleet-api.ts";
 
 export interface RefreshOptions {
@@ -6,24 +7,26 @@ export interface RefreshOptions {
   readonly template: string;
   /** Seconds that a new machine may take; after so long without progress the release is rolled back. */
   readonly timeout: number;
-  /** Line of a machine's console that says that its user data has failed. */
-  readonly failureMarker: string;
   /** Proves every machine of the group, in so many seconds. @throws Error that says which machine did not prove itself, and why. */
   readonly prove: (timeout: number) => Promise<unknown>;
   /** Shows a line to the person who deploys. */
   readonly log: (message: string) => void;
 }
 
-/** Seconds between two looks at the refresh; at the machines, every third time. */
+/** Seconds between two looks at the refresh and its machines; at failed launches and at consoles, every third time. */
 const interval = 2;
 
 /** Seconds in which so many machines can prove themselves: a question meets any of them. */
 const proofTime = (machines: number) => 10 + machines;
+const leastProofTime = proofTime(0);
 /**
  * Seconds more for which Auto Scaling holds a refresh that has replaced every machine: until the proof begins, its last question ends and the
  * refresh is rolled back. One that has ended cannot be.
  */
 const margin = 15;
+
+/** Seconds for which a rollback may stand still: longer than the group's warm-up, in which nothing moves. */
+const rollbackPatience = 120;
 
 const unproven = "a machine did not prove itself";
 
@@ -32,15 +35,17 @@ const unproven = "a machine did not prove itself";
  * are terminated, and the group itself gets the version only at the end, once every machine has proven itself. Where one runs to this version
  * already, since an earlier run was killed, it is waited for; one to another version is cancelled.
  *
- * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said; by then the old machines serve.
+ * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said; by then machines of the old version serve,
+ * unless the message says that the rollback failed or goes on.
  */
 export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
-  const { template, timeout, failureMarker, prove, log } = options;
-  const begun = new Date();
-  const seconds = proofTime((await api.group()).members.length);
-  const id = await begin(api, options, seconds + margin);
+  const { template, timeout, prove, log } = options;
+  const id = await begin(api, options);
   if (id === undefined) return;
+  // Not before: launches of another refresh, which was waited for, may have failed.
+  const begun = new Date();
 
+  const patience = Math.max(timeout, rollbackPatience);
   let deadline = Date.now() + timeout * 1000;
   let progress = 0;
   const tell = whenChanged(log);
@@ -51,23 +56,31 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
   for (let round = 1; ; round++) {
     const refresh = (await api.refreshes()).find(({ InstanceRefreshId }) => InstanceRefreshId === id);
     // It may not be listed yet.
-    const { Status = "Pending", StatusReason = "", PercentageComplete = 0 } = refresh ?? {};
+    const { Status = "Pending", StatusReason = "", PercentageComplete = 0, Preferences } = refresh ?? {};
     const line = `${Status}, ${PercentageComplete} %${StatusReason && `: ${StatusReason}`}`;
     tell("refresh", line);
     // An unproven one, too, may have ended before it could be rolled back.
     if (Status === "Successful" && problem !== unproven) return;
 
     const [{ members }, health] = await Promise.all([api.group(), api.health()]);
-    for (const member of members) if (member.template === template) launched.add(member.id);
+    const fresh = members.filter((member) => member.template === template).map(({ id }) => id);
+    for (const id of fresh) launched.add(id);
     const isMoving = tell("machines", members.map((member) => describeMember(member, health, template)).join("; "));
     if (problem === undefined) {
       if (PercentageComplete > progress) {
         progress = PercentageComplete;
         deadline = Date.now() + timeout * 1000;
       }
-      const isLate = Date.now() >= deadline;
+      // Where every new machine is healthy Auto Scaling takes its time, and gives up by itself after an hour.
+      const isStuck = async () =>
+        fresh.length === 0 ||
+        fresh.some((id) => health[id]?.state !== "healthy") ||
+        (await api.failures(begun)).length > 0;
+      const isLate = Date.now() >= deadline && (await isStuck());
       if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
       else if (Status === "Baking") {
+        // While Auto Scaling holds it, however many machines there are by now.
+        const seconds = Math.max(leastProofTime, (Preferences?.BakeTime ?? 0) - margin);
         if (!isAsked) await prove(seconds).catch((error: Error) => (evidence = error.message));
         isAsked = true;
         if (evidence !== "") problem = unproven;
@@ -75,19 +88,18 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       else if (round % 3 === 0) {
         for (const failure of await api.failures(begun)) tell(failure, failure);
         const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
-        const isAnyLeft = members.some(({ id }) => launched.has(id));
-        problem =
-          (await userDataFailure(api, waiting, failureMarker)) ?? (isAnyLeft ? undefined : await noLaunch(api, begun));
+        problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
       }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
-        evidence ||= await gather(api, launched, begun);
-        deadline = Date.now() + timeout * 1000;
+        evidence ||= await gather(api, launched, begun).catch(
+          (error: Error) => `nothing more can be read: ${error.message}`,
+        );
+        deadline = Date.now() + patience * 1000;
         if (isUnderWay(Status)) {
           log(`rolling back: ${problem}`);
           await api.rollback().catch((error: Error) => {
-            // It ended in the meantime.
-            if (!error.name.startsWith("ActiveInstanceRefreshNotFound")) {
+            if (!hasEnded(error)) {
               throw new Error(
                 `the release failed (${problem}), and so did its rollback: ${error.message}\n${evidence}`,
               );
@@ -96,9 +108,9 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
         }
       }
     } else if (isMoving) {
-      deadline = Date.now() + timeout * 1000;
+      deadline = Date.now() + patience * 1000;
     } else if (Date.now() >= deadline) {
-      throw new Error(`the release failed (${problem}), and its rollback is ${line} after ${timeout} s\n${evidence}`);
+      throw new Error(`the release failed (${problem}), and its rollback is ${line} after ${patience} s\n${evidence}`);
     }
     if (!isActive(Status)) {
       const kept = `the refresh is ${Status}, and the group launches ${(await api.group()).template}`;
@@ -109,11 +121,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
 }
 
 /** Starts the refresh or finds the one that runs. @returns Its id, or nothing where every machine is of the version already. */
-async function begin(
-  api: FleetApi,
-  { template, timeout, log }: RefreshOptions,
-  bakeTime: number,
-): Promise<string | undefined> {
+async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions): Promise<string | undefined> {
   let deadline = Date.now() + timeout * 1000;
   let isCancelled = false;
   let last = "";
@@ -123,20 +131,24 @@ async function begin(
       const group = await api.group();
       if ([group, ...group.members].every((each) => each.template === template)) return undefined;
       try {
-        return await api.start(template, bakeTime);
+        return await api.start(template, proofTime(group.members.length) + margin);
       } catch (error) {
         // Somebody was faster.
         if (!(error as Error).name.startsWith("InstanceRefreshInProgress")) throw error;
       }
     } else {
       const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
-      if (to === template && isUnderWay(running.Status)) {
+      const isHeld = (running.Preferences?.BakeTime ?? 0) >= leastProofTime + margin;
+      if (to === template && isHeld && isUnderWay(running.Status)) {
         log(`waiting for the refresh ${running.InstanceRefreshId}, which an earlier run began`);
         return running.InstanceRefreshId;
       }
       if (!isCancelled && isUnderWay(running.Status)) {
-        log(`cancelling the refresh ${running.InstanceRefreshId}, which is to ${to}`);
-        await api.cancel();
+        const why = to === template ? "would end without a proof" : `is to ${to}`;
+        log(`cancelling the refresh ${running.InstanceRefreshId}, which ${why}`);
+        await api.cancel().catch((error: Error) => {
+          if (!hasEnded(error)) throw error;
+        });
         isCancelled = true;
       }
       const now = JSON.stringify([running.Status, running.InstancesToUpdate, running.RollbackDetails]);
@@ -144,7 +156,7 @@ async function begin(
       last = now;
       if (Date.now() >= deadline) {
         throw new Error(
-          `the refresh ${running.InstanceRefreshId} to ${to} is still ${running.Status} after ${timeout} s; nothing was changed`,
+          `the refresh ${running.InstanceRefreshId} to ${to} is still ${running.Status} after ${timeout} s; ${isCancelled ? "it was cancelled, and no other was begun" : "nothing was changed"}`,
         );
       }
     }
@@ -181,14 +193,13 @@ const isUnderWay = (status: InstanceRefresh["Status"]) =>
 const isActive = (status: InstanceRefresh["Status"]) =>
   isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
 
+/** Whether there was nothing to cancel or to roll back any more. */
+const hasEnded = ({ name }: Error) => name.startsWith("ActiveInstanceRefreshNotFound");
+
 /** Why waiting for these machines is no use: the console of one says that its user data has failed. */
-export async function userDataFailure(
-  api: FleetApi,
-  ids: readonly string[],
-  failureMarker: string,
-): Promise<string | undefined> {
+export async function userDataFailure(api: FleetApi, ids: readonly string[]): Promise<string | undefined> {
   for (const id of ids) {
-    if ((await api.console(id)).includes(failureMarker)) return `the user data of ${id} failed`;
+    if (hasUserDataFailed(await api.console(id))) return `the user data of ${id} failed`;
   }
   return undefined;
 }

@@ -40,8 +40,8 @@ export interface MachineGroupArgs extends LaunchArgs {
 }
 
 /**
- * Machines of one architecture, over the zones: replaced when they die, released by a refresh, and each proven. The group is on a version
- * only after the machines of that version were healthy.
+ * Machines of one architecture, over the zones: replaced when they die, released by a refresh, and each proven. A release gives the
+ * group its version only when every machine of that version has proven itself.
  */
 export class MachineGroup extends pulumi.ComponentResource {
   readonly groupName: pulumi.Output<string>;
@@ -106,7 +106,8 @@ export class MachineGroup extends pulumi.ComponentResource {
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
         healthCheckGracePeriod: Math.max(300, timeout),
-        // Its boot is left out of the average that the group scales by.
+        // From when it is in service, which is while it boots, so a release loses no time by it. No old machine goes before, whatever a health check
+        // that has no result yet counts as; and the boot is left out of the average that the group scales by.
         defaultInstanceWarmup: 60,
         // A machine that is not well, too, is terminated only when another serves.
         instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
-import { lastLines } from "./console.ts";
+import { hasUserDataFailed, lastLines } from "./console.ts";
 import { show } from "./provider-code.ts";
 
 /** What a machine must answer to count as proven. */
@@ -52,8 +52,6 @@ export interface ProveOptions {
   readonly console: () => Promise<string>;
   /** The command that prints what the machine has logged. */
   readonly logCommand: string;
-  /** Line of the console that says that the user data has failed. */
-  readonly failureMarker: string;
 }
 
 /**
@@ -75,7 +73,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
     const late = seconds() >= timeout;
     if (answer.final || late || seconds() >= nextConsole) {
       const log = await options.console();
-      const failed = log.includes(options.failureMarker);
+      const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
         throw new Error(

@@ -3,7 +3,6 @@ import { connectFleet } from "./fleet-api.ts";
 import { type GroupProofArgs, type ProofInputs as Inputs, proofInputs, prove } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
-import { failureMarker } from "./user-data.ts";
 
 /**
  * A release, on one group: an instance refresh that `up` drives and waits for. The aws provider's own `instanceRefresh` does neither, and
@@ -25,7 +24,7 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
   const { template, timeout, groupName } = inputs;
   const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
   const proof = (seconds: number) => prove(inputs, seconds, true);
-  await refreshTo(await connectFleet(inputs), { template, timeout, failureMarker, prove: proof, log });
+  await refreshTo(await connectFleet(inputs), { template, timeout, prove: proof, log });
   return inputs;
 }
 

@@ -4,7 +4,6 @@ import { readConsole } from "./console.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Expectation, expectationOf, type Proof, prove } from "./proof.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
-import { failureMarker } from "./user-data.ts";
 
 export interface VerificationArgs {
   /** The app's address, without a path. */
@@ -70,7 +69,6 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
     timeout,
     console: () => consoleOutput(inputs),
     logCommand: tailCommand({ ...inputs, instanceId: inputs.expected.instanceId }),
-    failureMarker,
   });
 }
 

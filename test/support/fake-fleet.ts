@@ -10,8 +10,6 @@ export class FakeFleet implements FleetApi {
   list: InstanceRefresh[] = [];
   messages: string[] = [];
   consoles: Record<string, string> = {};
-  /** Of the refresh that was started. */
-  bakeTime?: number;
   /** The calls that change something. */
   readonly calls: string[] = [];
   /** What happens when a call changes something, such as a refusal. */
@@ -24,11 +22,12 @@ export class FakeFleet implements FleetApi {
     return this;
   }
 
-  /** Adds a refresh, as the newest. */
+  /** Adds a refresh, as the newest: as this program begins it, unless more is said. */
   refreshing(Status: InstanceRefresh["Status"], template: string, more: Partial<InstanceRefresh> = {}): this {
     const [LaunchTemplateId, Version] = template.split(":");
     const DesiredConfiguration = { LaunchTemplate: { LaunchTemplateId, Version } };
-    this.list.unshift({ InstanceRefreshId: `refresh-${this.list.length + 1}`, Status, DesiredConfiguration, ...more });
+    const own = { InstanceRefreshId: `refresh-${this.list.length + 1}`, Preferences: { BakeTime: 27 } };
+    this.list.unshift({ ...own, Status, DesiredConfiguration, ...more });
     return this;
   }
 
@@ -48,9 +47,8 @@ export class FakeFleet implements FleetApi {
   }
   async start(template: string, bakeTime: number) {
     this.calls.push(`start ${template}`);
-    this.bakeTime = bakeTime;
     this.on.start?.();
-    this.refreshing("Pending", template, { PercentageComplete: 0 });
+    this.refreshing("Pending", template, { PercentageComplete: 0, Preferences: { BakeTime: bakeTime } });
     return this.list[0]?.InstanceRefreshId ?? "";
   }
   async cancel() {
@@ -61,7 +59,7 @@ export class FakeFleet implements FleetApi {
     this.calls.push("rollback");
     this.on.rollback?.();
   }
-  async failures() {
+  async failures(_since: Date) {
     return this.messages;
   }
   async console(id: string) {

@@ -72,7 +72,8 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
   const sound = present.filter((each) => !gone.includes(each) && !sick.includes(each));
   const old = sound.filter(isOld);
   const fresh = sound.filter((each) => !isOld(each));
-  const ready = fresh.filter(({ readySince }) => readySince !== undefined && now - readySince >= warmup);
+  // A machine is in service as soon as it runs, from when AWS counts the warm-up.
+  const ready = fresh.filter(({ readySince, launched }) => readySince !== undefined && now - launched >= warmup);
 
   const policy = goal.policy ?? { min: goal.isOld ? 90 : 0, max: 100 };
   const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));

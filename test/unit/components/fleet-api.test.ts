@@ -74,7 +74,6 @@ test("a refresh launches before it terminates, counts a machine when it is healt
       SkipMatching: true,
       AutoRollback: true,
       BakeTime: 17,
-      InstanceWarmup: 0,
       ScaleInProtectedInstances: "Refresh",
       StandbyInstances: "Terminate",
     },

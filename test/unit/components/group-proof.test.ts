@@ -39,7 +39,7 @@ function prove(timeout = 60, isScaling = false) {
     if (id === undefined) throw new Error("socket hang up");
     return answer(id, nonce);
   };
-  const options = { expected, template: "lt-1:1", ask, timeout, isScaling, failureMarker: "USER-DATA-FAILED" };
+  const options = { expected, template: "lt-1:1", ask, timeout, isScaling };
   const ended: Promise<GroupProof | Error> = proveGroup(fleet, options).catch((error: Error) => error);
   const message = async () => {
     const result = await ended;
@@ -183,6 +183,36 @@ test("an answer to an earlier question proves nothing", async () => {
   const { message, after } = prove(10);
   await after(11);
   expect(await message()).toContain("i-1: nonce: expected");
+});
+
+test("there are as many questions at a time as machines behind the load balancer", async () => {
+  fleet.add("i-1");
+  for (let count = 0; count < 20; count++) fleet.targets[`i-other-${count}`] = { state: "healthy", reason: "" };
+  answering = [...Object.keys(fleet.targets)].reverse();
+  const { ended, after } = prove();
+  await after(0.1);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+  expect(turn).toBe(21);
+});
+
+test("a machine of the version before, which answers once more, contradicts nothing", async () => {
+  fleet.add("i-1").add("i-old", { template: "lt-1:0", state: "Terminating", health: "draining" });
+  answering = ["i-old", "i-1"];
+  answer = (id, nonce) =>
+    id === "i-old" ? { ...truth(id, nonce), image: { architecture: "arm64", digest: "sha256:old" } } : truth(id, nonce);
+  const { ended, after } = prove();
+  await after(1);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+});
+
+test("where nothing more can be read, the error still has its reason", async () => {
+  fleet.add("i-1", { health: "unhealthy" });
+  vi.spyOn(fleet, "failures").mockRejectedValue(new Error("Rate exceeded"));
+  const { message, after } = prove(10);
+  await after(11);
+  expect(await message()).toContain(
+    "time-out after 10 s; i-1 is InService and unhealthy\nnothing more can be read: Rate exceeded\ni-1 is unhealthy",
+  );
 });
 
 test("a machine of another version is waited for, though it answers", async () => {

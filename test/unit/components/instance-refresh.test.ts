@@ -20,7 +20,7 @@ afterEach(() => {
 /** A release to lt-1:2, and how it ended: nothing, or the error's message. */
 function release(timeout = 60): { ended: Promise<string | undefined>; after: (seconds: number) => Promise<void> } {
   const log = (message: string) => void told.push(message);
-  const options = { template: "lt-1:2", timeout, failureMarker: "USER-DATA-FAILED", prove, log };
+  const options = { template: "lt-1:2", timeout, prove, log };
   const ended = refreshTo(fleet, options).then(
     () => undefined,
     (error: Error) => error.message,
@@ -55,10 +55,12 @@ test("when all are replaced, each machine proves itself once, in less time than 
   const { ended, after } = release();
   await after(2);
   expect(prove).not.toHaveBeenCalled();
+  // Scaling does not make the time longer for which Auto Scaling waits.
+  fleet.add("i-3", { template: "lt-1:2" }).add("i-4", { template: "lt-1:2" });
   fleet.becomes("Baking", { PercentageComplete: 100 });
   await after(6);
   expect(prove).toHaveBeenCalledExactlyOnceWith(12);
-  expect(fleet.bakeTime).toBe(27);
+  expect(fleet.list[0]?.Preferences?.BakeTime).toBe(27);
   fleet.becomes("Successful");
   await after(2);
   expect(await ended).toBeUndefined();
@@ -107,12 +109,12 @@ test("a rollback that goes on has time; one that stands still has not", async ()
   await after(62);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
   for (const id of ["i-1", "i-2", "i-3"]) {
-    await after(40);
+    await after(100);
     fleet.add(id);
   }
   expect(isOver).toBe(false);
-  await after(64);
-  expect(await ended).toContain("and its rollback is RollbackInProgress, 0 % after 60 s");
+  await after(124);
+  expect(await ended).toContain("and its rollback is RollbackInProgress, 0 % after 120 s");
 });
 
 test("machines, and what Auto Scaling could not do, are shown as they change", async () => {
@@ -189,6 +191,57 @@ test("one to another version is cancelled first, once", async () => {
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   expect(told[0]).toBe("cancelling the refresh refresh-1, which is to lt-1:9");
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("one that would end without a proof is cancelled, and begun again", async () => {
+  fleet.refreshing("InProgress", "lt-1:2", { Preferences: {} });
+  fleet.on.cancel = () => fleet.becomes("Cancelled");
+  const { ended, after } = release();
+  await after(2);
+  expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
+  expect(told[0]).toBe("cancelling the refresh refresh-1, which would end without a proof");
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("one that ended just before it could be cancelled is in nobody's way", async () => {
+  fleet.refreshing("InProgress", "lt-1:9");
+  fleet.on.cancel = () => {
+    fleet.becomes("Successful");
+    throw awsError("ActiveInstanceRefreshNotFound");
+  };
+  const { ended, after } = release();
+  await after(2);
+  expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
+  fleet.becomes("Successful");
+  await after(2);
+  expect(await ended).toBeUndefined();
+});
+
+test("a cancelling that does not end is an error that says so", async () => {
+  fleet.refreshing("InProgress", "lt-1:9");
+  fleet.on.cancel = () => fleet.becomes("Cancelling");
+  const { ended, after } = release(10);
+  await after(14);
+  expect(await ended).toBe(
+    "the refresh refresh-1 to lt-1:9 is still Cancelling after 10 s; it was cancelled, and no other was begun",
+  );
+});
+
+test("launches of the refresh before that failed say nothing about this one", async () => {
+  fleet.refreshing("RollbackInProgress", "lt-1:9");
+  const begun = Date.now();
+  fleet.failures = async (since: Date) =>
+    since.getTime() > begun ? [] : ["Launching a new EC2 instance: no capacity"];
+  const { ended, after } = release();
+  await after(40);
+  fleet.becomes("RollbackSuccessful");
+  await after(20);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
   fleet.becomes("Successful");
   await after(2);
   expect(await ended).toBeUndefined();
@@ -284,6 +337,33 @@ test("without progress it is rolled back at its deadline; progress puts that off
   expect(await ended).toContain("the release failed: no progress in 20 s; the refresh is RollbackSuccessful");
 });
 
+test("where every new machine is healthy Auto Scaling has time, unless it cannot launch the next", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
+  const { ended, after } = release(20);
+  await after(0);
+  fleet.add("i-new", { template: "lt-1:2" });
+  await after(60);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
+  await after(4);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+  expect(await ended).toContain("the release failed: no progress in 20 s");
+});
+
+test("what cannot be read any more keeps nothing from being rolled back, and hides no reason", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
+  vi.spyOn(fleet, "failures").mockResolvedValueOnce([]).mockRejectedValue(new Error("Rate exceeded"));
+  const { ended, after } = release(600);
+  await after(2);
+  fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" });
+  fleet.consoles["i-new"] = failed;
+  await after(6);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+  expect(await ended).toMatch(
+    /^the release failed: the user data of i-new failed; .*\nnothing more can be read: Rate exceeded$/,
+  );
+});
+
 test("a rollback that fails ends with both reasons", async () => {
   fleet.on.rollback = () => {
     throw awsError("IrreversibleInstanceRefreshFault", "there is nothing to go back to");
@@ -297,9 +377,9 @@ test("a rollback that fails ends with both reasons", async () => {
 
 test("a rollback that does not end is an error", async () => {
   const { ended, after } = release(4);
-  await after(12);
+  await after(126);
   expect(await ended).toMatch(
-    /^the release failed \(no progress in 4 s\), and its rollback is Pending, 0 % after 4 s\n/,
+    /^the release failed \(no progress in 4 s\), and its rollback is Pending, 0 % after 120 s\n/,
   );
 });
 

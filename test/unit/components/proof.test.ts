@@ -34,7 +34,6 @@ const options = (url: string, timeout = 1) => ({
   url,
   expected,
   timeout,
-  failureMarker: "USER-DATA-FAILED",
   console: async () => "booted\npulled\n",
   logCommand: "aws logs tail app-machines-1 --log-stream-names i-1",
 });

@@ -80,7 +80,7 @@ describe("an instance refresh", () => {
   test("launches before it terminates, and terminates one for each that is healthy and warm", () => {
     const [a, b] = [member(), member()];
     expect(plan([a, b], refreshing, now)).toMatchObject({ launch: 2, terminate: [], isDone: false, left: 2 });
-    const cold = fresh({ readySince: now - minute / 2 });
+    const cold = fresh({ launched: now - minute / 2 });
     expect(plan([a, b, cold, fresh(starting)], refreshing, now)).toMatchObject({ launch: 0, terminate: [] });
     expect(plan([a, b, fresh(), fresh(starting)], refreshing, now).terminate).toHaveLength(1);
     expect(plan([a, b, fresh(), fresh()], refreshing, now).terminate).toEqual([a, b]);
