@@ -428,7 +428,7 @@ function parseCidrs(text: string): string[] | undefined {
   return list && list.length <= 60 ? list : undefined;
 }
 
-// EC2 allows /16 to /28; two subnets of /24 need at least a /20 once it is split between up to four zones.
+// EC2 allows /16 to /28. A public and a private subnet of /24 in each of two zones fill a /22; a /20 leaves room.
 function parseVpcCidr(text: string): string | undefined {
   const cidr = parseCidr(text);
   if (cidr === undefined || cidr.prefix < 16 || cidr.prefix > 20) return undefined;

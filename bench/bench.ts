@@ -26,7 +26,7 @@ const usage = `usage: npm run bench -- [OPTIONS]
 Measures this project beside what one would do instead, in a local cloud of its own, prints a table and writes the numbers as JSON.
 A full run also puts the table into docs/speed.md and docs/speed.ko.md, and draws their plots.
 
-  --quick       one run of each, without what takes minutes
+  --quick       one run of each, without most of the alternatives and the larger fleets
   --only TOPIC  that topic alone, more than once for several: ${Object.keys(topics).join(", ")}
   --json FILE   where the JSON goes (default: .local/bench/results.json)
   --help

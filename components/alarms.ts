@@ -42,7 +42,7 @@ const alarms = [
     metricName: "UnHealthyHostCount",
     statistic: "Maximum",
     threshold: 0,
-    // A new machine counts as unhealthy until it has booted, which takes two to three minutes.
+    // A new machine counts as unhealthy until it has booted, which takes about a minute (docs/speed.md).
     evaluationPeriods: 5,
     alarmDescription: "A machine has failed the load balancer's health check for five minutes",
   },

@@ -4,7 +4,7 @@ import { isCodeChanged } from "./provider-code.ts";
 export interface KeptAmiArgs {
   /** The newest AMI. */
   newest: string;
-  /** What a machine is otherwise made of; with other values of it the newest AMI is taken. */
+  /** Hash of everything else that a machine is launched with; when it changes, the newest AMI is taken. */
   occasion: pulumi.Input<string>;
 }
 

@@ -65,7 +65,7 @@ export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
 
 type Compared = Pick<Measurement, "ours" | "others">;
 
-/** Builds with base images but without cached packages. The guide's way takes minutes and is left out of a quick run. */
+/** Builds with base images but without cached packages. The guide's way is left out of a quick run. */
 async function coldBuilds(sandbox: Sandbox, context: string, guide: string) {
   const builder = parseBuilder(await sandbox.command(["docker-buildx", "inspect"]));
   const emulated: Record<string, number> = {};
