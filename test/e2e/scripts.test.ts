@@ -692,7 +692,9 @@ async function reviewed(more = ""): Promise<{ status: string; outputs: Outputs; 
 }
 afterAll(async () => {
   // What a failed test left.
-  await shell("pulumi destroy --stack pr-7 --yes && pulumi stack rm --stack pr-7 --yes");
+  await shell(
+    "pulumi cancel --stack pr-7 --yes; pulumi destroy --stack pr-7 --yes && pulumi stack rm --stack pr-7 --yes",
+  );
   rmSync(join(cloud.project, "Pulumi.pr-7.yaml"), { force: true });
 });
 

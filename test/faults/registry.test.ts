@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { runningPid } from "../../local/daemon.ts";
 import {
   ensureDeployed,
   expectUpConverges,
@@ -40,6 +41,9 @@ async function letLogIn(allowed: boolean): Promise<void> {
 
 const stop = () => signalDaemon("registry", "SIGSTOP");
 const go = () => signalDaemon("registry", "SIGCONT");
+afterEach(() => {
+  if (runningPid(cloud.files("registry"))) go();
+});
 
 const kill = () => signalDaemon("registry", "SIGKILL");
 const updating = /Image hono-app updating/;

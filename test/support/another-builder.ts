@@ -7,7 +7,7 @@ import { builder, buildkitd } from "../../local/services/buildkitd.ts";
 import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { run } from "../../tools/process.ts";
 import { startRegistry } from "./other-registry.ts";
-import { cloud, type Outputs, repositoryName, tagOf } from "./stack.ts";
+import { cloud, type Outputs, repositoryName, succeed, tagOf } from "./stack.ts";
 
 /** The setting of a builder whose base images differ, so that it builds other bytes from the same content. */
 export const another = { builder: "another" };
@@ -19,6 +19,8 @@ export function useAnotherBuilder(): void {
   const stops: (() => Promise<unknown>)[] = [];
 
   beforeAll(async () => {
+    // Starts what a test before may have ended.
+    await succeed("env");
     const mirror = `${cloud.prefix}.0.1:5602`;
     stops.push(await startRegistry(mirror));
     for (const image of [`oven/bun:${bunVersion}`, `oven/bun:${bunVersion}-distroless`]) {

@@ -110,8 +110,9 @@ export async function killAtUpdate(victim: Victim, step: string): Promise<void> 
 export async function killAtDestroy(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
   await ensureRecovered();
   // The machines take the longest, and are made only where they are what is deleted.
-  const machines = /:(?:Instance|Verification) /;
-  if (!has(resource) && !machines.test(resource)) await killed("engine", /aws:ec2:Instance \S+ creating/, "up");
+  const machines = /:(?:Instance|Verification|Group|GroupVerification|Rollout) /;
+  const first = /aws:(?:ec2:Instance|autoscaling:Group) \S+ creating/;
+  if (!has(resource) && !machines.test(resource)) await killed("engine", first, "up");
   if (!has(resource)) await succeed("up");
   const step = `${resource} deleting`;
   expectFailure(victim, step, await killed(victim, at(step), "destroy"));

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { type Cloud, openCloud } from "../../local/cloud.ts";
 import { makeSandbox, removeSandbox } from "../../local/sandbox.ts";
+import { ensureStack } from "../../local/stack.ts";
 import { start } from "../../local/start.ts";
 import { ensureCfnLint } from "../../tools/linters.ts";
 import { home } from "../../tools/paths.ts";
@@ -25,6 +26,7 @@ export default async function setup(tests: TestProject): Promise<() => Promise<v
   const { project, cloudFolder } = await makeSandbox(folder);
   const { files, ...cloud } = await openCloud(cloudFolder);
   await start({ ...cloud, files });
+  await ensureStack({ ...cloud, files });
   await ensureCfnLint();
   tests.provide("cloud", { ...cloud, project, env: cloud.env as Record<string, string> });
   return async () => {
