@@ -1,12 +1,10 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { type Entry, entriesOf, type PolicyName, policy } from "../../policies/policy.ts";
-import { aws, cloud, configured, deployed, instanceRole, repositoryName, shell, summary } from "../support/stack.ts";
+import { allCalls, aws, configured, deployed, instanceRole, repositoryName, shell, summary } from "../support/stack.ts";
 
 const account = "123456789012";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;
@@ -215,10 +213,9 @@ describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
   }
   let calls: Call[];
 
-  beforeAll(() => {
-    const lines = readFileSync(join(cloud.dir, "calls.jsonl"), "utf8").trim().split("\n");
-    calls = lines.map((line) => JSON.parse(line));
-  });
+  beforeAll(async () => {
+    calls = (await allCalls()).map((line) => JSON.parse(line));
+  }, 600_000);
 
   const isUser = (...names: string[]) => {
     const arns = names.map((name) => `arn:aws:iam::${account}:user/${name}`);

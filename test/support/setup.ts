@@ -8,7 +8,7 @@ import { ensureCfnLint } from "../../tools/linters.ts";
 import { home } from "../../tools/paths.ts";
 import { lintHistory } from "./templates.ts";
 
-/** The local cloud in which the end-to-end tests deploy, and their clone of the project, which they edit as a developer would. */
+/** A local cloud in which end-to-end tests deploy, and its clone of the project, which they edit as a developer would. */
 export type TestCloud = Omit<Cloud, "files" | "env"> & {
   readonly project: string;
   readonly env: Record<string, string>;
@@ -16,26 +16,33 @@ export type TestCloud = Omit<Cloud, "files" | "env"> & {
 
 declare module "vitest" {
   export interface ProvidedContext {
-    cloud: TestCloud;
+    /** One for each of Vitest's workers. */
+    clouds: readonly TestCloud[];
   }
 }
 
-const folder = join(home, "test");
-
 export default async function setup(tests: TestProject): Promise<() => Promise<void>> {
+  const folders = Array.from({ length: tests.config.maxWorkers }, (_, index) => join(home, `test-${index + 1}`));
+  const clouds: TestCloud[] = [];
+  // One after another: the first makes the base images, which all have.
+  for (const folder of folders) clouds.push(await makeCloud(folder));
+  await ensureCfnLint();
+  tests.provide("clouds", clouds);
+  return async () => {
+    try {
+      // The fault sweep deploys no other program than these tests do, but hundreds of times.
+      const findings = tests.name === "e2e" ? await lintHistory(...clouds.map(({ dir }) => dir)) : [];
+      if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
+    } finally {
+      for (const folder of folders) await removeSandbox(folder);
+    }
+  };
+}
+
+async function makeCloud(folder: string): Promise<TestCloud> {
   const { project, cloudFolder } = await makeSandbox(folder);
   const { files, ...cloud } = await openCloud(cloudFolder);
   await start({ ...cloud, files });
   await ensureStack({ ...cloud, files });
-  await ensureCfnLint();
-  tests.provide("cloud", { ...cloud, project, env: cloud.env as Record<string, string> });
-  return async () => {
-    try {
-      // The fault sweep deploys no other program than these tests do, but hundreds of times.
-      const findings = tests.name === "e2e" ? await lintHistory(cloudFolder) : [];
-      if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
-    } finally {
-      await removeSandbox(folder);
-    }
-  };
+  return { ...cloud, project, env: cloud.env as Record<string, string> };
 }

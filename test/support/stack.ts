@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
-import { afterEach, expect, inject } from "vitest";
+import { afterAll, afterEach, expect, inject, vi } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
 import { filesIn, sdkOf } from "../../local/cloud.ts";
@@ -14,12 +14,25 @@ import { hash } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
 import { get } from "./http.ts";
 import { type CollectOptions, collect, type Result } from "./process.ts";
+import type { TestCloud } from "./setup.ts";
 
 export type { Result } from "./process.ts";
 
-const provided = inject("cloud");
-/** The tests' own clone and cloud. */
+const clouds = inject("clouds");
+const provided = clouds[Number(process.env.VITEST_POOL_ID) - 1] as TestCloud;
+/** The clone and the cloud that this file's tests have for themselves. */
 export const cloud = { ...provided, files: filesIn(provided.dir, provided.run) };
+
+const markOf = ({ dir }: Pick<TestCloud, "dir">) => join(dir, "in-use");
+writeFileSync(markOf(cloud), "");
+afterAll(() => rmSync(markOf(cloud)));
+
+/** What all tests asked of the API, in lines; for the last file of tests, which waits for the end of those that run beside it. */
+export async function allCalls(): Promise<string[]> {
+  const others = clouds.filter(({ dir }) => dir !== cloud.dir);
+  await vi.waitUntil(() => !others.some((other) => existsSync(markOf(other))), { timeout: 600_000, interval: 500 });
+  return clouds.flatMap(({ dir }) => readFileSync(join(dir, "calls.jsonl"), "utf8").trim().split("\n"));
+}
 
 /** AWS's API, as the local cloud's root. */
 export const aws = sdkOf(cloud, "root");

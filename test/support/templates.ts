@@ -76,10 +76,24 @@ interface Finding {
 }
 
 /**
- * What cfn-lint finds in all that was ever deployed in a local cloud: the engine keeps a backup of the state after each update, also of
+ * What cfn-lint finds in all that was ever deployed in local clouds: the engine keeps a backup of the state after each update, also of
  * stacks that are gone. A state in which nothing is new is left out.
  */
-export async function lintHistory(cloudFolder: string): Promise<string[]> {
+export async function lintHistory(...cloudFolders: string[]): Promise<string[]> {
+  const backups = cloudFolders.flatMap(backupsIn);
+  const seen = new Set<string>();
+  const templates = new Map<string, Record<string, TemplateResource>>();
+  for (const [index, file] of backups.entries()) {
+    const { checkpoint } = JSON.parse(readFileSync(file, "utf8"));
+    const resources = template(checkpoint.latest?.resources ?? []);
+    const texts = Object.values(resources).map((resource) => JSON.stringify(resource));
+    if (texts.some((text) => !seen.has(text))) templates.set(`update-${index + 1}`, resources);
+    for (const text of texts) seen.add(text);
+  }
+  return templates.size === 0 ? [] : lint(templates);
+}
+
+function backupsIn(cloudFolder: string): string[] {
   const backend = join(cloudFolder, "state", ".pulumi");
   if (!existsSync(backend)) return [];
   const files = readdirSync(backend, { recursive: true, encoding: "utf8" }).sort();
@@ -87,14 +101,5 @@ export async function lintHistory(cloudFolder: string): Promise<string[]> {
   if (backups.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file))) {
     throw new Error(`${backend}: the engine has kept no state of an update`);
   }
-  const seen = new Set<string>();
-  const templates = new Map<string, Record<string, TemplateResource>>();
-  for (const [index, file] of backups.entries()) {
-    const { checkpoint } = JSON.parse(readFileSync(join(backend, file), "utf8"));
-    const resources = template(checkpoint.latest?.resources ?? []);
-    const texts = Object.values(resources).map((resource) => JSON.stringify(resource));
-    if (texts.some((text) => !seen.has(text))) templates.set(`update-${index + 1}`, resources);
-    for (const text of texts) seen.add(text);
-  }
-  return templates.size === 0 ? [] : lint(templates);
+  return backups.map((file) => join(backend, file));
 }
