@@ -1,10 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
-import { home, root } from "../../tools/paths.ts";
+import { home } from "../../tools/paths.ts";
+
+/** The project whose .local this is. The clones of tests share it: a provider of one of them would be gone with it, for the others too. */
+const owner = () => dirname(realpathSync(home));
 
 /** Puts the providers where the engine looks for them: those of this project that stand in for the cloud's, and the dynamic one that the npm package carries. */
 export function ensurePlugins(): void {
+  const root = owner();
   // This very Node: the one of the shell in which somebody calls the plain CLI may be too old for TypeScript.
   const preload = join(root, "local/providers/preload.js");
   const words = (...given: string[]) => given.map((word) => JSON.stringify(word)).join(" ");
@@ -31,7 +35,7 @@ export function ensurePlugins(): void {
 
 /** The engine takes a provider only in the version of the program's package. */
 function plugin(kind: "resource" | "language", name: string, npmPackage = name): string {
-  const manifest = join(root, "node_modules", "@pulumi", npmPackage, "package.json");
+  const manifest = join(owner(), "node_modules", "@pulumi", npmPackage, "package.json");
   const { version } = JSON.parse(readFileSync(manifest, "utf8"));
   return join(home, "pulumi", "plugins", `${kind}-${name}-v${version}`, `pulumi-${kind}-${name}`);
 }

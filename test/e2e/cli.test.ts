@@ -92,7 +92,7 @@ test("a saved plan allows what was planned and nothing else, and holds no token"
       expect(outputs()).toEqual(before);
       editPage("planned");
       const up = await shell(`pulumi up --yes -s local --plan=${plan}`);
-      expect(changes(up)).toEqual(["changes", "replaced", "updated"]);
+      expect(changes(up), up.output).toEqual(["changes", "replaced", "updated"]);
       expect(await pageOf(outputs().intel)).toContain("planned");
     });
   } finally {

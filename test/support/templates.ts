@@ -98,7 +98,9 @@ function backupsIn(cloudFolder: string): string[] {
   if (!existsSync(backend)) return [];
   const files = readdirSync(backend, { recursive: true, encoding: "utf8" }).sort();
   const backups = files.filter((file) => /^backups\/.*\.json$/.test(file));
-  if (backups.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file))) {
+  const hasResources = (file: string) =>
+    JSON.parse(readFileSync(join(backend, file), "utf8")).checkpoint.latest?.resources?.length > 0;
+  if (backups.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file) && hasResources(file))) {
     throw new Error(`${backend}: the engine has kept no state of an update`);
   }
   return backups.map((file) => join(backend, file));
