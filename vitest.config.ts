@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import PoliciesLast from "./test/support/sequencer.ts";
+import Sequencer from "./test/support/sequencer.ts";
 
 /** What unit tests need, mutation testing's too. */
 export const unit = {
@@ -26,7 +26,7 @@ const ofClouds = (maxWorkers: number, name: string, testTimeout: number, more = 
 
 export default defineConfig({
   test: {
-    sequence: { sequencer: PoliciesLast },
+    sequence: { sequencer: Sequencer },
     projects: [
       {
         test: {

@@ -7,10 +7,16 @@ declare module "vitest" {
   }
 }
 
-const isLast = ({ moduleId }: TestSpecification) => moduleId.endsWith("/test/e2e/policies.test.ts");
+const named =
+  (file: string) =>
+  ({ moduleId }: TestSpecification) =>
+    moduleId.endsWith(`/test/e2e/${file}`);
+/** It waits most of its time, in which the others go on. */
+const isFirst = named("fleet.test.ts");
+/** The policies are compared with what was asked in all end-to-end tests. */
+const isLast = named("policies.test.ts");
 
-/** The policies are compared with what was asked in all end-to-end tests, so after them. */
-export default class PoliciesLast extends BaseSequencer {
+export default class Sequencer extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const e2e = files.filter(({ project }) => project.name === "e2e");
     const [first] = e2e;
@@ -20,6 +26,7 @@ export default class PoliciesLast extends BaseSequencer {
       first.project.provide("whole", isWhole);
     }
     const sorted = await super.sort(files);
-    return [...sorted.filter((file) => !isLast(file)), ...sorted.filter(isLast)];
+    const others = sorted.filter((file) => !isFirst(file) && !isLast(file));
+    return [...sorted.filter(isFirst), ...others, ...sorted.filter(isLast)];
   }
 }
