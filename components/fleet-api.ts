@@ -154,6 +154,9 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
   };
 }
 
+/** Said where what an error would add cannot be read, so that its reason is not lost. */
+export const unread = (error: Error) => `nothing more can be read: ${error.message}`;
+
 /** What is known of machines that do not serve: what the load balancer reports, and the last lines of each one's console. */
 export async function describeMachines(api: FleetApi, ids: readonly string[]): Promise<string> {
   const health = await api.health();

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
-import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member } from "./fleet-api.ts";
+import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
 import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { check, describe, type Expectation, expectationOf, type Proof } from "./proof.ts";
 import { show } from "./provider-code.ts";
@@ -164,7 +164,6 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
     }
     async function explain(): Promise<string> {
-      const unread = (error: Error) => `nothing more can be read: ${error.message}`;
       const said = await api.failures(begun).catch((error: Error) => [unread(error)]);
       const machines = await describeMachines(api, missing).catch(unread);
       return [summary(), ...said, machines].join("\n").trimEnd();

@@ -1,6 +1,6 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import { hasUserDataFailed } from "./console.ts";
-import { describeMachines, type FleetApi, type Health, type Member, templateName } from "./fleet-api.ts";
+import { describeMachines, type FleetApi, type Health, type Member, templateName, unread } from "./fleet-api.ts";
 
 export interface RefreshOptions {
   /** Launch template and version that every machine shall be of, as `lt-…:3`. */
@@ -18,7 +18,6 @@ const interval = 2;
 
 /** Seconds in which so many machines can prove themselves: a question meets any of them. */
 const proofTime = (machines: number) => 10 + machines;
-const leastProofTime = proofTime(0);
 /**
  * Seconds more for which Auto Scaling holds a refresh that has replaced every machine: until the proof begins, its last question ends and the
  * refresh is rolled back. One that has ended cannot be.
@@ -71,30 +70,25 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
         progress = PercentageComplete;
         deadline = Date.now() + timeout * 1000;
       }
+      const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
       // Where every new machine is healthy Auto Scaling takes its time, and gives up by itself after an hour.
       const isStuck = async () =>
-        fresh.length === 0 ||
-        fresh.some((id) => health[id]?.state !== "healthy") ||
-        (await api.failures(begun)).length > 0;
-      const isLate = Date.now() >= deadline && (await isStuck());
+        fresh.length === 0 || fresh.some((id) => waiting.includes(id)) || (await api.failures(begun)).length > 0;
       if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
       else if (Status === "Baking") {
         // While Auto Scaling holds it, however many machines there are by now.
-        const seconds = Math.max(leastProofTime, (Preferences?.BakeTime ?? 0) - margin);
+        const seconds = (Preferences?.BakeTime ?? 0) - margin;
         if (!isAsked) await prove(seconds).catch((error: Error) => (evidence = error.message));
         isAsked = true;
         if (evidence !== "") problem = unproven;
-      } else if (isLate) problem = `no progress in ${timeout} s`;
+      } else if (Date.now() >= deadline && (await isStuck())) problem = `no progress in ${timeout} s`;
       else if (round % 3 === 0) {
         for (const failure of await api.failures(begun)) tell(failure, failure);
-        const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
         problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
       }
       if (problem !== undefined) {
         // Now, for what failed is terminated by the rollback.
-        evidence ||= await gather(api, launched, begun).catch(
-          (error: Error) => `nothing more can be read: ${error.message}`,
-        );
+        evidence ||= await gather(api, waiting, begun).catch(unread);
         deadline = Date.now() + patience * 1000;
         if (isUnderWay(Status)) {
           log(`rolling back: ${problem}`);
@@ -138,7 +132,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
       }
     } else {
       const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
-      const isHeld = (running.Preferences?.BakeTime ?? 0) >= leastProofTime + margin;
+      const isHeld = (running.Preferences?.BakeTime ?? 0) >= proofTime(0) + margin;
       if (to === template && isHeld && isUnderWay(running.Status)) {
         log(`waiting for the refresh ${running.InstanceRefreshId}, which an earlier run began`);
         return running.InstanceRefreshId;
@@ -210,8 +204,6 @@ export async function noLaunch(api: FleetApi, begun: Date): Promise<string | und
   return failure && `Auto Scaling launches no machine: ${failure}`;
 }
 
-async function gather(api: FleetApi, launched: ReadonlySet<string>, begun: Date): Promise<string> {
-  const health = await api.health();
-  const failed = [...launched].filter((id) => health[id]?.state !== "healthy");
-  return [...(await api.failures(begun)), await describeMachines(api, failed)].filter(Boolean).join("\n");
+async function gather(api: FleetApi, waiting: readonly string[], begun: Date): Promise<string> {
+  return [...(await api.failures(begun)), await describeMachines(api, waiting)].filter(Boolean).join("\n");
 }

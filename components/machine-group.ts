@@ -106,8 +106,8 @@ export class MachineGroup extends pulumi.ComponentResource {
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
         healthCheckGracePeriod: Math.max(300, timeout),
-        // From when it is in service, which is while it boots, so a release loses no time by it. No old machine goes before, whatever a health check
-        // that has no result yet counts as; and the boot is left out of the average that the group scales by.
+        // A minute from when a machine is in service, in which it boots. The boot is left out of the average that the group scales by, and a release
+        // terminates no old machine before its end, even if AWS should count a machine as healthy that has not been checked yet.
         defaultInstanceWarmup: 60,
         // A machine that is not well, too, is terminated only when another serves.
         instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },

@@ -24,8 +24,8 @@ export interface Member {
   /** Whether its instance runs, and what the target groups say of it: the worst of them. */
   readonly runs: boolean;
   readonly target?: string | undefined;
-  /** When it was in service, and healthy wherever its health is looked at. */
-  readonly readySince?: number | undefined;
+  /** Whether it is in service, and healthy wherever its health is looked at. */
+  readonly isReady: boolean;
 }
 
 /** A group, and what is to become of it. */
@@ -73,7 +73,7 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
   const old = sound.filter(isOld);
   const fresh = sound.filter((each) => !isOld(each));
   // A machine is in service as soon as it runs, from when AWS counts the warm-up.
-  const ready = fresh.filter(({ readySince, launched }) => readySince !== undefined && now - launched >= warmup);
+  const ready = fresh.filter(({ isReady, launched }) => isReady && now - launched >= warmup);
 
   const policy = goal.policy ?? { min: goal.isOld ? 90 : 0, max: 100 };
   const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));
@@ -86,7 +86,10 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
   let kept = ready.length + old.length + sick.length;
   const terminate = [...gone];
   // First those that nobody misses.
-  const replaced = [...sick, ...old.sort((a, b) => (a.readySince ?? 0) - (b.readySince ?? 0))];
+  const replaced = [
+    ...sick,
+    ...old.sort((a, b) => compare([Number(a.isReady), a.launched], [Number(b.isReady), b.launched])),
+  ];
   for (const each of replaced) {
     if (kept - 1 < Math.min(all, leastOf(each))) continue;
     terminate.push(each);
@@ -145,7 +148,6 @@ type Change = Partial<InstanceRefresh> & { readonly Status: InstanceRefresh["Sta
 /** Auto Scaling: keeps each group at what the API has been asked for, and tells the API what it did. It remembers nothing that matters. */
 export class Scaling {
   readonly #apis: Apis;
-  readonly #ready = new Map<string, number>();
   readonly #retry = new Map<string, { at: number; pause: number }>();
   /** Since when the refreshes bake. */
   readonly #baking = new Map<string, number>();
@@ -170,7 +172,7 @@ export class Scaling {
     const health = await this.#healthIn(arns);
     const now = Date.now();
     const given = group.Instances ?? [];
-    let members = given.map((each) => this.#member(each, instances.get(each.InstanceId ?? ""), health, now));
+    let members = given.map((each) => this.#member(each, instances.get(each.InstanceId ?? ""), health));
     const known = JSON.stringify(reported(members));
     const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
     const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
@@ -243,26 +245,18 @@ export class Scaling {
     return new Map(await Promise.all(entries));
   }
 
-  #member(
-    given: InstanceOfGroup,
-    instance: Instance | undefined,
-    health: Map<string, Map<string, string>>,
-    now: number,
-  ): Member {
+  #member(given: InstanceOfGroup, instance: Instance | undefined, health: Map<string, Map<string, string>>): Member {
     const id = given.InstanceId ?? "";
     const states = [...health.values()].flatMap((targets) => targets.get(id) ?? []);
     const target =
       states.find((state) => state === "unhealthy") ?? states.find((state) => state !== "healthy") ?? states[0];
     const runs = instance?.State?.Name === "running" || instance?.State?.Name === "pending";
     const isReady = given.LifecycleState === "InService" && runs && (health.size === 0 || target === "healthy");
-    if (!isReady) this.#ready.delete(id);
-    else if (!this.#ready.has(id)) this.#ready.set(id, now);
     const { LifecycleState: lifecycle = "", HealthStatus = "", AvailabilityZone: zone = "" } = given;
     const isProtected = given.ProtectedFromScaleIn ?? false;
     const launched = instance?.LaunchTime?.getTime() ?? 0;
     const version = given.LaunchTemplate?.Version ?? "";
-    const readySince = isReady ? this.#ready.get(id) : undefined;
-    return { id, lifecycle, health: HealthStatus, runs, zone, isProtected, version, launched, target, readySince };
+    return { id, lifecycle, health: HealthStatus, runs, zone, isProtected, version, launched, target, isReady };
   }
 
   /** Out of the target groups; when its requests are finished, terminated. */
@@ -302,7 +296,7 @@ export class Scaling {
     const zone = zones.get(subnet) ?? "";
     const isProtected = group.NewInstancesProtectedFromScaleIn ?? false;
     const made = { id, lifecycle: "Pending", health: "Healthy", isProtected, version, zone };
-    return { ...made, launched: Date.now(), runs: false };
+    return { ...made, launched: Date.now(), runs: false, isReady: false };
   }
 }
 

@@ -60,7 +60,7 @@ test("the load balancer's word on each machine, with its reason", async () => {
   expect(asked[0]).toMatchObject({ TargetGroupArn: "arn:targets" });
 });
 
-test("a refresh launches before it terminates, counts a machine when it is healthy, and lets no protected one hold it up", async () => {
+test("a refresh launches before it terminates, and lets no protected one hold it up", async () => {
   answers.StartInstanceRefresh = { InstanceRefreshId: "refresh-1" };
   expect(await api.start("lt-1:4", 17)).toBe("refresh-1");
   expect(asked[0]).toEqual({

@@ -18,14 +18,20 @@ afterEach(() => {
 });
 
 /** A release to lt-1:2, and how it ended: nothing, or the error's message. */
-function release(timeout = 60): { ended: Promise<string | undefined>; after: (seconds: number) => Promise<void> } {
+function release(timeout = 60) {
   const log = (message: string) => void told.push(message);
   const options = { template: "lt-1:2", timeout, prove, log };
   const ended = refreshTo(fleet, options).then(
     () => undefined,
     (error: Error) => error.message,
   );
-  return { ended, after: async (seconds) => void (await vi.advanceTimersByTimeAsync(seconds * 1000)) };
+  const after = async (seconds: number) => void (await vi.advanceTimersByTimeAsync(seconds * 1000));
+  const succeeds = async () => {
+    fleet.becomes("Successful");
+    await after(2);
+    expect(await ended).toBeUndefined();
+  };
+  return { ended, after, succeeds };
 }
 
 test("a refresh to the version is started and waited for", async () => {
@@ -52,7 +58,7 @@ test("a refresh to the version is started and waited for", async () => {
 
 test("when all are replaced, each machine proves itself once, in less time than Auto Scaling waits for it", async () => {
   fleet.add("i-new", { template: "lt-1:2" });
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(2);
   expect(prove).not.toHaveBeenCalled();
   // Scaling does not make the time longer for which Auto Scaling waits.
@@ -61,9 +67,7 @@ test("when all are replaced, each machine proves itself once, in less time than 
   await after(6);
   expect(prove).toHaveBeenCalledExactlyOnceWith(12);
   expect(fleet.list[0]?.Preferences?.BakeTime).toBe(27);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("a machine that does not prove itself: the release is rolled back, and the group keeps its version", async () => {
@@ -118,7 +122,7 @@ test("a rollback that goes on has time; one that stands still has not", async ()
 });
 
 test("machines, and what Auto Scaling could not do, are shown as they change", async () => {
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(2);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
@@ -126,9 +130,7 @@ test("machines, and what Auto Scaling could not do, are shown as they change", a
   fleet.members[1] = { ...(fleet.members[1] as (typeof fleet.members)[0]), state: "InService" };
   fleet.targets["i-new"] = { state: "initial", reason: "" };
   await after(4);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
   const old = "i-old is InService and healthy, of lt-1:1 instead of lt-1:2";
   expect(told.slice(1, -1)).toEqual([
     old,
@@ -162,21 +164,17 @@ test.each([
   fleet = new FakeFleet();
   fleet.template = template;
   fleet.add("i-1", { template: member });
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(0);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("one to the same version that runs is waited for, since the up that began it was killed", async () => {
   fleet.refreshing("InProgress", "lt-1:2", { PercentageComplete: 20 });
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(2);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
   expect(fleet.calls).toEqual([]);
   expect(told[0]).toBe("waiting for the refresh refresh-1, which an earlier run began");
 });
@@ -184,28 +182,24 @@ test("one to the same version that runs is waited for, since the up that began i
 test("one to another version is cancelled first, once", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
   fleet.on.cancel = () => fleet.becomes("Cancelling");
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(6);
   expect(fleet.calls).toEqual(["cancel"]);
   fleet.becomes("Cancelled");
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   expect(told[0]).toBe("cancelling the refresh refresh-1, which is to lt-1:9");
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("one that would end without a proof is cancelled, and begun again", async () => {
   fleet.refreshing("InProgress", "lt-1:2", { Preferences: {} });
   fleet.on.cancel = () => fleet.becomes("Cancelled");
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   expect(told[0]).toBe("cancelling the refresh refresh-1, which would end without a proof");
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("one that ended just before it could be cancelled is in nobody's way", async () => {
@@ -214,12 +208,10 @@ test("one that ended just before it could be cancelled is in nobody's way", asyn
     fleet.becomes("Successful");
     throw awsError("ActiveInstanceRefreshNotFound");
   };
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("a cancelling that does not end is an error that says so", async () => {
@@ -237,27 +229,23 @@ test("launches of the refresh before that failed say nothing about this one", as
   const begun = Date.now();
   fleet.failures = async (since: Date) =>
     since.getTime() > begun ? [] : ["Launching a new EC2 instance: no capacity"];
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(40);
   fleet.becomes("RollbackSuccessful");
   await after(20);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("a rollback that runs is waited for, then the version is tried again", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:2");
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(4);
   expect(fleet.calls).toEqual([]);
   fleet.becomes("RollbackSuccessful");
   await after(2);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("fails where another one does not end, and changes nothing", async () => {
@@ -274,11 +262,9 @@ test("somebody else's start at the same time is found, and waited for", async ()
     fleet.refreshing("InProgress", "lt-1:2");
     throw awsError("InstanceRefreshInProgressFault");
   };
-  const { ended, after } = release();
+  const { after, succeeds } = release();
   await after(4);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
   expect(fleet.calls).toEqual(["start lt-1:2"]);
 });
 
@@ -311,15 +297,13 @@ test.each([
   ["a healthy new machine's", "i-new", "lt-1:2", "healthy"],
 ])("%s failure marker ends nothing", async (_, id, template, health) => {
   fleet = new FakeFleet().add("i-1");
-  const { ended, after } = release(60);
+  const { after, succeeds } = release(60);
   await after(0);
   fleet.add(id, { template, health });
   fleet.consoles[id] = failed;
   await after(20);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
-  fleet.becomes("Successful");
-  await after(2);
-  expect(await ended).toBeUndefined();
+  await succeeds();
 });
 
 test("without progress it is rolled back at its deadline; progress puts that off", async () => {

@@ -20,11 +20,11 @@ const member = (given: Partial<Member> = {}): Member => {
   count += 1;
   return {
     ...{ id: `i-${count}`, lifecycle: "InService", health: "Healthy", isProtected: false, version: "1", zone: "a" },
-    ...{ launched: 0, runs: true, target: "healthy", readySince: 0 },
+    ...{ launched: 0, runs: true, target: "healthy", isReady: true },
     ...given,
   };
 };
-const starting = { target: "initial", readySince: undefined, launched: now } as Partial<Member>;
+const starting = { target: "initial", isReady: false, launched: now } as Partial<Member>;
 const goal: Goal = {
   ...{ desired: 2, max: 4, version: "1", looksAtTargets: true, grace: 5 * minute, warmup: minute },
   policy: { min: 100, max: 200 },
@@ -55,7 +55,7 @@ describe("a group", () => {
   });
 
   test("replaces an unhealthy one after its grace, and terminates it only when its successor is ready", () => {
-    const sick = member({ target: "unhealthy", launched: now - 4 * minute, readySince: undefined });
+    const sick = member({ target: "unhealthy", launched: now - 4 * minute, isReady: false });
     expect(plan([sick, member()], goal, now)).toMatchObject({ launch: 0, terminate: [] });
     expect(plan([sick, member()], goal, now + 2 * minute)).toMatchObject({ launch: 1, terminate: [] });
     const successor = member(starting);
@@ -66,7 +66,7 @@ describe("a group", () => {
   });
 
   test("terminates an unhealthy one first where there is no policy, or no room for its successor", () => {
-    const sick = member({ target: "unhealthy", launched: 0, readySince: undefined });
+    const sick = member({ target: "unhealthy", launched: 0, isReady: false });
     for (const changed of [{ policy: { min: 0, max: 100 } }, { max: 2 }]) {
       expect(plan([sick, member()], { ...goal, ...changed }, now)).toMatchObject({ launch: 0, terminate: [sick] });
     }
