@@ -447,7 +447,7 @@ const cases: Record<string, () => Promise<void>> = {
     for (const status of [0, 3]) {
       writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$GOTOOLCHAIN"\nexit ${status}\n`, { mode: 0o755 });
       // These tests run as root, and their host may have no sudo.
-      const names = '$(echo "${1#--preserve-env=}" | tr , "|")';
+      const names = `$(echo "\${1#--preserve-env=}" | tr , "|")`;
       const programs = { sudo: `kept=$(env | grep -E "^(${names})="); shift; exec env -i $kept "$@"` };
       expect(await run("test.yml test: npm test", { runner: { GOTOOLCHAIN: "kept" }, cwd, programs })).toMatchObject({
         status,

@@ -1,0 +1,30 @@
+import { describe, test } from "vitest";
+import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
+import { casesOf, killAtCreate, madeByProviders, shareOf, victims } from "../support/kill.ts";
+
+// Each case starts from what the one before it left; in any other order they are only slower.
+
+const resources = await madeByProviders();
+
+describe.each(victims)("%s killed in an up that creates a resource: nothing is lost or duplicated", (who) => {
+  const made = shareOf(resources, victims.indexOf(who));
+  test.each(casesOf(who, made, async () => void (await expectUpConverges())))("%s", (resource, victim, next) =>
+    killAtCreate(victim, resource, next),
+  );
+});
+
+test("awsx killed at the VPC's component: nothing is lost or duplicated", () =>
+  killAtCreate("awsx", "awsx:ec2:Vpc hono-app"));
+
+// Recovery is the same before every command; here with no refresh in between.
+describe("killed in an up, the next destroy leaves nothing", () => {
+  test.each([
+    ["engine", "aws:ec2:Instance hono-app-graviton"],
+    ["program", "docker-build:index:Image hono-app"],
+    ["aws", "aws:ecr:Repository hono-app"],
+    ["docker-build", "docker-build:index:Image hono-app"],
+  ] as const)("%s at %s", async (victim, resource) => {
+    await ensureDestroyed();
+    await killAtCreate(victim, resource, expectDestroyConverges);
+  });
+});
