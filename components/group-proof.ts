@@ -1,12 +1,11 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { Architecture } from "./architecture.ts";
 import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
 import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
-import { check, describe, type Expectation, expectationOf, type Proof } from "./proof.ts";
+import { check, describe, type Expectation, type Proof, type ProofArgs } from "./proof.ts";
 import { show } from "./provider-code.ts";
 
 /** What a resource that proves a group is made from. */
-export interface GroupProofArgs {
+export interface GroupProofArgs extends ProofArgs {
   /** The load balancer's own name. */
   address: pulumi.Input<string>;
   /**
@@ -17,25 +16,8 @@ export interface GroupProofArgs {
   groupName: pulumi.Input<string>;
   /** Target group that the machines are registered with. */
   targetGroupArn: pulumi.Input<string>;
-  /** Name of the log group that the machines write to. */
-  logGroup: pulumi.Input<string>;
   /** Launch template and version that every machine must be of, as `lt-…:3`. */
   template: pulumi.Input<string>;
-  /** Digest of the index that the machines must have pulled. */
-  digest: pulumi.Input<string>;
-  /** Digest of each platform's image configuration in that index. */
-  configs: pulumi.Input<Record<string, string>>;
-  architecture: Architecture;
-  region: string;
-  /** Profile of the AWS configuration files to sign calls with. */
-  profile?: string;
-  /** Seconds that a machine may take until it has proven itself. */
-  timeout: number;
-}
-
-/** What the engine hands to the resource's provider. */
-export function proofInputs<T extends GroupProofArgs>({ architecture, digest, configs, ...inputs }: T) {
-  return { ...inputs, expected: expectationOf({ architecture, digest, configs }) };
 }
 
 /** What every machine of a group must answer; which machine answered, it says itself. */

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type GroupProof, type GroupProofArgs, type ProofInputs, proofInputs, prove } from "./group-proof.ts";
+import { type GroupProof, type GroupProofArgs, type ProofInputs, prove } from "./group-proof.ts";
+import { proofInputs } from "./proof.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
 
 export interface GroupVerificationArgs extends GroupProofArgs {

@@ -3,13 +3,15 @@ import { Group } from "@pulumi/aws/autoscaling/group.js";
 import { Policy } from "@pulumi/aws/autoscaling/policy.js";
 import { LaunchTemplate } from "@pulumi/aws/ec2/launchTemplate.js";
 import * as pulumi from "@pulumi/pulumi";
-import type { GroupProof } from "./group-proof.ts";
+import type { GroupProof, GroupProofArgs } from "./group-proof.ts";
 import { GroupVerification } from "./group-verification.ts";
 import { KeptAmi } from "./kept-ami.ts";
 import { inputsOf, type LaunchArgs, launchSettings } from "./launch-settings.ts";
 import { Rollout } from "./rollout.ts";
 
-export interface MachineGroupArgs extends LaunchArgs {
+export interface MachineGroupArgs
+  extends LaunchArgs,
+    Pick<GroupProofArgs, "address" | "domain" | "targetGroupArn" | "configs" | "profile"> {
   /** A subnet in each zone. */
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   /** Whether each machine has a public address. */
@@ -23,18 +25,6 @@ export interface MachineGroupArgs extends LaunchArgs {
    * @default none: as many machines as `min`
    */
   cpuTarget?: number;
-  /** Load balancer's own name, through which the machines are asked. */
-  address: pulumi.Input<string>;
-  /**
-   * Name that people use, over HTTPS.
-   * @default none
-   */
-  domain?: string;
-  targetGroupArn: pulumi.Input<string>;
-  /** Digest of each platform's image configuration in the image's index. */
-  configs: pulumi.Input<Record<string, string>>;
-  /** Profile of the AWS configuration files to sign calls with. */
-  profile?: string;
   /** Seconds that a machine may take until it has proven itself. */
   verificationTimeout: number;
 }

@@ -2,13 +2,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { Instance, type InstanceArgs } from "./instance.ts";
 import { inputsOf } from "./launch-settings.ts";
 import type { Proof } from "./proof.ts";
-import { Verification } from "./verification.ts";
+import { Verification, type VerificationArgs } from "./verification.ts";
 
-export interface MachineArgs extends InstanceArgs {
-  /** Digest of each platform's image configuration in the image's index. */
-  configs: pulumi.Input<Record<string, string>>;
-  /** Profile of the AWS configuration files to read the instance's console with. */
-  profile?: string;
+export interface MachineArgs extends InstanceArgs, Pick<VerificationArgs, "configs" | "profile"> {
   /** Seconds until the instance must have proven itself. */
   verificationTimeout: number;
 }

@@ -18,22 +18,27 @@ export interface Expectation {
   readonly instanceId: string;
 }
 
-/** What a machine of this architecture must answer, whichever it is. */
-export function expectationOf(args: {
-  readonly architecture: Architecture;
-  /** Digest of the index that the machine must have pulled. */
-  readonly digest: pulumi.Input<string>;
+/** What a resource that proves machines is made from. */
+export interface ProofArgs {
+  /** Digest of the index that the machines must have pulled. */
+  digest: pulumi.Input<string>;
   /** Digest of each platform's image configuration in that index. */
-  readonly configs: pulumi.Input<Record<string, string>>;
-}) {
-  const { architecture, digest } = args;
-  return {
-    machine: architecture.machine,
-    image: architecture.image,
-    process: architecture.process,
-    digest,
-    imageId: pulumi.output(args.configs).apply((configs) => configs[architecture.platform]),
-  };
+  configs: pulumi.Input<Record<string, string>>;
+  architecture: Architecture;
+  /** Name of the log group that the machines write to. */
+  logGroup: pulumi.Input<string>;
+  region: string;
+  /** Profile of the AWS configuration files to sign calls with. */
+  profile?: string;
+  /** Seconds that a machine may take until it has proven itself. */
+  timeout: number;
+}
+
+/** What the engine hands to the resource's provider, with what a machine of the architecture must answer, whichever it is. */
+export function proofInputs<T extends ProofArgs>({ architecture, digest, configs, ...inputs }: T) {
+  const { machine, image, process, platform } = architecture;
+  const imageId = pulumi.output(configs).apply((known) => known[platform]);
+  return { ...inputs, expected: { machine, image, process, digest, imageId } };
 }
 
 /** What was found to be true of a machine, and when. */

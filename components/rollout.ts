@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { connectFleet } from "./fleet-api.ts";
-import { type GroupProofArgs, type ProofInputs as Inputs, proofInputs, prove } from "./group-proof.ts";
+import { type GroupProofArgs, type ProofInputs as Inputs, prove } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
+import { proofInputs } from "./proof.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
 
 /**

@@ -1,26 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Architecture } from "./architecture.ts";
 import { readConsole } from "./console.ts";
 import { tailCommand } from "./machine-logs.ts";
-import { type Expectation, expectationOf, type Proof, prove } from "./proof.ts";
+import { type Expectation, type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
 import { isCodeChanged, show } from "./provider-code.ts";
 
-export interface VerificationArgs {
+export interface VerificationArgs extends ProofArgs {
   /** The app's address, without a path. */
   url: pulumi.Input<string>;
   instanceId: pulumi.Input<string>;
-  /** Digest of the index that the machine must have pulled. */
-  digest: pulumi.Input<string>;
-  /** Digest of each platform's image configuration in that index. */
-  configs: pulumi.Input<Record<string, string>>;
-  architecture: Architecture;
-  /** Name of the log group that the machine writes to. */
-  logGroup: pulumi.Input<string>;
-  region: string;
-  /** Profile of the AWS configuration files to read the console with. */
-  profile?: string;
-  /** Seconds until the machine must have proven itself. */
-  timeout: number;
 }
 
 /** What the engine hands to the provider. */
@@ -37,23 +24,10 @@ interface Inputs {
 export class Verification extends pulumi.dynamic.Resource {
   declare readonly proof: pulumi.Output<Proof>;
 
-  constructor(name: string, args: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
-    super(
-      provider,
-      name,
-      {
-        url: args.url,
-        logGroup: args.logGroup,
-        region: args.region,
-        profile: args.profile,
-        timeout: args.timeout,
-        expected: { ...expectationOf(args), instanceId: args.instanceId },
-        proof: undefined,
-      },
-      opts,
-      "hono-app",
-      "Verification",
-    );
+  constructor(name: string, { instanceId, ...args }: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
+    const inputs = proofInputs(args);
+    const expected = { ...inputs.expected, instanceId };
+    super(provider, name, { ...inputs, expected, proof: undefined }, opts, "hono-app", "Verification");
   }
 }
 
