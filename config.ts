@@ -3,9 +3,13 @@ import { env } from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, eachMachine, type MachineName } from "./components/architecture.ts";
-import type { Registry } from "./components/image.ts";
+import type { BalancerArgs } from "./components/balancer.ts";
+import type { ImageArgs, Registry } from "./components/image.ts";
 import { latestTag } from "./components/image-tags.ts";
-import type { Egress } from "./components/network.ts";
+import type { MachineArgs } from "./components/machine.ts";
+import type { MachineGroupArgs } from "./components/machine-group.ts";
+import type { Egress, NetworkArgs } from "./components/network.ts";
+import type { RepositoryArgs } from "./components/repository.ts";
 
 /** Another registry that gets the image too. */
 export interface Publish {
@@ -16,21 +20,9 @@ export interface Publish {
 
 /** Machines behind a load balancer. */
 export interface Fleet {
-  readonly balancer: {
-    /** Who may reach it. */
-    readonly allowedCidrs: readonly string[];
-    /** Name that people use, over HTTPS. */
-    readonly domain?: string;
-    /** ARN of the SNS topic that alarms are sent to. */
-    readonly alarmTopic?: string;
-  };
-  readonly group: {
-    /** Machines of each architecture. */
-    readonly min: number;
-    readonly max: number;
-    /** Percentage of processor time that the group scales to hold. */
-    readonly cpuTarget?: number;
-  };
+  readonly balancer: Pick<BalancerArgs, "allowedCidrs" | "domain" | "alarmTopic">;
+  /** Machines of each architecture. */
+  readonly group: Pick<MachineGroupArgs, "min" | "max" | "cpuTarget">;
   /** Name on the certificate of the domain. */
   readonly certificateDomain?: string;
 }
@@ -45,47 +37,18 @@ export interface Settings {
     /** Profile of the AWS configuration files that calls are signed with. */
     readonly profile?: string;
   };
-  readonly repository: {
-    /** Of the stack's own ECR repository: stacks share an account without sharing images. */
-    readonly name: string;
-    readonly keepReleases: number;
-    readonly forceDelete: boolean;
-    /** Whether it has a tag `latest`, which moves. */
-    readonly latestTag: boolean;
-  };
+  /** The stack's own: stacks share an account without sharing images. */
+  readonly repository: Required<RepositoryArgs>;
   /** What becomes of the build. */
-  readonly image: {
-    /** In the account's ECR registry. */
-    readonly repositoryName: string;
-    /** Whether it is tagged `latest` too. */
-    readonly latest: boolean;
-  };
-  readonly network: {
-    readonly cidrBlock: string;
-    readonly port: number;
-    /** Who may reach the machines themselves: with a fleet nobody, since people reach its load balancer. */
-    readonly allowedCidrs: readonly string[];
-    /** How a fleet's machines reach ECR; without a fleet each machine has a public address. */
-    readonly egress?: Egress;
-    /** Of the flow log. */
-    readonly logRetentionDays: number;
-    /** ARN of the permissions boundary of the flow log's role. */
-    readonly permissionsBoundary?: string;
-  };
+  readonly image: Required<Pick<ImageArgs, "repositoryName" | "latest">>;
+  readonly network: Omit<NetworkArgs, "availabilityZones" | "repositoryArn">;
   /** For what machines log. */
   readonly logs: { readonly retentionInDays: number };
   /** Of the machines. */
   readonly role: { readonly permissionsBoundary?: string };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   /** What all machines have in common. */
-  readonly machine: {
-    readonly port: number;
-    /** GiB. */
-    readonly volumeSize: number;
-    readonly amiUpdate: "keep" | "latest";
-    /** Seconds. */
-    readonly verificationTimeout: number;
-  };
+  readonly machine: Required<Pick<MachineArgs, "port" | "volumeSize" | "amiUpdate" | "verificationTimeout">>;
   /** With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance. */
   readonly fleet?: Fleet;
   readonly builder: string;
@@ -217,7 +180,9 @@ export function loadConfig(): Settings {
     network: {
       cidrBlock: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
       port,
+      // With a fleet nobody reaches the machines themselves: people reach its load balancer.
       allowedCidrs: fleet ? [] : allowedCidrs,
+      // Without a fleet each machine has a public address.
       egress: fleet ? egress : undefined,
       logRetentionDays,
       permissionsBoundary,
