@@ -28,24 +28,10 @@ export interface Line {
   readonly most?: { readonly quantity: number; readonly monthly: number };
 }
 
-export interface Estimate {
-  readonly region: string;
-  readonly currency: string;
-  readonly asOf: string;
-  readonly lines: readonly Line[];
-  /** USD a month. */
-  readonly total: number;
-  /** The same with as much as there can be of what varies. */
-  readonly most: number;
-  /** Resources without a known price: with any of them, the total is too low. */
-  readonly unknown: readonly { readonly resource: string; readonly why: string }[];
-  readonly free: number;
-  readonly notIncluded: readonly string[];
-}
-
 /** Prices resources; what the table does not know is named, never left out. */
-export function estimate(resources: readonly Resource[], region: string): Estimate {
+export function estimate(resources: readonly Resource[], region: string) {
   const lines: Line[] = [];
+  /** Resources without a known price: with any of them, the total is too low. */
   const unknown: { resource: string; why: string }[] = [];
   const byUse = new Set<string>();
   let free = 0;
@@ -74,11 +60,15 @@ export function estimate(resources: readonly Resource[], region: string): Estima
       why: `the prices in local/providers/aws/prices.ts are those of ${prices.region}`,
     });
   }
+  /** USD a month. */
   const total = lines.reduce((sum, { monthly }) => sum + monthly, 0);
+  /** The same with as much as there can be of what varies. */
   const most = lines.reduce((sum, { monthly, most }) => sum + (most?.monthly ?? monthly), 0);
   const { currency, asOf } = prices;
   return { region, currency, asOf, lines, total, most, unknown, free, notIncluded: [...byUse, ...notIncluded] };
 }
+
+export type Estimate = ReturnType<typeof estimate>;
 
 function toLine(resource: string, { what, quantity, each, most }: Item): Line {
   const line = { resource, what, quantity, monthly: quantity * each };

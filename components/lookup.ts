@@ -8,7 +8,7 @@ import { getAvailabilityZones } from "@pulumi/aws/getAvailabilityZones.js";
 import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
 import { architectures, eachMachine, eachMachineAtOnce, type MachineName, machineNames } from "./architecture.ts";
-import type { Registry, Release } from "./image.ts";
+import type { Release } from "./image.ts";
 import { contentTagPrefix } from "./image-tags.ts";
 
 export interface LookupArgs {
@@ -22,26 +22,12 @@ export interface LookupArgs {
   readonly fleet?: { readonly certificateDomain?: string };
 }
 
-/** What AWS says, before anything is created, of what the machines are to be made from. */
-export interface Lookup {
-  /** Newest Amazon Linux 2023 AMI of each machine's architecture. */
-  readonly amis: Readonly<Record<MachineName, string>>;
-  /** Two zones that offer every machine's instance type. */
-  readonly availabilityZones: string[];
-  /** The account's ECR registry. */
-  readonly registry: Registry;
-  /** The earlier release, where one was asked for; it is in the registry. */
-  readonly release?: Release;
-  /** ARN of the certificate of a fleet's domain. */
-  readonly certificateArn?: string;
-}
-
 /**
- * Looks up and checks, against each other, AMIs, instance types and zones.
+ * Asks AWS, before anything is created, what the machines are to be made from; checks AMIs, instance types and zones against each other.
  *
  * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
  */
-export async function lookup(args: LookupArgs): Promise<Lookup> {
+export async function lookup(args: LookupArgs) {
   const { instanceTypes, repository, registryLogin, release, fleet } = args;
   const [token, regular, found, machines, certificateArn] = await Promise.all([
     getAuthorizationToken(),
@@ -57,12 +43,15 @@ export async function lookup(args: LookupArgs): Promise<Lookup> {
   ]);
   const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
+    /** Newest Amazon Linux 2023 AMI of each machine's architecture. */
     amis: eachMachine((name) => machines[name].ami),
+    /** Two zones that offer every machine's instance type. */
     availabilityZones: commonZones(
       regular.names,
       eachMachine((name) => machines[name].zones),
       instanceTypes,
     ),
+    /** The account's ECR registry. */
     registry: {
       address: token.proxyEndpoint.replace("https://", ""),
       login: registryLogin === "program" ? login : undefined,

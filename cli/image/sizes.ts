@@ -18,21 +18,8 @@ export interface PlatformImage {
   readonly unpacked: number;
 }
 
-export interface Sizes {
-  readonly platforms: readonly {
-    readonly platform: string;
-    readonly pull: number;
-    readonly unpacked: number;
-    readonly layers: number;
-  }[];
-  /** What every platform has the same. */
-  readonly shared: { readonly layers: number; readonly size: number };
-  /** What the registry keeps for all of them together. */
-  readonly stored: number;
-}
-
 /** Sums up; a layer that several platforms have is stored once, and each of their pulls needs it. */
-export function sumUp(images: readonly PlatformImage[]): Sizes {
+export function sumUp(images: readonly PlatformImage[]) {
   const blobs = new Map(
     images.flatMap(({ config, layers }) => [config, ...layers]).map((blob) => [blob.digest, blob.size]),
   );
@@ -50,7 +37,9 @@ export function sumUp(images: readonly PlatformImage[]): Sizes {
       unpacked,
       layers: layers.length,
     })),
+    /** What every platform has the same. */
     shared: { layers: shared.length, size: total(shared) },
+    /** What the registry keeps for all of them together. */
     stored: [...blobs.values()].reduce((sum, size) => sum + size, 0),
   };
 }
