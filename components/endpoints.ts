@@ -4,6 +4,7 @@ import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
 import * as pulumi from "@pulumi/pulumi";
 import { pullStatements } from "./instance-role.ts";
+import { policyOf } from "./policy-document.ts";
 
 export interface EndpointsArgs {
   vpcId: pulumi.Input<string>;
@@ -89,10 +90,8 @@ const services = ["ecr.api", "ecr.dkr", "logs"] as const;
  */
 function endpointPolicies(repositoryArn: string): Readonly<Record<(typeof services)[number] | "s3", PolicyDocument>> {
   const [, partition, , region, account] = repositoryArn.split(":");
-  const policy = (...statements: PolicyStatement[]): PolicyDocument => ({
-    Version: "2012-10-17",
-    Statement: statements.map((statement) => ({ ...statement, Principal: "*" })),
-  });
+  const policy = (...statements: PolicyStatement[]) =>
+    policyOf(...statements.map((statement) => ({ ...statement, Principal: "*" })));
   const allow = (Action: string[], Resource: string[]) => policy({ Effect: "Allow", Action, Resource });
   const pull = policy(...pullStatements(repositoryArn));
   return {

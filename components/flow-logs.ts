@@ -1,10 +1,10 @@
 import { LogGroup } from "@pulumi/aws/cloudwatch/logGroup.js";
 import { FlowLog } from "@pulumi/aws/ec2/flowLog.js";
-import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writePolicy } from "./machine-logs.ts";
+import { policyOf } from "./policy-document.ts";
 
 export interface FlowLogsArgs {
   vpcId: pulumi.Input<string>;
@@ -66,21 +66,16 @@ export class FlowLogs extends pulumi.ComponentResource {
  *
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
  */
-function deliveryTrust(logGroupArn: pulumi.Input<string>): PolicyDocument {
+function deliveryTrust(logGroupArn: pulumi.Input<string>) {
   const part = (index: number) => pulumi.output(logGroupArn).apply((arn) => arn.split(":")[index] ?? "");
   const [partition, region, account] = [part(1), part(3), part(4)];
-  return {
-    Version: "2012-10-17",
-    Statement: [
-      {
-        Effect: "Allow",
-        Action: "sts:AssumeRole",
-        Principal: { Service: "vpc-flow-logs.amazonaws.com" },
-        Condition: {
-          StringEquals: { "aws:SourceAccount": account },
-          ArnLike: { "aws:SourceArn": pulumi.interpolate`arn:${partition}:ec2:${region}:${account}:vpc-flow-log/*` },
-        },
-      },
-    ],
-  };
+  return policyOf({
+    Effect: "Allow",
+    Action: "sts:AssumeRole",
+    Principal: { Service: "vpc-flow-logs.amazonaws.com" },
+    Condition: {
+      StringEquals: { "aws:SourceAccount": account },
+      ArnLike: { "aws:SourceArn": pulumi.interpolate`arn:${partition}:ec2:${region}:${account}:vpc-flow-log/*` },
+    },
+  });
 }

@@ -1,10 +1,11 @@
-import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.js";
+import type { PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import { RolePolicyAttachment } from "@pulumi/aws/iam/rolePolicyAttachment.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writePolicy } from "./machine-logs.ts";
+import { policyOf } from "./policy-document.ts";
 
 export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
@@ -37,7 +38,7 @@ export class InstanceRole extends pulumi.ComponentResource {
     );
     const pull = new RolePolicy(
       `${name}-pull`,
-      { role: role.name, policy: pullPolicy(args.repositoryArn) },
+      { role: role.name, policy: policyOf(...pullStatements(args.repositoryArn)) },
       { parent: this },
     );
     const log = new RolePolicy(
@@ -58,10 +59,7 @@ export class InstanceRole extends pulumi.ComponentResource {
   }
 }
 
-const trust: PolicyDocument = {
-  Version: "2012-10-17",
-  Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
-};
+const trust = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
 
 /** AWS's own policy for Session Manager, in the repository's partition: `aws`, `aws-cn`, `aws-us-gov`. */
 export function sessionPolicyArn(repositoryArn: string): string {
@@ -74,10 +72,6 @@ export function sessionPolicyArn(repositoryArn: string): string {
  *
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html
  */
-function pullPolicy(repositoryArn: pulumi.Input<string>): PolicyDocument {
-  return { Version: "2012-10-17", Statement: pullStatements(repositoryArn) };
-}
-
 export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyStatement[] {
   return [
     { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },

@@ -2,9 +2,9 @@ import { LifecyclePolicy } from "@pulumi/aws/ecr/lifecyclePolicy.js";
 import type { LifecyclePolicyDocument } from "@pulumi/aws/ecr/lifecyclePolicyDocument.js";
 import { Repository as EcrRepository } from "@pulumi/aws/ecr/repository.js";
 import { RepositoryPolicy } from "@pulumi/aws/ecr/repositoryPolicy.js";
-import type { PolicyDocument } from "@pulumi/aws/iam/documents.js";
 import * as pulumi from "@pulumi/pulumi";
 import { contentTagPrefix, latestTag } from "./image-tags.ts";
+import { policyOf } from "./policy-document.ts";
 
 export interface RepositoryArgs {
   /** Name of the ECR repository. */
@@ -66,22 +66,17 @@ export class Repository extends pulumi.ComponentResource {
  * Refuses everybody of another account, whatever is allowed elsewhere; within the account IAM decides. AWS's own services, which scan
  * and replicate, belong to no account.
  */
-export function repositoryPolicy(account: pulumi.Input<string>): PolicyDocument {
-  return {
-    Version: "2012-10-17",
-    Statement: [
-      {
-        Sid: "OnlyThisAccount",
-        Effect: "Deny",
-        Principal: "*",
-        Action: "ecr:*",
-        Condition: {
-          StringNotEquals: { "aws:PrincipalAccount": account },
-          Bool: { "aws:PrincipalIsAWSService": "false" },
-        },
-      },
-    ],
-  };
+export function repositoryPolicy(account: pulumi.Input<string>) {
+  return policyOf({
+    Sid: "OnlyThisAccount",
+    Effect: "Deny",
+    Principal: "*",
+    Action: "ecr:*",
+    Condition: {
+      StringNotEquals: { "aws:PrincipalAccount": account },
+      Bool: { "aws:PrincipalIsAWSService": "false" },
+    },
+  });
 }
 
 /**
