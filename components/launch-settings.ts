@@ -1,14 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Architecture } from "./architecture.ts";
 import type { ImageReference } from "./image-reference.ts";
-import { userData } from "./user-data.ts";
+import { type UserDataArgs, userData } from "./user-data.ts";
 
 /** What every machine is launched with, as an instance or by a group. */
-export interface LaunchArgs {
-  /** Name of the app. */
-  appName: string;
-  architecture: Architecture;
-  instanceType: string;
+export interface LaunchArgs extends Omit<UserDataArgs, "image" | "logGroup"> {
   /** Amazon Linux 2023 AMI of the architecture, for every machine that is made. */
   ami: string;
   /**
@@ -17,14 +12,12 @@ export interface LaunchArgs {
    * @default "keep"
    */
   amiUpdate?: "keep" | "latest";
-  region: string;
   securityGroupId: pulumi.Input<string>;
   instanceProfile: pulumi.Input<string>;
   /** Another one replaces the machine. */
   image: pulumi.Input<ImageReference>;
   /** Name of the log group that it writes to. */
   logGroup: pulumi.Input<string>;
-  port: number;
   /** Root volume in GiB. */
   volumeSize: number;
 }
@@ -40,17 +33,9 @@ export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, 
 export function launchSettings(args: LaunchArgs) {
   return {
     instanceType: args.instanceType,
-    userData: pulumi.all([args.image, args.logGroup]).apply(([image, logGroup]) =>
-      userData({
-        name: args.appName,
-        image,
-        logGroup,
-        region: args.region,
-        instanceType: args.instanceType,
-        architecture: args.architecture,
-        port: args.port,
-      }),
-    ),
+    userData: pulumi
+      .all([args.image, args.logGroup])
+      .apply(([image, logGroup]) => userData({ ...args, image, logGroup })),
     // A token for each request, which does not pass a container's bridge: the app cannot use the machine's role.
     metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
     volume: { encrypted: true, volumeType: "gp3", volumeSize: args.volumeSize, deleteOnTermination: true },

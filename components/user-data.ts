@@ -3,7 +3,7 @@ import { type ImageReference, imageRef } from "./image-reference.ts";
 
 export interface UserDataArgs {
   /** Name of the app and of its container. */
-  name: string;
+  appName: string;
   /** The same on every machine. */
   image: ImageReference;
   region: string;
@@ -36,7 +36,7 @@ export function userData(args: UserDataArgs): string {
   return `#!/bin/bash
 set -Eeuo pipefail
 
-readonly name=${quote(args.name)}
+readonly name=${quote(args.appName)}
 readonly image=${quote(imageRef(args.image))}
 readonly repository=${quote(`${registry}/${repository}`)}
 readonly registry=${quote(registry)}

@@ -49,7 +49,7 @@ test("bash reads from the user data the very text that it was given", () => {
   fc.assert(
     fc.property(text, (region) => {
       const script = userData({
-        name: "app",
+        appName: "app",
         image,
         region,
         logGroup: "x",

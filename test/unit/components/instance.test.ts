@@ -32,7 +32,7 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
     iamInstanceProfile: "profile",
     associatePublicIpAddress: true,
     userData: userData({
-      name: "app",
+      appName: "app",
       image: args.image as ImageReference,
       region: "ap-northeast-2",
       logGroup: "app-machines-1",

@@ -61,7 +61,7 @@ test("machines are launched as instances are: IMDSv2 with one hop, encrypted, pr
   });
   expect(Buffer.from(encoded as string, "base64").toString()).toBe(
     userData({
-      name: "app",
+      appName: "app",
       image: args.image as ImageReference,
       logGroup: "machines",
       region: "ap-northeast-2",

@@ -5,7 +5,7 @@ import { imageRef } from "../../../components/image-reference.ts";
 import { failureMarker, type UserDataArgs, userData } from "../../../components/user-data.ts";
 
 const args: UserDataArgs = {
-  name: "hono-app",
+  appName: "hono-app",
   image: {
     registry: "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com",
     repository: "hono-app-dev",
