@@ -14,27 +14,13 @@ interface LayerReport {
 }
 
 export function layerReports({ machine, image, process }: Report): LayerReport[] {
-  return [
-    {
-      layer: "Machine",
-      source: "uname -m",
-      name: machine.architecture,
-      architecture: architectureOf("machine", machine.architecture),
-    },
-    {
-      layer: "Image",
-      source: "docker image inspect",
-      name: image.architecture,
-      architecture: architectureOf("image", image.architecture),
-    },
-    {
-      layer: "Process",
-      source: "process.arch",
-      name: process.architecture,
-      architecture: architectureOf("process", process.architecture),
-    },
-    { layer: "Binary", source: "ELF header", name: process.elf, architecture: architectureOf("machine", process.elf) },
-  ];
+  const layers = [
+    ["Machine", "uname -m", machine.architecture, "machine"],
+    ["Image", "docker image inspect", image.architecture, "image"],
+    ["Process", "process.arch", process.architecture, "process"],
+    ["Binary", "ELF header", process.elf, "machine"],
+  ] as const;
+  return layers.map(([layer, source, name, of]) => ({ layer, source, name, architecture: architectureOf(of, name) }));
 }
 
 /** Compares architectures, not their names, which differ between layers; a missing one is not a mismatch. */
