@@ -6,6 +6,7 @@ import { SecurityGroupEgressRule } from "@pulumi/aws/vpc/securityGroupEgressRule
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
 import * as pulumi from "@pulumi/pulumi";
 import { Alarms } from "./alarms.ts";
+import { tcp } from "./tcp.ts";
 
 export interface BalancerArgs {
   vpcId: pulumi.Input<string>;
@@ -56,19 +57,12 @@ export class Balancer extends pulumi.ComponentResource {
       for (const port of domain ? [80, 443] : [80]) {
         new SecurityGroupIngressRule(
           `${name}-balancer-${cidrIpv4}-${port}`,
-          {
-            securityGroupId: group.id,
-            description: "People",
-            cidrIpv4,
-            ipProtocol: "tcp",
-            fromPort: port,
-            toPort: port,
-          },
+          { ...tcp(port), securityGroupId: group.id, description: "People", cidrIpv4 },
           { parent: this },
         );
       }
     }
-    const app = { ipProtocol: "tcp", fromPort: args.port, toPort: args.port };
+    const app = tcp(args.port);
     new SecurityGroupEgressRule(
       `${name}-balancer`,
       {

@@ -5,6 +5,7 @@ import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRu
 import * as pulumi from "@pulumi/pulumi";
 import { pullStatements } from "./instance-role.ts";
 import { policyOf } from "./policy-document.ts";
+import { tcp } from "./tcp.ts";
 
 export interface EndpointsArgs {
   vpcId: pulumi.Input<string>;
@@ -38,12 +39,10 @@ export class Endpoints extends pulumi.ComponentResource {
     new SecurityGroupIngressRule(
       `${name}-endpoints`,
       {
+        ...tcp(443),
         securityGroupId: group.id,
         description: "HTTPS from the machines",
         referencedSecurityGroupId: args.machineSecurityGroupId,
-        ipProtocol: "tcp",
-        fromPort: 443,
-        toPort: 443,
       },
       { parent: this },
     );

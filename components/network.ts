@@ -8,6 +8,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { eachMachine, type MachineName } from "./architecture.ts";
 import { Endpoints } from "./endpoints.ts";
 import { FlowLogs } from "./flow-logs.ts";
+import { tcp } from "./tcp.ts";
 
 /** How the machines of a fleet reach ECR: private ones by a NAT gateway or by endpoints in the VPC, others by addresses of their own. */
 export type Egress = "nat" | "endpoints" | "public";
@@ -101,14 +102,7 @@ export class Network extends pulumi.ComponentResource {
     for (const cidrIpv4 of args.allowedCidrs) {
       new SecurityGroupIngressRule(
         `${name}-${cidrIpv4}`,
-        {
-          securityGroupId: group.id,
-          description: "The app",
-          cidrIpv4,
-          ipProtocol: "tcp",
-          fromPort: args.port,
-          toPort: args.port,
-        },
+        { ...tcp(args.port), securityGroupId: group.id, description: "The app", cidrIpv4 },
         { parent: this },
       );
     }
@@ -117,12 +111,10 @@ export class Network extends pulumi.ComponentResource {
     new SecurityGroupEgressRule(
       `${name}-https`,
       {
+        ...tcp(443),
         securityGroupId: group.id,
         description: "Pull the image, install Docker, Session Manager",
         cidrIpv4: "0.0.0.0/0",
-        ipProtocol: "tcp",
-        fromPort: 443,
-        toPort: 443,
       },
       { parent: this },
     );
