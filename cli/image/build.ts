@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { run, say, step } from "../../tools/process.ts";
 import { inspectImage, isDenied, loginNeeded } from "../shared/registry.ts";
 import { type Builder, ensureBuilder } from "./builder.ts";
@@ -38,15 +36,9 @@ const naming = ["--build-arg", "BUILDKIT_MULTI_PLATFORM=1"];
 
 /** Builds, shows how it goes, and points out each step that is emulated. */
 async function watch(command: readonly string[], builder: Builder, { env }: Engine): Promise<void> {
-  const [file = "", ...args] = [...command, "--progress=plain"];
-  const child = spawn(file, args, { env, stdio: ["ignore", "inherit", "pipe"] });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
   const emulated = new Map<string, EmulatedStep>();
   let denied = false;
-  for await (const line of createInterface({ input: child.stderr })) {
+  const onLine = (line: string) => {
     process.stderr.write(`${line}\n`);
     denied ||= isDenied(line);
     const found = emulatedStep(line, builder);
@@ -57,17 +49,15 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
       const { instruction, stage, platform, on } = found;
       say(`warning: emulated: ${instruction}${stage ? ` (stage ${stage})` : ""} is ${platform}, on ${on}`);
     }
-  }
-  const status = await ended;
+  };
+  const result = await run([...command, "--progress=plain"], { env, onLine }).catch((error: Error) => error);
   if (emulated.size > 0) {
     const steps = [...emulated.values()];
     say(
       `\nwarning: ${steps.length === 1 ? "a step of this build is" : `${steps.length} steps of this build are`} emulated. ${remedy(steps, builder)}\n`,
     );
   }
-  if (status !== 0) {
-    throw new Error(denied ? loginNeeded : "the build failed: the reason is above");
-  }
+  if (result instanceof Error) throw new Error(denied ? loginNeeded : "the build failed: the reason is above");
 }
 
 /** Shows what the registry now has. */
