@@ -79,19 +79,10 @@ async function readImage(name: string, engine: Engine): Promise<PlatformImage[]>
   const inspect = (reference: string, ...options: string[]) => inspectImage(reference, options, engine.env);
   const { manifests, ...single } = JSON.parse(await inspect(name, "--raw")) as Manifest;
   if (manifests === undefined) {
-    const image = JSON.parse(await inspect(name, "--format", "{{json .Image}}")) as {
-      os: string;
-      architecture: string;
-    };
-    const digest = JSON.parse(await inspect(name, "--format", "{{json .Manifest.Digest}}")) as string;
-    return [
-      {
-        ...single,
-        digest,
-        platform: `${image.os}/${image.architecture}`,
-        unpacked: await measure(name, digest, engine),
-      },
-    ];
+    const facts = await inspect(name, "--format", "[{{json .Image}}, {{json .Manifest.Digest}}]");
+    const [image, digest] = JSON.parse(facts) as [{ os: string; architecture: string }, string];
+    const platform = `${image.os}/${image.architecture}`;
+    return [{ ...single, platform, digest, unpacked: await measure(name, digest, engine) }];
   }
   const images: PlatformImage[] = [];
   for (const { digest, platform } of imagesIn(manifests)) {
