@@ -13,6 +13,7 @@ import { checkHost } from "./host.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const home = join(root, ".local");
 const nodeVersion = "24.21.0";
+const quietly = ["--ignore-scripts", "--no-audit", "--no-fund"];
 
 /** Runs a step, its output kept back unless it fails; says that it goes on while it is silent. */
 function step(title, command, args, options = {}) {
@@ -50,16 +51,7 @@ async function ensureNode() {
   if (!existsSync(stamp)) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const args = [
-      "install",
-      "--prefix",
-      folder,
-      "--ignore-scripts",
-      "--no-save",
-      "--no-audit",
-      "--no-fund",
-      `${name}@${nodeVersion}`,
-    ];
+    const args = ["install", "--prefix", folder, ...quietly, "--no-save", `${name}@${nodeVersion}`];
     await step(`Node ${nodeVersion} (this machine has ${process.versions.node}; ${neededNode} is needed)`, "npm", args);
     writeFileSync(stamp, "");
   }
@@ -73,7 +65,7 @@ async function ensurePackages(env) {
     .digest("hex");
   const stamp = join(root, "node_modules", ".installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
-  await step("npm packages", "npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { env });
+  await step("npm packages", "npm", ["ci", ...quietly], { env });
   writeFileSync(stamp, lock);
 }
 
