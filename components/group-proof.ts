@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
 import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
-import { check, describe, type Expectation, type Proof, type ProofArgs } from "./proof.ts";
+import { askForReport, askOnce, check, type Expectation, type Proof, type ProofArgs } from "./proof.ts";
 import { show } from "./provider-code.ts";
 
 /** What a resource that proves a group is made from. */
@@ -153,45 +153,8 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
   }
 }
 
-async function askOnce(ask: ProveGroupOptions["ask"]) {
-  const nonce = crypto.randomUUID();
-  try {
-    return { nonce, report: await ask(nonce) };
-  } catch (error) {
-    return { nonce, report: undefined, problem: `/platform: ${describe(error)}` };
-  }
-}
-
 /** The id of the machine that a report is of. */
 function instanceOf(report: unknown): string | undefined {
   const { machine } = (report ?? {}) as { machine?: { instanceId?: unknown } };
   return typeof machine?.instanceId === "string" ? machine.instanceId : undefined;
-}
-
-/**
- * One question, over a connection of its own.
- *
- * @param address Name or address that answers.
- * @param domain Name that people use, where it is another one: it need not lead to the address yet, and the certificate must be for it.
- */
-export async function askForReport(address: string, domain: string | undefined, nonce: string): Promise<unknown> {
-  const { request } = domain ? await import("node:https") : await import("node:http");
-  const url = new URL(`${domain ? "https" : "http"}://${address}/platform?nonce=${nonce}`);
-  const headers = domain ? { host: domain } : {};
-  const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };
-  return new Promise((resolve, reject) => {
-    const get = request(url, options, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text) => (body += text));
-      response.on("error", reject).on("end", () => {
-        if (response.statusCode !== 200) return reject(new Error(`answered ${response.statusCode}`));
-        try {
-          resolve(JSON.parse(body));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    get.on("error", reject).end();
-  });
 }

@@ -94,23 +94,49 @@ export async function prove(options: ProveOptions): Promise<Proof> {
 
 type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
 
-/** Asks once, with a nonce, so that no earlier answer counts. */
 async function ask(url: string, expected: Expectation): Promise<Answer> {
-  const nonce = crypto.randomUUID();
-  let report: unknown;
-  try {
-    const response = await fetch(`${url}/platform?nonce=${nonce}`, {
-      redirect: "error",
-      signal: AbortSignal.timeout(5000),
-    });
-    if (response.status !== 200)
-      return { proven: false, final: false, problem: `/platform answered ${response.status}` };
-    report = await response.json();
-  } catch (error) {
-    return { proven: false, final: false, problem: `/platform: ${describe(error)}` };
-  }
+  const { nonce, report, problem } = await askOnce((nonce) => askForReport(new URL(url).host, undefined, nonce));
+  if (problem !== undefined) return { proven: false, final: false, problem };
   const { own, problems } = check(report, expected, nonce);
   return problems.length === 0 ? { proven: true } : { proven: false, final: own, problem: problems.join("; ") };
+}
+
+/** Asks once, with a nonce, so that no earlier answer counts. */
+export async function askOnce(ask: (nonce: string) => Promise<unknown>) {
+  const nonce = crypto.randomUUID();
+  try {
+    return { nonce, report: await ask(nonce) };
+  } catch (error) {
+    return { nonce, report: undefined, problem: `/platform: ${describe(error)}` };
+  }
+}
+
+/**
+ * One question, over a connection of its own.
+ *
+ * @param address Name or address that answers.
+ * @param domain Name that people use, where it is another one: it need not lead to the address yet, and the certificate must be for it.
+ */
+export async function askForReport(address: string, domain: string | undefined, nonce: string): Promise<unknown> {
+  const { request } = domain ? await import("node:https") : await import("node:http");
+  const url = new URL(`${domain ? "https" : "http"}://${address}/platform?nonce=${nonce}`);
+  const headers = domain ? { host: domain } : {};
+  const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };
+  return new Promise((resolve, reject) => {
+    const get = request(url, options, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text) => (body += text));
+      response.on("error", reject).on("end", () => {
+        if (response.statusCode !== 200) return reject(new Error(`answered ${response.statusCode}`));
+        try {
+          resolve(JSON.parse(body));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    get.on("error", reject).end();
+  });
 }
 
 /** Compares an answer with what is expected. `own`: the answer is this machine's, to this question, so that waiting would not change it. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { askForReport, type GroupProof, proveGroup } from "../../../components/group-proof.ts";
+import { type GroupProof, proveGroup } from "../../../components/group-proof.ts";
+import { askForReport } from "../../../components/proof.ts";
 import { FakeFleet } from "../../support/fake-fleet.ts";
 import { listening } from "../../support/process.ts";
 
