@@ -8,7 +8,6 @@ import type { Props } from "./values.ts";
 
 const policyRow = {
   type: "AWS::AutoScaling::ScalingPolicy",
-  nested: true,
   names: { name: [null, "PolicyName"], autoscalingGroupName: "AutoScalingGroupName" },
   only: ["estimatedInstanceWarmup", "policyType", "targetTrackingConfiguration"],
   replace: ["name"],
@@ -16,13 +15,11 @@ const policyRow = {
   price: alarmPrice(2),
   id: "PolicyName",
   list: ["describePolicies", "ScalingPolicies"],
-  calls: { create: "putScalingPolicy", update: ["putScalingPolicy"], delete: "deletePolicy" },
-  outputs: { arn: "PolicyARN" },
+  calls: { create: "putScalingPolicy", delete: "deletePolicy" },
 } satisfies Row;
 
 const groupRow = {
   type: "AWS::AutoScaling::AutoScalingGroup",
-  nested: true,
   names: {
     name: "AutoScalingGroupName",
     "launchTemplate.id": "LaunchTemplate.LaunchTemplateId",
@@ -44,11 +41,8 @@ const groupRow = {
   defaults: { healthCheckGracePeriod: 300 },
   price: groupPrice,
   shows: ["minSize", "maxSize"],
-  id: "AutoScalingGroupName",
-  list: ["describeAutoScalingGroups", "AutoScalingGroups"],
   calls: { create: "createAutoScalingGroup", update: ["updateAutoScalingGroup"], delete: "deleteAutoScalingGroup" },
   more: async ({ vPCZoneIdentifier }: Props) => ({ vPCZoneIdentifier: vPCZoneIdentifier.split(",") }),
-  outputs: { arn: "AutoScalingGroupARN" },
 } satisfies Row;
 
 const resource = define("aws:autoscaling/group:Group", groupRow);

@@ -1,7 +1,7 @@
 // One client per service, loaded when it is first used: a run that changes nothing needs few of them, and each costs
 // 50 to 200 ms. Endpoint, region and credentials come from the environment, as for every AWS SDK.
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
     made ??= make();

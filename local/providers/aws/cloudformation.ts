@@ -26,8 +26,8 @@ export interface CloudFormation {
   readonly sets?: readonly string[];
   /** Properties that are always the same, where there is the object that they belong to. */
   readonly fixed?: Readonly<Record<string, string>>;
-  /** Inputs that are attributes: AWS keeps those apart from the properties, as texts, by these keys. */
-  readonly attributes?: Readonly<Record<string, string>>;
+  /** Inputs that are attributes: AWS keeps those apart from the properties, as texts, by these keys; and what they are unless given. */
+  readonly attributes?: Readonly<Record<string, readonly [key: string, absent: string | number | boolean]>>;
   /** AWS's value for each of an input's, where it has others. */
   readonly spelled?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** What the provider has where AWS has nothing. */

@@ -4,7 +4,7 @@ import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
 import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
-import { orGone, until } from "./provider.ts";
+import { orGone } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { retagEc2 } from "./tags.ts";
@@ -18,7 +18,7 @@ const groupName = { properties: { GroupName: { maxLength: 255, not: { pattern: "
 
 const inVpc = "part of the VPC";
 const attachment = ["attachInternetGateway", "detachInternetGateway"] as const;
-const groupCalls = { tagType: "security-group", list: ["describeSecurityGroups", "SecurityGroups"] } as const;
+const group = { id: "GroupId", tagType: "security-group", list: ["describeSecurityGroups", "SecurityGroups"] } as const;
 
 /** As the real provider makes it: a route has no id on AWS. */
 const routeId = ({ routeTableId, destinationCidrBlock }: Props) =>
@@ -76,71 +76,45 @@ const inlineRules = async ({ ipPermissions, ipPermissionsEgress }: Props) => ({
   securityGroupEgress: inline(ipPermissionsEgress),
 });
 
-/** A rule on its own: a permission of its group when it is made, and an object with an id after that. */
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html: as in a group's own, of which alone AWS's schema says so
+const described = { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } };
+
+/** A rule that is made is a permission of its group, */
+function permission({ securityGroupId, referencedSecurityGroupId: groupId, cidrIpv4: cidrIp, ...rest }: Props): Props {
+  const { description } = rest;
+  const source = groupId ? { userIdGroupPairs: { groupId, description } } : { ipRanges: { cidrIp, description } };
+  return { groupId: securityGroupId, ipPermissions: { ...rest, ...source } };
+}
+
+/** and an object with an id after that. */
+function modifySecurityGroupRules(inputs: Props, securityGroupRuleId: string): Props {
+  const { securityGroupId: groupId, referencedSecurityGroupId: referencedGroupId, cidrIpv4, ...rest } = inputs;
+  const securityGroupRule = { ...rest, ...(referencedGroupId ? { referencedGroupId } : { cidrIpv4 }) };
+  return { groupId, securityGroupRules: { securityGroupRuleId, securityGroupRule } };
+}
+
+const ofGroup = ({ securityGroupId: groupId }: Props) => ({ groupId });
+
 function rule(direction: "Ingress" | "Egress"): Row {
-  const other = direction === "Ingress" ? "Source" : "Destination";
+  const [authorize, revoke] = [`authorizeSecurityGroup${direction}`, `revokeSecurityGroup${direction}`] as const;
+  const other = [`${direction === "Ingress" ? "Source" : "Destination"}SecurityGroupId`, "ReferencedGroupInfo.GroupId"];
   return {
     type: `AWS::EC2::SecurityGroup${direction}`,
-    names: {
-      securityGroupId: "GroupId",
-      cidrIpv4: ["CidrIp", "CidrIpv4"],
-      referencedSecurityGroupId: [`${other}SecurityGroupId`, "ReferencedGroupId", "ReferencedGroupInfo.GroupId"],
-      tags: null,
-    },
+    names: { securityGroupId: "GroupId", cidrIpv4: "CidrIp", referencedSecurityGroupId: other, tags: null },
     only: ["description", "fromPort", "ipProtocol", "toPort"],
     required: ["securityGroupId"],
     inPlace: ["cidrIpv4", "fromPort", "ipProtocol", "referencedSecurityGroupId", "toPort"],
-    // As in a group's own description, of which alone AWS's schema says so.
-    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
-    rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } },
+    rules: described,
     price: inVpc,
     shows: ["ipProtocol", "fromPort"],
     id: "SecurityGroupRuleId",
-    tagType: "security-group-rule",
-    list: ["describeSecurityGroupRules", "SecurityGroupRules"],
-    calls: {
-      create: `authorizeSecurityGroup${direction}`,
-      update: ["modifySecurityGroupRules"],
-      delete: `revokeSecurityGroup${direction}`,
-    },
+    calls: { create: authorize, update: ["modifySecurityGroupRules"], delete: revoke },
     isOwn: ({ isEgress }) => isEgress === (direction === "Egress"),
     absent: { cidrIpv4: "", description: "", referencedSecurityGroupId: "" },
-    requests: {
-      [`authorizeSecurityGroup${direction}`]: ({
-        securityGroupId,
-        cidrIpv4: cidrIp,
-        referencedSecurityGroupId: groupId,
-        description,
-        ...permission
-      }: Props) => ({
-        groupId: securityGroupId,
-        ipPermissions: {
-          ...permission,
-          ...(groupId ? { userIdGroupPairs: { groupId, description } } : { ipRanges: { cidrIp, description } }),
-        },
-      }),
-      [`revokeSecurityGroup${direction}`]: ({ securityGroupId: groupId }: Props) => ({ groupId }),
-      modifySecurityGroupRules: (
-        { securityGroupId: groupId, cidrIpv4, referencedSecurityGroupId, ...permission }: Props,
-        securityGroupRuleId,
-      ) => ({
-        groupId,
-        securityGroupRules: {
-          securityGroupRuleId,
-          securityGroupRule: {
-            ...permission,
-            ...(referencedSecurityGroupId ? { referencedGroupId: referencedSecurityGroupId } : { cidrIpv4 }),
-          },
-        },
-      }),
-    },
+    requests: { [authorize]: permission, [revoke]: ofGroup, modifySecurityGroupRules },
   };
 }
 
-const endpointInputs = [
-  ...["privateDnsEnabled", "routeTableIds", "securityGroupIds", "serviceName", "subnetIds", "tags", "vpcEndpointType"],
-  "vpcId",
-];
 const natOutputs = {
   networkInterfaceId: "NatGatewayAddresses[].NetworkInterfaceId",
   privateIp: "NatGatewayAddresses[].PrivateIp",
@@ -151,15 +125,9 @@ const natOutputs = {
 const disassociate = async ({ associationId: AssociationId }: Props) =>
   AssociationId && orGone((await ec2()).disassociateAddress({ AssociationId }));
 
-/** AWS makes a NAT gateway after it has answered; without an internet gateway it fails then. */
-async function untilAvailable(id: string): Promise<void> {
-  await until(async () => {
-    const { NatGateways: [gateway] = [] } = await (await ec2()).describeNatGateways({ NatGatewayIds: [id] });
-    if (gateway?.State === "available") return true;
-    if (gateway?.State !== "pending") refuse(gateway?.FailureCode ?? "", gateway?.FailureMessage ?? "");
-    return false;
-  });
-}
+/** Without an internet gateway a NAT gateway fails. */
+const isAvailable = ({ state, failureCode, failureMessage }: Props) =>
+  state === "available" || (state !== "pending" && refuse(failureCode, failureMessage));
 
 /** Of a list that a call changes by what to add and what to remove. */
 const change = (wanted: string[] = [], now: string[] = []) => ({
@@ -186,9 +154,6 @@ export const ec2Rows = {
     replace: ["instanceTenancy"],
     rules: from16to28,
     price: "a VPC is free; addresses and gateways in it are not",
-    id: "VpcId",
-    tagType: "vpc",
-    list: ["describeVpcs", "Vpcs"],
     calls: { create: "createVpc", update: ["modifyVpcAttribute"], delete: "deleteVpc" },
     absent: { enableDnsSupport: true, enableDnsHostnames: false },
     more: attributes,
@@ -198,9 +163,6 @@ export const ec2Rows = {
     // CloudFormation attaches it by a resource of its own.
     names: { vpcId: [null, "VpcId", "Attachments[].VpcId"] },
     price: "only what passes it is charged",
-    id: "InternetGatewayId",
-    tagType: "internet-gateway",
-    list: ["describeInternetGateways", "InternetGateways"],
     calls: { create: "createInternetGateway", update: [attachment], delete: "deleteInternetGateway" },
     absent: { vpcId: "" },
   },
@@ -209,9 +171,6 @@ export const ec2Rows = {
     without: ["ipv6CidrBlock"],
     rules: from16to28,
     price: inVpc,
-    id: "SubnetId",
-    tagType: "subnet",
-    list: ["describeSubnets", "Subnets"],
     calls: { create: "createSubnet", update: ["modifySubnetAttribute"], delete: "deleteSubnet" },
   },
   "aws:ec2/eip:Eip": {
@@ -232,20 +191,15 @@ export const ec2Rows = {
     only: ["connectivityType", "subnetId", "tags"],
     required: ["subnetId"],
     price: natGatewayPrice,
-    id: "NatGatewayId",
     tagType: "natgateway",
-    list: ["describeNatGateways", "NatGateways"],
     calls: { create: "createNatGateway", delete: "deleteNatGateway" },
     isOwn: ({ state }) => state !== "deleted",
-    created: untilAvailable,
+    isReady: isAvailable,
     outputs: natOutputs,
   },
   "aws:ec2/routeTable:RouteTable": {
     type: "AWS::EC2::RouteTable",
     price: inVpc,
-    id: "RouteTableId",
-    tagType: "route-table",
-    list: ["describeRouteTables", "RouteTables"],
     calls: { create: "createRouteTable", delete: "deleteRouteTable" },
     // AWS makes the main table with the VPC.
     isOwn: ({ associations }) => !associations?.some(({ main }: Props) => main),
@@ -280,8 +234,7 @@ export const ec2Rows = {
     rules: groupName,
     defaults: { description: "Managed by Pulumi" },
     price: inVpc,
-    id: "GroupId",
-    ...groupCalls,
+    ...group,
     calls: { create: "createSecurityGroup", delete: "deleteSecurityGroup" },
     isOwn: ({ groupName }) => groupName !== "default",
     created: revokeAll,
@@ -289,15 +242,13 @@ export const ec2Rows = {
   "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
     type: "AWS::EC2::SecurityGroup",
     names: { ingress: "SecurityGroupIngress", egress: "SecurityGroupEgress" },
-    only: ["vpcId", "tags"],
     required: ["vpcId"],
     sets: ["ingress", "egress"],
     fixed: { GroupName: "default", GroupDescription: "default VPC security group" },
     // Declared as empty, so that a rule added by hand is seen and taken away again.
     defaults: { ingress: [], egress: [] },
     price: inVpc,
-    id: "GroupId",
-    ...groupCalls,
+    ...group,
     calls: { create: takeDefaultGroup, update: emptyDefaultGroup },
     isOwn: ({ groupName }) => groupName === "default",
     more: inlineRules,
@@ -305,13 +256,11 @@ export const ec2Rows = {
   "aws:ec2/vpcEndpoint:VpcEndpoint": {
     type: "AWS::EC2::VPCEndpoint",
     names: { policy: "PolicyDocument" },
-    only: endpointInputs,
+    without: ["dnsOptions", "ipAddressType", "resourceConfigurationArn", "serviceNetworkArn", "serviceRegion"],
     required: ["serviceName"],
     sets: ["routeTableIds", "securityGroupIds", "subnetIds"],
     price: endpointPrice,
     id: "VpcEndpointId",
-    tagType: "vpc-endpoint",
-    list: ["describeVpcEndpoints", "VpcEndpoints"],
     calls: { create: "createVpcEndpoint", update: ["modifyVpcEndpoint"], delete: "deleteVpcEndpoints" },
     requests: { modifyVpcEndpoint },
     more: async ({ groups: worn = [] }) => ({ securityGroupIds: worn.map(({ groupId }: Props) => groupId) }),
@@ -328,7 +277,6 @@ export const ec2Rows = {
     price: "only what it writes is charged",
     id: "FlowLogId",
     tagType: "vpc-flow-log",
-    list: ["describeFlowLogs", "FlowLogs"],
     calls: { create: "createFlowLogs", delete: "deleteFlowLogs" },
   },
 } satisfies Record<string, Row>;

@@ -1,4 +1,3 @@
-import type { Operation } from "./clients.ts";
 import { repositoryPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
@@ -22,24 +21,16 @@ const filtersOf = async ({ imageTagMutabilityExclusionFilters = [] }: Props) => 
   imageTagMutabilityExclusionFilters,
 });
 
-const policyCalls = (put: Operation, get: Operation, remove: Operation) => ({
-  create: put,
-  update: [put],
-  get,
-  delete: remove,
-});
-
 export const ecrRows = {
   "aws:ecr/repository:Repository": {
     type: "AWS::ECR::Repository",
     names,
     price: repositoryPrice,
-    id: "RepositoryName",
     list: ["describeRepositories", "repositories"],
     calls: { create: "createRepository", update, delete: "deleteRepository" },
     absent,
     more: filtersOf,
-    outputs: { arn: "repositoryArn", repositoryUrl: "repositoryUri" },
+    outputs: { repositoryUrl: "repositoryUri" },
   },
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": {
     type: "AWS::ECR::Repository",
@@ -47,8 +38,7 @@ export const ecrRows = {
     names: { repository: "RepositoryName", policy: ["LifecyclePolicy.LifecyclePolicyText", "lifecyclePolicyText"] },
     price: "a rule",
     partOf: "aws:ecr/repository:Repository",
-    id: "RepositoryName",
-    calls: policyCalls("putLifecyclePolicy", "getLifecyclePolicy", "deleteLifecyclePolicy"),
+    calls: { create: "putLifecyclePolicy", get: "getLifecyclePolicy", delete: "deleteLifecyclePolicy" },
   },
   "aws:ecr/repositoryPolicy:RepositoryPolicy": {
     type: "AWS::ECR::Repository",
@@ -56,7 +46,6 @@ export const ecrRows = {
     names: { repository: "RepositoryName", policy: ["RepositoryPolicyText", "policyText"] },
     price: "a policy",
     partOf: "aws:ecr/repository:Repository",
-    id: "RepositoryName",
-    calls: policyCalls("setRepositoryPolicy", "getRepositoryPolicy", "deleteRepositoryPolicy"),
+    calls: { create: "setRepositoryPolicy", get: "getRepositoryPolicy", delete: "deleteRepositoryPolicy" },
   },
 } satisfies Record<string, Row>;

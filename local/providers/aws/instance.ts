@@ -41,12 +41,13 @@ function network(inputs: Props): Partial<Launch> {
   };
 }
 
-const metadata = ({ metadataOptions = {} }: Props): Props =>
-  Object.fromEntries(Object.entries(metadataOptions).map(([option, value]) => [capital(option), value]));
+const capitals = (options: Props = {}): Props =>
+  Object.fromEntries(Object.entries(options).map(([option, value]) => [capital(option), value]));
 
 async function create(inputs: Props): Promise<string> {
   const api = await ec2();
-  const { rootBlockDevice: root, creditSpecification: credit } = inputs;
+  const { rootBlockDevice: root, creditSpecification: credit, metadataOptions } = inputs;
+  const { tags: rootTags, ...ebs } = root ?? {};
   const DeviceName = root && (await api.describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
   const id = await launch(api, {
     ImageId: inputs.ami,
@@ -54,28 +55,16 @@ async function create(inputs: Props): Promise<string> {
     ...network(inputs),
     IamInstanceProfile: inputs.iamInstanceProfile ? { Name: inputs.iamInstanceProfile } : undefined,
     UserData: inputs.userData === undefined ? undefined : encode(inputs.userData),
-    MetadataOptions: inputs.metadataOptions ? metadata(inputs) : undefined,
-    BlockDeviceMappings: root && [
-      {
-        DeviceName,
-        Ebs: {
-          Encrypted: root.encrypted,
-          VolumeType: root.volumeType,
-          VolumeSize: root.volumeSize,
-          DeleteOnTermination: root.deleteOnTermination,
-        },
-      },
-    ],
+    MetadataOptions: metadataOptions && capitals(metadataOptions),
+    BlockDeviceMappings: root && [{ DeviceName, Ebs: capitals(ebs) }],
     Monitoring: { Enabled: inputs.monitoring ?? false },
     EbsOptimized: inputs.ebsOptimized,
     DisableApiTermination: inputs.disableApiTermination,
     CreditSpecification: credit && { CpuCredits: credit.cpuCredits },
-    TagSpecifications: [tagged("instance", inputs.tags), tagged("volume", inputs.volumeTags)].flatMap(
-      ({ TagSpecifications = [] }) => TagSpecifications,
-    ),
+    TagSpecifications: [...tagged("instance", inputs.tags), ...tagged("volume", inputs.volumeTags)],
   });
   await untilInstance(id, (instance) => instance?.State?.Name === "running");
-  if (root?.tags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", root.tags, []);
+  if (rootTags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", rootTags, []);
   return id;
 }
 
@@ -148,7 +137,7 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
       await api.modifyNetworkInterfaceAttribute({ NetworkInterfaceId, Groups: inputs.vpcSecurityGroupIds });
     },
     iamInstanceProfile: () => changeProfile(id, inputs.iamInstanceProfile),
-    metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...metadata(inputs) }),
+    metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
     monitoring: () => api[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
     disableApiTermination: () => {
       const Value = inputs.disableApiTermination ?? false;

@@ -53,11 +53,10 @@ const described = { cloudFormation: template, inputs: inputsOf(template) };
 const version = (inputs: Props) => translate(described, inputs).properties as { LaunchTemplateData: object };
 
 async function create(inputs: Props): Promise<string> {
-  const TagSpecifications = tagged("launch-template", inputs.tags);
   const { LaunchTemplate } = await (await ec2()).createLaunchTemplate({
     ...version(inputs),
     LaunchTemplateName: inputs.name,
-    ...TagSpecifications,
+    TagSpecifications: tagged("launch-template", inputs.tags),
   });
   return LaunchTemplate?.LaunchTemplateId ?? "";
 }
@@ -108,9 +107,6 @@ export const launchTemplateRow: Row = {
   ...template,
   price: "what is launched from it is charged",
   shows: ["instanceType"],
-  id: "LaunchTemplateId",
-  tagType: "launch-template",
-  list: ["describeLaunchTemplates", "LaunchTemplates"],
   calls: { create, update, delete: "deleteLaunchTemplate" },
   more: latest,
   outputs: { latestVersion: "LatestVersionNumber", defaultVersion: "DefaultVersionNumber" },

@@ -9,7 +9,6 @@ export const logsRows = {
     without: ["deletionProtectionEnabled", "kmsKeyId"],
     replace: ["logGroupClass"],
     price: "only what is written to it is charged",
-    id: "LogGroupName",
     alsoId: "logGroupNamePrefix",
     list: ["describeLogGroups", "logGroups"],
     calls: { create: "createLogGroup", update: [retention], delete: "deleteLogGroup" },

@@ -49,8 +49,6 @@ function shaped(schema: Schema, value: unknown): unknown {
 }
 
 export interface Call {
-  /** The members of the request, with a lower first letter. */
-  readonly members: readonly string[];
   /** Whether the request has a member for a value, or one for a list of such values. */
   takes(name: string): boolean;
   /** Whether the request takes an attribute as `{ Value }`; AWS allows one of those in a call. */
@@ -85,7 +83,6 @@ export async function operation(service: keyof typeof services, name: Operation,
     );
 
   return {
-    members: [...schemas.keys()],
     takes: (key) => schemas.has(key) || schemas.has(`${key}s`) || (key === "tags" && schemas.has("tagSpecifications")),
     isAttribute(key) {
       const shape = resolve(schemas.get(key));

@@ -1,9 +1,10 @@
 import type { AnySchemaObject } from "ajv";
+import { refuse } from "../../refuse.ts";
 import { type Operation, services } from "./clients.ts";
 import { type CloudFormation, inputsOf, set, stepsOf, target, translate } from "./cloudformation.ts";
 import { lower, lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
-import { orGone, type Resource } from "./provider.ts";
+import { orGone, type Resource, until } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
 import { arn, fromTags, retagEc2 } from "./tags.ts";
 import { isObject, leaves, type Props, withoutUndefined } from "./values.ts";
@@ -19,7 +20,7 @@ export interface Row extends CloudFormation {
   readonly shows?: readonly string[];
   readonly calls: {
     readonly create: Operation | ((inputs: Props) => Promise<string>);
-    /** Those that change it, some with what undoes them. */
+    /** Those that change it, some with what undoes them. @default the put that makes it */
     readonly update?:
       | readonly (Operation | readonly [set: Operation, unset: Operation])[]
       | ((id: string, inputs: Props, changed: readonly string[]) => Promise<void>);
@@ -27,25 +28,21 @@ export interface Row extends CloudFormation {
     readonly delete?: Operation;
     /** Reads one, where the list does not tell everything. */
     readonly get?: Operation;
-    /** Reads its attributes. */
-    readonly attributes?: Operation;
   };
-  /** Whether requests and items have the names and the nesting of CloudFormation's properties, and not those of the inputs. */
-  readonly nested?: boolean;
-  /** The operation that lists what there is, and the path of the items in its answer. */
+  /** The operation that lists what there is, and the path of the items in its answer. @default `describeVpcs` and `Vpcs`, by a `VpcId` */
   readonly list?: readonly [Operation, path: string];
-  /** The members of an item that identify it, such as `VpcId` or `RoleName:PolicyName`; or the id that an item has in the provider. */
-  readonly id: string | ((item: Props) => string);
+  /** The members of an item that identify it, such as `RoleName:PolicyName`; or the id that an item has in the provider. @default AWS's */
+  readonly id?: string | ((item: Props) => string);
   /** What some operations call the id. */
   readonly alsoId?: string;
   /** The type of which it is a part, and by whose tags it is known: it has none. */
   readonly partOf?: string;
-  /** What EC2 calls the type in tags and ARNs. */
+  /** What EC2 calls the type in tags and ARNs. @default `route-table`, by a `RouteTableId` */
   readonly tagType?: string;
   /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
   readonly absent?: Props;
-  /** Outputs, and where an item has them, such as `NatGatewayAddresses[].PublicIp`. */
-  readonly outputs?: Readonly<Record<string, string>>;
+  /** Outputs beside the ARN, and where an item has them, such as `NatGatewayAddresses[].PublicIp`. */
+  readonly outputs?: Readonly<Record<string, string | ((item: Props) => unknown)>>;
   /** Whether an item is the program's own and not one that AWS makes by itself. */
   readonly isOwn?: (item: Props) => boolean;
   /** What the list does not tell, by AWS's names or by those of inputs. */
@@ -54,6 +51,8 @@ export interface Row extends CloudFormation {
   readonly requests?: Readonly<Partial<Record<Operation, (inputs: Props, id: string, olds: Props) => Props>>>;
   /** What AWS does not do by itself after the creation. */
   readonly created?: (id: string, inputs: Props) => Promise<void>;
+  /** Whether AWS, which answers before that, has made it: what is made next is refused until then. Throws where it never will have. */
+  readonly isReady?: (item: Props) => boolean;
   /** What the real provider does before the deletion, with what it has in its state. */
   readonly deleting?: (state: Props) => Promise<unknown>;
   readonly deleteBeforeReplace?: boolean;
@@ -67,13 +66,37 @@ export interface ByHand {
   readonly resource: Resource;
 }
 
+/** A row with what follows from its id, as AWS names things. A part of another resource is in no list of its own. */
+function whole(row: Row) {
+  const id: NonNullable<Row["id"]> = row.id ?? schemaOf(row.type).primaryIdentifier[0].replace("/properties/", "");
+  const noun = String(id).replace(/(Arn|Id|Name)$/, "");
+  const list = [`${serviceOf(row) === "IAM" ? "list" : "describe"}${noun}s` as Operation, `${noun}s`] as const;
+  const tagType = serviceOf(row) === "EC2" ? noun.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase() : undefined;
+  const attributes = Object.entries(row.attributes ?? {}).map(([input, [, absent]]) => [input, absent]);
+  const absent: Props = { ...row.absent, ...Object.fromEntries(attributes) };
+  return { list: row.isPart ? undefined : list, tagType, ...row, id, noun, absent };
+}
+
+type Whole = ReturnType<typeof whole>;
+
+/** The operations that change one, some with what undoes them. */
+export function updatesOf(row: Row): readonly (Operation | readonly [set: Operation, unset: Operation])[] {
+  const { create, update = /^(put|set)/.test(String(create)) ? [create as Operation] : [] } = row.calls;
+  const attributes = row.attributes ? [`modify${whole(row).noun}Attributes` as Operation] : [];
+  return typeof update === "function" ? [] : [...update, ...attributes];
+}
+
+/** Whether requests and items have the names and the nesting of CloudFormation's properties, and not those of the inputs. */
+const nests = ({ type }: CloudFormation) => /^AWS::(AutoScaling|CloudWatch|ElasticLoadBalancingV2)::/.test(type);
+
 /** What AWS calls an input: in its schema, if that has it, then in requests and in items. */
-function namesOf({ names = {}, attributes, nested }: Row, input: string): string[] {
+function namesOf(row: Row, input: string): string[] {
+  const { names = {}, attributes } = row;
   if (input === "tags") return ["tags"];
   if (attributes?.[input]) return ["attributes"];
   const inner = Object.keys(names).find((path) => path.startsWith(`${input}.`));
   const given = [names[input] ?? (inner ? String(names[inner]).split(/[.[]/)[0] : input)].flat();
-  if (nested) return given.flatMap((path) => (path ? lower(stepsOf(path)[0] ?? "") : []));
+  if (nests(row)) return given.flatMap((path) => (path ? lower(stepsOf(path)[0] ?? "") : []));
   return given.flatMap((path) => path?.split(".").map(lower).join(".") ?? []);
 }
 
@@ -81,10 +104,10 @@ function namesOf({ names = {}, attributes, nested }: Row, input: string): string
 function valuesOf(row: Row, inputs: Props): Props {
   const given = Object.entries(inputs).filter(([input, value]) => value !== undefined && !row.attributes?.[input]);
   const named = given.flatMap(([input, value]) =>
-    row.nested && isNested(row, input) ? [] : namesOf(row, input).map((name) => [name, value]),
+    nests(row) && isNested(row, input) ? [] : namesOf(row, input).map((name) => [name, value]),
   );
-  const { properties } = row.nested ? translate({ inputs: inputsOf(row), cloudFormation: row }, inputs) : {};
-  const attributes = Object.entries(row.attributes ?? {}).flatMap(([input, key]) =>
+  const { properties } = nests(row) ? translate({ inputs: inputsOf(row), cloudFormation: row }, inputs) : {};
+  const attributes = Object.entries(row.attributes ?? {}).flatMap(([input, [key]]) =>
     inputs[input] === undefined ? [] : { key, value: String(inputs[input]) },
   );
   return { ...Object.fromEntries(named), ...lowered(properties ?? {}), ...(attributes.length > 0 && { attributes }) };
@@ -95,7 +118,7 @@ const isNested = ({ names = {} }: Row, input: string) =>
   Object.keys(names).some((path) => path.startsWith(`${input}.`));
 
 /** The members that an id consists of. */
-function identityOf({ id: members }: Row, id: string): Props {
+function identityOf({ id: members }: Whole, id: string): Props {
   if (typeof members === "function") return {};
   const [first = "", second] = members.split(/[:/]/).map(lower);
   if (second === undefined) return { [first]: id };
@@ -103,7 +126,7 @@ function identityOf({ id: members }: Row, id: string): Props {
   return { [first]: id.slice(0, end), [second]: id.slice(end + 1) };
 }
 
-const idOf = ({ id }: Row, item: Props): string =>
+const idOf = ({ id }: Whole, item: Props): string =>
   typeof id === "function" ? id(item) : id.replace(/\w+/g, (member) => item[lower(member)]);
 
 /** The value of a key, however deep it is. */
@@ -116,14 +139,10 @@ function search(value: unknown, ...keys: string[]): unknown {
     .find((found) => found !== undefined);
 }
 
+const byArn = { list: "listTagsForResource", tag: "tagResource", untag: "untagResource" } as const;
 /** How a service tags, where it is asked for tags by the resource's ARN. */
 const tagging: Partial<Record<keyof typeof services, Readonly<Record<"list" | "tag" | "untag", Operation>>>> = {
-  ...Object.fromEntries(
-    ["CloudWatch", "ECR", "Logs"].map((service) => [
-      service,
-      { list: "listTagsForResource", tag: "tagResource", untag: "untagResource" },
-    ]),
-  ),
+  ...{ CloudWatch: byArn, ECR: byArn, Logs: byArn },
   ElasticLoadBalancingV2: { list: "describeTags", tag: "addTags", untag: "removeTags" },
 };
 
@@ -159,19 +178,21 @@ export async function sentBy(row: Row, name: Operation, inputs: readonly string[
 /** The resource type that a row describes. */
 export function define(
   token: string,
-  row: Row,
-  parent?: { readonly row: Row; readonly resource: () => Resource },
+  given: Row,
+  above?: { readonly row: Row; readonly resource: () => Resource },
 ): Resource {
+  const row = whole(given);
+  const parent = above && { ...above, row: whole(above.row) };
   const service = serviceOf(row);
   const inputs = inputsOf(row);
   const tops = [...new Set(Object.keys(inputs).map((path) => path.split(".")[0] as string))];
   // A name is the id already.
   const others = tops.filter((input) => input !== "name" && input !== "tags");
-  const updates = typeof row.calls.update === "function" ? [] : (row.calls.update ?? []);
+  const updates = updatesOf(row);
   const call = (name: Operation) => operation(service, name, row.tagType);
   const known = (id: string) => ({ ...(row.alsoId && { [lower(row.alsoId)]: id }), ...identityOf(row, id) });
   const only = (keys: readonly string[], props: Props) => Object.fromEntries(keys.map((key) => [key, props[key]]));
-  const isSet = (input: string, props: Props) => props[input] !== undefined && props[input] !== row.absent?.[input];
+  const isSet = (input: string, props: Props) => props[input] !== undefined && props[input] !== row.absent[input];
 
   const send = async (name: Operation, id: string, props: Props, olds: Props = {}) => {
     const { tags } = props;
@@ -204,24 +225,26 @@ export function define(
     const item = { ...found, ...(await row.more?.(found)) };
     const { ownerId, registryId } = item;
     const live: Props = { ownerId, registryId, ...(await attributes(id)) };
-    const isRenamed = (input: string) => row.spelled?.[input] || (row.nested && isNested(row, input));
+    const isRenamed = (input: string) => row.spelled?.[input] || (nests(row) && isNested(row, input));
     for (const input of tops.filter((each) => !row.attributes?.[each] && !isRenamed(each))) {
       const values = [item[input], ...namesOf(row, input).map((path) => at(item, path))];
-      const value = decoded(values.findLast((each) => each !== undefined)) ?? row.absent?.[input];
+      const value = decoded(values.findLast((each) => each !== undefined)) ?? row.absent[input];
       live[input] = Array.isArray(declared[input]) && isObject(value) ? [value] : value;
     }
-    for (const [at, { path }] of row.nested ? leaves(inputs, declared).found : []) {
+    for (const [at, { path }] of nests(row) ? leaves(inputs, declared).found : []) {
       // biome-ignore lint/suspicious/noExplicitAny: walks JSON
       const value: any = target(row, path, at)?.reduce((inner: any, step) => inner?.[lower(step)], item);
       const spelled = Object.entries(row.spelled?.[path] ?? {}).find(([, each]) => each === value)?.[0];
       if (value !== undefined) set(live, stepsOf(at), spelled ? JSON.parse(spelled) : value);
     }
     for (const [output, name] of Object.entries(row.outputs ?? {}))
-      live[output] = at(item, name.split(".").map(lower).join("."));
+      live[output] = typeof name === "function" ? name(item) : at(item, name.split(".").map(lower).join("."));
     const owner = ownerId ?? item.groupOwnerId ?? JSON.stringify(item).match(/:(\d{12}):/)?.[1];
+    const own = item.arn ?? item[`${lower(row.noun)}Arn`] ?? item[`${lower(row.noun)}ARN`];
     // AWS's own ARN of a log group ends with its streams' wildcard, the provider's does not.
-    live.arn = row.tagType ? arn("ec2", owner, `${row.tagType}/${id}`) : (item.arn ?? live.arn)?.replace(/:\*$/, "");
+    live.arn = own?.replace(/:\*$/, "");
     if (!tops.includes("tags")) return live;
+    if (row.tagType) live.arn = arn("ec2", owner, `${row.tagType}/${id}`);
     if (isNested(row, "tags")) return { ...live, tags: inOrder(item.tags, declared.tags) };
     const { list } = tagging[service] ?? {};
     const known = { resourceArn: live.arn, resourceARN: live.arn };
@@ -231,14 +254,14 @@ export function define(
 
   /** The attributes that are inputs, as numbers and booleans where the provider has those. */
   async function attributes(id: string): Promise<Props> {
-    if (!row.calls.attributes) return {};
-    const { attributes } = lowered(await (await call(row.calls.attributes)).send(known(id)));
+    if (!row.attributes) return {};
+    const { attributes } = lowered(await (await call(`describe${row.noun}Attributes` as Operation)).send(known(id)));
     const values = new Map(attributes.map(({ key, value }: Props) => [key, value]));
-    const typed = ([input, key]: [string, string]) => {
-      const [value, absent] = [values.get(key), row.absent?.[input]];
+    const typed = Object.entries(row.attributes).map(([input, [key, absent]]) => {
+      const value = values.get(key);
       return [input, value === undefined || typeof absent === "string" ? (value ?? absent) : JSON.parse(String(value))];
-    };
-    return Object.fromEntries(Object.entries(row.attributes ?? {}).map(typed));
+    });
+    return Object.fromEntries(typed);
   }
 
   /** Undoes what a part of the resource was attached to, before something else is, or the resource is deleted. */
@@ -249,7 +272,7 @@ export function define(
 
   async function update(id: string, given: Props, changed: string[], olds: Props): Promise<void> {
     if (typeof row.calls.update === "function") return row.calls.update(id, given, changed);
-    const order = Object.keys(row.absent ?? {});
+    const order = Object.keys(row.absent);
     const props = { ...row.absent, ...withoutUndefined(given) };
     for (const entry of updates) {
       const [set, unset] = [entry].flat() as [Operation, Operation?];
@@ -276,7 +299,11 @@ export function define(
       values[lower(member)];
     const id =
       typeof row.id === "function" ? row.id(values) : row.id.replace(/\w+/g, (member) => [made(member)].flat()[0]);
-    await row.created?.(id, given).catch((error: Error) => {
+    const finish = async () => {
+      await row.created?.(id, given);
+      await until(async () => row.isReady?.((await find(id)) ?? refuse("NotFound", `${id} is gone`)) ?? true);
+    };
+    await finish().catch((error: Error) => {
       throw Object.assign(error, { id });
     });
     const sent = await sentBy(row, row.calls.create, tops);
@@ -303,8 +330,7 @@ export function define(
     update,
     async retag(id, tags, removed, { arn: resourceArn }) {
       if (service === "EC2") return retagEc2(id, tags, removed);
-      const noun = String(row.calls.create).replace("create", "");
-      const { tag, untag } = tagging[service] ?? { tag: `tag${noun}`, untag: `untag${noun}` };
+      const { tag, untag } = tagging[service] ?? { tag: `tag${row.noun}`, untag: `untag${row.noun}` };
       const own = { ...known(id), resourceArn, resourceARN: resourceArn, tags, tagKeys: removed };
       if (removed.length > 0) await (await call(untag as Operation)).send(own);
       await (await call(tag as Operation)).send(own);
@@ -318,7 +344,7 @@ export function define(
     async list() {
       const isWithin = parent && !row.list?.[1].includes(".");
       const owners = isWithin ? (await parent.resource().list()).map(({ id }) => id) : [];
-      const within = (owner: string) => (row.list ? items(identityOf(parent?.row as Row, owner)) : find(owner));
+      const within = (owner: string) => (row.list ? items(identityOf(parent?.row as Whole, owner)) : find(owner));
       const found = isWithin
         ? await Promise.all(
             owners.map(async (owner) =>

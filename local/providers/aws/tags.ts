@@ -1,4 +1,4 @@
-import type { ResourceType, RunInstancesRequest } from "@aws-sdk/client-ec2";
+import type { ResourceType, TagSpecification } from "@aws-sdk/client-ec2";
 import { ec2 } from "./clients.ts";
 import type { Props } from "./values.ts";
 
@@ -11,8 +11,8 @@ export const fromTags = (tags: Tag[] = []): Props =>
   Object.fromEntries(tags.filter(({ Key }) => !Key?.startsWith("aws:")).map(({ Key, Value }) => [Key, Value ?? ""]));
 
 /** EC2 refuses a specification without tags. */
-export const tagged = (type: ResourceType, tags?: Props): Pick<RunInstancesRequest, "TagSpecifications"> =>
-  Object.keys(tags ?? {}).length > 0 ? { TagSpecifications: [{ ResourceType: type, Tags: toTags(tags) }] } : {};
+export const tagged = (ResourceType: ResourceType, tags: Props = {}): TagSpecification[] =>
+  Object.keys(tags).length > 0 ? [{ ResourceType, Tags: toTags(tags) }] : [];
 
 export async function retagEc2(id: string, tags: Props, removed: string[]) {
   const api = await ec2();

@@ -1,15 +1,9 @@
 import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  DescribeInstanceAttributeCommand,
-  EC2Client,
-  type Instance,
-  ModifyInstanceAttributeCommand,
-  TerminateInstancesCommand,
-} from "@aws-sdk/client-ec2";
-import { GetInstanceProfileCommand, IAMClient } from "@aws-sdk/client-iam";
-import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
+import { EC2, type Instance } from "@aws-sdk/client-ec2";
+import { IAM } from "@aws-sdk/client-iam";
+import { STS } from "@aws-sdk/client-sts";
 import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.ts";
 import { localAddressOf } from "../../address.ts";
 import { Firewall } from "./firewall.ts";
@@ -25,9 +19,9 @@ const cloud: MachineCloud = {
   machineImage: need("LOCAL_CLOUD_MACHINE_IMAGE"),
   endpoint: need("AWS_ENDPOINT_URL"),
 };
-const ec2 = new EC2Client({ maxAttempts: 1 });
-const iam = new IAMClient({ maxAttempts: 1 });
-const sts = new STSClient({ maxAttempts: 1 });
+const ec2 = new EC2({ maxAttempts: 1 });
+const iam = new IAM({ maxAttempts: 1 });
+const sts = new STS({ maxAttempts: 1 });
 const fleet = new Fleet(cloud);
 const firewall = new Firewall(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
 const machines = new Map<string, Machine>();
@@ -140,26 +134,24 @@ async function remove(machine: Machine): Promise<void> {
 /** Terminates an instance whose machine is lost; what is left of the machine is removed in the next round. */
 async function terminate(id: string, why: string): Promise<void> {
   log(`${id}: terminated, ${why}`);
-  await ec2.send(new ModifyInstanceAttributeCommand({ InstanceId: id, DisableApiTermination: { Value: false } }));
-  await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+  await ec2.modifyInstanceAttribute({ InstanceId: id, DisableApiTermination: { Value: false } });
+  await ec2.terminateInstances({ InstanceIds: [id] });
   await writeFile(`${cloud.dir}/machine-died`, ""); // read by start.ts: the stack's state still has the instance
 }
 
 async function userDataOf(id: string): Promise<string | undefined> {
-  const attribute = new DescribeInstanceAttributeCommand({ InstanceId: id, Attribute: "userData" });
-  const encoded = (await ec2.send(attribute)).UserData?.Value;
-  return encoded && Buffer.from(encoded, "base64").toString();
+  const { UserData } = await ec2.describeInstanceAttribute({ InstanceId: id, Attribute: "userData" });
+  return UserData?.Value && Buffer.from(UserData.Value, "base64").toString();
 }
 
 /** What EC2's instance metadata returns: temporary credentials of the role in the instance's profile, if it trusts EC2. */
 async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Promise<Credentials | undefined> {
   const profile = IamInstanceProfile?.Arn?.split("/").at(-1);
   if (!profile) return undefined;
-  const { InstanceProfile } = await iam.send(new GetInstanceProfileCommand({ InstanceProfileName: profile }));
+  const { InstanceProfile } = await iam.getInstanceProfile({ InstanceProfileName: profile });
   const [role] = InstanceProfile?.Roles ?? [];
   if (!decodeURIComponent(role?.AssumeRolePolicyDocument ?? "").includes('"ec2.amazonaws.com"')) return undefined;
-  const assume = new AssumeRoleCommand({ RoleArn: role?.Arn, RoleSessionName: InstanceId });
-  const { Credentials: temporary } = await sts.send(assume);
+  const { Credentials: temporary } = await sts.assumeRole({ RoleArn: role?.Arn, RoleSessionName: InstanceId });
   return {
     AWS_ACCESS_KEY_ID: temporary?.AccessKeyId ?? "",
     AWS_SECRET_ACCESS_KEY: temporary?.SecretAccessKey ?? "",

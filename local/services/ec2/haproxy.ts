@@ -211,20 +211,8 @@ export function serversIn(statistics: string): Server[] {
     const cell = (name: string) => cells[columns.indexOf(name)] ?? "";
     const name = cell("svname");
     if (name === "FRONTEND" || name === "BACKEND") return [];
-    const [backend, status, check, code, address] = ["pxname", "status", "check_status", "check_code", "addr"].map(
-      cell,
-    );
-    return [
-      {
-        backend,
-        name,
-        status,
-        sessions: Number(cell("scur")),
-        age: Number(cell("lastchg")),
-        check,
-        code,
-        address,
-      } as Server,
-    ];
+    const state = { status: cell("status"), sessions: Number(cell("scur")), age: Number(cell("lastchg")) };
+    const last = { check: cell("check_status"), code: cell("check_code") };
+    return [{ backend: cell("pxname"), name, address: cell("addr"), ...state, ...last }];
   });
 }

@@ -1,20 +1,14 @@
 // What the API says of a network, as traffic meets it.
 import { BlockList } from "node:net";
-import {
-  type EC2Client,
-  type Instance,
-  type IpPermission,
-  type NatGateway,
-  type NetworkInterface,
-  paginateDescribeInstances,
-  paginateDescribeNatGateways,
-  paginateDescribeNetworkInterfaces,
-  paginateDescribeRouteTables,
-  paginateDescribeSecurityGroups,
-  paginateDescribeVpcEndpoints,
-  type RouteTable,
-  type SecurityGroup,
-  type VpcEndpoint,
+import type {
+  EC2,
+  Instance,
+  IpPermission,
+  NatGateway,
+  NetworkInterface,
+  RouteTable,
+  SecurityGroup,
+  VpcEndpoint,
 } from "@aws-sdk/client-ec2";
 import { localAddressOf } from "../../address.ts";
 import { alive, every } from "../../lists.ts";
@@ -50,20 +44,19 @@ export interface Reach {
 }
 
 /** All that the API has; of instances, those that are alive. Where there is nothing to reach, the rest is not asked for. */
-export async function describeNetwork(client: EC2Client): Promise<Network> {
-  const api = { client };
+export async function describeNetwork(ec2: EC2): Promise<Network> {
   const [reservations, interfaces] = await Promise.all([
-    every(paginateDescribeInstances(api, { Filters: [alive] }), (page) => page.Reservations),
-    every(paginateDescribeNetworkInterfaces(api, {}), (page) => page.NetworkInterfaces),
+    every(ec2.paginateDescribeInstances({ Filters: [alive] }), (page) => page.Reservations),
+    every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces),
   ]);
   const instances = reservations.flatMap(({ Instances = [] }) => Instances);
   const network = { instances, interfaces, groups: [], routeTables: [], natGateways: [], endpoints: [] };
   if (instances.length === 0 && !interfaces.some(isBalancer)) return network;
   const [groups, routeTables, natGateways, endpoints] = await Promise.all([
-    every(paginateDescribeSecurityGroups(api, {}), (page) => page.SecurityGroups),
-    every(paginateDescribeRouteTables(api, {}), (page) => page.RouteTables),
-    every(paginateDescribeNatGateways(api, {}), (page) => page.NatGateways),
-    every(paginateDescribeVpcEndpoints(api, {}), (page) => page.VpcEndpoints),
+    every(ec2.paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups),
+    every(ec2.paginateDescribeRouteTables({}), (page) => page.RouteTables),
+    every(ec2.paginateDescribeNatGateways({}), (page) => page.NatGateways),
+    every(ec2.paginateDescribeVpcEndpoints({}), (page) => page.VpcEndpoints),
   ]);
   return { ...network, groups, routeTables, natGateways, endpoints };
 }

@@ -34,7 +34,6 @@ describe("a load balancer", () => {
       { Key: "routing.http.drop_invalid_header_fields.enabled", Value: "true" },
       { Key: "deletion_protection.enabled", Value: "false" },
     ];
-    vi.spyOn(api, "describeLoadBalancers").mockImplementation(() => ({ LoadBalancers }));
     vi.spyOn(api, "paginateDescribeLoadBalancers").mockImplementation(() => pages({ LoadBalancers, $metadata: {} }));
     vi.spyOn(api, "describeLoadBalancerAttributes").mockImplementation(() => ({ Attributes }));
     const Tags = [{ Key: "app", Value: "hono" }];

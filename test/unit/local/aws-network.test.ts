@@ -43,14 +43,18 @@ test("an endpoint's update says what to add and what to remove", async () => {
 });
 
 test("a NAT gateway is awaited, and one that has failed says why", async () => {
-  vi.spyOn(api, "createNatGateway").mockImplementation(() => ({ NatGateway: { NatGatewayId: "nat-1" } }));
+  const NatGatewayId = "nat-1";
+  vi.spyOn(api, "createNatGateway").mockImplementation(() => ({ NatGateway: { NatGatewayId } }));
   const failed = {
+    NatGatewayId,
     State: "failed" as const,
     FailureCode: "Gateway.NotAttached",
     FailureMessage: "no Internet gateway",
   };
-  const states = [{ State: "pending" as const }, failed];
-  vi.spyOn(api, "describeNatGateways").mockImplementation(() => ({ NatGateways: states.splice(0, 1) }));
+  const states = [{ NatGatewayId, State: "pending" as const }, failed];
+  vi.spyOn(api, "paginateDescribeNatGateways").mockImplementation(() =>
+    pages({ NatGateways: states.splice(0, 1), $metadata: {} }),
+  );
   const made = resources["aws:ec2/natGateway:NatGateway"].create({ subnetId: "subnet-1", allocationId: "eipalloc-1" });
   await expect(made).rejects.toMatchObject({ name: "Gateway.NotAttached", message: "no Internet gateway" });
   expect(states).toEqual([]);

@@ -15,9 +15,6 @@ const row: Row = {
   required: ["availabilityZone"],
   replace: ["availabilityZone", "encrypted"],
   price: ({ size }) => [{ what: "EBS gp3, GiB", quantity: Number(size), each: prices.gp3 }],
-  id: "VolumeId",
-  tagType: "volume",
-  list: ["describeVolumes", "Volumes"],
   calls: { create: "createVolume", update: ["modifyVolume"], delete: "deleteVolume" },
   outputs: { createTime: "CreateTime" },
 };
@@ -27,6 +24,7 @@ Object.assign(schemas.resources, {
   [row.type]: {
     additionalProperties: false,
     createOnlyProperties: ["/properties/SnapshotId"],
+    primaryIdentifier: ["/properties/VolumeId"],
     readOnlyProperties: ["/properties/VolumeId"],
     properties: {
       AvailabilityZone: { type: "string" },
