@@ -1,23 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import type { Measurement } from "../../bench/measurement.ts";
 import { root } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
+import { temporaryFolder } from "../support/process.ts";
 
 // Times are measured and not judged: they depend on this machine and its other load.
 test("npm run bench -- --quick measures everything; counts and sizes are as expected", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "bench-"));
-  const file = join(folder, "results.json");
-  let measurements: Measurement[];
-  try {
-    const table = await run(["node", "bench/bench.ts", "--quick", "--json", file], { cwd: root });
-    console.log(table); // for those who read CI's output
-    ({ measurements } = JSON.parse(readFileSync(file, "utf8")));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const file = join(temporaryFolder(onTestFinished), "results.json");
+  const table = await run(["node", "bench/bench.ts", "--quick", "--json", file], { cwd: root });
+  console.log(table); // for those who read CI's output
+  const { measurements } = JSON.parse(readFileSync(file, "utf8")) as { measurements: Measurement[] };
   const ours = Object.fromEntries(measurements.map(({ what, ours: [value = Number.NaN] }) => [what, value]));
   const other = (what: string) => Object.values(measurements.find((each) => each.what === what)?.others ?? {})[0]?.[0];
 

@@ -1,15 +1,14 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ECR } from "@aws-sdk/client-ecr";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { architectures } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
 import { ensureLinters } from "../../tools/linters.ts";
 import { startRegistry } from "../support/other-registry.ts";
-import { freePort } from "../support/process.ts";
+import { freePort, temporaryFolder } from "../support/process.ts";
 import { aws, cloud, deployed, type Result, shell as run, summary } from "../support/stack.ts";
 
 // The documents' blocks, unchanged. The Korean documents have the same ones: test/unit/docs.test.ts.
@@ -87,8 +86,7 @@ test("the guide shows what each of its commands prints", () => {
 test("the guide's commands print what it shows, run in its order in app/", async () => {
   const stack = await deployed();
   const own = process.arch === "arm64" ? "arm64" : "amd64";
-  const folder = mkdtempSync(join(tmpdir(), "guide-"));
-  const config = join(folder, "docker");
+  const config = join(temporaryFolder(onTestFinished), "docker");
   cpSync(cloud.env.DOCKER_CONFIG as string, config, { recursive: true, verbatimSymlinks: true });
   const { aws: cli } = await ensureLinters();
   const ecr = new ECR(aws);
@@ -139,7 +137,6 @@ test("the guide's commands print what it shows, run in its order in app/", async
       const host = `unix://${cloud.run}/${id}/docker.sock`;
       await run(`docker --host ${host} image rm --force ${cloud.registry}/hono-app:latest`);
     }
-    rmSync(folder, { recursive: true });
   }
 }, 900_000);
 
@@ -152,7 +149,7 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
   const lines = blocksOf("account").join("\n").split("\n");
   expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));
   const commands = lines.map((line) => replaced[line] ?? line).join("\n");
-  const clone = mkdtempSync(join(tmpdir(), "clone-"));
+  const clone = temporaryFolder(onTestFinished);
   let destroyed: Result;
   let saved = "";
   const there = { cwd: clone, env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
@@ -173,7 +170,6 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
   } finally {
     destroyed = await run(blocksOf("teardown").join("\n"), there);
     saved = readFileSync(join(clone, "Pulumi.dev.yaml"), "utf8");
-    rmSync(clone, { recursive: true });
   }
   // The settings stay, for the next deployment.
   expect(saved).toContain("publishTo");
@@ -182,7 +178,7 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
 }, 900_000);
 
 test("a project of one's own: pulumi new asks for region, name and sizes, and what it makes previews and deploys", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "template-"));
+  const folder = temporaryFolder(onTestFinished);
   const there = { cwd: join(folder, "my-app"), env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
   const lines = blocksOf("template").join("\n").split("\n");
   expect(lines[0]).toMatch(/^git clone \S+ template$/);
@@ -215,7 +211,6 @@ test("a project of one's own: pulumi new asks for region, name and sizes, and wh
     expect(deployed.output).toMatch(/"verifiedArchitectures": \{\s+"graviton": "arm64",\s+"intel": "amd64"/);
   } finally {
     if (existsSync(there.cwd)) destroyed = await run("pulumi destroy && pulumi stack rm dev", there);
-    rmSync(folder, { recursive: true });
   }
   expect(destroyed?.status, destroyed?.output).toBe(0);
 }, 900_000);

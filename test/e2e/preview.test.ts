@@ -1,9 +1,9 @@
-import { chmodSync, cpSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { root } from "../../tools/paths.ts";
 import { lastBuild, unwritten } from "../support/previews.ts";
+import { temporaryFolder } from "../support/process.ts";
 import { cloud, deployed, edited, local, node, refused, releasedEdit, succeed, summary } from "../support/stack.ts";
 
 test("the preview of an edit builds both platforms, and writes nothing anywhere", async () => {
@@ -18,28 +18,24 @@ test("the preview of an edit builds both platforms, and writes nothing anywhere"
 
 test("another clone, umask, time zone, home, file times and modes change nothing", async () => {
   await deployed();
-  const other = mkdtempSync(join(tmpdir(), "other clone "));
-  try {
-    const clone = join(other, "deeper", "hono app");
-    cpSync(cloud.project, clone, {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (path) => ![".build", "node_modules", ".local"].some((name) => path === join(cloud.project, name)),
-    });
-    for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(clone, name));
-    for (const file of ["app/Dockerfile", "app/src/main.ts", "app/bun.lock"]) {
-      chmodSync(join(clone, file), 0o600);
-      utimesSync(join(clone, file), 1, 1);
-      expect(statSync(join(clone, file)).mtimeMs).toBe(1000);
-    }
-    const umask = process.umask(0o077);
-    const result = await node("cli/local.ts", ["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
-    process.umask(umask);
-    expect(result.status).toBe(0);
-    expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
-  } finally {
-    rmSync(other, { recursive: true });
+  const other = join(temporaryFolder(onTestFinished), "other clone");
+  const clone = join(other, "deeper", "hono app");
+  cpSync(cloud.project, clone, {
+    recursive: true,
+    verbatimSymlinks: true,
+    filter: (path) => ![".build", "node_modules", ".local"].some((name) => path === join(cloud.project, name)),
+  });
+  for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(clone, name));
+  for (const file of ["app/Dockerfile", "app/src/main.ts", "app/bun.lock"]) {
+    chmodSync(join(clone, file), 0o600);
+    utimesSync(join(clone, file), 1, 1);
+    expect(statSync(join(clone, file)).mtimeMs).toBe(1000);
   }
+  const umask = process.umask(0o077);
+  const result = await node("cli/local.ts", ["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
+  process.umask(umask);
+  expect(result.status).toBe(0);
+  expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
 });
 
 test("refuses in the preview what AWS would refuse", async () => {

@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { upServing } from "../support/fleet.ts";
 import {
-  answering,
   aws,
   cloud,
   configured,
@@ -21,7 +20,6 @@ import {
   local,
   logOf,
   manifest,
-  node,
   outputs,
   pageOf,
   refused,
@@ -64,30 +62,13 @@ test("a release beyond the vCPU quota fails and changes nothing; within it, no r
     );
   });
   expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
-  let proven = 0;
-  let asked = 0;
-  const failed: string[] = [];
-  const onOutput = (output: string) => {
-    proven = machineNames.filter((name) => output.includes(`Verification hono-app-${name} updated`)).length;
-  };
-  const up = node("cli/local.ts", ["up"], { onOutput });
-  let running = true;
-  void up.finally(() => {
-    running = false;
-  });
-  while (running && proven < machineNames.length) {
-    for (const name of machineNames) {
-      const id = await answering(before[name].url).catch((error: Error) => error.message);
-      // A request that was open while the last proof came in may have met the end of the old instance.
-      if (proven === machineNames.length) break;
-      asked++;
-      if (id !== before[name].id) failed.push(`${name}: ${id}`);
-    }
-    await wait(20);
-  }
-  expect((await up).status).toBe(0);
-  expect(failed).toEqual([]);
-  expect(asked).toBeGreaterThan(10);
+  const old = machineNames.map((name) => ({ url: before[name].url, id: before[name].id }));
+  const answered = await upServing(
+    old.map(({ url }) => url),
+    /Verification hono-app-(\w+) updated[\s\S]*Verification hono-app-(?!\1)\w+ updated/,
+  );
+  for (const answer of answered) expect(old).toContainEqual(answer);
+  expect(answered.length).toBeGreaterThan(10);
   // The old instances are gone; what they logged is not.
   const after = outputs();
   for (const name of machineNames) {

@@ -1,18 +1,8 @@
-import {
-  accessSync,
-  constants,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { dirname, join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
@@ -41,9 +31,7 @@ import {
 // Every script of .github, run against the local cloud with what GitHub would give it.
 
 let aws: string;
-const work = temporaryFolder();
-/** A new folder in it. */
-const newFolder = () => mkdtempSync(join(work, "folder-"));
+const newFolder = () => temporaryFolder(onTestFinished);
 beforeAll(async () => {
   aws = (await ensureLinters()).aws;
 });

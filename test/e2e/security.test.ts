@@ -107,7 +107,9 @@ describe("the credentials of an instance's role", () => {
     const client = new ecr.ECR(configuration);
     const { authorizationData } = await client.getAuthorizationToken({});
     expect(authorizationData).toHaveLength(1);
-    for (const command of pulls(repositoryName)) expect(await answer(client, command)).not.toMatch(denied);
+    const [image, ...layers] = pulls(repositoryName);
+    expect(await answer(client, image)).toBe("allowed");
+    for (const command of layers) expect(await answer(client, command)).not.toMatch(denied);
   });
 
   test("pull from no other repository", async () => {

@@ -167,7 +167,9 @@ function colorsOf(screenshot: Buffer): Map<string, number> {
 /** The texts of the diagram that reach over the edge of their box. */
 async function textOutsideItsBox(page: Page): Promise<string[]> {
   const outside: string[] = [];
-  for (const node of await page.locator("g.node").all()) {
+  const nodes = await page.locator("g.node").all();
+  expect(nodes.length).toBeGreaterThan(0);
+  for (const node of nodes) {
     const box = await node.locator("path").first().boundingBox();
     for (const text of await node.locator("text").all()) {
       const own = await text.boundingBox();

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { ensureLinters } from "../../tools/linters.ts";
 import type { ActionData } from "../support/actions/fetch-actions.ts";
@@ -22,7 +22,6 @@ import {
 import { temporaryFolder } from "../support/process.ts";
 
 let tools: Awaited<ReturnType<typeof ensureLinters>>;
-const work = temporaryFolder();
 beforeAll(async () => {
   tools = await ensureLinters();
 }, 300_000);
@@ -58,7 +57,7 @@ describe("linters find nothing", () => {
     ["secrets-outside-env", "deploy.yml", "environment: dev\n", "\n"],
     ["concurrency-limits", "pull-request.yml", /^concurrency:\n.*\n.*$/m, ""],
   ])("zizmor finds a violation of %s", (audit, file, from, to) => {
-    const folder = mkdtempSync(join(work, "broken-"));
+    const folder = temporaryFolder(onTestFinished);
     cpSync(".github", join(folder, ".github"), { recursive: true });
     const path = join(folder, ".github", "workflows", file);
     const before = readFileSync(path, "utf8");
@@ -69,7 +68,7 @@ describe("linters find nothing", () => {
   });
 
   test("actionlint finds an unknown input of this project's own action", () => {
-    const path = join(mkdtempSync(join(work, "broken-")), ".github", "workflows", "broken.yml");
+    const path = join(temporaryFolder(onTestFinished), ".github", "workflows", "broken.yml");
     // Marks the project's root for actionlint.
     mkdirSync(join(path, "..", "..", "..", ".git"));
     cpSync(".github", join(path, "..", ".."), { recursive: true });

@@ -1,17 +1,16 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ACM } from "@aws-sdk/client-acm";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { balancing, fleetOutputs, type Report } from "../support/fleet.ts";
 import { get } from "../support/http.ts";
+import { temporaryFolder } from "../support/process.ts";
 import { aws, cloud, configured, local, type Result, refused, shell } from "../support/stack.ts";
 
 const domain = "app.example.com";
-const folder = mkdtempSync(join(tmpdir(), "certificate-"));
+const folder = temporaryFolder();
 const acm = new ACM(aws);
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** A certificate for a name, made by itself, and its key. */
 function make(name: string): { certificate: string; key: string } {

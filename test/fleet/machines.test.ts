@@ -10,18 +10,11 @@ import {
   fleetDeployed,
   fleetOutputs,
   idsOf,
-  scaling,
   underLoad,
+  versionsOf,
   withFleet,
 } from "../support/fleet.ts";
 import { cloud, describeInstances, expectUnchanged, succeed } from "../support/stack.ts";
-
-/** The machines that a group has in service. */
-async function inService(group: string): Promise<string[]> {
-  const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({ AutoScalingGroupNames: [group] });
-  const { Instances = [] } = AutoScalingGroups[0] ?? {};
-  return Instances.filter((each) => each.LifecycleState === "InService").map(({ InstanceId = "" }) => InstanceId);
-}
 
 test("a machine that dies is replaced; once that is seen, no request fails; a refresh proves the new one, and an up changes nothing", () =>
   withFleet(async () => {
@@ -55,7 +48,7 @@ test("when every machine of one architecture is gone, the other answers", () =>
       await expect.poll(() => load.asked, { timeout: 30_000 }).toBeGreaterThan(50);
     });
     expect(load.failed).toEqual([]);
-    await expect.poll(async () => (await inService(before.intel.group)).length, { timeout: 180_000 }).toBe(1);
+    await expect.poll(async () => (await versionsOf(before.intel.group)).machines.length, { timeout: 180_000 }).toBe(1);
     await succeed("refresh");
     await succeed("up");
     await expectFleetServing(fleetOutputs());

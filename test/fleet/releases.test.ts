@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { every } from "../../local/lists.ts";
 import { killed } from "../support/faults.ts";
 import {
   answeringAt,
@@ -17,10 +18,8 @@ import { edited, editPage, expectUnchanged, local, refused, succeed, tagOf, wron
 
 /** How many refreshes a group has had. */
 async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
-  const { InstanceRefreshes = [], NextToken } = await scaling.describeInstanceRefreshes({ AutoScalingGroupName });
-  if (!NextToken) return InstanceRefreshes.length;
-  const next = await scaling.describeInstanceRefreshes({ AutoScalingGroupName, NextToken });
-  return InstanceRefreshes.length + (next.InstanceRefreshes?.length ?? 0);
+  const pages = scaling.paginateDescribeInstanceRefreshes({ AutoScalingGroupName });
+  return (await every(pages, ({ InstanceRefreshes }) => InstanceRefreshes)).length;
 }
 
 /** Of each group, what it launches and what it has in service. */

@@ -1,58 +1,21 @@
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { expectConsistent, inventory } from "../support/faults.ts";
-import {
-  ask,
-  expectFleetServing,
-  type FleetOutputs,
-  fleetDeployed,
-  fleetOutputs,
-  underLoad,
-  withFleet,
-} from "../support/fleet.ts";
-import { deployed, edited, expectServing, local, node, refused, succeed } from "../support/stack.ts";
+import { expectFleetServing, fleetDeployed, fleetOutputs, underLoad, upServing, withFleet } from "../support/fleet.ts";
+import { deployed, edited, expectServing, local, refused, succeed } from "../support/stack.ts";
 
 test("from a pair to a fleet and back: what is in use serves until what follows is proven", async () => {
   const pair = await deployed();
-  const proven = { text: "" };
-  const until = async <T>(work: () => Promise<T>, urls: string[], last: RegExp) => {
-    const failed: string[] = [];
-    const up = work();
-    let isOver = false;
-    void up.finally(() => {
-      isOver = true;
-    });
-    while (!isOver && !last.test(proven.text)) {
-      for (const url of urls) {
-        await ask(url).catch((error: Error) => {
-          if (!last.test(proven.text)) failed.push(`${url}: ${error.message}`);
-        });
-      }
-    }
-    expect(failed).toEqual([]);
-    return up;
-  };
-  const upShowing = async () => {
-    proven.text = "";
-    const onOutput = (output: string) => {
-      proven.text = output;
-    };
-    const { status, output } = await node("cli/local.ts", ["up"], { onOutput });
-    expect(status, output).toBe(0);
-  };
-  let fleet: FleetOutputs | undefined;
-  await withFleet(async () => {
-    const verified = /GroupVerification hono-app-\w+ created[\s\S]*GroupVerification hono-app-\w+ created/;
-    await until(
-      upShowing,
+  const { url } = await withFleet(async () => {
+    await upServing(
       machineNames.map((name) => pair[name].url),
-      verified,
+      /GroupVerification hono-app-\w+ created[\s\S]*GroupVerification hono-app-\w+ created/,
     );
-    fleet = fleetOutputs();
+    const fleet = fleetOutputs();
     await expectFleetServing(fleet);
+    return fleet;
   });
-  const url = fleet?.url ?? "";
-  await until(upShowing, [url], /::?\bVerification hono-app-\w+ created[\s\S]*\bVerification hono-app-\w+ created/);
+  await upServing([url], /::?\bVerification hono-app-\w+ created[\s\S]*\bVerification hono-app-\w+ created/);
   const again = await deployed();
   await expectServing(again);
   await expectConsistent();

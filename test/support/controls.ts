@@ -17,7 +17,7 @@ export interface Resource {
   readonly inputs: Inputs;
 }
 
-export interface Exception {
+interface Exception {
   readonly ids: readonly string[];
   readonly title: string;
   readonly applies: (resource: Resource) => boolean;
@@ -108,7 +108,7 @@ interface Statement {
 const list = (value: string | string[] = []) => [value].flat();
 
 /** A policy as the program gives it, or as a state has it. */
-export const documentOf = (policy: string | object): Inputs =>
+const documentOf = (policy: string | object): Inputs =>
   typeof policy === "string" ? JSON.parse(policy) : structuredClone(policy);
 
 /** What a policy allows. A statement that says what it does not mean is taken for one that means everything else. */

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
 import { get } from "./http.ts";
-import { aws, configured, type Outputs, outputs, succeed } from "./stack.ts";
+import { aws, configured, node, type Outputs, outputs, succeed } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
 export const balancing = new ElasticLoadBalancingV2(aws);
@@ -49,7 +49,7 @@ export async function ask(url: string): Promise<Report> {
 }
 
 /** What people at an address got while something else went on. */
-export interface Load {
+interface Load {
   readonly failed: string[];
   readonly machines: Set<string>;
   readonly digests: Set<string>;
@@ -81,6 +81,37 @@ export async function underLoad<T>(url: string, work: (load: Load) => Promise<T>
     isOver = true;
     await people;
   }
+}
+
+/**
+ * Brings the stack up and, until its output matches, asks at every address in turn, where each request must be answered.
+ * Returns who answered where.
+ */
+export async function upServing(urls: readonly string[], until: RegExp): Promise<{ url: string; id: string }[]> {
+  const answered: { url: string; id: string }[] = [];
+  const failed: string[] = [];
+  let isOver = false;
+  const onOutput = (output: string) => {
+    isOver ||= until.test(output);
+  };
+  const up = node("cli/local.ts", ["up"], { onOutput }).finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    for (const url of urls) {
+      const answer = await ask(url).catch((error: Error) => error);
+      // A request that was open while the output came to match may have met the end of what served.
+      if (isOver) break;
+      if (answer instanceof Error) failed.push(`${url}: ${answer.message}`);
+      else answered.push({ url, id: answer.machine.instanceId });
+    }
+    await wait(20);
+  }
+  const { status, output } = await up;
+  expect(status, output).toBe(0);
+  expect(output).toMatch(until);
+  expect(failed).toEqual([]);
+  return answered;
 }
 
 /** Which machines and architectures answer at an address: of so many requests that none of a few machines is missed. */

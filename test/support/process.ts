@@ -42,10 +42,10 @@ export function collect(command: readonly string[], options: CollectOptions = {}
   });
 }
 
-/** A folder for a test file, removed after its tests. */
-export function temporaryFolder(): string {
+/** A folder for a test file, removed after its tests; or, with `onTestFinished`, for one test. */
+export function temporaryFolder(after: (remove: () => void) => void = afterAll): string {
   const folder = mkdtempSync(join(tmpdir(), "test-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

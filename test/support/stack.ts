@@ -198,7 +198,7 @@ afterEach(({ task }) => {
 });
 
 /** A change of a file: what is replaced by what, or a function of its text. */
-export type Change = readonly [from: string | RegExp, to: string] | ((text: string) => string);
+type Change = readonly [from: string | RegExp, to: string] | ((text: string) => string);
 
 /** Changes a file of the clone while `work` runs. */
 export async function edited<T>(file: string, change: Change, work: () => Promise<T>): Promise<T> {

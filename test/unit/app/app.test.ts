@@ -1,15 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { checkBinaries } from "../../../app/check-binaries.ts";
 import { createApp, type LogEntry } from "../../../app/src/app.ts";
 import { elfMachine, readElfMachine } from "../../../app/src/elf.ts";
 import { consistency, humanDuration, layerReports } from "../../../app/src/page.ts";
 import { type ProcessFacts, readPlatform, readPort, report } from "../../../app/src/platform.ts";
 import { createShutdown } from "../../../app/src/shutdown.ts";
+import { temporaryFolder } from "../../support/process.ts";
 
 const STARTED = new Date("2026-03-01T10:00:00.000Z");
 const NOW = new Date("2026-03-01T11:01:05.400Z");
@@ -327,13 +327,12 @@ describe("check-binaries", () => {
   let bundle: string;
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "check-binaries-"));
+    folder = temporaryFolder(onTestFinished);
     root = join(folder, "base");
     bundle = join(folder, "bundle");
     put(join(root, "usr/local/bin/bun"), elf(183));
     put(join(bundle, "app/main.js"), new TextEncoder().encode("// no binary"));
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
 
   function put(file: string, content: Uint8Array) {
     mkdirSync(dirname(file), { recursive: true });

@@ -1,19 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { checkBuilder, ensureBuilder, parseBuilder } from "../../../cli/image/builder.ts";
 import { emulatedStep, remedy } from "../../../cli/image/emulation.ts";
 import { readOptions } from "../../../cli/image/options.ts";
 import { formatBytes, sumUp } from "../../../cli/image/sizes.ts";
 import { UsageError } from "../../../cli/shared/command.ts";
 import { atDigest, registryOf } from "../../../cli/shared/registry.ts";
-
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "image-cli-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+import { temporaryFolder } from "../../support/process.ts";
 
 /** What docker buildx inspect 0.35 printed of a builder with a node for each platform, and of one that does not answer. */
 const nodes = `Name:          nodes
@@ -140,6 +134,7 @@ describe("builder", () => {
 
   /** A `docker` that notes its arguments and answers as the script says. */
   function fakeDocker(script: string): { env: NodeJS.ProcessEnv; calls: () => string[] } {
+    const folder = temporaryFolder(onTestFinished);
     const bin = join(folder, "bin");
     mkdirSync(bin);
     writeFileSync(join(bin, "docker"), `#!/bin/sh\ncd ${folder}\necho "$*" >> calls\ncase "$*" in\n${script}\nesac\n`);

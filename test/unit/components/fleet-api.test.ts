@@ -2,10 +2,10 @@ import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { beforeEach, expect, test } from "vitest";
-import { connectFleet, describeMachines, type FleetApi, templateName } from "../../../components/fleet-api.ts";
+import { connectFleet, describeMachines, type FleetApi } from "../../../components/fleet-api.ts";
 import { answering } from "../../support/sdk.ts";
 
-/** What AWS was asked, and answers, by the action's name. */
+/** What AWS was asked, and answers, by the action's name; further pages of a list by their token too. */
 let asked: ({ action: string } & Record<string, unknown>)[];
 let answers: Record<string, object>;
 let api: FleetApi;
@@ -13,7 +13,7 @@ let api: FleetApi;
 beforeEach(async () => {
   answering([AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client], (action, input) => {
     asked.push({ action, ...input });
-    const answer = answers[action] ?? {};
+    const answer = answers[input.NextToken ? `${action} ${input.NextToken}` : action] ?? {};
     if (answer instanceof Error) throw answer;
     return answer;
   });
@@ -98,19 +98,19 @@ test("only what failed or was cancelled since counts, each once, from every page
     const StartTime = new Date(`2026-01-01T00:0${minute}:00Z`);
     return { StatusCode, StartTime, Description: "Launching", StatusMessage };
   };
-  const Activities = [
-    activity("Failed", 5, "no capacity"),
+  const newest = [activity("Failed", 5, "no capacity"), activity("Successful", 5, "")];
+  const older = [
     activity("Failed", 4, "no capacity"),
-    activity("Successful", 4, ""),
     activity("Cancelled", 4, "Client.InvalidKMSKey.InvalidState"),
     activity("Failed", 1, "long ago"),
   ];
-  answers.DescribeScalingActivities = { Activities, NextToken: "2" };
+  answers.DescribeScalingActivities = { Activities: newest, NextToken: "2" };
+  answers["DescribeScalingActivities 2"] = { Activities: older, NextToken: "3" };
   expect(await api.failures(new Date("2026-01-01T00:03:00Z"))).toEqual([
     "Launching: no capacity",
     "Launching: Client.InvalidKMSKey.InvalidState",
   ]);
-  expect(asked).toHaveLength(1);
+  expect(asked).toHaveLength(2);
 });
 
 test("a console is text; one that cannot be read says how to", async () => {
@@ -134,8 +134,4 @@ test("what is known of a machine ends with the command that reads its log", asyn
   expect(known).toMatch(
     /\| line 19\nwhat it has logged, also when it is gone: aws logs tail machines --log-stream-names i-1 .*--region ap-northeast-2$/,
   );
-});
-
-test("a template's name has its version", () => {
-  expect(templateName({ LaunchTemplateId: "lt-1", Version: "3" })).toBe("lt-1:3");
 });

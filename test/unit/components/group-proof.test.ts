@@ -41,12 +41,15 @@ function prove(timeout = 60, isScaling = false) {
     return answer(id, nonce);
   };
   const options = { expected, template: "lt-1:1", ask, timeout, isScaling };
-  const ended: Promise<GroupProof | Error> = proveGroup(fleet, options).catch((error: Error) => error);
-  const message = async () => {
-    const result = await ended;
-    return result instanceof Error ? result.message : `proven: ${JSON.stringify(result)}`;
-  };
-  return { ended, message, after: (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000) };
+  const ended: Promise<GroupProof | string> = proveGroup(fleet, options).catch((error: Error) => error.message);
+  return { ended, after: (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000) };
+}
+
+/** What has come of a proof after so many seconds: the proof, or its error's message. */
+async function outcome(seconds: number, timeout?: number, isScaling?: boolean) {
+  const { ended, after } = prove(timeout, isScaling);
+  await after(seconds);
+  return ended;
 }
 
 test("every machine that answered is proven, each with its own id, in the order of their ids", async () => {
@@ -57,31 +60,23 @@ test("every machine that answered is proven, each with its own id, in the order 
     zone: "a",
     proof: { ...expected, instanceId: id, verifiedAt: expect.stringMatching(/^\d{4}-/) },
   });
-  const { ended, after } = prove();
-  await after(1);
-  expect(await ended).toEqual({ image: "arm64", machines: [proofOf("i-1"), proofOf("i-2")] });
+  expect(await outcome(1)).toEqual({ image: "arm64", machines: [proofOf("i-1"), proofOf("i-2")] });
 });
 
 test("the other group's machines behind the load balancer are no business of this one", async () => {
   fleet.add("i-1");
   fleet.targets["i-other"] = { state: "healthy", reason: "" };
   answering = ["i-other", "i-other", "i-other", "i-1"];
-  const { ended, after } = prove();
-  await after(1);
-  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+  expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
 test("a machine that scaling has just added is left out during a release, but not of a group that has too few", async () => {
   fleet.min = 2;
   fleet.add("i-1").add("i-2").add("i-new", { health: "initial" });
   answering = ["i-1", "i-2"];
-  const { ended, after } = prove(30, true);
-  await after(1);
-  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
+  expect(await outcome(1, 30, true)).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
   fleet.min = 3;
-  const less = prove(30, true);
-  await after(31);
-  expect(await less.message()).toContain("2 machines in service, 3 needed; i-new is InService and initial");
+  expect(await outcome(31, 30, true)).toContain("2 machines in service, 3 needed; i-new is InService and initial");
 });
 
 test("fails where one never answers, and says which, and what the load balancer and its console say", async () => {
@@ -89,13 +84,12 @@ test("fails where one never answers, and says which, and what the load balancer 
   fleet.add("i-1").add("i-2", { health: "unhealthy", reason: "Target.Timeout: Request timed out" });
   fleet.consoles["i-2"] = "booted\nlistening on port 81\n";
   answering = ["i-1"];
-  const { message, after } = prove(30);
-  await after(31);
-  expect(await message()).toContain("time-out after 30 s; i-2 is InService and unhealthy\n");
-  expect(await message()).toContain(
+  const message = await outcome(31, 30);
+  expect(message).toContain("time-out after 30 s; i-2 is InService and unhealthy\n");
+  expect(message).toContain(
     "i-2 is unhealthy (Target.Timeout: Request timed out); the last lines of its console:\n  | booted\n  | listening on port 81",
   );
-  expect(await message()).not.toContain("i-1 ");
+  expect(message).not.toContain("i-1 ");
 });
 
 test("fails where too few are in service, and says what Auto Scaling says", async () => {
@@ -103,19 +97,14 @@ test("fails where too few are in service, and says what Auto Scaling says", asyn
   fleet.add("i-1").add("i-2", { state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity"];
   answering = ["i-1"];
-  const { message, after } = prove(30);
-  await after(31);
-  expect(await message()).toContain(
+  expect(await outcome(31, 30)).toContain(
     "time-out after 30 s; 1 machines in service, 2 needed; i-2 is Pending and not registered\nLaunching a new EC2 instance: no capacity\n",
   );
 });
 
 test("fails soon where Auto Scaling launches no machine at all", async () => {
   fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
-  const { message, after } = prove(3600);
-  await after(15);
-  await after(16);
-  expect(await message()).toMatch(
+  expect(await outcome(31, 3600)).toMatch(
     /^Auto Scaling launches no machine: Launching a new EC2 instance: VcpuLimitExceeded; /,
   );
 });
@@ -123,9 +112,7 @@ test("fails soon where Auto Scaling launches no machine at all", async () => {
 test("fails soon where a machine's user data failed, with its words", async () => {
   fleet.add("i-1", { health: "unhealthy" });
   fleet.consoles["i-1"] = "no such image\nhono-app: USER-DATA-FAILED\n";
-  const { message, after } = prove(3600);
-  await after(16);
-  expect(await message()).toMatch(/^the user data of i-1 failed; [\s\S]* {2}\| no such image/);
+  expect(await outcome(16, 3600)).toMatch(/^the user data of i-1 failed; [\s\S]* {2}\| no such image/);
 });
 
 test("a machine that dies meanwhile is not asked for, its replacement is", async () => {
@@ -144,9 +131,7 @@ test("a machine that dies meanwhile is not asked for, its replacement is", async
 test("fails where a machine of no group answers", async () => {
   fleet.add("i-1");
   answering = ["i-stranger"];
-  const { message, after } = prove();
-  await after(2);
-  expect(await message()).toBe("i-stranger answers behind the load balancer, and is of no group");
+  expect(await outcome(2)).toBe("i-stranger answers behind the load balancer, and is of no group");
 });
 
 test("one that is registered by the next look was only new", async () => {
@@ -170,29 +155,24 @@ test.each([
   fleet.add("i-1");
   answering = ["i-1"];
   answer = (id, nonce) => lie(truth(id, nonce));
-  const { message, after } = prove(3600);
-  await after(0);
-  expect(await message()).toContain(`${word}`);
-  expect(await message()).toContain("expected");
-  expect(await message()).toContain("i-1 is healthy; the last lines of its console:\n  | booted");
+  const message = await outcome(0, 3600);
+  expect(message).toContain(`${word}`);
+  expect(message).toContain("expected");
+  expect(message).toContain("i-1 is healthy; the last lines of its console:\n  | booted");
 });
 
 test("an answer to an earlier question proves nothing", async () => {
   fleet.add("i-1");
   answering = ["i-1"];
   answer = (id) => truth(id, "earlier");
-  const { message, after } = prove(10);
-  await after(11);
-  expect(await message()).toContain("i-1: nonce: expected");
+  expect(await outcome(11, 10)).toContain("i-1: nonce: expected");
 });
 
 test("there are as many questions at a time as machines behind the load balancer", async () => {
   fleet.add("i-1");
   for (let count = 0; count < 20; count++) fleet.targets[`i-other-${count}`] = { state: "healthy", reason: "" };
   answering = [...Object.keys(fleet.targets)].reverse();
-  const { ended, after } = prove();
-  await after(0.1);
-  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+  expect(await outcome(0.1)).toMatchObject({ machines: [{ id: "i-1" }] });
   expect(turn).toBe(21);
 });
 
@@ -201,17 +181,13 @@ test("a machine of the version before, which answers once more, contradicts noth
   answering = ["i-old", "i-1"];
   answer = (id, nonce) =>
     id === "i-old" ? { ...truth(id, nonce), image: { architecture: "arm64", digest: "sha256:old" } } : truth(id, nonce);
-  const { ended, after } = prove();
-  await after(1);
-  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }] });
+  expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
 test("where nothing more can be read, the error still has its reason", async () => {
   fleet.add("i-1", { health: "unhealthy" });
   vi.spyOn(fleet, "failures").mockRejectedValue(new Error("Rate exceeded"));
-  const { message, after } = prove(10);
-  await after(11);
-  expect(await message()).toContain(
+  expect(await outcome(11, 10)).toContain(
     "time-out after 10 s; i-1 is InService and unhealthy\nnothing more can be read: Rate exceeded\ni-1 is unhealthy",
   );
 });
@@ -219,16 +195,12 @@ test("where nothing more can be read, the error still has its reason", async () 
 test("a machine of another version is waited for, though it answers", async () => {
   fleet.add("i-1", { template: "lt-1:9" });
   answering = ["i-1"];
-  const { message, after } = prove(10);
-  await after(11);
-  expect(await message()).toContain("i-1 is InService and healthy, of lt-1:9 instead of lt-1:1");
+  expect(await outcome(11, 10)).toContain("i-1 is InService and healthy, of lt-1:9 instead of lt-1:1");
 });
 
 test("what keeps questions from being answered is in the error", async () => {
   fleet.add("i-1");
-  const { message, after } = prove(10);
-  await after(11);
-  expect(await message()).toContain("i-1 is InService and healthy; /platform: socket hang up");
+  expect(await outcome(11, 10)).toContain("i-1 is InService and healthy; /platform: socket hang up");
 });
 
 test("a question goes over a connection of its own, with its nonce; other answers than 200 are errors", async () => {

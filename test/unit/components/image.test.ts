@@ -1,25 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import { platforms } from "../../../components/architecture.ts";
 import { contentTag, readContext } from "../../../components/build-context.ts";
 import { Image } from "../../../components/image.ts";
 import { digest, find, mock, only, registryHost, settle } from "../../support/mocks.ts";
+import { temporaryFolder } from "../../support/process.ts";
 
 const project = process.cwd();
-let folder: string;
 beforeEach(async () => {
   await mock();
-  folder = mkdtempSync(join(tmpdir(), "image-"));
-  process.chdir(folder);
+  process.chdir(temporaryFolder(onTestFinished));
   writeFileSync("Dockerfile", "FROM scratch\n");
 });
-afterEach(() => {
-  process.chdir(project);
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => process.chdir(project));
 
 const args = {
   context: ".",

@@ -1,13 +1,12 @@
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
-import type { ImageReference } from "../../../components/image-reference.ts";
 import { Instance, type InstanceArgs } from "../../../components/instance.ts";
 import { userData } from "../../../components/user-data.ts";
 import { mock, only, settle } from "../../support/mocks.ts";
 
 beforeEach(() => mock());
 
-const args: InstanceArgs = {
+const args = {
   appName: "app",
   architecture: architectures.graviton,
   instanceType: "t4g.small",
@@ -20,7 +19,7 @@ const args: InstanceArgs = {
   logGroup: "app-machines-1",
   port: 80,
   volumeSize: 8,
-};
+} satisfies InstanceArgs;
 
 test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, replaced by new user data", async () => {
   await settle(new Instance("app-graviton", args).url);
@@ -31,15 +30,7 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
     vpcSecurityGroupIds: ["sg-1"],
     iamInstanceProfile: "profile",
     associatePublicIpAddress: true,
-    userData: userData({
-      appName: "app",
-      image: args.image as ImageReference,
-      region: "ap-northeast-2",
-      logGroup: "app-machines-1",
-      instanceType: "t4g.small",
-      architecture: architectures.graviton,
-      port: 80,
-    }),
+    userData: userData(args),
     userDataReplaceOnChange: true,
     metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
     rootBlockDevice: { encrypted: true, volumeType: "gp3", volumeSize: 8, deleteOnTermination: true },

@@ -31,16 +31,18 @@ test("a VPC in the given zones, with public subnets and no NAT gateway", async (
 test("in: the app's port from the given blocks, and nothing else", async () => {
   await network();
   const rules = find("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule").map(({ inputs }) => inputs);
-  expect(rules.map(({ cidrIpv4, ipProtocol, fromPort, toPort }) => [cidrIpv4, ipProtocol, fromPort, toPort])).toEqual([
-    ["203.0.113.0/24", "tcp", 8080, 8080],
-    ["198.51.100.7/32", "tcp", 8080, 8080],
+  const app = { securityGroupId: "app-id", ipProtocol: "tcp", fromPort: 8080, toPort: 8080 };
+  expect(rules).toMatchObject([
+    { ...app, cidrIpv4: "203.0.113.0/24" },
+    { ...app, cidrIpv4: "198.51.100.7/32" },
   ]);
 });
 
 test("out: HTTPS, and nothing else", async () => {
   await network();
-  const { inputs } = only("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule");
-  expect([inputs.cidrIpv4, inputs.ipProtocol, inputs.fromPort, inputs.toPort]).toEqual(["0.0.0.0/0", "tcp", 443, 443]);
+  expect(only("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule").inputs).toMatchObject({
+    ...{ securityGroupId: "app-id", cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 443, toPort: 443 },
+  });
 });
 
 test("the VPC's default group is closed", async () => {

@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { check, type Expectation, prove } from "../../../components/proof.ts";
 import { freePort, listening } from "../../support/process.ts";
 
@@ -29,6 +29,10 @@ async function app(answer: (nonce: string | null, request: number) => object | n
   });
   return `http://${host}`;
 }
+
+// The pause between two questions is over at once; what the server answers takes its time.
+beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "Date"] }).setTimerTickMode("nextTimerAsync"));
+afterEach(() => vi.useRealTimers());
 
 const options = (url: string, timeout = 1) => ({
   url,

@@ -1,16 +1,14 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
 import { restoreState } from "../../../local/recovery/recover.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
-const parent = temporaryFolder();
-let [count, dir] = [0, ""];
+let dir: string;
 beforeEach(() => {
-  count += 1;
-  dir = join(parent, String(count));
+  dir = temporaryFolder(onTestFinished);
 });
 
 function put(path: string, content: string): string {

@@ -1,20 +1,19 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { temporaryFolder } from "../../support/process.ts";
 
 /** A clone in which nothing is installed. */
 let clone: string;
 const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
 
 beforeEach(() => {
-  clone = mkdtempSync(join(tmpdir(), "setup-"));
+  clone = temporaryFolder(onTestFinished);
   for (const file of ["engines.js", "tools/setup.mjs", "tools/host.mjs", ".npmrc"]) cpSync(file, join(clone, file));
   needs(engines.node);
   writeFileSync(join(clone, "package-lock.json"), '{ "lockfileVersion": 3, "packages": { "": {} } }');
 });
-afterEach(() => rmSync(clone, { recursive: true }));
 
 function needs(node: string): void {
   writeFileSync(join(clone, "package.json"), JSON.stringify({ name: "clone", type: "module", engines: { node } }));
