@@ -8,6 +8,7 @@ import type { ImageArgs, Registry } from "./components/image.ts";
 import { latestTag } from "./components/image-tags.ts";
 import type { MachineArgs } from "./components/machine.ts";
 import type { MachineGroupArgs } from "./components/machine-group.ts";
+import { parseName, policyArn } from "./components/names.ts";
 import type { Egress, NetworkArgs } from "./components/network.ts";
 import type { RepositoryArgs } from "./components/repository.ts";
 
@@ -331,13 +332,6 @@ function topicRegion(arn: string): string | undefined {
 export const retentions = [
   ...[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
 ];
-
-/** A managed policy of an account, or of AWS (`aws`). */
-export const policyArn = /^arn:aws(?:-[a-z-]+)?:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;
-
-export function parseName(text: string): string | undefined {
-  return text.length >= 2 && text.length <= 32 && /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/.test(text) ? text : undefined;
-}
 
 function instanceTypeOf(machine: MachineName): [string, (text: string) => string | undefined] {
   const family = architectures[machine].instanceFamily;

@@ -35,6 +35,7 @@ export default defineConfig({
           ...unit,
           // A worker keeps what it has loaded for the next file: loading took more than half of the processor's time.
           isolate: false,
+          maxWorkers: "100%",
         },
       },
       // After the unit tests. In one cloud a third of two processors' time is spent waiting.

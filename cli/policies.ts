@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parseName, policyArn } from "../config.ts";
+import { parseName, policyArn } from "../components/names.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
 import { root } from "../tools/paths.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
