@@ -49,7 +49,7 @@ export default defineConfig({
           testTimeout: 900_000,
         },
       },
-      ofClouds(2, "faults", 600_000),
+      ofClouds(2, "faults", 600_000, { sequence: { groupOrder: 3 } }),
       ofClouds(1, "fleet", 900_000),
       // Its first test may have to build Syft.
       ofClouds(1, "sbom", 1_200_000),

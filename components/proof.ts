@@ -168,5 +168,7 @@ export function check(report: unknown, expected: Expectation, nonce: string): { 
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error ? error.cause.message : "";
+  // An aborted request's cause is a longer form of its message.
+  if (cause.includes(error.message)) return cause;
   return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }

@@ -121,10 +121,15 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
   const variables = Object.values(programs).flatMap((program) =>
     program.versionVariable ? ["-X", program.versionVariable + versionOf(program.package)] : [],
   );
-  const flags = ["-s", "-w", ...variables].join(" ");
+  // Nobody debugs them, so nothing is compiled for debuggers. To copy small functions into their callers takes a quarter of the compiler's
+  // time, and makes `up` no faster; Go's own packages, which are used the most, and the other tools, some of which measure, have it done.
+  const plain = "-dwarf=false";
+  const compiler = folder === "." ? [`-gcflags=all=${plain} -l`, `-gcflags=std=${plain}`] : [`-gcflags=all=${plain}`];
+  const linker = ["-s", "-w", ...variables].join(" ");
+  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", linker];
   const pathOf = (name: string, program: Program) =>
     join(program.folder?.(versionOf(program.package) ?? "") ?? toolsFolder, name);
-  const key = hashOf(source, flags);
+  const key = hashOf(source, options);
   const store = join(cache, key);
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
@@ -139,7 +144,7 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
     }
   }
   const missing = needed.filter(([name]) => !existsSync(join(store, name)));
-  if (missing.length > 0) await build(source, store, flags, Object.fromEntries(missing), versionOf, signal);
+  if (missing.length > 0) await build(source, store, options, Object.fromEntries(missing), versionOf, signal);
   for (const [name, program] of needed) place(join(store, name), pathOf(name, program));
   if (isCurrent) return;
   mkdirSync(toolsFolder, { recursive: true });
@@ -163,7 +168,7 @@ function place(built: string, path: string): void {
 async function build(
   source: string,
   store: string,
-  flags: string,
+  options: readonly string[],
   programs: Module["programs"],
   versionOf: (goPackage: string) => string | undefined,
   signal?: AbortSignal,
@@ -172,10 +177,6 @@ async function build(
     [name, versionOf(each.package)].filter(Boolean).join(" "),
   );
   const packages = Object.values(programs).map((program) => program.package);
-  // Nobody debugs them, so nothing is compiled for debuggers; and to copy small functions into their callers takes a quarter of the
-  // processor's time, and makes no command faster that could be measured. Go's own packages are used the most: they are compiled as ever.
-  const compiler = ["-gcflags=all=-dwarf=false -l", "-gcflags=std=-dwarf=false"];
-  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", flags];
   mkdirSync(store, { recursive: true });
   const target = mkdtempSync(join(store, ".building-"));
   try {
@@ -233,8 +234,8 @@ function readVersions(goMod: string): (goPackage: string) => string | undefined 
       .sort((a, b) => b.path.length - a.path.length)[0]?.version;
 }
 
-function hashOf(source: string, flags: string): string {
-  const hash = createHash("sha256").update(flags);
+function hashOf(source: string, options: readonly string[]): string {
+  const hash = createHash("sha256").update(options.join(" "));
   const files = readdirSync(source, { recursive: true }) as string[];
   for (const file of files.filter((each) => /^(go\.(mod|sum)|(registry|stubs)\/.+\.(go|mod))$/.test(each)).sort()) {
     hash.update(`\0${file}\0`).update(readFileSync(join(source, file)));

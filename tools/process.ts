@@ -31,9 +31,13 @@ export async function step<T>(title: string, work: (progress: (text: string) => 
 
 /** A command that failed, with what it printed. */
 export class CommandError extends Error {
+  /** How it ended, such as `exit status 1`, or why it did not start. */
+  readonly outcome: string;
+
   constructor(command: readonly string[], outcome: string, output: string) {
     super(`${command.join(" ")}: ${outcome}${output.trim() === "" ? "" : `\n${output.trim()}`}`);
     this.name = "CommandError";
+    this.outcome = outcome;
   }
 }
 

@@ -1,4 +1,4 @@
-import { run, say, step } from "../../tools/process.ts";
+import { CommandError, run, say, step } from "../../tools/process.ts";
 import { inspectImage, isDenied, loginNeeded } from "../shared/registry.ts";
 import { type Builder, ensureBuilder } from "./builder.ts";
 import { type EmulatedStep, emulatedStep, remedy } from "./emulation.ts";
@@ -50,14 +50,16 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
       say(`warning: emulated: ${instruction}${stage ? ` (stage ${stage})` : ""} is ${platform}, on ${on}`);
     }
   };
-  const result = await run([...command, "--progress=plain"], { env, onLine }).catch((error: Error) => error);
+  const result = await run([...command, "--progress=plain"], { env, onLine }).catch((error: CommandError) => error);
   if (emulated.size > 0) {
     const steps = [...emulated.values()];
     say(
       `\nwarning: ${steps.length === 1 ? "a step of this build is" : `${steps.length} steps of this build are`} emulated. ${remedy(steps, builder)}\n`,
     );
   }
-  if (result instanceof Error) throw new Error(denied ? loginNeeded : "the build failed: the reason is above");
+  if (result instanceof CommandError) {
+    throw new Error(denied ? loginNeeded : `the build failed (${result.outcome}): the reason is above`);
+  }
 }
 
 /** Shows what the registry now has. */

@@ -76,17 +76,18 @@ const inlineRules = async ({ ipPermissions, ipPermissionsEgress }: Props) => ({
   securityGroupEgress: inline(ipPermissionsEgress),
 });
 
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html: as in a group's own, of which alone AWS's schema says so
+// As of a group's description; AWS's schema says it of that alone.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
 const described = { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } };
 
-/** A rule that is made is a permission of its group, */
+/** A request to make a rule gives it as a permission of its group. */
 function permission({ securityGroupId, referencedSecurityGroupId: groupId, cidrIpv4: cidrIp, ...rest }: Props): Props {
   const { description } = rest;
   const source = groupId ? { userIdGroupPairs: { groupId, description } } : { ipRanges: { cidrIp, description } };
   return { groupId: securityGroupId, ipPermissions: { ...rest, ...source } };
 }
 
-/** and an object with an id after that. */
+/** Once made, a rule is an object with an id. */
 function modifySecurityGroupRules(inputs: Props, securityGroupRuleId: string): Props {
   const { securityGroupId: groupId, referencedSecurityGroupId: referencedGroupId, cidrIpv4, ...rest } = inputs;
   const securityGroupRule = { ...rest, ...(referencedGroupId ? { referencedGroupId } : { cidrIpv4 }) };
@@ -95,6 +96,7 @@ function modifySecurityGroupRules(inputs: Props, securityGroupRuleId: string): P
 
 const ofGroup = ({ securityGroupId: groupId }: Props) => ({ groupId });
 
+/** A rule on its own, one way or the other. */
 function rule(direction: "Ingress" | "Egress"): Row {
   const [authorize, revoke] = [`authorizeSecurityGroup${direction}`, `revokeSecurityGroup${direction}`] as const;
   const other = [`${direction === "Ingress" ? "Source" : "Destination"}SecurityGroupId`, "ReferencedGroupInfo.GroupId"];

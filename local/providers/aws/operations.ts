@@ -63,6 +63,7 @@ export interface Call {
 export async function operation(service: keyof typeof services, name: Operation, tagType?: string): Promise<Call> {
   const [api, sdk]: [Props, Props] = await Promise.all([services[service].client(), services[service].sdk()]);
   const capital = name.charAt(0).toUpperCase() + name.slice(1);
+  if (!(name in api)) throw new Error(`${service} has no operation ${name}`);
   const input: Schema = resolve(sdk[`${capital}$`][4]);
   const names: string[] = input[4] ?? [];
   const schemas = new Map(names.map((member, index) => [lower(member), input[5][index]]));

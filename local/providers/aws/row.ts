@@ -29,7 +29,10 @@ export interface Row extends CloudFormation {
     /** Reads one, where the list does not tell everything. */
     readonly get?: Operation;
   };
-  /** The operation that lists what there is, and the path of the items in its answer. @default `describeVpcs` and `Vpcs`, by a `VpcId` */
+  /**
+   * The operation that lists what there is, and the path of the items in its answer.
+   * @default `describeVpcs` and `Vpcs` for a `VpcId`; for IAM `listRoles` and `Roles`; none for what is a part of another resource
+   */
   readonly list?: readonly [Operation, path: string];
   /** The members of an item that identify it, such as `RoleName:PolicyName`; or the id that an item has in the provider. @default AWS's */
   readonly id?: string | ((item: Props) => string);
@@ -41,7 +44,7 @@ export interface Row extends CloudFormation {
   readonly tagType?: string;
   /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
   readonly absent?: Props;
-  /** Outputs beside the ARN, and where an item has them, such as `NatGatewayAddresses[].PublicIp`. */
+  /** Outputs beside the ARN: where an item has them, such as `NatGatewayAddresses[].PublicIp`, or how they follow from it. */
   readonly outputs?: Readonly<Record<string, string | ((item: Props) => unknown)>>;
   /** Whether an item is the program's own and not one that AWS makes by itself. */
   readonly isOwn?: (item: Props) => boolean;
@@ -66,9 +69,12 @@ export interface ByHand {
   readonly resource: Resource;
 }
 
-/** A row with what follows from its id, as AWS names things. A part of another resource is in no list of its own. */
+/** A row with what follows from its id, as AWS names things. */
 function whole(row: Row) {
-  const id: NonNullable<Row["id"]> = row.id ?? schemaOf(row.type).primaryIdentifier[0].replace("/properties/", "");
+  const [identifier, ...others]: string[] = schemaOf(row.type).primaryIdentifier;
+  if (!row.id && others.length > 0)
+    throw new Error(`${row.type} is identified by several properties: its row needs an id`);
+  const id: NonNullable<Row["id"]> = row.id ?? (identifier as string).replace("/properties/", "");
   const noun = String(id).replace(/(Arn|Id|Name)$/, "");
   const list = [`${serviceOf(row) === "IAM" ? "list" : "describe"}${noun}s` as Operation, `${noun}s`] as const;
   const tagType = serviceOf(row) === "EC2" ? noun.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase() : undefined;

@@ -193,6 +193,20 @@ describe("errors", () => {
 });
 
 describe("headers", () => {
+  test("every answer but the health check's has the same ones", async () => {
+    const { app } = start();
+    const common = async (path: string, method = "GET") => {
+      const { headers } = await app.request(path, { method });
+      const own = ["allow", "content-length", "content-type", "vary", "x-request-id"];
+      return Object.fromEntries([...headers].filter(([name]) => !own.includes(name)));
+    };
+    const expected = await common("/");
+    expect(Object.keys(expected)).toHaveLength(12);
+    for (const path of ["/platform", "/platform?nonce=x y", "/nothing"]) expect(await common(path)).toEqual(expected);
+    expect(await common("/platform", "HEAD")).toEqual(expected);
+    expect(await common("/platform", "DELETE")).toEqual(expected);
+  });
+
   test("the policy allows the page its own style and nothing else", async () => {
     const { app } = start();
     for (const path of ["/", "/nothing"]) {
