@@ -96,21 +96,24 @@ test("machines with no way out: endpoints of AWS's services, for the one reposit
     { serviceName: service("logs"), ...inVpc, securityGroupIds: ["app-endpoints-id"] },
     { serviceName: service("s3"), vpcEndpointType: "Gateway", routeTableIds: ["rtb-1", "rtb-2"] },
   ]);
+  expect(endpoints.map(({ vpcId, tags }) => [vpcId, (tags as { Name: string }).Name])).toEqual(
+    ["ecr.api", "ecr.dkr", "logs", "s3"].map((name) => ["vpc-1", `app-${name}`]),
+  );
   const allowed = endpoints.map(({ policy }) =>
-    (JSON.parse(policy as string).Statement as { Action: string | string[]; Resource: string | string[] }[]).map(
-      ({ Action, Resource }) => `${Action} ${Resource}`,
+    (JSON.parse(policy as string).Statement as Record<string, string | string[]>[]).map(
+      ({ Effect, Principal, Action, Resource }) => `${Effect} ${Principal} ${Action} ${Resource}`,
     ),
   );
   const pull = [
-    "ecr:GetAuthorizationToken *",
-    "ecr:BatchCheckLayerAvailability,ecr:BatchGetImage,ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
+    "Allow * ecr:GetAuthorizationToken *",
+    "Allow * ecr:BatchCheckLayerAvailability,ecr:BatchGetImage,ecr:GetDownloadUrlForLayer arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
   ];
   const buckets = ["prod-ap-northeast-2-starport-layer-bucket", "al2023-repos-ap-northeast-2-de612dc2"];
   expect(allowed).toEqual([
     pull,
     pull,
-    ["logs:CreateLogStream,logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:*"],
-    [`s3:GetObject ${buckets.map((bucket) => `arn:aws:s3:::${bucket}/*`)}`],
+    ["Allow * logs:CreateLogStream,logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:*"],
+    [`Allow * s3:GetObject ${buckets.map((bucket) => `arn:aws:s3:::${bucket}/*`)}`],
   ]);
   expect(only("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule").inputs).toMatchObject({
     securityGroupId: "app-endpoints-id",
