@@ -9,5 +9,6 @@ export default defineConfig({
     // The instrumented code has Stryker's own paths, which the state must not have.
     exclude: ["test/unit/docs.test.ts", "test/unit/components/{architecture,state}.test.ts"],
     hookTimeout: 60_000,
+    setupFiles: ["test/support/mutation.setup.ts"],
   },
 });
