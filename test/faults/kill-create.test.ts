@@ -2,8 +2,6 @@ import { describe, test } from "vitest";
 import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
 import { casesOf, killAtCreate, madeByProviders, shareOf, victims } from "../support/kill.ts";
 
-// Each case starts from what the one before it left; in any other order they are only slower.
-
 const resources = await madeByProviders();
 
 describe.each(victims)("%s killed in an up that creates a resource: nothing is lost or duplicated", (who) => {

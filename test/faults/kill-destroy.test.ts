@@ -2,8 +2,6 @@ import { describe, test } from "vitest";
 import { expectDestroyConverges } from "../support/faults.ts";
 import { casesOf, killAtDestroy, madeByProviders, shareOf, victims } from "../support/kill.ts";
 
-// Each case starts from what the one before it left; in any other order they are only slower.
-
 const resources = (await madeByProviders()).toReversed();
 
 describe.each(victims)("%s killed in a destroy that deletes a resource: nothing is lost or duplicated", (who) => {

@@ -81,7 +81,10 @@ async function expectRecovered(): Promise<void> {
   await expectConsistent();
 }
 
-/** Who is killed at each resource, and what follows: a refresh; after the last one another `up` or `destroy`. */
+/**
+ * Who is killed at each resource, and what follows: a refresh; after the last one another `up` or `destroy`. Each case starts from what the
+ * one before it left; in any other order they are only slower.
+ */
 export const casesOf = (who: (typeof victims)[number], names: readonly string[], last: () => Promise<void>) =>
   names.map((name, index) => [name, victimOf(who, name), index < names.length - 1 ? expectRecovered : last] as const);
 

@@ -69,8 +69,8 @@ export interface ByHand {
   readonly resource: Resource;
 }
 
-/** A row with what follows from its id, as AWS names things. */
-function whole(row: Row) {
+/** A row with what follows from its id, as AWS names things, and with the operations that change one, some with what undoes them. */
+export function whole(row: Row) {
   const [identifier, ...others]: string[] = schemaOf(row.type).primaryIdentifier;
   if (!row.id && others.length > 0)
     throw new Error(`${row.type} is identified by several properties: its row needs an id`);
@@ -80,17 +80,13 @@ function whole(row: Row) {
   const tagType = serviceOf(row) === "EC2" ? noun.replace(/(?<=[a-z])(?=[A-Z])/g, "-").toLowerCase() : undefined;
   const attributes = Object.entries(row.attributes ?? {}).map(([input, [, absent]]) => [input, absent]);
   const absent: Props = { ...row.absent, ...Object.fromEntries(attributes) };
-  return { list: row.isPart ? undefined : list, tagType, ...row, id, noun, absent };
+  const { create, update = /^(put|set)/.test(String(create)) ? [create as Operation] : [] } = row.calls;
+  const modify = row.attributes ? [`modify${noun}Attributes` as Operation] : [];
+  const updates = typeof update === "function" ? [] : [...update, ...modify];
+  return { list: row.isPart ? undefined : list, tagType, ...row, id, noun, absent, updates };
 }
 
 type Whole = ReturnType<typeof whole>;
-
-/** The operations that change one, some with what undoes them. */
-export function updatesOf(row: Row): readonly (Operation | readonly [set: Operation, unset: Operation])[] {
-  const { create, update = /^(put|set)/.test(String(create)) ? [create as Operation] : [] } = row.calls;
-  const attributes = row.attributes ? [`modify${whole(row).noun}Attributes` as Operation] : [];
-  return typeof update === "function" ? [] : [...update, ...attributes];
-}
 
 /** Whether requests and items have the names and the nesting of CloudFormation's properties, and not those of the inputs. */
 const nests = ({ type }: CloudFormation) => /^AWS::(AutoScaling|CloudWatch|ElasticLoadBalancingV2)::/.test(type);
@@ -194,7 +190,7 @@ export function define(
   const tops = [...new Set(Object.keys(inputs).map((path) => path.split(".")[0] as string))];
   // A name is the id already.
   const others = tops.filter((input) => input !== "name" && input !== "tags");
-  const updates = updatesOf(row);
+  const { updates } = row;
   const call = (name: Operation) => operation(service, name, row.tagType);
   const known = (id: string) => ({ ...(row.alsoId && { [lower(row.alsoId)]: id }), ...identityOf(row, id) });
   const only = (keys: readonly string[], props: Props) => Object.fromEntries(keys.map((key) => [key, props[key]]));

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from "vitest";
 import { ec2 } from "../../../local/providers/aws/clients.ts";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
-import { type Row, sentBy, updatesOf } from "../../../local/providers/aws/row.ts";
+import { type Row, sentBy, whole } from "../../../local/providers/aws/row.ts";
 import { rows, type Token } from "../../../local/providers/aws/rows.ts";
 import { pages } from "../../support/sdk.ts";
 
@@ -38,7 +38,7 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
     async () => {
       const { calls, ...rest } = row as Row;
       const { create, delete: remove } = calls;
-      const update = updatesOf(row as Row);
+      const { updates: update } = whole(row as Row);
       const known = names.filter((name) => name !== "tags" && pulumi.inputs.includes(name));
       const sent = async (operations: readonly unknown[]) => {
         const each = operations.map((name) => sentBy({ calls, ...rest }, name as never, known));
