@@ -62,7 +62,7 @@ export interface FleetApiArgs {
 
 /** `lt-…:3` of a launch template and its version. */
 export function templateName(template?: { LaunchTemplateId?: string; Version?: string }): string {
-  return `${template?.LaunchTemplateId}:${template?.Version}`;
+  return template ? `${template.LaunchTemplateId}:${template.Version}` : "no launch template";
 }
 
 /** AWS's API, for one group. Serialized with the providers that call it: it holds nothing of this machine. */

@@ -116,9 +116,9 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
 
 /** Starts the refresh or finds the one that runs. @returns Its id, or nothing where every machine is of the version already. */
 async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions): Promise<string | undefined> {
-  let deadline = Date.now() + timeout * 1000;
+  let deadline = 0;
   let isCancelled = false;
-  let last = "";
+  let last: string | undefined;
   for (;;) {
     const running = (await api.refreshes()).find(({ Status }) => isActive(Status));
     if (running === undefined) {

@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A release to lt-1:2, and how it ended: nothing, or the error's message. */
+/** A release to lt-1:2, whether it is over, and how it ended: nothing, or the error's message. */
 function release(timeout = 60) {
   const log = (message: string) => void told.push(message);
   const options = { template: "lt-1:2", timeout, prove, log };
@@ -25,26 +25,24 @@ function release(timeout = 60) {
     () => undefined,
     (error: Error) => error.message,
   );
+  let isOver = false;
+  void ended.then(() => (isOver = true));
   const after = async (seconds: number) => void (await vi.advanceTimersByTimeAsync(seconds * 1000));
   const succeeds = async () => {
     fleet.becomes("Successful");
     await after(2);
     expect(await ended).toBeUndefined();
   };
-  return { ended, after, succeeds };
+  return { ended, after, succeeds, isOver: () => isOver };
 }
 
 test("a refresh to the version is started and waited for", async () => {
-  let isOver = false;
-  const { ended, after } = release();
-  void ended.then(() => {
-    isOver = true;
-  });
+  const { ended, after, isOver } = release();
   await after(4);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   fleet.becomes("InProgress", { PercentageComplete: 50, StatusReason: "Waiting for i-new" });
   await after(4);
-  expect(isOver).toBe(false);
+  expect(isOver()).toBe(false);
   fleet.becomes("Successful", { PercentageComplete: 100, StatusReason: undefined });
   await after(2);
   expect(await ended).toBeUndefined();
@@ -105,19 +103,18 @@ test("a release that was not proven and ended before it could be rolled back has
 
 test("a rollback that goes on has time; one that stands still has not", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
-  let isOver = false;
-  const { ended, after } = release();
-  void ended.then(() => {
-    isOver = true;
-  });
+  const { ended, after, isOver } = release();
   await after(62);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
   for (const id of ["i-1", "i-2", "i-3"]) {
     await after(100);
     fleet.add(id);
   }
-  expect(isOver).toBe(false);
-  await after(124);
+  // The last machine was seen two seconds later.
+  await after(120);
+  expect(isOver()).toBe(false);
+  await after(2);
+  expect(isOver()).toBe(true);
   expect(await ended).toContain("and its rollback is RollbackInProgress, 0 % after 120 s");
 });
 
@@ -140,8 +137,9 @@ test("machines, and what Auto Scaling could not do, are shown as they change", a
   ]);
 });
 
-test("a refresh that is not listed yet is waited for", async () => {
-  fleet.on.start = () => void vi.spyOn(fleet, "refreshes").mockResolvedValueOnce([]);
+test("a refresh that is not listed yet is waited for, whatever has become of the one before it", async () => {
+  fleet.refreshing("Failed", "lt-1:2");
+  fleet.on.start = () => void vi.spyOn(fleet, "refreshes").mockResolvedValueOnce([...fleet.list]);
   const { ended, after } = release();
   await after(4);
   fleet.becomes("Successful");
@@ -171,7 +169,8 @@ test.each([
 });
 
 test("one to the same version that runs is waited for, since the up that began it was killed", async () => {
-  fleet.refreshing("InProgress", "lt-1:2", { PercentageComplete: 20 });
+  // As it is begun where the group has no machine yet.
+  fleet.refreshing("InProgress", "lt-1:2", { PercentageComplete: 20, Preferences: { BakeTime: 25 } });
   const { after, succeeds } = release();
   await after(2);
   await succeeds();
@@ -192,13 +191,16 @@ test("one to another version is cancelled first, once", async () => {
   await succeeds();
 });
 
-test("one that would end without a proof is cancelled, and begun again", async () => {
-  fleet.refreshing("InProgress", "lt-1:2", { Preferences: {} });
+test.each([
+  ["would end without a proof", { Preferences: {} }],
+  ["is to no launch template", { Preferences: undefined, DesiredConfiguration: undefined }],
+])("one that %s is cancelled, and begun again", async (why, more) => {
+  fleet.refreshing("InProgress", "lt-1:2", more);
   fleet.on.cancel = () => fleet.becomes("Cancelled");
   const { after, succeeds } = release();
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
-  expect(told[0]).toBe("cancelling the refresh refresh-1, which would end without a proof");
+  expect(told[0]).toBe(`cancelling the refresh refresh-1, which ${why}`);
   await succeeds();
 });
 
@@ -237,10 +239,14 @@ test("launches of the refresh before that failed say nothing about this one", as
   await succeeds();
 });
 
-test("a rollback that runs is waited for, then the version is tried again", async () => {
-  fleet.refreshing("RollbackInProgress", "lt-1:2");
-  const { after, succeeds } = release();
-  await after(4);
+test("a rollback that runs is waited for as long as it goes on, then the version is tried again", async () => {
+  fleet.refreshing("RollbackInProgress", "lt-1:2", { InstancesToUpdate: 2 });
+  const { after, succeeds } = release(10);
+  await after(8);
+  fleet.becomes("RollbackInProgress", { InstancesToUpdate: 1 });
+  await after(8);
+  fleet.becomes("RollbackInProgress", { RollbackDetails: { InstancesToUpdateOnRollback: 1 } });
+  await after(8);
   expect(fleet.calls).toEqual([]);
   fleet.becomes("RollbackSuccessful");
   await after(2);
@@ -310,6 +316,7 @@ test("without progress it is rolled back at its deadline; progress puts that off
   fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
   const { ended, after } = release(20);
   await after(18);
+  fleet.add("i-1", { template: "lt-1:2" }).add("i-2", { template: "lt-1:2", health: "unhealthy" });
   fleet.becomes("InProgress", { PercentageComplete: 50 });
   await after(18);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
@@ -331,7 +338,10 @@ test("where every new machine is healthy Auto Scaling has time, unless it cannot
   fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
   await after(4);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
-  expect(await ended).toContain("the release failed: no progress in 20 s");
+  expect(await ended).toBe(
+    "the release failed: no progress in 20 s; the refresh is RollbackSuccessful, and the group launches lt-1:1\n" +
+      "Launching a new EC2 instance: VcpuLimitExceeded",
+  );
 });
 
 test("what cannot be read any more keeps nothing from being rolled back, and hides no reason", async () => {
@@ -403,20 +413,23 @@ test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
 
 test("where Auto Scaling launches no machine, it is rolled back after half a minute and not at its deadline", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
-  fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
+  const failure = "Launching a new EC2 instance: VcpuLimitExceeded";
+  fleet.messages = [failure];
+  fleet.members = [];
   const { ended, after } = release(3600);
   await after(28);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   await after(10);
-  expect(await ended).toContain(
-    "the release failed: Auto Scaling launches no machine: Launching a new EC2 instance: VcpuLimitExceeded",
-  );
+  const problem = `Auto Scaling launches no machine: ${failure}`;
+  expect(await ended).toContain(`the release failed: ${problem}`);
+  expect(told).toEqual(["Pending, 0 %", failure, `rolling back: ${problem}`, "RollbackSuccessful, 0 %"]);
 });
 
 test("a machine that ends before it serves, and has no successor, is a launch that failed", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   const { ended, after } = release(3600);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
+  fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
   await after(34);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   fleet.members = fleet.members.filter(({ id }) => id !== "i-new");
@@ -430,10 +443,12 @@ test("a machine that ends before it serves, and has no successor, is a launch th
 });
 
 test("AWS's own error is the error", async () => {
-  fleet.on.start = () => {
-    throw awsError("AccessDenied", "not authorized to perform: autoscaling:StartInstanceRefresh");
+  fleet.on.start = fleet.on.cancel = () => {
+    throw awsError("AccessDenied", `not authorized for ${fleet.calls.at(-1)}`);
   };
-  expect(await release().ended).toBe("not authorized to perform: autoscaling:StartInstanceRefresh");
+  expect(await release().ended).toBe("not authorized for start lt-1:2");
+  fleet.refreshing("InProgress", "lt-1:9");
+  expect(await release().ended).toBe("not authorized for cancel");
 });
 
 test("a machine whose console cannot be read, and many machines, do not hide the reason", async () => {
