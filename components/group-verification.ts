@@ -12,6 +12,10 @@ interface Inputs extends ProofInputs {
   readonly min: number;
 }
 
+interface State extends Inputs {
+  readonly proof: GroupProof;
+}
+
 /**
  * Proof that every machine of a group runs the image that was pushed, on the architecture that it should. In the state only if each machine
  * said so. Which machines these were is no reason to ask again: they come and go by themselves.
@@ -25,7 +29,7 @@ export class GroupVerification extends pulumi.dynamic.Resource {
 }
 
 // Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
-const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: GroupProof }> = {
+const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ address, domain, groupName, template, min, expected }: Inputs) =>
       JSON.stringify([address, domain, groupName, template, min, ...Object.entries(expected).sort()]);
@@ -40,13 +44,13 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: GroupP
   // Refresh asks again, but not for long: what runs answers at once. A group that is proven no more leaves the state, so that a refresh
   // shows it and the next `up` verifies again, with the whole time-out.
   async read(id, props) {
-    if (props === undefined) return {};
+    const state = props as State;
     try {
-      const { image, machines } = await prove(props, 10);
-      const known = new Map(props.proof.machines.map((machine) => [machine.id, machine]));
+      const { image, machines } = await prove(state, 10);
+      const known = new Map(state.proof.machines.map((machine) => [machine.id, machine]));
       return {
         id,
-        props: { ...props, proof: { image, machines: machines.map((each) => known.get(each.id) ?? each) } },
+        props: { ...state, proof: { image, machines: machines.map((each) => known.get(each.id) ?? each) } },
       };
     } catch (error) {
       show(`no longer verified: ${(error as Error).message}`);

@@ -31,7 +31,7 @@ export class KeptAmi extends pulumi.dynamic.Resource {
 const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
   // Decided here, so that a preview knows it too.
   async check(olds, news) {
-    const isKept = olds.ami !== undefined && olds.occasion === news.occasion;
+    const isKept = olds.occasion === news.occasion;
     return {
       inputs: isKept ? { ...olds, __provider: Reflect.get(news, "__provider") } : { ...news, ami: news.newest },
     };

@@ -43,10 +43,10 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
   },
   // A version that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.
   async read(id, props) {
-    if (props === undefined) return {};
+    const state = props as Inputs;
     try {
-      const { template } = await (await connectFleet(props)).group();
-      return { id, props: { ...props, template } };
+      const { template } = await (await connectFleet(state)).group();
+      return { id, props: { ...state, template } };
     } catch (error) {
       if ((error as Error).name === "GroupNotFound") return {};
       throw error;

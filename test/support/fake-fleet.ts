@@ -1,6 +1,12 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import type { FleetApi, Health, Member } from "../../components/fleet-api.ts";
 
+/** A launch template's version, by its name `lt-…:3`, as AWS's API has it. */
+const launching = (name: string) => {
+  const [LaunchTemplateId, Version] = name.split(":");
+  return { LaunchTemplate: { LaunchTemplateId, Version } };
+};
+
 /** A group of Auto Scaling in memory: what AWS would answer now, and what was asked of it. */
 export class FakeFleet implements FleetApi {
   min = 1;
@@ -24,16 +30,36 @@ export class FakeFleet implements FleetApi {
 
   /** Adds a refresh, as the newest: as this program begins it, unless more is said. */
   refreshing(Status: InstanceRefresh["Status"], template: string, more: Partial<InstanceRefresh> = {}): this {
-    const [LaunchTemplateId, Version] = template.split(":");
-    const DesiredConfiguration = { LaunchTemplate: { LaunchTemplateId, Version } };
     const own = { InstanceRefreshId: `refresh-${this.list.length + 1}`, Preferences: { BakeTime: 27 } };
-    this.list.unshift({ ...own, Status, DesiredConfiguration, ...more });
+    this.list.unshift({ ...own, Status, DesiredConfiguration: launching(template), ...more });
     return this;
   }
 
   /** Changes the newest refresh. */
   becomes(Status: InstanceRefresh["Status"], more: Partial<InstanceRefresh> = {}): void {
     this.list[0] = { ...this.list[0], Status, ...more };
+  }
+
+  /** What AWS answers to a call that reads, by the action's name. */
+  answer(action: string): object {
+    switch (action) {
+      case "DescribeAutoScalingGroups": {
+        const Instances = this.members.map(({ id, zone, template, state }) => {
+          return { InstanceId: id, AvailabilityZone: zone, LifecycleState: state, ...launching(template) };
+        });
+        return { AutoScalingGroups: [{ MinSize: this.min, ...launching(this.template), Instances }] };
+      }
+      case "DescribeTargetHealth": {
+        const TargetHealthDescriptions = Object.entries(this.targets).map(([Id, { state: State }]) => {
+          return { Target: { Id }, TargetHealth: { State } };
+        });
+        return { TargetHealthDescriptions };
+      }
+      case "DescribeInstanceRefreshes":
+        return { InstanceRefreshes: [...this.list] };
+      default:
+        return {};
+    }
   }
 
   async group() {

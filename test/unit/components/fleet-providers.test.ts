@@ -1,12 +1,54 @@
+import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import * as pulumi from "@pulumi/pulumi";
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import { GroupVerification } from "../../../components/group-verification.ts";
 import { KeptAmi } from "../../../components/kept-ami.ts";
 import { Rollout } from "../../../components/rollout.ts";
+import { awsError, FakeFleet } from "../../support/fake-fleet.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
+import { listening } from "../../support/process.ts";
+import { answering } from "../../support/sdk.ts";
 
-beforeEach(() => mock());
+/** The group that AWS answers for, unless a test says otherwise; its machines answer at an address. */
+let fleet: FakeFleet;
+let answer: (action: string) => object;
+let shown: string[];
+/** Called when a machine is asked. */
+let onQuestion: () => void;
+
+beforeEach(async () => {
+  await mock();
+  fleet = new FakeFleet();
+  fleet.template = "lt-1:2";
+  answer = (action) => fleet.answer(action);
+  answering([AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client], (action) => answer(action));
+  shown = [];
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => shown.push(String(text)) > 0);
+  onQuestion = () => {};
+  vi.useFakeTimers({ toFake: ["setTimeout", "Date"] }).setTimerTickMode("nextTimerAsync");
+});
+afterEach(() => vi.useRealTimers());
+
+/** What the engine hands to a provider of a group, of which each healthy machine answers in turn. */
+async function inputsOf(type: string) {
+  let turn = 0;
+  const address = await listening(({ url = "" }, response) => {
+    onQuestion();
+    const healthy = fleet.members.filter(({ id }) => fleet.targets[id]?.state === "healthy");
+    const { machine, image, process, digest, imageId } = expected;
+    const report = {
+      machine: { architecture: machine, instanceId: healthy[turn++ % healthy.length]?.id },
+      image: { architecture: image, digest, id: imageId },
+      process: { architecture: process, elf: machine },
+      nonce: url.split("nonce=")[1],
+    };
+    response.end(JSON.stringify(report));
+  });
+  return { ...only(type).inputs, address };
+}
 
 const type = (noun: string) => `pulumi-nodejs:dynamic/hono-app:${noun}`;
 const group = {
@@ -57,6 +99,31 @@ describe("Rollout", () => {
     const { diff } = providerOf(inputs);
     expect(await diff("id", { ...inputs, template: "lt-1:9" }, inputs)).toEqual({ changes: true });
   });
+
+  test("is over when every machine has proven itself, but for those that scaling has just added", async () => {
+    fleet.add("i-1").add("i-2", { health: "initial" });
+    onQuestion = () => fleet.becomes("Successful");
+    const inputs = await inputsOf(type("Rollout"));
+    const { create, update } = providerOf(inputs);
+    fleet.refreshing("Baking", "lt-1:2");
+    expect(await create(inputs)).toEqual({ id: "app-1", outs: inputs });
+    fleet.refreshing("Baking", "lt-1:2");
+    expect(await update("app-1", {}, inputs)).toEqual({ outs: inputs });
+    expect(shown).toContain("app-1 to lt-1:2: waiting for the refresh refresh-2, which an earlier run began\n");
+  });
+
+  test("a refresh finds the version that the group has, or no group; what AWS refuses to say is an error", async () => {
+    const { inputs } = only(type("Rollout"));
+    const read = () => providerOf(inputs).read("app-1", inputs);
+    fleet.template = "lt-1:9";
+    expect(await read()).toEqual({ id: "app-1", props: { ...inputs, template: "lt-1:9" } });
+    answer = () => ({ AutoScalingGroups: [] });
+    expect(await read()).toEqual({});
+    answer = () => {
+      throw awsError("AccessDenied", "not authorized");
+    };
+    await expect(read()).rejects.toThrow("not authorized");
+  });
 });
 
 describe("GroupVerification", () => {
@@ -93,6 +160,35 @@ describe("GroupVerification", () => {
     }
     expect(await changes({ __provider: "other" })).toBe(true);
   });
+
+  test("every machine proves itself; a refresh asks again, and says since when those are proven that were before", async () => {
+    fleet.add("i-1");
+    const inputs = await inputsOf(type("GroupVerification"));
+    const { create, update, read } = providerOf(inputs);
+    const proofOf = (id: string, date: string) => {
+      return { id, zone: "a", proof: { ...expected, instanceId: id, verifiedAt: `${date}T00:00:00.000Z` } };
+    };
+    const on = (date: string) => void vi.setSystemTime(date);
+    const machines = [proofOf("i-1", "2026-01-01")];
+    const outs = { ...inputs, proof: { image: "amd64", machines } };
+    on("2026-01-01");
+    expect(await create(inputs)).toEqual({ id: "app-1", outs });
+    on("2026-01-01");
+    expect(await update("app-1", {}, inputs)).toEqual({ outs });
+    on("2026-01-02");
+    fleet.add("i-2");
+    const props = { ...outs, proof: { image: "amd64", machines: [...machines, proofOf("i-2", "2026-01-02")] } };
+    expect(await read("app-1", outs)).toEqual({ id: "app-1", props });
+  });
+
+  test("a group that does not prove itself in ten seconds leaves the state, and the reason is shown", async () => {
+    fleet.add("i-1", { health: "unhealthy" });
+    const inputs = await inputsOf(type("GroupVerification"));
+    expect(await providerOf(inputs).read("app-1", { ...inputs, proof: { machines: [] } })).toEqual({});
+    expect(shown.join("")).toContain(
+      `no longer verified: app-1 behind ${inputs.address} failed verification: time-out after 10 s; i-1 is InService and unhealthy`,
+    );
+  });
 });
 
 describe("KeptAmi", () => {
@@ -100,14 +196,19 @@ describe("KeptAmi", () => {
 
   const decide = async (olds: object, news: object = {}) => {
     const { inputs } = only(type("KeptAmi"));
-    const { check, diff } = providerOf(inputs);
+    const { check, diff, update } = providerOf(inputs);
     const checked = (await check(olds as never, { ...inputs, ...news } as never)).inputs as { ami: string };
     const { changes } = await diff("id", olds, checked);
+    expect(await update("id", olds, checked)).toEqual({ outs: checked });
     return { ami: checked.ami, changes };
   };
 
   test("the first one is the newest", async () => {
-    expect((await decide({})).ami).toBe("ami-2");
+    const { inputs } = only(type("KeptAmi"));
+    const { check, create } = providerOf(inputs);
+    const first = { ...inputs, ami: "ami-2" };
+    expect(await check({}, inputs)).toEqual({ inputs: first });
+    expect(await create(first)).toEqual({ id: "ami-2", outs: first });
   });
 
   test("a newer one alone changes nothing; with a release it is taken", async () => {
