@@ -1,7 +1,7 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { connectFleet, describeMachines, type FleetApi } from "../../../components/fleet-api.ts";
 import { answering } from "../../support/sdk.ts";
 
@@ -17,13 +17,19 @@ beforeEach(async () => {
     if (answer instanceof Error) throw answer;
     return answer;
   });
-  const args = { region: "ap-northeast-2", groupName: "app-1", targetGroupArn: "arn:targets", logGroup: "machines" };
-  api = await connectFleet(args);
+  const group = { groupName: "app-1", targetGroupArn: "arn:targets", logGroup: "machines" };
+  api = await connectFleet({ ...group, region: "ap-northeast-2", profile: "dev" });
   asked = [];
   answers = {};
 });
 
 const template = (Version: string) => ({ LaunchTemplateId: "lt-1", Version });
+
+test("calls are for the region, signed by the profile, and repeated where they fail for a moment", async () => {
+  await api.refreshes();
+  const [{ config }] = vi.mocked(AutoScalingClient.prototype.send).mock.contexts as [AutoScalingClient];
+  expect([await config.region(), config.profile, await config.maxAttempts()]).toEqual(["ap-northeast-2", "dev", 8]);
+});
 
 test("a group: its minimum, the version that it launches, and each machine's own", async () => {
   const member = {
@@ -43,8 +49,21 @@ test("a group: its minimum, the version that it launches, and each machine's own
 });
 
 test("a group that is gone is said as such", async () => {
-  answers.DescribeAutoScalingGroups = { AutoScalingGroups: [] };
   await expect(api.group()).rejects.toMatchObject({ name: "GroupNotFound", message: "the group app-1 does not exist" });
+});
+
+test("what AWS leaves out is empty", async () => {
+  expect(await api.health()).toEqual({});
+  expect(await api.refreshes()).toEqual([]);
+  expect(await api.start("lt-1:4", 17)).toBe("");
+  const group = { min: 0, template: "no launch template", members: [] };
+  answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{}] };
+  expect(await api.group()).toEqual(group);
+  answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{ Instances: [{}] }] };
+  const member = { id: "", zone: "", template: "no launch template", state: "" };
+  expect(await api.group()).toEqual({ ...group, members: [member] });
+  answers.DescribeTargetHealth = { TargetHealthDescriptions: [{}] };
+  expect(await api.health()).toEqual({ "": { state: "unknown", reason: "" } });
 });
 
 test("the load balancer's word on each machine, with its reason", async () => {
@@ -101,16 +120,18 @@ test("only what failed or was cancelled since counts, each once, from every page
   const newest = [activity("Failed", 5, "no capacity"), activity("Successful", 5, "")];
   const older = [
     activity("Failed", 4, "no capacity"),
-    activity("Cancelled", 4, "Client.InvalidKMSKey.InvalidState"),
+    activity("Cancelled", 3, "Client.InvalidKMSKey.InvalidState"),
     activity("Failed", 1, "long ago"),
   ];
-  answers.DescribeScalingActivities = { Activities: newest, NextToken: "2" };
+  answers.DescribeScalingActivities = { NextToken: "1" };
+  answers["DescribeScalingActivities 1"] = { Activities: newest, NextToken: "2" };
   answers["DescribeScalingActivities 2"] = { Activities: older, NextToken: "3" };
   expect(await api.failures(new Date("2026-01-01T00:03:00Z"))).toEqual([
     "Launching: no capacity",
     "Launching: Client.InvalidKMSKey.InvalidState",
   ]);
-  expect(asked).toHaveLength(2);
+  expect(asked).toHaveLength(3);
+  expect(asked[0]).toMatchObject({ AutoScalingGroupName: "app-1" });
 });
 
 test("a console is text; one that cannot be read says how to", async () => {
@@ -123,8 +144,7 @@ test("a console is text; one that cannot be read says how to", async () => {
   );
 });
 
-test("what is known of a machine ends with the command that reads its log", async () => {
-  answers.DescribeTargetHealth = { TargetHealthDescriptions: [] };
+test("what is known of a machine ends with the command that reads its log; of machines, each has lines of its own", async () => {
   const lines = Array.from({ length: 20 }, (_, line) => `line ${line}`).join("\n");
   answers.GetConsoleOutput = { Output: Buffer.from(lines).toString("base64") };
   const known = await describeMachines(api, ["i-1"]);
@@ -132,6 +152,8 @@ test("what is known of a machine ends with the command that reads its log", asyn
     /^i-1 is not registered with the load balancer; the last lines of its console:\n {2}\| line 5\n/,
   );
   expect(known).toMatch(
-    /\| line 19\nwhat it has logged, also when it is gone: aws logs tail machines --log-stream-names i-1 .*--region ap-northeast-2$/,
+    /\| line 19\nwhat it has logged, also when it is gone: aws logs tail machines --log-stream-names i-1 .*--region ap-northeast-2 --profile dev$/,
   );
+  const several = await describeMachines(api, ["i-1", "i-2", "i-3"]);
+  expect(several.match(/^(i-\d|and)/gm)).toEqual(["i-1", "i-2", "i-3"]);
 });

@@ -96,7 +96,7 @@ test("a machine is not replaced before the time is over that it may take", async
 });
 
 test("the template's newest version is rolled out, and what was rolled out is proven", async () => {
-  await group({ domain: "app.example.com" });
+  const [proof] = await group({ domain: "app.example.com" });
   expect(only("pulumi-nodejs:dynamic/hono-app:Rollout").inputs).toMatchObject({
     groupName: "app-graviton",
     template: "app-graviton-id:3",
@@ -106,16 +106,16 @@ test("the template's newest version is rolled out, and what was rolled out is pr
   });
   expect(only("pulumi-nodejs:dynamic/hono-app:GroupVerification")).toMatchObject({
     inputs: {
-      ...{
-        address: "balancer.example",
-        domain: "app.example.com",
-        template: "app-graviton-id:3",
-        min: 2,
-        timeout: 300,
-      },
+      address: "balancer.example",
+      domain: "app.example.com",
+      template: "app-graviton-id:3",
+      min: 2,
+      timeout: 300,
     },
     dependsOn: expect.arrayContaining(["pulumi-nodejs:dynamic/hono-app:Rollout app-graviton"]),
   });
+  const { outputs } = only("hono-app:index:MachineGroup");
+  expect(outputs).toEqual({ groupName: "app-graviton", instanceType: "t4g.small", proof });
 });
 
 test("it scales by its processors' time where a percentage is given", async () => {
