@@ -81,6 +81,12 @@ const localCloud: Module = {
   },
 };
 
+/**
+ * Without Google's way to its storage past its own load balancers, which brings Envoy's and xDS's packages, and without gRPC's pages about
+ * itself.
+ */
+const tags = ["-tags", "disable_grpc_modules,grpcnotrace"];
+
 /** Tools that the local cloud does not need: each is built when a command first uses it. */
 const others: Readonly<Record<string, Program>> = {
   actionlint: { package: "github.com/rhysd/actionlint/cmd/actionlint", version: "-version" },
@@ -126,7 +132,7 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
   const plain = "-dwarf=false";
   const compiler = folder === "." ? [`-gcflags=all=${plain} -l`, `-gcflags=std=${plain}`] : [`-gcflags=all=${plain}`];
   const linker = ["-s", "-w", ...variables].join(" ");
-  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", linker];
+  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...tags, ...compiler, "-ldflags", linker];
   const pathOf = (name: string, program: Program) =>
     join(program.folder?.(versionOf(program.package) ?? "") ?? toolsFolder, name);
   const key = hashOf(source, options);
