@@ -121,7 +121,24 @@ export async function ensureTool(name: string): Promise<string> {
   return existsSync(built) ? built : name;
 }
 
-async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promise<void> {
+/** Downloads the modules that the local cloud's programs are built from, unless nothing has to be built. */
+export async function fetchModules(): Promise<void> {
+  const { source, options, missing } = await inspect(localCloud);
+  if (missing.length > 0) await listPackages(source, options, missing);
+}
+
+async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
+  const { source, options, key, store, stamp, isCurrent, needed, missing, versionOf } = await inspect(module);
+  if (missing.length > 0) await build(source, store, options, missing, versionOf, signal);
+  for (const [name, program] of needed) place(join(store, name), pathOf(name, program, versionOf));
+  if (isCurrent) return;
+  mkdirSync(toolsFolder, { recursive: true });
+  writeFileSync(`${stamp}.new`, key);
+  renameSync(`${stamp}.new`, stamp);
+}
+
+/** Looks which programs of a module are needed in this clone, and which of them no clone of this user has built yet. */
+async function inspect({ folder, programs }: Module) {
   const source = join(import.meta.dirname, "go", folder);
   const versionOf = readVersions(join(source, "go.mod"));
   const variables = Object.values(programs).flatMap((program) =>
@@ -133,8 +150,6 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
   const compiler = folder === "." ? [`-gcflags=all=${plain} -l`, `-gcflags=std=${plain}`] : [`-gcflags=all=${plain}`];
   const linker = ["-s", "-w", ...variables].join(" ");
   const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...tags, ...compiler, "-ldflags", linker];
-  const pathOf = (name: string, program: Program) =>
-    join(program.folder?.(versionOf(program.package) ?? "") ?? toolsFolder, name);
   const key = hashOf(source, options);
   const store = join(cache, key);
   // What the programs in this clone were built from.
@@ -142,7 +157,7 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
   const isCurrent = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
   const needed: [string, Program][] = [];
   for (const [name, program] of Object.entries(programs)) {
-    const path = pathOf(name, program);
+    const path = pathOf(name, program, versionOf);
     if (isCurrent && existsSync(path)) continue;
     rmSync(path, { force: true });
     if (existsSync(join(store, name)) || !(await isInstalled(name, program, versionOf(program.package)))) {
@@ -150,13 +165,11 @@ async function ensure({ folder, programs }: Module, signal?: AbortSignal): Promi
     }
   }
   const missing = needed.filter(([name]) => !existsSync(join(store, name)));
-  if (missing.length > 0) await build(source, store, options, Object.fromEntries(missing), versionOf, signal);
-  for (const [name, program] of needed) place(join(store, name), pathOf(name, program));
-  if (isCurrent) return;
-  mkdirSync(toolsFolder, { recursive: true });
-  writeFileSync(`${stamp}.new`, key);
-  renameSync(`${stamp}.new`, stamp);
+  return { source, options, key, store, stamp, isCurrent, needed, missing, versionOf };
 }
+
+const pathOf = (name: string, program: Program, versionOf: VersionOf) =>
+  join(program.folder?.(versionOf(program.package) ?? "") ?? toolsFolder, name);
 
 /** Not a symbolic link: the engine looks for its parts beside its own file, and that would be in the store. */
 function place(built: string, path: string): void {
@@ -175,20 +188,15 @@ async function build(
   source: string,
   store: string,
   options: readonly string[],
-  programs: Module["programs"],
-  versionOf: (goPackage: string) => string | undefined,
+  programs: readonly [string, Program][],
+  versionOf: VersionOf,
   signal?: AbortSignal,
 ): Promise<void> {
-  const names = Object.entries(programs).map(([name, each]) =>
-    [name, versionOf(each.package)].filter(Boolean).join(" "),
-  );
-  const packages = Object.values(programs).map((program) => program.package);
+  const names = programs.map(([name, each]) => [name, versionOf(each.package)].filter(Boolean).join(" "));
   mkdirSync(store, { recursive: true });
   const target = mkdtempSync(join(store, ".building-"));
   try {
-    const list = await step("Go modules", () =>
-      go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], { cwd: source, signal }),
-    );
+    const list = await step("Go modules", () => listPackages(source, options, programs, signal));
     const total = list.split("\n").filter((line) => line === "true").length;
     say(`to build, once for this user: ${names.join(", ")}`);
     await step("building from Go modules", async (progress) => {
@@ -200,14 +208,30 @@ async function build(
         const left = Math.ceil((((Date.now() - started) / done) * (total - done)) / 1000);
         progress(`${done} of ${total} packages, about ${Math.max(left, 1)} s left`);
       };
-      await go(["build", "-v", ...options, "-o", `${target}/`, ...packages], { cwd: source, signal, onLine });
+      await go(["build", "-v", ...options, "-o", `${target}/`, ...packagesOf(programs)], {
+        cwd: source,
+        signal,
+        onLine,
+      });
     });
-    for (const [name, program] of Object.entries(programs)) {
+    for (const [name, program] of programs) {
       renameSync(join(target, basename(program.package)), join(store, name));
     }
   } finally {
     rmSync(target, { recursive: true, force: true });
   }
+}
+
+const packagesOf = (programs: readonly [string, Program][]) => programs.map(([, program]) => program.package);
+
+/** Whether each package that programs are built from has to be compiled. Downloads the modules. */
+function listPackages(
+  source: string,
+  options: readonly string[],
+  programs: readonly [string, Program][],
+  signal?: AbortSignal,
+): Promise<string> {
+  return go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packagesOf(programs)], { cwd: source, signal });
 }
 
 async function go(
@@ -228,7 +252,9 @@ async function go(
 }
 
 /** The version of a package's module, without its `v`; none for a package of the module itself. */
-function readVersions(goMod: string): (goPackage: string) => string | undefined {
+type VersionOf = (goPackage: string) => string | undefined;
+
+function readVersions(goMod: string): VersionOf {
   const text = readFileSync(goMod, "utf8");
   const modules = [...text.matchAll(/^(?:require)?\s+(\S+) v(\S+)/gm)].map(([, path = "", version]) => ({
     path,

@@ -58,14 +58,19 @@ async function ensureNode() {
   return bin;
 }
 
-/** The packages of package-lock.json, installed once for each content of that file. */
-async function ensurePackages(env) {
+/**
+ * The packages of package-lock.json, installed once for each content of that file. The first time, what the local cloud is built from is
+ * downloaded meanwhile; what cannot be had is said when it is needed.
+ */
+async function ensurePackages(env, isForCloud) {
   const lock = createHash("sha256")
     .update(readFileSync(join(root, "package-lock.json")))
     .digest("hex");
   const stamp = join(root, "node_modules", ".installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
-  await step("npm packages", "npm", ["ci", ...quietly], { env });
+  const steps = [step("npm packages", "npm", ["ci", ...quietly], { env })];
+  if (isForCloud) steps.push(step("Go modules", "node", [join(root, "tools", "go-modules.ts")], { env }));
+  await Promise.all(steps);
   writeFileSync(stamp, lock);
 }
 
@@ -78,7 +83,8 @@ if (command === undefined) {
   --local-cloud   the command runs a local cloud: where none can run, nothing is installed`);
   process.exit(2);
 }
-if (needsHost && !args.includes("--help")) {
+const isForCloud = needsHost && !args.includes("--help");
+if (isForCloud) {
   try {
     checkHost();
   } catch (error) {
@@ -90,7 +96,7 @@ const node = await ensureNode();
 const path = [node, join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);
 // Compiled once, the imports of every later command cost a third less.
 const env = { ...process.env, PATH: path, NODE_COMPILE_CACHE: join(home, "node-compile-cache") };
-await ensurePackages(env);
+await ensurePackages(env, isForCloud);
 
 const child = spawn(command, args, { cwd: root, env, stdio: "inherit" });
 // The terminal tells the child itself; what is sent to this process alone is handed on.
