@@ -41,21 +41,21 @@ export function keepSecrets(outputs: Props, inputs: Props): Props {
 export const withoutUndefined = (value: Props): Props => JSON.parse(JSON.stringify(value));
 
 /** The same text for the same value, whatever the order of its keys (and, for a set, of its items). */
-function canonical(value: unknown, flags: readonly Flag[]): string {
+function canonical(value: unknown, flags: readonly Flag[] = []): string {
   if (flags.includes("json") && typeof value === "string") {
     try {
-      return canonical(JSON.parse(value), []);
+      return canonical(JSON.parse(value));
     } catch {
       return value;
     }
   }
   if (Array.isArray(value)) {
-    const items = value.map((item) => canonical(item, []));
+    const items = value.map((item) => canonical(item));
     return `[${flags.includes("set") ? items.sort() : items}]`;
   }
-  if (!isObject(value)) return JSON.stringify(value) ?? "";
+  if (!isObject(value)) return `${JSON.stringify(value)}`;
   const keys = Object.keys(value).filter((key) => value[key] !== undefined);
-  return `{${keys.sort().map((key) => `${key}:${canonical(value[key], [])}`)}}`;
+  return `{${keys.sort().map((key) => `${key}:${canonical(value[key])}`)}}`;
 }
 
 export const same = (flags: readonly Flag[], a: unknown, b: unknown) => canonical(a, flags) === canonical(b, flags);
@@ -95,10 +95,9 @@ export function compare(known: Inputs, before: Props, after: Props) {
   const [olds, news] = [leaves(known, unwrap(before)).found, leaves(known, unwrap(after)).found];
   const changed = new Set<string>();
   const replaces = new Set<string>();
-  for (const at of new Set([...olds.keys(), ...news.keys()])) {
-    const path = (news.get(at) ?? olds.get(at))?.path ?? at;
-    const flags =
-      known[path] ?? Object.keys(known).flatMap((key) => (key.startsWith(`${path}.`) ? (known[key] ?? []) : []));
+  for (const [at, { path }] of new Map([...olds, ...news])) {
+    const inner = Object.entries(known).filter(([key]) => key.startsWith(`${path}.`));
+    const flags = known[path] ?? inner.flatMap(([, each]) => each);
     if (same(flags, olds.get(at)?.value, news.get(at)?.value)) continue;
     const property = path.split(".")[0] ?? path;
     changed.add(property);

@@ -1,7 +1,17 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
-import { compare, type Inputs, keepSecrets, leaves, refresh } from "../../../local/providers/aws/values.ts";
+import {
+  compare,
+  encodeDocuments,
+  type Flag,
+  type Inputs,
+  keepSecrets,
+  leaves,
+  merge,
+  refresh,
+  same,
+} from "../../../local/providers/aws/values.ts";
 
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
@@ -12,7 +22,8 @@ const inputs: Inputs = {
   groups: ["set"],
   "disk.size": [],
   "disk.encrypted": ["replace"],
-  "filters.value": [],
+  "filters.value": ["replace"],
+  "options.size": [],
   tags: [],
 };
 
@@ -41,38 +52,84 @@ describe("inputs", () => {
     expect(leaves(inputs, given).unknown).toEqual(["size", "disk.iops", "filters[1].kind"]);
   });
 
+  it.each<[flags: Flag[], one: unknown, other: unknown, isSame: boolean]>([
+    [["json"], '{"a":1,"b":[2,3]}', '{ "b": [2, 3], "a": 1 }', true],
+    [["json"], "[1,2]", "[2,1]", false],
+    [["json"], "text", '"text"', false],
+    [["json"], { a: 1 }, { a: 1 }, true],
+    [["set"], ["x", "y"], ["y", "x"], true],
+    [["set"], ["x"], ["y"], false],
+    [[], ["x", "y"], ["y", "x"], false],
+    [[], "1.0", "1", false],
+    [[], { a: 1, b: undefined }, { a: 1 }, true],
+    [[], null, undefined, false],
+  ])("with the flags %j, as %j and %j, are the same: %j", (flags, one, other, isSame) => {
+    expect(same(flags, one, other)).toBe(isSame);
+  });
+
   it("are the same in another order or spelling, and with or without a secret's wrapping", () => {
-    const before = { policy: '{"a":1,"b":[2]}', groups: ["x", "y"], tags: { k: "v" } };
-    const after = { policy: '{ "b": [2], "a": 1 }', groups: ["y", "x"], tags: secret({ k: "v" }) };
+    const before = { policy: '{"a":1}', groups: ["x", "y"], tags: { k: "v" } };
+    const after = { policy: secret('{ "a": 1 }'), groups: ["y", secret("x")], tags: secret({ k: secret("v") }) };
     expect(compare(inputs, before, after)).toEqual({ changed: [], replaces: [] });
   });
 
-  it("update or replace, by the property that differs inside an object", () => {
-    const before = { disk: { size: 8, encrypted: true } };
-    expect(compare(inputs, before, { disk: { size: 9, encrypted: true } })).toEqual({
-      changed: ["disk"],
-      replaces: [],
-    });
-    expect(compare(inputs, before, { disk: { size: 8 } })).toEqual({ changed: ["disk"], replaces: ["disk"] });
-  });
-
-  it("count as changed while they are unknown, a whole object with its strictest property", () => {
-    expect(compare(inputs, { tags: { k: "v" } }, { tags: { k: UNKNOWN } }).changed).toEqual(["tags"]);
-    expect(compare(inputs, { disk: { size: 8 } }, { disk: UNKNOWN }).replaces).toEqual(["disk"]);
+  it.each([
+    ["disk", { size: 8, encrypted: true }, { size: 9, encrypted: true }, false],
+    ["disk", { size: 8, encrypted: true }, { size: 8 }, true],
+    ["filters", [{ value: "a" }], [{ value: "a" }, { value: "b" }], true],
+    // Until a value is known, all that may be in it counts.
+    ["tags", { k: "v" }, { k: UNKNOWN }, false],
+    ["disk", { size: 8 }, UNKNOWN, true],
+    ["options", { size: 8 }, UNKNOWN, false],
+  ])("update or replace, by what differs inside: %s, from %j to %j", (name, before, after, isReplaced) => {
+    const replaces = isReplaced ? [name] : [];
+    expect(compare(inputs, { [name]: before }, { [name]: after })).toEqual({ changed: [name], replaces });
   });
 
   it("are refreshed from AWS, and keep the program's spelling where it means the same", () => {
-    const declared = { policy: '{ "a": 1 }', groups: ["b", "a"], disk: { size: 8 }, name: "n" };
-    const live = { policy: '{"a":1}', groups: ["a", "b"], disk: { size: 9, encrypted: true }, other: 1 };
-    expect(refresh(inputs, declared, live)).toEqual({ ...declared, disk: { size: 9 } });
-    expect(refresh(inputs, { name: "n" }, { tags: { by: "hand" } })).toEqual({ name: "n", tags: { by: "hand" } });
+    const declared = {
+      ...{ policy: '{ "a": 1 }', groups: ["b", "a"], disk: { size: 8, encrypted: true }, name: "n" },
+      ...{ filters: [{ value: "a" }], tags: secret({ k: "v" }) },
+    };
+    const live = {
+      ...{ policy: '{"a":1}', groups: ["a", "b"], disk: { size: 9, iops: 3 }, other: 1 },
+      ...{ filters: [{ value: "b", kind: "x" }, { value: "c" }], tags: { k: "v" } },
+    };
+    const found = { disk: { size: 9, encrypted: true }, filters: [{ value: "b" }, { value: "c" }] };
+    expect(refresh(inputs, declared, live)).toEqual({ ...declared, ...found });
+  });
+
+  it("are not refreshed by what cannot be compared, nor a secret by the same in the open", () => {
+    const declared = { disk: { size: 8 }, filters: [{ value: "a" }] };
+    expect(refresh(inputs, declared, { disk: null, filters: { value: "b" } })).toEqual(declared);
+    for (const value of [[{ value: "a" }], { value: "a" }]) {
+      expect(refresh(inputs, { filters: secret(value) }, { filters: value })).toEqual({ filters: secret(value) });
+    }
+  });
+
+  it("get the tags that someone added, where there are any", () => {
+    for (const tags of [{ by: "hand" }, {}, undefined]) {
+      expect(refresh(inputs, { name: "n" }, { tags })).toEqual({ name: "n", ...(tags?.by && { tags }) });
+    }
+  });
+
+  it("that are documents become text once they are known, and other objects do not", () => {
+    const others = { tags: { k: "v" }, unknown: { a: 1 }, name: "n" };
+    const encode = (policy: unknown) => encodeDocuments(inputs, { policy, ...others });
+    expect(encode({ a: [1] })).toEqual({ policy: '{"a":[1]}', ...others });
+    expect(encode({ a: UNKNOWN })).toEqual({ policy: UNKNOWN, ...others });
+  });
+
+  it("stand over what AWS has, object by object", () => {
+    const live = { disk: { size: 8, iops: 3 }, policy: "{}", tags: { a: "b" }, arn: "x" };
+    const given = { disk: { size: 9 }, policy: {}, tags: UNKNOWN };
+    expect(merge(live, given)).toEqual({ ...given, disk: { size: 9, iops: 3 }, arn: "x" });
   });
 
   it("stay secret in the outputs", () => {
-    expect(keepSecrets({ policy: "p", name: "n" }, { policy: secret("p"), name: "n" })).toEqual({
-      policy: secret("p"),
-      name: "n",
-    });
+    const outputs = { policy: "p", name: "n", arn: "x" };
+    const wrapped = { ...outputs, policy: secret("p") };
+    expect(keepSecrets(outputs, { policy: secret("p"), name: "n" })).toEqual(wrapped);
   });
 });
 
