@@ -28,7 +28,7 @@ export class Endpoints extends pulumi.ComponentResource {
     super("hono-app:index:Endpoints", name, args, opts);
     const { vpcId, subnetIds, routeTableIds } = args;
     const policies = pulumi.output(args.repositoryArn).apply(endpointPolicies);
-    const region = pulumi.output(args.repositoryArn).apply((arn) => arn.split(":")[3] ?? "");
+    const region = pulumi.output(args.repositoryArn).apply((arn) => arn.split(":")[3]);
     const tags = { Name: `${name}-endpoints` };
 
     const group = new SecurityGroup(

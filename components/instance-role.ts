@@ -63,7 +63,7 @@ const trust = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: {
 
 /** AWS's own policy for Session Manager, in the repository's partition: `aws`, `aws-cn`, `aws-us-gov`. */
 export function sessionPolicyArn(repositoryArn: string): string {
-  const [, partition = ""] = repositoryArn.split(":");
+  const [, partition] = repositoryArn.split(":");
   return `arn:${partition}:iam::aws:policy/AmazonSSMManagedInstanceCore`;
 }
 

@@ -30,7 +30,7 @@ export interface NetworkArgs {
    */
   egress?: Egress;
   /** ARN of the one repository that machines may pull from, for endpoints. */
-  repositoryArn?: pulumi.Input<string>;
+  repositoryArn: pulumi.Input<string>;
   /**
    * ARN of the permissions boundary of the flow log's role.
    * @default none
@@ -52,7 +52,7 @@ export class Network extends pulumi.ComponentResource {
   private readonly port: number;
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
-    const { repositoryArn = "", ...inputs } = args;
+    const { repositoryArn, ...inputs } = args;
     super("hono-app:index:Network", name, inputs, opts);
     const { egress = "public" } = args;
     const isPrivate = egress !== "public";

@@ -112,7 +112,8 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
             vpcId: "vpc-1",
             publicSubnetIds: ["subnet-1", "subnet-2"],
             privateSubnetIds: ["subnet-3", "subnet-4"],
-            routeTables: ["rtb-1", "rtb-2"],
+            // A resource in place of its id is what Pulumi gives where the class is registered.
+            routeTables: ["rtb-1", { id: "rtb-2" }],
           },
           "docker-build:index:Image": { digest },
           "pulumi-nodejs:dynamic/hono-app:Verification": { proof: inputs.expected },

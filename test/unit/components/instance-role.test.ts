@@ -10,10 +10,13 @@ beforeEach(async () => {
   await settle(new InstanceRole("app", { repositoryArn, logGroupArn }).instanceProfile);
 });
 
-test("EC2 alone may take the role", () => {
-  expect(only("aws:iam/role:Role").inputs.assumeRolePolicy).toEqual({
-    Version: "2012-10-17",
-    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+test("EC2 alone may take the role, which says what it is for", () => {
+  expect(only("aws:iam/role:Role").inputs).toEqual({
+    description: expect.stringContaining("Pulls"),
+    assumeRolePolicy: {
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+    },
   });
 });
 

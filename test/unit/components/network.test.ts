@@ -11,6 +11,7 @@ const args = {
   port: 8080,
   logRetentionDays: 30,
   allowedCidrs: ["203.0.113.0/24", "198.51.100.7/32"],
+  repositoryArn: "arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
 };
 
 function network() {
@@ -24,7 +25,9 @@ test("a VPC in the given zones, with public subnets and no NAT gateway", async (
     cidrBlock: "10.0.0.0/16",
     availabilityZoneNames: ["a", "c"],
     natGateways: { strategy: "None" },
+    subnetStrategy: "Auto",
     subnetSpecs: [{ type: "Public", cidrMask: 24 }],
+    enableDnsHostnames: true,
   });
 });
 
@@ -57,11 +60,7 @@ test("each machine has a subnet of its own", async () => {
 });
 
 const blocksOf = () => (only("awsx:ec2:Vpc").inputs.subnetSpecs as { type: string }[]).map(({ type }) => type);
-const fleetArgs = {
-  ...args,
-  allowedCidrs: [],
-  repositoryArn: "arn:aws:ecr:ap-northeast-2:123456789012:repository/app",
-};
+const fleetArgs = { ...args, allowedCidrs: [] };
 
 test("private machines: a private subnet in each zone, one NAT gateway, and nobody reaches them", async () => {
   const { forGroup, forBalancer, securityGroupId } = new Network("app", { ...fleetArgs, egress: "nat" });
