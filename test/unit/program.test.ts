@@ -23,8 +23,6 @@ function one(type: string, name = "hono-app", from = resources): Registration {
   return found[0] as Registration;
 }
 
-const stack = "pulumi:pulumi:Stack hono-app-dev";
-
 const components = () => resources.filter(({ type }) => type.startsWith("hono-app:index:"));
 
 test("fails on a wrong configuration before anything is registered", async () => {
@@ -40,20 +38,27 @@ test("what the engine starts has a default export and no other: Pulumi refuses b
   expect(Object.keys(await import("../../program.js"))).toEqual(["default"]);
 });
 
-test("the stack has the parts that index.ts makes, and every other resource has a component as its parent", () => {
-  const parts = resources.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
-  expect(parts.sort()).toEqual([
-    "hono-app:index:Image hono-app",
-    "hono-app:index:InstanceRole hono-app",
-    "hono-app:index:Machine hono-app-graviton",
-    "hono-app:index:Machine hono-app-intel",
-    "hono-app:index:MachineLogs hono-app",
-    "hono-app:index:Network hono-app",
-    "hono-app:index:Repository hono-app",
-    "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
-  ]);
-  const others = resources.filter(({ type, parent }) => parent !== stack && type !== "pulumi:pulumi:Stack");
-  for (const { type, name, parent } of others) expect(parent, `${type} ${name}`).toMatch(/^hono-app:index:/);
+/** What the stack and each component make, with the names that people see of it in AWS, and the outputs that they register. */
+function tree(from: readonly Registration[]): string[] {
+  const made = (owner: string) =>
+    from
+      .filter(({ parent }) => parent === owner)
+      .map(({ type, name, inputs }) => `${type.split(/[:/]/).at(-1)} ${name}${nameTag(inputs)}`);
+  return from
+    .filter(({ outputs }) => outputs)
+    .map(({ type, name, outputs = {} }) => {
+      const owner = `${type} ${name}`;
+      return `${owner} (${Object.keys(outputs).sort().join(", ")}): ${made(owner).sort().join(", ")}`;
+    })
+    .sort();
+}
+const nameTag = ({ tags }: Registration["inputs"]) => {
+  const { Name } = { ...(tags as { Name?: string }) };
+  return Name ? ` = ${Name}` : "";
+};
+
+test("every resource has its name, without which it would be replaced, and its component", () => {
+  expect(tree(resources)).toMatchSnapshot();
 });
 
 /** What a machine has to prove, and by the mocks proves. */
@@ -272,22 +277,10 @@ describe("with other settings", () => {
       found = [...(await runProgram({ fleet: "true" }))];
     });
 
-    test("the stack has a load balancer and a group of each architecture in place of the instances", () => {
-      const parts = found.filter(({ parent }) => parent === stack).map(({ type, name }) => `${type} ${name}`);
-      expect(parts.sort()).toEqual([
-        "hono-app:index:Balancer hono-app",
-        "hono-app:index:Image hono-app",
-        "hono-app:index:InstanceRole hono-app",
-        "hono-app:index:MachineGroup hono-app-graviton",
-        "hono-app:index:MachineGroup hono-app-intel",
-        "hono-app:index:MachineLogs hono-app",
-        "hono-app:index:Network hono-app",
-        "hono-app:index:Repository hono-app",
-        "pulumi-nodejs:dynamic/hono-app:ImageIndex hono-app",
-      ]);
-      expect(found.filter(({ type }) => type === "aws:ec2/instance:Instance")).toEqual([]);
-      const others = found.filter(({ type, parent }) => parent !== stack && type !== "pulumi:pulumi:Stack");
-      for (const { type, name, parent } of others) expect(parent, `${type} ${name}`).toMatch(/^hono-app:index:/);
+    test("every resource has its name and its component, with all that a fleet can have", async () => {
+      const alarmTopic = `arn:aws:sns:ap-northeast-2:${account}:alarms`;
+      const more = { egress: "endpoints", cpuTarget: "60", domain: "app.example.com", alarmTopic };
+      expect(tree(await runProgram({ fleet: "true", ...more }))).toMatchSnapshot();
     });
 
     test("its outputs are one address, the machines with their proofs, and the same architectures", () => {
