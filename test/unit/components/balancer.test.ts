@@ -112,6 +112,7 @@ test("alarms go to the topic, where there is one, and end there too", async () =
   });
   for (const alarm of alarms) {
     expect(alarm).toMatchObject({
+      namespace: "AWS/ApplicationELB",
       alarmActions: ["arn:topic"],
       okActions: ["arn:topic"],
       comparisonOperator: "GreaterThanThreshold",

@@ -1,6 +1,20 @@
-import { expect, test } from "vitest";
-import { lastLines } from "../../../components/console.ts";
+import { expect, test, vi } from "vitest";
+import { lastLines, readConsole } from "../../../components/console.ts";
 import { afterUserData, consoleLine } from "../../../local/services/ec2/console.ts";
+
+test("a console is read as text, as empty where there is none, and as the error where it cannot be read", async () => {
+  const getConsoleOutput = vi
+    .fn()
+    .mockResolvedValueOnce({ Output: Buffer.from("부팅\n").toString("base64") })
+    .mockResolvedValueOnce({})
+    .mockRejectedValueOnce(new Error("denied"));
+  const read = () => readConsole({ getConsoleOutput }, "ap-northeast-2", "i-1");
+  expect([await read(), await read()]).toEqual(["부팅\n", ""]);
+  expect(getConsoleOutput).toHaveBeenLastCalledWith({ InstanceId: "i-1", Latest: true });
+  expect(await read()).toBe(
+    "not readable (Error: denied); try: aws ec2 get-console-output --latest --output text --region ap-northeast-2 --instance-id i-1",
+  );
+});
 
 const printed = (...lines: string[]) => lines.map((line, index) => consoleLine(line, 20 + index)).join("");
 const shown = (console: string) =>
@@ -9,14 +23,12 @@ const shown = (console: string) =>
     .filter((line) => line.startsWith("  | "))
     .map((line) => line.slice(4));
 
-test("what failed is shown, and not what cloud-init prints after it", () => {
-  const console = printed("hono-app: pulling", "no such host", "hono-app: USER-DATA-FAILED");
-  expect(shown(console + afterUserData("1", "ip-10-0-0-4", 30))).toEqual([
-    "hono-app: pulling",
-    "no such host",
-    "hono-app: USER-DATA-FAILED",
-  ]);
-});
+test.each([[["hono-app: pulling", "no such host", "hono-app: USER-DATA-FAILED"]], [["hono-app: USER-DATA-FAILED"]]])(
+  "what failed is shown, and not what cloud-init prints after it: %j",
+  (lines) => {
+    expect(shown(printed(...lines) + afterUserData("1", "ip-10-0-0-4", 30))).toEqual(lines);
+  },
+);
 
 test("of user data that did not fail the last lines are shown, without the host's keys and the login", () => {
   const console = printed("hono-app: starting", "hono-app: listening on port 80");
@@ -24,6 +36,16 @@ test("of user data that did not fail the last lines are shown, without the host'
     "hono-app: starting",
     "hono-app: listening on port 80",
   ]);
+});
+
+test("what only looks like a line of cloud-init's or the login is shown", () => {
+  const others = [
+    ...["ci-info: +++", "<14>Nov 24 08:16:55 cloud-init: x", "-----BEGIN SSH HOST KEY KEYS-----", "ssh-ed25519 AAAA"],
+    ...["ecdsa-sha2-nistp256 AAAA", "Cloud-init v. 22.2.2 finished", "Amazon Linux 2023", "Kernel 6.12 on"],
+  ];
+  const ends = ["ip-10-0-0-4 login: ", "ip-10-0-0-4 login:", "", " \t"];
+  const alike = [...others.map((line) => `app: ${line}`), "ssh-keygen", "Kernel panic", "login: root", "word"];
+  expect(shown([...others, ...ends, ...alike].join("\n"))).toEqual(alike);
 });
 
 test("the kernel's own last lines are shown, fifteen in all", () => {

@@ -23,10 +23,13 @@ test("a login that is left to Docker is not in the program", async () => {
 });
 
 test("an AMI of the wrong architecture is refused", async () => {
-  await mock({ "aws:ec2/getAmi:getAmi": () => ({ id: "ami-1", architecture: "x86_64" }) });
+  const asked: object[] = [];
+  await mock({ "aws:ec2/getAmi:getAmi": (inputs) => ({ id: `ami-${asked.push(inputs)}`, architecture: "x86_64" }) });
   await expect(lookup(args)).rejects.toThrow(
     "graviton: AMI ami-1 is of architecture x86_64; it must be arm64, so nothing was created",
   );
+  const values = [expect.stringMatching(/^ami-of-.*arm64$/)];
+  expect(asked[0]).toEqual({ owners: ["amazon"], filters: [{ name: "image-id", values }] });
 });
 
 test("an instance type of the wrong architecture is refused", async () => {
@@ -42,7 +45,7 @@ test("a type that supports several architectures counts for each", () => {
 
 test("zones: the region's first two that offer every type", () => {
   const zones = ["d", "c", "b", "a"];
-  expect(commonZones(zones, { graviton: ["c", "b", "a"], intel: ["a", "c", "d"] }, types)).toEqual(["a", "c"]);
+  expect(commonZones(zones, { graviton: ["d", "c", "b"], intel: zones }, types)).toEqual(["b", "c"]);
   expect(() => commonZones(zones, { graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
     "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
   );
@@ -52,7 +55,11 @@ test("zones: the region's first two that offer every type", () => {
 test("zones: none that the account has opted in to, a Local Zone, although it offers the types and is the first by name", async () => {
   const local = "us-west-2-lax-1a";
   await mock({
-    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({ locations: [local, "us-west-2b"] }),
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": ({ locationType, filters }) => {
+      const [{ name, values }] = filters as [{ name: string; values: string[] }];
+      const isAsked = locationType === "availability-zone" && name === "instance-type";
+      return { locations: isAsked ? [local, values[0] === "t4g.small" ? "us-west-2b" : "us-west-2a"] : [] };
+    },
     "aws:index/getAvailabilityZones:getAvailabilityZones": ({ state, filters }) => {
       const [{ name, values }] = filters as [{ name: string; values: string[] }];
       const asked = state === "available" && name === "opt-in-status" ? values : ["opt-in-not-required", "opted-in"];
@@ -60,7 +67,7 @@ test("zones: none that the account has opted in to, a Local Zone, although it of
       return { names: asked.flatMap((status) => all[status as keyof typeof all]) };
     },
   });
-  await expect(lookup(args)).rejects.toThrow("offered: t4g.small in us-west-2b; t3.small in us-west-2b. Choose");
+  await expect(lookup(args)).rejects.toThrow("offered: t4g.small in us-west-2b; t3.small in us-west-2a. Choose");
 });
 
 test("an earlier release is found by its tag or digest", async () => {
@@ -80,10 +87,13 @@ test("an earlier release is found by its tag or digest", async () => {
   ]);
 });
 
-test("an image without a release's tag is refused", async () => {
-  await mock({ "aws:ecr/getImage:getImage": () => ({ imageDigest: "sha256:x", imageTags: ["latest"] }) });
+test.each([
+  ["latest, x", ["latest", "x"]],
+  ["no tag", []],
+])("an image without a release's tag is refused: %s", async (tags, imageTags) => {
+  await mock({ "aws:ecr/getImage:getImage": () => ({ imageDigest: "sha256:x", imageTags }) });
   await expect(lookup({ ...args, release: "sha256:x" })).rejects.toThrow(
-    "sha256:x in app-dev has latest; a release has a tag content-…, so nothing was changed",
+    `sha256:x in app-dev has ${tags}; a release has a tag content-…, so nothing was changed`,
   );
 });
 
