@@ -1,4 +1,4 @@
-import type { ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
+import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
@@ -57,7 +57,7 @@ export class ImageIndex extends pulumi.dynamic.Resource {
     const inputs = { ...args, repositoryName, built: image.digest, tags };
     const outputs = { digest: undefined, tagged: undefined, configs: undefined };
     super(provider, name, { ...inputs, ...outputs }, opts, "hono-app", "ImageIndex");
-    const tag = tags[0] ?? "";
+    const tag = tags[0] as string;
     this.reference = this.digest.apply((digest) => ({ registry, repository: repositoryName, tag, digest }));
   }
 }
@@ -96,14 +96,13 @@ async function fetchManifests(
 ): Promise<Record<string, Manifest>> {
   const { createHash } = await import("node:crypto");
   const call = api.batchGetImage({ repositoryName, imageIds, acceptedMediaTypes: mediaTypes });
-  const { images = [], failures = [] } = await call.catch((error: Error) => {
-    if (error.name === "RepositoryNotFoundException") return { images: undefined, failures: undefined };
+  const { images = [], failures = [] } = await call.catch((error: Error): BatchGetImageResponse => {
+    if (error.name === "RepositoryNotFoundException") return {};
     throw error;
   });
-  for (const { imageId, failureCode, failureReason } of failures) {
+  for (const { imageId: { imageTag, imageDigest } = {}, failureCode, failureReason } of failures) {
     if (failureCode === "ImageNotFound") continue;
-    const image = imageId?.imageTag ?? imageId?.imageDigest;
-    throw new Error(`reading ${image} in ${repositoryName}: ${failureCode}: ${failureReason}`);
+    throw new Error(`reading ${imageTag ?? imageDigest} in ${repositoryName}: ${failureCode}: ${failureReason}`);
   }
   const manifests = images.map(({ imageManifest = "", imageManifestMediaType: mediaType }) => [
     `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`,
@@ -144,7 +143,7 @@ async function inspect(api: ECR, { repositoryName, platforms }: Inputs, digest: 
   }
   const configs = entries.map((entry) => [
     platformOf(entry),
-    JSON.parse(images[entry.digest]?.text ?? "").config.digest as string,
+    JSON.parse((images[entry.digest] as Manifest).text).config.digest as string,
   ]);
   return { configs: Object.fromEntries(configs), manifest };
 }
@@ -156,7 +155,7 @@ function source({ repositoryName, built, tags, platforms }: Inputs): string {
 
 /** The digest that the release's tag names, if that is an index of exactly the platforms. */
 async function released(api: ECR, inputs: Inputs): Promise<string | undefined> {
-  const digest = await resolve(api, inputs.repositoryName, inputs.tags[0] ?? "");
+  const digest = await resolve(api, inputs.repositoryName, inputs.tags[0] as string);
   if (digest === undefined || digest === inputs.built) return digest;
   const { problem } = await inspect(api, inputs, digest);
   return problem === undefined ? digest : undefined;

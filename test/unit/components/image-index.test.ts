@@ -5,128 +5,335 @@ import { ImageIndex } from "../../../components/image-index.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
 
-const args = { region: "ap-northeast-2", platforms: ["linux/arm64", "linux/amd64"] };
-const image = {
-  registry: "registry",
-  repositoryName: "app-dev",
-  digest: pulumi.output(`sha256:${"b".repeat(64)}`),
-  tags: ["content-1", "latest"],
-};
-/** What the engine hands to the provider. */
-const inputs = { ...args, repositoryName: "app-dev", built: `sha256:${"b".repeat(64)}`, tags: image.tags };
+const mediaType = "application/vnd.oci.image.index.v1+json";
 
-let provider: ReturnType<typeof providerOf>;
-let code: unknown;
-/** What ECR was asked, and what it answers to a call. */
-let asked: Question[] = [];
-let answer: (call: string, question: Question) => object;
-
+interface Name {
+  readonly imageTag?: string;
+  readonly imageDigest?: string;
+}
 interface Question {
-  readonly imageIds?: readonly { readonly imageTag?: string; readonly imageDigest?: string }[];
+  readonly repositoryName?: string;
+  readonly imageIds?: readonly Name[];
+  readonly imageTag?: string;
+  readonly imageManifest?: string;
+  readonly imageManifestMediaType?: string;
 }
 
+/** ECR's one repository: each manifest by its digest, and the digest that each tag names. Of the tags `latest` alone may move. */
+let manifests: Map<string, string>;
+let tags: Record<string, string>;
+/** Each call, with the names in it. */
+let asked: string[];
+/** What AWS answers instead, by the call; or what somebody else does just before it. */
+let instead: Record<string, () => object | undefined>;
+
+const digestOf = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+
+function hold(content: object): string {
+  const text = JSON.stringify(content);
+  manifests.set(digestOf(text), text);
+  return digestOf(text);
+}
+
+/** Has ECR hold an index of these architectures; one without a name has no platform. @returns Its digest. */
+function holdIndex(architectures: readonly string[], more: object = {}): string {
+  const images = architectures.map((architecture) => ({
+    digest: hold({ config: { digest: `sha256:${architecture}` } }),
+    platform: architecture === "" ? undefined : { os: "linux", architecture },
+  }));
+  return hold({ manifests: images, ...more });
+}
+
+function answer(call: string, question: Question): object {
+  const { imageIds = [], imageTag = "", imageManifest = "" } = question;
+  const find = (name: Name) => name.imageDigest ?? tags[name.imageTag ?? ""] ?? "";
+  const [name = {}] = imageIds;
+  if (call === "BatchGetImage") {
+    const [there, gone] = [true, false].map((is) => imageIds.filter((each) => manifests.has(find(each)) === is));
+    return {
+      images: there?.map((each) => ({ imageManifest: manifests.get(find(each)), imageManifestMediaType: mediaType })),
+      failures: gone?.map((imageId) => ({ imageId, failureCode: "ImageNotFound" })),
+    };
+  }
+  if (call === "PutImage") {
+    if (question.imageManifestMediaType !== mediaType) return { __type: "InvalidParameterException" };
+    const digest = hold(JSON.parse(imageManifest));
+    if (tags[imageTag] === digest) return { __type: "ImageAlreadyExistsException" };
+    if (tags[imageTag] && imageTag !== "latest") return { __type: "ImageTagAlreadyExistsException" };
+    tags[imageTag] = digest;
+    return {};
+  }
+  const imageTags = Object.keys(tags).filter((tag) => tags[tag] === find(name));
+  if (call === "DescribeImages") return { imageDetails: [imageTags.length > 0 ? { imageTags } : {}] };
+  // BatchDeleteImage: an image goes with its last tag.
+  if (imageTags.length === 0) return { failures: [{ imageId: name, failureCode: "ImageNotFound" }] };
+  if (imageTags.length === 1) manifests.delete(find(name));
+  delete tags[name.imageTag ?? ""];
+  return {};
+}
+
+const args = { region: "ap-northeast-2", platforms: ["linux/arm64", "linux/amd64"] };
+let provider: ReturnType<typeof providerOf>;
+let registered: Record<string, unknown>;
+let index: ImageIndex;
+/** Digests of what was built, of the same content by another builder, and of half of it. */
+let built: string;
+let other: string;
+let half: string;
+/** What the engine hands to the provider. */
+let inputs: Record<string, unknown>;
+
 beforeEach(async () => {
+  [manifests, tags, asked, instead] = [new Map(), {}, [], {}];
+  built = holdIndex(["arm64", "amd64"]);
+  other = holdIndex(["arm64", "amd64"], { by: "another builder" });
+  half = holdIndex(["arm64"]);
+
   await mock();
-  const index = new ImageIndex("app", { ...args, image });
+  const image = {
+    registry: "registry",
+    repositoryName: "app-dev",
+    digest: pulumi.output(built),
+    tags: ["content-1", "latest"],
+  };
+  index = new ImageIndex("app", { ...args, image });
   await settle(index.reference);
-  const registered = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs;
-  code = registered.__provider;
+  registered = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs;
+  const { __provider, ...handed } = registered;
+  inputs = { ...handed, digest: built };
   provider = providerOf(registered);
+
   const host = await listening(async (request, response) => {
-    const question = JSON.parse((await Array.fromAsync(request)).join(""));
-    asked.push(question);
-    const answered = answer(String(request.headers["x-amz-target"]).split(".")[1] ?? "", question);
+    const question: Question = JSON.parse((await Array.fromAsync(request)).join(""));
+    const call = String(request.headers["x-amz-target"]).split(".")[1] ?? "";
+    const names = question.imageIds ?? [{ imageTag: question.imageTag }];
+    asked.push(`${call} ${names.map(({ imageTag, imageDigest }) => imageTag ?? imageDigest)}`);
+    const isHere =
+      question.repositoryName === "app-dev" && request.headers.authorization?.includes("/ap-northeast-2/ecr/");
+    const answered = isHere ? (instead[call]?.() ?? answer(call, question)) : { __type: "AccessDeniedException" };
     response.statusCode = "__type" in answered ? 400 : 200;
     response.setHeader("content-type", "application/x-amz-json-1.1").end(JSON.stringify(answered));
   });
   vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
   vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
-  asked = [];
-  answer = () => ({ images: [], failures: [] });
+  vi.spyOn(process.stdout, "write").mockReturnValue(true);
 });
 
-test("the digest to deploy is asked for once, and then stays: nothing is asked of ECR in an up that changes nothing", async () => {
-  const first = await provider.check({}, inputs);
-  expect(first.inputs.digest).toBe(inputs.built);
-  expect(asked).toHaveLength(1);
-  const later = await provider.check({ ...first.inputs, digest: "sha256:kept" }, { ...inputs, tags: ["content-1"] });
-  expect(later.inputs.digest).toBe("sha256:kept");
-  expect(asked).toHaveLength(1);
+/** What was shown to the person who deploys. */
+const shown = () => vi.mocked(process.stdout.write).mock.calls.map(([line]) => String(line).trimEnd());
+const kept = (digest: string) => `replaced-${digest.slice(7, 23)}`;
+const create = () => provider.create(inputs);
+const both = (digest: string) => ({ "content-1": digest, latest: digest });
+/** What is in the state of an index to which both tags belong. */
+const state = (digest = built) => ({
+  ...inputs,
+  digest,
+  tagged: both(digest),
+  configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
 });
 
-test("each call asks for one image by one name", async () => {
-  await provider.check({}, inputs);
-  expect(asked).toEqual([expect.objectContaining({ imageIds: [{ imageTag: "content-1" }] })]);
+test("what was built, where it is, and its tags are handed on; machines pull the release's tag", async () => {
+  const image = { repositoryName: "app-dev", built, tags: ["content-1", "latest"] };
+  expect(registered).toEqual({ ...args, ...image, __provider: expect.any(String) });
+  const [reference] = await settle(index.reference);
+  expect(reference).toEqual({
+    registry: "registry",
+    repository: "app-dev",
+    tag: "content-1",
+    digest: expect.any(String),
+  });
+  expect(index.configs).toBeInstanceOf(pulumi.Output);
+});
+
+test.each<[string, () => void, () => string, number]>([
+  ["nothing", () => {}, () => built, 1],
+  ["what was built", () => Object.assign(tags, both(built)), () => built, 1],
+  ["another build of the same content", () => Object.assign(tags, both(other)), () => other, 3],
+  ["half of the content", () => Object.assign(tags, both(half)), () => built, 2],
+  [
+    "nothing, for there is no repository yet",
+    () => (instead.BatchGetImage = () => ({ __type: "RepositoryNotFoundException" })),
+    () => built,
+    1,
+  ],
+])(
+  "where the release's tag names %s, the digest to deploy is known before an up",
+  async (_, given, digest, questions) => {
+    given();
+    expect(await provider.check({}, inputs)).toEqual({ inputs: { ...inputs, digest: digest() } });
+    expect(asked).toHaveLength(questions);
+    expect(asked[0]).toBe("BatchGetImage content-1");
+  },
+);
+
+test("the digest to deploy stays: nothing is asked of ECR in an up that changes nothing", async () => {
+  const olds = { ...inputs, digest: "sha256:kept" };
+  expect(await provider.check(olds, { ...inputs, tags: ["content-1"] })).toMatchObject({
+    inputs: { digest: "sha256:kept" },
+  });
+  expect(asked).toEqual([]);
 });
 
 test("other code is a change, and so is a tag that was moved; the same is none", async () => {
-  const digest = inputs.built;
-  const news = { ...inputs, digest, __provider: code };
-  const olds = { ...news, tagged: { "content-1": digest, latest: digest } };
+  const code = registered.__provider;
+  const news = { ...inputs, __provider: code };
+  const olds = { ...state(), __provider: code };
   expect(await provider.diff("id", olds, news)).toEqual({ changes: false });
   expect(await provider.diff("id", { ...olds, __provider: `${code} ` }, news)).toEqual({ changes: true });
-  const moved = { "content-1": digest, latest: "sha256:another" };
-  expect(await provider.diff("id", { ...olds, tagged: moved }, news)).toEqual({ changes: true });
-  const { latest: _, ...lost } = olds.tagged;
-  expect(await provider.diff("id", { ...olds, tagged: lost }, news)).toEqual({ changes: true });
+  for (const tagged of [{ ...both(built), latest: other }, { "content-1": built }]) {
+    expect(await provider.diff("id", { ...olds, tagged }, news)).toEqual({ changes: true });
+  }
   const others = { built: "sha256:other", repositoryName: "other", platforms: ["linux/arm64"], tags: ["content-2"] };
   for (const [key, other] of Object.entries(others)) {
     expect(await provider.diff("id", olds, { ...news, [key]: other }), key).toEqual({ changes: true });
   }
 });
 
-test("what ECR could not read is no image that is gone", async () => {
-  const failing = (failureCode: string) => () => ({
-    images: [],
-    failures: [{ imageId: {}, failureCode, failureReason: "a reason" }],
-  });
-  answer = failing("KmsError");
-  const read = provider.read("id", { ...inputs, digest: inputs.built, tagged: {}, configs: {} });
-  await expect(read).rejects.toThrow(/in app-dev: KmsError: a reason/);
-  answer = failing("ImageNotFound");
-  expect(await provider.read("id", { ...inputs, digest: inputs.built, tagged: {}, configs: {} })).toEqual({});
+test("a new release gets its tags; those that are free or may move are set in one step, and nothing is said", async () => {
+  tags = { latest: other };
+  expect(await create()).toEqual({ id: `app-dev@${built}`, outs: state() });
+  expect(tags).toEqual(both(built));
+  expect(asked.filter((call) => !call.startsWith("BatchGetImage"))).toEqual(["PutImage content-1", "PutImage latest"]);
+  expect(shown()).toEqual([]);
 });
 
-/** Has ECR hold an index of these architectures, of which some images may be lost. @returns Its digest. */
-function holdIndex(architectures: readonly string[], lost: readonly string[] = []): string {
-  const manifests = new Map<string, object>();
-  const put = (content: object) => {
-    const imageManifest = JSON.stringify(content);
-    const imageDigest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
-    manifests.set(imageDigest, { imageId: { imageDigest }, imageManifest });
-    return imageDigest;
+test("another build of the same content that the release's tag names already is deployed instead, which is said", async () => {
+  tags = { "content-1": other };
+  expect(await create()).toEqual({ id: `app-dev@${built}`, outs: state(other) });
+  expect(tags).toEqual(both(other));
+  expect(asked).not.toContain("PutImage content-1");
+  expect(shown()).toEqual([
+    `app-dev:content-1 names ${other} already, another build of the same content: it is kept and deployed; ${built}, built now, stays without a tag`,
+  ]);
+});
+
+test("an immutable tag on something else is taken from it, which is kept under a tag of its own", async () => {
+  tags = both(half);
+  delete tags.latest;
+  expect(await create()).toMatchObject({ outs: state() });
+  expect(tags).toEqual({ ...both(built), [kept(half)]: half });
+  expect(shown()).toEqual([
+    `app-dev:content-1 names ${half}; it is put back to ${built}`,
+    `app-dev@${half} had no other tag; it is kept as ${kept(half)}`,
+  ]);
+});
+
+test("what has another tag needs none to be kept", async () => {
+  tags = { "content-1": half, "content-0": half };
+  await create();
+  expect(tags).toEqual({ ...both(built), "content-0": half });
+  expect(shown()).toEqual([`app-dev:content-1 names ${half}; it is put back to ${built}`]);
+});
+
+test("tags that were moved or deleted by hand are put back to what is deployed, whatever they name", async () => {
+  tags = { latest: other };
+  expect(await provider.update("id", state(), inputs)).toEqual({ outs: state() });
+  expect(tags).toEqual(both(built));
+  expect(shown()).toEqual([
+    `app-dev:content-1 names nothing; it is put back to ${built}`,
+    `app-dev:latest names ${other}; it is put back to ${built}`,
+  ]);
+  tags["content-1"] = other;
+  expect(await provider.update("id", state(), inputs)).toEqual({ outs: state() });
+  expect(tags).toEqual({ ...both(built), [kept(other)]: other });
+});
+
+test("an update to another release is as its creation", async () => {
+  tags = { "content-0": half, latest: half };
+  const olds = { ...state(half), built: half, tags: ["content-0", "latest"] };
+  expect(await provider.update("id", olds, inputs)).toEqual({ outs: state() });
+  expect(tags).toEqual({ ...both(built), "content-0": half });
+  expect(shown()).toEqual([]);
+});
+
+/** What somebody else does just before a call, once. */
+function meanwhile(call: string, act: () => void): void {
+  instead[call] = () => {
+    delete instead[call];
+    act();
+    return undefined;
   };
-  const images = architectures.map((architecture) => ({
-    digest: put({ config: { digest: `sha256:${architecture}` } }),
-    platform: { os: "linux", architecture },
-  }));
-  for (const { digest, platform } of images) if (lost.includes(platform.architecture)) manifests.delete(digest);
-  const index = put({ manifests: images });
-  answer = (call, { imageIds = [] }) =>
-    call === "PutImage"
-      ? { __type: "ImageAlreadyExistsException", message: "it is there" }
-      : { images: imageIds.flatMap(({ imageDigest = "" }) => manifests.get(imageDigest) ?? []), failures: [] };
-  return index;
 }
 
-test.each([
-  [["arm64"], [], "expected an index of linux/amd64, linux/arm64; it holds linux/arm64"],
-  [["arm64", "amd64", "s390x"], [], "it holds linux/amd64, linux/arm64, linux/s390x"],
-  [[], [], "it holds one image and no index"],
-  [["arm64", "amd64"], ["amd64"], "not in the registry: its image for linux/amd64 (sha256:"],
-])("fails on an index of %j that has lost %j", async (architectures, lost, problem) => {
-  const built = holdIndex(architectures, lost);
-  await expect(provider.create({ ...inputs, built, digest: built })).rejects.toThrow(problem);
-  expect(await provider.read("id", { ...inputs, digest: built, tagged: {}, configs: {} })).toEqual({});
+test("a tag that another up sets meanwhile stays with that one's build", async () => {
+  meanwhile("PutImage", () => Object.assign(tags, both(other)));
+  expect(await create()).toMatchObject({ outs: state(other) });
+  expect(tags).toEqual(both(other));
+  meanwhile("PutImage", () => Object.assign(tags, both(built)));
+  tags = {};
+  expect(await create()).toMatchObject({ outs: state() });
 });
 
-test("a tag that is set already, though ECR did not tell it at first, is no error", async () => {
-  const built = holdIndex(["arm64", "amd64"]);
-  const { outs } = await provider.create({ ...inputs, built, digest: built });
-  expect(outs).toMatchObject({
-    digest: built,
-    configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
-    tagged: { "content-1": built, latest: built },
+test("a tag that somebody takes from its image meanwhile, or with its image, is set all the same", async () => {
+  tags = { "content-1": half };
+  meanwhile("DescribeImages", () => delete tags["content-1"]);
+  await create();
+  expect(tags).toEqual({ ...both(built), [kept(half)]: half });
+  tags = { "content-1": half };
+  instead.DescribeImages = () => {
+    delete tags["content-1"];
+    manifests.delete(half);
+    return { imageDetails: [{ imageTags: ["content-1"] }] };
+  };
+  await create();
+  expect(tags).toEqual(both(built));
+});
+
+const imageOf = (architecture: string) => digestOf(JSON.stringify({ config: { digest: `sha256:${architecture}` } }));
+/** What was built, when ECR has lost images of it. */
+function losing(...architectures: string[]): string {
+  for (const architecture of architectures) manifests.delete(imageOf(architecture));
+  return built;
+}
+
+test.each<[string, () => string, string]>([
+  ["holds one platform", () => half, "expected an index of linux/amd64, linux/arm64; it holds linux/arm64"],
+  ["holds more", () => holdIndex(["arm64", "s390x", "amd64"]), "it holds linux/amd64, linux/arm64, linux/s390x"],
+  ["holds something of no platform", () => holdIndex(["arm64", "amd64", ""]), "linux/arm64, undefined/undefined"],
+  ["is an image", () => hold({ config: {} }), "it holds one image and no index"],
+  ["is gone", () => "sha256:gone", "app-dev@sha256:gone is not in the registry"],
+  ["has lost an image", () => losing("amd64"), `not in the registry: its image for linux/amd64 (${imageOf("amd64")})`],
+  [
+    "has lost both images",
+    () => losing("amd64", "arm64"),
+    `its image for linux/arm64 (${imageOf("arm64")}), linux/amd64 (${imageOf("amd64")})`,
+  ],
+])("what %s is not deployed, and leaves the state", async (_, make, problem) => {
+  const digest = make();
+  await expect(provider.create({ ...inputs, built: digest, digest })).rejects.toThrow(problem);
+  expect(tags).toEqual({});
+  expect(await provider.read("id", state(digest))).toEqual({});
+  expect(shown()).toEqual([expect.stringMatching(/^no longer whole: app-dev@sha256:/)]);
+  expect(shown()[0]).toContain(problem);
+});
+
+test("a refresh finds what each tag names", async () => {
+  tags = { "content-1": other };
+  expect(await provider.read("id", state())).toStrictEqual({
+    id: "id",
+    props: { ...state(), tagged: { "content-1": other } },
   });
+  expect(await provider.read("id", undefined)).toEqual({});
+});
+
+test("what ECR could not read is no image that is gone", async () => {
+  const failing = (imageId: Name) => () => ({
+    failures: [{ imageId, failureCode: "KmsError", failureReason: "a reason" }],
+  });
+  instead.BatchGetImage = failing({ imageDigest: built });
+  await expect(provider.read("id", state())).rejects.toThrow(`reading ${built} in app-dev: KmsError: a reason`);
+  instead.BatchGetImage = failing({ imageTag: "content-1", imageDigest: built });
+  await expect(provider.check({}, inputs)).rejects.toThrow("reading content-1 in app-dev: KmsError: a reason");
+  instead.BatchGetImage = () => ({ __type: "AccessDeniedException", message: "not you" });
+  await expect(provider.check({}, inputs)).rejects.toThrow("not you");
+});
+
+test("a tag that cannot be set or taken fails the up", async () => {
+  instead.PutImage = () => ({ __type: "LayersNotFoundException", message: "a layer is gone" });
+  await expect(create()).rejects.toThrow("a layer is gone");
+  delete instead.PutImage;
+  tags = both(half);
+  instead.BatchDeleteImage = () => ({ failures: [{ failureCode: "KmsError", failureReason: "a reason" }] });
+  await expect(create()).rejects.toThrow("untagging app-dev:content-1: KmsError: a reason");
 });
