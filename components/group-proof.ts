@@ -97,21 +97,21 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 
     const isCounted = ({ id }: Member) => !options.isScaling || health[id]?.state === "healthy";
     const serving = group.members.filter((member) => member.state === "InService" && isCounted(member));
-    const isNew = (id: string) => members.get(id)?.template === template;
-    const isProven = ({ id }: Member) => proven.has(id) && isNew(id);
+    const isNew = (member: Member) => member.template === template;
+    const isProven = (member: Member) => proven.has(member.id) && isNew(member);
     if (serving.length >= group.min && serving.every(isProven)) {
       const machines = serving
         .map(({ id, zone }) => {
-          return { id, zone, proof: { ...expected, instanceId: id, verifiedAt: proven.get(id) ?? "" } };
+          return { id, zone, proof: { ...expected, instanceId: id, verifiedAt: proven.get(id) as string } };
         })
         .sort((a, b) => (a.id < b.id ? -1 : 1));
       return { image: expected.image, machines };
     }
 
-    const missing = group.members.filter((member) => !isProven(member)).map(({ id }) => id);
+    const missing = group.members.filter((member) => !isProven(member));
     const isLate = seconds() >= timeout;
     if (isLate || seconds() >= nextConsole) {
-      const waiting = missing.filter((id) => isNew(id) && health[id]?.state !== "healthy");
+      const waiting = missing.filter((member) => isNew(member) && health[member.id]?.state !== "healthy").map(idOf);
       const problem = isLate
         ? `time-out after ${timeout} s`
         : waiting.length === 0
@@ -122,7 +122,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       nextConsole = seconds() + 15;
     }
 
-    const isWorthAsking = missing.some((id) => health[id]?.state === "healthy" && !proven.has(id));
+    const isWorthAsking = missing.some(({ id }) => health[id]?.state === "healthy" && !proven.has(id));
     if (isWorthAsking) {
       const length = Math.min(parallel.most, Math.max(parallel.least, Object.keys(health).length));
       const answers = await Promise.all(Array.from({ length }, () => askOnce(options.ask)));
@@ -130,10 +130,12 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
         if (problem !== undefined) last = problem;
         const id = instanceOf(report);
         if (id === undefined || proven.has(id)) continue;
-        if (members.has(id)) {
+        const member = members.get(id);
+        if (member) {
           const { own, problems } = check(report, { ...expected, instanceId: id }, nonce);
           if (problems.length === 0) proven.set(id, new Date().toISOString());
-          else if (own && isNew(id)) throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
+          else if (own && isNew(member))
+            throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
           else last = `${id}: ${problems.join("; ")}`;
         } else if (!health[id]) strangers.add(id);
       }
@@ -141,17 +143,19 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     await new Promise((resolve) => setTimeout(resolve, isWorthAsking ? 100 : 1000));
 
     function summary(): string {
-      const states = missing.map((id) => describeMember(members.get(id) as Member, health, template));
+      const states = missing.map((member) => describeMember(member, health, template));
       const counted = `${serving.length} machines in service, ${group.min} needed`;
       return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
     }
     async function explain(): Promise<string> {
       const said = await api.failures(begun).catch((error: Error) => [unread(error)]);
-      const machines = await describeMachines(api, missing).catch(unread);
+      const machines = await describeMachines(api, missing.map(idOf)).catch(unread);
       return [summary(), ...said, machines].join("\n").trimEnd();
     }
   }
 }
+
+const idOf = ({ id }: Member) => id;
 
 /** The id of the machine that a report is of. */
 function instanceOf(report: unknown): string | undefined {

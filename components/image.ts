@@ -76,11 +76,10 @@ export class Image extends pulumi.ComponentResource {
     const { tags, digest } = "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source);
     this.tags = tags;
     this.digest = pulumi.output(digest);
-    const [tag = ""] = tags;
     this.reference = this.digest.apply((digest) => ({
       registry: this.registry,
       repository: this.repositoryName,
-      tag,
+      tag: tags[0] as string,
       digest,
     }));
     this.platforms = pulumi.output([...args.platforms]);

@@ -70,11 +70,9 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   const started = Date.now();
   const seconds = () => Math.round((Date.now() - started) / 1000);
   let nextConsole = 15;
-  let last = "no answer";
   for (;;) {
     const answer = await ask(url, expected);
     if (answer.proven) return { ...expected, verifiedAt: new Date().toISOString() };
-    last = answer.problem;
     const late = seconds() >= timeout;
     if (answer.final || late || seconds() >= nextConsole) {
       const log = await options.console();
@@ -82,10 +80,12 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${last}\n${lastLines(log, options.logCommand)}`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}\n${lastLines(log, options.logCommand)}`,
         );
       }
-      show(`${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${last}`);
+      show(
+        `${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${answer.problem}`,
+      );
       nextConsole = seconds() + 15;
     }
     await new Promise((resolve) => setTimeout(resolve, 250));
@@ -107,7 +107,10 @@ export async function askOnce(ask: (nonce: string) => Promise<unknown>) {
   try {
     return { nonce, report: await ask(nonce) };
   } catch (error) {
-    return { nonce, report: undefined, problem: `/platform: ${describe(error)}` };
+    // An aborted request's cause is a longer form of its message. Where all of a name's addresses refuse, there is a code instead of one.
+    const { message, cause, code } = error as NodeJS.ErrnoException;
+    const problem = cause instanceof Error ? cause.message : message || code;
+    return { nonce, report: undefined, problem: `/platform: ${problem}` };
   }
 }
 
@@ -162,13 +165,4 @@ export function check(report: unknown, expected: Expectation, nonce: string): { 
   compare("process (process.arch)", at("process", "architecture"), expected.process);
   compare("running binary (ELF)", at("process", "elf"), expected.machine);
   return { own, problems };
-}
-
-/** An error in a line, with its cause. */
-export function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? error.cause.message : "";
-  // An aborted request's cause is a longer form of its message.
-  if (cause.includes(error.message)) return cause;
-  return cause === "" || error.message.includes(cause) ? error.message : `${error.message}: ${cause}`;
 }

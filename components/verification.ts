@@ -66,7 +66,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof 
       const { verifiedAt: _, ...found } = await verify(props, 10);
       return { id, props: { ...props, proof: { ...found, verifiedAt: props.proof.verifiedAt } } };
     } catch (error) {
-      show(`no longer verified: ${error instanceof Error ? error.message : error}`);
+      show(`no longer verified: ${(error as Error).message}`);
       return {};
     }
   },

@@ -77,7 +77,7 @@ test("preview, up and refresh of what is deployed change nothing", async () => {
 
 test("a change of the verification's own code updates the state and replaces no instance", async () => {
   await deployed();
-  await edited("components/proof.ts", ['"no answer"', '"no answer yet"'], async () => {
+  await edited("components/proof.ts", ["not proven after", "not yet proven after"], async () => {
     const preview = await succeed("preview");
     expect(preview.match(/Verification hono-app-\w+ update/g)).toHaveLength(2);
     expect(summary(preview)).toEqual({ update: 2, unchanged: expect.any(Number) });

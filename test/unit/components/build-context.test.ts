@@ -1,4 +1,4 @@
-import {
+import fs, {
   chmodSync,
   mkdirSync,
   readdirSync,
@@ -10,8 +10,8 @@ import {
 } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import path, { join } from "node:path";
-import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { contentTag, readContext, stageContext } from "../../../components/build-context.ts";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { type ContextEntry, contentTag, readContext, stageContext } from "../../../components/build-context.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
 let folder: string;
@@ -87,20 +87,21 @@ test("a folder without a Dockerfile is refused before anything starts", () => {
   expect(() => readContext(folder)).toThrow(`the build context ${JSON.stringify(folder)} has no Dockerfile`);
 });
 
-test("a staged context has the same path on Windows", () => {
+test("on Windows a context's paths are the same, in the same order, and so is the staged one's", () => {
+  write(app);
   mkdirSync(`${folder}/staged/tag`, { recursive: true });
-  const { join: own } = path;
-  try {
-    path.join = path.win32.join;
+  onTestFinished(() => {
+    vi.restoreAllMocks();
     syncBuiltinESMExports();
-    expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
-  } finally {
-    path.join = own;
-    syncBuiltinESMExports();
-  }
+  });
+  vi.spyOn(path, "join").mockImplementation(path.win32.join);
+  vi.spyOn(fs, "readdirSync").mockReturnValue(["src\\page.ts", "src\\main.ts", "Dockerfile"] as never);
+  syncBuiltinESMExports();
+  expect(readContext(folder).map((entry) => entry.path)).toEqual(Object.keys(app));
+  expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
 });
 
-test("a staged context has the same modes whatever the clone's umask, and is written once", () => {
+test("a staged context has the same modes whatever the clone's umask", () => {
   const path = write(app, join(folder, "app"));
   chmodSync(join(path, "src/main.ts"), 0o700);
   chmodSync(join(path, "src/page.ts"), 0o600);
@@ -108,17 +109,35 @@ test("a staged context has the same modes whatever the clone's umask, and is wri
   const entries = readContext(path);
   const umask = process.umask(0o077);
   const staged = stageContext(entries, join(folder, "staged"), "tag");
-  process.umask(umask);
+  expect(process.umask(umask)).toBe(0o077);
   expect(staged).toBe(join(folder, "staged", "tag"));
   const mode = (file: string) => statSync(join(staged, file)).mode & 0o777;
   expect([mode("."), mode("src"), mode("src/main.ts"), mode("src/page.ts"), mode("Dockerfile")]).toEqual([
     0o755, 0o755, 0o755, 0o644, 0o644,
   ]);
   expect(readContext(staged)).toEqual(entries);
-
-  const before = statSync(staged).ino;
-  expect(stageContext(entries, join(folder, "staged"), "tag")).toBe(staged);
-  expect(statSync(staged).ino).toBe(before);
-  expect(readdirSync(join(folder, "staged"))).toEqual(["tag"]);
   expect(readFileSync(join(staged, "src/link.ts"), "utf8")).toBe("main");
+});
+
+test("a context is staged whole or not at all, and once", () => {
+  const entries = readContext(write(app, join(folder, "app")));
+  const staged = join(folder, "not", "yet", "there");
+  const stage = (some: ContextEntry[], tag: string) => stageContext(some, staged, tag);
+  // A file cannot be a folder too.
+  const impossible = [{ ...entries[0], path: "src" } as ContextEntry, ...entries];
+  const umask = process.umask();
+  expect(() => stage(impossible, "tag")).toThrow("EEXIST");
+  expect(process.umask()).toBe(umask);
+  expect(readdirSync(staged)).toEqual([expect.stringMatching(/^\.tag-/)]);
+  expect(stage(entries, "tag")).toBe(join(staged, "tag"));
+  expect(stage(impossible, "tag")).toBe(join(staged, "tag"));
+
+  // Another command is faster.
+  const late = Object.defineProperty({ path: "late", kind: "file" } as ContextEntry, "content", {
+    get: () => stage(entries, "other") && Buffer.from("late"),
+  });
+  expect(readContext(stage([late], "other"))).toEqual(entries);
+  expect(readdirSync(staged)).toEqual([expect.stringMatching(/^\.tag-/), "other", "tag"]);
+  symlinkSync("nowhere", join(staged, "broken"));
+  expect(() => stage(entries, "broken")).toThrow("ENOTDIR");
 });

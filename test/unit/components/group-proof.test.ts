@@ -1,8 +1,11 @@
+import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type GroupProof, proveGroup } from "../../../components/group-proof.ts";
-import { askForReport } from "../../../components/proof.ts";
+import { type GroupProof, prove as proveByInputs, proveGroup } from "../../../components/group-proof.ts";
 import { FakeFleet } from "../../support/fake-fleet.ts";
 import { listening } from "../../support/process.ts";
+import { answering as answeringAws } from "../../support/sdk.ts";
 
 const expected = {
   machine: "aarch64",
@@ -19,7 +22,7 @@ const truth = (instanceId: string, nonce: string) => ({
 });
 
 let fleet: FakeFleet;
-/** Asks in turn each machine of this list. */
+/** Asks in turn each machine of this list; an empty name hangs up. */
 let answering: string[];
 let turn: number;
 let answer: (id: string, nonce: string) => unknown;
@@ -37,7 +40,7 @@ afterEach(() => vi.useRealTimers());
 function prove(timeout = 60, isScaling = false) {
   const ask = async (nonce: string) => {
     const id = answering[turn++ % answering.length];
-    if (id === undefined) throw new Error("socket hang up");
+    if (!id) throw new Error("socket hang up");
     return answer(id, nonce);
   };
   const options = { expected, template: "lt-1:1", ask, timeout, isScaling };
@@ -49,7 +52,7 @@ function prove(timeout = 60, isScaling = false) {
 async function outcome(seconds: number, timeout?: number, isScaling?: boolean) {
   const { ended, after } = prove(timeout, isScaling);
   await after(seconds);
-  return ended;
+  return Promise.race([ended, "it goes on"]);
 }
 
 test("every machine that answered is proven, each with its own id, in the order of their ids", async () => {
@@ -72,11 +75,13 @@ test("the other group's machines behind the load balancer are no business of thi
 
 test("a machine that scaling has just added is left out during a release, but not of a group that has too few", async () => {
   fleet.min = 2;
-  fleet.add("i-1").add("i-2").add("i-new", { health: "initial" });
+  fleet.add("i-1").add("i-2").add("i-new", { health: "initial" }).add("i-newer", { health: "" });
   answering = ["i-1", "i-2"];
   expect(await outcome(1, 30, true)).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
   fleet.min = 3;
-  expect(await outcome(31, 30, true)).toContain("2 machines in service, 3 needed; i-new is InService and initial");
+  expect(await outcome(31, 30, true)).toContain(
+    "2 machines in service, 3 needed; i-new is InService and initial; i-newer is InService and not registered\n",
+  );
 });
 
 test("fails where one never answers, and says which, and what the load balancer and its console say", async () => {
@@ -104,8 +109,9 @@ test("fails where too few are in service, and says what Auto Scaling says", asyn
 
 test("fails soon where Auto Scaling launches no machine at all", async () => {
   fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
-  expect(await outcome(31, 3600)).toMatch(
-    /^Auto Scaling launches no machine: Launching a new EC2 instance: VcpuLimitExceeded; /,
+  const [failure] = fleet.messages;
+  expect(await outcome(31, 3600)).toBe(
+    `Auto Scaling launches no machine: ${failure}; 0 machines in service, 1 needed\n${failure}`,
   );
 });
 
@@ -134,18 +140,18 @@ test("fails where a machine of no group answers", async () => {
   expect(await outcome(2)).toBe("i-stranger answers behind the load balancer, and is of no group");
 });
 
-test("one that is registered by the next look was only new", async () => {
+test.each<[string, () => void]>([
+  ["in this group", () => fleet.add("i-new", { state: "Pending", health: "" })],
+  ["behind the load balancer", () => Object.assign(fleet.targets, { "i-new": { state: "initial", reason: "" } })],
+])("one that is %s by the next look was only new", async (_, appear) => {
   fleet.add("i-1");
   answering = ["i-new"];
   answer = (id, nonce) => {
-    if (id === "i-new" && !fleet.targets["i-new"]) fleet.add("i-new", { health: "healthy" });
+    if (answering.length === 1) appear();
+    answering = ["i-1", "i-new"];
     return truth(id, nonce);
   };
-  const { ended, after } = prove();
-  await after(1);
-  answering = ["i-1", "i-new"];
-  await after(1);
-  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-new" }] });
+  expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
 test.each([
@@ -168,12 +174,16 @@ test("an answer to an earlier question proves nothing", async () => {
   expect(await outcome(11, 10)).toContain("i-1: nonce: expected");
 });
 
-test("there are as many questions at a time as machines behind the load balancer", async () => {
+test.each([
+  [1, 8],
+  [21, 21],
+  [100, 64],
+])("with %i machines behind the load balancer there are %i questions at a time", async (machines, questions) => {
   fleet.add("i-1");
-  for (let count = 0; count < 20; count++) fleet.targets[`i-other-${count}`] = { state: "healthy", reason: "" };
-  answering = [...Object.keys(fleet.targets)].reverse();
+  for (let count = 1; count < machines; count++) fleet.targets[`i-other-${count}`] = { state: "healthy", reason: "" };
+  answering = Object.keys(fleet.targets);
   expect(await outcome(0.1)).toMatchObject({ machines: [{ id: "i-1" }] });
-  expect(turn).toBe(21);
+  expect(turn).toBe(questions);
 });
 
 test("a machine of the version before, which answers once more, contradicts nothing", async () => {
@@ -187,8 +197,10 @@ test("a machine of the version before, which answers once more, contradicts noth
 test("where nothing more can be read, the error still has its reason", async () => {
   fleet.add("i-1", { health: "unhealthy" });
   vi.spyOn(fleet, "failures").mockRejectedValue(new Error("Rate exceeded"));
-  expect(await outcome(11, 10)).toContain(
-    "time-out after 10 s; i-1 is InService and unhealthy\nnothing more can be read: Rate exceeded\ni-1 is unhealthy",
+  vi.spyOn(fleet, "console").mockRejectedValue(new Error("no console"));
+  const unread = "nothing more can be read: ";
+  expect(await outcome(11, 10)).toBe(
+    `time-out after 10 s; i-1 is InService and unhealthy\n${unread}Rate exceeded\n${unread}no console`,
   );
 });
 
@@ -196,23 +208,71 @@ test("a machine of another version is waited for, though it answers", async () =
   fleet.add("i-1", { template: "lt-1:9" });
   answering = ["i-1"];
   expect(await outcome(11, 10)).toContain("i-1 is InService and healthy, of lt-1:9 instead of lt-1:1");
+  expect(turn).toBe(8);
 });
 
 test("what keeps questions from being answered is in the error", async () => {
   fleet.add("i-1");
-  expect(await outcome(11, 10)).toContain("i-1 is InService and healthy; /platform: socket hang up");
+  fleet.targets["i-other"] = { state: "healthy", reason: "" };
+  answering = ["", "i-other"];
+  expect(await outcome(11, 10)).toContain("i-1 is InService and healthy; /platform: socket hang up\n");
+  // Ten times a second, for nine and a half.
+  expect(turn).toBe(8 * 95);
 });
 
-test("a question goes over a connection of its own, with its nonce; other answers than 200 are errors", async () => {
-  vi.useRealTimers();
-  const asked: string[] = [];
-  let status = 200;
+test("an answer that names no machine is nobody's", async () => {
+  fleet.add("i-1");
+  answering = ["i-1"];
+  const odd = [null, {}, { machine: null }, { machine: { instanceId: 5 } }];
+  answer = (id, nonce) => (odd.length > 0 ? odd.pop() : truth(id, nonce));
+  expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
+});
+
+test("a machine that has proven itself is not looked at again", async () => {
+  fleet.add("i-1").add("i-2");
+  answering = ["i-1"];
+  const lies = () => ({ ...truth("i-1", ""), process: {} });
+  const { ended, after } = prove();
+  await after(0.05);
+  answer = (id, nonce) => (id === "i-1" ? lies() : truth(id, nonce));
+  answering = ["i-1", "i-2"];
+  await after(1);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
+});
+
+test("where no machine can be asked, the group is looked at every second; every 15 seconds a line says what is awaited", async () => {
+  fleet.add("i-1", { health: "initial" });
+  const looks = vi.spyOn(fleet, "group");
+  const consoles = vi.spyOn(fleet, "console");
+  expect(await outcome(40, 40)).toMatch(/^time-out after 40 s; i-1 is InService and initial\n/);
+  expect(looks).toHaveBeenCalledTimes(41);
+  expect(consoles).toHaveBeenCalledTimes(3);
+  expect(vi.mocked(process.stdout.write).mock.calls.map(([line]) => line)).toEqual(
+    [15, 30].map((at) => `not proven after ${at} s, asking until 40 s: i-1 is InService and initial\n`),
+  );
+});
+
+test("by what the engine was given, a group is proven through its load balancer; an error names both", async () => {
+  vi.useFakeTimers().setTimerTickMode("nextTimerAsync");
   const address = await listening((request, response) => {
-    asked.push(`${request.headers.host} ${request.url} ${request.headers.connection}`);
-    response.writeHead(status).end(status === 200 ? '{"nonce":"n"}' : "");
+    const { searchParams } = new URL(request.url as string, "http://app");
+    response.end(JSON.stringify(truth("i-1", searchParams.get("nonce") as string)));
   });
-  expect(await askForReport(address, undefined, "n")).toEqual({ nonce: "n" });
-  expect(asked).toEqual([`${address} /platform?nonce=n close`]);
-  status = 503;
-  await expect(askForReport(address, undefined, "n")).rejects.toThrow("answered 503");
+  const LaunchTemplate = { LaunchTemplateId: "lt-1", Version: "1" };
+  const Instances = ["i-1", "i-2"].map((InstanceId) => ({ InstanceId, LifecycleState: "InService", LaunchTemplate }));
+  let AutoScalingGroups = [{ MinSize: 1, Instances }];
+  const TargetHealthDescriptions = [{ Target: { Id: "i-1" }, TargetHealth: { State: "healthy" } }];
+  const classes = [AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client];
+  answeringAws(classes, () => ({ AutoScalingGroups, TargetHealthDescriptions }));
+
+  const group = { region: "ap-northeast-2", groupName: "app-1", targetGroupArn: "arn:targets", logGroup: "machines" };
+  const inputs = { ...group, address, template: "lt-1:1", timeout: 2, expected };
+  expect(await proveByInputs(inputs, 2, true)).toMatchObject({ machines: [{ id: "i-1" }] });
+  await expect(proveByInputs(inputs)).rejects.toThrow(
+    `app-1 behind ${address} failed verification: time-out after 2 s; i-2 is InService and not registered\n`,
+  );
+  AutoScalingGroups = [];
+  await expect(proveByInputs({ ...inputs, domain: "app.example" })).rejects.toThrow(
+    "app-1 behind app.example failed verification: the group app-1 does not exist",
+  );
 });

@@ -26,9 +26,9 @@ const args = {
 test("one build of both platforms, pushed by its digest, that a preview makes and only an up pushes", async () => {
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", args);
-  const [reference, built, made] = await settle(image.reference, image.digest, image.platforms);
-  const { inputs } = only("docker-build:index:Image");
-  expect(inputs).toMatchObject({
+  const [reference, built] = await settle(image.reference, image.digest);
+  const build = only("docker-build:index:Image");
+  expect(build.inputs).toMatchObject({
     context: { location: `.build/${tag}` },
     platforms: ["linux/arm64", "linux/amd64"],
     builder: { name: "multiplatform" },
@@ -36,17 +36,29 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
     push: false,
     exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: true } }],
     tags: [`${registryHost}/app-dev`],
+    buildArgs: { SOURCE_DATE_EPOCH: "0" },
   });
-  expect(image.tags).toEqual([tag, "latest"]);
+  const timeouts = { create: "30m", update: "30m" };
+  expect(build).toMatchObject({ parent: "hono-app:index:Image app", retainOnDelete: true, timeouts });
   expect(reference).toEqual({ registry: registryHost, repository: "app-dev", tag, digest });
-  expect(built).toBe(digest);
-  expect(made).toEqual(["linux/arm64", "linux/amd64"]);
+  expect(only("hono-app:index:Image")).toMatchObject({
+    inputs: { registry: registryHost, repositoryName: "app-dev", builder: "multiplatform" },
+    outputs: {
+      registry: registryHost,
+      repositoryName: "app-dev",
+      tags: [tag, "latest"],
+      digest: built,
+      reference,
+      platforms: ["linux/arm64", "linux/amd64"],
+    },
+  });
 });
 
-test("the registry's token stays a secret", async () => {
+test("the registry's token stays a secret, and is no input of the component", async () => {
   await settle(new Image("app", args).reference);
   const { registries } = only("docker-build:index:Image").inputs as { registries: unknown };
   expect(JSON.stringify(registries)).toContain("4dabf18193072939515e22adb298388d");
+  expect(JSON.stringify(only("hono-app:index:Image").inputs)).not.toContain("token");
 });
 
 test("with Docker's own login there is none in the state", async () => {

@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { check, type Expectation, prove } from "../../../components/proof.ts";
+import type { ServerResponse } from "node:http";
+import https from "node:https";
+import { syncBuiltinESMExports } from "node:module";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { askForReport, askOnce, check, type Expectation, prove } from "../../../components/proof.ts";
 import { freePort, listening } from "../../support/process.ts";
 
 const expected: Expectation = {
@@ -50,6 +53,22 @@ test("a machine that says what it must be is proven", async () => {
 test("one that answers late and rightly is proven", async () => {
   const url = await app((nonce, request) => (request < 3 ? 503 : truth(nonce)));
   await expect(prove(options(url, 10))).resolves.toMatchObject({ image: "arm64" });
+});
+
+test("it is asked four times a second, until the time-out; every 15 seconds a line says so, and its console is read", async () => {
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  const asked = vi.fn(() => 503);
+  const url = await app(asked);
+  const console = vi.fn(async () => "booted\n");
+  await expect(prove({ ...options(url, 40), console })).rejects.toThrow(
+    `i-1 at ${url} failed verification: time-out after 40 s; /platform: answered 503\n`,
+  );
+  expect(write.mock.calls.map(([line]) => line)).toEqual(
+    [15, 30].map((at) => `i-1 at ${url}: not proven after ${at} s, asking until 40 s: /platform: answered 503\n`),
+  );
+  expect(console).toHaveBeenCalledTimes(3);
+  // Seconds are rounded, so that the last question comes after 39.5 of them.
+  expect(asked).toHaveBeenCalledTimes(4 * 39.5 + 1);
 });
 
 // Each lie stops at once or at the time-out, and says what was expected, what came, from where.
@@ -119,6 +138,46 @@ test("one that hangs is rejected at the time-out", async () => {
   );
 });
 
+test("a question goes over a connection of its own, with its nonce", async () => {
+  const asked: string[] = [];
+  const address = await listening((request, response) => {
+    asked.push(`${request.headers.host} ${request.url} ${request.headers.connection}`);
+    response.end('{"nonce":"n"}');
+  });
+  expect(await askForReport(address, undefined, "n")).toEqual({ nonce: "n" });
+  expect(asked).toEqual([`${address} /platform?nonce=n close`]);
+});
+
+test.each<[string, (response: ServerResponse) => void, string]>([
+  ["another status than 200", (response) => response.writeHead(503).end('{"nonce":"n"}'), "answered 503"],
+  ["no JSON", (response) => response.end("<html>"), "is not valid JSON"],
+  ["half an answer", (response) => response.writeHead(200).write("{", () => response.destroy()), "aborted"],
+])("%s is an error", async (_, respond, problem) => {
+  const address = await listening((_, response) => respond(response));
+  await expect(askForReport(address, undefined, "n")).rejects.toThrow(problem);
+});
+
+test("where people use another name, the load balancer is asked for it with TLS, and the certificate must be for it", async () => {
+  const request = vi.spyOn(https, "request").mockImplementation(() => {
+    throw new Error("asked");
+  });
+  onTestFinished(() => {
+    request.mockRestore();
+    syncBuiltinESMExports();
+  });
+  syncBuiltinESMExports();
+  await expect(askForReport("balancer.example", "app.example", "n")).rejects.toThrow("asked");
+  const options = { servername: "app.example", headers: { host: "app.example" }, agent: false };
+  const [url, given] = request.mock.calls[0] as unknown as [URL, object];
+  expect(url.href).toBe("https://balancer.example/platform?nonce=n");
+  expect(given).toMatchObject(options);
+});
+
+test("where all of a name's addresses refuse, the code says so", async () => {
+  const refused = Object.assign(new AggregateError([]), { code: "ECONNREFUSED" });
+  expect(await askOnce(() => Promise.reject(refused))).toMatchObject({ problem: "/platform: ECONNREFUSED" });
+});
+
 test("nobody listening is said as such", async () => {
   await expect(prove(options(`http://127.0.0.1:${await freePort()}`))).rejects.toThrow(/ECONNREFUSED/);
 });
@@ -152,5 +211,7 @@ test("an answer counts as this machine's own only with its instance and this que
   expect(check(truth("n"), expected, "n")).toEqual({ own: true, problems: [] });
   expect(check(truth("n"), { ...expected, instanceId: "i-2" }, "n").own).toBe(false);
   expect(check(truth("n"), expected, "m").own).toBe(false);
-  expect(check(null, expected, "n").own).toBe(false);
+  for (const report of [null, "i-1", { machine: null }, { machine: "i-1" }]) {
+    expect(check(report, expected, "n").own).toBe(false);
+  }
 });

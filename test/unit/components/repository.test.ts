@@ -4,9 +4,17 @@ import { account, mock, only, settle } from "../../support/mocks.ts";
 
 beforeEach(() => mock());
 
-test("scanned, encrypted, its release tags immutable; the policy is the repository's", async () => {
+test("scanned, encrypted, its release tags immutable; the policies are the repository's", async () => {
   const repository = new Repository("app", { name: "app-dev", keepReleases: 5 });
-  await settle(repository.url, repository.arn);
+  const [url, arn] = await settle(repository.url, repository.arn);
+  expect(only("hono-app:index:Repository").outputs).toEqual({ url, arn });
+  for (const type of [
+    "repository:Repository",
+    "lifecyclePolicy:LifecyclePolicy",
+    "repositoryPolicy:RepositoryPolicy",
+  ]) {
+    expect(only(`aws:ecr/${type}`).parent).toBe("hono-app:index:Repository app");
+  }
   expect(only("aws:ecr/repository:Repository").inputs).toEqual({
     name: "app-dev",
     imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",

@@ -1,9 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
-import { beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import { tailCommand } from "../../../components/machine-logs.ts";
+import type { Expectation } from "../../../components/proof.ts";
 import { Verification } from "../../../components/verification.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
+import { listening } from "../../support/process.ts";
 
 const type = "pulumi-nodejs:dynamic/hono-app:Verification";
 const args = {
@@ -21,6 +23,7 @@ beforeEach(async () => {
   await mock();
   await settle(pulumi.output(new Verification("app-graviton", args).id));
 });
+afterEach(() => vi.useRealTimers());
 
 test("what a machine must be comes from the architecture's table, the deployed digest and the machine's id", () => {
   const { __provider, ...inputs } = only(type).inputs;
@@ -56,6 +59,74 @@ test("another address, machine, digest or architecture is verified again, and so
   }
   expect(await changes({ __provider: "other" })).toEqual({ changes: true });
 });
+
+/** Runs the machine's app, and EC2's API for its console. @returns What the engine hands to the provider, and the provider. */
+async function running(answer: (truth: object) => object | undefined) {
+  const { __provider, ...registered } = only(type).inputs;
+  const expected = registered.expected as Expectation;
+  const { machine, image, process, digest, imageId, instanceId } = expected;
+  const host = await listening((request, response) => {
+    const { pathname, searchParams } = new URL(request.url as string, "http://app");
+    if (pathname !== "/platform") {
+      const output = Buffer.from("booted\n").toString("base64");
+      return response.end(`<GetConsoleOutputResponse><output>${output}</output></GetConsoleOutputResponse>`);
+    }
+    const answered = answer({
+      nonce: searchParams.get("nonce"),
+      machine: { architecture: machine, instanceId },
+      image: { architecture: image, digest, id: imageId },
+      process: { architecture: process, elf: machine },
+    });
+    response.writeHead(answered ? 200 : 503).end(JSON.stringify(answered));
+  });
+  vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
+  const inputs = { ...registered, expected, url: `http://${host}`, timeout: 20 };
+  return { provider: providerOf({ __provider }), inputs };
+}
+
+test("a machine that proves itself is in the state under its id; a refresh keeps when that was", async () => {
+  const { provider, inputs } = await running((truth) => truth);
+  const proof = { ...inputs.expected, verifiedAt: expect.stringMatching(/^\d{4}-/) };
+  const outs = { ...inputs, proof };
+  expect(await provider.create(inputs)).toEqual({ id: "i-1", outs });
+  expect(await provider.update("i-1", {}, inputs)).toEqual({ outs });
+  const verifiedAt = "2026-01-01T00:00:00.000Z";
+  expect(await provider.read("i-1", { ...inputs, proof: { verifiedAt } })).toEqual({
+    id: "i-1",
+    props: { ...inputs, proof: { ...inputs.expected, verifiedAt } },
+  });
+  expect(await provider.read("i-1", undefined)).toEqual({});
+});
+
+test.each([
+  [
+    "contradicts",
+    (truth: object) => ({ ...truth, process: {} }),
+    "process (process.arch): expected arm64, got nothing",
+  ],
+  ["does not answer in time", () => undefined, "time-out after 20 s; /platform: answered 503"],
+])(
+  "a machine that %s fails the up with its console, and leaves the state in a refresh, which waits 10 s",
+  async (_, answer, problem) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "Date"] }).setTimerTickMode("nextTimerAsync");
+    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    const { provider, inputs } = await running(answer);
+    const log = "what it has logged, also when it is gone: aws logs tail app-machines-1 --log-stream-names i-1 ";
+    const console = `\nthe last lines of its console:\n  | booted\n${log}`;
+    await expect(provider.create(inputs)).rejects.toThrow(`i-1 at ${inputs.url} failed verification: ${problem}`);
+    await expect(provider.create(inputs)).rejects.toThrow(console);
+    write.mockClear();
+    expect(await provider.read("i-1", { ...inputs, proof: {} })).toEqual({});
+    expect(write).toHaveBeenCalledExactlyOnceWith(
+      expect.stringContaining(
+        `no longer verified: i-1 at ${inputs.url} failed verification: ${problem.replace("20", "10")}`,
+      ),
+      expect.any(Function),
+    );
+  },
+);
 
 test("the command that prints a machine's log names its group, its stream and, where there is one, the profile", () => {
   const stream = { logGroup: "app-machines-1", instanceId: "i-1", region: "ap-northeast-2" };
