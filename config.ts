@@ -101,9 +101,9 @@ export function loadConfig(): Settings {
       needed(/^(?!latest$)\w[\w.-]{0,127}$/),
     );
     const username = read("publishUsername", "with publishTo, the registry's user", needed(/./));
-    // Read as a secret, and so never shown, not even when it is wrong.
+    // Read as a secret, and so never shown, not even when it is wrong; that it is not missing is looked at below.
     known.add(`${project}:publishToken`);
-    const password = config.getSecret("publishToken") ?? pulumi.secret("");
+    const password = config.getSecret("publishToken") as pulumi.Output<string>;
     if (to === undefined || to === "") return undefined;
     const slash = to.indexOf("/");
     return {

@@ -1,10 +1,25 @@
-import { isSecret } from "@pulumi/pulumi";
+import { isSecret, type Output } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
-import { ConfigError, loadConfig, parseCidr, retentions } from "../../config.ts";
+import { ConfigError, loadConfig, retentions } from "../../config.ts";
 import { propertySchema } from "../../local/providers/aws/schemas.ts";
-import { configure, mock } from "../support/mocks.ts";
+import { configOf, configure, mock, settle } from "../support/mocks.ts";
 
 beforeEach(() => mock());
+
+/** The lines of the refusal, one for each wrong key; none where the configuration is accepted. */
+function problems(values: Record<string, string>): string[] {
+  configure(values);
+  try {
+    loadConfig();
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message.split("\n  - ").slice(1);
+  }
+}
+
+/** So many networks, as the configuration has them. */
+const networks = (count: number) => JSON.stringify(Array.from({ length: count }, (_, i) => `10.${i}.0.0/16`));
 
 test("the defaults of Pulumi.yaml are the settings", () => {
   configure();
@@ -38,14 +53,44 @@ test("the days for which a log can be kept are those that AWS's own schema has",
   expect(retentions).toEqual(propertySchema("AWS::Logs::LogGroup", ["RetentionInDays"])?.enum);
 });
 
-test("a boundary of another partition is accepted", () => {
+test("what a stack sets instead", () => {
   const permissionsBoundary = "arn:aws-cn:iam::123456789012:policy/boundary";
-  configure({ permissionsBoundary });
-  expect(loadConfig()).toMatchObject({ role: { permissionsBoundary }, network: { permissionsBoundary } });
+  const release = `sha256:${"0".repeat(64)}`;
+  configure({
+    ...{ "aws:profile": "work", allowedCidrs: networks(2), port: "8080", latestTag: "false", registryLogin: "docker" },
+    ...{ logRetentionDays: "365", permissionsBoundary, amiUpdate: "latest", protect: "true", release, cpuTarget: "0" },
+  });
+  expect(loadConfig()).toMatchObject({
+    aws: { profile: "work" },
+    repository: { latestTag: false },
+    image: { latest: false },
+    network: { port: 8080, allowedCidrs: JSON.parse(networks(2)), logRetentionDays: 365, permissionsBoundary },
+    logs: { retentionInDays: 365 },
+    role: { permissionsBoundary },
+    machine: { port: 8080, amiUpdate: "latest" },
+    ...{ registryLogin: "docker", protect: true, release },
+  });
+});
+
+test("the repository is named by the stack, in lowercase, where ECR takes its name", async () => {
+  await mock({}, "Prod.eu_1");
+  configure();
+  expect(loadConfig().image.repositoryName).toBe("hono-app-prod.eu_1");
+  for (const stack of ["a..b", "a-", "-a"]) {
+    await mock({}, stack);
+    expect(problems({})).toEqual([
+      `the stack's name is "${stack}"; allowed: letters, digits and single . _ - (it names the ECR repository)`,
+    ]);
+  }
 });
 
 test.each([
-  [{ AWS_REGION: "us-east-1" }, ["AWS_REGION is us-east-1, but the stack dev is deployed to ap-northeast-2"]],
+  [
+    { AWS_REGION: "us-east-1" },
+    [
+      "AWS_REGION is us-east-1, but the stack dev is deployed to ap-northeast-2, as aws:region says; to change that: pulumi config set aws:region us-east-1",
+    ],
+  ],
   [{ AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "eu-west-1" }, ["AWS_DEFAULT_REGION is eu-west-1, but"]],
   [{ AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "" }, []],
 ] as [{ AWS_REGION?: string; AWS_DEFAULT_REGION?: string }, string[]][])(
@@ -59,113 +104,212 @@ test.each([
   },
 );
 
-test.each([
-  ["name", "Hono", "lowercase"],
-  ["name", "a--b", "single hyphens"],
-  ["name", "x".repeat(33), "2 to 32"],
-  ["gravitonInstanceType", "t3.small", "t4g family (arm64)"],
-  ["gravitonInstanceType", "t4g", "t4g.small"],
-  ["intelInstanceType", "t4g.small", "t3 family (x86_64)"],
-  ["intelInstanceType", "t3a.small", "t3 family"],
-  ["volumeSizeGiB", "7", "8 to 1024"],
-  ["volumeSizeGiB", "8.5", "whole number"],
-  ["vpcCidr", "10.0.0.1/16", "/16 to /20"],
-  ["vpcCidr", "10.0.0.0/24", "/16 to /20"],
-  ["vpcCidr", "8.8.0.0/16", "private"],
-  ["gravitonInstanceType", "t4g.nano", "not t4g.nano (its 512 MiB are too few to install Docker)"],
-  ["intelInstanceType", "t3.nano", "not t3.nano"],
-  ["port", "22", "no SSH"],
-  ["port", "443", "plain HTTP"],
-  ["port", "0", "1 to 65535"],
-  ["port", "65536", "1 to 65535"],
-  ["allowedCidrs", "[]", "1 to 60"],
-  ["allowedCidrs", '["10.0.0.0"]', "IPv4 networks"],
-  ["allowedCidrs", '["10.0.0.1/8"]', "IPv4 networks"],
-  ["allowedCidrs", '["10.0.0.0/8","10.0.0.0/8"]', "IPv4 networks"],
-  ["allowedCidrs", "0.0.0.0/0", "a list"],
-  ["forceDelete", "yes", "true or false"],
-  ["forceDelete", "toString", "true or false"],
-  ["keepReleases", "1", "2 to 1000"],
-  ["builder", "a b", "Buildx builder"],
-  ["registryLogin", "none", "program or docker"],
-  ["latestTag", "no", "true or false"],
-  ["amiUpdate", "newest", "keep or latest"],
-  ["release", "latest", "tag (content-…) or digest"],
-  ["release", "content-123", "tag (content-…) or digest"],
-  ["logRetentionDays", "31", "one of 1, 3, 5, 7, 14, 30, 60,"],
-  ["logRetentionDays", "0", "one of 1, 3,"],
-  ["permissionsBoundary", "hono-app-boundary", "the ARN of a managed policy"],
-  ["permissionsBoundary", "arn:aws:iam::123456789012:role/x", "the ARN of a managed policy"],
-  ["protect", "1", "true or false"],
-  ["verificationTimeoutSeconds", "29", "30 to 3600"],
-])("%s = %s is refused: the key, what was given, what is allowed", (key, value, allowed) => {
-  configure({ [key]: value });
-  expect(loadConfig).toThrow(ConfigError);
-  expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
-  expect(loadConfig).toThrow(allowed);
-});
-
-test("reports every wrong key at once, a misspelt one too", () => {
-  configure({ port: "http", keepReleases: "all", alowedCidrs: '["10.0.0.0/8"]' });
-  expect(loadConfig).toThrow(/hono-app:port .*\n.*hono-app:keepReleases .*\n.*hono-app:alowedCidrs is not a key/);
-});
-
-test("another program's configuration is not this one's business", () => {
-  configure({ "other:key": "x" });
-  expect(loadConfig().name).toBe("hono-app");
-});
-
-test("a network has no host bit", () => {
-  expect(parseCidr("203.0.113.128/25")).toEqual({ address: 3_405_803_904, prefix: 25 });
-  expect(parseCidr("203.0.113.129/25")).toBeUndefined();
-  expect(parseCidr("0.0.0.0/0")).toEqual({ address: 0, prefix: 0 });
-  expect(parseCidr("::/0")).toBeUndefined();
-  expect(parseCidr("10.0.0.0/8/8")).toBeUndefined();
-});
-
-test("a protected repository cannot be deleted with its images as well, and none of its tags moves", () => {
-  configure({ protect: "true", forceDelete: "true" });
-  expect(loadConfig).toThrow("hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them");
-  expect(loadConfig).toThrow("hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them");
-  configure({ protect: "true", latestTag: "false" });
-  expect(loadConfig()).toMatchObject({ protect: true, repository: { latestTag: false, forceDelete: false } });
-});
-
-test("everybody may reach port 80, and another port only who is named", () => {
-  configure({ port: "8080" });
-  expect(loadConfig).toThrow(
-    "hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0",
-  );
-  configure({ port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
-  expect(loadConfig().network.port).toBe(8080);
-});
-
-test("credentials and endpoints come from where every part of the program finds them", () => {
-  const keys = [
-    "accessKey",
-    "assumeRoles",
-    "sharedConfigFiles",
-    "sharedCredentialsFiles",
-    "endpoints",
-    "useFipsEndpoint",
-  ];
-  configure(Object.fromEntries(keys.map((key) => [`aws:${key}`, "[]"])));
-  for (const key of keys) expect(loadConfig).toThrow(new RegExp(`aws:${key} is set; allowed: .*aws:profile`));
-  configure({ "aws:profile": "work", "aws:defaultTags": '{"tags":{}}', "aws:allowedAccountIds": '["012345678901"]' });
-  expect(loadConfig().aws.profile).toBe("work");
-});
-
-test.each(["[]", "[123456789012]", '["12345"]', "123456789012"])("aws:allowedAccountIds = %s is refused", (value) => {
-  configure({ "aws:allowedAccountIds": value });
-  expect(loadConfig).toThrow(`aws:allowedAccountIds is ${value}; allowed: a list of account ids, each of 12 digits`);
-});
-
 const publish = {
   publishTo: "ghcr.io/owner/hono-app",
   publishVersion: "1.0.0",
   publishUsername: "owner",
   publishToken: "canary",
 };
+const withFleet = {
+  ...{ fleet: "true", machinesMax: "200", domain: "app.example.com", certificateDomain: "*.example.com" },
+};
+const keysOfFleet = ["egress", "machinesMin", "machinesMax", "cpuTarget", "domain", "certificateDomain", "alarmTopic"];
+
+const topic = "arn:aws:sns:ap-northeast-2:123456789012:alarms";
+const policy = "arn:aws:iam::123456789012:policy/";
+/** Up to the bounds; the last is not the default. */
+const allowed: Record<string, string[]> = {
+  name: ["ab", "a1-b2", "x".repeat(32)],
+  port: ["1", "21", "444", "65535"],
+  allowedCidrs: ['["10.0.0.0/8"]', networks(60)],
+  fleet: ["false", "true"],
+  egress: ["nat", "endpoints", "public"],
+  machinesMin: ["1", "100"],
+  machinesMax: ["2", "200"],
+  cpuTarget: ["0", "10", "90"],
+  domain: ["a.bc", "a-1.example.com", `${"a".repeat(63)}.com`],
+  certificateDomain: ["", "example.com", "*.example.com"],
+  alarmTopic: ["", topic, topic.replace("aws", "aws-cn")],
+  latestTag: ["true", "false"],
+  logRetentionDays: ["1", "3653"],
+  permissionsBoundary: ["", "arn:aws:iam::aws:policy/PowerUserAccess", `${policy}a/b`],
+  keepReleases: ["2", "1000"],
+  forceDelete: ["false", "true"],
+  vpcCidr: ["10.0.0.0/16", "10.255.240.0/20", "172.16.0.0/16", "172.31.0.0/16", "192.168.0.0/16"],
+  gravitonInstanceType: ["t4g.micro", "t4g.2xlarge"],
+  intelInstanceType: ["t3.micro", "t3.2xlarge"],
+  volumeSizeGiB: ["8", "1024"],
+  amiUpdate: ["keep", "latest"],
+  verificationTimeoutSeconds: ["30", "3600"],
+  builder: ["b", "a.b_c-D9"],
+  registryLogin: ["program", "docker"],
+  release: ["", "content-0123456789abcdef", `sha256:${"0".repeat(64)}`],
+  publishTo: ["localhost/app", "localhost:5000/app", "registry:5000/a/b", "docker.io/me/a__b.c-d"],
+  publishVersion: ["1.0.0", "latest-1", "a".repeat(128)],
+  publishUsername: ["me"],
+  protect: ["false", "true"],
+};
+/** From the bounds on. */
+const refused: Record<string, string[]> = {
+  name: ["Hono", "a--b", "-a", "a-", "1a", "a", "a_b", "x".repeat(33)],
+  port: ["22", "443", "0", "65536", "http"],
+  allowedCidrs: [
+    ...["[]", "0.0.0.0/0", '["10.0.0.0"]', '["10.0.0.1/8"]', '["10.0.0/24"]', '["10.0.0.0/8/8"]', '["::/0"]', "[8]"],
+    ...['["10.0.0.0/33"]', '["10.0.0.0/8","10.0.0.0/8"]', "8", networks(61)],
+  ],
+  fleet: ["yes"],
+  egress: ["toString"],
+  machinesMin: ["0", "101"],
+  machinesMax: ["1", "201"],
+  cpuTarget: ["9", "91", "00"],
+  domain: [
+    ...["localhost", "App.example.com", "*.example.com", "https://app.example.com", "a.b", "a.1b", "-a.com", "a-.com"],
+    ...[`${"a".repeat(64)}.com`, `${"a.".repeat(126)}com`],
+  ],
+  certificateDomain: ["*.", "*.*.example.com", "x*.example.com"],
+  alarmTopic: [
+    ...["alarms", `${topic}/b`, `x${topic}`, topic.replace("sns", "sqs"), topic.replace("ap-northeast-2", "us-east-1")],
+  ],
+  latestTag: ["no"],
+  logRetentionDays: ["31", "0"],
+  permissionsBoundary: ["a", policy, `${policy}a b`, ` ${policy}a`, "arn:aws:iam::123456789012:role/a"],
+  keepReleases: ["1", "1001", "+9", "9e1"],
+  forceDelete: ["yes", "toString"],
+  vpcCidr: [
+    ...["10.0.0.1/16", "10.0.0.0/15", "10.0.0.0/21", "9.0.0.0/16", "8.16.0.0/16", "11.168.0.0/16"],
+    ...["172.15.0.0/16", "172.32.0.0/16", "192.167.0.0/16", "192.169.0.0/16"],
+  ],
+  gravitonInstanceType: ["t3.small", "t4g", "t4g.nano", "t4g_small", "xt4g.small"],
+  intelInstanceType: ["t4g.small", "t3a.small", "t3.nano"],
+  volumeSizeGiB: ["7", "8.5", "1025"],
+  amiUpdate: ["newest"],
+  verificationTimeoutSeconds: ["29", "3601"],
+  builder: ["a b", ".a", ""],
+  registryLogin: ["none"],
+  release: ["latest", "content-123", "xcontent-0123456789abcdef", "content-0123456789abcdef0", "sha256:0"],
+  publishTo: ["a", "owner/a", "ghcr.io/Owner/a", "ghcr.io", "ghcr.io/", "ghcr.io/a/", "ghcr.io/-a", "a b.io/c"],
+  publishVersion: ["", "latest", "a b", "-a", ".a", "a".repeat(129)],
+  publishUsername: [""],
+  protect: ["1"],
+};
+
+test.each(Object.entries(allowed))("%s: what is allowed", (key, values) => {
+  // Another port than 80 is for narrower networks, and protect for a stack without a tag that moves.
+  const others = keysOfFleet.includes(key) ? withFleet : { allowedCidrs: networks(1), latestTag: "false" };
+  const publishing = key.startsWith("publish") ? publish : {};
+  for (const value of values) expect(problems({ ...others, ...publishing, [key]: value }), value).toEqual([]);
+});
+
+test.each(Object.entries(refused))(
+  "%s: what is refused, in a line of its own, with and without fleet",
+  (key, values) => {
+    for (const others of keysOfFleet.includes(key) ? [withFleet] : [{}, withFleet]) {
+      for (const value of values) {
+        expect(problems({ ...publish, ...others, [key]: value }), value).toEqual([
+          expect.stringContaining(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `),
+        ]);
+      }
+    }
+  },
+);
+
+test.each(keysOfFleet)("%s is refused without fleet", (key) => {
+  const value = allowed[key]?.at(-1) as string;
+  const fallback = JSON.stringify(configOf()[`hono-app:${key}`]);
+  expect(problems({ [key]: value })).toEqual([
+    expect.stringContaining(
+      `hono-app:${key} is ${JSON.stringify(value)}; allowed: without fleet its default, ${fallback}; with fleet `,
+    ),
+  ]);
+});
+
+test("every wrong key is reported at once, a misspelt one too", () => {
+  configure({
+    ...Object.fromEntries(Object.entries(refused).map(([key, [value = ""]]) => [key, value])),
+    alowedCidrs: "[]",
+  });
+  expect(loadConfig).toThrowErrorMatchingInlineSnapshot(`
+    [ConfigError: the stack's configuration cannot be used:
+      - hono-app:fleet is "yes"; allowed: true or false
+      - hono-app:name is "Hono"; allowed: 2 to 32 lowercase letters, digits and single hyphens, first a letter
+      - hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)
+      - hono-app:allowedCidrs is "[]"; allowed: a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24
+      - hono-app:egress is "toString"; allowed: nat, endpoints or public
+      - hono-app:machinesMin is "0"; allowed: a whole number from 1 to 100
+      - hono-app:machinesMax is "1"; allowed: a whole number from 2 to 200
+      - hono-app:cpuTarget is "9"; allowed: 0 for no scaling, or a percentage from 10 to 90
+      - hono-app:domain is "localhost"; allowed: a domain name in lowercase, such as app.example.com
+      - hono-app:certificateDomain is "*."; allowed: the primary domain name of a certificate in ACM, such as *.example.com
+      - hono-app:alarmTopic is "alarms"; allowed: the ARN of an SNS topic in ap-northeast-2
+      - hono-app:latestTag is "no"; allowed: true or false
+      - hono-app:logRetentionDays is "31"; allowed: one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+      - hono-app:permissionsBoundary is "a"; allowed: the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary
+      - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
+      - hono-app:forceDelete is "yes"; allowed: true or false
+      - hono-app:vpcCidr is "10.0.0.1/16"; allowed: a private IPv4 network from /16 to /20, such as 10.0.0.0/16
+      - hono-app:gravitonInstanceType is "t3.small"; allowed: a type of the t4g family (arm64), such as t4g.small, but not t4g.nano (its 512 MiB are too few to install Docker)
+      - hono-app:intelInstanceType is "t4g.small"; allowed: a type of the t3 family (x86_64), such as t3.small, but not t3.nano (its 512 MiB are too few to install Docker)
+      - hono-app:volumeSizeGiB is "7"; allowed: a whole number from 8 to 1024
+      - hono-app:amiUpdate is "newest"; allowed: keep or latest
+      - hono-app:verificationTimeoutSeconds is "29"; allowed: a whole number from 30 to 3600
+      - hono-app:builder is "a b"; allowed: the name of a Buildx builder: letters, digits, . _ -
+      - hono-app:registryLogin is "none"; allowed: program or docker
+      - hono-app:release is "latest"; allowed: a release's tag (content-…) or digest (sha256:…)
+      - hono-app:publishTo is "a"; allowed: registry/repository, such as ghcr.io/owner/hono-app
+      - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
+      - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
+      - hono-app:protect is "1"; allowed: true or false
+      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:protect]
+  `);
+});
+
+test("what does not go together, or leads elsewhere, is refused", () => {
+  const refusals = [
+    { "aws:region": "" },
+    ...["[]", "[123456789012]", '["12345"]', '["1234567890123"]'].map((ids) => ({ "aws:allowedAccountIds": ids })),
+    ...["accessKey", "assumeRoles", "endpoints"].map((key) => ({ [`aws:${key}`]: "[]" })),
+    { protect: "true", latestTag: "false", forceDelete: "true" },
+    { protect: "true" },
+    { port: "8080" },
+    { ...publish, publishToken: "" },
+    { ...publish, release: "content-0123456789abcdef" },
+    { fleet: "true", machinesMin: "2" },
+    { fleet: "true", certificateDomain: "*.example.com" },
+    { fleet: "true", name: "internal-app" },
+    { fleet: "true", name: "a".repeat(25) },
+    { fleet: "true", port: "8080" },
+    { fleet: "true", domain: "app.example.com", allowedCidrs: networks(31) },
+  ].map((values) => problems(values).join("\n"));
+  expect(refusals.join("\n")).toMatchInlineSnapshot(`
+    "aws:region is not set; allowed: an AWS region, such as ap-northeast-2
+    aws:allowedAccountIds is []; allowed: a list of account ids, each of 12 digits in quotes
+    aws:allowedAccountIds is [123456789012]; allowed: a list of account ids, each of 12 digits in quotes
+    aws:allowedAccountIds is ["12345"]; allowed: a list of account ids, each of 12 digits in quotes
+    aws:allowedAccountIds is ["1234567890123"]; allowed: a list of account ids, each of 12 digits in quotes
+    aws:accessKey is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:defaultTags, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:assumeRoles is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:defaultTags, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:endpoints is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:defaultTags, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them
+    hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them, since a protected stack has no mutable tag
+    hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks
+    hono-app:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret)
+    hono-app:publishTo is set and hono-app:release too; allowed: one of them, since a rollback publishes nothing
+    hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum, since a release starts a new machine before it ends an old one
+    hono-app:certificateDomain is set and hono-app:domain is not; allowed: both, or domain alone
+    hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters that does not begin with internal-
+    hono-app:name is aaaaaaaaaaaaaaaaaaaaaaaaa; allowed: with fleet, one of at most 24 characters that does not begin with internal-
+    hono-app:port is 8080; allowed: with fleet, 80, which only the load balancer reaches; people reach its ports 80 and 443
+    hono-app:allowedCidrs has 31 networks; allowed: 30 with hono-app:domain, for each needs a rule for port 80 and one for 443"
+  `);
+});
+
+test.each<Record<string, string>>([
+  { "other:key": "another program's" },
+  { "aws:allowedAccountIds": '["012345678901"]', "aws:defaultTags": '{"tags":{}}' },
+  { "aws:forbiddenAccountIds": '["012345678901"]', "aws:ignoreTags": '{"keys":[]}' },
+  { fleet: "true", name: "a".repeat(24), allowedCidrs: networks(31) },
+  { fleet: "true", domain: "app.example.com", allowedCidrs: networks(30) },
+])("%j is allowed", (values) => expect(problems(values)).toEqual([]));
 
 test("another registry: its host, its repository, the version and latest, and a token that stays secret", async () => {
   configure(publish);
@@ -175,27 +319,10 @@ test("another registry: its host, its repository, the version and latest, and a 
     repositoryName: "owner/hono-app",
     tags: ["1.0.0", "latest"],
   });
-  expect(await isSecret(settings?.registry.login?.password as never)).toBe(true);
-});
-
-test.each([
-  ["publishTo", "hono-app"],
-  ["publishTo", "owner/hono-app"],
-  ["publishTo", "ghcr.io/Owner/app"],
-  ["publishVersion", ""],
-  ["publishVersion", "latest"],
-  ["publishVersion", "a b"],
-  ["publishUsername", ""],
-])("with another registry, %s = %j is refused", (key, value) => {
-  configure({ ...publish, [key]: value });
-  expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
-});
-
-test("reports a missing token, and refuses to publish a rollback", () => {
-  configure({ ...publish, publishToken: "", release: "content-0123456789abcdef" });
-  expect(loadConfig).toThrow(/publishToken is not set[\s\S]*publishTo is set and hono-app:release too/);
-  configure({ ...publish, port: "22" });
-  expect(loadConfig).toThrow(/^(?![\s\S]*canary)/);
+  const password = settings?.registry.login?.password as Output<string>;
+  expect(await isSecret(password)).toBe(true);
+  expect(await settle(password)).toEqual(["canary"]);
+  expect(problems({ ...publish, port: "22" }).join()).not.toContain("canary");
 });
 
 test("a fleet: its settings, and nobody reaches its machines but the load balancer", () => {
@@ -208,7 +335,6 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
       certificateDomain: undefined,
     },
   });
-  const topic = "arn:aws:sns:ap-northeast-2:123456789012:alarms";
   configure({
     ...{ fleet: "true", machinesMin: "2", machinesMax: "6", cpuTarget: "60", domain: "app.example.com" },
     ...{ certificateDomain: "*.example.com", egress: "endpoints", alarmTopic: topic, vpcCidr: "10.0.0.0/20" },
@@ -226,66 +352,4 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
 test("the certificate is the domain's own where no other is named", () => {
   configure({ fleet: "true", domain: "app.example.com" });
   expect(loadConfig().fleet?.certificateDomain).toBe("app.example.com");
-});
-
-const ofFleet = {
-  machinesMin: ["3", "1"],
-  machinesMax: ["4", "2"],
-  cpuTarget: ["50", "0"],
-  domain: ["app.example.com", ""],
-  certificateDomain: ["app.example.com", ""],
-  egress: ["public", "nat"],
-  alarmTopic: ["arn:aws:sns:ap-northeast-2:123456789012:alarms", ""],
-};
-test.each(Object.entries(ofFleet))("%s is refused without fleet", (key, [value, fallback]) => {
-  configure({ [key]: value as string });
-  expect(loadConfig).toThrow(
-    `hono-app:${key} is ${JSON.stringify(value)}; allowed: without fleet its default, ${JSON.stringify(fallback)}; with fleet `,
-  );
-});
-
-test.each([
-  ["fleet", "yes", "true or false"],
-  ["machinesMin", "0", "1 to 100"],
-  ["machinesMin", "101", "1 to 100"],
-  ["machinesMax", "1", "2 to 200"],
-  ["machinesMax", "201", "2 to 200"],
-  ["cpuTarget", "9", "10 to 90"],
-  ["cpuTarget", "91", "10 to 90"],
-  ["cpuTarget", "00", "10 to 90"],
-  ["domain", "localhost", "a domain name"],
-  ["domain", "App.example.com", "lowercase"],
-  ["domain", "*.example.com", "a domain name"],
-  ["domain", "https://app.example.com", "a domain name"],
-  ["certificateDomain", "*.", "a certificate in ACM"],
-  ["certificateDomain", "*.*.example.com", "a certificate in ACM"],
-  ["egress", "toString", "nat, endpoints or public"],
-  ["alarmTopic", "arn:aws:sns:us-east-1:123456789012:alarms", "an SNS topic in ap-northeast-2"],
-  ["alarmTopic", "arn:aws:sqs:ap-northeast-2:123456789012:alarms", "an SNS topic in ap-northeast-2"],
-])("with a fleet, %s = %s is refused", (key, value, allowed) => {
-  configure({ fleet: "true", [key]: value });
-  expect(loadConfig).toThrow(`hono-app:${key} is ${JSON.stringify(value)}; allowed: `);
-  expect(loadConfig).toThrow(allowed);
-});
-
-test("a release needs a place for a new machine; a certificate a domain; a load balancer a name that AWS takes", () => {
-  configure({ fleet: "true", machinesMin: "2" });
-  expect(loadConfig).toThrow("hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum");
-  configure({ fleet: "true", certificateDomain: "*.example.com" });
-  expect(loadConfig).toThrow("hono-app:certificateDomain is set and hono-app:domain is not");
-  configure({ fleet: "true", certificateDomain: "*.example.com", domain: "App.example.com" });
-  expect(loadConfig).toThrow(/^(?!.*domain is not).*hono-app:domain is "?App\.example\.com/s);
-  configure({ fleet: "true", name: "internal-app" });
-  expect(loadConfig).toThrow("hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters");
-  configure({ fleet: "true", name: "a".repeat(25) });
-  expect(loadConfig).toThrow("allowed: with fleet, one of at most 24 characters that does not begin with internal-");
-  configure({ fleet: "true", name: "a".repeat(24) });
-  expect(loadConfig().name).toHaveLength(24);
-  configure({ fleet: "true", port: "8080", allowedCidrs: '["203.0.113.0/24"]' });
-  expect(loadConfig).toThrow("hono-app:port is 8080; allowed: with fleet, 80");
-  const allowedCidrs = JSON.stringify(Array.from({ length: 31 }, (_, index) => `10.${index}.0.0/16`));
-  configure({ fleet: "true", domain: "app.example.com", allowedCidrs });
-  expect(loadConfig).toThrow("hono-app:allowedCidrs has 31 networks; allowed: 30 with hono-app:domain");
-  configure({ fleet: "true", allowedCidrs });
-  expect(loadConfig().fleet?.balancer.allowedCidrs).toHaveLength(31);
 });
