@@ -9,6 +9,8 @@ export default defineConfig({
     // The instrumented code has Stryker's own paths, which the state must not have.
     exclude: ["test/unit/docs.test.ts", "test/unit/components/{architecture,state}.test.ts"],
     hookTimeout: 60_000,
+    // After Stryker's own, which vitest would otherwise load at the same time.
+    sequence: { setupFiles: "list" },
     setupFiles: ["test/support/mutation.setup.ts"],
   },
 });
