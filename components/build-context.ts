@@ -92,14 +92,12 @@ export function stageContext(entries: readonly ContextEntry[], folder: string, t
       if (kind === "symlink") symlinkSync(content.toString(), file);
       else writeFileSync(file, content, { mode: kind === "executable" ? 0o755 : 0o644 });
     }
-  } finally {
-    process.umask(umask);
-  }
-  try {
     renameSync(staging, target);
   } catch (error) {
-    rmSync(staging, { recursive: true });
-    if (!existsSync(target)) throw error;
+    if (!existsSync(target)) throw error; // another command has made the same
+  } finally {
+    process.umask(umask);
+    rmSync(staging, { recursive: true, force: true });
   }
   return target;
 }

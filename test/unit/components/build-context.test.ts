@@ -128,7 +128,7 @@ test("a context is staged whole or not at all, and once", () => {
   const umask = process.umask();
   expect(() => stage(impossible, "tag")).toThrow("EEXIST");
   expect(process.umask()).toBe(umask);
-  expect(readdirSync(staged)).toEqual([expect.stringMatching(/^\.tag-/)]);
+  expect(readdirSync(staged)).toEqual([]);
   expect(stage(entries, "tag")).toBe(join(staged, "tag"));
   expect(stage(impossible, "tag")).toBe(join(staged, "tag"));
 
@@ -137,7 +137,7 @@ test("a context is staged whole or not at all, and once", () => {
     get: () => stage(entries, "other") && Buffer.from("late"),
   });
   expect(readContext(stage([late], "other"))).toEqual(entries);
-  expect(readdirSync(staged)).toEqual([expect.stringMatching(/^\.tag-/), "other", "tag"]);
+  expect(readdirSync(staged)).toEqual(["other", "tag"]);
   symlinkSync("nowhere", join(staged, "broken"));
   expect(() => stage(entries, "broken")).toThrow("ENOTDIR");
 });
