@@ -118,6 +118,9 @@ describe("inputs", () => {
     const encode = (policy: unknown) => encodeDocuments(inputs, { policy, ...others });
     expect(encode({ a: [1] })).toEqual({ policy: '{"a":[1]}', ...others });
     expect(encode({ a: UNKNOWN })).toEqual({ policy: UNKNOWN, ...others });
+    for (const policy of [{ a: [1] }, '{"a":[1]}']) {
+      expect(encode(secret(policy))).toEqual({ policy: secret('{"a":[1]}'), ...others });
+    }
   });
 
   it("stand over what AWS has, object by object", () => {
