@@ -1,5 +1,18 @@
+import { statSync } from "node:fs";
+import { basename } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { unit } from "../../vitest.config.ts";
+
+/** The first failure ends the run of a change: the changed file's own tests begin, then the small ones. */
+class OwnFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const changed = basename(this.ctx.config.related?.[0] ?? "", ".ts");
+    const rank = ({ moduleId }: TestSpecification) =>
+      basename(moduleId, ".test.ts") === changed ? 0 : statSync(moduleId).size;
+    return files.sort((a, b) => rank(a) - rank(b));
+  }
+}
 
 /** For Stryker: the unit tests of what it mutates. */
 export default defineConfig({
@@ -9,8 +22,8 @@ export default defineConfig({
     // The instrumented code has Stryker's own paths, which the state must not have.
     exclude: ["test/unit/docs.test.ts", "test/unit/components/{architecture,state}.test.ts"],
     hookTimeout: 60_000,
-    // After Stryker's own, which vitest would otherwise load at the same time.
-    sequence: { setupFiles: "list" },
+    // Setup files one by one, Stryker's own first; otherwise vitest loads both at the same time.
+    sequence: { sequencer: OwnFirst, setupFiles: "list" },
     setupFiles: ["test/support/mutation.setup.ts"],
   },
 });
