@@ -313,7 +313,7 @@ const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds"
 
 // A dot, a colon or `localhost` distinguishes a registry from a Docker Hub user, as in Docker; empty stands for none.
 const repositoryInRegistry =
-  /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
+  /^(|(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|[a-z0-9.-]+:\d+)(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+)$/;
 
 /** Empty stands for none. */
 const domainName = /^(|(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$/;
