@@ -22,6 +22,8 @@ export default defineConfig({
     // The instrumented code has Stryker's own paths, which the state must not have.
     exclude: ["test/unit/docs.test.ts", "test/unit/components/{architecture,state}.test.ts"],
     hookTimeout: 60_000,
+    // Stryker knows which tests reach a change. Vitest goes by imports, and does not see the one that mocks.ts makes at run time.
+    forceRerunTriggers: ["**/*.ts"],
     // Setup files one by one, Stryker's own first; otherwise vitest loads both at the same time.
     sequence: { sequencer: OwnFirst, setupFiles: "list" },
     setupFiles: ["test/support/mutation.setup.ts"],
