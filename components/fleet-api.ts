@@ -140,7 +140,7 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       const found = new Set<string>();
       // The newest come first.
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
-        const recent = Activities.filter(({ StartTime }) => Number(StartTime) >= Number(since));
+        const recent = Activities.filter(({ StartTime }) => StartTime !== undefined && StartTime >= since);
         for (const { StatusCode, Description, StatusMessage } of recent) {
           // `Cancelled` is a launch of which the machine ended before it was in service.
           if (StatusCode === "Failed" || StatusCode === "Cancelled") found.add(`${Description}: ${StatusMessage}`);

@@ -81,12 +81,6 @@ const localCloud: Module = {
   },
 };
 
-/**
- * Without Google's way to its storage past its own load balancers, which brings Envoy's and xDS's packages, and without gRPC's pages about
- * itself.
- */
-const tags = ["-tags", "disable_grpc_modules,grpcnotrace"];
-
 /** Tools that the local cloud does not need: each is built when a command first uses it. */
 const others: Readonly<Record<string, Program>> = {
   actionlint: { package: "github.com/rhysd/actionlint/cmd/actionlint", version: "-version" },
@@ -123,14 +117,15 @@ export async function ensureTool(name: string): Promise<string> {
 
 /** Downloads the modules that the local cloud's programs are built from, unless nothing has to be built. */
 export async function fetchModules(): Promise<void> {
-  const { source, options, missing } = await inspect(localCloud);
-  if (missing.length > 0) await listPackages(source, options, missing);
+  const plan = await inspect(localCloud);
+  if (plan.missing.length > 0) await listPackages(plan);
 }
 
 async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
-  const { source, options, key, store, stamp, isCurrent, needed, missing, versionOf } = await inspect(module);
-  if (missing.length > 0) await build(source, store, options, missing, versionOf, signal);
-  for (const [name, program] of needed) place(join(store, name), pathOf(name, program, versionOf));
+  const plan = await inspect(module);
+  const { key, store, stamp, isCurrent, needed, missing } = plan;
+  if (missing.length > 0) await build(plan, signal);
+  for (const { name, path } of needed) place(join(store, name), path);
   if (isCurrent) return;
   mkdirSync(toolsFolder, { recursive: true });
   writeFileSync(`${stamp}.new`, key);
@@ -147,29 +142,33 @@ async function inspect({ folder, programs }: Module) {
   // Nobody debugs them, so nothing is compiled for debuggers. To copy small functions into their callers takes a quarter of the compiler's
   // time, and makes `up` no faster; Go's own packages, which are used the most, and the other tools, some of which measure, have it done.
   const plain = "-dwarf=false";
-  const compiler = folder === "." ? [`-gcflags=all=${plain} -l`, `-gcflags=std=${plain}`] : [`-gcflags=all=${plain}`];
+  // The tags leave out Google's way to its storage past its own load balancers, which brings Envoy's and xDS's packages, and gRPC's pages
+  // about itself.
+  const compiler =
+    folder === "."
+      ? ["-tags", "disable_grpc_modules,grpcnotrace", `-gcflags=all=${plain} -l`, `-gcflags=std=${plain}`]
+      : [`-gcflags=all=${plain}`];
   const linker = ["-s", "-w", ...variables].join(" ");
-  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...tags, ...compiler, "-ldflags", linker];
+  const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", linker];
   const key = hashOf(source, options);
   const store = join(cache, key);
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
   const isCurrent = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
-  const needed: [string, Program][] = [];
+  const needed: { name: string; path: string; package: string; version: string | undefined }[] = [];
   for (const [name, program] of Object.entries(programs)) {
-    const path = pathOf(name, program, versionOf);
+    const version = versionOf(program.package);
+    const path = join(program.folder?.(version ?? "") ?? toolsFolder, name);
     if (isCurrent && existsSync(path)) continue;
     rmSync(path, { force: true });
-    if (existsSync(join(store, name)) || !(await isInstalled(name, program, versionOf(program.package)))) {
-      needed.push([name, program]);
+    if (existsSync(join(store, name)) || !(await isInstalled(name, program, version))) {
+      needed.push({ name, path, package: program.package, version });
     }
   }
-  const missing = needed.filter(([name]) => !existsSync(join(store, name)));
-  return { source, options, key, store, stamp, isCurrent, needed, missing, versionOf };
+  const missing = needed.filter(({ name }) => !existsSync(join(store, name)));
+  return { source, options, key, store, stamp, isCurrent, needed, missing };
 }
-
-const pathOf = (name: string, program: Program, versionOf: VersionOf) =>
-  join(program.folder?.(versionOf(program.package) ?? "") ?? toolsFolder, name);
+type Plan = Awaited<ReturnType<typeof inspect>>;
 
 /** Not a symbolic link: the engine looks for its parts beside its own file, and that would be in the store. */
 function place(built: string, path: string): void {
@@ -184,19 +183,13 @@ function place(built: string, path: string): void {
 }
 
 /** Builds programs into the store. Whole or not at all: neither an interrupted build nor another clone's at the same time leaves half a program behind. */
-async function build(
-  source: string,
-  store: string,
-  options: readonly string[],
-  programs: readonly [string, Program][],
-  versionOf: VersionOf,
-  signal?: AbortSignal,
-): Promise<void> {
-  const names = programs.map(([name, each]) => [name, versionOf(each.package)].filter(Boolean).join(" "));
+async function build(plan: Plan, signal?: AbortSignal): Promise<void> {
+  const { source, store, options, missing } = plan;
+  const names = missing.map(({ name, version }) => [name, version].filter(Boolean).join(" "));
   mkdirSync(store, { recursive: true });
   const target = mkdtempSync(join(store, ".building-"));
   try {
-    const list = await step("Go modules", () => listPackages(source, options, programs, signal));
+    const list = await step("Go modules", () => listPackages(plan, signal));
     const total = list.split("\n").filter((line) => line === "true").length;
     say(`to build, once for this user: ${names.join(", ")}`);
     await step("building from Go modules", async (progress) => {
@@ -208,30 +201,19 @@ async function build(
         const left = Math.ceil((((Date.now() - started) / done) * (total - done)) / 1000);
         progress(`${done} of ${total} packages, about ${Math.max(left, 1)} s left`);
       };
-      await go(["build", "-v", ...options, "-o", `${target}/`, ...packagesOf(programs)], {
-        cwd: source,
-        signal,
-        onLine,
-      });
+      const packages = missing.map((program) => program.package);
+      await go(["build", "-v", ...options, "-o", `${target}/`, ...packages], { cwd: source, signal, onLine });
     });
-    for (const [name, program] of programs) {
-      renameSync(join(target, basename(program.package)), join(store, name));
-    }
+    for (const program of missing) renameSync(join(target, basename(program.package)), join(store, program.name));
   } finally {
     rmSync(target, { recursive: true, force: true });
   }
 }
 
-const packagesOf = (programs: readonly [string, Program][]) => programs.map(([, program]) => program.package);
-
-/** Whether each package that programs are built from has to be compiled. Downloads the modules. */
-function listPackages(
-  source: string,
-  options: readonly string[],
-  programs: readonly [string, Program][],
-  signal?: AbortSignal,
-): Promise<string> {
-  return go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packagesOf(programs)], { cwd: source, signal });
+/** Whether each package that the missing programs are built from has to be compiled. Downloads the modules. */
+function listPackages({ source, options, missing }: Plan, signal?: AbortSignal): Promise<string> {
+  const packages = missing.map((program) => program.package);
+  return go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], { cwd: source, signal });
 }
 
 async function go(
@@ -252,9 +234,7 @@ async function go(
 }
 
 /** The version of a package's module, without its `v`; none for a package of the module itself. */
-type VersionOf = (goPackage: string) => string | undefined;
-
-function readVersions(goMod: string): VersionOf {
+function readVersions(goMod: string): (goPackage: string) => string | undefined {
   const text = readFileSync(goMod, "utf8");
   const modules = [...text.matchAll(/^(?:require)?\s+(\S+) v(\S+)/gm)].map(([, path = "", version]) => ({
     path,

@@ -62,10 +62,11 @@ export const same = (flags: readonly Flag[], a: unknown, b: unknown) => canonica
 
 /** JSON documents as the text that AWS takes; the program may give them as objects. One that is not all known is not known. */
 export function encodeDocuments(known: Inputs, inputs: Props): Props {
-  const documents = Object.keys(inputs).filter((key) => known[key]?.includes("json") && isObject(unwrap(inputs[key])));
-  const encoded = documents.map((key) => {
-    const text = JSON.stringify(unwrap(inputs[key]));
-    return [key, text.includes(unknownValue) ? unknownValue : text];
+  const encoded = Object.keys(inputs).flatMap((key) => {
+    const document = known[key]?.includes("json") && unwrap(inputs[key]);
+    if (!isObject(document)) return [];
+    const text = JSON.stringify(document);
+    return [[key, text.includes(unknownValue) ? unknownValue : text]];
   });
   return { ...inputs, ...keepSecrets(Object.fromEntries(encoded), inputs) };
 }
