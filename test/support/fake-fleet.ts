@@ -1,11 +1,18 @@
-import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { AutoScalingClient, type InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { FleetApi, Health, Member } from "../../components/fleet-api.ts";
+import { type Answer, answering } from "./sdk.ts";
 
 /** A launch template's version, by its name `lt-…:3`, as AWS's API has it. */
 const launching = (name: string) => {
   const [LaunchTemplateId, Version] = name.split(":");
   return { LaunchTemplate: { LaunchTemplateId, Version } };
 };
+
+/** Answers what a fleet's providers ask. */
+export const answeringFleet = (answer: Answer) =>
+  answering([AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client], answer);
 
 /** A group of Auto Scaling in memory: what AWS would answer now, and what was asked of it. */
 export class FakeFleet implements FleetApi {

@@ -1,7 +1,7 @@
 import { vi } from "vitest";
 
 // biome-ignore lint/suspicious/noExplicitAny: every call has an input of its own
-type Answer = (action: string, input: any) => object;
+export type Answer = (action: string, input: any) => object;
 
 /** Answers what clients of these classes of the AWS SDK send, by the action's name, such as `DescribeVpcs`. */
 export function answering(classes: readonly { prototype: object }[], answer: Answer): void {
@@ -10,6 +10,13 @@ export function answering(classes: readonly { prototype: object }[], answer: Ans
       answer(command.constructor.name.replace(/Command$/, ""), command.input),
     );
   }
+}
+
+/** Has AWS's SDK send its calls to a server. */
+export function stubEndpoint(host: string): void {
+  vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
+  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
 }
 
 /** The pages of a list, as a client's paginator gives them. */

@@ -1,9 +1,7 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
-import { EC2Client } from "@aws-sdk/client-ec2";
-import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { beforeEach, expect, test, vi } from "vitest";
 import { connectFleet, describeMachines, type FleetApi } from "../../../components/fleet-api.ts";
-import { answering } from "../../support/sdk.ts";
+import { answeringFleet } from "../../support/fake-fleet.ts";
 
 /** What AWS was asked, and answers, by the action's name; further pages of a list by their token too. */
 let asked: ({ action: string } & Record<string, unknown>)[];
@@ -11,7 +9,7 @@ let answers: Record<string, object>;
 let api: FleetApi;
 
 beforeEach(async () => {
-  answering([AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client], (action, input) => {
+  answeringFleet((action, input) => {
     asked.push({ action, ...input });
     const answer = answers[input.NextToken ? `${action} ${input.NextToken}` : action] ?? {};
     if (answer instanceof Error) throw answer;

@@ -1,16 +1,13 @@
-import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
-import { EC2Client } from "@aws-sdk/client-ec2";
-import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import { GroupVerification } from "../../../components/group-verification.ts";
 import { KeptAmi } from "../../../components/kept-ami.ts";
 import { Rollout } from "../../../components/rollout.ts";
-import { awsError, FakeFleet } from "../../support/fake-fleet.ts";
+import { answeringFleet, awsError, FakeFleet } from "../../support/fake-fleet.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
-import { answering } from "../../support/sdk.ts";
+import { reportOf } from "../../support/report.ts";
 
 /** The group that AWS answers for, unless a test says otherwise; its machines answer at an address. */
 let fleet: FakeFleet;
@@ -24,7 +21,7 @@ beforeEach(async () => {
   fleet = new FakeFleet();
   fleet.template = "lt-1:2";
   answer = (action) => fleet.answer(action);
-  answering([AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client], (action) => answer(action));
+  answeringFleet((action) => answer(action));
   shown = [];
   vi.spyOn(process.stdout, "write").mockImplementation((text) => shown.push(String(text)) > 0);
   onQuestion = () => {};
@@ -38,14 +35,8 @@ async function inputsOf(type: string) {
   const address = await listening(({ url = "" }, response) => {
     onQuestion();
     const healthy = fleet.members.filter(({ id }) => fleet.targets[id]?.state === "healthy");
-    const { machine, image, process, digest, imageId } = expected;
-    const report = {
-      machine: { architecture: machine, instanceId: healthy[turn++ % healthy.length]?.id },
-      image: { architecture: image, digest, id: imageId },
-      process: { architecture: process, elf: machine },
-      nonce: url.split("nonce=")[1],
-    };
-    response.end(JSON.stringify(report));
+    const { id } = healthy[turn++ % healthy.length] ?? {};
+    response.end(JSON.stringify(reportOf(expected, id, url.split("nonce=")[1] ?? null)));
   });
   return { ...only(type).inputs, address };
 }

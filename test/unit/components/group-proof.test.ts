@@ -1,11 +1,8 @@
-import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
-import { EC2Client } from "@aws-sdk/client-ec2";
-import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type GroupProof, prove as proveByInputs, proveGroup } from "../../../components/group-proof.ts";
-import { FakeFleet } from "../../support/fake-fleet.ts";
+import { answeringFleet, FakeFleet } from "../../support/fake-fleet.ts";
 import { listening } from "../../support/process.ts";
-import { answering as answeringAws } from "../../support/sdk.ts";
+import { reportOf } from "../../support/report.ts";
 
 const expected = {
   machine: "aarch64",
@@ -14,12 +11,7 @@ const expected = {
   digest: "sha256:index",
   imageId: "sha256:arm64",
 };
-const truth = (instanceId: string, nonce: string) => ({
-  machine: { architecture: "aarch64", instanceId },
-  image: { architecture: "arm64", digest: "sha256:index", id: "sha256:arm64" },
-  process: { architecture: "arm64", elf: "aarch64" },
-  nonce,
-});
+const truth = (instanceId: string, nonce: string) => reportOf(expected, instanceId, nonce);
 
 let fleet: FakeFleet;
 /** Asks in turn each machine of this list; an empty name hangs up. */
@@ -258,12 +250,8 @@ test("by what the engine was given, a group is proven through its load balancer;
     const { searchParams } = new URL(request.url as string, "http://app");
     response.end(JSON.stringify(truth("i-1", searchParams.get("nonce") as string)));
   });
-  const LaunchTemplate = { LaunchTemplateId: "lt-1", Version: "1" };
-  const Instances = ["i-1", "i-2"].map((InstanceId) => ({ InstanceId, LifecycleState: "InService", LaunchTemplate }));
-  let AutoScalingGroups = [{ MinSize: 1, Instances }];
-  const TargetHealthDescriptions = [{ Target: { Id: "i-1" }, TargetHealth: { State: "healthy" } }];
-  const classes = [AutoScalingClient, EC2Client, ElasticLoadBalancingV2Client];
-  answeringAws(classes, () => ({ AutoScalingGroups, TargetHealthDescriptions }));
+  fleet.add("i-1").add("i-2", { health: "" });
+  answeringFleet((action) => fleet.answer(action));
 
   const group = { region: "ap-northeast-2", groupName: "app-1", targetGroupArn: "arn:targets", logGroup: "machines" };
   const inputs = { ...group, address, template: "lt-1:1", timeout: 2, expected };
@@ -271,7 +259,7 @@ test("by what the engine was given, a group is proven through its load balancer;
   await expect(proveByInputs(inputs)).rejects.toThrow(
     `app-1 behind ${address} failed verification: time-out after 2 s; i-2 is InService and not registered\n`,
   );
-  AutoScalingGroups = [];
+  answeringFleet(() => ({}));
   await expect(proveByInputs({ ...inputs, domain: "app.example" })).rejects.toThrow(
     "app-1 behind app.example failed verification: the group app-1 does not exist",
   );

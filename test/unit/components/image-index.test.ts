@@ -4,6 +4,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { ImageIndex } from "../../../components/image-index.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
+import { stubEndpoint } from "../../support/sdk.ts";
 
 const mediaType = "application/vnd.oci.image.index.v1+json";
 
@@ -114,9 +115,7 @@ beforeEach(async () => {
     response.statusCode = "__type" in answered ? 400 : 200;
     response.setHeader("content-type", "application/x-amz-json-1.1").end(JSON.stringify(answered));
   });
-  vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
-  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
+  stubEndpoint(host);
   vi.spyOn(process.stdout, "write").mockReturnValue(true);
 });
 

@@ -4,6 +4,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { askForReport, askOnce, check, type Expectation, prove } from "../../../components/proof.ts";
 import { freePort, listening } from "../../support/process.ts";
+import { reportOf } from "../../support/report.ts";
 
 const expected: Expectation = {
   machine: "aarch64",
@@ -13,12 +14,7 @@ const expected: Expectation = {
   imageId: "sha256:arm64",
   instanceId: "i-1",
 };
-const truth = (nonce: string | null) => ({
-  machine: { architecture: "aarch64", instanceId: "i-1" },
-  image: { architecture: "arm64", digest: "sha256:index", id: "sha256:arm64" },
-  process: { architecture: "arm64", elf: "aarch64" },
-  nonce,
-});
+const truth = (nonce: string | null) => reportOf(expected, "i-1", nonce);
 
 /** An app that answers as told. */
 async function app(answer: (nonce: string | null, request: number) => object | number | undefined): Promise<string> {

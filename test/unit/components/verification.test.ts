@@ -6,6 +6,8 @@ import type { Expectation } from "../../../components/proof.ts";
 import { Verification } from "../../../components/verification.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
+import { reportOf } from "../../support/report.ts";
+import { stubEndpoint } from "../../support/sdk.ts";
 
 const type = "pulumi-nodejs:dynamic/hono-app:Verification";
 const args = {
@@ -64,24 +66,16 @@ test("another address, machine, digest or architecture is verified again, and so
 async function running(answer: (truth: object) => object | undefined) {
   const { __provider, ...registered } = only(type).inputs;
   const expected = registered.expected as Expectation;
-  const { machine, image, process, digest, imageId, instanceId } = expected;
   const host = await listening((request, response) => {
     const { pathname, searchParams } = new URL(request.url as string, "http://app");
     if (pathname !== "/platform") {
       const output = Buffer.from("booted\n").toString("base64");
       return response.end(`<GetConsoleOutputResponse><output>${output}</output></GetConsoleOutputResponse>`);
     }
-    const answered = answer({
-      nonce: searchParams.get("nonce"),
-      machine: { architecture: machine, instanceId },
-      image: { architecture: image, digest, id: imageId },
-      process: { architecture: process, elf: machine },
-    });
+    const answered = answer(reportOf(expected, expected.instanceId, searchParams.get("nonce")));
     response.writeHead(answered ? 200 : 503).end(JSON.stringify(answered));
   });
-  vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
-  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
+  stubEndpoint(host);
   const inputs = { ...registered, expected, url: `http://${host}`, timeout: 20 };
   return { provider: providerOf({ __provider }), inputs };
 }
