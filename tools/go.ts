@@ -77,6 +77,7 @@ const localCloud: Module = {
       versionVariable: "github.com/docker/compose/v5/internal.Version=v",
       version: "version",
     },
+    language: { package: "./language" },
     registry: { package: "./registry" },
   },
 };
@@ -249,7 +250,9 @@ function readVersions(goMod: string): (goPackage: string) => string | undefined 
 function hashOf(source: string, options: readonly string[]): string {
   const hash = createHash("sha256").update(options.join(" "));
   const files = readdirSync(source, { recursive: true }) as string[];
-  for (const file of files.filter((each) => /^(go\.(mod|sum)|(registry|stubs)\/.+\.(go|mod))$/.test(each)).sort()) {
+  for (const file of files
+    .filter((each) => /^(go\.(mod|sum)|(language|registry|stubs)\/.+\.(go|mod))$/.test(each))
+    .sort()) {
     hash.update(`\0${file}\0`).update(readFileSync(join(source, file)));
   }
   return hash.digest("hex").slice(0, 16);
