@@ -1,3 +1,15 @@
+import { setImmediate } from "node:timers/promises";
+import * as pulumi from "@pulumi/pulumi";
+
+/**
+ * Readies what writes the functions of dynamic resources into the state. It takes Pulumi a third of a second the first time, which costs
+ * nothing while AWS answers the program's questions.
+ */
+export async function readySerializer(): Promise<void> {
+  await setImmediate(); // the questions go out before
+  await pulumi.runtime.serializeFunction(() => undefined);
+}
+
 /**
  * Whether the program's functions for a dynamic resource differ from those in its state. A refresh runs the functions in the state, so a
  * change of them has to reach the state although nothing else changes.

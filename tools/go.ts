@@ -77,7 +77,7 @@ const localCloud: Module = {
       versionVariable: "github.com/docker/compose/v5/internal.Version=v",
       version: "version",
     },
-    language: { package: "./language" },
+    "language-host": { package: "./language-host" },
     registry: { package: "./registry" },
   },
 };
@@ -251,7 +251,7 @@ function hashOf(source: string, options: readonly string[]): string {
   const hash = createHash("sha256").update(options.join(" "));
   const files = readdirSync(source, { recursive: true }) as string[];
   for (const file of files
-    .filter((each) => /^(go\.(mod|sum)|(language|registry|stubs)\/.+\.(go|mod))$/.test(each))
+    .filter((each) => /^(go\.(mod|sum)|(language-host|registry|stubs)\/.+\.(go|mod))$/.test(each))
     .sort()) {
     hash.update(`\0${file}\0`).update(readFileSync(join(source, file)));
   }

@@ -22,7 +22,7 @@ export function ensurePlugins(): void {
     [plugin("resource", "aws")]: node("local/providers/aws/main.ts"),
     [plugin("resource", "awsx")]: node("local/providers/awsx/main.ts"),
     // The engine looks here last: the official CLI's own, on PATH or beside it, is taken before this one.
-    [plugin("language", "nodejs", "pulumi")]: `exec ${words(join(toolsFolder, "language"), ...options)} -- "$@"`,
+    [plugin("language", "nodejs", "pulumi")]: `exec ${words(join(toolsFolder, "language-host"), ...options)} -- "$@"`,
     // Pulumi's own script for it starts Node twice, once only to find this file.
     [join(toolsFolder, "pulumi-resource-pulumi-nodejs")]: node("node_modules/@pulumi/pulumi/cmd/dynamic-provider"),
   };

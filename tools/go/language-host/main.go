@@ -1,8 +1,8 @@
-// Command language is what the engine starts as pulumi-language-nodejs: it runs the project's program with what the SDK's npm package has for
+// Command language-host is what the engine starts as pulumi-language-nodejs: it runs the project's program with what the SDK's npm package has for
 // that, as the official one does, which is not published as a Go module
 // (https://github.com/pulumi/pulumi/tree/master/sdk/nodejs/cmd/pulumi-language-nodejs).
 //
-// usage: language NODE_OPTION... -- [OPTION...] ENGINE_ADDRESS
+// usage: language-host NODE_OPTION... -- [OPTION...] ENGINE_ADDRESS
 package main
 
 import (
@@ -33,7 +33,7 @@ const alreadyPrinted = 32
 func main() {
 	own, last := slices.Index(os.Args, "--"), len(os.Args)-1
 	if own < 0 || own == last {
-		log.Fatal("usage: language NODE_OPTION... -- [OPTION...] ENGINE_ADDRESS")
+		log.Fatal("usage: language-host NODE_OPTION... -- [OPTION...] ENGINE_ADDRESS")
 	}
 	// The engine holds the other end of the input, however it ends.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
