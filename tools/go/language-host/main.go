@@ -69,23 +69,16 @@ func (h *host) Run(ctx context.Context, request *pulumi.RunRequest) (*pulumi.Run
 	info := request.Info
 	options := info.Options.AsMap()
 	if typescript, isSet := options["typescript"]; !isSet || typescript != false || len(options) > 1 {
-		given, err := json.Marshal(options)
-		return &pulumi.RunResponse{Error: fmt.Sprintf(`Pulumi.yaml's runtime options are %s; known here: {"typescript":false}`, given)}, err
+		problem := fmt.Sprintf(`Pulumi.yaml's runtime options are %s; known here: {"typescript":false}`, toJSON(options))
+		return &pulumi.RunResponse{Error: problem}, nil
 	}
 	config := map[string]string{}
 	for key, value := range request.Config {
-		// The SDK also knows this older form, and reads no other.
+		// The older form, <package>:config:<name>, which every version of the SDK reads.
 		namespace, name, _ := strings.Cut(key, ":")
 		config[namespace+":config:"+strings.TrimPrefix(name, "config:")] = value
 	}
-	configJSON, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	secretKeys, err := json.Marshal(append([]string{}, request.ConfigSecretKeys...))
-	if err != nil {
-		return nil, err
-	}
+	secretKeys := append([]string{}, request.ConfigSecretKeys...)
 	args := append(slices.Clone(h.options), filepath.Join(info.ProgramDirectory, "node_modules/@pulumi/pulumi/cmd/run"))
 	for flag, value := range map[string]string{
 		"monitor":        request.MonitorAddress,
@@ -103,9 +96,9 @@ func (h *host) Run(ctx context.Context, request *pulumi.RunRequest) (*pulumi.Run
 		args = append(args, "--dry-run")
 	}
 	program := command(ctx, "node", append(append(args, info.EntryPoint), request.Args...)...)
-	program.Env = append(os.Environ(), "PULUMI_CONFIG="+string(configJSON), "PULUMI_CONFIG_SECRET_KEYS="+string(secretKeys))
+	program.Env = append(os.Environ(), "PULUMI_CONFIG="+toJSON(config), "PULUMI_CONFIG_SECRET_KEYS="+toJSON(secretKeys))
 	program.Stdout, program.Stderr = os.Stdout, os.Stderr
-	err = program.Run()
+	err := program.Run()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -196,6 +189,12 @@ func command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
+}
+
+// toJSON writes what can always be written.
+func toJSON(value any) string {
+	text, _ := json.Marshal(value)
+	return string(text)
 }
 
 func readJSON(path string, value any) error {
