@@ -2,10 +2,10 @@ import { setImmediate } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * Readies what writes the functions of dynamic resources into the state. It takes Pulumi a third of a second the first time, which costs
- * nothing while AWS answers the program's questions.
+ * Prepares Pulumi's serializer, which writes the functions of dynamic resources into the state. That takes it a third of a second, which
+ * costs nothing while AWS answers the program's questions.
  */
-export async function readySerializer(): Promise<void> {
+export async function prepareSerializer(): Promise<void> {
   await setImmediate(); // the questions go out before
   await pulumi.runtime.serializeFunction(() => undefined);
 }

@@ -249,10 +249,10 @@ function readVersions(goMod: string): (goPackage: string) => string | undefined 
 
 function hashOf(source: string, options: readonly string[]): string {
   const hash = createHash("sha256").update(options.join(" "));
+  // The other modules' folders are in the local cloud's, and are no part of it.
+  const isPart = (file: string) => /\.(go|mod|sum)$/.test(file) && !Object.hasOwn(others, dirname(file));
   const files = readdirSync(source, { recursive: true }) as string[];
-  for (const file of files
-    .filter((each) => /^(go\.(mod|sum)|(language-host|registry|stubs)\/.+\.(go|mod))$/.test(each))
-    .sort()) {
+  for (const file of files.filter(isPart).sort()) {
     hash.update(`\0${file}\0`).update(readFileSync(join(source, file)));
   }
   return hash.digest("hex").slice(0, 16);
