@@ -214,8 +214,10 @@ async function untag(api: ECR, repositoryName: string, imageTag: string, imageDi
   if (imageTags.every((each) => each === imageTag)) {
     const kept = `replaced-${imageDigest.slice("sha256:".length, "sha256:".length + 16)}`;
     const { [imageDigest]: manifest } = await fetchManifests(api, repositoryName, [{ imageDigest }]);
-    if (manifest !== undefined) await put(api, repositoryName, kept, manifest);
-    show(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
+    if (manifest !== undefined) {
+      await put(api, repositoryName, kept, manifest);
+      show(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
+    }
   }
   const { failures: [failure] = [] } = await api.batchDeleteImage({ repositoryName, imageIds: [{ imageTag }] });
   if (failure && failure.failureCode !== "ImageNotFound") {

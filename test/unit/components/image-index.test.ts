@@ -279,6 +279,7 @@ test("a tag that somebody takes from its image meanwhile, or with its image, is 
   };
   await create();
   expect(tags).toEqual(both(built));
+  expect(shown().at(-1)).toBe(`app-dev:content-1 names ${half}; it is put back to ${built}`);
 });
 
 const imageOf = (architecture: string) => digestOf(JSON.stringify({ config: { digest: `sha256:${architecture}` } }));
