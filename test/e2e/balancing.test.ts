@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { acm, autoscaling, ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import { get } from "../support/http.ts";
-import { type Made, make } from "../support/make.ts";
+import { make, removeAll } from "../support/make.ts";
 
 // Load balancers and groups without a machine, by the rows of the AWS provider, against the local cloud's API and its proxy.
 
@@ -13,158 +13,137 @@ async function answer(address: string, path: string) {
 }
 
 test("a load balancer, its target group and a group of machines are made, changed, refused as AWS does, and taken away", async () => {
-  const made: Made[] = [];
-  const keep = async (resource: Promise<Made>) => {
-    made.unshift(await resource);
-    return made[0] as Made;
+  const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.8.0.0/16" });
+  const vpcId = vpc.id;
+  const subnet = (cidrBlock: string, availabilityZone: string) =>
+    make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock, availabilityZone });
+  const a = await subnet("10.8.0.0/24", "ap-northeast-2a");
+  const b = await subnet("10.8.1.0/24", "ap-northeast-2a");
+  const c = await subnet("10.8.2.0/24", "ap-northeast-2c");
+  const subnets = [a.id, c.id];
+  const open = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "open", description: "open" });
+  const everybody = { cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 80, toPort: 80 };
+  await make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", { securityGroupId: open.id, ...everybody });
+
+  const balancer = {
+    name: "fleet-test",
+    loadBalancerType: "application",
+    securityGroups: [open.id],
+    tags: { app: "t" },
   };
-  try {
-    const vpc = await keep(make("aws:ec2/vpc:Vpc", { cidrBlock: "10.8.0.0/16" }));
-    const vpcId = vpc.id;
-    const subnet = (cidrBlock: string, availabilityZone: string) =>
-      keep(make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock, availabilityZone }));
-    const a = await subnet("10.8.0.0/24", "ap-northeast-2a");
-    const b = await subnet("10.8.1.0/24", "ap-northeast-2a");
-    const c = await subnet("10.8.2.0/24", "ap-northeast-2c");
-    const subnets = [a.id, c.id];
-    const open = await keep(make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "open", description: "open" }));
-    const everybody = { cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 80, toPort: 80 };
-    await keep(
-      make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", { securityGroupId: open.id, ...everybody }),
-    );
+  const type = "aws:lb/loadBalancer:LoadBalancer";
+  const zones = "At least two subnets in two different Availability Zones must be specified";
+  await expect(make(type, { ...balancer, subnets: [a.id, b.id] })).rejects.toThrow(zones);
+  const one = "A load balancer cannot be attached to multiple subnets in the same Availability Zone";
+  await expect(make(type, { ...balancer, subnets: [...subnets, b.id] })).rejects.toThrow(one);
+  const inputs = {
+    ...balancer,
+    subnets,
+    idleTimeout: 60,
+    enableDeletionProtection: true,
+    dropInvalidHeaderFields: true,
+  };
+  const lb = await make(type, inputs);
+  expect(lb.live).toMatchObject({ ...inputs, subnets: expect.arrayContaining(subnets), arn: lb.id });
+  await expect(lb.remove()).rejects.toThrow("cannot be deleted because deletion protection is enabled");
+  await lb.update({ ...inputs, enableDeletionProtection: false }, ["enableDeletionProtection"]);
 
-    const balancer = {
-      name: "fleet-test",
-      loadBalancerType: "application",
-      securityGroups: [open.id],
-      tags: { app: "t" },
-    };
-    const type = "aws:lb/loadBalancer:LoadBalancer";
-    const zones = "At least two subnets in two different Availability Zones must be specified";
-    await expect(make(type, { ...balancer, subnets: [a.id, b.id] })).rejects.toThrow(zones);
-    const one = "A load balancer cannot be attached to multiple subnets in the same Availability Zone";
-    await expect(make(type, { ...balancer, subnets: [...subnets, b.id] })).rejects.toThrow(one);
-    const inputs = {
-      ...balancer,
-      subnets,
-      idleTimeout: 60,
-      enableDeletionProtection: true,
-      dropInvalidHeaderFields: true,
-    };
-    const lb = await keep(make(type, inputs));
-    expect(lb.live).toMatchObject({ ...inputs, subnets: expect.arrayContaining(subnets), arn: lb.id });
-    await expect(lb.remove()).rejects.toThrow("cannot be deleted because deletion protection is enabled");
-    await lb.update({ ...inputs, enableDeletionProtection: false }, ["enableDeletionProtection"]);
+  const targets = await make("aws:lb/targetGroup:TargetGroup", {
+    ...{ name: "fleet-test", vpcId, targetType: "instance", protocol: "HTTP", port: 80, deregistrationDelay: 30 },
+    healthCheck: {
+      path: "/health",
+      interval: 5,
+      timeout: 4,
+      healthyThreshold: 2,
+      unhealthyThreshold: 2,
+      matcher: "200",
+    },
+  });
+  const changed = { ...targets.live, deregistrationDelay: 20, healthCheck: { path: "/well", interval: 6 } };
+  expect(await targets.update(changed, ["deregistrationDelay", "healthCheck"])).toMatchObject({
+    ...{ deregistrationDelay: 20, loadBalancingAlgorithmType: "round_robin" },
+    healthCheck: { path: "/well", interval: 6 },
+  });
 
-    const targets = await keep(
-      make("aws:lb/targetGroup:TargetGroup", {
-        ...{ name: "fleet-test", vpcId, targetType: "instance", protocol: "HTTP", port: 80, deregistrationDelay: 30 },
-        healthCheck: {
-          path: "/health",
-          interval: 5,
-          timeout: 4,
-          healthyThreshold: 2,
-          unhealthyThreshold: 2,
-          matcher: "200",
-        },
-      }),
-    );
-    const changed = { ...targets.live, deregistrationDelay: 20, healthCheck: { path: "/well", interval: 6 } };
-    expect(await targets.update(changed, ["deregistrationDelay", "healthCheck"])).toMatchObject({
-      ...{ deregistrationDelay: 20, loadBalancingAlgorithmType: "round_robin" },
-      healthCheck: { path: "/well", interval: 6 },
-    });
+  const forward = { loadBalancerArn: lb.id, defaultActions: [{ type: "forward", targetGroupArn: targets.id }] };
+  const https = { ...forward, port: 443, protocol: "HTTPS" };
+  const certificates = await acm();
+  const { CertificateArn = "" } = await certificates.requestCertificate({ DomainName: "app.example.com" });
+  await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
+    "must have a fully-qualified domain name, a supported signature, and a supported key size",
+  );
+  await certificates.deleteCertificate({ CertificateArn });
+  await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
+    "not found",
+  );
+  const http = { ...forward, port: 80, protocol: "HTTP" };
+  const listener = await make("aws:lb/listener:Listener", http);
+  await expect(make("aws:lb/listener:Listener", http)).rejects.toThrow("already exists");
+  await expect(targets.remove()).rejects.toThrow("is currently in use by a listener or a rule");
+  await expect.poll(() => answer(lb.live.dnsName, "/").catch(String), { timeout: 15_000 }).toEqual([503, undefined]);
+  const redirect = { type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } };
+  await listener.update({ ...http, defaultActions: [redirect] }, ["defaultActions"]);
+  await expect
+    .poll(() => answer(lb.live.dnsName, "/a?b=c").catch(String), { timeout: 15_000 })
+    .toEqual([301, "https://app.example.com/a?b=c"]);
 
-    const forward = { loadBalancerArn: lb.id, defaultActions: [{ type: "forward", targetGroupArn: targets.id }] };
-    const https = { ...forward, port: 443, protocol: "HTTPS" };
-    const certificates = await acm();
-    const { CertificateArn = "" } = await certificates.requestCertificate({ DomainName: "app.example.com" });
-    await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
-      "must have a fully-qualified domain name, a supported signature, and a supported key size",
-    );
-    await certificates.deleteCertificate({ CertificateArn });
-    await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
-      "not found",
-    );
-    const http = { ...forward, port: 80, protocol: "HTTP" };
-    const listener = await keep(make("aws:lb/listener:Listener", http));
-    await expect(make("aws:lb/listener:Listener", http)).rejects.toThrow("already exists");
-    await expect(targets.remove()).rejects.toThrow("is currently in use by a listener or a rule");
-    await expect.poll(() => answer(lb.live.dnsName, "/").catch(String), { timeout: 15_000 }).toEqual([503, undefined]);
-    const redirect = { type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } };
-    await listener.update({ ...http, defaultActions: [redirect] }, ["defaultActions"]);
-    await expect
-      .poll(() => answer(lb.live.dnsName, "/a?b=c").catch(String), { timeout: 15_000 })
-      .toEqual([301, "https://app.example.com/a?b=c"]);
+  const { Images = [] } = await (await ec2()).describeImages({
+    Filters: [{ Name: "architecture", Values: ["x86_64"] }],
+  });
+  const data = { imageId: Images[0]?.ImageId, instanceType: "t3.small" };
+  const template = await make("aws:ec2/launchTemplate:LaunchTemplate", { name: "fleet-test", ...data });
+  const group = {
+    ...{ name: "fleet-test", minSize: 0, maxSize: 1, desiredCapacity: 0, vpcZoneIdentifiers: subnets },
+    ...{
+      targetGroupArns: [targets.id],
+      launchTemplate: { id: template.id, version: "1" },
+      waitForCapacityTimeout: "0",
+    },
+    tags: [{ key: "app", value: "t", propagateAtLaunch: true }],
+  };
+  const tooMany = "Desired capacity:2 must be between the specified min size:0 and max size:1";
+  await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
+  const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
+  await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
+  const machines = await make("aws:autoscaling/group:Group", group);
+  const { waitForCapacityTimeout: _, ...live } = group;
+  expect(machines.live).toMatchObject(live);
+  expect(await machines.update({ ...group, defaultInstanceWarmup: 30 }, ["defaultInstanceWarmup"])).toMatchObject({
+    ...{ defaultInstanceWarmup: 30, maxSize: 1 },
+  });
+  const scaling = await autoscaling();
+  const AutoScalingGroupName = machines.id;
+  await expect(scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 })).rejects.toThrow(
+    "New SetDesiredCapacity value 2 is above max value 1 for the AutoScalingGroup.",
+  );
+  await expect(scaling.cancelInstanceRefresh({ AutoScalingGroupName })).rejects.toThrow("No in progress or pending");
+  const wanted = { DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId: template.id, Version: "1" } } };
+  await scaling.startInstanceRefresh({ AutoScalingGroupName, ...wanted, Preferences: { AutoRollback: true } });
+  const status = async () =>
+    (await scaling.describeInstanceRefreshes({ AutoScalingGroupName })).InstanceRefreshes?.[0]?.Status;
+  // There is nothing to replace.
+  await expect.poll(status, { timeout: 15_000 }).toBe("Successful");
+  await make("aws:autoscaling/policy:Policy", {
+    ...{ name: "cpu", autoscalingGroupName: machines.id, policyType: "TargetTrackingScaling" },
+    targetTrackingConfiguration: {
+      predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
+      targetValue: 50,
+    },
+  });
+  const alarm = await make("aws:cloudwatch/metricAlarm:MetricAlarm", {
+    ...{ name: "unhealthy", comparisonOperator: "GreaterThanThreshold", evaluationPeriods: 2, period: 60 },
+    ...{ namespace: "AWS/ApplicationELB", metricName: "UnHealthyHostCount", statistic: "Maximum", threshold: 0 },
+    ...{ dimensions: { LoadBalancer: lb.live.arnSuffix }, tags: { app: "t" } },
+  });
+  expect(alarm.live).toMatchObject({
+    dimensions: { LoadBalancer: lb.live.arnSuffix },
+    threshold: 0,
+    tags: { app: "t" },
+  });
 
-    const { Images = [] } = await (await ec2()).describeImages({
-      Filters: [{ Name: "architecture", Values: ["x86_64"] }],
-    });
-    const data = { imageId: Images[0]?.ImageId, instanceType: "t3.small" };
-    const template = await keep(make("aws:ec2/launchTemplate:LaunchTemplate", { name: "fleet-test", ...data }));
-    const group = {
-      ...{ name: "fleet-test", minSize: 0, maxSize: 1, desiredCapacity: 0, vpcZoneIdentifiers: subnets },
-      ...{
-        targetGroupArns: [targets.id],
-        launchTemplate: { id: template.id, version: "1" },
-        waitForCapacityTimeout: "0",
-      },
-      tags: [{ key: "app", value: "t", propagateAtLaunch: true }],
-    };
-    const tooMany = "Desired capacity:2 must be between the specified min size:0 and max size:1";
-    await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
-    const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
-    await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
-    const machines = await keep(make("aws:autoscaling/group:Group", group));
-    const { waitForCapacityTimeout: _, ...live } = group;
-    expect(machines.live).toMatchObject(live);
-    expect(await machines.update({ ...group, defaultInstanceWarmup: 30 }, ["defaultInstanceWarmup"])).toMatchObject({
-      ...{ defaultInstanceWarmup: 30, maxSize: 1 },
-    });
-    const scaling = await autoscaling();
-    const AutoScalingGroupName = machines.id;
-    await expect(scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 })).rejects.toThrow(
-      "New SetDesiredCapacity value 2 is above max value 1 for the AutoScalingGroup.",
-    );
-    await expect(scaling.cancelInstanceRefresh({ AutoScalingGroupName })).rejects.toThrow("No in progress or pending");
-    const wanted = { DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId: template.id, Version: "1" } } };
-    await scaling.startInstanceRefresh({ AutoScalingGroupName, ...wanted, Preferences: { AutoRollback: true } });
-    const status = async () =>
-      (await scaling.describeInstanceRefreshes({ AutoScalingGroupName })).InstanceRefreshes?.[0]?.Status;
-    // There is nothing to replace.
-    await expect.poll(status, { timeout: 15_000 }).toBe("Successful");
-    await keep(
-      make("aws:autoscaling/policy:Policy", {
-        ...{ name: "cpu", autoscalingGroupName: machines.id, policyType: "TargetTrackingScaling" },
-        targetTrackingConfiguration: {
-          predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
-          targetValue: 50,
-        },
-      }),
-    );
-    const alarm = await keep(
-      make("aws:cloudwatch/metricAlarm:MetricAlarm", {
-        ...{ name: "unhealthy", comparisonOperator: "GreaterThanThreshold", evaluationPeriods: 2, period: 60 },
-        ...{ namespace: "AWS/ApplicationELB", metricName: "UnHealthyHostCount", statistic: "Maximum", threshold: 0 },
-        ...{ dimensions: { LoadBalancer: lb.live.arnSuffix }, tags: { app: "t" } },
-      }),
-    );
-    expect(alarm.live).toMatchObject({
-      dimensions: { LoadBalancer: lb.live.arnSuffix },
-      threshold: 0,
-      tags: { app: "t" },
-    });
-
-    for (const each of made) {
-      await each.remove();
-    }
-    for (const token of ["aws:lb/loadBalancer:LoadBalancer", "aws:autoscaling/group:Group"] as const) {
-      expect((await resources[token].list()).filter(({ id }) => id.includes("fleet-test"))).toEqual([]);
-    }
-    await expect.poll(() => answer(lb.live.dnsName, "/").catch(String), { timeout: 15_000 }).toContain("Error");
-    made.length = 0;
-  } finally {
-    // What a failure left.
-    for (const each of made) await each.remove().catch(() => {});
+  await removeAll();
+  for (const token of ["aws:lb/loadBalancer:LoadBalancer", "aws:autoscaling/group:Group"] as const) {
+    expect((await resources[token].list()).filter(({ id }) => id.includes("fleet-test"))).toEqual([]);
   }
+  await expect.poll(() => answer(lb.live.dnsName, "/").catch(String), { timeout: 15_000 }).toContain("Error");
 });

@@ -1,8 +1,8 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
-import { type Made, make } from "../support/make.ts";
+import { type Made, make, removeAll } from "../support/make.ts";
 
 // A network of its own, by the rows of the AWS provider, against the local cloud's API.
 
@@ -202,6 +202,10 @@ test("an interface has an address that no other network gives either, and groups
     }),
   );
   const ids: string[] = [];
+  const detach = async () => {
+    for (const NetworkInterfaceId of ids.splice(0)) await api.deleteNetworkInterface({ NetworkInterfaceId });
+  };
+  onTestFinished(detach);
   const attach = async (SubnetId: string) => {
     const { NetworkInterface } = await api.createNetworkInterface({ SubnetId });
     ids.push(NetworkInterface?.NetworkInterfaceId ?? "");
@@ -221,9 +225,6 @@ test("an interface has an address that no other network gives either, and groups
   const more = await Promise.allSettled(Array.from({ length: 12 }, () => attach(first)));
   const refusals = more.flatMap((each) => (each.status === "rejected" ? [String(each.reason)] : []));
   expect(refusals[0]).toContain("not enough free addresses");
-  for (const NetworkInterfaceId of ids) await api.deleteNetworkInterface({ NetworkInterfaceId });
-  for (const { vpc, subnet } of networks) {
-    await subnet.remove();
-    await vpc.remove();
-  }
+  await detach();
+  await removeAll();
 });

@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
@@ -11,11 +12,15 @@ export interface Made {
   remove(): Promise<unknown>;
 }
 
+/** Of the running test, in the order in which they were made. */
+const there = new Set<Made>();
+
+/** Makes a resource. It goes with the test, if that does not remove it. */
 export async function make(type: Token, inputs: Props): Promise<Made> {
   const resource = resources[type];
   const id = await resource.create(inputs);
   let live = (await resource.read(id, inputs)) ?? {};
-  return {
+  const made: Made = {
     id,
     live,
     async update(next, changed) {
@@ -23,6 +28,19 @@ export async function make(type: Token, inputs: Props): Promise<Made> {
       live = (await resource.read(id, next)) ?? {};
       return live;
     },
-    remove: () => resource.delete(id, live),
+    async remove() {
+      await resource.delete(id, live);
+      there.delete(made);
+    },
   };
+  there.add(made);
+  onTestFinished(async () => {
+    if (there.has(made)) await made.remove().catch(() => there.delete(made));
+  });
+  return made;
+}
+
+/** Removes what the running test has made, the last first. */
+export async function removeAll(): Promise<void> {
+  for (const made of [...there].reverse()) await made.remove();
 }
