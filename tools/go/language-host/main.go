@@ -1,5 +1,5 @@
-// Command language-host is what the engine starts as pulumi-language-nodejs: it runs the project's program with what the SDK's npm package has for
-// that, as the official one does, which is not published as a Go module
+// Command language-host is what the engine starts as pulumi-language-nodejs: it runs the project's program by the SDK's npm package, as the
+// official one does, which is not published as a Go module
 // (https://github.com/pulumi/pulumi/tree/master/sdk/nodejs/cmd/pulumi-language-nodejs).
 //
 // usage: language-host NODE_OPTION... -- [OPTION...] ENGINE_ADDRESS
@@ -21,6 +21,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/version"
 	pulumi "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
@@ -172,16 +173,17 @@ func (h *host) About(ctx context.Context, _ *pulumi.AboutRequest) (*pulumi.About
 func (h *host) InstallDependencies(
 	request *pulumi.InstallDependenciesRequest, stream pulumi.LanguageRuntime_InstallDependenciesServer,
 ) error {
-	npm := command(stream.Context(), "npm", "install", "--loglevel=error")
-	npm.Dir = request.Info.ProgramDirectory
-	output, err := npm.CombinedOutput()
-	if err := stream.Send(&pulumi.InstallDependenciesResponse{Stdout: output}); err != nil {
+	output, stdout, stderr, err := rpcutil.MakeInstallDependenciesStreams(stream, request.IsTerminal)
+	if err != nil {
 		return err
 	}
-	if err != nil {
-		return fmt.Errorf("npm install: %w", err)
+	npm := command(stream.Context(), "npm", "install", "--loglevel=error")
+	npm.Dir, npm.Stdout, npm.Stderr = request.Info.ProgramDirectory, stdout, stderr
+	err = npm.Run()
+	if closed := output.Close(); err == nil {
+		return closed
 	}
-	return nil
+	return fmt.Errorf("npm install: %w", err)
 }
 
 // command is a process that is interrupted when the engine cancels the call or ends.
