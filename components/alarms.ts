@@ -13,11 +13,13 @@ export class Alarms extends pulumi.ComponentResource {
   constructor(name: string, args: AlarmsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Alarms", name, args, opts);
     const { LoadBalancer, TargetGroup } = args.dimensions;
-    for (const { suffix, of, ...alarm } of alarms) {
+    for (const { suffix, of, meaning, ...alarm } of alarms) {
       new MetricAlarm(
         `${name}-${suffix}`,
         {
           ...alarm,
+          // The message shows this, and no tags.
+          alarmDescription: `${name}, stack ${pulumi.getStack()}: ${meaning}. What to do: docs/fleet.md, "At night"`,
           namespace: "AWS/ApplicationELB",
           dimensions: of === "targets" ? { LoadBalancer, TargetGroup } : { LoadBalancer },
           comparisonOperator: "GreaterThanThreshold",
@@ -44,7 +46,7 @@ const alarms = [
     threshold: 0,
     // A new machine counts as unhealthy until it has booted, which takes about a minute (docs/speed.md).
     evaluationPeriods: 5,
-    alarmDescription: "A machine has failed the load balancer's health check for five minutes",
+    meaning: "A machine has failed the load balancer's health check for five minutes",
   },
   {
     suffix: "app-5xx",
@@ -53,7 +55,7 @@ const alarms = [
     statistic: "Sum",
     threshold: 5,
     evaluationPeriods: 1,
-    alarmDescription: "The app returned more than five 5xx responses in one minute",
+    meaning: "The app returned more than five 5xx responses in one minute",
   },
   {
     suffix: "balancer-5xx",
@@ -62,6 +64,6 @@ const alarms = [
     statistic: "Sum",
     threshold: 5,
     evaluationPeriods: 1,
-    alarmDescription: "The load balancer itself returned more than five 5xx responses in one minute",
+    meaning: "The load balancer itself returned more than five 5xx responses in one minute",
   },
 ] as const;

@@ -113,6 +113,7 @@ test("alarms go to the topic, where there is one, and end there too", async () =
   for (const alarm of alarms) {
     expect(alarm).toMatchObject({
       namespace: "AWS/ApplicationELB",
+      alarmDescription: expect.stringMatching(/^app, stack dev: [A-Z].*: docs\/fleet\.md, "At night"$/),
       alarmActions: ["arn:topic"],
       okActions: ["arn:topic"],
       comparisonOperator: "GreaterThanThreshold",
