@@ -118,9 +118,8 @@ export function loadConfig(): Settings {
   /** A key that means something with a fleet alone, and is left at its default without one. */
   function readOfFleet<T>(key: string, fallback: string, allowed: string, parse: (text: string) => T | undefined): T {
     if (fleet !== false) return read(key, allowed, parse);
-    return read(key, `without fleet its default, ${JSON.stringify(fallback)}; with fleet ${allowed}`, (text) =>
-      text === fallback ? parse(text) : undefined,
-    );
+    const rule = `${JSON.stringify(fallback)}, its default; with ${project}:fleet true, ${allowed}`;
+    return read(key, rule, (text) => (text === fallback ? parse(text) : undefined));
   }
 
   const stack = pulumi.getStack();

@@ -38,6 +38,6 @@ export function lastLines(console: string, logCommand: string): string {
   const lines = linesOf(console).slice(-15);
   return (
     `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}\n` +
-    `what it has logged, also when it is gone: ${logCommand}`
+    `its log, which outlives the machine: ${logCommand}`
   );
 }

@@ -91,7 +91,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     for (const id of strangers) {
       // Its registration may have been on its way when it answered.
       if (!members.has(id) && !health[id])
-        throw new Error(`${id} answers behind the load balancer, and is of no group`);
+        throw new Error(`${id} answers behind the load balancer, but belongs to no Auto Scaling group of this stack`);
     }
     strangers.clear();
 

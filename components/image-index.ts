@@ -128,7 +128,7 @@ async function inspect(api: ECR, { repositoryName, platforms }: Inputs, digest: 
   const wanted = [...platforms].sort().join(", ");
   if (held !== wanted) {
     return {
-      problem: `${repositoryName}@${digest}: expected an index of ${wanted}; it holds ${held || "one image and no index"}`,
+      problem: `${repositoryName}@${digest}: expected an index of ${wanted}${held ? `; it holds ${held}` : "; it is a single image, not an index"}`,
     };
   }
   const images = await fetchManifests(
@@ -171,8 +171,8 @@ async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> 
   if (index.problem !== undefined) throw new Error(index.problem);
   if (isNew && digest !== built) {
     show(
-      `${repositoryName}:${tags[0]} names ${digest} already, another build of the same content: it is kept and deployed; ` +
-        `${built}, built now, stays without a tag`,
+      `${repositoryName}:${tags[0]} already names ${digest}, an earlier build of the same content, which is deployed; ` +
+        `the build just made, ${built}, gets no tag`,
     );
   }
   for (const tag of tags) {
@@ -243,13 +243,13 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
   async update(_id, olds, news) {
     return { outs: await ensure(news, olds) };
   },
-  // One that is no longer whole leaves the state: the refresh shows it, and the next `up` says what is wrong.
+  // One that is no longer complete leaves the state: the refresh shows it, and the next `up` says what is wrong.
   async read(id, props) {
     if (props === undefined) return {};
     const api = await connect(props);
     const found = await inspect(api, props, props.digest);
     if (found.problem !== undefined) {
-      show(`no longer whole: ${found.problem}`);
+      show(`no longer complete: ${found.problem}`);
       return {};
     }
     const named = await Promise.all(

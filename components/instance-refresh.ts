@@ -138,7 +138,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
         return running.InstanceRefreshId;
       }
       if (!isCancelled && isUnderWay(running.Status)) {
-        const why = to === template ? "would end without a proof" : `is to ${to}`;
+        const why = to === template ? "would end without a proof" : `is for ${to}`;
         log(`cancelling the refresh ${running.InstanceRefreshId}, which ${why}`);
         await api.cancel().catch((error: Error) => {
           if (!hasEnded(error)) throw error;

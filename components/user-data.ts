@@ -60,7 +60,7 @@ report() {
   stream=(--region "$region" --log-group-name "$log_group" --log-stream-name "$instance_id")
   # There already, if the container has begun to log.
   timeout 20 aws logs create-log-stream "\${stream[@]}" &>/dev/null || true
-  timeout 20 aws logs put-log-events "\${stream[@]}" --log-events "$events" >/dev/null || say "the log group did not take this"
+  timeout 20 aws logs put-log-events "\${stream[@]}" --log-events "$events" >/dev/null || say "this could not be written to the log group"
 }
 
 fail() { report "$*"; exit 1; }
@@ -72,10 +72,10 @@ retry() {
   local attempt answer
   for attempt in 1 2 4 8 15 15 15 30 30 30; do
     if answer=$("$@" 2>&1); then return 0; fi
-    say "not yet: $*: $answer; again in $attempt s"
+    say "$* failed: $answer; trying again in $attempt s"
     sleep "$attempt"
   done
-  report "still failing after about 3 minutes: $*: $answer; again every 10 s"
+  report "still failing after about 3 minutes: $*: $answer; trying again every 10 s"
   until "$@"; do sleep 10; done
 }
 

@@ -109,7 +109,7 @@ export function createApp({
     if (methods.length === 0) return problem(c, 404, "There is nothing at this address.");
     if (methods.includes("GET")) methods.push("HEAD"); // as Hono answers it
     c.header("Allow", methods.join(", "));
-    return problem(c, 405, `Only ${methods.join(" and ")} are possible here.`);
+    return problem(c, 405, `Only ${methods.join(" and ")} are allowed here.`);
   });
 
   app.onError((error, c) => {

@@ -50,7 +50,7 @@ export const checks: readonly Check[] = [
     only: "aws",
     run({ probe }) {
       const version = probe.nodeVersion();
-      const install = "mise use node@24";
+      const install = "install Node 24 (nodejs.org), or: mise use node@24";
       if (version === undefined) return fault("there is no node, with which pulumi runs the program", install);
       return isOlder(version, neededNode)
         ? fault(`Node ${version}; the program needs ${neededNode}, which runs TypeScript itself`, install)
@@ -156,13 +156,13 @@ export const checks: readonly Check[] = [
       const other = Object.values(architectures).find(({ process }) => process !== probe.architecture) as Architecture;
       const emulator = `qemu-${other.machine}`;
       if (probe.read(`/proc/sys/fs/binfmt_misc/${emulator}`)?.startsWith("enabled")) return ok(emulator);
-      const what = `this kernel hands no ${other.image} program to QEMU, which is needed for`;
+      const what = `QEMU is not registered for ${other.image} programs;`;
       if (!local) {
         const remedy = `docker run --privileged --rm tonistiigi/binfmt --install ${other.image}`;
-        return fault(`${what} app/Dockerfile: ${stage}`, remedy);
+        return fault(`${what} app/Dockerfile needs it: ${stage}`, remedy);
       }
       return fault(
-        `${what} the local cloud's machine of that architecture`,
+        `${what} the local cloud's ${other.image} machine needs it`,
         has(probe, `${emulator}-static`)
           ? `mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc; update-binfmts --enable ${emulator}`
           : `apt-get install -y qemu-user-static binfmt-support (${start} does it too)`,

@@ -26,7 +26,7 @@ const ecr = new ECR(aws);
 useAnotherBuilder();
 
 /** The digest that the other builder built, as `up` prints it. */
-const built = (up: string) => /(sha256:[0-9a-f]{64}), built now, stays without a tag/.exec(up)?.[1] as string;
+const built = (up: string) => /the build just made, (sha256:[0-9a-f]{64}), gets no tag/.exec(up)?.[1] as string;
 
 test("another builder's image of the same content is pushed, but the release is kept", async () => {
   const before = await deployed();

@@ -127,15 +127,15 @@ test("tags that were moved by hand: refresh shows it, up moves them back", async
 
 test("a change of ImageIndex's own code updates the state, and with it what a refresh runs", async () => {
   const stack = await deployed();
-  const newer = ["no longer whole: ", "not whole any more: "] as const;
+  const newer = ["no longer complete: ", "not complete any more: "] as const;
   await edited("components/image-index.ts", newer, async () => {
     expect(await succeed("preview")).not.toMatch(/aws:ec2:Instance/);
     expect(await succeed("up")).toMatch(/ImageIndex hono-app updat/);
     expect(outputs()).toEqual(stack);
     await expectUnchanged("preview");
     const state = readFileSync(stateFile, "utf8");
-    expect(state).toContain("not whole any more: ");
-    expect(state).not.toContain("no longer whole: ");
+    expect(state).toContain("not complete any more: ");
+    expect(state).not.toContain("no longer complete: ");
   });
 });
 

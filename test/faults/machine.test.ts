@@ -112,7 +112,7 @@ test.each(mistakes)(
         const output = await refused(local("up"), ...messages);
         await expectServing(before);
         // What the user data said last, or, where that did not fail, the app, is in the log that the error names.
-        const [, command = ""] = /what it has logged, also when it is gone: (.*)/.exec(output) ?? [];
+        const [, command = ""] = /its log, which outlives the machine: (.*)/.exec(output) ?? [];
         const [, group = "", instance = ""] = /^aws logs tail (\S+) --log-stream-names (\S+) /.exec(command) ?? [];
         expect(await logOf(group, instance)).toMatch(logged);
       }),

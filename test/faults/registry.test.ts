@@ -145,7 +145,7 @@ test.each(noPull)(
         replacing,
         timeOut,
         said,
-        /\| hono-app: not yet: login_and_pull: .*?; again in \d+ s/s,
+        /\| hono-app: login_and_pull failed: .*?; trying again in \d+ s/s,
       );
       await expectServing(before);
       await end();
@@ -167,7 +167,7 @@ test("registry down for longer than an instance waits: the next up finds it runn
     const output = await refused(
       when(/Instance hono-app-\w+ creating/, kill, "up"),
       /failed verification: the machine's user data failed/,
-      /\| hono-app: still failing after about 3 minutes: login_and_pull: .*; again every 10 s/,
+      /\| hono-app: still failing after about 3 minutes: login_and_pull: .*; trying again every 10 s/,
     );
     await expectServing(before);
     await local("refresh"); // the registry runs again; no verification asks yet

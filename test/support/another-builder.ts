@@ -47,4 +47,4 @@ export function useAnotherBuilder(): void {
 
 /** What `up` says where it keeps a release that another builder made. */
 export const kept = ({ imageRef, imageDigest }: Outputs) =>
-  `${repositoryName}:${tagOf(imageRef)} names ${imageDigest} already, another build of the same content: it is kept and deployed`;
+  `${repositoryName}:${tagOf(imageRef)} already names ${imageDigest}, an earlier build of the same content, which is deployed`;

@@ -228,7 +228,7 @@ test.each(keysOfFleet)("%s is refused without fleet", (key) => {
   const fallback = JSON.stringify(configOf()[`hono-app:${key}`]);
   expect(problems({ [key]: value })).toEqual([
     expect.stringContaining(
-      `hono-app:${key} is ${JSON.stringify(value)}; allowed: without fleet its default, ${fallback}; with fleet `,
+      `hono-app:${key} is ${JSON.stringify(value)}; allowed: ${fallback}, its default; with hono-app:fleet true, `,
     ),
   ]);
 });

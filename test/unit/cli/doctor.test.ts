@@ -181,7 +181,10 @@ const lockFile = ".pulumi/locks/organization/hono-app";
 // Each fault on a machine that has it and no other: what is wrong → what fixes it.
 const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>> = {
   node: [
-    [/^Node 20\.20\.2; .*22\.18.* → mise use node@24/, aws({ nodeVersion: () => "20.20.2" })],
+    [
+      /^Node 20\.20\.2; .*22\.18.* → install Node 24 \(nodejs\.org\), or: mise use node@24/,
+      aws({ nodeVersion: () => "20.20.2" }),
+    ],
     [/^there is no node/, aws({ nodeVersion: () => undefined })],
   ],
   root: [
@@ -237,11 +240,11 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
   ],
   emulation: [
     [
-      /hands no arm64 program to QEMU.* → apt-get install -y qemu-user-static binfmt-support/,
+      /QEMU is not registered for arm64 programs; the local cloud's arm64 machine needs it → apt-get install -y qemu-user-static binfmt-support/,
       local({ "/proc/sys/fs/binfmt_misc/qemu-aarch64": undefined }),
     ],
     [
-      /hands no arm64.* → .*update-binfmts --enable qemu-aarch64/,
+      /not registered for arm64.* → .*update-binfmts --enable qemu-aarch64/,
       local({ "/proc/sys/fs/binfmt_misc/qemu-aarch64": "disabled\n", "/usr/bin/qemu-aarch64-static": "" }),
     ],
     [/RUN bun install sharp → .*binfmt --install arm64/, aws(runsThere)],

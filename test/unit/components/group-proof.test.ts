@@ -129,7 +129,9 @@ test("a machine that dies meanwhile is not asked for, its replacement is", async
 test("fails where a machine of no group answers", async () => {
   fleet.add("i-1");
   answering = ["i-stranger"];
-  expect(await outcome(2)).toBe("i-stranger answers behind the load balancer, and is of no group");
+  expect(await outcome(2)).toBe(
+    "i-stranger answers behind the load balancer, but belongs to no Auto Scaling group of this stack",
+  );
 });
 
 test.each<[string, () => void]>([

@@ -148,7 +148,7 @@ test("what was built, where it is, and its tags are handed on; machines pull the
 test.each<[string, () => void, () => string, number]>([
   ["nothing", () => {}, () => built, 1],
   ["what was built", () => Object.assign(tags, both(built)), () => built, 1],
-  ["another build of the same content", () => Object.assign(tags, both(other)), () => other, 3],
+  ["an earlier build of the same content", () => Object.assign(tags, both(other)), () => other, 3],
   ["half of the content", () => Object.assign(tags, both(half)), () => built, 2],
   [
     "nothing, for there is no repository yet",
@@ -198,13 +198,13 @@ test("a new release gets its tags; those that are free or may move are set in on
   expect(shown()).toEqual([]);
 });
 
-test("another build of the same content that the release's tag names already is deployed instead, which is said", async () => {
+test("an earlier build of the same content that the release's tag names already is deployed instead, which is said", async () => {
   tags = { "content-1": other };
   expect(await create()).toEqual({ id: `app-dev@${built}`, outs: state(other) });
   expect(tags).toEqual(both(other));
   expect(asked).not.toContain("PutImage content-1");
   expect(shown()).toEqual([
-    `app-dev:content-1 names ${other} already, another build of the same content: it is kept and deployed; ${built}, built now, stays without a tag`,
+    `app-dev:content-1 already names ${other}, an earlier build of the same content, which is deployed; the build just made, ${built}, gets no tag`,
   ]);
 });
 
@@ -260,7 +260,7 @@ test("a tag that another up sets meanwhile stays with that one's build", async (
   meanwhile("PutImage", () => Object.assign(tags, both(other)));
   expect(await create()).toMatchObject({ outs: state(other) });
   expect(tags).toEqual(both(other));
-  expect(shown()).toEqual([expect.stringContaining("it is kept and deployed")]);
+  expect(shown()).toEqual([expect.stringContaining("an earlier build of the same content, which is deployed")]);
   meanwhile("PutImage", () => Object.assign(tags, both(built)));
   tags = {};
   expect(await create()).toMatchObject({ outs: state() });
@@ -292,7 +292,7 @@ function losing(...architectures: string[]): string {
 test.each<[string, () => string, string]>([
   ["holds one platform", () => half, "expected an index of linux/amd64, linux/arm64; it holds linux/arm64"],
   ["holds something of no platform", () => holdIndex(["arm64", "amd64", ""]), "linux/arm64, undefined/undefined"],
-  ["is an image", () => hold({ config: {} }), "it holds one image and no index"],
+  ["is an image", () => hold({ config: {} }), "it is a single image, not an index"],
   ["is gone", () => "sha256:gone", "app-dev@sha256:gone is not in the registry"],
   ["has lost an image", () => losing("amd64"), `not in the registry: its image for linux/amd64 (${imageOf("amd64")})`],
   [
@@ -305,7 +305,7 @@ test.each<[string, () => string, string]>([
   await expect(provider.create({ ...inputs, built: digest, digest })).rejects.toThrow(problem);
   expect(tags).toEqual({});
   expect(await provider.read("id", state(digest))).toEqual({});
-  expect(shown()).toEqual([expect.stringMatching(/^no longer whole: app-dev@sha256:/)]);
+  expect(shown()).toEqual([expect.stringMatching(/^no longer complete: app-dev@sha256:/)]);
   expect(shown()[0]).toContain(problem);
 });
 

@@ -187,13 +187,13 @@ test("one to another version is cancelled first, once", async () => {
   fleet.becomes("Cancelled");
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
-  expect(told[0]).toBe("cancelling the refresh refresh-1, which is to lt-1:9");
+  expect(told[0]).toBe("cancelling the refresh refresh-1, which is for lt-1:9");
   await succeeds();
 });
 
 test.each([
   ["would end without a proof", { Preferences: {} }],
-  ["is to no launch template", { Preferences: undefined, DesiredConfiguration: undefined }],
+  ["is for no launch template", { Preferences: undefined, DesiredConfiguration: undefined }],
 ])("one that %s is cancelled, and begun again", async (why, more) => {
   fleet.refreshing("InProgress", "lt-1:2", more);
   fleet.on.cancel = () => fleet.becomes("Cancelled");
@@ -294,7 +294,7 @@ test("a new machine whose user data failed ends it early: it is rolled back, and
   );
   expect(message).toContain(`i-new is unhealthy (${reason}); the last lines of its console:\n  | booted`);
   expect(message).toContain("  | hono-app: no such image");
-  expect(message).toContain("what it has logged, also when it is gone: tail i-new");
+  expect(message).toContain("its log, which outlives the machine: tail i-new");
   expect(message).not.toContain("i-old");
 });
 

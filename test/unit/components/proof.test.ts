@@ -119,9 +119,7 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   );
   expect(error?.message).toContain(`i-1 at ${url} failed verification`);
   for (const part of parts) expect(error?.message).toContain(part);
-  expect(error?.message).toMatch(
-    /\| pulled\nwhat it has logged, also when it is gone: aws logs tail app-machines-1 .*$/,
-  );
+  expect(error?.message).toMatch(/\| pulled\nits log, which outlives the machine: aws logs tail app-machines-1 .*$/);
 });
 
 test("one that hangs is rejected at the time-out", async () => {

@@ -96,7 +96,7 @@ test("what failed is written to the machine's log stream, as JSON whatever stand
   const unheard = run(`${failing.replace("readonly name", "aws() { return 254; }\nreadonly name")}`);
   expect(unheard).toMatchObject({
     status: 1,
-    output: expect.stringMatching(/FAILED\nhono-app: the log group did not take this\n$/),
+    output: expect.stringMatching(/FAILED\nhono-app: this could not be written to the log group\n$/),
   });
 });
 
@@ -109,11 +109,11 @@ test("what is not there after three minutes is reported, and still waited for", 
     `n=$(mktemp); comes() { echo no $1 >&2; echo >>$n; [ $(wc -l <$n) = ${attempt} ]; }; retry comes you; rm $n; say "came"\n`;
   const inTime = run(functions + comes(10));
   expect(inTime.output).not.toContain(failureMarker);
-  expect(inTime.output).toMatch(/not yet: comes you: no you; again in 30 s\nhono-app: came\n$/);
+  expect(inTime.output).toMatch(/comes you failed: no you; trying again in 30 s\nhono-app: came\n$/);
   const late = run(functions + comes(12));
   expect(late.status).toBe(0);
   expect(late.output).toMatch(
-    /still failing after about 3 minutes: comes you: no you; again every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
+    /still failing after about 3 minutes: comes you: no you; trying again every 10 s\nhono-app: USER-DATA-FAILED\nhono-app: came\n$/,
   );
 });
 

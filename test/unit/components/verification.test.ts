@@ -107,7 +107,7 @@ test.each([
     vi.useFakeTimers({ toFake: ["setTimeout", "Date"] }).setTimerTickMode("nextTimerAsync");
     const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
     const { provider, inputs } = await running(answer);
-    const log = "what it has logged, also when it is gone: aws logs tail app-machines-1 --log-stream-names i-1 ";
+    const log = "its log, which outlives the machine: aws logs tail app-machines-1 --log-stream-names i-1 ";
     const console = `\nthe last lines of its console:\n  | booted\n${log}`;
     await expect(provider.create(inputs)).rejects.toThrow(`i-1 at ${inputs.url} failed verification: ${problem}`);
     await expect(provider.create(inputs)).rejects.toThrow(console);
