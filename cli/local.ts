@@ -2,9 +2,6 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { machineNames } from "../components/architecture.ts";
-import type { GroupProof } from "../components/group-proof.ts";
-import type { Proof } from "../components/proof.ts";
 import { type Cloud, exports, openCloud } from "../local/cloud.ts";
 import { change } from "../local/recovery/recover.ts";
 import { failedSteps } from "../local/services/buildkitd.ts";
@@ -15,6 +12,7 @@ import { lock } from "../tools/lock.ts";
 import { root } from "../tools/paths.ts";
 import { say } from "../tools/process.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
+import { machinesIn } from "./shared/outputs.ts";
 
 const usage = `usage: npm run local -- [COMMAND]
 
@@ -98,23 +96,11 @@ async function destroy(cloud: Cloud): Promise<void> {
 function printProof(outputs: Readonly<Record<string, unknown>>): void {
   const head = ["machine", "type", "uname -m", "image", "process", "digest", "url", "verified"];
   const table = new Table({ head, style: { head: [], border: [] } });
-  for (const name of machineNames) {
-    const { type, machines, ...one } = outputs[name] as Row;
-    const proven = machines?.map(({ id, proof }) => ({ of: `${name} ${id}`, url: outputs.url as string, proof }));
-    for (const { of, url, proof } of proven ?? [{ ...one, of: name }]) {
-      const digest = proof.digest.slice(0, "sha256:".length + 12);
-      table.push([of, type, proof.machine, proof.image, proof.process, digest, url, proof.verifiedAt]);
-    }
+  for (const { of, type, url, proof } of machinesIn(outputs)) {
+    const digest = proof.digest.slice(0, "sha256:".length + 12);
+    table.push([of, type, proof.machine, proof.image, proof.process, digest, url, proof.verifiedAt]);
   }
   process.stdout.write(`\n${table}\n${outputs.imageRef}\n`);
-}
-
-/** What the stack's output says of a machine, or of the machines of a group. */
-interface Row {
-  readonly type: string;
-  readonly url: string;
-  readonly proof: Proof;
-  readonly machines?: GroupProof["machines"];
 }
 
 await runCommand(usage, async (args) => {

@@ -3,7 +3,7 @@ import { delimiter, join, resolve } from "node:path";
 import { toolsFolder } from "../tools/go.ts";
 import { checkHost } from "../tools/host.mjs";
 import { exclusively } from "../tools/lock.ts";
-import { home } from "../tools/paths.ts";
+import { home, readIfThere } from "../tools/paths.ts";
 import { accepts } from "../tools/ready.ts";
 import { type Identity, keysOf } from "./identity.ts";
 
@@ -65,7 +65,7 @@ async function claimPrefix(dir: string): Promise<number> {
   const before = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
   const candidates = Array.from({ length: 200 }, (_, index) => 18 + index);
   const ownerOf = (number: number) => join(runFolder(number), "owner");
-  const isOurs = (number: number) => existsSync(ownerOf(number)) && readFileSync(ownerOf(number), "utf8") === dir;
+  const isOurs = (number: number) => readIfThere(ownerOf(number)) === dir;
   // Also that of a folder that was removed while its cloud ran, and has no such file any more.
   const ours = candidates.find(isOurs);
   if (ours !== undefined) {

@@ -1,16 +1,8 @@
 import { spawn } from "node:child_process";
-import {
-  appendFileSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { readIfThere } from "../tools/paths.ts";
 
 /** A long-lived process of the local cloud. It outlives the command that started it. */
 export interface Daemon {
@@ -44,9 +36,7 @@ export async function startDaemon(daemon: Daemon): Promise<void> {
   while (!(await daemon.ready())) {
     const gone = runningPid(daemon) === undefined;
     if (gone || Date.now() > deadline) {
-      const log = existsSync(daemon.logFile)
-        ? readFileSync(daemon.logFile, "utf8").trimEnd().split("\n").slice(-15).join("\n")
-        : "";
+      const log = (readIfThere(daemon.logFile) ?? "").trimEnd().split("\n").slice(-15).join("\n");
       throw new Error(`${daemon.name} ${gone ? "ended" : "does not serve"}; the end of ${daemon.logFile}:\n${log}`);
     }
     await wait(50);
@@ -68,22 +58,14 @@ export async function stopDaemon(daemon: Pick<Daemon, "pidFile">, patience = 20_
 }
 
 /** The daemon's process id, if that very process still runs. */
-export function runningPid({ pidFile }: Pick<Daemon, "pidFile">, read = readFile): number | undefined {
+export function runningPid({ pidFile }: Pick<Daemon, "pidFile">, read = readIfThere): number | undefined {
   const [pid, started] = (read(pidFile) ?? "").split(" ");
   // Without a start time it had ended before its start time could be read.
   return started && startTime(Number(pid), read) === started ? Number(pid) : undefined;
 }
 
 /** When a process started, in clock ticks after boot (proc(5), field 22 of stat); empty if there is none, or only its zombie. */
-function startTime(pid: number, read = readFile): string {
+function startTime(pid: number, read = readIfThere): string {
   const [state, ...fields] = (read(`/proc/${pid}/stat`) ?? "").replace(/^.*\) /s, "").split(" ");
   return state === "Z" ? "" : (fields[18] ?? "");
-}
-
-function readFile(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }

@@ -4,7 +4,8 @@ import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools, toolsFolder } from "../tools/go.ts";
 import { exclusively } from "../tools/lock.ts";
 import { home } from "../tools/paths.ts";
-import { run, say, step } from "../tools/process.ts";
+import { run, say, step, succeeds } from "../tools/process.ts";
+import { ensureVenv } from "../tools/python.ts";
 import { ensureSystem } from "../tools/system.ts";
 import { as, type Cloud, releaseCloud } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
@@ -14,7 +15,7 @@ import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/
 import { HAProxy } from "./services/ec2/haproxy.ts";
 import { ensureBaseImages, hash, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
-import { ensureMoto, moto } from "./services/moto/moto.ts";
+import { moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
 
 /**
@@ -72,7 +73,7 @@ async function install(): Promise<void> {
   const fetchOthers = async () => {
     try {
       await ensureSystem();
-      await ensureMoto();
+      await ensureVenv("moto");
       if (isFirst && !(await reachesDockerHub())) await prepareBaseImages(fetched);
     } catch (error) {
       failed.abort();
@@ -127,14 +128,11 @@ async function ensureMachineImage(cloud: Cloud): Promise<string> {
   const { env } = cloud;
   for (const { image: architecture, platform } of Object.values(ARCHITECTURES)) {
     const name = `${image}-${architecture}`;
-    try {
-      await run(["docker", "image", "inspect", name], { env });
-    } catch {
-      const options = ["--platform", platform, "--provenance=false", "--tag", name, "--load"];
-      await step(`the machines' file system, ${architecture}`, () =>
-        run(["docker-buildx", "build", ...options, folder], { env }),
-      );
-    }
+    if (await succeeds(["docker", "image", "inspect", name], { env })) continue;
+    const options = ["--platform", platform, "--provenance=false", "--tag", name, "--load"];
+    await step(`the machines' file system, ${architecture}`, () =>
+      run(["docker-buildx", "build", ...options, folder], { env }),
+    );
   }
   return image;
 }

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
-import { home } from "./paths.ts";
+import { home, readIfThere } from "./paths.ts";
 import { CommandError, run, say, step } from "./process.ts";
 
 /** Where built tools are; first on PATH for everything that the local cloud runs. */
@@ -155,7 +155,7 @@ async function inspect({ folder, programs }: Module) {
   const store = join(cache, key);
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
-  const isCurrent = existsSync(stamp) && readFileSync(stamp, "utf8") === key;
+  const isCurrent = readIfThere(stamp) === key;
   const needed: { name: string; path: string; package: string; version: string | undefined }[] = [];
   for (const [name, program] of Object.entries(programs)) {
     const version = versionOf(program.package);

@@ -41,6 +41,13 @@ export class CommandError extends Error {
   }
 }
 
+/** Whether a command can be started and ends with status 0. */
+export const succeeds = (command: readonly string[], options?: SpawnOptions): Promise<boolean> =>
+  run(command, options).then(
+    () => true,
+    () => false,
+  );
+
 /**
  * Runs a command to its end and gives what it wrote to stdout.
  *

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { readIfThere } from "./paths.ts";
 
 export interface Process {
   readonly pid: number;
@@ -9,14 +10,5 @@ export interface Process {
 /** All processes of this host. */
 export function processes(): Process[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids.map((pid) => ({
-    pid: Number(pid),
-    read(file) {
-      try {
-        return readFileSync(`/proc/${pid}/${file}`, "utf8");
-      } catch {
-        return "";
-      }
-    },
-  }));
+  return pids.map((pid) => ({ pid: Number(pid), read: (file) => readIfThere(`/proc/${pid}/${file}`) ?? "" }));
 }

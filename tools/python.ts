@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { home, root } from "./paths.ts";
-import { run, step } from "./process.ts";
+import { home, readIfThere, root } from "./paths.ts";
+import { run, step, succeeds } from "./process.ts";
+import { installPackages } from "./system.ts";
 
 /**
  * The Python packages of `tools/python/<name>/requirements.txt`, from PyPI, in a virtual environment of their own.
  *
  * @returns The folder of its programs.
  */
-export async function ensureVenv(name: string, title: string): Promise<string> {
+export async function ensureVenv(name: string): Promise<string> {
   const venv = join(home, name);
   const requirements = join(root, "tools", "python", name, "requirements.txt");
   // An environment belongs to the Python that made it.
@@ -17,8 +18,10 @@ export async function ensureVenv(name: string, title: string): Promise<string> {
   const wanted = createHash("sha256").update(readFileSync(requirements)).update(python).digest("hex");
   const stamp = join(venv, ".installed");
   const programs = join(venv, "bin");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return programs;
-  await step(title, async () => {
+  if (readIfThere(stamp) === wanted) return programs;
+  // Debian keeps a part of Python that virtual environments need in a package of its own.
+  if (!(await succeeds(["python3", "-c", "import ensurepip"]))) await installPackages(["python3-venv"]);
+  await step(`${name}, from PyPI`, async () => {
     rmSync(venv, { recursive: true, force: true });
     await run(["python3", "-m", "venv", venv]);
     const options = ["--quiet", "--no-deps", "--disable-pip-version-check"];

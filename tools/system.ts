@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { checkHost } from "./host.mjs";
-import { home } from "./paths.ts";
+import { readIfThere } from "./paths.ts";
 import { run, step } from "./process.ts";
 
 /** The architecture that this machine emulates. */
@@ -34,7 +34,6 @@ export async function ensureSystem(): Promise<void> {
   const path = (process.env.PATH ?? "").split(delimiter);
   const missing = Object.entries(programs).filter(([name]) => !path.some((folder) => existsSync(join(folder, name))));
   const packages = new Set<string>(missing.map(([, name]) => name));
-  if (!existsSync(join(home, "moto", ".installed")) && !(await canMakeVenv())) packages.add("python3-venv");
   // mmdebstrap checks Debian's signatures, also on Ubuntu.
   if (!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) packages.add("debian-archive-keyring");
   await installPackages([...packages]);
@@ -55,21 +54,11 @@ export async function installPackages(packages: readonly string[]): Promise<void
   });
 }
 
-/** Debian keeps a part of Python that virtual environments need in a package of its own. */
-export async function canMakeVenv(): Promise<boolean> {
-  try {
-    await run(["python3", "-c", "import ensurepip"]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Containers of the other architecture need the kernel to hand their binaries to QEMU. */
 async function ensureEmulation(): Promise<void> {
   const entry = `qemu-${other.machine}`;
   const status = `/proc/sys/fs/binfmt_misc/${entry}`;
-  const enabled = () => existsSync(status) && readFileSync(status, "utf8").startsWith("enabled");
+  const enabled = () => readIfThere(status)?.startsWith("enabled");
   if (enabled()) return;
   if (!existsSync("/proc/sys/fs/binfmt_misc/status")) {
     await run(["mount", "-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc"]);

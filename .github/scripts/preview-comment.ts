@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parseArgs, stripVTControlCharacters } from "node:util";
 import { runCommand, UsageError } from "../../cli/shared/command.ts";
-import { machineNames } from "../../components/architecture.ts";
+import { machinesIn } from "../../cli/shared/outputs.ts";
 
 const usage = `usage: node .github/scripts/preview-comment.ts (--preview FILE | --review FILE) --status N --stack NAME --run-url URL
                                    [--cost FILE] [--commit SHA] [--publish PULL-REQUEST]
@@ -49,20 +49,6 @@ export function previewComment(preview: Preview): string {
   return head + shorten(text, commentLimit - head.length - tail.length) + tail;
 }
 
-/** The stack's output of an architecture: a machine, or those of a fleet's group, which have the stack's address. */
-interface Machine {
-  readonly url?: string;
-  readonly type: string;
-  readonly proof?: Proof;
-  readonly machines?: readonly { readonly id: string; readonly proof: Proof }[];
-}
-
-interface Proof {
-  readonly machine: string;
-  readonly image: string;
-  readonly process: string;
-}
-
 const reviewHead = (stack: string) => `<!-- review of ${stack} -->
 ### Review environment \`${stack}\`
 `;
@@ -74,17 +60,13 @@ Destroyed · [the run](${runUrl}) · the label \`review\`, taken off and set aga
 
 /** The comment of a review environment: the addresses and what answers there, or that the deployment failed. */
 export function reviewComment(review: Omit<Preview, "text"> & { readonly outputs?: Record<string, unknown> }): string {
-  const { stack, status, runUrl, commit, cost = "", outputs = {} } = review;
-  const machines = machineNames.flatMap((name) => {
-    const { url = outputs.url, type, proof, machines } = (outputs[name] ?? {}) as Machine;
-    const proven = machines?.map(({ id, proof }) => ({ of: `${name} ${id}`, proof })) ?? [{ of: name, proof }];
-    return proven.map(({ of, proof }) => ({ of, url, type, ...proof }));
-  });
+  const { stack, status, runUrl, commit, cost = "", outputs } = review;
+  const machines = outputs ? machinesIn(outputs) : [];
   const table = [
     "| machine | address | type | `uname -m` | image | process |",
     "|---|---|---|---|---|---|",
     ...machines.map(
-      ({ of, url, type, machine, image, process }) =>
+      ({ of, url, type, proof: { machine, image, process } }) =>
         `| ${of} | ${url} | ${type} | ${machine} | ${image} | ${process} |`,
     ),
   ];

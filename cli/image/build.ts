@@ -1,4 +1,4 @@
-import { CommandError, run, say, step } from "../../tools/process.ts";
+import { CommandError, run, say, step, succeeds } from "../../tools/process.ts";
 import { inspectImage, isDenied, loginNeeded } from "../shared/registry.ts";
 import { type Builder, ensureBuilder } from "./builder.ts";
 import { type EmulatedStep, emulatedStep, remedy } from "./emulation.ts";
@@ -78,10 +78,7 @@ async function tellHowToRun(tag: string, platform: string, { env, platform: own 
     );
   }
   // The local cloud's engine has no bridge: it leaves the machine's firewall alone.
-  const hasBridge = await run(["docker", "network", "inspect", "bridge"], { env }).then(
-    () => true,
-    () => false,
-  );
+  const hasBridge = await succeeds(["docker", "network", "inspect", "bridge"], { env });
   const flags = [
     ...(hasBridge ? ["--publish", "3000:3000"] : ["--network", "host"]),
     ...(platform === own ? [] : ["--platform", platform]),

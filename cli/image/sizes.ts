@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import { run, say, step } from "../../tools/process.ts";
+import { run, say, step, succeeds } from "../../tools/process.ts";
 import { atDigest, type IndexEntry, imagesIn, inspectImage } from "../shared/registry.ts";
 import type { Engine } from "./engine.ts";
 
@@ -96,10 +96,7 @@ async function readImage(name: string, engine: Engine): Promise<PlatformImage[]>
 async function measure(name: string, digest: string, { env }: Engine): Promise<number> {
   const reference = atDigest(name, digest);
   const docker = (...args: string[]) => run(["docker", ...args], { env });
-  const wasThere = await docker("image", "inspect", reference).then(
-    () => true,
-    () => false,
-  );
+  const wasThere = await succeeds(["docker", "image", "inspect", reference], { env });
   if (!wasThere) await step(`pulling ${reference} to measure it`, () => docker("pull", "--quiet", reference));
   // Layer by layer: what `image inspect` calls the size is, with the containerd image store, something else.
   const layers = await docker("image", "history", "--human=false", "--format", "{{.Size}}", reference);

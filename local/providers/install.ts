@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
-import { home } from "../../tools/paths.ts";
+import { home, readIfThere } from "../../tools/paths.ts";
 
 /** The project whose .local this is. The clones of tests share it: a provider of one of them would be gone with it, for the others too. */
 const owner = () => dirname(realpathSync(home));
@@ -28,7 +28,7 @@ export function ensurePlugins(): void {
   };
   for (const [path, command] of Object.entries(plugins)) {
     const script = `#!/bin/sh\n${cache}\n${command}\n`;
-    if (existsSync(path) && readFileSync(path, "utf8") === script) continue;
+    if (readIfThere(path) === script) continue;
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(`${path}.new`, script);
     chmodSync(`${path}.new`, 0o755);

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ECR } from "@aws-sdk/client-ecr";
+import { readIfThere } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { type Cloud, certificate, certificateBundle, sdkOf } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
@@ -50,7 +51,7 @@ export async function ensureCertificate(cloud: Pick<Cloud, "dir" | "registry">):
   const folder = join(cloud.dir, "tls");
   const [host = ""] = cloud.registry.split(":");
   const made = join(folder, "host");
-  if (!existsSync(made) || readFileSync(made, "utf8") !== host) {
+  if (readIfThere(made) !== host) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     await run([
       ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"],
@@ -62,6 +63,6 @@ export async function ensureCertificate(cloud: Pick<Cloud, "dir" | "registry">):
   const own = process.env.SSL_CERT_FILE ?? "";
   // In a shell with the exports of `env`, the variable names this very file.
   const system = own === "" || own === certificateBundle(cloud) ? "/etc/ssl/certs/ca-certificates.crt" : own;
-  const trusted = existsSync(system) ? readFileSync(system, "utf8") : "";
+  const trusted = readIfThere(system) ?? "";
   writeFileSync(certificateBundle(cloud), trusted + readFileSync(certificate(cloud), "utf8"));
 }

@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { architectures } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
-import { ensureLinters } from "../../tools/linters.ts";
+import { ensureVenv } from "../../tools/python.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { freePort, temporaryFolder } from "../support/process.ts";
 import { aws, cloud, deployed, type Result, shell as run, summary } from "../support/stack.ts";
@@ -88,7 +88,7 @@ test("the guide's commands print what it shows, run in its order in app/", async
   const own = process.arch === "arm64" ? "arm64" : "amd64";
   const config = join(temporaryFolder(onTestFinished), "docker");
   cpSync(cloud.env.DOCKER_CONFIG as string, config, { recursive: true, verbatimSymlinks: true });
-  const { aws: cli } = await ensureLinters();
+  const cli = join(await ensureVenv("awscli"), "aws");
   const ecr = new ECR(aws);
   await ecr.createRepository({ repositoryName: "hono-app" });
   const here = (text: string) =>

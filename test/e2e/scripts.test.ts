@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
-import { ensureLinters } from "../../tools/linters.ts";
+import { ensureVenv } from "../../tools/python.ts";
 import { expectConsistent } from "../support/faults.ts";
 import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
 import { getFrom, startRegistry } from "../support/other-registry.ts";
@@ -33,7 +33,7 @@ import {
 let aws: string;
 const newFolder = () => temporaryFolder(onTestFinished);
 beforeAll(async () => {
-  aws = (await ensureLinters()).aws;
+  aws = join(await ensureVenv("awscli"), "aws");
 });
 
 const repository = {
@@ -260,11 +260,11 @@ const cases: Record<string, () => Promise<void>> = {
     });
   },
 
-  async "deploy.yml dev: attach bills of materials"() {
+  async "deploy.yml dev: attach SBOMs"() {
     const { imageRef } = await deployed();
     const config = newFolder();
     const attach = (overrides: Record<string, string> = {}) =>
-      run("deploy.yml dev: attach bills of materials", {
+      run("deploy.yml dev: attach SBOMs", {
         ...onStack(),
         overrides: { STACK: "local", DOCKER_CONFIG: config, ...overrides },
         programs: { npm, aws: `exec ${aws} "$@"` },

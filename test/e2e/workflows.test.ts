@@ -3,7 +3,8 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
-import { ensureLinters } from "../../tools/linters.ts";
+import { ensureTool } from "../../tools/go.ts";
+import { ensureVenv } from "../../tools/python.ts";
 import type { ActionData } from "../support/actions/fetch-actions.ts";
 import { pinnedActions } from "../support/actions/fetch-actions.ts";
 import {
@@ -21,9 +22,10 @@ import {
 } from "../support/github.ts";
 import { temporaryFolder } from "../support/process.ts";
 
-let tools: Awaited<ReturnType<typeof ensureLinters>>;
+const tools = { actionlint: "", zizmor: "" };
 beforeAll(async () => {
-  tools = await ensureLinters();
+  tools.actionlint = await ensureTool("actionlint");
+  tools.zizmor = join(await ensureVenv("zizmor"), "zizmor");
 }, 300_000);
 
 describe("linters find nothing", () => {

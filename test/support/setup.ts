@@ -4,8 +4,8 @@ import { type Cloud, openCloud } from "../../local/cloud.ts";
 import { makeSandbox, removeSandbox } from "../../local/sandbox.ts";
 import { ensureStack } from "../../local/stack.ts";
 import { start } from "../../local/start.ts";
-import { ensureCfnLint } from "../../tools/linters.ts";
 import { home } from "../../tools/paths.ts";
+import { ensureVenv } from "../../tools/python.ts";
 import { lintHistory } from "./templates.ts";
 
 /** A local cloud in which end-to-end tests deploy, and its clone of the project, which they edit as a developer would. */
@@ -26,7 +26,7 @@ export default async function setup(tests: TestProject): Promise<() => Promise<v
   const clouds: TestCloud[] = [];
   // One after another: the first makes the base images, which all have.
   for (const folder of folders) clouds.push(await makeCloud(folder));
-  await ensureCfnLint();
+  await ensureVenv("cfn-lint");
   tests.provide("clouds", clouds);
   return async () => {
     try {

@@ -7,7 +7,7 @@ import type { Resource as Definition } from "../../local/providers/aws/provider.
 import { resources as definitions } from "../../local/providers/aws/resources.ts";
 import { schemaOf, schemas } from "../../local/providers/aws/schemas.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
-import { ensureCfnLint } from "../../tools/linters.ts";
+import { ensureVenv } from "../../tools/python.ts";
 
 /** What is read of a resource in a state. */
 export interface StateResource {
@@ -55,7 +55,7 @@ async function lint(templates: ReadonlyMap<string, Record<string, TemplateResour
       writeFileSync(join(folder, `${name}.json`), JSON.stringify({ Resources }));
     // W3010 is advice for a template that is written by hand: no zone by its name.
     const options = ["--regions", schemas.region, "--ignore-checks", "W3010", "--format", "json"];
-    const command = join(await ensureCfnLint(), "cfn-lint");
+    const command = join(await ensureVenv("cfn-lint"), "cfn-lint");
     const { stdout, stderr } = spawnSync(command, [...options, join(folder, "*.json")], { encoding: "utf8" });
     if (!stdout.startsWith("[")) throw new Error(`cfn-lint: ${stdout}${stderr}`);
     const findings: Finding[] = JSON.parse(stdout);

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { readIfThere } from "../../../tools/paths.ts";
 import { run } from "../../../tools/process.ts";
 
 /** A Docker Engine with its own store, its own containerd and nothing shared with another engine of the host. */
@@ -92,13 +93,9 @@ export const isEngineAlive = (engine: Engine): boolean => enginePid(engine) !== 
 export const isEngineStarted = (engine: Engine): boolean => existsSync(pidFile(engine));
 
 function enginePid(engine: Engine): number | undefined {
-  try {
-    const pid = Number(readFileSync(pidFile(engine), "utf8"));
-    // After a reboot the number may be another process's.
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`unix://${socketOf(engine)}\0`) ? pid : undefined;
-  } catch {
-    return undefined;
-  }
+  const pid = Number(readIfThere(pidFile(engine)));
+  // After a reboot the number may be another process's.
+  return readIfThere(`/proc/${pid}/cmdline`)?.includes(`unix://${socketOf(engine)}\0`) ? pid : undefined;
 }
 
 /** Its containers' control groups: `/run/x/y` → `/x/y`. */

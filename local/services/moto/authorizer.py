@@ -19,6 +19,7 @@ PROCESS = [start()]
 
 
 def ask(question: object) -> object:
+    """Of an action: the types of resource that it is on, as AWS documents them; None where AWS has no such action. Else the decision."""
     return json.loads(answer(json.dumps(question)))
 
 
@@ -35,8 +36,3 @@ def answer(line: str) -> str:
     if not answered:
         raise RuntimeError("the process that decides about permissions has ended; its reason is above")
     return answered
-
-
-def describe(action: str) -> list[dict] | None:
-    """The types of resource that an action is on, as AWS documents them; None where AWS has no such action."""
-    return ask(action)

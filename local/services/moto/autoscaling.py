@@ -2,7 +2,7 @@
 and reports what it did."""
 
 import json
-from datetime import datetime, timezone
+from datetime import datetime
 from uuid import uuid4
 
 from iam import ACCOUNT, REGION
@@ -12,6 +12,7 @@ from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal.urls import url_paths
 
@@ -159,10 +160,6 @@ AutoScalingResponse.describe_scaling_activities = describe_scaling_activities
 # Instance refreshes.
 
 
-def now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
-
-
 def active(group: FakeAutoScalingGroup) -> list[dict]:
     return [each for each in group.refreshes if each["Status"] in ACTIVE]
 
@@ -183,7 +180,7 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
         check_version(self, wanted["LaunchTemplate"])
     if preferences.get("AutoRollback"):
         check_rollback(group, wanted, "ValidationError")
-    refresh = {"InstanceRefreshId": str(uuid4()), "AutoScalingGroupName": group.name, "Status": "Pending", "StartTime": now()}
+    refresh = {"InstanceRefreshId": str(uuid4()), "AutoScalingGroupName": group.name, "Status": "Pending", "StartTime": utcnow()}
     refresh |= {"Strategy": params.get("Strategy", "Rolling"), "PercentageComplete": 0, "InstancesToUpdate": len(group.instance_states)}
     refresh |= {"Preferences": preferences, **({"DesiredConfiguration": wanted} if wanted else {})}
     group.refreshes.insert(0, refresh)
@@ -221,7 +218,7 @@ def rollback_instance_refresh(self: AutoScalingResponse) -> ActionResult:
 
 def begin_rollback(refresh: dict, reason: str) -> None:
     if refresh["Status"] != "RollbackInProgress":
-        refresh["RollbackDetails"] = {"RollbackReason": reason, "RollbackStartTime": now()}
+        refresh["RollbackDetails"] = {"RollbackReason": reason, "RollbackStartTime": utcnow()}
         refresh["RollbackDetails"]["PercentageCompleteOnRollback"] = refresh["PercentageComplete"]
         refresh["Status"] = "RollbackInProgress"
 

@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -221,18 +220,6 @@ def repository_of(self: ECRResponse) -> Repository:
     return self.ecr_backend._get_repository(self._get_param("repositoryName"), self._get_param("registryId"))
 
 
-def page(self: ECRResponse, name: str, items: Iterable) -> ActionResult:
-    """A page of a list, and where the next one begins."""
-    items, start, size = list(items), int(self._get_param("nextToken") or 0), self._get_param("maxResults") or 100
-    end = start + size
-    return ActionResult({name: items[start:end], **({"nextToken": str(end)} if end < len(items) else {})})
-
-
-def describe_repositories(self: ECRResponse) -> ActionResult:
-    found = self.ecr_backend.describe_repositories(self._get_param("registryId"), self._get_param("repositoryNames"))
-    return page(self, "repositories", found)
-
-
 def list_images(self: ECRResponse) -> ActionResult:
     status = self._get_param("filter", {}).get("tagStatus", "ANY")
     ids = [
@@ -241,7 +228,7 @@ def list_images(self: ECRResponse) -> ActionResult:
         for tag in tags or [None]
         if status in ("ANY", "TAGGED" if tag else "UNTAGGED")
     ]
-    return page(self, "imageIds", ids)
+    return ActionResult({"imageIds": ids})
 
 
 def describe_images(self: ECRResponse) -> ActionResult:
@@ -251,7 +238,8 @@ def describe_images(self: ECRResponse) -> ActionResult:
     digests = [digest for digest, tags in images.items() if status in ("ANY", "TAGGED" if tags else "UNTAGGED")]
     if image_ids := self._get_param("imageIds"):
         digests = [found_or_refused(repository, images, image_id) for image_id in image_ids]
-    return page(self, "imageDetails", (details(repository, digest, images[digest]) for digest in dict.fromkeys(digests)))
+    found = [details(repository, digest, images[digest]) for digest in dict.fromkeys(digests)]
+    return ActionResult({"imageDetails": found})
 
 
 def found_or_refused(repository: Repository, images: dict[str, list[str]], image_id: dict) -> str:
@@ -363,7 +351,6 @@ def put_image(self: ECRResponse) -> ActionResult:
 
 for action in (
     get_authorization_token,
-    describe_repositories,
     list_images,
     describe_images,
     batch_get_image,

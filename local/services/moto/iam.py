@@ -8,6 +8,7 @@ from threading import Lock
 
 from authorizer import ask
 from methods import replacing
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import _RESTError as RESTError
 from moto.core.responses import BaseResponse
@@ -25,7 +26,6 @@ from request import Call, by_name, call_of, checks_of
 
 # The account's root, which no policy limits: the local cloud itself. Deployments are a user's, and a machine has its role's keys.
 ROOT = os.environ["AWS_ACCESS_KEY_ID"]
-ACCOUNT = "123456789012"
 REGION = os.environ["AWS_REGION"]
 
 # Every call but root's: a line for each action and resource that it needed, with the condition keys that decided.

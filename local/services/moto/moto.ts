@@ -1,17 +1,11 @@
 import { join } from "node:path";
 import { home } from "../../../tools/paths.ts";
-import { ensureVenv } from "../../../tools/python.ts";
 import { accepts } from "../../../tools/ready.ts";
 import { as, type Cloud } from "../../cloud.ts";
 import type { Daemon } from "../../daemon.ts";
 import { keysOf } from "../../identity.ts";
 
 const venv = join(home, "moto");
-
-/** moto, from PyPI, in a virtual environment of its own. */
-export async function ensureMoto(): Promise<void> {
-  await ensureVenv("moto", "moto, the AWS API of the local cloud, from PyPI");
-}
 
 /** AWS's API. Its state is in its memory: when it ends, what ran in the local cloud is gone. */
 export async function moto(cloud: Cloud): Promise<Daemon> {

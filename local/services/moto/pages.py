@@ -1,5 +1,5 @@
 """Pages: AWS returns lists in pages, and a page may have fewer items than requested; moto returns most lists on one page, which hides code
-that reads only the first. Here a page has two items."""
+that reads only the first. Here a page has two items at most."""
 
 import json
 from collections import OrderedDict
@@ -38,12 +38,13 @@ def execute_result(original, self: ActionResult, context: ActionContext):
     if paging and isinstance(result, dict):
         items, more = result.get(paging["result_key"]) or [], result.get(paging["output_token"])
         items, more = left.get(get_any_param(context.response, paging["input_token"]), (list(items), more))
-        if len(items) > ITEMS:
+        size = min(ITEMS, int(get_any_param(context.response, paging.get("limit_key", "")) or ITEMS))
+        if len(items) > size:
             token = str(uuid4())
-            left[token] = items[ITEMS:], more
+            left[token] = items[size:], more
             more = token
             if len(left) > 1000:
                 left.popitem(last=False)
-        result |= {paging["result_key"]: items[:ITEMS], paging["output_token"]: more}
+        result |= {paging["result_key"]: items[:size], paging["output_token"]: more}
         result |= {paging[key]: bool(more) for key in ["more_results"] if key in paging}
     return original(self, context)

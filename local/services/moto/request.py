@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from authorizer import describe
+from authorizer import ask
 from moto.autoscaling.models import autoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import BaseResponse
@@ -96,7 +96,7 @@ def checks_of(call: Call) -> list[dict]:
     def check(action: str, resource: str, **more: str | list[str]) -> None:
         checks.append({"action": action, "resource": resource, "context": {**context, **more}})
 
-    types = describe(call.action) or []
+    types = ask(call.action) or []
     if not types:
         check(call.action, "*")
     for kind in types:
