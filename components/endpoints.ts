@@ -46,40 +46,31 @@ export class Endpoints extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    const inSubnets = {
+      vpcEndpointType: "Interface",
+      subnetIds,
+      securityGroupIds: [group.id],
+      privateDnsEnabled: true,
+    };
     for (const service of services) {
       new VpcEndpoint(
         `${name}-${service.replace(".", "-")}`,
         {
           vpcId,
           serviceName: pulumi.interpolate`com.amazonaws.${region}.${service}`,
-          vpcEndpointType: "Interface",
-          subnetIds,
-          securityGroupIds: [group.id],
-          privateDnsEnabled: true,
+          ...(service === "s3" ? { vpcEndpointType: "Gateway", routeTableIds } : inSubnets),
           policy: pulumi.jsonStringify(policies[service]),
           tags: { Name: `${name}-${service}` },
         },
         { parent: this },
       );
     }
-    new VpcEndpoint(
-      `${name}-s3`,
-      {
-        vpcId,
-        serviceName: pulumi.interpolate`com.amazonaws.${region}.s3`,
-        vpcEndpointType: "Gateway",
-        routeTableIds,
-        policy: pulumi.jsonStringify(policies.s3),
-        tags: { Name: `${name}-s3` },
-      },
-      { parent: this },
-    );
     this.registerOutputs();
   }
 }
 
-/** With endpoints of their own in the VPC, which cost something each. */
-const services = ["ecr.api", "ecr.dkr", "logs"] as const;
+/** S3 alone has a gateway, which is free; the others have interfaces in the VPC, which cost something each. */
+const services = ["ecr.api", "ecr.dkr", "logs", "s3"] as const;
 
 /**
  * What may pass each endpoint. A repository's layers are in a bucket of ECR, Amazon Linux's packages in one of its own.
@@ -87,7 +78,7 @@ const services = ["ecr.api", "ecr.dkr", "logs"] as const;
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html#ecr-minimum-s3-perms
  * @see https://docs.aws.amazon.com/linux/al2023/ug/repository-s3-access.html
  */
-function endpointPolicies(repositoryArn: string): Readonly<Record<(typeof services)[number] | "s3", PolicyDocument>> {
+function endpointPolicies(repositoryArn: string): Readonly<Record<(typeof services)[number], PolicyDocument>> {
   const [, partition, , region, account] = repositoryArn.split(":");
   const policy = (...statements: PolicyStatement[]) =>
     policyOf(...statements.map((statement) => ({ ...statement, Principal: "*" })));

@@ -26,31 +26,6 @@ export interface Health {
   readonly reason: string;
 }
 
-/** What a release and a proof ask of AWS about one group. */
-export interface FleetApi {
-  /** @throws Error named `GroupNotFound` */
-  group(): Promise<Group>;
-  /** Every machine that is registered with the load balancer, of this group or another one. */
-  health(): Promise<Readonly<Record<string, Health>>>;
-  /** The group's refreshes, the newest first. */
-  refreshes(): Promise<readonly InstanceRefresh[]>;
-  /**
-   * Begins to replace every machine that is not of the template's version.
-   *
-   * @param bakeTime Seconds after the last replacement in which it can still be rolled back.
-   * @returns The refresh's id.
-   */
-  start(template: string, bakeTime: number): Promise<string>;
-  cancel(): Promise<void>;
-  rollback(): Promise<void>;
-  /** What Auto Scaling says of launches and terminations that failed since. */
-  failures(since: Date): Promise<readonly string[]>;
-  /** What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported. */
-  console(instanceId: string): Promise<string>;
-  /** The command that prints what a machine has logged. */
-  logCommand(instanceId: string): string;
-}
-
 export interface FleetApiArgs {
   readonly region: string;
   readonly profile?: string;
@@ -65,8 +40,11 @@ export function templateName(template?: { LaunchTemplateId?: string; Version?: s
   return template ? `${template.LaunchTemplateId}:${template.Version}` : "no launch template";
 }
 
+/** What a release and a proof ask of AWS about one group. */
+export type FleetApi = Awaited<ReturnType<typeof connectFleet>>;
+
 /** AWS's API, for one group. Serialized with the providers that call it: it holds nothing of this machine. */
-export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
+export async function connectFleet(args: FleetApiArgs) {
   const [{ AutoScaling }, { ElasticLoadBalancingV2 }, { EC2 }] = await Promise.all([
     import("@aws-sdk/client-auto-scaling"),
     import("@aws-sdk/client-elastic-load-balancing-v2"),
@@ -78,7 +56,8 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
   const [scaling, balancing, ec2] = [new AutoScaling(config), new ElasticLoadBalancingV2(config), new EC2(config)];
   const AutoScalingGroupName = groupName;
   return {
-    async group() {
+    /** @throws Error named `GroupNotFound` */
+    async group(): Promise<Group> {
       const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({
         AutoScalingGroupNames: [groupName],
       });
@@ -95,7 +74,8 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       }));
       return { min: MinSize, template: templateName(LaunchTemplate), members };
     },
-    async health() {
+    /** Every machine that is registered with the load balancer, of this group or another one. */
+    async health(): Promise<Readonly<Record<string, Health>>> {
       const { TargetHealthDescriptions = [] } = await balancing.describeTargetHealth({
         TargetGroupArn: targetGroupArn,
       });
@@ -105,11 +85,18 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       });
       return Object.fromEntries(found);
     },
-    async refreshes() {
+    /** The group's refreshes, the newest first. */
+    async refreshes(): Promise<readonly InstanceRefresh[]> {
       const { InstanceRefreshes = [] } = await scaling.describeInstanceRefreshes({ AutoScalingGroupName });
       return InstanceRefreshes;
     },
-    async start(template, bakeTime) {
+    /**
+     * Begins to replace every machine that is not of the template's version.
+     *
+     * @param bakeTime Seconds after the last replacement in which it can still be rolled back.
+     * @returns The refresh's id.
+     */
+    async start(template: string, bakeTime: number) {
       const [LaunchTemplateId, Version] = template.split(":");
       const { InstanceRefreshId = "" } = await scaling.startInstanceRefresh({
         AutoScalingGroupName,
@@ -136,7 +123,8 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
     async rollback() {
       await scaling.rollbackInstanceRefresh({ AutoScalingGroupName });
     },
-    async failures(since) {
+    /** What Auto Scaling says of launches and terminations that failed since. */
+    async failures(since: Date): Promise<readonly string[]> {
       const found = new Set<string>();
       // The newest come first.
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
@@ -149,8 +137,10 @@ export async function connectFleet(args: FleetApiArgs): Promise<FleetApi> {
       }
       return [...found];
     },
-    console: (instanceId) => readConsole(ec2, region, instanceId),
-    logCommand: (instanceId) => tailCommand({ ...args, instanceId }),
+    /** What a machine printed so far, or why that cannot be read. */
+    console: (instanceId: string) => readConsole(ec2, region, instanceId),
+    /** The command that prints what a machine has logged. */
+    logCommand: (instanceId: string) => tailCommand({ ...args, instanceId }),
   };
 }
 
