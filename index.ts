@@ -30,7 +30,7 @@ const logs = new MachineLogs(name, settings.logs);
 const access = { repositoryArn: repository.arn, logGroupArn: logs.groupArn };
 const role = new InstanceRole(name, { ...settings.role, ...access });
 const behind = { ...network.forBalancer, certificateArn, protect };
-const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind }, { protect });
+const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind });
 
 const machines = eachMachine((machine) => {
   const args = {
@@ -49,8 +49,8 @@ const machines = eachMachine((machine) => {
   if (!fleet || !balancer) {
     return new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
   }
-  const group = { ...fleet.group, ...network.forGroup, ...balancer.forGroup };
-  return new MachineGroup(`${name}-${machine}`, { ...args, ...group }, { protect, dependsOn: [network, balancer] });
+  const group = { ...fleet.group, ...network.forGroup, ...balancer.forGroup, protect };
+  return new MachineGroup(`${name}-${machine}`, { ...args, ...group }, { dependsOn: [network, balancer] });
 });
 
 const published =

@@ -30,7 +30,7 @@ export interface BalancerArgs {
    * @default no alarms
    */
   alarmTopic?: string;
-  /** Whether AWS refuses to delete the load balancer. */
+  /** Whether Pulumi and AWS refuse to delete the load balancer. What belongs to it can change. */
   protect: boolean;
 }
 
@@ -53,15 +53,16 @@ export class Balancer extends pulumi.ComponentResource {
       { vpcId, description: "HTTP and HTTPS in, the app on the machines out", tags: { Name: `${name}-balancer` } },
       { parent: this },
     );
-    for (const cidrIpv4 of args.allowedCidrs) {
-      for (const port of domain ? [80, 443] : [80]) {
-        new SecurityGroupIngressRule(
-          `${name}-balancer-${cidrIpv4}-${port}`,
-          { ...tcp(port), securityGroupId: group.id, description: "People", cidrIpv4 },
-          { parent: this },
-        );
-      }
-    }
+    const open = (port: number) =>
+      args.allowedCidrs.map(
+        (cidrIpv4) =>
+          new SecurityGroupIngressRule(
+            `${name}-balancer-${cidrIpv4}-${port}`,
+            { ...tcp(port), securityGroupId: group.id, description: "Clients, from allowedCidrs", cidrIpv4 },
+            { parent: this },
+          ),
+      );
+    open(80);
     const app = tcp(args.port);
     new SecurityGroupEgressRule(
       `${name}-balancer`,
@@ -97,7 +98,7 @@ export class Balancer extends pulumi.ComponentResource {
         enableDeletionProtection: args.protect,
         tags,
       },
-      { parent: this },
+      { parent: this, protect: args.protect },
     );
     const targets = new TargetGroup(
       name,
@@ -125,10 +126,9 @@ export class Balancer extends pulumi.ComponentResource {
     );
     const forward = [{ type: "forward", targetGroupArn: targets.arn }];
     const redirect = [{ type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } }];
-    const http = { port: 80, protocol: "HTTP", defaultActions: domain ? redirect : forward };
-    new Listener(`${name}-http`, { ...http, loadBalancerArn: balancer.arn, tags }, { parent: this });
+    const dependsOn: pulumi.Resource[] = [];
     if (domain) {
-      new Listener(
+      const https = new Listener(
         `${name}-https`,
         {
           loadBalancerArn: balancer.arn,
@@ -142,7 +142,11 @@ export class Balancer extends pulumi.ComponentResource {
         },
         { parent: this },
       );
+      dependsOn.push(https, ...open(443));
     }
+    // Nobody is sent to HTTPS before it answers.
+    const http = { port: 80, protocol: "HTTP", defaultActions: domain ? redirect : forward };
+    new Listener(`${name}-http`, { ...http, loadBalancerArn: balancer.arn, tags }, { parent: this, dependsOn });
 
     if (args.alarmTopic) {
       const dimensions = { LoadBalancer: balancer.arnSuffix, TargetGroup: targets.arnSuffix };

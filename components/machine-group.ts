@@ -25,6 +25,8 @@ export interface MachineGroupArgs
    * @default none: as many machines as `min`
    */
   cpuTarget?: number;
+  /** Whether Pulumi refuses to delete the group. What belongs to it can change. */
+  protect: boolean;
   /** Seconds that a machine may take until it has proven itself. */
   verificationTimeout: number;
 }
@@ -107,6 +109,7 @@ export class MachineGroup extends pulumi.ComponentResource {
       },
       {
         parent: this,
+        protect: args.protect,
         // The version is the rollout's. The capacity is not ignored: the state would keep the number that was set before the group scaled, so that
         // an `up` without scaling would not set it again.
         ignoreChanges: ["launchTemplate"],

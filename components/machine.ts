@@ -1,18 +1,23 @@
+import { Instance } from "@pulumi/aws/ec2/instance.js";
 import * as pulumi from "@pulumi/pulumi";
-import { Instance, type InstanceArgs } from "./instance.ts";
-import { inputsOf } from "./launch-settings.ts";
+import { inputsOf, type LaunchArgs, launchSettings } from "./launch-settings.ts";
 import type { Proof } from "./proof.ts";
 import { Verification, type VerificationArgs } from "./verification.ts";
 
-export interface MachineArgs extends InstanceArgs, Pick<VerificationArgs, "configs" | "profile"> {
+export interface MachineArgs extends LaunchArgs, Pick<VerificationArgs, "configs" | "profile"> {
+  subnetId: pulumi.Input<string>;
   /** Seconds until the instance must have proven itself. */
   verificationTimeout: number;
 }
 
-/** An instance of one architecture, and the proof that it runs the image for that architecture. */
+/**
+ * An instance that pulls the image for its own architecture and runs it, and the proof that it does. It is replaced, never changed in
+ * place.
+ */
 export class Machine extends pulumi.ComponentResource {
   readonly instanceId: pulumi.Output<string>;
   readonly instanceType: pulumi.Output<string>;
+  /** The AMI that it runs; in a preview, the one that it will run. */
   readonly ami: pulumi.Output<string>;
   /** The app's address, without a path. */
   readonly url: pulumi.Output<string>;
@@ -20,29 +25,58 @@ export class Machine extends pulumi.ComponentResource {
 
   constructor(name: string, args: MachineArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Machine", name, inputsOf(args), opts);
-    const { configs, profile, verificationTimeout, ...instanceArgs } = args;
+    const { volume, ...settings } = launchSettings(args);
+    const tags = { Name: name };
 
-    const instance = new Instance(name, instanceArgs, { parent: this });
+    const instance = new Instance(
+      name,
+      {
+        ...settings,
+        ami: args.ami,
+        subnetId: args.subnetId,
+        vpcSecurityGroupIds: [args.securityGroupId],
+        iamInstanceProfile: args.instanceProfile,
+        // The one exception to the controls (EC2.9 / CKV_AWS_88; EC2.15 / CKV_AWS_130 for the subnets): people reach the app without a
+        // load balancer, and the machine pulls without a NAT gateway. To do without: the setting `fleet`, which costs more than the
+        // machines.
+        associatePublicIpAddress: true,
+        // Changed user data would otherwise reboot the machine and not run again.
+        userDataReplaceOnChange: true,
+        rootBlockDevice: volume,
+        tags,
+        // Not rootBlockDevice.tags, which the provider sets after the launch: an organization may refuse an untagged volume.
+        // https://github.com/hashicorp/terraform-provider-aws/issues/41653
+        volumeTags: tags,
+      },
+      {
+        parent: this,
+        // This only keeps a newer AMI from being a reason to replace: an instance that is replaced gets the newest one.
+        ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
+        // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
+        protect: false,
+      },
+    );
+
+    this.instanceId = instance.id;
+    this.instanceType = instance.instanceType;
+    this.ami = instance.ami;
+    const port = args.port === 80 ? "" : `:${args.port}`;
+    this.url = pulumi.interpolate`http://${instance.publicIp}${port}`;
     const { proof } = new Verification(
       name,
       {
-        url: instance.url,
-        instanceId: instance.instanceId,
+        url: this.url,
+        instanceId: this.instanceId,
         digest: pulumi.output(args.image).digest,
-        configs,
+        configs: args.configs,
         architecture: args.architecture,
         logGroup: args.logGroup,
         region: args.region,
-        profile,
-        timeout: verificationTimeout,
+        profile: args.profile,
+        timeout: args.verificationTimeout,
       },
       { parent: this },
     );
-
-    this.instanceId = instance.instanceId;
-    this.instanceType = instance.instanceType;
-    this.ami = instance.ami;
-    this.url = instance.url;
     this.proof = proof;
     this.registerOutputs({
       instanceId: this.instanceId,

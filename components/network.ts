@@ -101,7 +101,8 @@ export class Network extends pulumi.ComponentResource {
     );
     for (const cidrIpv4 of args.allowedCidrs) {
       new SecurityGroupIngressRule(
-        `${name}-${cidrIpv4}`,
+        // Another port is another rule: the old one is closed only when nothing serves on it any more.
+        `${name}-${cidrIpv4}-${args.port}`,
         { ...tcp(args.port), securityGroupId: group.id, description: "The app", cidrIpv4 },
         { parent: this },
       );

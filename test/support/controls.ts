@@ -549,7 +549,7 @@ const redirects = ({ inputs }: Resource) =>
   inputs.protocol === "HTTPS" || inputs.defaultActions?.every(({ redirect }: Inputs) => redirect?.protocol === "HTTPS");
 
 /**
- * What the program does against a control's word, on purpose. Of the pair's addresses components/instance.ts says why; a fleet's are there
+ * What the program does against a control's word, on purpose. Of the pair's addresses components/machine.ts says why; a fleet's are there
  * with the setting `egress: public` alone.
  */
 export const exceptions: readonly Exception[] = [

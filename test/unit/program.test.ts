@@ -105,8 +105,6 @@ test("every component registers as outputs what others read of it", () => {
     "InstanceRole hono-app": { instanceProfile: "hono-app" },
     "Machine hono-app-graviton": { ...graviton, proof: proofs.graviton },
     "Machine hono-app-intel": { ...intel, proof: proofs.intel },
-    "Instance hono-app-graviton": graviton,
-    "Instance hono-app-intel": intel,
   });
 });
 
@@ -225,8 +223,6 @@ describe("with other settings", () => {
     expect(protectedOnes(resources)).toEqual([]);
     const found = await runProgram({ protect: "true", latestTag: "false" });
     expect(protectedOnes(found).sort()).toEqual([
-      "Instance hono-app-graviton",
-      "Instance hono-app-intel",
       "LifecyclePolicy hono-app",
       "Machine hono-app-graviton",
       "Machine hono-app-intel",
@@ -320,12 +316,18 @@ describe("with other settings", () => {
       }
     });
 
-    test("protect refuses destroy, at AWS too", async () => {
+    test("protect refuses destroy, at AWS too, and lets all that belongs to the load balancer and the groups change", async () => {
       const kept = await runProgram({ fleet: "true", protect: "true", latestTag: "false" });
       expect(one("aws:lb/loadBalancer:LoadBalancer", "hono-app", kept).inputs.enableDeletionProtection).toBe(true);
-      expect(protectedOnes(kept)).toEqual(
-        expect.arrayContaining(["Group hono-app-graviton", "Group hono-app-intel", "LoadBalancer hono-app"]),
-      );
+      expect(protectedOnes(kept).sort()).toEqual([
+        "Group hono-app-graviton",
+        "Group hono-app-intel",
+        "LifecyclePolicy hono-app",
+        "LoadBalancer hono-app",
+        "Repository hono-app",
+        "Repository hono-app",
+        "RepositoryPolicy hono-app",
+      ]);
     });
 
     test("another registry gets the image once every machine of both groups has proven it", async () => {

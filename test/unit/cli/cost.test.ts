@@ -223,7 +223,7 @@ test("the table has every size of the families that the program takes", () => {
 });
 
 describe("resources from the engine", () => {
-  const urn = "urn:pulumi:dev::hono-app::hono-app:index:Instance$aws:ec2/instance:Instance::hono-app-graviton";
+  const urn = "urn:pulumi:dev::hono-app::hono-app:index:Machine$aws:ec2/instance:Instance::hono-app-graviton";
   const { inputs } = instance();
   const state = { urn, type: "aws:ec2/instance:Instance", inputs };
 

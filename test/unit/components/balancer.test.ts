@@ -80,20 +80,22 @@ test("without a domain: HTTP, under the load balancer's own name", async () => {
 
 test("with a domain: HTTPS, and HTTP leads there", async () => {
   const [url] = await balancer(domain);
-  const listeners = find("aws:lb/listener:Listener").map(({ inputs }) => inputs);
-  expect(listeners).toMatchObject([
-    {
-      port: 80,
-      defaultActions: [{ type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } }],
-    },
-    {
-      port: 443,
-      protocol: "HTTPS",
-      certificateArn: domain.certificateArn,
-      sslPolicy: "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
-      defaultActions: [{ type: "forward" }],
-    },
-  ]);
+  expect(only("aws:lb/listener:Listener", "app-https").inputs).toMatchObject({
+    port: 443,
+    protocol: "HTTPS",
+    certificateArn: domain.certificateArn,
+    sslPolicy: "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
+    defaultActions: [{ type: "forward" }],
+  });
+  const http = only("aws:lb/listener:Listener", "app-http");
+  expect(http.inputs).toMatchObject({
+    port: 80,
+    defaultActions: [{ type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } }],
+  });
+  // Nobody is sent to HTTPS before it answers, and lets everybody in.
+  const rule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule app-balancer";
+  const open = args.allowedCidrs.map((cidr) => `${rule}-${cidr}-443`);
+  expect(http.dependsOn).toEqual(expect.arrayContaining(["aws:lb/listener:Listener app-https", ...open]));
   expect(rules("Ingress").filter(([group]) => group === "app-balancer-id")).toHaveLength(4);
   expect(url).toBe("https://app.example.com");
 });

@@ -26,6 +26,7 @@ const args = {
   targetGroupArn: "arn:targets",
   configs: { "linux/arm64": "sha256:arm64" },
   verificationTimeout: 300,
+  protect: false,
 } satisfies MachineGroupArgs;
 
 const group = async (more: Partial<MachineGroupArgs> = {}) =>

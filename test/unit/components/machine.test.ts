@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
-import { Instance, type InstanceArgs } from "../../../components/instance.ts";
+import { Machine, type MachineArgs } from "../../../components/machine.ts";
 import { userData } from "../../../components/user-data.ts";
 import { mock, only, settle } from "../../support/mocks.ts";
 
@@ -19,10 +19,12 @@ const args = {
   logGroup: "app-machines-1",
   port: 80,
   volumeSize: 8,
-} satisfies InstanceArgs;
+  configs: {},
+  verificationTimeout: 600,
+} satisfies MachineArgs;
 
 test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, replaced by new user data", async () => {
-  await settle(new Instance("app-graviton", args).url);
+  await settle(new Machine("app-graviton", args).url);
   const { inputs, ignoreChanges } = only("aws:ec2/instance:Instance");
   expect(ignoreChanges).toEqual(["ami"]);
   expect(inputs).toEqual({
@@ -45,6 +47,6 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
 });
 
 test("the address names the port where it is not HTTP's own", async () => {
-  const [plain, other] = [new Instance("a", args), new Instance("b", { ...args, port: 8080 })];
+  const [plain, other] = [new Machine("a", args), new Machine("b", { ...args, port: 8080 })];
   expect(await settle(plain.url, other.url)).toEqual(["http://203.0.113.7", "http://203.0.113.7:8080"]);
 });
