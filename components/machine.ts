@@ -52,6 +52,9 @@ export class Machine extends pulumi.ComponentResource {
         parent: this,
         // This only keeps a newer AMI from being a reason to replace: an instance that is replaced gets the newest one.
         ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
+        // In place EBS makes no volume smaller, and a larger one's file system stays as it was.
+        // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html
+        replaceOnChanges: ["rootBlockDevice.volumeSize"],
         // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
         protect: false,
       },

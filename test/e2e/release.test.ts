@@ -139,6 +139,15 @@ test("refuses an index that lacks a platform, before an instance is replaced", a
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageDigest }] });
 });
 
+test("a volume of another size is a new machine's", async () => {
+  await deployed();
+  await configured({ volumeSizeGiB: "9" }, async () => {
+    const preview = await succeed("preview");
+    for (const name of machineNames)
+      expect(preview).toMatch(new RegExp(`aws:ec2:Instance hono-app-${name}\\s+replace`));
+  });
+});
+
 test("a newer AMI changes nothing by itself; amiUpdate replaces the instance with it", async () => {
   const before = await deployed();
   await edited("components/architecture.ts", newerAmi, async () => {

@@ -1,4 +1,4 @@
-import type { Instance, VolumeType } from "@aws-sdk/client-ec2";
+import type { Instance } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { type Launch, launch } from "../../launch.ts";
 import { alive, every } from "../../lists.ts";
@@ -129,7 +129,6 @@ const stateAlone = ["creditSpecification", "userDataReplaceOnChange"];
 
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
   const api = await ec2();
-  const { rootBlockDevice: root = {} } = inputs;
   const changes: Record<string, () => Promise<unknown>> = {
     // The real provider's way: an instance with several interfaces takes no groups itself.
     vpcSecurityGroupIds: async () => {
@@ -142,15 +141,6 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
     disableApiTermination: () => {
       const Value = inputs.disableApiTermination ?? false;
       return api.modifyInstanceAttribute({ InstanceId: id, DisableApiTermination: { Value } });
-    },
-    rootBlockDevice: async () => {
-      const VolumeId: string = olds.rootBlockDevice.volumeId;
-      const { volumeSize: Size, volumeType: VolumeType, deleteOnTermination = true, tags } = root;
-      if (Size || VolumeType) await api.modifyVolume({ VolumeId, Size, VolumeType: VolumeType as VolumeType });
-      const DeviceName: string = olds.rootBlockDevice.deviceName;
-      const BlockDeviceMappings = [{ DeviceName, Ebs: { DeleteOnTermination: deleteOnTermination } }];
-      await api.modifyInstanceAttribute({ InstanceId: id, BlockDeviceMappings });
-      if (tags) await retagEc2(VolumeId, tags, missing(olds.rootBlockDevice.tags, tags));
     },
     volumeTags: () => {
       const { volumeTags: tags = {} } = inputs;

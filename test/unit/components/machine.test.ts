@@ -25,8 +25,9 @@ const args = {
 
 test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, replaced by new user data", async () => {
   await settle(new Machine("app-graviton", args).url);
-  const { inputs, ignoreChanges } = only("aws:ec2/instance:Instance");
+  const { inputs, ignoreChanges, replaceOnChanges } = only("aws:ec2/instance:Instance");
   expect(ignoreChanges).toEqual(["ami"]);
+  expect(replaceOnChanges).toEqual(["rootBlockDevice.volumeSize"]);
   expect(inputs).toEqual({
     ami: "ami-1",
     instanceType: "t4g.small",
