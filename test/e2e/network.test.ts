@@ -54,7 +54,7 @@ test("a network comes apart only from its end", async () => {
     securityGroupId: machines.id,
     referencedSecurityGroupId: balancer.id,
   });
-  expect(rule.live).toMatchObject({ ...permission, referencedSecurityGroupId: balancer.id, cidrIpv4: "" });
+  expect(rule.live).toMatchObject({ ...permission, referencedSecurityGroupId: balancer.id, cidrIpv4: undefined });
   const changed = { securityGroupId: machines.id, ...permission, toPort: 81, description: "Apps" };
   expect(
     await rule.update({ ...changed, referencedSecurityGroupId: machines.id }, [

@@ -112,7 +112,6 @@ function rule(direction: "Ingress" | "Egress"): Row {
     id: "SecurityGroupRuleId",
     calls: { create: authorize, update: ["modifySecurityGroupRules"], delete: revoke },
     isOwn: ({ isEgress }) => isEgress === (direction === "Egress"),
-    absent: { cidrIpv4: "", description: "", referencedSecurityGroupId: "" },
     requests: { [authorize]: permission, [revoke]: ofGroup, modifySecurityGroupRules },
   };
 }
