@@ -51,7 +51,7 @@ const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
 };
 
 /** Processes of this cloud's engine and its providers, of every command. */
-function engineProcesses(): { pid: number; command: string }[] {
+export function engineProcesses(): { pid: number; command: string }[] {
   return processes().flatMap(({ pid, read }) => {
     const variables = read("environ").split("\0");
     if (!variables.includes(`LOCAL_CLOUD_DIR=${cloud.dir}`)) return [];
