@@ -1,14 +1,13 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { another, kept, useAnotherBuilder } from "../support/another-builder.ts";
 import {
-  aws,
   cloud,
   configured,
   deployed,
+  ecr,
   expectUnchanged,
   outputs,
   pulumiStack,
@@ -21,12 +20,11 @@ import {
   untagged,
 } from "../support/stack.ts";
 
-const ecr = new ECR(aws);
-
 useAnotherBuilder();
 
 /** The digest that the other builder built, as `up` prints it. */
 const built = (up: string) => /the build just made, (sha256:[0-9a-f]{64}), gets no tag/.exec(up)?.[1] as string;
+let other: string | undefined;
 
 test("another builder's image of the same content is pushed, but the release is kept", async () => {
   const before = await deployed();
@@ -38,14 +36,44 @@ test("another builder's image of the same content is pushed, but the release is 
     expect(up).toContain(kept(before));
     expect(Object.keys(summary(up)).sort()).toEqual(["unchanged", "updated"]);
     expect(outputs()).toEqual(before);
+    other = built(up);
     // The bytes differ.
-    expect(built(up)).not.toBe(before.imageDigest);
-    expect(await untagged()).toContain(built(up));
+    expect(other).not.toBe(before.imageDigest);
+    expect(await untagged()).toContain(other);
     await expectUnchanged("preview", "refresh");
   });
   const back = await succeed("up");
   expect(back).not.toMatch(/aws:ec2:Instance/);
   expect(outputs()).toEqual(before);
+});
+
+test("two ups at once with two builds of one content deploy the same", async () => {
+  const { imageDigest } = await deployed();
+  other ??= await configured(another, async () => built(await succeed("up")));
+  const { inputs } = state().resources.find(({ type }) => type.endsWith(":ImageIndex")) as Required<Resource>;
+  // The functions in the state, as the engine's provider runs them.
+  const file = join(cloud.project, "provider.cjs");
+  writeFileSync(file, inputs.__provider as string);
+  const environment = { ...process.env };
+  Object.assign(process.env, cloud.env);
+  const tag = "content-00000000000000aa";
+  try {
+    const provider = createRequire(file)(file).handler();
+    const ups = [imageDigest, other].map(async (built) => {
+      // For both, `check` found that the tag names nothing.
+      const { outs } = await provider.create({ ...inputs, tags: [tag], built, digest: built });
+      return outs;
+    });
+    const [first, second] = await Promise.all(ups);
+    expect([imageDigest, other]).toContain(first.digest);
+    expect(second.digest).toBe(first.digest);
+    const { images: [image] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageTag: tag }] });
+    expect(image?.imageId?.imageDigest).toBe(first.digest);
+  } finally {
+    process.env = environment;
+    rmSync(file);
+    await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: tag }] });
+  }
 });
 
 test("a release that is set, and removed on another builder, replaces no instance", async () => {
@@ -81,33 +109,4 @@ test("a state without the image: an up on another builder keeps the release", as
     expect(await succeed("up")).toContain(kept(before));
     expect(outputs()).toEqual(before);
   });
-});
-
-test("two ups at once with two builds of one content deploy the same", async () => {
-  const { imageDigest } = await deployed();
-  const other = await configured(another, async () => built(await succeed("up")));
-  const { inputs } = state().resources.find(({ type }) => type.endsWith(":ImageIndex")) as Required<Resource>;
-  // The functions in the state, as the engine's provider runs them.
-  const file = join(cloud.project, "provider.cjs");
-  writeFileSync(file, inputs.__provider as string);
-  const environment = { ...process.env };
-  Object.assign(process.env, cloud.env);
-  const tag = "content-00000000000000aa";
-  try {
-    const provider = createRequire(file)(file).handler();
-    const ups = [imageDigest, other].map(async (built) => {
-      // For both, `check` found that the tag names nothing.
-      const { outs } = await provider.create({ ...inputs, tags: [tag], built, digest: built });
-      return outs;
-    });
-    const [first, second] = await Promise.all(ups);
-    expect([imageDigest, other]).toContain(first.digest);
-    expect(second.digest).toBe(first.digest);
-    const { images: [image] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageTag: tag }] });
-    expect(image?.imageId?.imageDigest).toBe(first.digest);
-  } finally {
-    process.env = environment;
-    rmSync(file);
-    await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: tag }] });
-  }
 });

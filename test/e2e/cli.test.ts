@@ -1,13 +1,12 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ECR } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { password } from "../../local/services/registry.ts";
 import {
-  aws,
   cloud,
   configured,
   deployed,
+  ecr,
   edited,
   editPage,
   local,
@@ -77,7 +76,7 @@ test("a saved plan allows what was planned and nothing else, and holds no token"
   const before = await deployed();
   const plan = join(cloud.dir, "plan.json");
   await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, {
-    input: await password(new ECR(aws)),
+    input: await password(ecr),
   });
   try {
     await configured({ registryLogin: "docker" }, async () => {

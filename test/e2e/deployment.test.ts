@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EC2 } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import {
-  aws,
   cloud,
   configured,
   deployed,
   describeInstances,
+  ec2,
   edited,
   editPage,
   expectServing,
@@ -44,7 +43,6 @@ test.each([
 
 test("each instance has a zone of its own, no Local Zone, and a volume with its tags", async () => {
   const stack = await deployed();
-  const ec2 = new EC2(aws);
   const instances = await describeInstances(...machineNames.map((name) => stack[name].id));
   const zones = instances.map(({ Placement }) => Placement?.AvailabilityZone ?? "");
   const { AvailabilityZones } = await ec2.describeAvailabilityZones({

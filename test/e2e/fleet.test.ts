@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { expectFleetServing, fleetDeployed, fleetOutputs, idsOf, underLoad, withFleet } from "../support/fleet.ts";
 import { editPage, expectUnchanged, succeed } from "../support/stack.ts";
 
-// A sample; npm run test:fleet has the rest. Each test begins with an `up`, which is quick where the fleet is deployed.
+// A sample; npm run test:fleet has the rest.
 
 // Other tests begin with a pair, and the way from a fleet to a pair is a test of its own.
 afterAll(() => succeed("destroy"));

@@ -6,13 +6,14 @@ import { hardening } from "../../components/user-data.ts";
 import { certificate, certificateBundle } from "../../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { buildkitd, socket } from "../../local/services/buildkitd.ts";
+import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { ensureCertificate } from "../../local/services/registry.ts";
 import { makeClone } from "../../tools/clone.ts";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { collect, freePort, temporaryFolder } from "../support/process.ts";
-import { cloud, refused } from "../support/stack.ts";
+import { cloud, platformsIn, refused } from "../support/stack.ts";
 
 const { env, project } = cloud;
 const folder = temporaryFolder();
@@ -75,7 +76,7 @@ test("an emulated step is reported, with what to do about it (problem 3)", async
   mkdirSync(context);
   writeFileSync(
     join(context, "Dockerfile"),
-    "FROM oven/bun:1.4.5 AS deps\nRUN bun --version\nFROM deps\nLABEL test=guide-image\n",
+    `FROM oven/bun:${bunVersion} AS deps\nRUN bun --version\nFROM deps\nLABEL test=guide-image\n`,
   );
   const other = own === "amd64" ? "arm64" : "amd64";
   const built = await image(["--context", context, "--platform", `linux/${other}`]);
@@ -188,7 +189,7 @@ describe("other registries and builders", () => {
   test("base images from another clone, umask and temporary folder are the same", async (context) => {
     const own = `${cloud.prefix}.0.1:5001`;
     if (!(await accepts(own))) return context.skip("Docker Hub's own are used");
-    const name = "oven/bun:1.4.5-distroless";
+    const name = `oven/bun:${bunVersion}-distroless`;
     const clone = join(folder, "clone");
     makeClone(clone);
     const temporary = join(folder, "private");
@@ -244,7 +245,3 @@ describe("other registries and builders", () => {
     }
   });
 });
-
-function platformsIn(inspected: string): string[] {
-  return [...inspected.matchAll(/^ +Platform: +(\S+)$/gm)].map(([, platform]) => platform as string).sort();
-}

@@ -32,8 +32,8 @@ test("another clone, umask, time zone, home, file times and modes change nothing
     expect(statSync(join(clone, file)).mtimeMs).toBe(1000);
   }
   const umask = process.umask(0o077);
+  onTestFinished(() => void process.umask(umask));
   const result = await node("cli/local.ts", ["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
-  process.umask(umask);
   expect(result.status).toBe(0);
   expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
 });

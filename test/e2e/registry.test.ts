@@ -7,9 +7,11 @@ import {
   aws,
   cloud,
   deployed,
+  ecr,
   expiredPassword,
   manifest,
   type Outputs,
+  platformsIn,
   refused,
   registry,
   roleKeys,
@@ -20,7 +22,6 @@ import {
 
 // The local cloud's ECR refuses what AWS's does, in its words.
 
-const ecr = new ECR(aws);
 const folder = temporaryFolder();
 const names = ["test/images", "test/images-2", "test/images-3"];
 const [repositoryName] = names as [string];
@@ -139,10 +140,7 @@ test("the guide's commands read an image, also over plain HTTP", async () => {
   const name = imageRef.replace(/@.*/, "");
   const inspected = await docker(`buildx imagetools inspect ${name}`);
   expect(inspected.output).toContain(imageDigest);
-  expect([...inspected.output.matchAll(/Platform: +(\S+)/g)].map(([, platform]) => platform).sort()).toEqual([
-    "linux/amd64",
-    "linux/arm64",
-  ]);
+  expect(platformsIn(inspected.output)).toEqual(["linux/amd64", "linux/arm64"]);
   const listed = await docker(`manifest inspect ${name}`);
   expect(JSON.parse(listed.output).manifests).toHaveLength(2);
 });

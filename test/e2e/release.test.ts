@@ -1,17 +1,16 @@
 import { createHash } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EC2 } from "@aws-sdk/client-ec2";
-import { ECR } from "@aws-sdk/client-ecr";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { upServing } from "../support/fleet.ts";
 import {
-  aws,
   cloud,
   configured,
   deployed,
   describeInstances,
+  ec2,
+  ecr,
   edited,
   editPage,
   expectServing,
@@ -57,7 +56,7 @@ test("a release beyond the vCPU quota fails and changes nothing; within it, no r
     await expectServing(before);
     const { state, fault } = await quotasByDoctor();
     expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
-    await expect(new EC2(aws).createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
+    await expect(ec2.createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
       "The maximum number of VPCs has been reached.",
     );
   });
@@ -114,17 +113,9 @@ test("a release boots the newest AMI; an earlier release is deployed without a b
   expect((await deployed()).imageRef).toBe(second.imageRef);
 });
 
-test("refuses a release that is not in the registry, before anything changes", async () => {
+test("refuses a release that is not in the registry, or lacks a platform, before anything changes", async () => {
   const before = await deployed();
-  const release = `sha256:${"0".repeat(64)}`;
-  const message = `ImageNotFoundException: The image with imageId {imageDigest:'${release}'`;
-  await configured({ release }, () => refused(local("up"), message));
-  await expectStill(before);
-});
-
-test("refuses an index that lacks a platform, before an instance is replaced", async () => {
-  const before = await deployed();
-  const ecr = new ECR(aws);
+  const absent = `sha256:${"0".repeat(64)}`;
   const index = await manifest(before.imageRef);
   const manifests = index.manifests?.filter(({ platform }) => platform?.architecture === "arm64");
   const imageManifestMediaType = "application/vnd.oci.image.index.v1+json";
@@ -132,11 +123,15 @@ test("refuses an index that lacks a platform, before an instance is replaced", a
   const imageTag = "content-0000000000000001";
   const imageDigest = `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`;
   await ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
+  onTestFinished(async () => void (await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageDigest }] })));
   const expected = "expected an index of linux/amd64, linux/arm64; it holds linux/arm64";
-  const message = `${repositoryName}@${imageDigest}: ${expected}`;
-  await configured({ release: imageTag }, () => refused(local("up"), message));
-  await expectStill(before);
-  await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageDigest }] });
+  for (const [release, message] of [
+    [absent, `ImageNotFoundException: The image with imageId {imageDigest:'${absent}'`],
+    [imageTag, `${repositoryName}@${imageDigest}: ${expected}`],
+  ] as const) {
+    await configured({ release }, () => refused(local("up"), message));
+    await expectStill(before);
+  }
 });
 
 test("a volume of another size is a new machine's", async () => {
@@ -167,7 +162,6 @@ test("a newer AMI changes nothing by itself; amiUpdate replaces the instance wit
 });
 
 test("production refuses destroy until the protection is removed", async () => {
-  await deployed();
   await configured({ protect: "true", forceDelete: "false", latestTag: "false" }, async () => {
     const stack = await deployed();
     await refused(

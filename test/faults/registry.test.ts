@@ -7,7 +7,6 @@ import { runningPid } from "../../local/daemon.ts";
 import {
   ensureDeployed,
   expectUpConverges,
-  iam,
   interrupt,
   killMachine,
   signalDaemon,
@@ -22,6 +21,7 @@ import {
   deployed,
   edited,
   expectServing,
+  iam,
   instanceRole,
   local,
   manifest,

@@ -1,10 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
-import { EC2 } from "@aws-sdk/client-ec2";
-import { ECR } from "@aws-sdk/client-ecr";
-import { IAM } from "@aws-sdk/client-iam";
 import { expect, vi } from "vitest";
 import { runningPid } from "../../local/daemon.ts";
 import { every } from "../../local/lists.ts";
@@ -17,9 +13,9 @@ import { processes } from "../../tools/processes.ts";
 import "./as-root.ts";
 import { answeringAt, expectFleetServing, type FleetOutputs } from "./fleet.ts";
 import {
-  aws,
   cloud,
   describeInstances,
+  ec2,
   edited,
   expectServing,
   imagesOf,
@@ -33,11 +29,6 @@ import {
   succeed,
   tagOf,
 } from "./stack.ts";
-
-export const ec2 = new EC2(aws);
-export const ecr = new ECR(aws);
-export const iam = new IAM(aws);
-export const logs = new CloudWatchLogs(aws);
 
 /** The process that is killed. */
 export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
 import { get } from "./http.ts";
-import { aws, configured, node, type Outputs, outputs, succeed } from "./stack.ts";
+import { aws, configured, isDeployed, node, type Outputs, outputs, succeed } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
 export const balancing = new ElasticLoadBalancingV2(aws);
@@ -29,9 +29,9 @@ export const idsOf = (fleet: FleetOutputs): string[] =>
 export const withFleet = <T>(work: () => Promise<T>, more: Readonly<Record<string, string>> = {}): Promise<T> =>
   configured({ fleet: "true", ...more }, work);
 
-/** Deploys the fleet as the clone defines it; quick where it is deployed. Only inside a {@link withFleet}. */
+/** Deploys the fleet as the clone defines it, unless it is deployed. Only inside a {@link withFleet}. */
 export async function fleetDeployed(): Promise<FleetOutputs> {
-  await succeed("up");
+  if (!(await isDeployed())) await succeed("up");
   return fleetOutputs();
 }
 

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import {
+  engineProcesses,
   ensureDeployed,
   ensureRecovered,
   expectConsistent,
@@ -62,7 +63,7 @@ export function victimOf(who: (typeof victims)[number], step: string): Victim {
 const at = (step: string) => new RegExp(`${step.replaceAll(/[.*+?^${"$"}{}()|[\]\\]/g, "\\$&")} `);
 
 /** A command whose program was killed can say nothing any more; any other says who ended, and how. */
-function expectFailure(victim: Victim, step: string, { status, output }: Result): void {
+async function expectFailure(victim: Victim, step: string, { status, output }: Result): Promise<void> {
   // A provider may have done its part between the line and the kill; then nothing has failed.
   const [resource = ""] = step.split(/ (?:creating|updating|deleting)/);
   if (status === 0 && victim !== "engine" && victim !== "program") {
@@ -70,8 +71,11 @@ function expectFailure(victim: Victim, step: string, { status, output }: Result)
     return;
   }
   expect(status).toBe(victim === "program" ? null : 1);
-  if (victim === "engine") expect(output).toMatch(/the engine was ended by SIGKILL.*run .* again/s);
-  else if (victim !== "program")
+  if (victim === "engine") {
+    expect(output).toMatch(/the engine was ended by SIGKILL.*run .* again/s);
+    // Without their engine the program and the providers end by themselves.
+    await expect.poll(engineProcesses, { timeout: 60_000 }).toEqual([]);
+  } else if (victim !== "program")
     expect(output).toMatch(/exited prematurely|error reading from server|connection error/);
 }
 
@@ -93,7 +97,7 @@ export async function killAtCreate(victim: Victim, resource: string, expectNext 
   await ensureRecovered();
   if (has(resource)) await succeed("destroy");
   const step = `${resource} creating`;
-  expectFailure(victim, step, await killed(victim, at(step), "up"));
+  await expectFailure(victim, step, await killed(victim, at(step), "up"));
   await expectNext();
 }
 
@@ -101,7 +105,7 @@ export async function killAtCreate(victim: Victim, resource: string, expectNext 
 export async function killAtUpdate(victim: Victim, step: string): Promise<void> {
   const before = await ensureDeployed();
   await withNewRelease(async () => {
-    expectFailure(victim, step, await killed(victim, at(step), "up"));
+    await expectFailure(victim, step, await killed(victim, at(step), "up"));
     // Without the program its engine goes on, until the next command ends it: by then the new machines may have taken over.
     if (victim !== "program" && !step.endsWith("deleting original")) await expectServing(before);
     const after = await expectUpConverges();
@@ -118,7 +122,7 @@ export async function killAtDestroy(victim: Victim, resource: string, expectNext
   if (!has(resource) && !machines.test(resource)) await killed("engine", first, "up");
   if (!has(resource)) await succeed("up");
   const step = `${resource} deleting`;
-  expectFailure(victim, step, await killed(victim, at(step), "destroy"));
+  await expectFailure(victim, step, await killed(victim, at(step), "destroy"));
   await expectNext();
 }
 

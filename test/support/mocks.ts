@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
-import { deserializeProperties } from "@pulumi/pulumi/runtime/rpc.js";
+import { deserializeProperties, specialSecretSig, specialSigKey } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { declared } from "../../outputs.js";
 import { stackConfig } from "../../tools/stack-config.ts";
@@ -33,6 +33,9 @@ interface Request {
 }
 
 const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
+
+/** A secret as the engine sends it. */
+export const secret = (value: unknown) => ({ [specialSigKey]: specialSecretSig, value });
 
 /** What AWS answers, by the function's token; a test replaces an entry to say otherwise. */
 export type Answers = Record<string, (inputs: Record<string, unknown>) => object>;

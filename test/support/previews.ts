@@ -2,10 +2,9 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EC2 } from "@aws-sdk/client-ec2";
 import { every } from "../../local/lists.ts";
 import { filesBelow } from "../../tools/paths.ts";
-import { aws, cloud } from "./stack.ts";
+import { cloud, ec2 } from "./stack.ts";
 
 /** All files below a folder, with what is in them. */
 function contents(folder: string): string[] {
@@ -16,7 +15,7 @@ function contents(folder: string): string[] {
 
 /** Everything that a preview must not change. */
 export async function unwritten() {
-  const reservations = await every(new EC2(aws).paginateDescribeInstances({}), (page) => page.Reservations);
+  const reservations = await every(ec2.paginateDescribeInstances({}), (page) => page.Reservations);
   const machines = join(cloud.dir, "machines");
   return {
     registry: contents(join(cloud.dir, "registry", "data")),

@@ -23,10 +23,10 @@ declare module "vitest" {
 
 export default async function setup(tests: TestProject): Promise<() => Promise<void>> {
   const folders = Array.from({ length: tests.config.maxWorkers }, (_, index) => join(home, `test-${index + 1}`));
-  const clouds: TestCloud[] = [];
-  // One after another: the first makes the base images, which all have.
-  for (const folder of folders) clouds.push(await makeCloud(folder));
-  await ensureVenv("cfn-lint");
+  const [first = "", ...others] = folders;
+  // It installs what the system lacks, and makes the base images, which all have.
+  const clouds = [await makeCloud(first)];
+  await Promise.all([ensureVenv("cfn-lint"), ...others.map(async (folder) => clouds.push(await makeCloud(folder)))]);
   tests.provide("clouds", clouds);
   return async () => {
     try {

@@ -5,13 +5,15 @@ import { join } from "node:path";
 import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
+import { IAM } from "@aws-sdk/client-iam";
 import { afterAll, afterEach, expect, inject, vi } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
 import { filesIn, sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
-import { hash } from "../../local/services/hub/base-images.ts";
+import { bunVersion, hash } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
+import { outputsOf, stateFile as stateFileOf } from "../../local/stack.ts";
 import { get } from "./http.ts";
 import { type CollectOptions, collect, type Result } from "./process.ts";
 import type { TestCloud } from "./setup.ts";
@@ -36,6 +38,10 @@ export async function allCalls(): Promise<string[]> {
 
 /** AWS's API, as the local cloud's root. */
 export const aws = sdkOf(cloud, "root");
+export const ec2 = new EC2(aws);
+export const ecr = new ECR(aws);
+export const iam = new IAM(aws);
+export const logs = new CloudWatchLogs(aws);
 
 /** The stack's repository. */
 export const repositoryName = "hono-app-local";
@@ -51,10 +57,12 @@ export function roleKeys(instance: string) {
   };
 }
 
-/** Runs a file of the clone with Node, such as `node("cli/sbom.ts", "--help")`. */
-export function node(file: string, args: readonly string[], options: CollectOptions = {}): Promise<Result> {
+/** Runs a file of the clone with Node, such as `node("cli/sbom.ts", ["--help"])`. */
+export async function node(file: string, args: readonly string[], options: CollectOptions = {}): Promise<Result> {
   const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir, ...options.env };
-  return collect(["node", file, ...args], { cwd: cloud.project, ...options, env });
+  const result = await collect(["node", file, ...args], { cwd: cloud.project, ...options, env });
+  if (file === "cli/local.ts" && args[0] === "up" && result.status === 0) await noteDeployed();
+  return result;
 }
 
 /** Runs `npm run local -- COMMAND`. */
@@ -78,7 +86,10 @@ export async function refused(command: Promise<Result>, ...messages: (string | R
 /** Commands of `npm run local` that find nothing to change. */
 export async function expectUnchanged(...commands: string[]): Promise<void> {
   for (const command of commands) {
+    const isSame = await isDeployed();
     expect(Object.keys(summary(await succeed(command))), command).toEqual(["unchanged"]);
+    // A refresh that finds nothing writes the state all the same.
+    if (isSame) await noteDeployed();
   }
 }
 
@@ -96,7 +107,7 @@ export function pulumiStack(command: string[], input?: string): string {
   return execFileSync("pulumi", ["stack", ...command, "--stack", "local"], options).toString();
 }
 
-export const stateFile = join(cloud.dir, "state", ".pulumi", "stacks", "hono-app", "local.json");
+export const stateFile = stateFileOf(cloud);
 
 export interface Resource {
   readonly type: string;
@@ -121,14 +132,12 @@ export function instanceRole(): string | undefined {
 
 /** The stack's images that have a tag, or those that have none. */
 export function imagesOf(tagStatus: "TAGGED" | "UNTAGGED"): Promise<ImageIdentifier[]> {
-  const pages = paginateListImages({ client: new ECR(aws) }, { repositoryName, filter: { tagStatus } });
+  const pages = paginateListImages({ client: ecr }, { repositoryName, filter: { tagStatus } });
   return every(pages, ({ imageIds }) => imageIds);
 }
 
 /** Digests of the stack's images that have no tag, those of an index's platforms among them. */
 export const untagged = async () => (await imagesOf("UNTAGGED")).map(({ imageDigest }) => imageDigest);
-
-const ec2 = new EC2(aws);
 
 /** What AWS's API reports of instances. */
 export async function describeInstances(...InstanceIds: string[]): Promise<Instance[]> {
@@ -157,7 +166,7 @@ export interface Machine {
 
 /** The stack's outputs, as its state has them. */
 export function outputs(): Outputs {
-  return state().resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs as Outputs;
+  return outputsOf(cloud) as unknown as Outputs;
 }
 
 /** Both instances of a deployment answer. */
@@ -169,8 +178,11 @@ export async function isServing(outputs: Outputs): Promise<boolean> {
   );
 }
 
-/** Keeps what the last `deployed` found, for the other test files too. */
+/** Keeps what the last `up` deployed, for the other test files too. */
 const found = join(cloud.dir, "deployed");
+const noteDeployed = async () => writeFileSync(found, await fingerprint());
+/** Whether nothing has changed since. */
+export const isDeployed = async () => existsSync(found) && readFileSync(found, "utf8") === (await fingerprint());
 
 /** Of what an `up` depends on: the clone, and the state with what a failed command leaves beside it. */
 async function fingerprint(): Promise<string> {
@@ -180,15 +192,11 @@ async function fingerprint(): Promise<string> {
 }
 
 /**
- * Deploys the stack as the clone defines it, unless it was found so before, nothing has changed since, and both instances answer. Tests
- * begin with it, so that they run in any order.
+ * Deploys the stack as the clone defines it, unless the last `up` did, nothing has changed since, and both instances answer. Tests begin
+ * with it, so that they run in any order.
  */
 export async function deployed(): Promise<Outputs> {
-  const isSame = existsSync(found) && readFileSync(found, "utf8") === (await fingerprint());
-  if (!isSame || !(await isServing(outputs()))) {
-    await succeed("up");
-    writeFileSync(found, await fingerprint());
-  }
+  if (!(await isDeployed()) || !(await isServing(outputs()))) await succeed("up");
   return outputs();
 }
 
@@ -239,11 +247,11 @@ export function editPage(word: string): void {
 }
 
 /** A Dockerfile of the app that puts amd64 binaries into both images, which run on a host that has both architectures. */
-export const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:1.4.5 AS bundle
+export const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:${bunVersion} AS bundle
 WORKDIR /src
 COPY . .
 RUN bun install --frozen-lockfile --production --ignore-scripts && bun build src/main.ts --target=bun --outdir=/bundle/app
-FROM --platform=linux/amd64 oven/bun:1.4.5-distroless AS amd64
+FROM --platform=linux/amd64 oven/bun:${bunVersion}-distroless AS amd64
 FROM scratch
 COPY --from=amd64 / /
 COPY --from=bundle /bundle /
@@ -253,8 +261,7 @@ CMD ["/app/main.js"]
 
 /** What CloudWatch has of an instance's log, whether or not the instance is still there. */
 export async function logOf(logGroupName: string, instance: string): Promise<string> {
-  const client = new CloudWatchLogs(aws);
-  const pages = paginateFilterLogEvents({ client }, { logGroupName, logStreamNames: [instance] });
+  const pages = paginateFilterLogEvents({ client: logs }, { logGroupName, logStreamNames: [instance] });
   return (await every(pages, ({ events }) => events?.map(({ message }) => message))).join("\n");
 }
 
@@ -298,13 +305,21 @@ export async function registry(
   secret?: string,
 ): Promise<{ status: number; body: string }> {
   const ca = readFileSync(cloud.env.SSL_CERT_FILE as string);
-  const auth = `AWS:${secret ?? (await password(new ECR(aws)))}`;
+  const auth = `AWS:${secret ?? (await password(ecr))}`;
   const { status, body } = await get(`https://${cloud.registry}${path}`, { ca, auth, headers: { accept } });
   return { status, body };
 }
 
 /** The beginning of every password of the registry: its first key, encoded. */
 export const passwordPrefix = Buffer.from('{"accessKeyId":').toString("base64");
+
+/** Puts an expired login into the state, as it is twelve hours after an `up`. */
+export function expireLogin(): void {
+  const state = pulumiStack(["export", "--show-secrets"]);
+  const expired = state.replaceAll(new RegExp(`${passwordPrefix}[\\w+/=.]+`, "g"), expiredPassword());
+  expect(expired).not.toBe(state);
+  pulumiStack(["import"], expired);
+}
 
 /** A password of the local cloud's root that has expired. */
 export function expiredPassword(): string {
@@ -334,6 +349,10 @@ export async function manifest(
   if (status !== 200) throw new Error(`${reference}: ${status} ${body}`);
   return JSON.parse(body);
 }
+
+/** The platforms that `docker buildx imagetools inspect` lists. */
+export const platformsIn = (inspected: string): string[] =>
+  [...inspected.matchAll(/Platform: +(\S+)/g)].map(([, platform = ""]) => platform).sort();
 
 /** The platforms of an index. */
 export function platformsOf({ manifests = [] }: { readonly manifests?: readonly Descriptor[] }): string[] {

@@ -82,24 +82,6 @@ describe.each(controls.map((control) => ({ ...control, control, id: control.ids.
   },
 );
 
-test("each role is one service's, and the flow log's for this account alone", async () => {
-  const trusts = (await programOf("pair"))
-    .filter(({ type }) => type === "aws:iam/role:Role")
-    .map(({ name, inputs }) => [name, inputs.assumeRolePolicy.Statement]);
-  expect(Object.fromEntries(trusts)).toEqual({
-    "hono-app": [expect.objectContaining({ Principal: { Service: "ec2.amazonaws.com" } })],
-    "hono-app-flow-logs": [
-      expect.objectContaining({
-        Principal: { Service: "vpc-flow-logs.amazonaws.com" },
-        Condition: {
-          StringEquals: { "aws:SourceAccount": account },
-          ArnLike: { "aws:SourceArn": `arn:aws:ec2:ap-northeast-2:${account}:vpc-flow-log/*` },
-        },
-      }),
-    ],
-  });
-});
-
 test("the registry's token goes to the builder's login and nowhere else", async () => {
   const registered = await runProgram();
   const others = JSON.stringify(registered, (key, value) => (key === "registries" ? undefined : value));

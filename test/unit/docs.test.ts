@@ -208,16 +208,16 @@ test("the guide's page has each of its headings, in its order", () => {
   expect(found.filter((heading) => guide.includes(heading))).toEqual(guide);
 });
 
-test("the documents' prices are those of npm run cost", () => {
-  const { total, lines } = JSON.parse(execFileSync(process.execPath, ["cli/cost.ts", "--json"], { encoding: "utf8" }));
-  const perMachine = lines.filter(({ what }: { what: string }) => what.startsWith("EC2 "));
+test("the documents' prices are those of npm run cost", async () => {
+  const { total, lines } = estimate(await planned("dev", configOf()), prices.region);
+  const perMachine = lines.filter(({ what }) => what.startsWith("EC2 "));
   expect(perMachine).toHaveLength(2);
   const sums = { "": `$${Math.round(total)} a month`, ".ko": `월 약 ${Math.round(total)}달러` };
   for (const [language, sum] of Object.entries(sums)) {
     expect(read(`README${language}.md`).prose).toContain(sum);
     expect(read(`docs/operation${language}.md`).prose).toContain(sum);
-    const prices = perMachine.map(({ monthly }: { monthly: number }) => `$${monthly.toFixed(2)}`);
-    expect(prices.filter((price: string) => !read(`docs/guide${language}.md`).prose.includes(price))).toEqual([]);
+    const each = perMachine.map(({ monthly }) => `$${monthly.toFixed(2)}`);
+    expect(each.filter((price) => !read(`docs/guide${language}.md`).prose.includes(price))).toEqual([]);
   }
 });
 

@@ -1,3 +1,4 @@
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
@@ -12,9 +13,7 @@ import {
   refresh,
   same,
 } from "../../../local/providers/aws/values.ts";
-
-const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
+import { secret } from "../../support/mocks.ts";
 
 const inputs: Inputs = {
   name: ["replace"],
@@ -78,9 +77,9 @@ describe("inputs", () => {
     ["disk", { size: 8, encrypted: true }, { size: 8 }, true],
     ["filters", [{ value: "a" }], [{ value: "a" }, { value: "b" }], true],
     // Until a value is known, all that may be in it counts.
-    ["tags", { k: "v" }, { k: UNKNOWN }, false],
-    ["disk", { size: 8 }, UNKNOWN, true],
-    ["options", { size: 8 }, UNKNOWN, false],
+    ["tags", { k: "v" }, { k: unknownValue }, false],
+    ["disk", { size: 8 }, unknownValue, true],
+    ["options", { size: 8 }, unknownValue, false],
   ])("update or replace, by what differs inside: %s, from %j to %j", (name, before, after, isReplaced) => {
     const replaces = isReplaced ? [name] : [];
     expect(compare(inputs, { [name]: before }, { [name]: after })).toEqual({ changed: [name], replaces });
@@ -117,7 +116,7 @@ describe("inputs", () => {
     const others = { tags: { k: "v" }, unknown: { a: 1 }, name: "n" };
     const encode = (policy: unknown) => encodeDocuments(inputs, { policy, ...others });
     expect(encode({ a: [1] })).toEqual({ policy: '{"a":[1]}', ...others });
-    expect(encode({ a: UNKNOWN })).toEqual({ policy: UNKNOWN, ...others });
+    expect(encode({ a: unknownValue })).toEqual({ policy: unknownValue, ...others });
     for (const policy of [{ a: [1] }, '{"a":[1]}']) {
       expect(encode(secret(policy))).toEqual({ policy: secret('{"a":[1]}'), ...others });
     }
@@ -125,7 +124,7 @@ describe("inputs", () => {
 
   it("stand over what AWS has, object by object", () => {
     const live = { disk: { size: 8, iops: 3 }, policy: "{}", tags: { a: "b" }, arn: "x" };
-    const given = { disk: { size: 9 }, policy: {}, tags: UNKNOWN };
+    const given = { disk: { size: 9 }, policy: {}, tags: unknownValue };
     expect(merge(live, given)).toEqual({ ...given, disk: { size: 9, iops: 3 }, arn: "x" });
   });
 

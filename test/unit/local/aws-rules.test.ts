@@ -6,9 +6,9 @@ import { resources } from "../../../local/providers/aws/resources.ts";
 import { refusals } from "../../../local/providers/aws/rules.ts";
 import { propertySchema } from "../../../local/providers/aws/schemas.ts";
 import type { Props } from "../../../local/providers/aws/values.ts";
+import { secret } from "../../support/mocks.ts";
 
 type Token = keyof typeof resources;
-const secret = (value: unknown) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
 
 test.each(Object.entries<Resource>(resources))("AWS knows each property that %s names", (_, { cloudFormation }) => {
   const unknown = Object.keys(cloudFormation.names ?? {}).filter((path) => {
