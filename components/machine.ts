@@ -52,9 +52,10 @@ export class Machine extends pulumi.ComponentResource {
         parent: this,
         // This only keeps a newer AMI from being a reason to replace: an instance that is replaced gets the newest one.
         ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
-        // In place EBS makes no volume smaller, and a larger one's file system stays as it was.
+        // In place EBS makes no volume smaller, and a larger one's file system stays as it was. To give a running machine another group takes
+        // the permission to change every network interface: those of instances have no tags.
         // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html
-        replaceOnChanges: ["rootBlockDevice.volumeSize"],
+        replaceOnChanges: ["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"],
         // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
         protect: false,
       },

@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** AWS's types that the program uses and that take no tags. */
+/** AWS's types that the program uses and that take no tags; and a VPC's default group, which AWS makes: to tag it, who deploys would have to be allowed to tag everybody's. */
 const withoutTags = new Set([
   "aws:autoscaling/policy:Policy",
+  "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
   "aws:ecr/lifecyclePolicy:LifecyclePolicy",
   "aws:ecr/repositoryPolicy:RepositoryPolicy",
   "aws:iam/rolePolicy:RolePolicy",

@@ -247,8 +247,9 @@ const cases: Record<string, () => Promise<void>> = {
     const before = await deployed();
     // As in a check-out of a stack that the workflow created: only its state has the salt.
     await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
-      const { status, text, summary: shown } = await run("deploy.yml dev: pulumi up", onStack());
+      const { status, text, outputs: said, summary: shown } = await run("deploy.yml dev: pulumi up", onStack());
       expect(status, text).toBe(0);
+      expect(said).toEqual({ image: before.imageRef });
       expect(Object.keys(summary(text))).toEqual(["unchanged"]);
       expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
     });
@@ -262,10 +263,12 @@ const cases: Record<string, () => Promise<void>> = {
 
   async "deploy.yml dev: attach SBOMs"() {
     const { imageRef } = await deployed();
+    const contexts = { ...settings, steps: { up: { outputs: { image: imageRef } } } };
     const config = newFolder();
     const attach = (overrides: Record<string, string> = {}) =>
       run("deploy.yml dev: attach SBOMs", {
         ...onStack(),
+        contexts,
         overrides: { STACK: "local", DOCKER_CONFIG: config, ...overrides },
         programs: { npm, aws: `exec ${aws} "$@"` },
       });
@@ -363,14 +366,18 @@ const cases: Record<string, () => Promise<void>> = {
   async "review.yml expired: list"() {
     await deployed();
     await reviewed();
-    const list = (vars: object) =>
+    const list = (vars: object, programs = {}) =>
       run("review.yml expired: list", {
         ...onStack(),
+        programs,
         contexts: { ...settings, vars: { ...(settings.vars as object), ...vars } },
       });
     // The stack "local" is none.
     expect(await list({ REVIEW_HOURS: "0" })).toMatchObject({ status: 0, outputs: { stacks: '["pr-7"]' } });
     expect(await list({})).toMatchObject({ status: 0, outputs: { stacks: "[]" } });
+    const updating = JSON.stringify([{ name: "pr-7", updateInProgress: true }, { name: "pr-8" }]);
+    const busy = await list({}, { pulumi: `echo '${updating}'` });
+    expect(busy).toMatchObject({ status: 0, outputs: { stacks: '["pr-8"]' } });
     const wrong = await list({ REVIEW_HOURS: "3 days" });
     expect(wrong).toMatchObject({ status: 1, outputs: {} });
     expect(wrong.text).toContain('::error::the variable REVIEW_HOURS is "3 days"; allowed: a whole number of hours');

@@ -13,6 +13,7 @@ import {
   fill,
   find,
   type JobResult,
+  job,
   resultsOf,
   runs,
   scripts,
@@ -118,6 +119,12 @@ describe("jobs", () => {
 
   test("end", () => {
     for (const each of steppedJobs) expect(each["timeout-minutes"]).toBeGreaterThan(0);
+  });
+
+  test("that test a commit before its deployment run in the order of the pushes", () => {
+    const { concurrency } = job("deploy.yml", "test");
+    expect(concurrency?.["cancel-in-progress"]).toBe(false);
+    expect(fill(concurrency?.group, { github: { ref: "refs/heads/main" } })).toBe("test-refs/heads/main");
   });
 
   test("that change a stack use its environment, one at a time", () => {

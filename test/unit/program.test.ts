@@ -180,6 +180,7 @@ test("every resource of AWS that takes tags has the stack's, and an instance's v
   for (const { type, name, inputs } of tagged) expect(inputs.tags, `${type} ${name}`).toMatchObject(stack);
   const others = aws.filter(({ inputs }) => inputs.tags === undefined);
   expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:ecr/repositoryPolicy:RepositoryPolicy",
     "aws:iam/rolePolicy:RolePolicy",

@@ -7,7 +7,6 @@ import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
 import { orGone } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
-import { retagEc2 } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, and subnet-sizing.html beside it
@@ -53,11 +52,9 @@ async function emptyDefaultGroup(id: string, { ingress, egress }: Props): Promis
 
 /** AWS makes the group with the VPC: to create it is to find it and empty it. */
 async function takeDefaultGroup(inputs: Props): Promise<string> {
-  const { vpcId, tags = {} } = inputs;
+  const { vpcId } = inputs;
   const id = (await groups()).find(({ VpcId, GroupName }) => VpcId === vpcId && GroupName === "default")?.GroupId;
   if (!id) refuse("InvalidGroup.NotFound", `The VPC '${vpcId}' has no default security group`);
-  // Tags first, as the real provider does: a policy may allow changes only to what carries them.
-  await retagEc2(id, tags, []);
   await emptyDefaultGroup(id, inputs);
   return id;
 }

@@ -130,11 +130,6 @@ const stateAlone = ["creditSpecification", "userDataReplaceOnChange"];
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
   const api = await ec2();
   const changes: Record<string, () => Promise<unknown>> = {
-    // The real provider's way: an instance with several interfaces takes no groups itself.
-    vpcSecurityGroupIds: async () => {
-      const NetworkInterfaceId = (await find(id))?.NetworkInterfaces?.[0]?.NetworkInterfaceId;
-      await api.modifyNetworkInterfaceAttribute({ NetworkInterfaceId, Groups: inputs.vpcSecurityGroupIds });
-    },
     iamInstanceProfile: () => changeProfile(id, inputs.iamInstanceProfile),
     metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
     monitoring: () => api[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),

@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import monotonic
 
 from authorizer import ask
+from methods import replacing
 from moto.autoscaling.models import autoscaling_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.responses import BaseResponse
@@ -15,6 +17,7 @@ from moto.ecr.models import ecr_backends
 from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
+from moto.utilities.tagging_service import TaggingService
 
 NEW = "new"  # stands for an id or a name that is not known yet
 
@@ -274,6 +277,17 @@ def autoscaling_resources(call: Call) -> Iterator[Resource]:
         yield Resource("autoScalingGroup", group.arn if group else new, keys)
 
 
+# By ARN: when it got its first tags, which IAM sees only some seconds later.
+# https://github.com/hashicorp/terraform-provider-aws/issues/6055
+tagged: dict[str, float] = {}
+
+
+@replacing(TaggingService, "tag_resource")
+def remember(original, self: TaggingService, arn: str, tags: list[dict] | None) -> None:
+    tagged.setdefault(arn, monotonic())
+    original(self, arn, tags)
+
+
 # What a creation makes: there is no ARN yet.
 NEW_BALANCERS = {"CreateLoadBalancer": "loadbalancer/app", "CreateTargetGroup": "targetgroup"}
 
@@ -292,7 +306,8 @@ def elb_resources(call: Call) -> Iterator[Resource]:
         kind = each.removeprefix(prefix)
         types = {"loadbalancer": ["loadbalancer", "loadbalancer/app/"], "listener": ["listener/app"], "targetgroup": ["targetgroup"]}
         named = types[kind.partition("/")[0]]
-        tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each))
+        seen = monotonic() - tagged.get(each, 0) > 3
+        tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each) if seen else {})
         if call.name in ("AddTags", "RemoveTags"):
             yield Resource("loadbalancer", each, tags)
         else:

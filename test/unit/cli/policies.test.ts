@@ -10,6 +10,9 @@ const boundary = `arn:aws:iam::${account}:policy/boundary`;
 const values: Values = { account, region, name: "hono-app", stack: "dev", boundary, stateBucket: "state" };
 const owned = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "dev" };
 const asked = { "aws:RequestTag/app": "hono-app", "aws:RequestTag/stack": "dev" };
+const prod = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "prod" };
+const session = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+const logGroup = (name: string) => `arn:aws:logs:${region}:${account}:log-group:${name}`;
 const ec2 = (resource: string) => `arn:aws:ec2:${region}:${account}:${resource}`;
 const iam = (resource: string) => `arn:aws:iam::${account}:${resource}`;
 const ecr = (repository: string) => `arn:aws:ecr:${region}:${account}:repository/${repository}`;
@@ -43,13 +46,16 @@ const fleetDeployer = () => [...deployer(), policy("fleet", values)];
 
 test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), owned],
-  ["ec2:CreateTags", ec2("security-group/sg-1"), asked],
+  ["ec2:RevokeSecurityGroupEgress", ec2("security-group/sg-1")],
   ["ec2:RunInstances", ec2("volume/new"), asked],
   ["ec2:CreateTags", ec2("vpc/vpc-1"), { ...asked, "ec2:CreateAction": "CreateVpc" }],
   ["ec2:RunInstances", `arn:aws:ec2:${region}::image/ami-1`],
   ["iam:CreateRole", iam("role/hono-app-0123456"), { ...asked, "iam:PermissionsBoundary": boundary }],
   ["iam:PassRole", iam("role/hono-app-0123456"), { "iam:PassedToService": "ec2.amazonaws.com" }],
-  ["iam:PutRolePermissionsBoundary", iam("role/hono-app-0123456"), { "iam:PermissionsBoundary": boundary }],
+  ["iam:PutRolePermissionsBoundary", iam("role/hono-app-0123456"), { ...owned, "iam:PermissionsBoundary": boundary }],
+  ["logs:CreateLogGroup", logGroup("hono-app-machines-1"), asked],
+  ["logs:PutRetentionPolicy", logGroup("hono-app-machines-1"), owned],
+  ["iam:AttachRolePolicy", iam("role/hono-app-0123456"), { "iam:PolicyARN": session }],
   ["ecr:PutImage", ecr("hono-app-dev")],
   ["s3:PutObject", "arn:aws:s3:::state/x"],
 ])("who deploys may: %s on %s %j", async (...asking) => {
@@ -61,7 +67,10 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
   ["ec2:TerminateInstances", ec2("instance/i-1").replace(region, "us-east-1"), owned],
   ["ec2:CreateTags", ec2("instance/i-1"), asked],
-  ["ec2:CreateTags", ec2("security-group/sg-1"), { ...asked, "aws:ResourceTag/app": "other" }],
+  ["ec2:CreateTags", ec2("security-group/sg-1"), asked],
+  ["ec2:AuthorizeSecurityGroupIngress", ec2("security-group/sg-1")],
+  ["ec2:RevokeSecurityGroupIngress", ec2("security-group/sg-1"), { "aws:ResourceTag/app": "other" }],
+  ["ec2:ModifyNetworkInterfaceAttribute", ec2("network-interface/eni-1")],
   ["ec2:RunInstances", ec2("volume/new")],
   ["ec2:RunInstances", ec2("instance/new")],
   ["ec2:CreateVpc", ec2("vpc/new"), { "aws:RequestTag/app": "other" }],
@@ -75,7 +84,10 @@ test.each<[string, string, Record<string, string>?]>([
   ["iam:DeleteRolePermissionsBoundary", iam("role/hono-app-0123456"), { "iam:PermissionsBoundary": boundary }],
   ["iam:CreatePolicyVersion", boundary],
   ["iam:AttachRolePolicy", iam("role/hono-app-0123456"), { "iam:PolicyARN": "arn:aws:iam::aws:policy/IAMFullAccess" }],
+  ["iam:DetachRolePolicy", iam("role/hono-app-0123456"), { ...prod, "iam:PolicyARN": session }],
   ["iam:PassRole", iam("role/hono-app-0123456"), { "iam:PassedToService": "lambda.amazonaws.com" }],
+  ["logs:DeleteLogGroup", logGroup("hono-app-machines-1"), prod],
+  ["logs:FilterLogEvents", logGroup("hono-app-machines-1"), prod],
   ["iam:PassRole", iam("role/other"), { "iam:PassedToService": "ec2.amazonaws.com" }],
   ["ecr:PutImage", ecr("hono-app-prod")],
   ["ecr:DeleteRepository", ecr("other-dev")],
@@ -104,6 +116,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:DisassociateAddress", ec2("elastic-ip/new")],
   ["elasticloadbalancing:CreateLoadBalancer", elb("loadbalancer/app/hono-app-1/new"), asked],
   ["elasticloadbalancing:CreateListener", elb("loadbalancer/app/hono-app-1/1"), { ...asked, ...owned }],
+  ["elasticloadbalancing:ModifyTargetGroupAttributes", elb("targetgroup/hono-app-1/1")],
   [
     "elasticloadbalancing:AddTags",
     elb("loadbalancer/app/hono-app-1/new"),
@@ -127,9 +140,13 @@ test.each<[string, string, Record<string, string>?]>([
   ["autoscaling:CreateOrUpdateTags", scalingGroup("hono-app-intel-1"), { ...asked, "aws:ResourceTag/stack": "prod" }],
   ["autoscaling:SetDesiredCapacity", scalingGroup("hono-app-intel-1"), owned],
   ["elasticloadbalancing:DeleteLoadBalancer", elb("loadbalancer/app/other/1")],
+  ["elasticloadbalancing:DeleteTargetGroup", elb("targetgroup/hono-app-1/1")],
+  ["elasticloadbalancing:CreateListener", elb("loadbalancer/app/other/1"), asked],
+  ["elasticloadbalancing:ModifyTargetGroupAttributes", elb("targetgroup/hono-app-1/1"), prod],
   ["elasticloadbalancing:AddTags", elb("loadbalancer/app/other/1"), asked],
   ["elasticloadbalancing:RegisterTargets", elb("targetgroup/hono-app-1/1"), owned],
   ["cloudwatch:DeleteAlarms", `arn:aws:cloudwatch:${region}:${account}:alarm:other`],
+  ["cloudwatch:DeleteAlarms", `arn:aws:cloudwatch:${region}:${account}:alarm:hono-app-unhealthy-1`, prod],
   ["acm:DeleteCertificate", `arn:aws:acm:${region}:${account}:certificate/1`],
   ["iam:CreateServiceLinkedRole", scalingRole, { "iam:AWSServiceName": "ecs.amazonaws.com" }],
   [
@@ -143,14 +160,13 @@ test.each<[string, string, Record<string, string>?]>([
 
 test("without a stack the policies are for every stack of the app, without a boundary they ask for none", async () => {
   const wide = deployer({ stack: undefined, boundary: undefined, stateBucket: undefined });
-  const prod = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "prod" };
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), prod])).toBe("Allowed");
   expect(await decide(wide, ["ecr:PutImage", ecr("hono-app-prod")])).toBe("Allowed");
   expect(await decide(wide, ["iam:CreateRole", iam("role/hono-app-1"), asked])).toBe("Allowed");
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), { "aws:ResourceTag/app": "other" }])).toBe(
     "ImplicitlyDenied",
   );
-  expect(JSON.stringify(wide)).not.toMatch(/s3:|PermissionsBoundary/);
+  expect(JSON.stringify(wide)).not.toMatch(/s3:|iam:PermissionsBoundary/);
 });
 
 test("who previews can only read", async () => {

@@ -74,7 +74,9 @@ test("a rule that was added to the default group by hand is seen, and revoked by
 test("a machine's change in place that is not known is an error", async () => {
   vi.stubEnv("AWS_REGION", "ap-northeast-2");
   const change = resources["aws:ec2/instance:Instance"].update?.("i-1", {}, ["instanceType"], {});
-  await expect(change).rejects.toThrow("instanceType does not change in place in this cloud; what does: vpcSecurity");
+  await expect(change).rejects.toThrow(
+    "instanceType does not change in place in this cloud; what does: iamInstanceProfile",
+  );
 });
 
 test("the newest AMI may be on the last page, and so may the second of what has to be one", async () => {
