@@ -343,7 +343,7 @@ function instanceTypeOf(machine: MachineName): [string, (text: string) => string
 
 function integer(least: number, most: number) {
   return (text: string): number | undefined => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    const value = /^(0|[1-9]\d*)$/.test(text) ? Number(text) : Number.NaN;
     return value >= least && value <= most ? value : undefined;
   };
 }

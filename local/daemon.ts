@@ -3,6 +3,7 @@ import { appendFileSync, closeSync, mkdirSync, openSync, rmSync, writeFileSync }
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { readIfThere } from "../tools/paths.ts";
+import { signal } from "../tools/processes.ts";
 
 /** A long-lived process of the local cloud. It outlives the command that started it. */
 export interface Daemon {
@@ -47,10 +48,10 @@ export async function startDaemon(daemon: Daemon): Promise<void> {
 export async function stopDaemon(daemon: Pick<Daemon, "pidFile">, patience = 20_000): Promise<void> {
   const pid = runningPid(daemon);
   if (pid !== undefined) {
-    process.kill(pid, "SIGTERM");
+    signal(pid, "SIGTERM");
     const deadline = Date.now() + patience;
     while (runningPid(daemon) !== undefined) {
-      if (Date.now() > deadline) process.kill(pid, "SIGKILL");
+      if (Date.now() > deadline) signal(pid, "SIGKILL");
       await wait(50);
     }
   }

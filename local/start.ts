@@ -87,6 +87,8 @@ async function install(): Promise<void> {
 
 /** Stops everything, and frees the addresses. */
 export async function stop(cloud: Cloud): Promise<void> {
+  // An agent that was killed has left its machines: another one removes them.
+  if (existsSync(join(cloud.dir, "machines")) && runningPid(cloud.files("ec2")) === undefined) await start(cloud);
   // The agent first: it removes its machines, and gives itself a minute for that.
   await stopDaemon(cloud.files("ec2"), 65_000);
   await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed

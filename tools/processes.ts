@@ -7,6 +7,15 @@ export interface Process {
   read(file: string): string;
 }
 
+/** Signals a process, unless it has ended meanwhile. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 /** All processes of this host. */
 export function processes(): Process[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));

@@ -63,7 +63,9 @@ async function ensureNode() {
  * downloaded meanwhile; what cannot be had is said when it is needed.
  */
 async function ensurePackages(env, isForCloud) {
+  // Some packages are programs: those of another system that shares the folder, such as a dev container, are others.
   const lock = createHash("sha256")
+    .update(`${process.platform} ${process.arch} `)
     .update(readFileSync(join(root, "package-lock.json")))
     .digest("hex");
   const stamp = join(root, "node_modules", ".installed");

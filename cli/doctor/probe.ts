@@ -15,8 +15,8 @@ export interface AwsClient {
 /** Everything that the checks read of this machine, in an environment. It changes nothing; tests have another one. */
 export type Probe = ReturnType<typeof realProbe>;
 
-/** This machine. */
-export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env) {
+/** This machine. A program has ten seconds to answer. */
+export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, seconds = 10) {
   const endpoint = env.AWS_ENDPOINT_URL;
   return {
     env,
@@ -34,10 +34,13 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env) {
     },
     uid: process.getuid?.(),
     home: env.HOME ?? "",
-    /** What a program answers within ten seconds; the status is null where it cannot be started or does not end. */
+    /** What a program answers; the status is null where it cannot be started, and 124 where it does not end, as that of timeout(1). */
     exec(file: string, ...args: string[]) {
-      const answer = spawnSync(file, args, { env: { ...env }, timeout: 10_000, input: "", encoding: "utf8" });
-      return { status: answer.status, stdout: answer.stdout ?? "", stderr: answer.stderr ?? "" };
+      const answer = spawnSync(file, args, { env: { ...env }, timeout: seconds * 1000, input: "", encoding: "utf8" });
+      const { status, stdout, stderr, error } = answer;
+      if ((error as NodeJS.ErrnoException | undefined)?.code !== "ETIMEDOUT")
+        return { status, stdout: stdout ?? "", stderr: stderr ?? "" };
+      return { status: 124, stdout: "", stderr: `${file} has not answered for ${seconds} seconds` };
     },
     exists: existsSync as (path: string) => boolean,
     /** A file's text. */

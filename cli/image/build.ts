@@ -31,6 +31,9 @@ export async function build(options: BuildOptions, engine: Engine): Promise<void
   }
 }
 
+/** Whether a line says that a registry asks for a login: not one of a program that a step runs, which begins with its seconds. */
+export const isRefusal = (line: string): boolean => !/^(#\d+ )?\d+\.\d+ /.test(line) && isDenied(line);
+
 /** Has BuildKit name each step's platform also where there is one alone. */
 const naming = ["--build-arg", "BUILDKIT_MULTI_PLATFORM=1"];
 
@@ -40,7 +43,7 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
   let denied = false;
   const onLine = (line: string) => {
     process.stderr.write(`${line}\n`);
-    denied ||= isDenied(line);
+    denied ||= isRefusal(line);
     const found = emulatedStep(line, builder);
     const key = JSON.stringify(found);
     // A step's line comes again whenever another step's came between.

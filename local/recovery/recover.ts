@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { filesBelow } from "../../tools/paths.ts";
 import { run, say, step } from "../../tools/process.ts";
-import { type Process, processes } from "../../tools/processes.ts";
+import { type Process, processes, signal } from "../../tools/processes.ts";
 import { projectName } from "../../tools/stack-config.ts";
 import { as, type Cloud } from "../cloud.ts";
 import { type pulumi, pulumiQuietly, readState, resourcesOf, stackName, startedHere, stateFile } from "../stack.ts";
@@ -57,7 +57,7 @@ function freeMegabytes(folder: string): number {
 async function recover(cloud: Cloud, refresh: typeof pulumi): Promise<void> {
   await endLeftovers(cloud);
   for (const lock of locks(cloud)) {
-    const { pid } = JSON.parse(readFileSync(lock, "utf8"));
+    const { pid } = JSON.parse(readFileSync(lock, "utf8") || "{}"); // empty on a full disk
     if (isPulumi(pid))
       throw new Error(`pulumi (process ${pid}) is using this stack; wait until it ends, then try again`);
   }
@@ -93,7 +93,7 @@ export function restoreState(cloud: Pick<Cloud, "dir">): void {
 /** Ends an engine whose program was killed, and providers whose engine was killed: they would go on with their work. */
 async function endLeftovers(cloud: Cloud): Promise<void> {
   const left = () => processes().filter((each) => isOurs(cloud, each));
-  for (const { pid } of left()) process.kill(pid, "SIGKILL");
+  for (const { pid } of left()) signal(pid, "SIGKILL");
   while (left().length > 0) await wait(20);
 }
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import Lock
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 from iam import ACCOUNT, REGION, Denied, require
 from methods import replacing
@@ -79,7 +79,8 @@ def find(images: dict[str, list[str]], image_id: dict) -> str | None:
 def call_registry(method: str, repository: Repository, reference: str, **request) -> None:
     url = f"https://{REGISTRY}/v2/{repository.name}/manifests/{reference}"
     headers = {"Authorization": f"Basic {authorization(None)}", **request.pop("headers", {})}
-    urlopen(Request(url, method=method, headers=headers, **request), timeout=30).close()
+    # A proxy does not reach this host's loopback.
+    build_opener(ProxyHandler({})).open(Request(url, method=method, headers=headers, **request), timeout=30).close()
 
 
 # Authorization.

@@ -556,6 +556,13 @@ describe("on this machine", () => {
     expect(finding).toMatchObject({ fault: "this user may not use the Docker Engine" });
   });
 
+  test("programs that do not answer are not taken for absent", async () => {
+    writeFileSync(join(folder, "pulumi"), "#!/bin/sh\nexec /bin/sleep 60\n", { mode: 0o755 });
+    const impatient = (env: NodeJS.ProcessEnv) => realProbe(env, 0.2);
+    const finding = await find("pulumi", findEnvironment(impatient, { HOME: folder, PATH: folder }, "aws"));
+    expect(finding).toMatchObject({ fault: "pulumi version fails: pulumi has not answered for 0.2 seconds" });
+  });
+
   test("a port that is taken", async () => {
     const environment = await serving(
       () => {},

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { isRefusal } from "../../../cli/image/build.ts";
 import { checkBuilder, ensureBuilder, parseBuilder } from "../../../cli/image/builder.ts";
 import { emulatedStep, remedy } from "../../../cli/image/emulation.ts";
 import { readOptions } from "../../../cli/image/options.ts";
@@ -258,4 +259,13 @@ describe("sizes", () => {
     expect(atDigest("127.0.0.1:5000/app:1@sha256:a", "sha256:b")).toBe("127.0.0.1:5000/app@sha256:b");
     expect(atDigest("127.0.0.1:5000/app", "sha256:b")).toBe("127.0.0.1:5000/app@sha256:b");
   });
+});
+
+test.each([
+  ["#9 0.652 npm error 401 Unauthorized - GET https://registry.example", false],
+  ["0.652 npm error 401 Unauthorized - GET https://registry.example", false],
+  ["#4 ERROR: failed to authorize: failed to fetch oauth token: 401 Unauthorized", true],
+  ["ERROR: failed to push docker.io/me/app: push access denied, insufficient_scope: authorization failed", true],
+])("a registry's refusal is told from what a step says: %s", (line, expected) => {
+  expect(isRefusal(line)).toBe(expected);
 });
