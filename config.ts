@@ -48,6 +48,8 @@ export interface Settings {
   /** Of the machines. */
   readonly role: { readonly permissionsBoundary?: string };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
+  /** Two zones, or none: then those that {@link lookup} chooses. */
+  readonly availabilityZones: readonly string[];
   /** What all machines have in common. */
   readonly machine: Required<Pick<MachineArgs, "port" | "volumeSize" | "amiUpdate" | "verificationTimeout">>;
   /** With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance. */
@@ -187,6 +189,11 @@ export function loadConfig(): Settings {
       logRetentionDays,
       permissionsBoundary,
     },
+    availabilityZones: read(
+      "availabilityZones",
+      'two zones, such as ["ap-northeast-2a","ap-northeast-2c"], or [] for the first two that offer every instance type',
+      parseZones,
+    ),
     logs: { retentionInDays: logRetentionDays },
     role: { permissionsBoundary },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
@@ -384,6 +391,11 @@ const isAccountId = (text: string) => /^\d{12}$/.test(text);
 function parseCidrs(text: string): string[] | undefined {
   const list = parseList(text, (item) => parseCidr(item) !== undefined);
   return list && list.length <= 60 ? list : undefined;
+}
+
+function parseZones(text: string): string[] | undefined {
+  const list = parseList(text, (item) => /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/.test(item));
+  return text === "[]" ? [] : list?.length === 2 ? list : undefined;
 }
 
 // EC2 allows /16 to /28. A public and a private subnet of /24 in each of two zones fill a /22; a /20 leaves room.

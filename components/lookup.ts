@@ -13,6 +13,8 @@ import { contentTagPrefix } from "./image-tags.ts";
 
 export interface LookupArgs {
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
+  /** Two zones for the machines; none for the first two, by name, that offer every machine's type. */
+  readonly availabilityZones: readonly string[];
   readonly repository: { readonly name: string };
   /** `docker` leaves the login to Docker's own configuration. */
   readonly registryLogin: "program" | "docker";
@@ -50,6 +52,7 @@ export async function lookup(args: LookupArgs) {
       regular.names,
       eachMachine((name) => machines[name].zones),
       instanceTypes,
+      args.availabilityZones,
     ),
     /** The account's ECR registry. */
     registry: {
@@ -117,20 +120,22 @@ export function assertArchitecture(machine: MachineName, part: string, found: re
 }
 
 /**
- * The first two of the region's zones, by name, that offer every machine's type.
+ * The chosen zones or, where none is, the first two of the region's, by name, that offer every machine's type.
  *
- * @throws Error when there are fewer than two.
+ * @throws Error when there are fewer than two, or a chosen one does not offer every type.
  */
 export function commonZones(
   zones: readonly string[],
   offering: Readonly<Record<MachineName, string[]>>,
   types: Readonly<Record<MachineName, string>>,
+  chosen: readonly string[] = [],
 ): string[] {
   const offered = (name: MachineName) => zones.filter((zone) => offering[name].includes(zone)).sort();
   const common = zones.filter((zone) => machineNames.every((name) => offering[name].includes(zone))).sort();
-  if (common.length >= 2) return common.slice(0, 2);
+  if (chosen.length > 0 && chosen.every((zone) => common.includes(zone))) return [...chosen];
+  if (chosen.length === 0 && common.length >= 2) return common.slice(0, 2);
   const offers = machineNames.map((name) => `${types[name]} in ${offered(name).join(", ") || "none"}`).join("; ");
   throw new pulumi.RunError(
-    `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types or another region`,
+    `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types, other zones or another region`,
   );
 }

@@ -36,6 +36,7 @@ test("the defaults of Pulumi.yaml are the settings", () => {
       logRetentionDays: 30,
       permissionsBoundary: undefined,
     },
+    availabilityZones: [],
     logs: { retentionInDays: 30 },
     role: { permissionsBoundary: undefined },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
@@ -136,6 +137,7 @@ const allowed: Record<string, string[]> = {
   keepReleases: ["2", "1000"],
   forceDelete: ["false", "true"],
   vpcCidr: ["10.0.0.0/16", "10.255.240.0/20", "172.16.0.0/16", "172.31.0.0/16", "192.168.0.0/16"],
+  availabilityZones: ['["ap-northeast-2b","ap-northeast-2a"]', '["us-gov-west-1a","us-gov-west-1b"]'],
   gravitonInstanceType: ["t4g.micro", "t4g.2xlarge"],
   intelInstanceType: ["t3.micro", "t3.2xlarge"],
   volumeSizeGiB: ["8", "1024"],
@@ -179,6 +181,7 @@ const refused: Record<string, string[]> = {
     ...["10.0.0.1/16", "10.0.0.0/016", "10.0.0.0/15", "10.0.0.0/21", "9.0.0.0/16", "8.16.0.0/16", "11.168.0.0/16"],
     ...["172.15.0.0/16", "172.32.0.0/16", "192.167.0.0/16", "192.169.0.0/16"],
   ],
+  availabilityZones: ['["ap-northeast-2a"]', '["ap-northeast-2a","ap-northeast-2a"]', '["a","b"]', "a,b"],
   gravitonInstanceType: ["t3.small", "t4g", "t4g.nano", "t4g_small", "xt4g.small"],
   intelInstanceType: ["t4g.small", "t3a.small", "t3.nano"],
   volumeSizeGiB: ["7", "8.5", "010", "1025"],
@@ -257,6 +260,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
       - hono-app:forceDelete is "yes"; allowed: true or false
       - hono-app:vpcCidr is "10.0.0.1/16"; allowed: a private IPv4 network from /16 to /20, such as 10.0.0.0/16
+      - hono-app:availabilityZones is "[\\"ap-northeast-2a\\"]"; allowed: two zones, such as ["ap-northeast-2a","ap-northeast-2c"], or [] for the first two that offer every instance type
       - hono-app:gravitonInstanceType is "t3.small"; allowed: a type of the t4g family (arm64), such as t4g.small, but not t4g.nano (its 512 MiB are too few to install Docker)
       - hono-app:intelInstanceType is "t4g.small"; allowed: a type of the t3 family (x86_64), such as t3.small, but not t3.nano (its 512 MiB are too few to install Docker)
       - hono-app:volumeSizeGiB is "7"; allowed: a whole number from 8 to 1024
@@ -269,7 +273,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
       - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
       - hono-app:protect is "1"; allowed: true or false
-      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:protect]
+      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:protect]
   `);
 });
 

@@ -3,7 +3,12 @@ import { assertArchitecture, commonZones, lookup } from "../../../components/loo
 import { mock, registryHost } from "../../support/mocks.ts";
 
 const types = { graviton: "t4g.small", intel: "t3.small" };
-const args = { instanceTypes: types, repository: { name: "app-dev" }, registryLogin: "program" as const };
+const args = {
+  instanceTypes: types,
+  availabilityZones: [],
+  repository: { name: "app-dev" },
+  registryLogin: "program" as const,
+};
 beforeEach(() => mock());
 
 test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
@@ -47,9 +52,22 @@ test("zones: the region's first two that offer every type", () => {
   const zones = ["d", "c", "b", "a"];
   expect(commonZones(zones, { graviton: ["d", "c", "b"], intel: zones }, types)).toEqual(["b", "c"]);
   expect(() => commonZones(zones, { graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
-    "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
+    "offered: t4g.small in a, b; t3.small in b, c. Choose other types, other zones or another region",
   );
   expect(() => commonZones(zones, { graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+});
+
+test("zones that are chosen stay, in their order, while they offer both types", () => {
+  const zones = ["a", "b", "c"];
+  expect(commonZones(zones, { graviton: zones, intel: zones }, types, ["c", "b"])).toEqual(["c", "b"]);
+  expect(() => commonZones(zones, { graviton: ["a", "b"], intel: zones }, types, ["c", "b"])).toThrow(
+    "offered: t4g.small in a, b; t3.small in a, b, c. Choose other types, other zones or another region",
+  );
+});
+
+test("the zones that a stack sets are those of its subnets", async () => {
+  const availabilityZones = ["ap-northeast-2c", "ap-northeast-2a"];
+  expect(await lookup({ ...args, availabilityZones })).toMatchObject({ availabilityZones });
 });
 
 test("zones: none that the account has opted in to, a Local Zone, although it offers the types and is the first by name", async () => {
