@@ -8,7 +8,7 @@ import type { ImageArgs, Registry } from "./components/image.ts";
 import { latestTag } from "./components/image-tags.ts";
 import type { MachineArgs } from "./components/machine.ts";
 import type { MachineGroupArgs } from "./components/machine-group.ts";
-import { parseName, policyArn } from "./components/names.ts";
+import { appName, policyArn } from "./components/names.ts";
 import type { Egress, NetworkArgs } from "./components/network.ts";
 import type { RepositoryArgs } from "./components/repository.ts";
 
@@ -125,7 +125,7 @@ export function loadConfig(): Settings {
   }
 
   const stack = pulumi.getStack();
-  const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", parseName);
+  const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", matching(appName));
   const port = read(
     "port",
     "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",

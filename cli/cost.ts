@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Item, prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
+import type { StateResource } from "../local/stack.ts";
 import { root } from "../tools/paths.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, type Resource } from "./cost/prices.ts";
@@ -77,17 +78,9 @@ function toLine(resource: string, { what, quantity, each, most }: Item): Line {
 
 /** The resources in what `pulumi stack export` or `pulumi preview --json` printed. */
 export function readResources(text: string): Resource[] {
-  interface State {
-    type: string;
-    urn: string;
-    custom?: boolean;
-    /** Whether a replacement has left it to be deleted, under the URN of its successor. */
-    delete?: boolean;
-    inputs?: Record<string, unknown>;
-  }
   const data = JSON.parse(text) as {
-    deployment?: { resources?: State[] };
-    steps?: { op: string; newState?: State }[];
+    deployment?: { resources?: StateResource[] };
+    steps?: { op: string; newState?: StateResource }[];
   };
   const states =
     data.deployment?.resources ??
@@ -95,7 +88,6 @@ export function readResources(text: string): Resource[] {
     data.steps?.filter(({ op }) => !/^(delete|discard|remove)/.test(op)).flatMap(({ newState }) => newState ?? []);
   if (states === undefined)
     throw new Error('neither the output of "pulumi stack export" nor of "pulumi preview --json"');
-  // A component is nothing but its children, which are here too.
   const real = states.filter((state) => state.custom !== false && !state.delete);
   const unique = new Map(real.map((state) => [state.urn, state]));
   return [...unique.values()].map(({ type, urn, inputs = {} }) => ({

@@ -12,19 +12,11 @@ Looks for what would stop the guide's commands here, and says what fixes it. End
   --json                    for scripts
 `;
 
-export interface Report {
-  readonly environment: string;
-  readonly because: string;
-  readonly stack: string;
-  /** What the guide's last section asks for, and what is behind it. */
-  readonly platform: Readonly<Record<string, string>>;
-  readonly checks: readonly (Pick<Check, "id" | "title"> & Finding)[];
-  readonly healthy: boolean;
-}
+export type Report = Awaited<ReturnType<typeof diagnose>>;
 
 /** Does every check. */
-export async function diagnose(environment: Environment, list: readonly Check[] = checks): Promise<Report> {
-  const results: Report["checks"][number][] = [];
+export async function diagnose(environment: Environment, list: readonly Check[] = checks) {
+  const results: (Pick<Check, "id" | "title"> & Finding)[] = [];
   for (const check of list) results.push({ id: check.id, title: check.title, ...(await inspect(check, environment)) });
   const { name, because, stack, probe } = environment;
   const docker = probe.exec("docker", "info", "--format", "{{.Architecture}}");
@@ -32,6 +24,7 @@ export async function diagnose(environment: Environment, list: readonly Check[] 
     environment: name,
     because,
     stack,
+    /** What the guide's last section asks for, and what is behind it. */
     platform: {
       "uname -m": probe.exec("uname", "-m").stdout.trim() || "no answer",
       "docker info, Architecture": (docker.status === 0 && docker.stdout.trim()) || "no answer",

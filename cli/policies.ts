@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { parseName, policyArn } from "../components/names.ts";
+import { appName, policyArn } from "../components/names.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
 import { root } from "../tools/paths.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
@@ -77,9 +77,7 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
   };
   check("account", values.account, /^\d{12}$/, "12 digits");
   check("region", values.region, /^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region, such as ap-northeast-2");
-  if (parseName(values.name) === undefined) {
-    check("name", values.name, /^$/, "2 to 32 lowercase letters, digits and single hyphens, first a letter");
-  }
+  check("name", values.name, appName, "2 to 32 lowercase letters, digits and single hyphens, first a letter");
   check(
     "boundary",
     values.boundary,
@@ -111,12 +109,8 @@ function subjectsOf(given: {
   if (environment.length === 0)
     throw new UsageError("--environment is not given; allowed: the workflow's, such as dev");
   for (const each of environment) check("environment", each, /^[A-Za-z0-9._-]+$/, "letters, digits, . _ -");
-  for (const [option, id] of [
-    ["owner-id", ownerId],
-    ["repository-id", repositoryId],
-  ] as const) {
-    check(option, id, /^\d+$/, "a number");
-  }
+  check("owner-id", ownerId, /^\d+$/, "a number");
+  check("repository-id", repositoryId, /^\d+$/, "a number");
   if ((ownerId === undefined) !== (repositoryId === undefined)) {
     throw new UsageError("--owner-id and --repository-id go together: a subject has both or neither");
   }

@@ -91,11 +91,21 @@ export function readState(file: string): State | undefined {
   }
 }
 
-interface StateResource {
+/** A resource in the stack's state. */
+export interface StateResource {
   readonly urn: string;
   readonly type: string;
   readonly id?: string;
+  /** Not so of a component, which is nothing but its children. */
+  readonly custom?: boolean;
+  /** Replaced by another one of its URN, and still to be deleted. */
+  readonly delete?: boolean;
+  readonly parent?: string;
+  // biome-ignore lint/suspicious/noExplicitAny: each type has inputs of its own
+  readonly inputs?: Record<string, any>;
   readonly outputs?: Readonly<Record<string, unknown>>;
+  readonly dependencies?: readonly string[];
+  readonly propertyDependencies?: Readonly<Record<string, readonly string[]>>;
 }
 
 interface State {

@@ -36,16 +36,7 @@ export interface Entry {
   readonly actions: Readonly<Record<string, string | null>>;
 }
 
-export interface Policy {
-  readonly Version: "2012-10-17";
-  readonly Statement: readonly Statement[];
-}
-
-interface Statement {
-  readonly Sid: string;
-  readonly Effect: "Allow";
-  readonly Action: string | readonly string[];
-}
+export type Policy = ReturnType<typeof policy>;
 
 export const policyNames = ["preview", "deploy", "fleet", "boundary", "trust"] as const;
 export type PolicyName = (typeof policyNames)[number];
@@ -57,7 +48,7 @@ export function entriesOf(name: PolicyName): Entry[] {
 }
 
 /** @throws Error where AWS would not take it, since it is too long. */
-export function policy(name: PolicyName, values: Values): Policy {
+export function policy(name: PolicyName, values: Values) {
   const { name: app, stack } = values;
   const filled = { ...values, repository: stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}` };
   const Statement = entriesOf(name)

@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
+import { isOlder } from "../engines.js";
 import { home, readIfThere } from "./paths.ts";
 import { CommandError, run, say, step } from "./process.ts";
 
@@ -271,12 +272,8 @@ async function isInstalled(name: string, program: Program, wanted: string | unde
 }
 
 /** Whether the first version in a program's answer is at least the wanted one, within its major version (below 1: its minor version). */
-export function fits(answer: string, wanted: string): boolean {
-  const parse = (text: string) => /(\d+)\.(\d+)\.(\d+)/.exec(text)?.slice(1).map(Number);
-  const [found, least] = [parse(answer), parse(wanted)] as [number[] | undefined, number[]];
-  if (found === undefined || found[0] !== least[0]) return false;
-  if (least[0] === 0) return found[1] === least[1] && (found[2] as number) >= (least[2] as number);
-  return found[1] === least[1]
-    ? (found[2] as number) >= (least[2] as number)
-    : (found[1] as number) > (least[1] as number);
+function fits(answer: string, wanted: string): boolean {
+  const [found = "", least = ""] = [answer, wanted].map((text) => /\d+\.\d+\.\d+/.exec(text)?.[0]);
+  const series = (version: string) => /^(0\.)?\d+/.exec(version)?.[0];
+  return found !== "" && series(found) === series(least) && !isOlder(found, least);
 }

@@ -11,13 +11,7 @@ export interface ProcessFacts {
 }
 
 /** Where the app runs, from its environment and its process. A fact that is not given is null, never guessed. */
-export interface Platform {
-  app: { name: string | null; version: string | null };
-  machine: { architecture: string | null; instanceId: string | null; instanceType: string | null };
-  image: { architecture: string | null; digest: string | null; id: string | null; ref: string | null };
-  process: Omit<ProcessFacts, "startedAt"> & { startedAt: string };
-  startedAt: Date;
-}
+export type Platform = ReturnType<typeof readPlatform>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,7 +20,7 @@ function read(env: Environment, name: string): string | null {
   return env[name]?.trim() || null;
 }
 
-export function readPlatform(env: Environment, { startedAt, ...process }: ProcessFacts): Platform {
+export function readPlatform(env: Environment, { startedAt, ...process }: ProcessFacts) {
   return {
     app: { name: read(env, "APP_NAME"), version: read(env, "APP_VERSION") },
     machine: {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseBuilder } from "../../cli/image/builder.ts";
 import { emulatedStep } from "../../cli/image/emulation.ts";
+import { atDigest, type IndexEntry, imagesIn } from "../../cli/shared/registry.ts";
 import { architectures, platforms } from "../../components/architecture.ts";
 import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { root } from "../../tools/paths.ts";
@@ -161,28 +162,17 @@ async function failuresWithoutEmulation(sandbox: Sandbox): Promise<Measurement> 
   };
 }
 
-interface Manifest {
-  readonly manifests: readonly { digest: string; size: number; platform: { os: string; architecture: string } }[];
-  readonly config: { size: number };
-  readonly layers: readonly { size: number }[];
-}
-
 /** What one pull downloads, by platform. */
 async function pullSizes(sandbox: Sandbox, target?: string): Promise<Record<string, number>> {
   const repository = `bench/size-${target ?? "app"}`;
   await step(`size, ${target ?? "app"}`, () => sandbox.command(buildCommand(sandbox, { target, push: repository })));
-  const read = async (reference: string) => {
-    const types = ["index", "manifest"].map((type) => `application/vnd.oci.image.${type}.v1+json`).join(", ");
-    const url = `http://${sandbox.registry}/v2/${repository}/manifests/${reference}`;
-    return (await (await fetch(url, { headers: { accept: types } })).json()) as Manifest;
-  };
-  const { manifests } = await read("latest");
-  const entries = manifests.map(async ({ digest, size, platform }) => {
-    const { config, layers } = await read(digest);
-    return [
-      `${platform.os}/${platform.architecture}`,
-      layers.reduce((sum, layer) => sum + layer.size, size + config.size),
-    ] as const;
+  const image = `${sandbox.registry}/${repository}`;
+  const read = (name: string) => sandbox.command(["docker-buildx", "imagetools", "inspect", "--raw", name]);
+  const { manifests } = JSON.parse(await read(image)) as { manifests: IndexEntry[] };
+  const entries = imagesIn(manifests).map(async ({ platform, digest }) => {
+    const text = await read(atDigest(image, digest));
+    const { config, layers } = JSON.parse(text) as { config: { size: number }; layers: { size: number }[] };
+    return [platform, [config, ...layers].reduce((sum, { size }) => sum + size, Buffer.byteLength(text))] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }

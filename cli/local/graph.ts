@@ -1,19 +1,7 @@
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import { rows, type Token } from "../../local/providers/aws/rows.ts";
-
-/** What is read of a resource in the stack's state. */
-export interface Resource {
-  readonly urn: string;
-  readonly type: string;
-  /** Replaced by another one, and still to be deleted. */
-  readonly delete?: boolean;
-  readonly parent?: string;
-  // biome-ignore lint/suspicious/noExplicitAny: each type has inputs of its own
-  readonly inputs?: Record<string, any>;
-  readonly dependencies?: readonly string[];
-  readonly propertyDependencies?: Readonly<Record<string, readonly string[]>>;
-}
+import type { StateResource } from "../../local/stack.ts";
 
 /** [light, dark]; the machines' are those of the app's page. Not #fff or #000, which Graphviz would write as a name. */
 const palette = {
@@ -28,7 +16,7 @@ const palette = {
 
 type Color = keyof typeof palette;
 
-type Inputs = NonNullable<Resource["inputs"]>;
+type Inputs = NonNullable<StateResource["inputs"]>;
 
 /** What the diagram shows of a resource beside its type: configuration, so that it is the same in every deployment. */
 const facts: Readonly<Record<string, (inputs: Inputs) => string>> = {
@@ -45,7 +33,7 @@ const factOf = (type: string, inputs: Inputs) =>
  *
  * @returns An SVG with nothing outside it, in light and dark.
  */
-export async function drawGraph(resources: readonly Resource[]): Promise<string> {
+export async function drawGraph(resources: readonly StateResource[]): Promise<string> {
   const graphviz = await Graphviz.load();
   const svg = graphviz.dot(dot(resources.filter((resource) => !resource.delete)));
   const dark = Object.values(palette).map(
@@ -69,13 +57,13 @@ function byName(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function dot(resources: readonly Resource[]): string {
+function dot(resources: readonly StateResource[]): string {
   const byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
   const isStack = (urn: string) => byUrn.get(urn)?.type === "pulumi:pulumi:Stack";
   const parts = resources
     .filter(({ parent }) => parent !== undefined && isStack(parent))
     .sort((a, b) => byName(idOf(a), idOf(b)));
-  const partOf = (urn: string): Resource | undefined => {
+  const partOf = (urn: string): StateResource | undefined => {
     const parent = byUrn.get(urn)?.parent;
     return parent === undefined || isStack(parent) ? parts.find((part) => part.urn === urn) : partOf(parent);
   };
@@ -102,7 +90,7 @@ ${boxes.flat().join("\n")}
 }
 
 /** What a resource takes from others, by the property that takes it. */
-function takenBy(resource: Resource, partOf: (urn: string) => Resource | undefined) {
+function takenBy(resource: StateResource, partOf: (urn: string) => StateResource | undefined) {
   const properties = Object.entries(resource.propertyDependencies ?? {});
   const named = properties.flatMap(([property, urns]) => urns.map((urn) => ({ property, urn })));
   const rest = (resource.dependencies ?? []).filter((urn) => !named.some((each) => each.urn === urn));
@@ -122,16 +110,16 @@ const font = "Helvetica";
 
 const light = (color: Color) => palette[color][0];
 
-function idOf(part: Resource): string {
+function idOf(part: StateResource): string {
   return `${nameOf(part.type)} ${part.urn.slice(part.urn.lastIndexOf("::") + 2)}`;
 }
 
-function machineOf({ urn }: Resource): MachineName | undefined {
+function machineOf({ urn }: StateResource): MachineName | undefined {
   return machineNames.find((name) => urn.endsWith(`-${name}`));
 }
 
 /** A part, the children in it and what its arguments take from other parts, as the table of a Graphviz label. */
-function table(part: Resource, made: readonly string[], taken: readonly string[]): string {
+function table(part: StateResource, made: readonly string[], taken: readonly string[]): string {
   const machine = machineOf(part);
   const color = machine ?? "plain";
   const name = text(nameOf(part.type), color, 17, "b");
@@ -146,7 +134,7 @@ function table(part: Resource, made: readonly string[], taken: readonly string[]
 }
 
 /** A row for each type of child, and below it those of its own children. */
-function children(parents: readonly Resource[], resources: readonly Resource[], depth: number): string[] {
+function children(parents: readonly StateResource[], resources: readonly StateResource[], depth: number): string[] {
   const urns = parents.map(({ urn }) => urn);
   const found = resources.filter(({ parent }) => parent !== undefined && urns.includes(parent));
   return Object.entries(Object.groupBy(found, ({ type }) => type))
@@ -179,7 +167,7 @@ function packageOf(type: string): string {
   return name === "aws" ? module : [name, module].filter((word) => word !== "index").join(" ");
 }
 
-function factRow(group: readonly Resource[], depth: number): string[] {
+function factRow(group: readonly StateResource[], depth: number): string[] {
   const found = unique(group.map(({ type, inputs = {} }) => factOf(type, inputs))).join(", ");
   return found === "" ? [] : [row(text(found, "quiet"), "", depth)];
 }

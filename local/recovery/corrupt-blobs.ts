@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { filesBelow } from "../../tools/paths.ts";
 import type { Cloud } from "../cloud.ts";
 
 /** Larger than any index or manifest of this project, smaller than any layer with a runtime in it. */
@@ -14,9 +15,8 @@ const manifestLimit = 64 * 1024;
  */
 export function removeCorruptBlobs(cloud: Pick<Cloud, "dir">): string[] {
   const folder = join(cloud.dir, "registry", "data", "docker", "registry", "v2", "blobs", "sha256");
-  if (!existsSync(folder)) return [];
-  const found = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith("/data"));
-  const blobs = new Map(found.map((path) => [path.split("/").at(-2) ?? "", join(folder, path)]));
+  const found = filesBelow(folder).filter((file) => basename(file) === "data");
+  const blobs = new Map(found.map((file) => [basename(dirname(file)), file]));
   const corrupt = new Set<string>();
   for (const [hash, file] of blobs) {
     if (createHash("sha256").update(readFileSync(file)).digest("hex") !== hash) corrupt.add(hash);

@@ -3,8 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
 import { runningPid } from "../../local/daemon.ts";
-import { every } from "../../local/lists.ts";
-import { liveInstances } from "../../local/providers/aws/instance.ts";
+import { every, liveInstances } from "../../local/lists.ts";
 import { type Listed, orGone } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
@@ -99,7 +98,7 @@ export async function inventory(): Promise<Record<string, string[]>> {
   const ids = Object.fromEntries(lists.map(([type, list]) => [type, idsOf(list.filter(isOwn))]));
   ids[defaultGroup] = [];
   // A group's machines, too, which belong to no resource of the state.
-  ids[instance] = (await liveInstances()).map(({ InstanceId = "" }) => InstanceId);
+  ids[instance] = (await liveInstances(ec2)).map(({ InstanceId = "" }) => InstanceId);
   // An interface is listed by its instance: each has one, and none is left behind. moto, unlike AWS, keeps the interface of an instance
   // that was terminated by hand even after its subnet is gone.
   const interfaces = await every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces);

@@ -1,7 +1,7 @@
 import type { AnySchemaObject } from "ajv";
 import { propertySchema, schemaOf } from "./schemas.ts";
 import { toTags } from "./tags.ts";
-import { type Flag, type Inputs, isObject, leaves, type Props, unwrap } from "./values.ts";
+import { capital, type Flag, type Inputs, isObject, leaves, lower, type Props, unwrap } from "./values.ts";
 
 /** A resource type in AWS's own terms: its schema is CloudFormation's, and so are the names in it. */
 export interface CloudFormation {
@@ -53,8 +53,6 @@ export interface Translation {
 }
 
 export const stepsOf = (path: string) => path.split(/[.[\]]+/).filter(Boolean);
-const uncapital = (step: string) => (step[0] ?? "").toLowerCase() + step.slice(1);
-export const capital = (step: string) => (step[0] ?? "").toUpperCase() + step.slice(1);
 
 /** The steps to an input's property, such as `BlockDeviceMappings`, `0`, `Ebs`; undefined where there is none. */
 export function target(row: CloudFormation, path: string, at = path): string[] | undefined {
@@ -77,8 +75,8 @@ export function inputsOf(row: CloudFormation): Inputs {
   const isInput = (name: string) =>
     !elsewhere.includes(name) &&
     !readOnlyProperties.includes(`/properties/${name}`) &&
-    !without?.includes(uncapital(name)) &&
-    (only?.includes(uncapital(name)) ?? !isPart);
+    !without?.includes(lower(name)) &&
+    (only?.includes(lower(name)) ?? !isPart);
   const own = Object.keys(properties)
     .filter(isInput)
     .flatMap((name) => pathsBelow(type, [...outer, name]))
@@ -110,7 +108,7 @@ function pathsBelow(type: string, steps: readonly string[]): string[] {
   const below = Object.keys(members ?? {}).flatMap((name) => pathsBelow(type, [...within, name]));
   const path = steps
     .filter((step) => !/^\d+$/.test(step))
-    .map(uncapital)
+    .map(lower)
     .join(".");
   return below.length > 0 ? below : [path];
 }

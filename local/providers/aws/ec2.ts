@@ -7,7 +7,7 @@ import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
 import { orGone } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
-import type { Props } from "./values.ts";
+import { capital, type Props } from "./values.ts";
 
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, and subnet-sizing.html beside it
 const from16to28 = { properties: { CidrBlock: { pattern: "/(1[6-9]|2[0-8])$" } } };
@@ -127,23 +127,17 @@ const disassociate = async ({ associationId: AssociationId }: Props) =>
 const isAvailable = ({ state, failureCode, failureMessage }: Props) =>
   state === "available" || (state !== "pending" && refuse(failureCode, failureMessage));
 
-/** Of a list that a call changes by what to add and what to remove. */
-const change = (wanted: string[] = [], now: string[] = []) => ({
-  add: wanted.filter((each) => !now.includes(each)),
-  remove: now.filter((each) => !wanted.includes(each)),
-});
-
+/** Lists are changed by what to add and what to remove. */
 function modifyVpcEndpoint(inputs: Props, _id: string, now: Props): Props {
-  const tables = change(inputs.routeTableIds, now.routeTableIds);
-  const subnets = change(inputs.subnetIds, now.subnetIds);
-  const groups = change(inputs.securityGroupIds, now.securityGroupIds);
-  return {
-    ...{ policyDocument: inputs.policy || undefined, resetPolicy: inputs.policy ? undefined : true },
-    ...{ privateDnsEnabled: inputs.privateDnsEnabled },
-    ...{ addRouteTableIds: tables.add, removeRouteTableIds: tables.remove },
-    ...{ addSubnetIds: subnets.add, removeSubnetIds: subnets.remove },
-    ...{ addSecurityGroupIds: groups.add, removeSecurityGroupIds: groups.remove },
-  };
+  const changes = ["routeTableIds", "subnetIds", "securityGroupIds"].flatMap((list) => {
+    const [wanted, there]: [string[], string[]] = [inputs[list] ?? [], now[list] ?? []];
+    return [
+      [`add${capital(list)}`, wanted.filter((each) => !there.includes(each))],
+      [`remove${capital(list)}`, there.filter((each) => !wanted.includes(each))],
+    ];
+  });
+  const policy = inputs.policy ? { policyDocument: inputs.policy } : { resetPolicy: true };
+  return { ...policy, privateDnsEnabled: inputs.privateDnsEnabled, ...Object.fromEntries(changes) };
 }
 
 export const ec2Rows = {

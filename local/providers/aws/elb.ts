@@ -1,7 +1,6 @@
-import { capital } from "./cloudformation.ts";
 import { loadBalancerPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
-import type { Props } from "./values.ts";
+import { capital, type Props } from "./values.ts";
 
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html, and API_CreateTargetGroup.html
 const name = { type: "string", maxLength: 32, pattern: "^(?!-)(?!internal-)[A-Za-z0-9-]+(?<!-)$" };

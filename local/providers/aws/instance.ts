@@ -1,24 +1,15 @@
 import type { Instance } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { type Launch, launch } from "../../launch.ts";
-import { alive, every } from "../../lists.ts";
+import { alive, every, liveInstances } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
-import { type CloudFormation, capital, inputsOf } from "./cloudformation.ts";
+import { type CloudFormation, inputsOf } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
 import { orGone, until } from "./provider.ts";
 import type { ByHand } from "./row.ts";
 import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
-import type { Props } from "./values.ts";
-
-/** Every instance that still occupies a subnet, a group, an address; those of groups, too. */
-export async function liveInstances(): Promise<Instance[]> {
-  const reservations = await every(
-    (await ec2()).paginateDescribeInstances({ Filters: [alive] }),
-    (page) => page.Reservations,
-  );
-  return reservations.flatMap(({ Instances = [] }) => Instances);
-}
+import { capital, type Props } from "./values.ts";
 
 async function find(id: string): Promise<Instance | undefined> {
   const call = (await ec2()).describeInstances({ InstanceIds: [id] });
@@ -225,7 +216,7 @@ export const instanceRow: ByHand = {
     delete: terminate,
     // What Auto Scaling launched belongs to its group.
     list: async () =>
-      (await liveInstances())
+      (await liveInstances(await ec2()))
         .filter(({ Tags }) => !Tags?.some(({ Key }) => Key === "aws:autoscaling:groupName"))
         .map((item) => ({ id: item.InstanceId ?? "", item })),
   },

@@ -2,13 +2,10 @@
 import { every } from "../../lists.ts";
 import { type Operation, services } from "./clients.ts";
 import { toTags } from "./tags.ts";
-import { isObject, type Props } from "./values.ts";
+import { capital, isObject, lower, type Props } from "./values.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: the SDK's own encoding, @smithy/types' StaticSchema
 type Schema = any;
-
-/** AWS writes `VpcId` or `repositoryName`, the provider `vpcId`: the case of the first letter does not matter. */
-export const lower = (name: string) => (name[0] ?? "").toLowerCase() + name.slice(1);
 
 /** An object as AWS answers it, with the provider's spelling of every key but those of tags. */
 // biome-ignore lint/suspicious/noExplicitAny: walks JSON
@@ -62,9 +59,8 @@ export interface Call {
 /** @param tagType What EC2 calls a type in the tags of a request. */
 export async function operation(service: keyof typeof services, name: Operation, tagType?: string): Promise<Call> {
   const [api, sdk]: [Props, Props] = await Promise.all([services[service].client(), services[service].sdk()]);
-  const capital = name.charAt(0).toUpperCase() + name.slice(1);
   if (!(name in api)) throw new Error(`${service} has no operation ${name}`);
-  const input: Schema = resolve(sdk[`${capital}$`][4]);
+  const input: Schema = resolve(sdk[`${capital(name)}$`][4]);
   const names: string[] = input[4] ?? [];
   const schemas = new Map(names.map((member, index) => [lower(member), input[5][index]]));
 
@@ -98,7 +94,7 @@ export async function operation(service: keyof typeof services, name: Operation,
     },
     async list(values, path) {
       const [outer = "", inner] = path.split(".");
-      const paginate = api[`paginate${capital}`];
+      const paginate = api[`paginate${capital(name)}`];
       const pages = paginate ? paginate.call(api, request(values)) : [await api[name](request(values))];
       const items: Props[] = await every<Props, Props>(pages, (page) => page[outer]);
       return inner ? items.flatMap((item) => item[inner].map((each: Props) => ({ ...scalars(item), ...each }))) : items;

@@ -2,12 +2,12 @@ import type { AnySchemaObject } from "ajv";
 import { refuse } from "../../refuse.ts";
 import { type Operation, services } from "./clients.ts";
 import { type CloudFormation, inputsOf, set, stepsOf, target, translate } from "./cloudformation.ts";
-import { lower, lowered, operation } from "./operations.ts";
+import { lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
 import { orGone, type Resource, until } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
 import { arn, fromTags, retagEc2 } from "./tags.ts";
-import { isObject, leaves, type Props, withoutUndefined } from "./values.ts";
+import { isObject, leaves, lower, type Props, withoutUndefined } from "./values.ts";
 
 /**
  * A resource type as data. Its inputs are the properties of AWS's schema of the type, with a lower first letter; a request gets those of

@@ -1,7 +1,8 @@
 import { isIPv4, isIPv6 } from "node:net";
 import type { CheckFailure } from "@pulumi/pulumi/provider/provider.js";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
-import { Ajv, type AnySchemaObject, type ErrorObject } from "ajv";
+import type { AnySchemaObject, ErrorObject } from "ajv";
+import { Ajv2019 } from "ajv/dist/2019.js";
 import { type Described, translate } from "./cloudformation.ts";
 import { schemaOf, schemas } from "./schemas.ts";
 import { toTags } from "./tags.ts";
@@ -34,7 +35,7 @@ export function refusals(described: Described, inputs: Props): CheckFailure[] {
 type Keyword = { readonly type: "object" | "array" | "string"; readonly message: string };
 type Names = Readonly<Record<string, readonly string[]>>;
 
-/** Keywords that ajv does not have: cfn-lint's, one of a later draft of JSON Schema, and `maxBytes` for the rules beside the schemas. */
+/** Keywords that ajv does not have: cfn-lint's, and `maxBytes` for the rules beside the schemas. */
 const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boolean }> = {
   requiredXor: {
     type: "object",
@@ -45,12 +46,6 @@ const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boo
     type: "object",
     message: "must have at least one of",
     isMet: (names: string[], value: Props) => names.some((name) => name in value),
-  },
-  dependentRequired: {
-    type: "object",
-    message: "must have, with a property, those that it needs:",
-    isMet: (names: Names, value: Props) =>
-      Object.keys(names).every((name) => !(name in value) || names[name]?.every((other) => other in value)),
   },
   dependentExcluded: {
     type: "object",
@@ -89,7 +84,7 @@ const isNetwork = (isAddress: (text: string) => boolean, bits: number) => (text:
   return isAddress(address) && /^\d+$/.test(prefix) && Number(prefix) <= bits && rest.length === 0;
 };
 
-const ajv = new Ajv({
+const ajv = new Ajv2019({
   allErrors: true,
   verbose: true,
   validateSchema: false,

@@ -14,6 +14,10 @@ export type Inputs = Record<string, readonly Flag[]>;
 /** The engine's mark of a secret; pulumi/pulumi sdk/go/common/resource/sig. */
 const SECRET = "4dabf18193072939515e22adb298388d";
 
+/** AWS writes `VpcId` or `repositoryName`, the provider `vpcId`: the case of the first letter does not matter. */
+export const lower = (name: string) => (name[0] ?? "").toLowerCase() + name.slice(1);
+export const capital = (name: string) => (name[0] ?? "").toUpperCase() + name.slice(1);
+
 export const isObject = (value: unknown): value is Props =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

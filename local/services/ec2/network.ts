@@ -11,7 +11,7 @@ import type {
   VpcEndpoint,
 } from "@aws-sdk/client-ec2";
 import { localAddressOf } from "../../address.ts";
-import { alive, every } from "../../lists.ts";
+import { every, liveInstances } from "../../lists.ts";
 
 export interface Network {
   readonly instances: readonly Instance[];
@@ -45,11 +45,10 @@ export interface Reach {
 
 /** All that the API has; of instances, those that are alive. Where there is nothing to reach, the rest is not asked for. */
 export async function describeNetwork(ec2: EC2): Promise<Network> {
-  const [reservations, interfaces] = await Promise.all([
-    every(ec2.paginateDescribeInstances({ Filters: [alive] }), (page) => page.Reservations),
+  const [instances, interfaces] = await Promise.all([
+    liveInstances(ec2),
     every(ec2.paginateDescribeNetworkInterfaces({}), (page) => page.NetworkInterfaces),
   ]);
-  const instances = reservations.flatMap(({ Instances = [] }) => Instances);
   const network = { instances, interfaces, groups: [], routeTables: [], natGateways: [], endpoints: [] };
   if (instances.length === 0 && !interfaces.some(isBalancer)) return network;
   const [groups, routeTables, natGateways, endpoints] = await Promise.all([

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { copyFile, cp, mkdir, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
+import { copyFile, cp, mkdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
-import { root } from "../../../tools/paths.ts";
+import { filesBelow, root } from "../../../tools/paths.ts";
 import { run } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
@@ -111,7 +111,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
     await rm(files, { recursive: true, force: true });
     await cp(image.files, files, { recursive: true });
     if (image.bun) await linkBunx(files);
-    await build(args, { context, files, names: [`${args.mirror}/${image.name}`, image.built] });
+    await build(args, context, files, [`${args.mirror}/${image.name}`, image.built]);
   }
   await rm(context, { recursive: true }); // the mirror has everything
 }
@@ -155,14 +155,8 @@ async function linkBunx(files: string): Promise<void> {
   await symlink("bun", join(folder, "bunx"));
 }
 
-interface Build {
-  context: string;
-  /** The folder of the Dockerfile, which it knows as `files`. */
-  files: string;
-  names: string[];
-}
-
-async function build(args: BaseImagesArgs, { context, files, names }: Build): Promise<void> {
+/** @param files The folder of the Dockerfile, which it knows as `files`. */
+async function build(args: BaseImagesArgs, context: string, files: string, names: string[]): Promise<void> {
   // Uncompressed: over loopback compressing takes the time, here and in every machine's pull.
   const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
   await run([
@@ -220,10 +214,7 @@ async function exists(image: string): Promise<boolean> {
 export async function hash(texts: string[], paths: string[]): Promise<string> {
   const sum = createHash("sha256").update(JSON.stringify(texts));
   for (const path of paths) {
-    const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => undefined);
-    const files = entries?.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name)) ?? [
-      path,
-    ];
+    const files = (await stat(path)).isDirectory() ? filesBelow(path) : [path];
     for (const file of files.sort()) sum.update(`\0${relative(path, file)}\0`).update(await readFile(file));
   }
   return sum.digest("hex").slice(0, 12);

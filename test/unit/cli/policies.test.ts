@@ -281,10 +281,10 @@ test("the program's roles stay inside the boundary, which all of them have", asy
       }
     }
   }
-  const everything = {
+  const everything: Policy = {
     Version: "2012-10-17",
     Statement: [{ Sid: "All", Effect: "Allow", Action: ["*"], Resource: "*" }],
-  } as const;
+  };
   expect(await decide([everything], ["iam:CreateUser", iam("user/x")], most)).toBe("ImplicitlyDenied");
   expect(await decide([everything], ["ecr:BatchGetImage", ecr("other-dev")], most)).toBe("ImplicitlyDenied");
 });
