@@ -116,6 +116,7 @@ test("an earlier release is deployed without a build", () =>
 test("a group that scales stays as it is scaled; without that it has as many machines as the setting says, and room for a release", () =>
   withFleet(async () => {
     const { group: AutoScalingGroupName } = (await fleetDeployed()).graviton;
+    const production = { protect: "true", forceDelete: "false", latestTag: "false" };
     const expectMachines = (count: number) =>
       expect
         .poll(async () => (await versionsOf(AutoScalingGroupName)).machines.length, { timeout: 120_000 })
@@ -128,8 +129,10 @@ test("a group that scales stays as it is scaled; without that it has as many mac
         await expectUnchanged("up");
         await expectMachines(2);
       },
-      { cpuTarget: "60" },
+      { cpuTarget: "60", ...production },
     );
+    // The policy goes, though the group is protected.
+    await withFleet(() => succeed("up"), production);
     // At its largest size; back at one machine, a release has room for another.
     editPage("scaled");
     await succeed("up");

@@ -26,7 +26,7 @@ test("machines with no way out run by endpoints; without one of them, the error 
     async () => {
       const fleet = await fleetDeployed();
       await expectFleetServing(fleet);
-      const without = ['["ecr.api", "ecr.dkr", "logs"]', '["ecr.api", "logs"]'] as const;
+      const without = ['["ecr.api", "ecr.dkr", "logs", "s3"]', '["ecr.api", "logs", "s3"]'] as const;
       await edited("components/endpoints.ts", without, async () => {
         // The endpoint goes after everything else of an `up`; those who run need it no more.
         await succeed("up");
