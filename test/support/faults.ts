@@ -32,7 +32,7 @@ import {
 /** The process that is killed. */
 export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";
 
-const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
+export const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
   engine: /^pulumi (?:up|destroy|refresh)/,
   aws: /local\/providers\/aws\/main\.ts/,
   awsx: /local\/providers\/awsx\/main\.ts/,

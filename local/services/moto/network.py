@@ -7,7 +7,7 @@ from methods import replacing
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_ip_addresses, elastic_network_interfaces, nat_gateways, vpcs
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import random_public_ip
 
@@ -157,6 +157,17 @@ def modify_rules(original, self: EC2Backend, group_id: str, rules: dict[str, dic
             source = {"GroupId": new["ReferencedGroupId"], "Description": new.get("Description")}
             rule.source_group = self._add_source_group([source], None)[0]
     original(self, group_id, rules)
+
+
+
+@replacing(EC2Backend, "create_security_group")
+def with_own_rule(original, self: EC2Backend, *args, **kwargs) -> SecurityGroup:
+    """AWS lets the members of a VPC's default group reach each other."""
+    group = original(self, *args, **kwargs)
+    if group.is_default:
+        own = [{"GroupId": group.id}]
+        self.authorize_security_group_ingress(group.id, "-1", None, None, [], source_groups=own, vpc_id=group.vpc_id)
+    return group
 
 
 SecurityGroupRule.description = property(lambda self: (self.ip_range or self.source_group).get("Description"))
