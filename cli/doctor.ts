@@ -19,15 +19,22 @@ export async function diagnose(environment: Environment, list: readonly Check[] 
   const results: (Pick<Check, "id" | "title"> & Finding)[] = [];
   for (const check of list) results.push({ id: check.id, title: check.title, ...(await inspect(check, environment)) });
   const { name, because, stack, probe } = environment;
-  const docker = probe.exec("docker", "info", "--format", "{{.Architecture}}");
+  const answerOf = (...[file, ...options]: [string, ...string[]]) => {
+    try {
+      const { status, stdout } = probe.exec(file, ...options);
+      return (status === 0 && stdout.trim()) || "no answer";
+    } catch {
+      return "no answer"; // a check says so
+    }
+  };
   return {
     environment: name,
     because,
     stack,
     /** What the guide's last section asks for, and what is behind it. */
     platform: {
-      "uname -m": probe.exec("uname", "-m").stdout.trim() || "no answer",
-      "docker info, Architecture": (docker.status === 0 && docker.stdout.trim()) || "no answer",
+      "uname -m": answerOf("uname", "-m"),
+      "docker info, Architecture": answerOf("docker", "info", "--format", "{{.Architecture}}"),
       "process.arch": probe.architecture,
     },
     checks: results,

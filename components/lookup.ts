@@ -136,6 +136,8 @@ export function commonZones(
   if (chosen.length === 0 && common.length >= 2) return common.slice(0, 2);
   const offers = machineNames.map((name) => `${types[name]} in ${offered(name).join(", ") || "none"}`).join("; ");
   throw new pulumi.RunError(
-    `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types, other zones or another region`,
+    chosen.length > 0
+      ? `availabilityZones is ${JSON.stringify(chosen)}; allowed: zones that offer every instance type; offered: ${offers}. Nothing was created`
+      : `two availability zones that offer every instance type are needed; offered: ${offers}. Choose other types or another region`,
   );
 }

@@ -55,7 +55,11 @@ export class Machine extends pulumi.ComponentResource {
         // In place EBS makes no volume smaller, and a larger one's file system stays as it was. To give a running machine another group takes
         // the permission to change every network interface: those of instances have no tags.
         // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html
-        replaceOnChanges: ["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"],
+        replaceOnChanges: [
+          ...["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"],
+          // Each would take an action more of who deploys.
+          ...["creditSpecification", "iamInstanceProfile"],
+        ],
         // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
         protect: false,
       },

@@ -78,7 +78,7 @@ export class Network extends pulumi.ComponentResource {
     );
 
     // Closes what AWS leaves open in every new VPC: its default group lets members reach each other and everything outside.
-    new DefaultSecurityGroup(name, { vpcId: vpc.vpcId }, { parent: this });
+    new DefaultSecurityGroup(name, { vpcId: vpc.vpcId, ingress: [], egress: [] }, { parent: this });
 
     new FlowLogs(
       name,

@@ -1,6 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** AWS's types that the program uses and that take no tags; and a VPC's default group, which AWS makes: to tag it, who deploys would have to be allowed to tag everybody's. */
+/**
+ * AWS's types that the program uses and that take no tags; and a VPC's default group, which AWS makes: to tag it, who deploys would have to
+ * be allowed to tag everybody's.
+ */
 const withoutTags = new Set([
   "aws:autoscaling/policy:Policy",
   "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",

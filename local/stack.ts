@@ -96,7 +96,7 @@ export interface StateResource {
   readonly urn: string;
   readonly type: string;
   readonly id?: string;
-  /** Not so of a component, which is nothing but its children. */
+  /** False for a component, which is nothing but its children. */
   readonly custom?: boolean;
   /** Replaced by another one of its URN, and still to be deleted. */
   readonly delete?: boolean;

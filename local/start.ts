@@ -87,14 +87,16 @@ async function install(): Promise<void> {
 
 /** Stops everything, and frees the addresses. */
 export async function stop(cloud: Cloud): Promise<void> {
-  // An agent that was killed has left its machines: another one removes them.
-  if (existsSync(join(cloud.dir, "machines")) && runningPid(cloud.files("ec2")) === undefined) await start(cloud);
+  // An agent that was killed has left its machines: another one removes them. Where it cannot be started, the rest ends all the same.
+  const isLeft = existsSync(join(cloud.dir, "machines")) && runningPid(cloud.files("ec2")) === undefined;
+  const [started] = await Promise.allSettled([isLeft && start(cloud)]);
   // The agent first: it removes its machines, and gives itself a minute for that.
   await stopDaemon(cloud.files("ec2"), 65_000);
   await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed
   await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
   await stopEngine(hostEngine(cloud));
   releaseCloud(cloud);
+  if (started.status === "rejected") throw started.reason;
 }
 
 /** The engine that runs user data's containers, and that `docker` uses in the local cloud's environment. */

@@ -7,7 +7,7 @@ import { root } from "../../tools/paths.ts";
 import { projectName } from "../../tools/stack-config.ts";
 import { parseBuilder } from "../image/builder.ts";
 import { clientOf, configOf, type Environment, isRunning } from "./environment.ts";
-import { has, type Probe } from "./probe.ts";
+import { has, NoAnswer, type Probe } from "./probe.ts";
 import { needed, type Quota } from "./quotas.ts";
 
 /** What a check found. `ok` may say what it saw; `skipped` says why it does not apply; `fault` says what is wrong and what fixes it. */
@@ -427,6 +427,7 @@ export async function inspect({ only, needsRunning, run }: Check, environment: E
   try {
     return await run(environment);
   } catch (error) {
+    if (error instanceof NoAnswer) return fault(error.message, error.command);
     return fault(
       `the check itself failed: ${error instanceof Error ? error.message : error}`,
       "report it, with the output of: npm run doctor -- --json",

@@ -15,7 +15,21 @@ export interface AwsClient {
 /** Everything that the checks read of this machine, in an environment. It changes nothing; tests have another one. */
 export type Probe = ReturnType<typeof realProbe>;
 
-/** This machine. A program has ten seconds to answer. */
+/** A program that was started and does not end: neither absent nor wrong. */
+export class NoAnswer extends Error {
+  readonly command: string;
+
+  constructor(command: string, seconds: number) {
+    super(`${command} has not answered for ${seconds} seconds`);
+    this.command = command;
+  }
+}
+
+/**
+ * This machine.
+ *
+ * @param seconds How long a program may take to answer.
+ */
 export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, seconds = 10) {
   const endpoint = env.AWS_ENDPOINT_URL;
   return {
@@ -34,13 +48,16 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     },
     uid: process.getuid?.(),
     home: env.HOME ?? "",
-    /** What a program answers; the status is null where it cannot be started, and 124 where it does not end, as that of timeout(1). */
+    /**
+     * What a program answers; the status is null where it cannot be started.
+     *
+     * @throws {@link NoAnswer}
+     */
     exec(file: string, ...args: string[]) {
       const answer = spawnSync(file, args, { env: { ...env }, timeout: seconds * 1000, input: "", encoding: "utf8" });
-      const { status, stdout, stderr, error } = answer;
-      if ((error as NodeJS.ErrnoException | undefined)?.code !== "ETIMEDOUT")
-        return { status, stdout: stdout ?? "", stderr: stderr ?? "" };
-      return { status: 124, stdout: "", stderr: `${file} has not answered for ${seconds} seconds` };
+      if ((answer.error as NodeJS.ErrnoException | undefined)?.code === "ETIMEDOUT")
+        throw new NoAnswer([file, ...args].join(" "), seconds);
+      return { status: answer.status, stdout: answer.stdout ?? "", stderr: answer.stderr ?? "" };
     },
     exists: existsSync as (path: string) => boolean,
     /** A file's text. */

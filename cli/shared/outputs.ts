@@ -2,7 +2,7 @@ import { machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
 import type { Proof } from "../../components/proof.ts";
 
-/** Of an architecture's machine or, in a fleet, of its group's machines, which have the stack's address. */
+/** What the stack's output says of an architecture: its machine or, in a fleet, its group's machines, which share the stack's address. */
 interface Output {
   readonly type: string;
   readonly url?: string;

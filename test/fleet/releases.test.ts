@@ -133,6 +133,7 @@ test("a group that scales stays as it is scaled; without that it has as many mac
     );
     // The policy goes, though the group is protected.
     await withFleet(() => succeed("up"), production);
+    expect((await scaling.describePolicies({ AutoScalingGroupName })).ScalingPolicies).toEqual([]);
     // At its largest size; back at one machine, a release has room for another.
     editPage("scaled");
     await succeed("up");

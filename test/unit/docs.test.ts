@@ -264,7 +264,7 @@ test.each([
   ["config.ts", "a whole number from 1 to 65535, but not 22 (no SSH here)"],
   ["components/lookup.ts", "so nothing was created"],
   ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
-  ["components/lookup.ts", ". Choose other types, other zones or another region"],
+  ["components/lookup.ts", ". Choose other types or another region"],
   ["local/services/moto/quotas.py", "You have requested more vCPU capacity than your current vCPU limit of "],
   ["local/services/moto/quotas.py", "The maximum number of VPCs has been reached."],
   ["components/image-index.ts", ": expected an index of "],

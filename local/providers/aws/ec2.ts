@@ -45,7 +45,7 @@ async function revokeAll(GroupId: string): Promise<void> {
     await api.revokeSecurityGroupEgress({ GroupId, IpPermissions: IpPermissionsEgress });
 }
 
-async function emptyDefaultGroup(id: string, { ingress, egress }: Props): Promise<void> {
+async function emptyDefaultGroup(id: string, { ingress = [], egress = [] }: Props): Promise<void> {
   if (ingress.length + egress.length > 0) throw new Error("inline rules: only an empty default group is known here");
   await revokeAll(id);
 }
@@ -237,8 +237,6 @@ export const ec2Rows = {
     required: ["vpcId"],
     sets: ["ingress", "egress"],
     fixed: { GroupName: "default", GroupDescription: "default VPC security group" },
-    // Declared as empty, so that a rule added by hand is seen and taken away again.
-    defaults: { ingress: [], egress: [] },
     price: inVpc,
     ...group,
     calls: { create: takeDefaultGroup, update: emptyDefaultGroup },

@@ -1,7 +1,7 @@
 import type { Instance } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { type Launch, launch } from "../../launch.ts";
-import { alive, every, liveInstances } from "../../lists.ts";
+import { alive, liveInstances } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
 import { type CloudFormation, inputsOf } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
@@ -116,12 +116,11 @@ async function read(id: string): Promise<Props | undefined> {
 }
 
 /** Kept in the state alone: moto answers "standard" credits whatever was asked for. */
-const stateAlone = ["creditSpecification", "userDataReplaceOnChange"];
+const stateAlone = ["userDataReplaceOnChange"];
 
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
   const api = await ec2();
   const changes: Record<string, () => Promise<unknown>> = {
-    iamInstanceProfile: () => changeProfile(id, inputs.iamInstanceProfile),
     metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
     monitoring: () => api[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
     disableApiTermination: () => {
@@ -141,19 +140,6 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
 }
 
 const missing = (before: Props = {}, after: Props = {}) => Object.keys(before).filter((key) => !(key in after));
-
-async function changeProfile(id: string, Name?: string) {
-  const api = await ec2();
-  const pages = api.paginateDescribeIamInstanceProfileAssociations({
-    Filters: [{ Name: "instance-id", Values: [id] }],
-  });
-  const [current] = await every(pages, (page) => page.IamInstanceProfileAssociations);
-  const AssociationId = current?.AssociationId;
-  if (AssociationId && Name) {
-    await api.replaceIamInstanceProfileAssociation({ AssociationId, IamInstanceProfile: { Name } });
-  } else if (AssociationId) await api.disassociateIamInstanceProfile({ AssociationId });
-  else await api.associateIamInstanceProfile({ InstanceId: id, IamInstanceProfile: { Name } });
-}
 
 async function terminate(id: string) {
   const api = await ec2();

@@ -159,7 +159,6 @@ def modify_rules(original, self: EC2Backend, group_id: str, rules: dict[str, dic
     original(self, group_id, rules)
 
 
-
 @replacing(EC2Backend, "create_security_group")
 def with_own_rule(original, self: EC2Backend, *args, **kwargs) -> SecurityGroup:
     """AWS lets the members of a VPC's default group reach each other."""

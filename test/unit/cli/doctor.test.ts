@@ -560,7 +560,10 @@ describe("on this machine", () => {
     writeFileSync(join(folder, "pulumi"), "#!/bin/sh\nexec /bin/sleep 60\n", { mode: 0o755 });
     const impatient = (env: NodeJS.ProcessEnv) => realProbe(env, 0.2);
     const finding = await find("pulumi", findEnvironment(impatient, { HOME: folder, PATH: folder }, "aws"));
-    expect(finding).toMatchObject({ fault: "pulumi version fails: pulumi has not answered for 0.2 seconds" });
+    expect(finding).toMatchObject({
+      fault: "pulumi version has not answered for 0.2 seconds",
+      remedy: "pulumi version",
+    });
   });
 
   test("a port that is taken", async () => {

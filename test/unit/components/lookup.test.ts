@@ -52,7 +52,7 @@ test("zones: the region's first two that offer every type", () => {
   const zones = ["d", "c", "b", "a"];
   expect(commonZones(zones, { graviton: ["d", "c", "b"], intel: zones }, types)).toEqual(["b", "c"]);
   expect(() => commonZones(zones, { graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
-    "offered: t4g.small in a, b; t3.small in b, c. Choose other types, other zones or another region",
+    "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
   );
   expect(() => commonZones(zones, { graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
 });
@@ -61,7 +61,7 @@ test("zones that are chosen stay, in their order, while they offer both types", 
   const zones = ["a", "b", "c"];
   expect(commonZones(zones, { graviton: zones, intel: zones }, types, ["c", "b"])).toEqual(["c", "b"]);
   expect(() => commonZones(zones, { graviton: ["a", "b"], intel: zones }, types, ["c", "b"])).toThrow(
-    "offered: t4g.small in a, b; t3.small in a, b, c. Choose other types, other zones or another region",
+    'availabilityZones is ["c","b"]; allowed: zones that offer every instance type; offered: t4g.small in a, b; t3.small',
   );
 });
 

@@ -27,7 +27,9 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
   await settle(new Machine("app-graviton", args).url);
   const { inputs, ignoreChanges, replaceOnChanges } = only("aws:ec2/instance:Instance");
   expect(ignoreChanges).toEqual(["ami"]);
-  expect(replaceOnChanges).toEqual(["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"]);
+  expect(replaceOnChanges).toEqual([
+    ...["rootBlockDevice.volumeSize", "vpcSecurityGroupIds", "creditSpecification", "iamInstanceProfile"],
+  ]);
   expect(inputs).toEqual({
     ami: "ami-1",
     instanceType: "t4g.small",

@@ -52,7 +52,7 @@ test("the VPC's default group is closed", async () => {
   await network();
   const { inputs } = only("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup");
   expect(inputs.vpcId).toBe("vpc-1");
-  expect([inputs.ingress, inputs.egress]).toEqual([undefined, undefined]);
+  expect([inputs.ingress, inputs.egress]).toEqual([[], []]);
 });
 
 test("each machine has a subnet of its own", async () => {

@@ -75,7 +75,7 @@ test("a machine's change in place that is not known is an error", async () => {
   vi.stubEnv("AWS_REGION", "ap-northeast-2");
   const change = resources["aws:ec2/instance:Instance"].update?.("i-1", {}, ["instanceType"], {});
   await expect(change).rejects.toThrow(
-    "instanceType does not change in place in this cloud; what does: iamInstanceProfile",
+    "instanceType does not change in place in this cloud; what does: metadataOptions",
   );
 });
 

@@ -99,7 +99,7 @@ func (h *host) Run(ctx context.Context, request *pulumi.RunRequest) (*pulumi.Run
 	program := command(ctx, "node", append(append(args, info.EntryPoint), request.Args...)...)
 	program.Env = append(os.Environ(), "PULUMI_CONFIG="+toJSON(config), "PULUMI_CONFIG_SECRET_KEYS="+toJSON(secretKeys))
 	program.Stdout, program.Stderr = os.Stdout, os.Stderr
-	// By its end the program sees that this host is gone.
+	// The program's stdin ends when this host is gone: then preload.js ends the program.
 	if _, err := program.StdinPipe(); err != nil {
 		return nil, err
 	}
