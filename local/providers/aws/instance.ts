@@ -115,9 +115,6 @@ async function read(id: string): Promise<Props | undefined> {
   };
 }
 
-/** Kept in the state alone: moto answers "standard" credits whatever was asked for. */
-const stateAlone = ["userDataReplaceOnChange"];
-
 async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
   const api = await ec2();
   const changes: Record<string, () => Promise<unknown>> = {
@@ -131,8 +128,10 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
       const { volumeTags: tags = {} } = inputs;
       return retagEc2(olds.rootBlockDevice.volumeId, tags, missing(olds.volumeTags, tags));
     },
+    // Not AWS's, but the provider's.
+    userDataReplaceOnChange: async () => {},
   };
-  for (const property of changed.filter((each) => !stateAlone.includes(each))) {
+  for (const property of changed) {
     const known = Object.keys(changes).join(", ");
     if (!changes[property]) throw new Error(`${property} does not change in place in this cloud; what does: ${known}`);
     await changes[property]();
