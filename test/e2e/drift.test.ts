@@ -44,7 +44,8 @@ test("an instance, a rule and a policy that were deleted by hand: refresh shows 
   expect(refresh).toMatch(/aws:ec2:Instance hono-app-intel.*delete/);
   expect(refresh).toMatch(/aws:vpc:SecurityGroupIngressRule hono-app-0\.0\.0\.0\/0.*delete/);
   expect(refresh).toMatch(/aws:ecr:RepositoryPolicy hono-app.*delete/);
-  await succeed("up");
+  // The instance with the verifications, the rule and the policy.
+  expect(summary(await succeed("up")).created).toBe(5);
   await expect.poll(answers, { timeout: 20_000 }).toBe(true);
   expect(await policy()).toEqual(policyBefore);
   const after = outputs();
