@@ -243,7 +243,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
   async update(_id, olds, news) {
     return { outs: await ensure(news, olds) };
   },
-  // One that is no longer complete leaves the state: the refresh shows it, and the next `up` says what is wrong.
+  // An index that is no longer complete is removed from the state. The refresh shows that, and the next `up` says what is wrong.
   async read(id, props) {
     if (props === undefined) return {};
     const api = await connect(props);

@@ -266,6 +266,6 @@ test.each([
   ["0.652 npm error 401 Unauthorized - GET https://registry.example", false],
   ["#4 ERROR: failed to authorize: failed to fetch oauth token: 401 Unauthorized", true],
   ["ERROR: failed to push docker.io/me/app: push access denied, insufficient_scope: authorization failed", true],
-])("a registry's refusal is told from what a step says: %s", (line, expected) => {
+])("whether the registry refused, and not a program that a step runs: %s", (line, expected) => {
   expect(isRefusal(line)).toBe(expected);
 });
