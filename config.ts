@@ -9,8 +9,9 @@ import { latestTag } from "./components/image-tags.ts";
 import type { MachineArgs } from "./components/machine.ts";
 import type { MachineGroupArgs } from "./components/machine-group.ts";
 import { appName, policyArn } from "./components/names.ts";
-import type { Egress, NetworkArgs } from "./components/network.ts";
+import type { NetworkArgs } from "./components/network.ts";
 import type { RepositoryArgs } from "./components/repository.ts";
+import type { Egress } from "./components/vpc.ts";
 
 /** Another registry that gets the image too. */
 export interface Publish {

@@ -112,7 +112,6 @@ export async function planned(stack: string, config: Record<string, string>): Pr
       .map((name) => architectures[name])
       .find(({ ec2, instanceFamily }) => text.endsWith(ec2) || text.startsWith(`${instanceFamily}.`))?.ec2 ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
-  const subnets = ["first", "second"];
   const resources: Resource[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -125,9 +124,6 @@ export async function planned(stack: string, config: Record<string, string>): Pr
             name,
             repositoryUrl: name,
             ...inputs,
-            publicSubnetIds: subnets,
-            privateSubnetIds: subnets,
-            routeTables: [],
             digest: name,
             configs: {},
           },

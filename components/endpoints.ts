@@ -10,9 +10,9 @@ import { tcp } from "./tcp.ts";
 export interface EndpointsArgs {
   vpcId: pulumi.Input<string>;
   /** A subnet in each zone of the machines. */
-  subnetIds: pulumi.Input<string[]>;
-  /** Of every subnet from which S3 is reached. */
-  routeTableIds: pulumi.Input<string[]>;
+  subnetIds: pulumi.Input<string>[];
+  /** Of those subnets: S3 is reached by a route. */
+  routeTableId: pulumi.Input<string>;
   /** Security group of the machines that use the endpoints. */
   machineSecurityGroupId: pulumi.Input<string>;
   /** ARN of the one repository that machines may pull from. */
@@ -26,7 +26,7 @@ export interface EndpointsArgs {
 export class Endpoints extends pulumi.ComponentResource {
   constructor(name: string, args: EndpointsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Endpoints", name, args, opts);
-    const { vpcId, subnetIds, routeTableIds } = args;
+    const { vpcId, subnetIds, routeTableId } = args;
     const policies = pulumi.output(args.repositoryArn).apply(endpointPolicies);
     const region = pulumi.output(args.repositoryArn).apply((arn) => arn.split(":")[3]);
     const tags = { Name: `${name}-endpoints` };
@@ -58,7 +58,7 @@ export class Endpoints extends pulumi.ComponentResource {
         {
           vpcId,
           serviceName: pulumi.interpolate`com.amazonaws.${region}.${service}`,
-          ...(service === "s3" ? { vpcEndpointType: "Gateway", routeTableIds } : inSubnets),
+          ...(service === "s3" ? { vpcEndpointType: "Gateway", routeTableIds: [routeTableId] } : inSubnets),
           policy: pulumi.jsonStringify(policies[service]),
           tags: { Name: `${name}-${service}` },
         },

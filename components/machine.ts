@@ -36,9 +36,8 @@ export class Machine extends pulumi.ComponentResource {
         subnetId: args.subnetId,
         vpcSecurityGroupIds: [args.securityGroupId],
         iamInstanceProfile: args.instanceProfile,
-        // The one exception to the controls (EC2.9 / CKV_AWS_88; EC2.15 / CKV_AWS_130 for the subnets): people reach the app without a
-        // load balancer, and the machine pulls without a NAT gateway. To do without: the setting `fleet`, which costs more than the
-        // machines.
+        // The one exception to the controls (EC2.9 / CKV_AWS_88): people reach the app without a load balancer, and the machine pulls without
+        // a NAT gateway. To do without: the setting `fleet`, which costs more than the machines.
         associatePublicIpAddress: true,
         // Changed user data would otherwise reboot the machine and not run again.
         userDataReplaceOnChange: true,

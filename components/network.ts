@@ -1,34 +1,21 @@
 import { DefaultSecurityGroup } from "@pulumi/aws/ec2/defaultSecurityGroup.js";
-import type { RouteTable } from "@pulumi/aws/ec2/routeTable.js";
 import { SecurityGroup } from "@pulumi/aws/ec2/securityGroup.js";
 import { SecurityGroupEgressRule } from "@pulumi/aws/vpc/securityGroupEgressRule.js";
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
-import { Vpc } from "@pulumi/awsx/ec2/vpc.js";
 import * as pulumi from "@pulumi/pulumi";
 import { eachMachine, type MachineName } from "./architecture.ts";
 import { Endpoints } from "./endpoints.ts";
 import { FlowLogs } from "./flow-logs.ts";
 import { tcp } from "./tcp.ts";
+import { Vpc, type VpcArgs } from "./vpc.ts";
 
-/** How the machines of a fleet reach ECR: private ones by a NAT gateway or by endpoints in the VPC, others by addresses of their own. */
-export type Egress = "nat" | "endpoints" | "public";
-
-export interface NetworkArgs {
-  /** IPv4 block of the VPC. */
-  cidrBlock: string;
-  /** A public subnet is made in each; machines are spread over them. */
-  availabilityZones: string[];
+export interface NetworkArgs extends VpcArgs {
   /** TCP port of the app. */
   port: number;
   /** IPv4 blocks that may reach the port. */
   allowedCidrs: readonly string[];
   /** Days for which the flow log is kept. */
   logRetentionDays: number;
-  /**
-   * How machines reach ECR.
-   * @default "public"
-   */
-  egress?: Egress;
   /** ARN of the one repository that machines may pull from, for endpoints. */
   repositoryArn: pulumi.Input<string>;
   /**
@@ -38,52 +25,30 @@ export interface NetworkArgs {
   permissionsBoundary?: string;
 }
 
-/**
- * A VPC with a public subnet in each zone and, for private machines, a private one beside it; a security group in which only the app's
- * port is open, if at all; and a log of what it refused.
- */
+/** A VPC, a security group of the machines in which only the app's port is open, if at all, and a log of what it refused. */
 export class Network extends pulumi.ComponentResource {
   readonly vpcId: pulumi.Output<string>;
   /** A public subnet for each machine, in the zones' order. */
   readonly subnetIds: Readonly<Record<MachineName, pulumi.Output<string>>>;
   /** A private subnet in each zone, where machines are private. */
-  readonly privateSubnetIds?: pulumi.Output<string[]>;
+  readonly privateSubnetIds?: pulumi.Output<string>[];
   readonly securityGroupId: pulumi.Output<string>;
   private readonly port: number;
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     const { repositoryArn, ...inputs } = args;
     super("hono-app:index:Network", name, inputs, opts);
-    const { egress = "public" } = args;
-    const isPrivate = egress !== "public";
-
-    const vpc = new Vpc(
-      name,
-      {
-        cidrBlock: args.cidrBlock,
-        availabilityZoneNames: args.availabilityZones,
-        // Machines with public addresses pull through the internet gateway; a NAT gateway costs more than they do. One is enough for a
-        // fleet: no user's request passes it, so if its zone fails, running machines serve, and new ones wait.
-        natGateways: { strategy: egress === "nat" ? "Single" : "None" },
-        subnetStrategy: "Auto",
-        // Not Isolated subnets for endpoints: they would have the same blocks under other names, and AWS refuses the successor of a subnet
-        // while that is there.
-        subnetSpecs: [
-          { type: "Public", cidrMask: 24 },
-          ...(isPrivate ? [{ type: "Private", cidrMask: 24 } as const] : []),
-        ],
-        enableDnsHostnames: true,
-      },
-      { parent: this },
-    );
+    const { cidrBlock, availabilityZones, egress } = args;
+    const vpc = new Vpc(name, { cidrBlock, availabilityZones, egress }, { parent: this });
+    const { vpcId } = vpc;
 
     // Closes what AWS leaves open in every new VPC: its default group lets members reach each other and everything outside.
-    new DefaultSecurityGroup(name, { vpcId: vpc.vpcId, ingress: [], egress: [] }, { parent: this });
+    new DefaultSecurityGroup(name, { vpcId, ingress: [], egress: [] }, { parent: this });
 
     new FlowLogs(
       name,
       {
-        vpcId: vpc.vpcId,
+        vpcId,
         retentionInDays: args.logRetentionDays,
         permissionsBoundary: args.permissionsBoundary,
       },
@@ -93,7 +58,7 @@ export class Network extends pulumi.ComponentResource {
     const group = new SecurityGroup(
       name,
       {
-        vpcId: vpc.vpcId,
+        vpcId,
         description: "Port of the app in, HTTPS out",
         tags: { Name: name },
       },
@@ -120,26 +85,14 @@ export class Network extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    if (egress === "endpoints") {
-      new Endpoints(
-        name,
-        {
-          vpcId: vpc.vpcId,
-          subnetIds: vpc.privateSubnetIds,
-          // Where no class is registered for a type, Pulumi gives the id in place of the resource.
-          routeTableIds: vpc.routeTables.apply((tables: (RouteTable | string)[]) =>
-            pulumi.all(tables.map((table) => (typeof table === "string" ? table : table.id))),
-          ),
-          machineSecurityGroupId: group.id,
-          repositoryArn,
-        },
-        { parent: this },
-      );
+    if (egress === "endpoints" && vpc.private) {
+      new Endpoints(name, { ...vpc.private, vpcId, machineSecurityGroupId: group.id, repositoryArn }, { parent: this });
     }
 
-    this.vpcId = vpc.vpcId;
-    this.subnetIds = eachMachine((_, index) => vpc.publicSubnetIds.apply((ids) => ids[index % ids.length] as string));
-    if (isPrivate) this.privateSubnetIds = vpc.privateSubnetIds;
+    const zones = vpc.public.subnetIds;
+    this.vpcId = vpcId;
+    this.subnetIds = eachMachine((_, index) => zones[index % zones.length] as pulumi.Output<string>);
+    this.privateSubnetIds = vpc.private?.subnetIds;
     this.securityGroupId = group.id;
     this.port = args.port;
     this.registerOutputs({

@@ -7,6 +7,8 @@ import * as pulumi from "@pulumi/pulumi";
 const withoutTags = new Set([
   "aws:autoscaling/policy:Policy",
   "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+  "aws:ec2/route:Route",
+  "aws:ec2/routeTableAssociation:RouteTableAssociation",
   "aws:ecr/lifecyclePolicy:LifecyclePolicy",
   "aws:ecr/repositoryPolicy:RepositoryPolicy",
   "aws:iam/rolePolicy:RolePolicy",
@@ -23,7 +25,7 @@ const withoutTags = new Set([
 export function tagEveryResource(tags: Readonly<Record<string, string>>): void {
   const all = (own: object | undefined) => ({ ...tags, ...own });
   pulumi.runtime.registerStackTransformation(({ type, props, opts }) => {
-    if (!/^awsx?:/.test(type) || withoutTags.has(type)) return undefined;
+    if (!type.startsWith("aws:") || withoutTags.has(type)) return undefined;
     if (type === "aws:autoscaling/group:Group") {
       const made = Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true }));
       return { props: { ...props, tags: [...made, ...(props.tags ?? [])] }, opts };

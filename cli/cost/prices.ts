@@ -1,4 +1,4 @@
-import { addressPrice, natGatewayPrice, type Price, UnknownPriceError } from "../../local/providers/aws/prices.ts";
+import type { Price } from "../../local/providers/aws/prices.ts";
 import { rows } from "../../local/providers/aws/rows.ts";
 
 /** What is charged by use, which nobody knows beforehand: named beside the sum, and not in it. */
@@ -19,10 +19,9 @@ export interface Resource {
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
-/** Every resource type that the program registers, here or under a component of somebody else's. */
+/** Every resource type that the program registers. */
 export const resourcePrices: Readonly<Record<string, Price>> = {
   ...Object.fromEntries(Object.entries(rows).map(([type, { price }]) => [type, price])),
-  "awsx:ec2:Vpc": vpcItems,
   "docker-build:index:Image": "built by your own builder, stored in the repository",
 };
 
@@ -31,14 +30,4 @@ export function priceOf(type: string): Price | undefined {
   if (/^pulumi-nodejs:dynamic[/:]/.test(type)) return "requests to AWS's API and to the machines";
   if (/^(hono-app:index:|pulumi:)/.test(type)) return "a name for what is in it";
   return Object.hasOwn(resourcePrices, type) ? resourcePrices[type] : undefined;
-}
-
-// By default the component makes a NAT gateway for each zone; its children are unknown before a deployment.
-function vpcItems(inputs: Resource["inputs"]) {
-  const { strategy } = (inputs.natGateways ?? {}) as { strategy?: string };
-  if (strategy === "None") return [];
-  if (strategy === "Single") return [...natGatewayPrice({}), ...addressPrice()];
-  throw new UnknownPriceError(
-    'its natGateways.strategy is neither "None" nor "Single": how many it makes is not known here',
-  );
 }

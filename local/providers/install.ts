@@ -20,7 +20,6 @@ export function ensurePlugins(): void {
   const cache = `export NODE_COMPILE_CACHE=${JSON.stringify(process.env.NODE_COMPILE_CACHE ?? "")}`;
   const plugins = {
     [plugin("resource", "aws")]: node("local/providers/aws/main.ts"),
-    [plugin("resource", "awsx")]: node("local/providers/awsx/main.ts"),
     // The engine looks here last: the official CLI's own, on PATH or beside it, is taken before this one.
     [plugin("language", "nodejs", "pulumi")]: `exec ${words(join(toolsFolder, "language-host"), ...options)} -- "$@"`,
     // Pulumi's own script for it starts Node twice, once only to find this file.

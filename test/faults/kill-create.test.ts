@@ -11,9 +11,6 @@ describe.each(victims)("%s killed in an up that creates a resource: nothing is l
   );
 });
 
-test("awsx killed at the VPC's component: nothing is lost or duplicated", () =>
-  killAtCreate("awsx", "awsx:ec2:Vpc hono-app"));
-
 // Recovery is the same before every command; here with no refresh in between.
 describe("killed in an up, the next destroy leaves nothing", () => {
   test.each([

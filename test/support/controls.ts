@@ -47,15 +47,14 @@ const ingressRule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
 const egressRule = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule";
 const flowLog = "aws:ec2/flowLog:FlowLog";
 const subnet = "aws:ec2/subnet:Subnet";
-// Its own type in a state; in a program that runs against mocks, the component that makes it.
-const vpcs = ["aws:ec2/vpc:Vpc", "awsx:ec2:Vpc"];
+const vpc = "aws:ec2/vpc:Vpc";
 
 /**
  * Every type that the controls were written for. Another type may have controls of its own: look them up when you add its row.
  */
 export const knownTypes = new Set([
   ...Object.keys(rows),
-  ...["awsx:ec2:Vpc", "docker-build:index:Image"],
+  "docker-build:index:Image",
   ...["ImageIndex", "Verification", "KeptAmi", "Rollout", "GroupVerification"].map(
     (noun) => `pulumi-nodejs:dynamic/hono-app:${noun}`,
   ),
@@ -145,6 +144,7 @@ const allProtocols = ["-1", "all"];
 const covers = ({ ipProtocol, fromPort, toPort }: Inputs, port: number) =>
   allProtocols.includes(ipProtocol) || (fromPort <= port && port <= toPort);
 
+const everyone = { cidrIpv4: "0.0.0.0/0" };
 const anyProtocol = { ipProtocol: "-1", fromPort: undefined, toPort: undefined };
 const anyPort = { fromPort: 0, toPort: 65_535 };
 const openInline = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
@@ -159,10 +159,10 @@ const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0],
     return isEveryone(inputs) && open.length > 0 ? `lets everyone reach port ${open.join(", ")}` : undefined;
   },
   mutants: {
-    "the port is opened": assign(ingressRule, { cidrIpv4: "0.0.0.0/0", ...port }),
+    "the port is opened": assign(ingressRule, { ...everyone, ...port }),
     "it is opened over IPv6": assign(ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...port }),
-    "a range that holds it is opened": assign(ingressRule, { cidrIpv4: "0.0.0.0/0", ...anyPort }),
-    "all protocols are opened": assign(ingressRule, { cidrIpv4: "0.0.0.0/0", ...anyProtocol }),
+    "a range that holds it is opened": assign(ingressRule, { ...everyone, ...anyPort }),
+    "all protocols are opened": assign(ingressRule, { ...everyone, ...anyProtocol }),
     "it is opened inline": set(group, "ingress", [{ protocol: "tcp", ...port, cidrBlocks: ["0.0.0.0/0"] }]),
   },
 });
@@ -179,7 +179,7 @@ export const controls: readonly Control[] = [
   {
     ids: ["EC2.2", "CKV2_AWS_12"],
     title: "the default security group of every VPC is closed",
-    applies: isA(...vpcs),
+    applies: isA(vpc),
     violation: ({ id }, all) => {
       const found = all.find(({ type, inputs }) => type === defaultGroup && inputs.vpcId === id);
       if (found === undefined) return "leaves its default security group as AWS made it, open";
@@ -214,7 +214,7 @@ export const controls: readonly Control[] = [
   {
     ids: ["EC2.6", "CKV2_AWS_11"],
     title: "every VPC has a flow log of at least the refused traffic",
-    applies: isA(...vpcs),
+    applies: isA(vpc),
     violation: ({ id }, all) =>
       all.some(
         ({ type, inputs }) =>
@@ -230,6 +230,13 @@ export const controls: readonly Control[] = [
       "it is of accepted traffic": set(flowLog, "trafficType", "ACCEPT"),
       "it is another VPC's": set(flowLog, "vpcId", "vpc-other"),
     },
+  },
+  {
+    ids: ["EC2.15", "CKV_AWS_130"],
+    title: "no subnet gives out public addresses by itself",
+    applies: isA(subnet),
+    violation: ({ inputs }) => (inputs.mapPublicIpOnLaunch === true ? "gives out public addresses" : undefined),
+    mutants: { "one does": set(subnet, "mapPublicIpOnLaunch", true) },
   },
   {
     // AutoScaling.3 is of launch configurations, EC2.170 the same of launch templates.
@@ -270,10 +277,10 @@ export const controls: readonly Control[] = [
         : `lets everyone reach ${ipProtocol} ${fromPort ?? "any"} to ${toPort ?? "any"}`;
     },
     mutants: {
-      "another port is opened": assign(ingressRule, { fromPort: 81, toPort: 81 }),
-      "a range is opened": assign(ingressRule, { fromPort: 80, toPort: 443 }),
-      "UDP is opened": set(ingressRule, "ipProtocol", "udp"),
-      "everything is opened": set(ingressRule, "ipProtocol", "-1"),
+      "another port is opened": assign(ingressRule, { ...everyone, fromPort: 81, toPort: 81 }),
+      "a range is opened": assign(ingressRule, { ...everyone, fromPort: 80, toPort: 443 }),
+      "UDP is opened": assign(ingressRule, { ...everyone, ipProtocol: "udp" }),
+      "everything is opened": assign(ingressRule, { ...everyone, ipProtocol: "-1" }),
     },
   },
   {
@@ -595,12 +602,5 @@ export const exceptions: readonly Exception[] = [
     title: "no machine has a public address",
     applies: isA(instance),
     violation: ({ inputs }) => (inputs.associatePublicIpAddress === false ? undefined : "has a public address"),
-  },
-  {
-    // awsx gives every public subnet this; it is the same exception, made for the subnet.
-    ids: ["EC2.15", "CKV_AWS_130"],
-    title: "no subnet gives out public addresses by itself",
-    applies: isA(subnet),
-    violation: ({ inputs }) => (inputs.mapPublicIpOnLaunch === true ? "gives out public addresses" : undefined),
   },
 ];

@@ -30,12 +30,11 @@ import {
 } from "./stack.ts";
 
 /** The process that is killed. */
-export type Victim = "engine" | "program" | "aws" | "awsx" | "docker-build" | "dynamic";
+export type Victim = "engine" | "program" | "aws" | "docker-build" | "dynamic";
 
 export const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
   engine: /^pulumi (?:up|destroy|refresh)/,
   aws: /local\/providers\/aws\/main\.ts/,
-  awsx: /local\/providers\/awsx\/main\.ts/,
   "docker-build": /pulumi-resource-docker-build/,
   dynamic: /cmd\/dynamic-provider/,
 };

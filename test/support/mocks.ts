@@ -111,13 +111,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
             arn: `arn:aws:elasticloadbalancing:ap-northeast-2:${account}:targetgroup/${name}/1`,
             arnSuffix: `targetgroup/${name}/1`,
           },
-          "awsx:ec2:Vpc": {
-            vpcId: "vpc-1",
-            publicSubnetIds: ["subnet-1", "subnet-2"],
-            privateSubnetIds: ["subnet-3", "subnet-4"],
-            // A resource in place of its id is what Pulumi gives where the class is registered.
-            routeTables: ["rtb-1", { id: "rtb-2" }],
-          },
+          "aws:ec2/eip:Eip": { allocationId: `${name}-allocation` },
           "docker-build:index:Image": { digest },
           "pulumi-nodejs:dynamic/hono-app:Verification": { proof: inputs.expected },
           "pulumi-nodejs:dynamic/hono-app:KeptAmi": { ami: inputs.newest },

@@ -94,8 +94,12 @@ test("every component registers as outputs what others read of it", () => {
     },
     "Network hono-app": {
       securityGroupId: "hono-app-id",
-      subnetIds: { graviton: "subnet-1", intel: "subnet-2" },
-      vpcId: "vpc-1",
+      subnetIds: { graviton: "hono-app-public-1-id", intel: "hono-app-public-2-id" },
+      vpcId: "hono-app-id",
+    },
+    "Vpc hono-app": {
+      vpcId: "hono-app-id",
+      public: { routeTableId: "hono-app-public-id", subnetIds: ["hono-app-public-1-id", "hono-app-public-2-id"] },
     },
     "FlowLogs hono-app": { logGroupName: "hono-app-flow-logs" },
     "MachineLogs hono-app": {
@@ -153,7 +157,7 @@ test("an image alone stays when it leaves the stack", () => {
 
 test("the flow log is of refused traffic, of the VPC, kept for 30 days, and written by its own role", () => {
   expect(one("aws:ec2/flowLog:FlowLog").inputs).toMatchObject({
-    vpcId: "vpc-1",
+    vpcId: "hono-app-id",
     trafficType: "REJECT",
     logDestination: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs",
     iamRoleArn: "arn:aws:iam::123456789012:role/hono-app-flow-logs",
@@ -175,12 +179,14 @@ test("the flow log is of refused traffic, of the VPC, kept for 30 days, and writ
 test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", () => {
   const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
   // The tags of an image are Docker's.
-  const aws = resources.filter(({ type }) => /^awsx?:/.test(type));
+  const aws = resources.filter(({ type }) => type.startsWith("aws:"));
   const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
   for (const { type, name, inputs } of tagged) expect(inputs.tags, `${type} ${name}`).toMatchObject(stack);
   const others = aws.filter(({ inputs }) => inputs.tags === undefined);
   expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
+    "aws:ec2/route:Route",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:ecr/repositoryPolicy:RepositoryPolicy",
     "aws:iam/rolePolicy:RolePolicy",
@@ -198,7 +204,7 @@ test("a component's inputs hold no token, and nothing that an up with nothing to
   expect(one("hono-app:index:Machine", "hono-app-graviton").inputs).toMatchObject({
     instanceType: "t4g.small",
     architecture: "arm64",
-    subnetId: "subnet-1",
+    subnetId: "hono-app-public-1-id",
     image: { repository: "hono-app-dev" },
   });
   expect(one("hono-app:index:Network").inputs).toMatchObject({ cidrBlock: "10.0.0.0/16", port: 80 });
@@ -290,7 +296,7 @@ describe("with other settings", () => {
     test("machines are launched when there is a way out and a load balancer that finds them healthy", () => {
       for (const name of ["hono-app-graviton", "hono-app-intel"]) {
         expect(one("hono-app:index:MachineGroup", name, found).dependsOn).toEqual(
-          expect.arrayContaining(["awsx:ec2:Vpc hono-app", "aws:lb/listener:Listener hono-app-http"]),
+          expect.arrayContaining(["aws:ec2/route:Route hono-app-private", "aws:lb/listener:Listener hono-app-http"]),
         );
       }
     });

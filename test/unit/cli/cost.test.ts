@@ -39,7 +39,6 @@ describe("every resource type has a price, or a reason to be free", () => {
     expect([...new Set(program.map(({ type }) => type))].filter((type) => priceOf(type) === undefined)).toEqual([]);
   });
 
-  // The local cloud has just the types of the stack, with those that awsx registers, which the program itself does not show.
   test("those of the local cloud", () => {
     const types = Object.keys(rows);
     expect(types).toContain("aws:ec2/subnet:Subnet");
@@ -109,17 +108,11 @@ test("what is not switched on is not charged", () => {
   expect(lines.map(({ what }) => what)).toEqual(["EC2 t4g.small, on demand, Linux", "EBS gp3, GiB"]);
 });
 
-test("a VPC has the price of its one NAT gateway and its address; how many others would be is not known", () => {
-  const vpc = (strategy?: string): Resource => ({
-    type: "awsx:ec2:Vpc",
-    name: "v",
-    inputs: strategy ? { natGateways: { strategy } } : {},
-  });
-  expect(estimate([vpc("None")], prices.region).unknown).toEqual([]);
-  const { total, notIncluded } = estimate([vpc("Single")], prices.region);
+test("a NAT gateway has a price by the hour, and one by what passes it", () => {
+  const nat = { type: "aws:ec2/natGateway:NatGateway", name: "nat", inputs: {} };
+  const { total, notIncluded } = estimate([nat, { ...nat, type: "aws:ec2/eip:Eip" }], prices.region);
   expect(total).toBeCloseTo(46.72, 2);
   expect(notIncluded).toContain("what passes the NAT gateway, as machines that boot pull: $0.059 per GB");
-  expect(estimate([vpc()], prices.region).unknown).toHaveLength(1);
 });
 
 test.each([
@@ -228,8 +221,7 @@ describe("resources from the engine", () => {
   const state = { urn, type: "aws:ec2/instance:Instance", inputs };
 
   test("of a stack export", () => {
-    // awsx' component has no inputs in the state.
-    const component = { urn: "urn:x::v", type: "awsx:ec2:Vpc", custom: false };
+    const component = { urn: "urn:x::v", type: "hono-app:index:Vpc", custom: false };
     const text = JSON.stringify({ version: 3, deployment: { resources: [component, { ...state, custom: true }] } });
     expect(readResources(text)).toEqual([{ type: state.type, name: "hono-app-graviton", inputs }]);
   });

@@ -1,0 +1,86 @@
+import { Eip } from "@pulumi/aws/ec2/eip.js";
+import { InternetGateway } from "@pulumi/aws/ec2/internetGateway.js";
+import { NatGateway } from "@pulumi/aws/ec2/natGateway.js";
+import { Route, type RouteArgs } from "@pulumi/aws/ec2/route.js";
+import { RouteTable } from "@pulumi/aws/ec2/routeTable.js";
+import { RouteTableAssociation } from "@pulumi/aws/ec2/routeTableAssociation.js";
+import { Subnet } from "@pulumi/aws/ec2/subnet.js";
+import { Vpc as AwsVpc } from "@pulumi/aws/ec2/vpc.js";
+import * as pulumi from "@pulumi/pulumi";
+
+/** How machines reach ECR: private ones by a NAT gateway or by endpoints in the VPC, others by addresses of their own. */
+export type Egress = "nat" | "endpoints" | "public";
+
+export interface VpcArgs {
+  /** IPv4 block of the VPC, of /16 to /20. */
+  cidrBlock: string;
+  /** A public subnet is made in each, and a private one for private machines; eight at most. */
+  availabilityZones: readonly string[];
+  /**
+   * How machines reach ECR.
+   * @default "public"
+   */
+  egress?: Egress;
+}
+
+/** The subnets of one kind, which share a route table. */
+interface Layer {
+  readonly routeTableId: pulumi.Output<string>;
+  /** One for each zone, in their order; known when the subnet has its routes, so that what is in it can reach out from the start. */
+  readonly subnetIds: pulumi.Output<string>[];
+}
+
+/** A VPC with a public subnet in each zone and, for private machines, a private one beside it. */
+export class Vpc extends pulumi.ComponentResource {
+  readonly vpcId: pulumi.Output<string>;
+  readonly public: Layer;
+  readonly private?: Layer;
+
+  constructor(name: string, args: VpcArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("hono-app:index:Vpc", name, args, opts);
+    const { cidrBlock, availabilityZones, egress = "public" } = args;
+    const parent = { parent: this };
+    const tags = { Name: name };
+    const vpc = new AwsVpc(name, { cidrBlock, enableDnsHostnames: true, tags }, parent);
+    const vpcId = vpc.id;
+
+    const layer = (kind: "public" | "private", target?: Partial<RouteArgs>): Layer => {
+      const named = (id: string) => ({ Name: `${name}-${id}` });
+      const { id: routeTableId } = new RouteTable(`${name}-${kind}`, { vpcId, tags: named(kind) }, parent);
+      const everywhere = { routeTableId, destinationCidrBlock: "0.0.0.0/0" };
+      const routes = target ? [new Route(`${name}-${kind}`, { ...everywhere, ...target }, parent)] : [];
+      const subnetIds = availabilityZones.map((availabilityZone, zone) => {
+        const id = `${kind}-${zone + 1}`;
+        const block = subnetBlock(cidrBlock, firstBlock[kind] + zone);
+        const inputs = { vpcId, availabilityZone, cidrBlock: block, tags: named(id) };
+        const { id: subnetId } = new Subnet(`${name}-${id}`, inputs, parent);
+        const both = { routeTableId, subnetId };
+        const association = new RouteTableAssociation(`${name}-${id}`, both, { ...parent, dependsOn: routes });
+        return association.subnetId as pulumi.Output<string>;
+      });
+      return { routeTableId, subnetIds };
+    };
+
+    const gateway = new InternetGateway(name, { vpcId, tags }, parent);
+    this.public = layer("public", { gatewayId: gateway.id });
+    if (egress === "nat") {
+      // One for all: it costs more than a machine, and no user's request passes it. If its zone fails, running machines serve, and new ones wait.
+      const { allocationId } = new Eip(name, { tags }, parent);
+      const [subnetId = ""] = this.public.subnetIds;
+      const nat = new NatGateway(name, { subnetId, allocationId, tags }, parent);
+      this.private = layer("private", { natGatewayId: nat.id });
+    }
+    if (egress === "endpoints") this.private = layer("private");
+    this.vpcId = vpcId;
+    this.registerOutputs({ vpcId, public: this.public, private: this.private });
+  }
+}
+
+/** Number of each kind's first block: a kind keeps its own when the other one comes or goes. */
+const firstBlock = { public: 0, private: 8 };
+
+/** A VPC's /24 block by its number, 0 to 15: with /16 to /20 those differ in the third octet alone. */
+export function subnetBlock(vpcBlock: string, index: number): string {
+  const [first, second, third] = vpcBlock.split(".");
+  return `${first}.${second}.${Number(third) + index}.0/24`;
+}
