@@ -9,7 +9,6 @@ import { Machine } from "./components/machine.ts";
 import { MachineGroup } from "./components/machine-group.ts";
 import { MachineLogs } from "./components/machine-logs.ts";
 import { Network } from "./components/network.ts";
-import { prepareSerializer } from "./components/provider-code.ts";
 import { Repository } from "./components/repository.ts";
 import { tagEveryResource } from "./components/resource-tags.ts";
 import { loadConfig } from "./config.ts";
@@ -17,8 +16,7 @@ import { loadConfig } from "./config.ts";
 const settings = loadConfig();
 const { name, aws, builder, fleet, protect } = settings;
 tagEveryResource(settings.tags);
-const [found] = await Promise.all([lookup(settings), prepareSerializer()]);
-const { registry, release, availabilityZones, amis, certificateArn } = found;
+const { registry, release, availabilityZones, amis, certificateArn } = await lookup(settings);
 const source = { context: "app", platforms, builder };
 
 const repository = new Repository(name, settings.repository, { protect });

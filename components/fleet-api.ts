@@ -43,7 +43,7 @@ export function templateName(template?: { LaunchTemplateId?: string; Version?: s
 /** What a release and a proof ask of AWS about one group. */
 export type FleetApi = Awaited<ReturnType<typeof connectFleet>>;
 
-/** AWS's API, for one group. Serialized with the providers that call it: it holds nothing of this machine. */
+/** AWS's API, for one group. */
 export async function connectFleet(args: FleetApiArgs) {
   const [{ AutoScaling }, { ElasticLoadBalancingV2 }, { EC2 }] = await Promise.all([
     import("@aws-sdk/client-auto-scaling"),

@@ -1,8 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { show } from "./dynamic-resource.ts";
 import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
 import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { askForReport, askOnce, check, type Expectation, type Proof, type ProofArgs } from "./proof.ts";
-import { show } from "./provider-code.ts";
 
 /** What a resource that proves a group is made from. */
 export interface GroupProofArgs extends ProofArgs {

@@ -1,7 +1,7 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
+import { DynamicResource, show } from "./dynamic-resource.ts";
 import { type GroupProof, type GroupProofArgs, type ProofInputs, prove } from "./group-proof.ts";
 import { proofInputs } from "./proof.ts";
-import { isCodeChanged, show } from "./provider-code.ts";
 
 export interface GroupVerificationArgs extends GroupProofArgs {
   /** Fewest machines of the group; when it changes, the machines prove themselves again. */
@@ -20,20 +20,19 @@ interface State extends Inputs {
  * Proof that every machine of a group runs the image that was pushed, on the architecture that it should. In the state only if each machine
  * said so. Which machines these were is no reason to ask again: they come and go by themselves.
  */
-export class GroupVerification extends pulumi.dynamic.Resource {
+export class GroupVerification extends DynamicResource {
   declare readonly proof: pulumi.Output<GroupProof>;
 
   constructor(name: string, args: GroupVerificationArgs, opts?: pulumi.CustomResourceOptions) {
-    super(provider, name, { ...proofInputs(args), proof: undefined }, opts, "hono-app", "GroupVerification");
+    super("GroupVerification", import.meta.filename, name, { ...proofInputs(args), proof: undefined }, opts);
   }
 }
 
-// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
-const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
+export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ address, domain, groupName, template, min, expected }: Inputs) =>
       JSON.stringify([address, domain, groupName, template, min, ...Object.entries(expected).sort()]);
-    return { changes: isCodeChanged(olds, news) || facts(olds) !== facts(news) };
+    return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
     return { id: inputs.groupName, outs: { ...inputs, proof: await prove(inputs) } };

@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
+import { DynamicResource, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
-import { isCodeChanged, show } from "./provider-code.ts";
 
 export interface ImageIndexArgs {
   region: string;
@@ -44,7 +45,7 @@ interface Found {
  * already, that one is deployed instead of the one just built. A tag that somebody moved shows here in a refresh, which for the image itself
  * looks at digests alone; the next `up` puts it back.
  */
-export class ImageIndex extends pulumi.dynamic.Resource {
+export class ImageIndex extends DynamicResource {
   /** Digest of the index that is deployed. */
   declare readonly digest: pulumi.Output<string>;
   /** Digest of each platform's image configuration: the id that `docker image inspect` shows on a machine of that platform. */
@@ -56,7 +57,7 @@ export class ImageIndex extends pulumi.dynamic.Resource {
     const { registry, repositoryName, tags } = image;
     const inputs = { ...args, repositoryName, built: image.digest, tags };
     const outputs = { digest: undefined, tagged: undefined, configs: undefined };
-    super(provider, name, { ...inputs, ...outputs }, opts, "hono-app", "ImageIndex");
+    super("ImageIndex", import.meta.filename, name, { ...inputs, ...outputs }, opts);
     const tag = tags[0] as string;
     this.reference = this.digest.apply((digest) => ({ registry, repository: repositoryName, tag, digest }));
   }
@@ -94,7 +95,6 @@ async function fetchManifests(
   repositoryName: string,
   imageIds: ImageIdentifier[],
 ): Promise<Record<string, Manifest>> {
-  const { createHash } = await import("node:crypto");
   const call = api.batchGetImage({ repositoryName, imageIds, acceptedMediaTypes: mediaTypes });
   const { images = [], failures = [] } = await call.catch((error: Error): BatchGetImageResponse => {
     if (error.name === "RepositoryNotFoundException") return {};
@@ -225,8 +225,7 @@ async function untag(api: ECR, repositoryName: string, imageTag: string, imageDi
   }
 }
 
-// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
-const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
+export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
   // In a preview `built` may be unknown; then so is the digest, unless the tag names a whole index.
   async check(olds, news) {
     const isKnown = olds.digest !== undefined && source(olds) === source(news);
@@ -235,7 +234,7 @@ const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
   },
   async diff(_id, olds, news) {
     const moved = news.tags.some((tag) => olds.tagged[tag] !== olds.digest);
-    return { changes: moved || source(olds) !== source(news) || isCodeChanged(olds, news) };
+    return { changes: moved || source(olds) !== source(news) };
   },
   async create(inputs) {
     return { id: `${inputs.repositoryName}@${inputs.built}`, outs: await ensure(inputs) };

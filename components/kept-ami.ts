@@ -1,5 +1,5 @@
-import * as pulumi from "@pulumi/pulumi";
-import { isCodeChanged } from "./provider-code.ts";
+import type * as pulumi from "@pulumi/pulumi";
+import { DynamicResource } from "./dynamic-resource.ts";
 
 export interface KeptAmiArgs {
   /** The newest AMI. */
@@ -19,25 +19,22 @@ interface Inputs {
  * The AMI for a launch template: the newest one at the time of the last release. A newer one is no occasion for a release by itself.
  * (`ignoreChanges` would keep the first one for ever, for a launch template is changed in place.)
  */
-export class KeptAmi extends pulumi.dynamic.Resource {
+export class KeptAmi extends DynamicResource {
   declare readonly ami: pulumi.Output<string>;
 
   constructor(name: string, args: KeptAmiArgs, opts?: pulumi.CustomResourceOptions) {
-    super(provider, name, { ...args, ami: undefined }, opts, "hono-app", "KeptAmi");
+    super("KeptAmi", import.meta.filename, name, { ...args, ami: undefined }, opts);
   }
 }
 
-// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
-const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
+export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
   // Decided here, so that a preview knows it too.
   async check(olds, news) {
     const isKept = olds.occasion === news.occasion;
-    return {
-      inputs: isKept ? { ...olds, __provider: Reflect.get(news, "__provider") } : { ...news, ami: news.newest },
-    };
+    return { inputs: isKept ? { ...news, newest: olds.newest, ami: olds.ami } : { ...news, ami: news.newest } };
   },
   async diff(_id, olds, news) {
-    return { changes: isCodeChanged(olds, news) || olds.occasion !== news.occasion };
+    return { changes: olds.occasion !== news.occasion };
   },
   async create(inputs) {
     return { id: inputs.ami, outs: inputs };

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { hasUserDataFailed, lastLines } from "./console.ts";
-import { show } from "./provider-code.ts";
+import { show } from "./dynamic-resource.ts";
 
 /** What a machine must answer to count as proven. */
 export interface Expectation {

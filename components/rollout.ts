@@ -1,9 +1,9 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
+import { DynamicResource, show } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
 import { type GroupProofArgs, type ProofInputs as Inputs, prove } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
 import { proofInputs } from "./proof.ts";
-import { isCodeChanged, show } from "./provider-code.ts";
 
 /**
  * A release, on one group: an instance refresh that `up` drives and waits for. The aws provider's own `instanceRefresh` does neither, and
@@ -12,12 +12,12 @@ import { isCodeChanged, show } from "./provider-code.ts";
  * @see https://github.com/hashicorp/terraform-provider-aws/issues/42355
  * @see https://github.com/hashicorp/terraform-provider-aws/issues/34189
  */
-export class Rollout extends pulumi.dynamic.Resource {
+export class Rollout extends DynamicResource {
   /** Launch template and version of every machine. */
   declare readonly template: pulumi.Output<string>;
 
   constructor(name: string, args: GroupProofArgs, opts?: pulumi.CustomResourceOptions) {
-    super(provider, name, proofInputs(args), opts, "hono-app", "Rollout");
+    super("Rollout", import.meta.filename, name, proofInputs(args), opts);
   }
 }
 
@@ -29,11 +29,10 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
   return inputs;
 }
 
-// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
-const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
+export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
   async diff(_id, olds, news) {
     const facts = ({ groupName, template }: Inputs) => JSON.stringify([groupName, template]);
-    return { changes: isCodeChanged(olds, news) || facts(olds) !== facts(news) };
+    return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
     return { id: inputs.groupName, outs: await rollOut(inputs) };

@@ -1,8 +1,8 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { readConsole } from "./console.ts";
+import { DynamicResource, show } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Expectation, type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
-import { isCodeChanged, show } from "./provider-code.ts";
 
 export interface VerificationArgs extends ProofArgs {
   /** The app's address, without a path. */
@@ -21,13 +21,13 @@ interface Inputs {
 }
 
 /** Proof that a machine runs the image that was pushed, on the architecture that it should. In the state only if the machine said so. */
-export class Verification extends pulumi.dynamic.Resource {
+export class Verification extends DynamicResource {
   declare readonly proof: pulumi.Output<Proof>;
 
   constructor(name: string, { instanceId, ...args }: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
     const inputs = proofInputs(args);
     const expected = { ...inputs.expected, instanceId };
-    super(provider, name, { ...inputs, expected, proof: undefined }, opts, "hono-app", "Verification");
+    super("Verification", import.meta.filename, name, { ...inputs, expected, proof: undefined }, opts);
   }
 }
 
@@ -46,11 +46,10 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
   });
 }
 
-// Pulumi stores the provider's functions, and what they refer to, in the state: they hold no path and nothing of this machine.
-const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof }> = {
+export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof }> = {
   async diff(_id, olds, news) {
     const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
-    return { changes: isCodeChanged(olds, news) || facts(olds) !== facts(news) };
+    return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
     return { id: inputs.expected.instanceId, outs: { ...inputs, proof: await verify(inputs) } };

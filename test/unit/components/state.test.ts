@@ -1,15 +1,16 @@
 import { expect, test } from "vitest";
-import { runProgram } from "../../support/mocks.ts";
+import { providerOf, runProgram } from "../../support/mocks.ts";
 
 test.each([
-  ["a pair of machines", {}],
-  ["a fleet", { fleet: "true" }],
-])("the code that %s puts into the state has no path of this machine", async (_, settings) => {
-  const code = (await runProgram(settings)).flatMap(({ inputs }) => (inputs.__provider as string) ?? []);
-  expect(code.length).toBeGreaterThan(1);
-  for (const text of code) {
-    expect(text).toContain("exports.handler");
-    expect(text).not.toContain(process.cwd());
-    expect(text).not.toContain("file://");
-  }
-});
+  ["a pair of machines", {}, ["image-index", "verification", "verification"]],
+  ["a fleet", { fleet: "true" }, ["group-verification", "image-index", "kept-ami", "rollout"]],
+])(
+  "the state of %s has where the functions of its resources are, for every later command",
+  async (_, settings, files) => {
+    const found = (await runProgram(settings)).filter(({ inputs }) => inputs.__provider !== undefined);
+    const text = (file: string) =>
+      `exports.handler = () => require(process.cwd() + "/components/${file}.ts").provider;`;
+    expect([...new Set(found.map(({ inputs }) => inputs.__provider))].sort()).toEqual([...new Set(files)].map(text));
+    for (const { inputs } of found) expect(providerOf(inputs)).toHaveProperty("create");
+  },
+);

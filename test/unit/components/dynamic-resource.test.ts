@@ -6,7 +6,7 @@ test("a provider whose engine was killed ends with the next line that it shows",
   // As Pulumi's own program for dynamic providers does with what nobody catches.
   const program = `
     process.on("uncaughtException", (error) => console.error(error.stack));
-    const { show } = await import(${JSON.stringify(new URL("../../../components/provider-code.ts", import.meta.url).href)});
+    const { show } = await import(${JSON.stringify(new URL("../../../components/dynamic-resource.ts", import.meta.url).href)});
     setInterval(() => show("still there"), 5);`;
   const provider = spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: "pipe" });
   const ended = once(provider, "exit");
