@@ -13,13 +13,16 @@ if ("unref" in process.stdin)
 // The SDK maps stack traces to its own sources, which costs a process a third of a second; the project's files have their true lines anyway.
 Object.defineProperty(Error, "prepareStackTrace", { get: () => undefined, set: () => {} });
 
-// The SDK loads the TypeScript compiler, a third of what it loads, in every process. It is needed where functions are written into the
-// state, so it is loaded when it is first called.
+// The SDK loads the TypeScript compiler and the Automation API in every process, half of what it loads. A process that needs one loads it
+// when it first asks for something in it.
 const require = createRequire(import.meta.url);
-const compiler = require.resolve("@pulumi/pulumi/typescript-shim");
-const load = (_, name) => {
-  if (require.cache[compiler] === onDemand) delete require.cache[compiler];
-  return require(compiler)[name];
-};
-const onDemand = { id: compiler, loaded: true, exports: new Proxy({}, { get: load }) };
-require.cache[compiler] = onDemand;
+for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"]) {
+  const file = require.resolve(name);
+  const load = () => {
+    if (require.cache[file] === onDemand) delete require.cache[file];
+    return require(file);
+  };
+  const get = (_, key) => key === "__esModule" || load()[key];
+  const onDemand = { id: file, loaded: true, exports: new Proxy({}, { get }) };
+  require.cache[file] = onDemand;
+}

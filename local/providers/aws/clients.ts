@@ -1,3 +1,5 @@
+import { createRequire } from "node:module";
+
 // One client per service, loaded when it is first used: a run that changes nothing needs few of them, and each costs
 // 50 to 200 ms. Endpoint, region and credentials come from the environment, as for every AWS SDK.
 
@@ -9,32 +11,44 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export const acm = once(async () => new (await import("@aws-sdk/client-acm")).ACM({}));
-export const autoscaling = once(async () => new (await import("@aws-sdk/client-auto-scaling")).AutoScaling({}));
-export const cloudwatch = once(async () => new (await import("@aws-sdk/client-cloudwatch")).CloudWatch({}));
-export const ec2 = once(async () => new (await import("@aws-sdk/client-ec2")).EC2({}));
-export const ecr = once(async () => new (await import("@aws-sdk/client-ecr")).ECR({}));
-export const elb = once(
-  async () => new (await import("@aws-sdk/client-elastic-load-balancing-v2")).ElasticLoadBalancingV2({}),
-);
-export const iam = once(async () => new (await import("@aws-sdk/client-iam")).IAM({}));
-export const logs = once(async () => new (await import("@aws-sdk/client-cloudwatch-logs")).CloudWatchLogs({}));
-export const ssm = once(async () => new (await import("@aws-sdk/client-ssm")).SSM({}));
-export const sts = once(async () => new (await import("@aws-sdk/client-sts")).STS({}));
+/** What each service's SDK is, by the end of its package's name. */
+interface Sdks {
+  acm: typeof import("@aws-sdk/client-acm");
+  "auto-scaling": typeof import("@aws-sdk/client-auto-scaling");
+  cloudwatch: typeof import("@aws-sdk/client-cloudwatch");
+  "cloudwatch-logs": typeof import("@aws-sdk/client-cloudwatch-logs");
+  ec2: typeof import("@aws-sdk/client-ec2");
+  ecr: typeof import("@aws-sdk/client-ecr");
+  "elastic-load-balancing-v2": typeof import("@aws-sdk/client-elastic-load-balancing-v2");
+  iam: typeof import("@aws-sdk/client-iam");
+  ssm: typeof import("@aws-sdk/client-ssm");
+  sts: typeof import("@aws-sdk/client-sts");
+}
+
+const require = createRequire(import.meta.url);
+// Not import(), which reads a file twice to find out of which format it is: 0.1 s for EC2's.
+const sdk = <Name extends keyof Sdks>(name: Name): Sdks[Name] => require(`@aws-sdk/client-${name}`);
+
+export const acm = once(async () => new (sdk("acm").ACM)({}));
+export const autoscaling = once(async () => new (sdk("auto-scaling").AutoScaling)({}));
+export const cloudwatch = once(async () => new (sdk("cloudwatch").CloudWatch)({}));
+export const ec2 = once(async () => new (sdk("ec2").EC2)({}));
+export const ecr = once(async () => new (sdk("ecr").ECR)({}));
+export const elb = once(async () => new (sdk("elastic-load-balancing-v2").ElasticLoadBalancingV2)({}));
+export const iam = once(async () => new (sdk("iam").IAM)({}));
+export const logs = once(async () => new (sdk("cloudwatch-logs").CloudWatchLogs)({}));
+export const ssm = once(async () => new (sdk("ssm").SSM)({}));
+export const sts = once(async () => new (sdk("sts").STS)({}));
 
 /** By CloudFormation's name of the service: its client, and its SDK, which has the schema of each operation. */
 export const services = {
-  AutoScaling: { name: "Auto Scaling", client: autoscaling, sdk: () => import("@aws-sdk/client-auto-scaling") },
-  CloudWatch: { name: "CloudWatch", client: cloudwatch, sdk: () => import("@aws-sdk/client-cloudwatch") },
-  EC2: { name: "EC2", client: ec2, sdk: () => import("@aws-sdk/client-ec2") },
-  ECR: { name: "ECR", client: ecr, sdk: () => import("@aws-sdk/client-ecr") },
-  ElasticLoadBalancingV2: {
-    name: "ELBv2",
-    client: elb,
-    sdk: () => import("@aws-sdk/client-elastic-load-balancing-v2"),
-  },
-  IAM: { name: "IAM", client: iam, sdk: () => import("@aws-sdk/client-iam") },
-  Logs: { name: "CloudWatch Logs", client: logs, sdk: () => import("@aws-sdk/client-cloudwatch-logs") },
+  AutoScaling: { name: "Auto Scaling", client: autoscaling, sdk: () => sdk("auto-scaling") },
+  CloudWatch: { name: "CloudWatch", client: cloudwatch, sdk: () => sdk("cloudwatch") },
+  EC2: { name: "EC2", client: ec2, sdk: () => sdk("ec2") },
+  ECR: { name: "ECR", client: ecr, sdk: () => sdk("ecr") },
+  ElasticLoadBalancingV2: { name: "ELBv2", client: elb, sdk: () => sdk("elastic-load-balancing-v2") },
+  IAM: { name: "IAM", client: iam, sdk: () => sdk("iam") },
+  Logs: { name: "CloudWatch Logs", client: logs, sdk: () => sdk("cloudwatch-logs") },
 } as const;
 
 type Clients = { [Name in keyof typeof services]: Awaited<ReturnType<(typeof services)[Name]["client"]>> };
