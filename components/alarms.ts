@@ -32,7 +32,6 @@ export class Alarms extends pulumi.ComponentResource {
         { parent: this },
       );
     }
-    this.registerOutputs();
   }
 }
 

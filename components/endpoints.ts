@@ -65,7 +65,6 @@ export class Endpoints extends pulumi.ComponentResource {
         { parent: this },
       );
     }
-    this.registerOutputs();
   }
 }
 

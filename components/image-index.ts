@@ -244,17 +244,16 @@ export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> =
   },
   // An index that is no longer complete is removed from the state. The refresh shows that, and the next `up` says what is wrong.
   async read(id, props) {
-    if (props === undefined) return {};
-    const api = await connect(props);
-    const found = await inspect(api, props, props.digest);
+    const state = props as Inputs;
+    const { repositoryName, digest: deployed, tags } = state;
+    const api = await connect(state);
+    const found = await inspect(api, state, deployed);
     if (found.problem !== undefined) {
       show(`no longer complete: ${found.problem}`);
       return {};
     }
-    const named = await Promise.all(
-      props.tags.map(async (tag) => [tag, await resolve(api, props.repositoryName, tag)]),
-    );
+    const named = await Promise.all(tags.map(async (tag) => [tag, await resolve(api, repositoryName, tag)]));
     const tagged = Object.fromEntries(named.filter(([, digest]) => digest !== undefined));
-    return { id, props: { ...props, tagged, configs: found.configs } };
+    return { id, props: { ...state, tagged, configs: found.configs } };
   },
 };

@@ -20,6 +20,10 @@ interface Inputs {
   readonly expected: Expectation;
 }
 
+interface State extends Inputs {
+  readonly proof: Proof;
+}
+
 /** Proof that a machine runs the image that was pushed, on the architecture that it should. In the state only if the machine said so. */
 export class Verification extends DynamicResource {
   declare readonly proof: pulumi.Output<Proof>;
@@ -46,7 +50,7 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
   });
 }
 
-export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof: Proof }> = {
+export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
     return { changes: facts(olds) !== facts(news) };
@@ -60,10 +64,10 @@ export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & { proof:
   // Refresh asks again, but not for long: what runs answers at once. What is proven no more leaves the state, so that a
   // refresh shows it and the next `up` verifies again, with the whole time-out.
   async read(id, props) {
-    if (props === undefined) return {};
+    const state = props as State;
     try {
-      const { verifiedAt: _, ...found } = await verify(props, 10);
-      return { id, props: { ...props, proof: { ...found, verifiedAt: props.proof.verifiedAt } } };
+      const { verifiedAt: _, ...found } = await verify(state, 10);
+      return { id, props: { ...state, proof: { ...found, verifiedAt: state.proof.verifiedAt } } };
     } catch (error) {
       show(`no longer verified: ${(error as Error).message}`);
       return {};

@@ -41,6 +41,13 @@ test("the tag is of the content: the same in another folder, with other times an
   expect(tagOf(here)).toMatch(/^content-[0-9a-f]{16}$/);
 });
 
+test("the tag of a content is the same in every version of this project, or all would deploy a release for nothing", () => {
+  const path = write(app);
+  chmodSync(join(path, "src/main.ts"), 0o755);
+  symlinkSync("main.ts", join(path, "src/link.ts"));
+  expect(tagOf(path, { platforms: ["linux/amd64"] })).toBe("content-fb0fafb682a3dec1");
+});
+
 test.each<[string, (path: string) => void]>([
   ["a byte", (path) => writeFileSync(join(path, "src/main.ts"), "main!")],
   ["a path", (path) => write({ "src/more.ts": "" }, path)],

@@ -15,6 +15,7 @@ interface Name {
 interface Question {
   readonly repositoryName?: string;
   readonly imageIds?: readonly Name[];
+  readonly acceptedMediaTypes?: readonly string[];
   readonly imageTag?: string;
   readonly imageManifest?: string;
   readonly imageManifestMediaType?: string;
@@ -25,6 +26,7 @@ let manifests: Map<string, string>;
 let tags: Record<string, string>;
 /** Each call, with the names in it. */
 let asked: string[];
+let accepted: Question["acceptedMediaTypes"];
 /** What AWS answers instead, by the call; or what somebody else does just before it. */
 let instead: Record<string, () => object | undefined>;
 
@@ -108,6 +110,7 @@ beforeEach(async () => {
     const question: Question = JSON.parse((await Array.fromAsync(request)).join(""));
     const call = String(request.headers["x-amz-target"]).split(".")[1] ?? "";
     const names = question.imageIds ?? [{ imageTag: question.imageTag }];
+    accepted = question.acceptedMediaTypes;
     asked.push(`${call} ${names.map(({ imageTag, imageDigest }) => imageTag ?? imageDigest)}`);
     const isHere =
       question.repositoryName === "app-dev" && request.headers.authorization?.includes("/ap-northeast-2/ecr/");
@@ -306,13 +309,22 @@ test.each<[string, () => string, string]>([
   expect(shown()[0]).toContain(problem);
 });
 
+test("indexes and images are asked for in OCI's form and in Docker's", async () => {
+  await provider.read("id", state());
+  expect(accepted).toEqual([
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+  ]);
+});
+
 test("a refresh finds what each tag names", async () => {
   tags = { "content-1": other };
   expect(await provider.read("id", state())).toStrictEqual({
     id: "id",
     props: { ...state(), tagged: { "content-1": other } },
   });
-  expect(await provider.read("id", undefined)).toEqual({});
 });
 
 test("what ECR could not read is no image that is gone", async () => {

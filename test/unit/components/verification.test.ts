@@ -90,7 +90,6 @@ test("a machine that proves itself is in the state under its id; a refresh keeps
     id: "i-1",
     props: { ...inputs, proof: { ...inputs.expected, verifiedAt } },
   });
-  expect(await provider.read("i-1", undefined)).toEqual({});
 });
 
 test.each([
