@@ -3,7 +3,7 @@ import Sequencer from "./test/support/sequencer.ts";
 
 /** What unit tests need, mutation testing's too. */
 export const unit = {
-  // Node loads the files itself, as it does for the program: Pulumi stores a dynamic resource's provider in the form in which it was loaded.
+  // Node loads the files itself, as it does for the program: what a resource finds its provider by is Node's require().
   experimental: { viteModuleRunner: false },
   restoreMocks: true,
   unstubEnvs: true,

@@ -8,15 +8,22 @@ import * as pulumi from "@pulumi/pulumi";
  * text. Making that text takes each command half a second of processor time, and a changed line would be a change in the preview of every
  * stack. Here the state has where the functions are, and each command runs those of its own checkout, as it does with every other provider.
  *
- * The file's name is in the state of every stack: one of another name would be missed by a refresh.
+ * The file's name is in the state of every stack: in a checkout that has no such file a refresh fails. A deletion needs none of the functions, so
+ * that any checkout can destroy a stack.
  */
 export class DynamicResource extends pulumi.CustomResource {
   constructor(type: string, file: string, name: string, inputs: pulumi.Inputs, opts?: pulumi.CustomResourceOptions) {
-    // Pulumi's program for dynamic resources runs in the project's folder: it finds itself in node_modules there.
-    const __provider = `exports.handler = () => require(process.cwd() + "/components/${basename(file)}").provider;`;
-    super(`pulumi-nodejs:dynamic/hono-app:${type}`, name, { ...inputs, __provider }, opts);
+    super(`pulumi-nodejs:dynamic/hono-app:${type}`, name, { ...inputs, __provider: handlerOf(basename(file)) }, opts);
   }
 }
+
+/** Pulumi's program for dynamic resources runs this, and runs in the project's folder: it finds itself in node_modules there. */
+const handlerOf = (file: string) =>
+  `const get = (_, call) => ["check", "diff", "create", "update", "read"].includes(call)
+  ? require(process.cwd() + "/components/${file}").provider[call]
+  : undefined;
+exports.handler = () => new Proxy({}, { get });
+`;
 
 /**
  * Shows a line to the person who deploys. Where the engine was killed, the provider ends with it: Pulumi's own handler would report for ever,

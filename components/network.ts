@@ -89,9 +89,9 @@ export class Network extends pulumi.ComponentResource {
       new Endpoints(name, { ...vpc.private, vpcId, machineSecurityGroupId: group.id, repositoryArn }, { parent: this });
     }
 
-    const zones = vpc.public.subnetIds;
+    const { subnetIds } = vpc.public;
     this.vpcId = vpcId;
-    this.subnetIds = eachMachine((_, index) => zones[index % zones.length] as pulumi.Output<string>);
+    this.subnetIds = eachMachine((_, index) => subnetIds[index % subnetIds.length] as pulumi.Output<string>);
     this.privateSubnetIds = vpc.private?.subnetIds;
     this.securityGroupId = group.id;
     this.port = args.port;

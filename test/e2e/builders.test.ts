@@ -1,7 +1,5 @@
-import { rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { expect, test } from "vitest";
+import { provider } from "../../components/image-index.ts";
 import { another, kept, useAnotherBuilder } from "../support/another-builder.ts";
 import {
   cloud,
@@ -51,27 +49,23 @@ test("two ups at once with two builds of one content deploy the same", async () 
   const { imageDigest } = await deployed();
   other ??= await configured(another, async () => built(await succeed("up")));
   const { inputs } = state().resources.find(({ type }) => type.endsWith(":ImageIndex")) as Required<Resource>;
-  // The functions in the state, as the engine's provider runs them.
-  const file = join(cloud.project, "provider.cjs");
-  writeFileSync(file, inputs.__provider as string);
+  const index = inputs as unknown as Parameters<typeof provider.create>[0];
   const environment = { ...process.env };
   Object.assign(process.env, cloud.env);
   const tag = "content-00000000000000aa";
   try {
-    const provider = createRequire(file)(file).handler();
     const ups = [imageDigest, other].map(async (built) => {
       // For both, `check` found that the tag names nothing.
-      const { outs } = await provider.create({ ...inputs, tags: [tag], built, digest: built });
+      const { outs } = await provider.create({ ...index, tags: [tag], built, digest: built });
       return outs;
     });
     const [first, second] = await Promise.all(ups);
-    expect([imageDigest, other]).toContain(first.digest);
-    expect(second.digest).toBe(first.digest);
+    expect([imageDigest, other]).toContain(first?.digest);
+    expect(second?.digest).toBe(first?.digest);
     const { images: [image] = [] } = await ecr.batchGetImage({ repositoryName, imageIds: [{ imageTag: tag }] });
-    expect(image?.imageId?.imageDigest).toBe(first.digest);
+    expect(image?.imageId?.imageDigest).toBe(first?.digest);
   } finally {
     process.env = environment;
-    rmSync(file);
     await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: tag }] });
   }
 });

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import type { Image, ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { every } from "../../local/lists.ts";
@@ -7,7 +6,6 @@ import {
   deployed,
   ec2,
   ecr,
-  edited,
   expectUnchanged,
   expiredPassword,
   expireLogin,
@@ -15,7 +13,6 @@ import {
   outputs,
   pulumiStack,
   repositoryName,
-  stateFile,
   succeed,
   summary,
   tagOf,
@@ -23,7 +20,7 @@ import {
 
 const policy = async () => JSON.parse((await ecr.getRepositoryPolicy({ repositoryName })).policyText as string);
 
-test("an instance, a rule and a policy that were deleted by hand: refresh shows it, up makes them again", async () => {
+test("an instance, a rule and a policy that were deleted by hand, and a subnet changed: refresh shows it, up repairs it", async () => {
   const before = await deployed();
   const policyBefore = await policy();
   await ec2.terminateInstances({ InstanceIds: [before.intel.id] });
@@ -32,6 +29,10 @@ test("an instance, a rule and a policy that were deleted by hand: refresh shows 
   const closed = { GroupId: rule?.GroupId, SecurityGroupRuleIds: [rule?.SecurityGroupRuleId as string] };
   await ec2.revokeSecurityGroupIngress(closed);
   await ecr.deleteRepositoryPolicy({ repositoryName });
+  const subnets = async () =>
+    (await ec2.describeSubnets({ Filters: [{ Name: "tag:stack", Values: ["local"] }] })).Subnets ?? [];
+  const [subnet] = await subnets();
+  await ec2.modifySubnetAttribute({ SubnetId: subnet?.SubnetId, MapPublicIpOnLaunch: { Value: true } });
   // A security group lets a connection go on that it has let in.
   const headers = { connection: "close" };
   const answers = () =>
@@ -44,8 +45,10 @@ test("an instance, a rule and a policy that were deleted by hand: refresh shows 
   expect(refresh).toMatch(/aws:ec2:Instance hono-app-intel.*delete/);
   expect(refresh).toMatch(/aws:vpc:SecurityGroupIngressRule hono-app-0\.0\.0\.0\/0.*delete/);
   expect(refresh).toMatch(/aws:ecr:RepositoryPolicy hono-app.*delete/);
-  // The instance with the verifications, the rule and the policy.
-  expect(summary(await succeed("up")).created).toBe(5);
+  expect(refresh).toMatch(/aws:ec2:Subnet hono-app-public-\d.*update/);
+  // The instance with the verifications, the rule and the policy; the subnet.
+  expect(summary(await succeed("up"))).toMatchObject({ created: 5, updated: 1 });
+  expect((await subnets()).map(({ MapPublicIpOnLaunch }) => MapPublicIpOnLaunch)).toEqual([false, false]);
   await expect.poll(answers, { timeout: 20_000 }).toBe(true);
   expect(await policy()).toEqual(policyBefore);
   const after = outputs();
@@ -107,20 +110,6 @@ test("tags that were moved by hand: refresh shows it, up moves them back", async
   expect(outputs()).toEqual(stack);
   await expectUnchanged("refresh");
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: replaced }, { imageTag: "kept" }] });
-});
-
-test("a change of ImageIndex's own code updates the state, and with it what a refresh runs", async () => {
-  const stack = await deployed();
-  const newer = ["no longer complete: ", "not complete any more: "] as const;
-  await edited("components/image-index.ts", newer, async () => {
-    expect(await succeed("preview")).not.toMatch(/aws:ec2:Instance/);
-    expect(await succeed("up")).toMatch(/ImageIndex hono-app updat/);
-    expect(outputs()).toEqual(stack);
-    await expectUnchanged("preview");
-    const state = readFileSync(stateFile, "utf8");
-    expect(state).toContain("not complete any more: ");
-    expect(state).not.toContain("no longer complete: ");
-  });
 });
 
 test("with a login that has expired, refresh still works, and an up renews it", async () => {

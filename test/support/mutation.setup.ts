@@ -16,10 +16,6 @@ const { __stryker__: stryker } = globalThis as unknown as {
   };
 };
 
-// Pulumi stores a provider's functions as text, with copies of what they refer to, but for what is global. With this, Stryker's record of
-// which test has reached a change is found as a global one, and what the text reaches is recorded too.
-Object.defineProperty(globalThis, "strykerCoverage", { get: () => stryker.mutantCoverage });
-
 // What a module makes when it is loaded, such as a regular expression, is made before the first test, and any test of the file may use it.
 // So a change to it begins before the module is loaded, and each of these tests counts as reaching it.
 if (inject("mode") === "mutant") stryker.activeMutant = inject("activeMutant");

@@ -162,6 +162,8 @@ export const ec2Rows = {
     type: "AWS::EC2::Subnet",
     without: ["ipv6CidrBlock"],
     rules: from16to28,
+    defaults: { mapPublicIpOnLaunch: false },
+    absent: { mapPublicIpOnLaunch: false },
     price: inVpc,
     calls: { create: "createSubnet", update: ["modifySubnetAttribute"], delete: "deleteSubnet" },
   },

@@ -139,7 +139,7 @@ export const loadBalancerPrice: Price = ({ subnets, internal }) => [
   "what the load balancer carries: $0.008 an hour for each capacity unit, such as 25 new connections a second or 1 GB an hour; $5.84 for one all month",
 ];
 
-export const natGatewayPrice = (_: Inputs): (Item | string)[] => [
+export const natGatewayPrice: Price = () => [
   monthly("NAT gateway", prices.natGateway),
   "what passes the NAT gateway, as machines that boot pull: $0.059 per GB",
 ];
