@@ -1,3 +1,5 @@
+import http from "node:http";
+import https from "node:https";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { hasUserDataFailed, lastLines } from "./console.ts";
@@ -121,7 +123,7 @@ export async function askOnce(ask: (nonce: string) => Promise<unknown>) {
  * @param domain Name that people use, where it is another one: it need not lead to the address yet, and the certificate must be for it.
  */
 export async function askForReport(address: string, domain: string | undefined, nonce: string): Promise<unknown> {
-  const { request } = domain ? await import("node:https") : await import("node:http");
+  const { request } = domain ? https : http;
   const url = new URL(`${domain ? "https" : "http"}://${address}/platform?nonce=${nonce}`);
   const headers = domain ? { host: domain } : {};
   const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };

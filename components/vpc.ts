@@ -54,8 +54,8 @@ export class Vpc extends pulumi.ComponentResource {
         const block = subnetBlock(cidrBlock, firstBlock[kind] + zone);
         const inputs = { vpcId, availabilityZone, cidrBlock: block, tags: named(id) };
         const { id: subnetId } = new Subnet(`${name}-${id}`, inputs, parent);
-        const both = { routeTableId, subnetId };
-        const association = new RouteTableAssociation(`${name}-${id}`, both, { ...parent, dependsOn: routes });
+        const link = { routeTableId, subnetId };
+        const association = new RouteTableAssociation(`${name}-${id}`, link, { ...parent, dependsOn: routes });
         return association.subnetId as pulumi.Output<string>;
       });
       return { routeTableId, subnetIds };
