@@ -38,7 +38,7 @@ export class Vpc extends pulumi.ComponentResource {
 
   constructor(name: string, args: VpcArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Vpc", name, args, opts);
-    const { cidrBlock, availabilityZones, egress = "public" } = args;
+    const { cidrBlock, availabilityZones, egress } = args;
     const parent = { parent: this };
     const tags = { Name: name };
     const vpc = new AwsVpc(name, { cidrBlock, enableDnsHostnames: true, tags }, parent);
@@ -66,7 +66,7 @@ export class Vpc extends pulumi.ComponentResource {
     if (egress === "nat") {
       // One for all: it costs more than a machine, and no user's request passes it. If its zone fails, running machines serve, and new ones wait.
       const { allocationId } = new Eip(name, { tags }, parent);
-      const [subnetId = ""] = this.public.subnetIds;
+      const [subnetId] = this.public.subnetIds as [pulumi.Output<string>];
       const nat = new NatGateway(name, { subnetId, allocationId, tags }, parent);
       this.private = layer("private", { natGatewayId: nat.id });
     }

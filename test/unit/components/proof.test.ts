@@ -72,7 +72,7 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   [
     "an amd64 binary in the arm64 entry",
     (nonce) => ({ ...truth(nonce), process: { architecture: "x64", elf: "x86_64" } }),
-    ['process (process.arch): expected arm64, got "x64"', 'running binary (ELF): expected aarch64, got "x86_64"'],
+    ['process (process.arch): expected arm64, got "x64"; running binary (ELF): expected aarch64, got "x86_64"\n'],
   ],
   [
     "another machine architecture",
