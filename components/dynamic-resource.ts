@@ -17,7 +17,11 @@ export class DynamicResource extends pulumi.CustomResource {
   }
 }
 
-/** Pulumi's program for dynamic resources runs this, and runs in the project's folder: it finds itself in node_modules there. */
+/**
+ * What Pulumi's provider of dynamic resources runs. Its working folder is the project's: it is itself found in node_modules there.
+ *
+ * @see https://github.com/pulumi/pulumi/blob/master/sdk/nodejs/dist/pulumi-resource-pulumi-nodejs
+ */
 const handlerOf = (file: string) =>
   `const get = (_, call) => ["check", "diff", "create", "update", "read"].includes(call)
   ? require(process.cwd() + "/components/${file}").provider[call]
