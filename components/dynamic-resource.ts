@@ -1,6 +1,12 @@
 import { basename } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
+/** What the engine asks of a provider here. Not `delete`: a checkout without the file must be able to destroy a stack. */
+const calls = ["check", "diff", "create", "update", "read"] as const;
+
+/** The functions of a resource; another one would never be called. */
+export type Provider<Inputs, Outputs> = Pick<pulumi.dynamic.ResourceProvider<Inputs, Outputs>, (typeof calls)[number]>;
+
 /**
  * A resource whose provider is the export `provider` of a file in this folder.
  *
@@ -8,8 +14,7 @@ import * as pulumi from "@pulumi/pulumi";
  * text. Making that text takes each command half a second of processor time, and a changed line would be a change in the preview of every
  * stack. Here the state has where the functions are, and each command runs those of its own checkout, as it does with every other provider.
  *
- * The file's name is in the state of every stack: in a checkout that has no such file a refresh fails. A deletion needs none of the functions, so
- * that any checkout can destroy a stack.
+ * The file's name is in the state of every stack: in a checkout that has no such file a refresh fails.
  */
 export class DynamicResource extends pulumi.CustomResource {
   constructor(type: string, file: string, name: string, inputs: pulumi.Inputs, opts?: pulumi.CustomResourceOptions) {
@@ -23,7 +28,7 @@ export class DynamicResource extends pulumi.CustomResource {
  * @see https://github.com/pulumi/pulumi/blob/master/sdk/nodejs/dist/pulumi-resource-pulumi-nodejs
  */
 const handlerOf = (file: string) =>
-  `const get = (_, call) => ["check", "diff", "create", "update", "read"].includes(call)
+  `const get = (_, call) => ${JSON.stringify(calls)}.includes(call)
   ? require(process.cwd() + "/components/${file}").provider[call]
   : undefined;
 exports.handler = () => new Proxy({}, { get });

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, show } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import { type GroupProof, type GroupProofArgs, type ProofInputs, prove } from "./group-proof.ts";
 import { proofInputs } from "./proof.ts";
 
@@ -28,7 +28,7 @@ export class GroupVerification extends DynamicResource {
   }
 }
 
-export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
+export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ address, domain, groupName, template, min, expected }: Inputs) =>
       JSON.stringify([address, domain, groupName, template, min, ...Object.entries(expected).sort()]);

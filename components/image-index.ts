@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, show } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
 
@@ -225,7 +225,7 @@ async function untag(api: ECR, repositoryName: string, imageTag: string, imageDi
   }
 }
 
-export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs & Found> = {
+export const provider: Provider<Inputs, Inputs & Found> = {
   // In a preview `built` may be unknown; then so is the digest, unless the tag names a whole index.
   async check(olds, news) {
     const isKnown = olds.digest !== undefined && source(olds) === source(news);

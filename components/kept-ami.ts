@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider } from "./dynamic-resource.ts";
 
 export interface KeptAmiArgs {
   /** The newest AMI. */
@@ -27,7 +27,7 @@ export class KeptAmi extends DynamicResource {
   }
 }
 
-export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
+export const provider: Provider<Inputs, Inputs> = {
   // Decided here, so that a preview knows it too.
   async check(olds, news) {
     const isKept = olds.occasion === news.occasion;

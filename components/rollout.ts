@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, show } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
 import { type GroupProofArgs, type ProofInputs as Inputs, prove } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
@@ -29,7 +29,7 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
   return inputs;
 }
 
-export const provider: pulumi.dynamic.ResourceProvider<Inputs, Inputs> = {
+export const provider: Provider<Inputs, Inputs> = {
   async diff(_id, olds, news) {
     const facts = ({ groupName, template }: Inputs) => JSON.stringify([groupName, template]);
     return { changes: facts(olds) !== facts(news) };

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { readConsole } from "./console.ts";
-import { DynamicResource, show } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Expectation, type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
 
@@ -50,7 +50,7 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
   });
 }
 
-export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
+export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
     return { changes: facts(olds) !== facts(news) };

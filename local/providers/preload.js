@@ -13,8 +13,8 @@ if ("unref" in process.stdin)
 // The SDK maps stack traces to its own sources, which costs a process a third of a second; the project's files have their true lines anyway.
 Object.defineProperty(Error, "prepareStackTrace", { get: () => undefined, set: () => {} });
 
-// The SDK loads the TypeScript compiler and the Automation API in every process, half of what it loads. A process that needs one loads it
-// when it first asks for something in it.
+// The SDK loads the TypeScript compiler and the Automation API in every process. A process that needs one loads it when it first asks for
+// something in it.
 const require = createRequire(import.meta.url);
 for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"]) {
   const file = require.resolve(name);
