@@ -62,6 +62,12 @@ export async function orGone<T>(call: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/**
+ * How long, in ms, the real provider tries to delete a subnet that something is still in. For a security group it tries 15 minutes, for a VPC 5.
+ * https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/ec2/vpc_subnet.go
+ */
+const patience = 20 * 60_000;
+
 // What the engine adds to every property bag; `region` is checked, then dropped.
 const META = ["__defaults", "__internal", "__meta", "__inputs", "region"];
 
@@ -205,7 +211,13 @@ export function provider(
     },
     async delete(id, urn, props) {
       const { resource, what } = entry(urn);
-      await explained(`deleting ${what}`, () => resource.delete(id, unwrap(props)));
+      const deadline = Date.now() + patience;
+      const isStillUsed = (error: Props) => {
+        if (code(error) !== "DependencyViolation" || Date.now() >= deadline) throw error;
+        return false;
+      };
+      const isDeleted = () => resource.delete(id, unwrap(props)).then(() => true, isStillUsed);
+      await explained(`deleting ${what}`, () => until(isDeleted));
     },
     async invoke(token, args) {
       await ready();

@@ -3,6 +3,7 @@ import type { EC2, Instance } from "@aws-sdk/client-ec2";
 import type {
   ElasticLoadBalancingV2,
   Listener as ListenerOfAws,
+  LoadBalancer,
   TargetGroup,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { localAddressOf } from "../../address.ts";
@@ -22,6 +23,8 @@ interface Group {
   /** Seconds that a target may take to finish its requests. */
   readonly delay: number;
   readonly targets: ReadonlyMap<string, string>;
+  /** Targets in zones that the load balancer is not in. */
+  readonly outside: ReadonlySet<string>;
   readonly draining: ReadonlySet<string>;
 }
 
@@ -81,7 +84,7 @@ export class Balancers {
         frontends.push({ addresses, idle, ...frontendOf(listener, Attributes, this.#certificates) });
       }
       const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
-      for (const group of used) groups.push(await this.#group(group, addresses[0] ?? "", idle, instances));
+      for (const group of used) groups.push(await this.#group(group, balancer, addresses[0] ?? "", idle, instances));
     }
     this.#groups = groups;
     this.#frontends = frontends;
@@ -89,6 +92,7 @@ export class Balancers {
 
   async #group(
     group: TargetGroup,
+    { AvailabilityZones = [] }: LoadBalancer,
     source: string,
     idle: number,
     instances: ReadonlyMap<string, Instance>,
@@ -99,16 +103,20 @@ export class Balancers {
       elb.describeTargetGroupAttributes({ TargetGroupArn }),
       elb.describeTargetHealth({ TargetGroupArn }),
     ]);
+    const zones = AvailabilityZones.map(({ ZoneName }) => ZoneName);
+    const outside = new Set<string>();
     const draining = new Set<string>();
     const targets = new Map<string, string>();
     for (const { Target, TargetHealth } of TargetHealthDescriptions) {
       const { Id = "", Port } = Target ?? {};
       const instance = instances.get(Id);
       if (TargetHealth?.State === "draining") draining.add(Id);
+      else if (instance && !zones.includes(instance.Placement?.AvailabilityZone)) outside.add(Id);
       else if (instance?.State?.Name === "running") targets.set(Id, `${localAddressOf(instance)}:${Port}`);
     }
     const delay = Number(attribute(Attributes, "deregistration_delay.timeout_seconds"));
-    return { arn: TargetGroupArn, backend: backendOf(group, Attributes, source, idle), delay, targets, draining };
+    const backend = backendOf(group, Attributes, source, idle);
+    return { arn: TargetGroupArn, backend, delay, targets, outside, draining };
   }
 
   /**
@@ -140,7 +148,7 @@ export class Balancers {
   }
 
   async #targets(group: Group, own: readonly Server[]): Promise<Map<string, Health | null>> {
-    const { backend, targets, draining, delay } = group;
+    const { backend, targets, outside, draining, delay } = group;
     const found = new Map<string, Health | null>();
     for (const [id, address] of targets) {
       const server = own.find(({ name }) => name === id);
@@ -158,6 +166,7 @@ export class Balancers {
       this.#added.set(key, Date.now());
       found.set(id, before[0] === "healthy" ? before : initial);
     }
+    for (const id of outside) found.set(id, unused);
     for (const id of draining) if (!own.some(({ name }) => name === id)) found.set(id, null);
     for (const server of own.filter(({ name }) => !targets.has(name))) {
       const key = `${backend.name}/${server.name}`;
@@ -165,7 +174,8 @@ export class Balancers {
       // One look after it began: a request that is on its way has then arrived.
       const isDrained = this.#drained.has(key) && (server.sessions === 0 || Date.now() - since > delay * 1000);
       if (draining.has(server.name)) found.set(server.name, drainingHealth);
-      if (!isDrained && draining.has(server.name)) {
+      // AWS does not say what becomes of requests that are under way in a zone that the load balancer leaves.
+      if (!isDrained && (draining.has(server.name) || outside.has(server.name))) {
         await this.#haproxy.drain(server);
         this.#drained.set(key, since);
       } else {
@@ -213,6 +223,11 @@ function backendOf(group: TargetGroup, attributes: Attributes, source: string, i
 }
 
 const drainingHealth: Health = ["draining", "Target.DeregistrationInProgress", "Target deregistration is in progress"];
+const unused: Health = [
+  "unused",
+  "Target.NotInUse",
+  "Target is in an Availability Zone that is not enabled for the load balancer",
+];
 const initial: Health = ["initial", "Elb.InitialHealthChecking", "Initial health checks in progress"];
 
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, "Health check reason codes" */

@@ -39,6 +39,8 @@ export interface Goal {
   /** How long (in ms) a new instance is not counted as ready. */
   readonly warmup: number;
   readonly policy?: { readonly min: number; readonly max: number };
+  /** The group's zones. An instance in another one is replaced. */
+  readonly zones: readonly string[];
   /** The instances that a refresh, or its rollback, replaces; `version` is then the one that they get. */
   readonly isOld?: (member: Member) => boolean;
 }
@@ -60,11 +62,15 @@ function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: numbe
 
 /**
  * What to do next. Where an instance is replaced, it keeps within the percentages of the maintenance policy, and never goes above the
- * group's maximum size: AWS's documentation gives the percentages of the desired capacity, and does not say that they may exceed that.
+ * group's maximum size: AWS's documentation gives the percentages of the desired capacity, and does not say that they may exceed that. Only a
+ * change of the group's zones may, by a tenth or by one instance.
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-maintenance-policy-overview-and-considerations.html
+ * https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html, "Rebalancing activities"
  */
 export function plan(members: readonly Member[], goal: Goal, now: number): Plan {
-  const { desired, max, version, warmup, isOld = () => false } = goal;
+  const { desired, version, warmup, zones } = goal;
+  const hasLeft = ({ zone }: Member) => !zones.includes(zone);
+  const isOld = (member: Member) => hasLeft(member) || goal.isOld?.(member) === true;
   const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
   // What does not run any more is replaced at once, whatever the policy.
   const gone = present.filter(({ runs }) => !runs);
@@ -75,6 +81,7 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
   // A machine is in service as soon as it runs, from when AWS counts the warm-up.
   const ready = fresh.filter(({ isReady, launched }) => isReady && now - launched >= warmup);
 
+  const max = goal.max + (old.some(hasLeft) ? Math.max(1, Math.floor(goal.max / 10)) : 0);
   const policy = goal.policy ?? { min: goal.isOld ? 90 : 0, max: 100 };
   const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));
   const launch = Math.max(0, Math.min(desired - fresh.length, Math.max(most, desired) - sound.length - sick.length));
@@ -326,6 +333,7 @@ export function goalOf(
   const isOld = (member: Member) =>
     member.version !== version || (isRefreshed && !preferences.SkipMatching && isLaunchedBefore(member));
   return {
+    zones: group.AvailabilityZones ?? [],
     ...{ desired, max, version, looksAtTargets: HealthCheckType.includes("ELB"), grace: HealthCheckGracePeriod * 1000 },
     warmup:
       (preferences.InstanceWarmup ?? group.DefaultInstanceWarmup ?? HealthCheckGracePeriod) * 1000 * (refresh ? 1 : 0),
@@ -372,11 +380,12 @@ export function refreshed(
   return isSame ? undefined : change(status, { PercentageComplete, InstancesToUpdate: left, StatusReason });
 }
 
-function causeOf({ runs, health }: Member, { isOld }: Goal): string {
+function causeOf(member: Member, { isOld }: Goal): string {
+  const { runs, health } = member;
   const why = runs
     ? health === "Unhealthy"
       ? "an ELB system health check failure"
-      : isOld
+      : isOld?.(member)
         ? "an instance refresh"
         : "a difference between desired and actual capacity"
     : "an EC2 health check indicating it has been terminated or stopped";

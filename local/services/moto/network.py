@@ -30,7 +30,8 @@ def local(address: str) -> str:
 
 def given() -> set[str]:
     regions = [region for regions in ec2_backends.values() for region in regions.values()]
-    private = [each for region in regions for zone in region.subnets.values() for subnet in zone.values() for each in subnet._subnet_ips]
+    subnets = [each for region in regions for zone in region.subnets.values() for subnet in zone.values() for each in subnet._subnet_ips]
+    private = [*subnets, *(each.private_ip_address for region in regions for each in region.enis.values())]
     public = [each.public_ip for region in regions for each in [*region.enis.values(), *region.addresses] if each.public_ip]
     return {"0.1", *map(local, private), *map(local, public)}  # 0.1: the local cloud's own services
 

@@ -148,13 +148,14 @@ describe("the provider", () => {
     create: async () => "id",
     read: async (_id, { name }) => (name === "gone" ? undefined : { name, policy: "live", tags: {} }),
     list: async () => [],
-    delete: async () => {
-      throw Object.assign(new Error("must detach all policies first."), {
-        name: "x",
-        Error: { Code: "DeleteConflict" },
-      });
+    delete: async (id) => {
+      attempts += 1;
+      if (id === "left" && attempts > 1) return;
+      const Code = id === "id" ? "DeleteConflict" : "DependencyViolation";
+      throw Object.assign(new Error("must detach all policies first."), { name: "x", Error: { Code } });
     },
   };
+  let attempts = 0;
   const aws = provider("7.48.0", { "aws:iam/role:Role": role }, {}, async () => {});
   const urn = "urn:pulumi:dev::app::my:index:Parent$aws:iam/role:Role::graviton";
 
@@ -207,6 +208,18 @@ describe("the provider", () => {
     expect((await aws.read?.("id", urn, { __inputs: { name: "gone" } }))?.id).toBe("");
     const found = await aws.read?.("id", urn, { __inputs: { name: "n", policy: "p" } });
     expect(found).toMatchObject({ id: "id", inputs: { name: "n", policy: "live" }, props: { policy: "live" } });
+  });
+
+  it("deletes what is still in use when that is gone, and gives up after 20 minutes", async () => {
+    attempts = 0;
+    await aws.delete?.("left", urn, {});
+    expect(attempts).toBe(2);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const refused = expect(aws.delete?.("used", urn, {})).rejects.toThrow("DependencyViolation: must detach");
+    await expect.poll(() => attempts).toBe(4);
+    vi.setSystemTime(Date.now() + 20 * 60_000);
+    await refused;
+    vi.useRealTimers();
   });
 
   it("passes AWS's code and message on", async () => {

@@ -28,6 +28,7 @@ const starting = { target: "initial", isReady: false, launched: now } as Partial
 const goal: Goal = {
   ...{ desired: 2, max: 4, version: "1", looksAtTargets: true, grace: 5 * minute, warmup: minute },
   policy: { min: 100, max: 200 },
+  zones: ["a", "b"],
 };
 const ids = (members: readonly Member[]) => members.map(({ id }) => id);
 
@@ -71,6 +72,14 @@ describe("a group", () => {
       expect(plan([sick, member()], { ...goal, ...changed }, now)).toMatchObject({ launch: 0, terminate: [sick] });
     }
   });
+});
+
+test("a group whose zones have changed launches in those that are left before it terminates in others, and may exceed its maximum by one", () => {
+  const [a, c] = [member(), member({ zone: "c" })];
+  expect(plan([a, c], goal, now)).toMatchObject({ launch: 1, terminate: [] });
+  expect(plan([a, c], { ...goal, max: 2 }, now)).toMatchObject({ launch: 1, terminate: [] });
+  expect(plan([a, c, member({ ...starting, zone: "b" })], goal, now)).toMatchObject({ launch: 0, terminate: [] });
+  expect(plan([a, c, member({ zone: "b" })], goal, now)).toMatchObject({ launch: 0, terminate: [c] });
 });
 
 describe("an instance refresh", () => {
