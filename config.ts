@@ -395,7 +395,7 @@ function parseCidrs(text: string): string[] | undefined {
 }
 
 function parseZones(text: string): string[] | undefined {
-  const list = parseList(text, (item) => /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/.test(item));
+  const list = parseList(text, (item) => /^[a-z]{2}(-[a-z]+)+-\d[a-h]$/.test(item));
   return text === "[]" ? [] : list?.length === 2 ? list : undefined;
 }
 

@@ -16,6 +16,8 @@ export interface Group {
   readonly min: number;
   /** Launch template and version of the machines that it launches next. */
   readonly template: string;
+  /** Those that it launches in. It replaces its machines in others. */
+  readonly zones: readonly string[];
   readonly members: readonly Member[];
 }
 
@@ -65,14 +67,14 @@ export async function connectFleet(args: FleetApiArgs) {
       if (group === undefined) {
         throw Object.assign(new Error(`the group ${groupName} does not exist`), { name: "GroupNotFound" });
       }
-      const { MinSize = 0, LaunchTemplate, Instances = [] } = group;
+      const { MinSize = 0, LaunchTemplate, AvailabilityZones: zones = [], Instances = [] } = group;
       const members = Instances.map((each) => ({
         id: each.InstanceId ?? "",
         zone: each.AvailabilityZone ?? "",
         template: templateName(each.LaunchTemplate),
         state: each.LifecycleState ?? "",
       }));
-      return { min: MinSize, template: templateName(LaunchTemplate), members };
+      return { min: MinSize, template: templateName(LaunchTemplate), zones, members };
     },
     /** Every machine that is registered with the load balancer, of this group or another one. */
     async health(): Promise<Readonly<Record<string, Health>>> {

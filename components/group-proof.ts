@@ -97,7 +97,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 
     const isCounted = ({ id }: Member) => !options.isScaling || health[id]?.state === "healthy";
     const serving = group.members.filter((member) => member.state === "InService" && isCounted(member));
-    const isNew = (member: Member) => member.template === template;
+    const isNew = (member: Member) => member.template === template && group.zones.includes(member.zone);
     const isProven = (member: Member) => proven.has(member.id) && isNew(member);
     if (serving.length >= group.min && serving.every(isProven)) {
       const machines = serving
@@ -143,7 +143,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     await new Promise((resolve) => setTimeout(resolve, isWorthAsking ? 100 : 1000));
 
     function summary(): string {
-      const states = missing.map((member) => describeMember(member, health, template));
+      const states = missing.map((member) => describeMember(member, group, health, template));
       const counted = `${serving.length} machines in service, ${group.min} needed`;
       return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
     }

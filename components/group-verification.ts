@@ -6,10 +6,13 @@ import { proofInputs } from "./proof.ts";
 export interface GroupVerificationArgs extends GroupProofArgs {
   /** Fewest machines of the group; when it changes, the machines prove themselves again. */
   min: number;
+  /** Where the group launches its machines; when they change, its machines move, and prove themselves again. */
+  subnetIds: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 interface Inputs extends ProofInputs {
   readonly min: number;
+  readonly subnetIds: readonly string[];
 }
 
 interface State extends Inputs {
@@ -30,8 +33,8 @@ export class GroupVerification extends DynamicResource {
 
 export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
-    const facts = ({ address, domain, groupName, template, min, expected }: Inputs) =>
-      JSON.stringify([address, domain, groupName, template, min, ...Object.entries(expected).sort()]);
+    const facts = ({ address, domain, groupName, template, min, subnetIds, expected }: Inputs) =>
+      JSON.stringify([address, domain, groupName, template, min, subnetIds, ...Object.entries(expected).sort()]);
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {

@@ -1,6 +1,14 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import { hasUserDataFailed } from "./console.ts";
-import { describeMachines, type FleetApi, type Health, type Member, templateName, unread } from "./fleet-api.ts";
+import {
+  describeMachines,
+  type FleetApi,
+  type Group,
+  type Health,
+  type Member,
+  templateName,
+  unread,
+} from "./fleet-api.ts";
 
 export interface RefreshOptions {
   /** Launch template and version that every machine shall be of, as `lt-…:3`. */
@@ -61,10 +69,14 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
     // An unproven one, too, may have ended before it could be rolled back.
     if (Status === "Successful" && problem !== unproven) return;
 
-    const [{ members }, health] = await Promise.all([api.group(), api.health()]);
+    const [group, health] = await Promise.all([api.group(), api.health()]);
+    const { members } = group;
     const fresh = members.filter((member) => member.template === template).map(({ id }) => id);
     for (const id of fresh) launched.add(id);
-    const isMoving = tell("machines", members.map((member) => describeMember(member, health, template)).join("; "));
+    const isMoving = tell(
+      "machines",
+      members.map((member) => describeMember(member, group, health, template)).join("; "),
+    );
     if (problem === undefined) {
       if (PercentageComplete > progress) {
         progress = PercentageComplete;
@@ -171,12 +183,14 @@ function whenChanged(log: (message: string) => void) {
 
 /** What Auto Scaling and the load balancer say of a machine. */
 export function describeMember(
-  { id, state, template: own }: Member,
+  { id, state, zone, template: own }: Member,
+  { zones }: Group,
   health: Readonly<Record<string, Health>>,
   template: string,
 ): string {
   const of = own === template ? "" : `, of ${own} instead of ${template}`;
-  return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}`;
+  const where = zones.includes(zone) ? "" : `, in ${zone} instead of ${zones.join(" or ")}`;
+  return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}${where}`;
 }
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, interval * 1000));

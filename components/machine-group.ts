@@ -150,7 +150,8 @@ export class MachineGroup extends pulumi.ComponentResource {
       { ...proof, template: pulumi.interpolate`${template.id}:${version}` },
       { parent: this },
     );
-    const verification = new GroupVerification(name, { ...proof, template: released, min: args.min }, { parent: this });
+    const scope = { min: args.min, subnetIds: args.subnetIds };
+    const verification = new GroupVerification(name, { ...proof, ...scope, template: released }, { parent: this });
 
     this.groupName = group.name;
     this.instanceType = args.instanceType;

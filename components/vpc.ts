@@ -14,7 +14,7 @@ export type Egress = "nat" | "endpoints" | "public";
 export interface VpcArgs {
   /** IPv4 block of the VPC, of /16 to /20. */
   cidrBlock: string;
-  /** A public subnet is made in each, and a private one for private machines; eight at most. */
+  /** A public subnet is made in each, and a private one for private machines. Each has another letter at its end, a to h. */
   availabilityZones: readonly string[];
   /**
    * How machines reach ECR.
@@ -49,9 +49,10 @@ export class Vpc extends pulumi.ComponentResource {
       const { id: routeTableId } = new RouteTable(`${name}-${kind}`, { vpcId, tags: named(kind) }, parent);
       const everywhere = { routeTableId, destinationCidrBlock: "0.0.0.0/0" };
       const routes = target ? [new Route(`${name}-${kind}`, { ...everywhere, ...target }, parent)] : [];
-      const subnetIds = availabilityZones.map((availabilityZone, zone) => {
-        const id = `${kind}-${zone + 1}`;
-        const block = subnetBlock(cidrBlock, firstBlock[kind] + zone);
+      const subnetIds = availabilityZones.map((availabilityZone) => {
+        const letter = letterOf(availabilityZone);
+        const id = `${kind}-${letter}`;
+        const block = subnetBlock(cidrBlock, firstBlock[kind] + letters.indexOf(letter));
         const inputs = { vpcId, availabilityZone, cidrBlock: block, tags: named(id) };
         const { id: subnetId } = new Subnet(`${name}-${id}`, inputs, parent);
         const link = { routeTableId, subnetId };
@@ -65,9 +66,10 @@ export class Vpc extends pulumi.ComponentResource {
     this.public = layer("public", { gatewayId: gateway.id });
     if (egress === "nat") {
       // One for all: it costs more than a machine, and no user's request passes it. If its zone fails, running machines serve, and new ones wait.
-      const { allocationId } = new Eip(name, { tags }, parent);
-      const [subnetId] = this.public.subnetIds as [pulumi.Output<string>];
-      const nat = new NatGateway(name, { subnetId, allocationId, tags }, parent);
+      const [[subnetId], [zone]] = [this.public.subnetIds, availabilityZones] as [[pulumi.Output<string>], [string]];
+      const id = `${name}-${letterOf(zone)}`;
+      const { allocationId } = new Eip(id, { tags: { Name: id } }, parent);
+      const nat = new NatGateway(id, { subnetId, allocationId, tags: { Name: id } }, parent);
       this.private = layer("private", { natGatewayId: nat.id });
     }
     if (egress === "endpoints") this.private = layer("private");
@@ -75,6 +77,11 @@ export class Vpc extends pulumi.ComponentResource {
     this.registerOutputs({ vpcId, public: this.public, private: this.private });
   }
 }
+
+// What is in a zone has the zone's letter, in its name and as the number of its block: when the zones change, those that stay keep what they
+// have, and the others' is made before anything is deleted. By the zone's place in the list, a new subnet would want an old one's block.
+const letters = "abcdefgh";
+const letterOf = (zone: string) => zone.slice(-1);
 
 /** Number of each kind's first block: a kind keeps its own when the other one comes or goes. */
 const firstBlock = { public: 0, private: 8 };

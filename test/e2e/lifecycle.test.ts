@@ -104,7 +104,7 @@ test("destroy, though its login has expired, leaves nothing of the stack, a firs
 // Three of the steps at which `npm run test:faults` kills; each leaves something that needs its own kind of recovery.
 
 test("the provider killed while it creates subnets: the next destroy leaves none", () =>
-  killAtCreate("aws", "aws:ec2:Subnet hono-app-public-1", expectDestroyConverges));
+  killAtCreate("aws", "aws:ec2:Subnet hono-app-public-a", expectDestroyConverges));
 
 test("the engine killed while it replaces an instance: the next up converges", () =>
   killAtUpdate("engine", "aws:ec2:Instance hono-app-intel creating replacement"));

@@ -1,8 +1,30 @@
+import type { Subnet } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { every } from "../../local/lists.ts";
 import { expectConsistent, inventory } from "../support/faults.ts";
-import { expectFleetServing, fleetDeployed, fleetOutputs, underLoad, upServing, withFleet } from "../support/fleet.ts";
-import { deployed, edited, expectServing, local, refused, succeed } from "../support/stack.ts";
+import {
+  expectFleetServing,
+  type FleetOutputs,
+  fleetDeployed,
+  fleetOutputs,
+  underLoad,
+  upServing,
+  withFleet,
+} from "../support/fleet.ts";
+import {
+  configured,
+  deployed,
+  ec2,
+  edited,
+  expectServing,
+  expectUnchanged,
+  local,
+  outputs,
+  refused,
+  succeed,
+  summary,
+} from "../support/stack.ts";
 
 test("from a pair to a fleet and back: what is in use serves until what follows is proven", async () => {
   const pair = await deployed();
@@ -40,6 +62,56 @@ test("machines with no way out run by endpoints; without one of them, the error 
       await expectFleetServing(fleetOutputs());
     },
     { egress: "endpoints" },
+  ));
+
+const zones = (...letters: string[]) => JSON.stringify(letters.map((letter) => `ap-northeast-2${letter}`));
+/** The name and the zone's letter of each subnet that the stack has. */
+async function subnets(): Promise<(string | undefined)[]> {
+  const pages = ec2.paginateDescribeSubnets({ Filters: [{ Name: "tag:stack", Values: ["local"] }] });
+  const found = await every(pages, (page) => page.Subnets);
+  const nameOf = ({ Tags = [] }: Subnet) => Tags.find(({ Key }) => Key === "Name")?.Value;
+  return found.map((each) => `${nameOf(each)} ${each.AvailabilityZone?.at(-1)}`).sort();
+}
+
+test("a pair in other zones: what stays keeps its subnet, and its block", async () => {
+  await configured({ availabilityZones: zones("a", "c") }, async () => {
+    const before = await deployed();
+    await configured({ availabilityZones: zones("b", "c") }, async () => {
+      expect(summary(await succeed("up"))).toMatchObject({ created: 2, deleted: 2, replaced: 1 });
+      expect(await subnets()).toEqual(["hono-app-public-b b", "hono-app-public-c c"]);
+      const after = outputs();
+      expect(after.intel.id).toBe(before.intel.id);
+      await expectServing(after);
+      await expectUnchanged("preview");
+    });
+  });
+  await succeed("up");
+});
+
+test("a fleet in other zones: its machines move before their subnets go, and no request fails where each zone has one", () =>
+  withFleet(
+    async () => {
+      const before = await fleetDeployed();
+      await configured({ availabilityZones: zones("b", "c") }, async () => {
+        const { load } = await underLoad(before.url, () => succeed("up"));
+        expect(load.failed).toEqual([]);
+        const after = fleetOutputs();
+        for (const name of machineNames) {
+          const inZone = (fleet: FleetOutputs, letter: string) =>
+            fleet[name].machines.filter(({ zone }) => zone.endsWith(letter)).map(({ id }) => id);
+          expect([inZone(after, "a"), inZone(after, "c")]).toEqual([[], inZone(before, "c")]);
+          expect([inZone(after, "b").length, inZone(after, "c").length], name).toEqual([1, 1]);
+        }
+        const names = ["private", "public"].flatMap((kind) =>
+          ["b", "c"].map((zone) => `hono-app-${kind}-${zone} ${zone}`),
+        );
+        expect(await subnets()).toEqual(names);
+        expect(after.url).toBe(before.url);
+        await expectFleetServing(after);
+        await expectUnchanged("preview");
+      });
+    },
+    { availabilityZones: zones("a", "c"), machinesMin: "2", machinesMax: "4" },
   ));
 
 test("destroy leaves nothing", async () => {

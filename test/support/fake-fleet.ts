@@ -18,6 +18,7 @@ export const answeringFleet = (answer: Answer) =>
 export class FakeFleet implements FleetApi {
   min = 1;
   template = "lt-1:1";
+  zones = ["a"];
   members: Member[] = [];
   targets: Record<string, Health> = {};
   list: InstanceRefresh[] = [];
@@ -29,8 +30,11 @@ export class FakeFleet implements FleetApi {
   on: Partial<Record<"start" | "cancel" | "rollback", () => void>> = {};
 
   /** Adds a machine. */
-  add(id: string, { template = this.template, state = "InService", health = "healthy", reason = "" } = {}): this {
-    this.members.push({ id, zone: "a", template, state });
+  add(
+    id: string,
+    { template = this.template, zone = "a", state = "InService", health = "healthy", reason = "" } = {},
+  ): this {
+    this.members.push({ id, zone, template, state });
     if (health !== "") this.targets[id] = { state: health, reason };
     return this;
   }
@@ -54,7 +58,11 @@ export class FakeFleet implements FleetApi {
         const Instances = this.members.map(({ id, zone, template, state }) => {
           return { InstanceId: id, AvailabilityZone: zone, LifecycleState: state, ...launching(template) };
         });
-        return { AutoScalingGroups: [{ MinSize: this.min, ...launching(this.template), Instances }] };
+        return {
+          AutoScalingGroups: [
+            { MinSize: this.min, AvailabilityZones: this.zones, ...launching(this.template), Instances },
+          ],
+        };
       }
       case "DescribeTargetHealth": {
         const TargetHealthDescriptions = Object.entries(this.targets).map(([Id, { state: State }]) => {
@@ -70,7 +78,7 @@ export class FakeFleet implements FleetApi {
   }
 
   async group() {
-    return { min: this.min, template: this.template, members: [...this.members] };
+    return { min: this.min, template: this.template, zones: this.zones, members: [...this.members] };
   }
   async health() {
     return { ...this.targets };

@@ -94,12 +94,12 @@ test("every component registers as outputs what others read of it", () => {
     },
     "Network hono-app": {
       securityGroupId: "hono-app-id",
-      subnetIds: { graviton: "hono-app-public-1-id", intel: "hono-app-public-2-id" },
+      subnetIds: { graviton: "hono-app-public-a-id", intel: "hono-app-public-c-id" },
       vpcId: "hono-app-id",
     },
     "Vpc hono-app": {
       vpcId: "hono-app-id",
-      public: { routeTableId: "hono-app-public-id", subnetIds: ["hono-app-public-1-id", "hono-app-public-2-id"] },
+      public: { routeTableId: "hono-app-public-id", subnetIds: ["hono-app-public-a-id", "hono-app-public-c-id"] },
     },
     "FlowLogs hono-app": { logGroupName: "hono-app-flow-logs" },
     "MachineLogs hono-app": {
@@ -204,7 +204,7 @@ test("a component's inputs hold no token, and nothing that an up with nothing to
   expect(one("hono-app:index:Machine", "hono-app-graviton").inputs).toMatchObject({
     instanceType: "t4g.small",
     architecture: "arm64",
-    subnetId: "hono-app-public-1-id",
+    subnetId: "hono-app-public-a-id",
     image: { repository: "hono-app-dev" },
   });
   expect(one("hono-app:index:Network").inputs).toMatchObject({ cidrBlock: "10.0.0.0/16", port: 80 });

@@ -29,18 +29,21 @@ test("calls are for the region, signed by the profile, and repeated where they f
   expect([await config.region(), config.profile, await config.maxAttempts()]).toEqual(["ap-northeast-2", "dev", 8]);
 });
 
-test("a group: its minimum, the version that it launches, and each machine's own", async () => {
+test("a group: its minimum, the version that it launches and where, and each machine's own", async () => {
   const member = {
     InstanceId: "i-1",
     AvailabilityZone: "a",
     LifecycleState: "InService",
     LaunchTemplate: template("2"),
   };
-  const group = { AutoScalingGroupName: "app-1", MinSize: 2, LaunchTemplate: template("3"), Instances: [member] };
-  answers.DescribeAutoScalingGroups = { AutoScalingGroups: [group] };
+  const group = { AutoScalingGroupName: "app-1", MinSize: 2, LaunchTemplate: template("3") };
+  answers.DescribeAutoScalingGroups = {
+    AutoScalingGroups: [{ ...group, AvailabilityZones: ["a", "c"], Instances: [member] }],
+  };
   expect(await api.group()).toEqual({
     min: 2,
     template: "lt-1:3",
+    zones: ["a", "c"],
     members: [{ id: "i-1", zone: "a", template: "lt-1:2", state: "InService" }],
   });
   expect(asked[0]).toMatchObject({ AutoScalingGroupNames: ["app-1"] });
@@ -54,7 +57,7 @@ test("what AWS leaves out is empty", async () => {
   expect(await api.health()).toEqual({});
   expect(await api.refreshes()).toEqual([]);
   expect(await api.start("lt-1:4", 17)).toBe("");
-  const group = { min: 0, template: "no launch template", members: [] };
+  const group = { min: 0, template: "no launch template", zones: [], members: [] };
   answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{}] };
   expect(await api.group()).toEqual(group);
   answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{ Instances: [{}] }] };

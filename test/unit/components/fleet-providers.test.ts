@@ -122,15 +122,16 @@ describe("GroupVerification", () => {
     ...image,
     template: "lt-1:2",
     min: 2,
+    subnetIds: ["subnet-a"],
   };
   beforeEach(() => settle(pulumi.output(new GroupVerification("app", args).id)));
 
   test("what machines must be comes from the architecture's table and the deployed digest", () => {
     const { __provider, ...inputs } = only(type("GroupVerification")).inputs;
-    expect(inputs).toEqual({ ...group, template: "lt-1:2", min: 2, expected });
+    expect(inputs).toEqual({ ...group, template: "lt-1:2", min: 2, subnetIds: ["subnet-a"], expected });
   });
 
-  test("another address, name, group, version or expectation is verified again; other machines are not", async () => {
+  test("another address, name, group, version, subnet or expectation is verified again; other machines are not", async () => {
     const { inputs } = only(type("GroupVerification"));
     const proof = { image: "amd64", machines: [{ id: "i-1" }] };
     const changes = async (news: object) => {
@@ -142,7 +143,7 @@ describe("GroupVerification", () => {
     expect(await changes({ timeout: 30, profile: "other" })).toBe(false);
     const expected = inputs.expected as object;
     expect(await changes({ expected: Object.fromEntries(Object.entries(expected).reverse()) })).toBe(false);
-    for (const key of ["address", "domain", "groupName", "template", "min"]) {
+    for (const key of ["address", "domain", "groupName", "template", "min", "subnetIds"]) {
       expect(await changes({ [key]: "other" }), key).toBe(true);
     }
     for (const key of Object.keys(expected)) {

@@ -76,6 +76,20 @@ test("a machine that scaling has just added is left out during a release, but no
   );
 });
 
+test("a group whose zones have changed is proven when none of its machines is where it was", async () => {
+  fleet.zones = ["b"];
+  fleet.add("i-old");
+  answering = ["i-old"];
+  expect(await outcome(31, 30)).toContain("time-out after 30 s; i-old is InService and healthy, in a instead of b\n");
+  fleet.add("i-new", { zone: "b" });
+  answering = ["i-old", "i-new"];
+  const { ended, after } = prove();
+  await after(10);
+  fleet.members.shift();
+  await after(2);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-new", zone: "b" }] });
+});
+
 test("fails where one never answers, and says which, and what the load balancer and its console say", async () => {
   fleet.min = 2;
   fleet.add("i-1").add("i-2", { health: "unhealthy", reason: "Target.Timeout: Request timed out" });

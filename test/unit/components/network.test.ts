@@ -7,7 +7,7 @@ beforeEach(() => mock());
 
 const args = {
   cidrBlock: "10.0.0.0/16",
-  availabilityZones: ["a", "c"],
+  availabilityZones: ["ap-northeast-2a", "ap-northeast-2c"],
   port: 8080,
   logRetentionDays: 30,
   allowedCidrs: ["203.0.113.0/24", "198.51.100.7/32"],
@@ -44,7 +44,7 @@ test("the VPC's default group is closed", async () => {
 });
 
 test("each machine has a subnet of its own", async () => {
-  expect((await network()).slice(0, 2)).toEqual(["app-public-1-id", "app-public-2-id"]);
+  expect((await network()).slice(0, 2)).toEqual(["app-public-a-id", "app-public-c-id"]);
 });
 
 const fleetArgs = { ...args, allowedCidrs: [] };
@@ -52,10 +52,10 @@ const fleetArgs = { ...args, allowedCidrs: [] };
 test("private machines are in the private subnets, and nobody reaches them", async () => {
   const { forGroup, forBalancer, securityGroupId } = new Network("app", { ...fleetArgs, egress: "nat" });
   const [group, balancer] = await settle(pulumi.output(forGroup), pulumi.output(forBalancer), securityGroupId);
-  expect(group).toMatchObject({ subnetIds: ["app-private-1-id", "app-private-2-id"], publicAddress: false });
+  expect(group).toMatchObject({ subnetIds: ["app-private-a-id", "app-private-c-id"], publicAddress: false });
   expect(balancer).toEqual({
     vpcId: "app-id",
-    subnetIds: ["app-public-1-id", "app-public-2-id"],
+    subnetIds: ["app-public-a-id", "app-public-c-id"],
     machineSecurityGroupId: "app-id",
     port: 8080,
   });
@@ -66,14 +66,14 @@ test("private machines are in the private subnets, and nobody reaches them", asy
 test("machines with no way out: endpoints of AWS's services, for the one repository, reached by the machines alone", async () => {
   const made = new Network("app", { ...fleetArgs, egress: "endpoints" });
   const [group] = await settle(pulumi.output(made.forGroup), made.securityGroupId);
-  expect(group).toMatchObject({ subnetIds: ["app-private-1-id", "app-private-2-id"] });
+  expect(group).toMatchObject({ subnetIds: ["app-private-a-id", "app-private-c-id"] });
   const endpoints = find("aws:ec2/vpcEndpoint:VpcEndpoint")
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map(({ inputs }) => inputs);
   const service = (name: string) => `com.amazonaws.ap-northeast-2.${name}`;
   const inVpc = {
     vpcEndpointType: "Interface",
-    subnetIds: ["app-private-1-id", "app-private-2-id"],
+    subnetIds: ["app-private-a-id", "app-private-c-id"],
     privateDnsEnabled: true,
   };
   expect(endpoints).toMatchObject([
@@ -112,5 +112,5 @@ test("machines with no way out: endpoints of AWS's services, for the one reposit
 test("machines of a fleet with addresses of their own are in the public subnets", async () => {
   const made = new Network("app", { ...fleetArgs, egress: "public" });
   const [group] = await settle(pulumi.output(made.forGroup), made.securityGroupId);
-  expect(group).toMatchObject({ subnetIds: ["app-public-1-id", "app-public-2-id"], publicAddress: true });
+  expect(group).toMatchObject({ subnetIds: ["app-public-a-id", "app-public-c-id"], publicAddress: true });
 });
