@@ -112,6 +112,8 @@ export async function planned(stack: string, config: Record<string, string>): Pr
       .map((name) => architectures[name])
       .find(({ ec2, instanceFamily }) => text.endsWith(ec2) || text.startsWith(`${instanceFamily}.`))?.ec2 ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
+  const chosen = (): string[] => JSON.parse(config[`${projectName}:availabilityZones`] ?? "[]");
+  const zones = () => [...chosen(), "a", "b"];
   const resources: Resource[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -137,8 +139,8 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           getInstanceType: { supportedArchitectures: [architectureOf(String(inputs.instanceType))] },
           getImage: { imageDigest: "sha256:0", imageTags: [contentTagPrefix] },
           getCertificate: { arn: "certificate" },
-          getAvailabilityZones: { names: ["a", "b"] },
-          getInstanceTypeOfferings: { locations: ["a", "b"] },
+          getAvailabilityZones: { names: zones() },
+          getInstanceTypeOfferings: { locations: zones() },
         };
         const answer = answers[token.split(":").at(-1) ?? ""];
         if (answer === undefined) throw new Error(`cli/cost.ts has no answer for ${token}, which the program asks`);

@@ -115,6 +115,14 @@ test("a NAT gateway has a price by the hour, and one by what passes it", () => {
   expect(notIncluded).toContain("what passes the NAT gateway, as machines that boot pull: $0.059 per GB");
 });
 
+test("the zones that the stack chooses change no price", async () => {
+  const zones = ["ap-northeast-2c", "ap-northeast-2d"];
+  const resources = await planned("dev", configOf({ availabilityZones: JSON.stringify(zones) }));
+  const subnets = resources.filter(({ type }) => type === "aws:ec2/subnet:Subnet");
+  expect(subnets.map(({ inputs }) => inputs.availabilityZone)).toEqual(zones);
+  expect(estimate(resources, prices.region).total).toBe(estimate(program, prices.region).total);
+});
+
 test.each([
   ["by a NAT gateway", {}, 110.28, 110.28],
   ["with addresses of their own", { egress: "public" }, 70.86, 70.86],
