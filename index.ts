@@ -28,7 +28,7 @@ const logs = new MachineLogs(name, settings.logs);
 const access = { repositoryArn: repository.arn, logGroupArn: logs.groupArn };
 const role = new InstanceRole(name, { ...settings.role, ...access });
 const behind = { ...network.forBalancer, certificateArn, protect };
-const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind });
+const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind }, { dependsOn: network });
 
 const machines = eachMachine((machine) => {
   const args = {
@@ -48,7 +48,7 @@ const machines = eachMachine((machine) => {
     return new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
   }
   const group = { ...fleet.group, ...network.forGroup, ...balancer.forGroup, protect };
-  return new MachineGroup(`${name}-${machine}`, { ...args, ...group }, { dependsOn: [network, balancer] });
+  return new MachineGroup(`${name}-${machine}`, { ...args, ...group }, { dependsOn: balancer });
 });
 
 const published =

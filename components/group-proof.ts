@@ -114,10 +114,11 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       const waiting = missing.filter((member) => isNew(member) && health[member.id]?.state !== "healthy").map(idOf);
       const problem = isLate
         ? `time-out after ${timeout} s`
-        : waiting.length === 0
-          ? await noLaunch(api, begun)
-          : await userDataFailure(api, waiting);
-      if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
+        : waiting.length > 0
+          ? await userDataFailure(api, waiting)
+          : // One that failed in a zone may have succeeded in another.
+            group.members.filter(isNew).length < group.min && (await noLaunch(api, begun));
+      if (problem) throw new Error(`${problem}; ${await explain()}`);
       show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
       nextConsole = seconds() + 15;
     }

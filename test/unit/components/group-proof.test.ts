@@ -121,6 +121,18 @@ test("fails soon where Auto Scaling launches no machine at all", async () => {
   );
 });
 
+test("a launch that failed in one zone, where another took its place, is no failure", async () => {
+  fleet.zones = ["b"];
+  fleet.messages = ["Launching a new EC2 instance: no capacity"];
+  fleet.add("i-old").add("i-new", { zone: "b" });
+  answering = ["i-new"];
+  const { ended, after } = prove(60);
+  await after(40);
+  fleet.members.shift();
+  await after(2);
+  expect(await ended).toMatchObject({ machines: [{ id: "i-new" }] });
+});
+
 test("fails soon where a machine's user data failed, with its words", async () => {
   fleet.add("i-1", { health: "unhealthy" });
   fleet.consoles["i-1"] = "no such image\nhono-app: USER-DATA-FAILED\n";
