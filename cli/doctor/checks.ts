@@ -327,7 +327,10 @@ export const checks: readonly Check[] = [
       if (seconds === undefined) {
         return local
           ? fault(`the local cloud's API does not answer at ${url}`, start)
-          : fault(`${url} cannot be reached`, "check the network; behind a proxy: export HTTPS_PROXY=http://HOST:PORT");
+          : fault(
+              `${url} cannot be reached`,
+              "check the network; a proxy alone is not enough: docs/troubleshooting.md",
+            );
       }
       if (Math.abs(seconds) <= mostSkewSeconds) return ok(url);
       const linux = "sudo timedatectl set-ntp true (in WSL: sudo hwclock -s)";

@@ -314,7 +314,10 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     [/no region → pulumi config set aws:region/, aws({ "./Pulumi.yaml": "name: hono-app\n" })],
   ],
   endpoint: [
-    [/sts\.ap-northeast-2\.amazonaws\.com.* cannot be reached → .*HTTPS_PROXY/, aws({ ahead: undefined })],
+    [
+      /sts\.ap-northeast-2\.amazonaws\.com.* cannot be reached → check the network; a proxy alone is not enough/,
+      aws({ ahead: undefined }),
+    ],
     [/http:\/\/127\.18\.0\.1:5000 → npm run local/, local({ ahead: undefined })],
     [/400 s ahead of.* → .*timedatectl set-ntp true/, aws({ ahead: 400 })],
     [/90 s behind.* → .*timedatectl/, aws({ ahead: -90 })],
