@@ -108,9 +108,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
   const { architectures, machineNames } = await import("../components/architecture.ts");
   const { contentTagPrefix } = await import("../components/image-tags.ts");
   const architectureOf = (text: string) =>
-    machineNames
-      .map((name) => architectures[name])
-      .find(({ ec2, instanceFamily }) => text.endsWith(ec2) || text.startsWith(`${instanceFamily}.`))?.ec2 ?? "";
+    machineNames.map((name) => architectures[name].ec2).find((ec2) => text.endsWith(ec2)) ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
   const chosen = (): string[] => JSON.parse(config[`${projectName}:availabilityZones`] ?? "[]");
   const zones = () => [...chosen(), "a", "b"];
@@ -136,7 +134,6 @@ export async function planned(stack: string, config: Record<string, string>): Pr
           getAuthorizationToken: registry,
           getParameter: { value: inputs.name },
           getAmi: { id: "ami", architecture: architectureOf(String(inputs.filters?.[0]?.values[0])) },
-          getInstanceType: { supportedArchitectures: [architectureOf(String(inputs.instanceType))] },
           getImage: { imageDigest: "sha256:0", imageTags: [contentTagPrefix] },
           getCertificate: { arn: "certificate" },
           getAvailabilityZones: { names: zones() },

@@ -1,6 +1,5 @@
 import { getCertificate } from "@pulumi/aws/acm/getCertificate.js";
 import { getAmi } from "@pulumi/aws/ec2/getAmi.js";
-import { getInstanceType } from "@pulumi/aws/ec2/getInstanceType.js";
 import { getInstanceTypeOfferings } from "@pulumi/aws/ec2/getInstanceTypeOfferings.js";
 import { getAuthorizationToken } from "@pulumi/aws/ecr/getAuthorizationToken.js";
 import { getImage } from "@pulumi/aws/ecr/getImage.js";
@@ -25,9 +24,9 @@ export interface LookupArgs {
 }
 
 /**
- * Asks AWS, before anything is created, what the machines are to be made from; checks AMIs, instance types and zones against each other.
+ * Asks AWS, before anything is created, what the machines are to be made from; checks the AMIs, and that zones offer every instance type.
  *
- * @throws Error when an AMI or an instance type is of another architecture than its machine, or too few zones offer every type.
+ * @throws Error when an AMI is of another architecture than its machine, or too few zones offer every type.
  */
 export async function lookup(args: LookupArgs) {
   const { instanceTypes, repository, registryLogin, release, fleet } = args;
@@ -94,29 +93,22 @@ async function lookupCertificate(domain: string): Promise<string> {
 }
 
 async function lookupMachine(name: MachineName, instanceType: string): Promise<{ ami: string; zones: string[] }> {
-  const architecture = architectures[name];
-  const [type, offerings, ami] = await Promise.all([
-    getInstanceType({ instanceType }),
+  const { amiParameter, ec2 } = architectures[name];
+  const [offerings, ami] = await Promise.all([
     getInstanceTypeOfferings({
       filters: [{ name: "instance-type", values: [instanceType] }],
       locationType: "availability-zone",
     }),
-    getParameter({ name: architecture.amiParameter }).then((parameter) =>
+    getParameter({ name: amiParameter }).then((parameter) =>
       getAmi({ owners: ["amazon"], filters: [{ name: "image-id", values: [parameter.value] }] }),
     ),
   ]);
-  assertArchitecture(name, `instance type ${instanceType}`, type.supportedArchitectures);
-  assertArchitecture(name, `AMI ${ami.id}`, [ami.architecture]);
+  if (ami.architecture !== ec2) {
+    throw new pulumi.RunError(
+      `${name}: AMI ${ami.id} is of architecture ${ami.architecture}; it must be ${ec2}, so nothing was created`,
+    );
+  }
   return { ami: ami.id, zones: offerings.locations };
-}
-
-/** @throws Error that names the machine, its part, the architecture needed and the ones found. */
-export function assertArchitecture(machine: MachineName, part: string, found: readonly string[]): void {
-  const expected = architectures[machine].ec2;
-  if (found.includes(expected)) return;
-  throw new pulumi.RunError(
-    `${machine}: ${part} is of architecture ${found.join(", ")}; it must be ${expected}, so nothing was created`,
-  );
 }
 
 /**

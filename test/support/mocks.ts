@@ -61,9 +61,6 @@ const defaults: Answers = {
     const [{ values }] = filters as [{ values: [string] }];
     return { id: values[0], architecture: values[0].endsWith("arm64") ? "arm64" : "x86_64" };
   },
-  "aws:ec2/getInstanceType:getInstanceType": ({ instanceType }) => ({
-    supportedArchitectures: [String(instanceType).startsWith("t4g") ? "arm64" : "x86_64"],
-  }),
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": () => ({
     locations: ["ap-northeast-2-local-1a", "ap-northeast-2c", "ap-northeast-2a"],
   }),

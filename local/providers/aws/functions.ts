@@ -92,14 +92,12 @@ export const functions: Record<string, Lookup> = {
     },
   },
   "aws:ec2/getAmi:getAmi": {
-    inputs: { owners: [], mostRecent: [], nameRegex: [], ...FILTERS },
-    async run({ owners, mostRecent, nameRegex, filters }) {
+    inputs: { owners: [], ...FILTERS },
+    async run({ owners, filters }) {
       const pages = (await ec2()).paginateDescribeImages({ Owners: owners, Filters: toFilters(filters) });
-      const images = await every(pages, (page) => page.Images);
-      const named = images.filter((image) => !nameRegex || new RegExp(nameRegex).test(image.Name ?? ""));
-      const [ami, another] = named.sort((a, b) => (b.CreationDate ?? "").localeCompare(a.CreationDate ?? ""));
+      const [ami, another] = await every(pages, (page) => page.Images);
       if (!ami) throw new Error("Your query returned no results. Please change your search criteria and try again.");
-      if (another && !mostRecent) {
+      if (another) {
         throw new Error(
           "Your query returned more than one result. Please try a more specific search criteria, or set `most_recent` attribute to true.",
         );
@@ -109,22 +107,6 @@ export const functions: Record<string, Lookup> = {
         arn: arn("ec2", "", `image/${ami.ImageId}`),
         ...scalars(lowered(ami)),
         tags: fromTags(ami.Tags),
-      };
-    },
-  },
-  "aws:ec2/getInstanceType:getInstanceType": {
-    inputs: { instanceType: ["required"] },
-    async run({ instanceType }) {
-      const { InstanceTypes } = await (await ec2()).describeInstanceTypes({ InstanceTypes: [instanceType] });
-      const type = InstanceTypes?.[0] ?? {};
-      return {
-        id: instanceType,
-        instanceType,
-        ...scalars(lowered(type)),
-        supportedArchitectures: type.ProcessorInfo?.SupportedArchitectures,
-        defaultVcpus: type.VCpuInfo?.DefaultVCpus,
-        defaultCores: type.VCpuInfo?.DefaultCores,
-        memorySize: type.MemoryInfo?.SizeInMiB,
       };
     },
   },
