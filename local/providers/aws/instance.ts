@@ -50,7 +50,6 @@ async function create(inputs: Props): Promise<string> {
     BlockDeviceMappings: root && [{ DeviceName, Ebs: capitals(ebs) }],
     Monitoring: { Enabled: inputs.monitoring ?? false },
     EbsOptimized: inputs.ebsOptimized,
-    DisableApiTermination: inputs.disableApiTermination,
     CreditSpecification: credit && { CpuCredits: credit.cpuCredits },
     TagSpecifications: [...tagged("instance", inputs.tags), ...tagged("volume", inputs.volumeTags)],
   });
@@ -71,9 +70,8 @@ async function read(id: string): Promise<Props | undefined> {
   const api = await ec2();
   const live = await find(id);
   if (!live || !alive.Values.includes(live.State?.Name ?? "")) return undefined;
-  const [userData, termination, ebs, volume] = await Promise.all([
+  const [userData, ebs, volume] = await Promise.all([
     api.describeInstanceAttribute({ InstanceId: id, Attribute: "userData" }),
-    api.describeInstanceAttribute({ InstanceId: id, Attribute: "disableApiTermination" }),
     api.describeInstanceAttribute({ InstanceId: id, Attribute: "ebsOptimized" }),
     rootVolume(live),
   ]);
@@ -110,7 +108,6 @@ async function read(id: string): Promise<Props | undefined> {
     volumeTags: fromTags(volume?.Tags),
     monitoring: live.Monitoring?.State === "enabled",
     ebsOptimized: ebs.EbsOptimized?.Value ?? false,
-    disableApiTermination: termination.DisableApiTermination?.Value ?? false,
     tags: fromTags(live.Tags),
   };
 }
@@ -120,10 +117,6 @@ async function update(id: string, inputs: Props, changed: string[], olds: Props)
   const changes: Record<string, () => Promise<unknown>> = {
     metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
     monitoring: () => api[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
-    disableApiTermination: () => {
-      const Value = inputs.disableApiTermination ?? false;
-      return api.modifyInstanceAttribute({ InstanceId: id, DisableApiTermination: { Value } });
-    },
     volumeTags: () => {
       const { volumeTags: tags = {} } = inputs;
       return retagEc2(olds.rootBlockDevice.volumeId, tags, missing(olds.volumeTags, tags));
@@ -163,7 +156,7 @@ const cloudFormation: CloudFormation = {
     "creditSpecification.cpuCredits": "CreditSpecification.CPUCredits",
   },
   only: [
-    ...["disableApiTermination", "ebsOptimized", "iamInstanceProfile", "instanceType", "metadataOptions"],
+    ...["ebsOptimized", "iamInstanceProfile", "instanceType", "metadataOptions"],
     ...["monitoring", "tags", "userData"],
   ],
   required: ["ami", "instanceType", "subnetId"],

@@ -21,7 +21,7 @@ const template: CloudFormation = {
     "networkInterfaces.subnetId": "LaunchTemplateData.NetworkInterfaces[].SubnetId",
   },
   only: [
-    ...["blockDeviceMappings", "creditSpecification", "disableApiTermination", "ebsOptimized", "iamInstanceProfile"],
+    ...["blockDeviceMappings", "creditSpecification", "ebsOptimized", "iamInstanceProfile"],
     ...["imageId", "instanceType", "metadataOptions", "monitoring", "tagSpecifications", "userData"],
   ],
   sets: ["vpcSecurityGroupIds", "networkInterfaces.securityGroups"],

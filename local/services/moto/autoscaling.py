@@ -191,9 +191,6 @@ def check_rollback(group: FakeAutoScalingGroup, wanted: dict | None, code: str) 
     # https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html
     if not wanted:
         refuse(code, "A rollback is not supported where no desired configuration is specified for the instance refresh.")
-    for template in (group.launch_template, wanted["LaunchTemplate"]):
-        if str(template["Version"] or "$Default").startswith("$"):
-            refuse(code, "A rollback is not supported where the launch template's $Latest or $Default version is used.")
 
 
 def the_active(group: FakeAutoScalingGroup) -> dict:
