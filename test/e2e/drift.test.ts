@@ -45,7 +45,7 @@ test("an instance, a rule and a policy that were deleted by hand, and a subnet c
   expect(refresh).toMatch(/aws:ec2:Instance hono-app-intel.*delete/);
   expect(refresh).toMatch(/aws:vpc:SecurityGroupIngressRule hono-app-0\.0\.0\.0\/0.*delete/);
   expect(refresh).toMatch(/aws:ecr:RepositoryPolicy hono-app.*delete/);
-  expect(refresh).toMatch(/aws:ec2:Subnet hono-app-public-\d.*update/);
+  expect(refresh).toMatch(/aws:ec2:Subnet hono-app-public-[a-h].*update/);
   // The instance with the verifications, the rule and the policy; the subnet.
   expect(summary(await succeed("up"))).toMatchObject({ created: 5, updated: 1 });
   expect((await subnets()).map(({ MapPublicIpOnLaunch }) => MapPublicIpOnLaunch)).toEqual([false, false]);
