@@ -175,6 +175,17 @@ test("a launch template's update is a version of its own, with everything in it"
     latestVersion: 3,
     defaultVersion: 3,
   });
+  // Through the API, a version can be based on another.
+  const LaunchTemplateId = template.id;
+  const { LaunchTemplateVersion: based } = await api.createLaunchTemplateVersion({
+    LaunchTemplateId,
+    SourceVersion: "2",
+    LaunchTemplateData: { InstanceType: "t4g.medium" },
+  });
+  expect(based).toMatchObject({
+    VersionNumber: 4,
+    LaunchTemplateData: { InstanceType: "t4g.medium", UserData: second.userData, EbsOptimized: true },
+  });
   await resources["aws:ec2/launchTemplate:LaunchTemplate"].retag?.(template.id, { owner: "x" }, ["app"], {});
   expect((await resources["aws:ec2/launchTemplate:LaunchTemplate"].read(template.id, {}))?.tags).toEqual({
     owner: "x",
