@@ -112,13 +112,12 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     const isLate = seconds() >= timeout;
     if (isLate || seconds() >= nextConsole) {
       const waiting = missing.filter((member) => isNew(member) && health[member.id]?.state !== "healthy").map(idOf);
+      // A launch that failed in one zone may have succeeded in another.
+      const isShort = waiting.length === 0 && group.members.filter(isNew).length < group.min;
       const problem = isLate
         ? `time-out after ${timeout} s`
-        : waiting.length > 0
-          ? await userDataFailure(api, waiting)
-          : // One that failed in a zone may have succeeded in another.
-            group.members.filter(isNew).length < group.min && (await noLaunch(api, begun));
-      if (problem) throw new Error(`${problem}; ${await explain()}`);
+        : ((await userDataFailure(api, waiting)) ?? (isShort ? await noLaunch(api, begun) : undefined));
+      if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
       show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
       nextConsole = seconds() + 15;
     }

@@ -66,7 +66,7 @@ export class Vpc extends pulumi.ComponentResource {
     this.public = layer("public", { gatewayId: gateway.id });
     if (egress === "nat") {
       // One for all: it costs more than a machine, and no user's request passes it. If its zone fails, running machines serve, and new ones wait.
-      const [[subnetId], [zone]] = [this.public.subnetIds, availabilityZones] as [[pulumi.Output<string>], [string]];
+      const [subnetId, zone] = [this.public.subnetIds[0], availabilityZones[0]] as [pulumi.Output<string>, string];
       const id = `${name}-${letterOf(zone)}`;
       const { allocationId } = new Eip(id, { tags: { Name: id } }, parent);
       const nat = new NatGateway(id, { subnetId, allocationId, tags: { Name: id } }, parent);

@@ -179,7 +179,7 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     if wanted:
         check_version(self, wanted["LaunchTemplate"])
     if preferences.get("AutoRollback"):
-        check_rollback(group, wanted, "ValidationError")
+        check_rollback(wanted, "ValidationError")
     refresh = {"InstanceRefreshId": str(uuid4()), "AutoScalingGroupName": group.name, "Status": "Pending", "StartTime": utcnow()}
     refresh |= {"Strategy": params.get("Strategy", "Rolling"), "PercentageComplete": 0, "InstancesToUpdate": len(group.instance_states)}
     refresh |= {"Preferences": preferences, **({"DesiredConfiguration": wanted} if wanted else {})}
@@ -187,7 +187,7 @@ def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
 
 
-def check_rollback(group: FakeAutoScalingGroup, wanted: dict | None, code: str) -> None:
+def check_rollback(wanted: dict | None, code: str) -> None:
     # https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-refresh-rollback.html
     if not wanted:
         refuse(code, "A rollback is not supported where no desired configuration is specified for the instance refresh.")
@@ -206,9 +206,8 @@ def cancel_instance_refresh(self: AutoScalingResponse) -> ActionResult:
 
 
 def rollback_instance_refresh(self: AutoScalingResponse) -> ActionResult:
-    group = find(self)
-    refresh = the_active(group)
-    check_rollback(group, refresh.get("DesiredConfiguration"), "IrreversibleInstanceRefresh")
+    refresh = the_active(find(self))
+    check_rollback(refresh.get("DesiredConfiguration"), "IrreversibleInstanceRefresh")
     begin_rollback(refresh, "Rollback was requested by the user.")
     return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
 

@@ -15,6 +15,7 @@ from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, Fake
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES
 from moto.moto_api._internal.urls import url_paths
+from network import fit_interfaces
 
 touches(ELBV2Response)
 touches(ELBV2Response, "ec2-changed")  # its interfaces
@@ -29,21 +30,14 @@ def local_address(private_address: str) -> str:
     return ".".join([environ["LOCAL_CLOUD_PREFIX"], *private_address.split(".")[2:]])
 
 
-def fit_interfaces(self: ELBv2Backend, balancer: FakeLoadBalancer, subnets: list[str]) -> None:
-    """AWS has one in each subnet, in the load balancer's security groups: what they are in cannot be deleted."""
-    there = {each.subnet.id: each for each in getattr(balancer, "interfaces", [])}
-    for left in there.keys() - set(subnets):
-        self.ec2_backend.delete_network_interface(there.pop(left).id)
-    # The first one's address stands for the load balancer's name, and stays when its subnet goes.
-    name = getattr(balancer, "first_address", None)
-    free = None if name in [each.private_ip_address for each in there.values()] else name
+def fit(self: ELBv2Backend, balancer: FakeLoadBalancer, subnets: list[str]) -> None:
+    """AWS has an interface in each subnet, in the load balancer's security groups: what they are in cannot be deleted."""
+    there = getattr(balancer, "interfaces", [])
+    # The load balancer's name is an address here, and stays when its subnet goes.
+    left = [each.private_ip_address for each in there if each.subnet.id not in subnets]
+    name = next((each for each in left if local_address(each) == balancer.dns_name), None)
     description = f"ELB {balancer.arn.partition('loadbalancer/')[2]}"
-    for subnet in [each for each in subnets if each not in there]:
-        there[subnet] = self.ec2_backend.create_network_interface(subnet, free, description=description)
-        free = None
-    balancer.interfaces = list(there.values())
-    for each in balancer.interfaces:
-        each._group_set = [self.ec2_backend.get_security_group_from_id(group) for group in balancer.security_groups]
+    balancer.interfaces = fit_interfaces(self.ec2_backend, there, subnets, balancer.security_groups, description, name)
 
 
 @replacing(ELBv2Backend, "create_load_balancer")
@@ -56,9 +50,8 @@ def create_with_interfaces(original, self: ELBv2Backend, name: str, security_gro
         raise ELBClientError("InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
     kwargs["scheme"] = kwargs.get("scheme") or "internet-facing"
     balancer = original(self, name, security_groups, subnet_ids, *args, **kwargs)
-    fit_interfaces(self, balancer, balancer.subnets)
-    balancer.first_address = balancer.interfaces[0].private_ip_address
-    balancer.dns_name = local_address(balancer.first_address)
+    fit(self, balancer, balancer.subnets)
+    balancer.dns_name = local_address(balancer.interfaces[0].private_ip_address)
     return balancer
 
 
@@ -68,7 +61,7 @@ def delete_unless_protected(original, self: ELBv2Backend, arn: str) -> None:
     if balancer and balancer.attrs["deletion_protection.enabled"] == "true":
         raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
     if balancer:
-        fit_interfaces(self, balancer, [])
+        fit(self, balancer, [])
     original(self, arn)
 
 
@@ -76,7 +69,7 @@ def delete_unless_protected(original, self: ELBv2Backend, arn: str) -> None:
 @replacing(ELBv2Backend, "set_security_groups")
 def set_with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object:
     result = original(self, arn, *args)
-    fit_interfaces(self, self.load_balancers[arn], self.load_balancers[arn].subnets)
+    fit(self, self.load_balancers[arn], self.load_balancers[arn].subnets)
     return result
 
 

@@ -10,7 +10,7 @@ from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCEndPoint
 from moto.ec2.responses.nat_gateways import NatGateways
 from moto.ec2.responses.vpcs import VPCs
-from network import before
+from network import before, fit_interfaces
 
 # NAT gateways. https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
 PATIENCE = 10  # seconds that one without an internet gateway is pending, before it has failed
@@ -142,15 +142,10 @@ def create_endpoint(original, self: EC2Backend, vpc_id: str, service_name: str, 
 
 def fit(self: EC2Backend, endpoint: VPCEndPoint) -> None:
     """Gives an endpoint the interfaces, or the routes, that belong to it."""
-    groups = [self.get_security_group_from_id(each) for each in endpoint.security_group_ids]
-    interfaces = {self.enis[each].subnet.id: self.enis[each] for each in endpoint.network_interface_ids}
-    for subnet_id in [each for each in interfaces if each not in endpoint.subnet_ids]:
-        self.delete_network_interface(interfaces.pop(subnet_id).id)
-    for subnet_id in [each for each in endpoint.subnet_ids if each not in interfaces]:
-        interfaces[subnet_id] = self.create_network_interface(subnet_id)
-    endpoint.network_interface_ids = [each.id for each in interfaces.values()]
-    for each in interfaces.values():
-        each._group_set, each.description = groups, f"VPC Endpoint Interface {endpoint.id}"
+    there = [self.enis[each] for each in endpoint.network_interface_ids]
+    description = f"VPC Endpoint Interface {endpoint.id}"
+    interfaces = fit_interfaces(self, there, endpoint.subnet_ids, endpoint.security_group_ids, description)
+    endpoint.network_interface_ids = [each.id for each in interfaces]
     if prefix := endpoint.destination_prefix_list_id:
         for table in self.route_tables.values():
             routes = [each for each in table.routes if each.gateway is endpoint]

@@ -85,6 +85,21 @@ def delete_with_address(original, self: EC2Backend, eni_id: str) -> None:
     interface.subnet.del_subnet_ip(interface.private_ip_address)
 
 
+def fit_interfaces(
+    backend: EC2Backend, interfaces: list[NetworkInterface], subnets: list[str], groups: list[str], description: str, address: str | None = None
+) -> list[NetworkInterface]:
+    """One interface in each subnet, as load balancers and endpoints have them: those stay whose subnets do. The first new one gets the address."""
+    there = {each.subnet.id: each for each in interfaces}
+    for left in there.keys() - set(subnets):
+        backend.delete_network_interface(there.pop(left).id)
+    for subnet in [each for each in subnets if each not in there]:
+        there[subnet] = backend.create_network_interface(subnet, address)
+        address = None
+    for each in there.values():
+        each._group_set, each.description = [backend.get_security_group_from_id(group) for group in groups], description
+    return list(there.values())
+
+
 # An instance wears the groups of its interface. moto keeps two lists, and changes one of them.
 
 

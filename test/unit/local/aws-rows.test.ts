@@ -81,7 +81,7 @@ test("a machine's change in place that is not known is an error", async () => {
 
 test("the second of what has to be one may be on the last page", async () => {
   vi.stubEnv("AWS_REGION", "ap-northeast-2");
-  const images = [1, 2].map((month) => ({ ImageId: `ami-${month}`, CreationDate: `2026-0${month}-01T00:00:00Z` }));
+  const images = ["ami-1", "ami-2"].map((ImageId) => ({ ImageId }));
   vi.spyOn(await ec2(), "send").mockImplementation(async (command: object) => {
     const { input } = command as { input: { NextToken?: string } };
     const index = Number(input.NextToken ?? 0);
