@@ -3,7 +3,7 @@ import { FlowLog } from "@pulumi/aws/ec2/flowLog.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
-import { writePolicy } from "./machine-logs.ts";
+import { writeStatement } from "./machine-logs.ts";
 import { policyOf } from "./policy-document.ts";
 
 export interface FlowLogsArgs {
@@ -40,7 +40,7 @@ export class FlowLogs extends pulumi.ComponentResource {
     );
     const policy = new RolePolicy(
       `${name}-flow-logs`,
-      { role: role.name, policy: writePolicy(group.arn, "logs:DescribeLogStreams") },
+      { role: role.name, policy: policyOf(writeStatement(group.arn, "logs:DescribeLogStreams")) },
       { parent: this },
     );
     new FlowLog(

@@ -2,9 +2,8 @@ import type { PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
-import { RolePolicyAttachment } from "@pulumi/aws/iam/rolePolicyAttachment.js";
 import * as pulumi from "@pulumi/pulumi";
-import { writePolicy } from "./machine-logs.ts";
+import { writeStatement } from "./machine-logs.ts";
 import { policyOf } from "./policy-document.ts";
 
 export interface InstanceRoleArgs {
@@ -21,7 +20,7 @@ export interface InstanceRoleArgs {
 
 /** What a machine may do in AWS: pull from one repository, write to one log group, and be reached by Session Manager. */
 export class InstanceRole extends pulumi.ComponentResource {
-  /** Name of the instance profile; known once every policy is attached. */
+  /** Name of the instance profile; known once the role has its policy. */
   readonly instanceProfile: pulumi.Output<string>;
 
   constructor(name: string, args: InstanceRoleArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -36,23 +35,10 @@ export class InstanceRole extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const pull = new RolePolicy(
-      `${name}-pull`,
-      { role: role.name, policy: policyOf(...pullStatements(args.repositoryArn)) },
-      { parent: this },
-    );
-    const log = new RolePolicy(
-      `${name}-log`,
-      { role: role.name, policy: writePolicy(args.logGroupArn) },
-      { parent: this },
-    );
-    const session = new RolePolicyAttachment(
-      `${name}-session`,
-      { role: role.name, policyArn: pulumi.output(args.repositoryArn).apply(sessionPolicyArn) },
-      { parent: this },
-    );
-    // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
-    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: [pull, log, session] });
+    const statements = [...pullStatements(args.repositoryArn), writeStatement(args.logGroupArn), sessionStatement];
+    const policy = new RolePolicy(name, { role: role.name, policy: policyOf(...statements) }, { parent: this });
+    // A profile is eventually consistent and a machine starts pulling at once: the policy comes first.
+    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: policy });
 
     this.instanceProfile = profile.name;
     this.registerOutputs({ instanceProfile: this.instanceProfile });
@@ -61,11 +47,24 @@ export class InstanceRole extends pulumi.ComponentResource {
 
 const trust = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
 
-/** AWS's own policy for Session Manager, in the repository's partition: `aws`, `aws-cn`, `aws-us-gov`. */
-export function sessionPolicyArn(repositoryArn: string): string {
-  const [, partition] = repositoryArn.split(":");
-  return `arn:${partition}:iam::aws:policy/AmazonSSMManagedInstanceCore`;
-}
+/**
+ * The least that Session Manager's agent needs. AWS's own policy for it, AmazonSSMManagedInstanceCore, has Run Command and more, and lets
+ * a machine read every parameter of the account.
+ *
+ * @see https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+ */
+const sessionStatement: PolicyStatement = {
+  Sid: "Session",
+  Effect: "Allow",
+  Action: [
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+  ],
+  Resource: "*",
+};
 
 /**
  * The least that `docker login` and `docker pull` need. `ecr:GetAuthorizationToken` supports only `Resource: "*"`.

@@ -1,6 +1,6 @@
 import { LogGroup } from "@pulumi/aws/cloudwatch/logGroup.js";
+import type { PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import * as pulumi from "@pulumi/pulumi";
-import { policyOf } from "./policy-document.ts";
 
 export interface MachineLogsArgs {
   /** Days for which CloudWatch keeps a line. */
@@ -29,13 +29,13 @@ export class MachineLogs extends pulumi.ComponentResource {
  *
  * @param more Further actions on the group.
  */
-export function writePolicy(logGroupArn: pulumi.Input<string>, ...more: string[]) {
-  return policyOf({
+export function writeStatement(logGroupArn: pulumi.Input<string>, ...more: string[]): PolicyStatement {
+  return {
     Sid: "WriteLog",
     Effect: "Allow",
     Action: ["logs:CreateLogStream", "logs:PutLogEvents", ...more],
     Resource: pulumi.interpolate`${logGroupArn}:*`,
-  });
+  };
 }
 
 export interface LogStream {

@@ -20,11 +20,8 @@ test("the local cloud has cfn-lint's schema of every type", async () => {
   await expect(made).toMatchFileSnapshot(join(root, "local", "providers", "aws", "schemas.json"));
 });
 
-/** The state of a role with one of AWS's policies. */
-const state = ({
-  effect = "Allow",
-  arn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
-} = {}): StateResource[] => [
+/** The state of a role with a policy. */
+const state = ({ effect = "Allow", version = "2012-10-17" } = {}): StateResource[] => [
   { type: "hono-app:index:InstanceRole", urn: "urn:pulumi:local::app::hono-app:index:InstanceRole::app" },
   {
     type: "aws:iam/role:Role",
@@ -38,9 +35,13 @@ const state = ({
     },
   },
   {
-    type: "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    urn: "urn:pulumi:local::app::aws:iam/rolePolicyAttachment:RolePolicyAttachment::app",
-    inputs: { role: "app", policyArn: arn },
+    type: "aws:iam/rolePolicy:RolePolicy",
+    urn: "urn:pulumi:local::app::aws:iam/rolePolicy:RolePolicy::app",
+    inputs: {
+      name: "app",
+      role: "app",
+      policy: JSON.stringify({ Version: version, Statement: [{ Effect: "Allow", Action: "ecr:*", Resource: "*" }] }),
+    },
   },
 ];
 
@@ -58,7 +59,7 @@ test("cfn-lint checks every state that the engine kept of an update", async () =
   kept("backups/app/local/local.1.json", state());
   expect(await lintHistory(folder)).toEqual([]);
   kept("backups/app/local/local.2.json", state({ effect: "Alow" }));
-  kept("backups/app/local/local.3.json", state({ arn: "AmazonSSMManagedInstanceCore" }));
+  kept("backups/app/local/local.3.json", state({ version: "2012" }));
   expect((await lintHistory(folder)).sort()).toEqual([
     expect.stringMatching(/^update-2.json: E3530 .*\/Statement\/0\/Effect: 'Alow' is not one of \['Allow', 'Deny'\]$/),
     expect.stringMatching(

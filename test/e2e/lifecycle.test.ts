@@ -122,7 +122,6 @@ async function leaveBehind(): Promise<void> {
   const allow = { Effect: "Allow", Action: "logs:PutLogEvents", Resource: "*" };
   const policy = JSON.stringify({ Version: "2012-10-17", Statement: [allow] });
   const names = ["left-1", "left-2", "left-3"];
-  const managed = ["AmazonSSMManagedInstanceCore", "ReadOnlyAccess", "AmazonEC2ReadOnlyAccess"];
   for (let count = 1; count <= 51; count++) await logs.createLogGroup({ logGroupName: `left-${count}`, tags });
   for (const name of names) {
     await iam.createRole({ RoleName: name, AssumeRolePolicyDocument: trust, Tags });
@@ -132,9 +131,6 @@ async function leaveBehind(): Promise<void> {
     await ecr.putLifecyclePolicy({ repositoryName: name, lifecyclePolicyText: JSON.stringify(lifecyclePolicy(2)) });
     const policyText = JSON.stringify(repositoryPolicy("123456789012"));
     await ecr.setRepositoryPolicy({ repositoryName: name, policyText });
-  }
-  for (const name of managed) {
-    await iam.attachRolePolicy({ RoleName: "left-1", PolicyArn: `arn:aws:iam::aws:policy/${name}` });
   }
   for (const [index, name] of names.entries()) {
     const { Vpc } = await ec2.createVpc({ CidrBlock: `10.${index + 1}.0.0/16`, ...tagged("vpc") });

@@ -188,17 +188,6 @@ test("refuses a boundary that does not exist", async () => {
   );
 });
 
-test("the boundary lets Session Manager work", async () => {
-  const PolicyArn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
-  const { Policy } = await root.getPolicy({ PolicyArn });
-  const { PolicyVersion } = await root.getPolicyVersion({ PolicyArn, VersionId: Policy?.DefaultVersionId });
-  const { Statement } = JSON.parse(decodeURIComponent(PolicyVersion?.Document ?? "")) as {
-    Statement: { Action: string[] }[];
-  };
-  const allowed = entriesOf("boundary").find(({ sid }) => sid === "SessionManager")?.actions ?? {};
-  expect(Object.keys(allowed).sort()).toEqual(Statement.flatMap(({ Action }) => Action).sort());
-});
-
 // Last of all end-to-end tests (sequencer.ts): the calls of all of them are recorded by now.
 describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
   interface Call {

@@ -39,7 +39,6 @@ const repository = "aws:ecr/repository:Repository";
 const lifecyclePolicy = "aws:ecr/lifecyclePolicy:LifecyclePolicy";
 const repositoryPolicy = "aws:ecr/repositoryPolicy:RepositoryPolicy";
 const rolePolicy = "aws:iam/rolePolicy:RolePolicy";
-const attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment";
 const instanceProfile = "aws:iam/instanceProfile:InstanceProfile";
 const group = "aws:ec2/securityGroup:SecurityGroup";
 const defaultGroup = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup";
@@ -122,7 +121,10 @@ function allowed({ inputs }: Resource): { actions: string[]; resources: string[]
     }));
 }
 
-/** The policy of the machine's role, which is the one that names GetAuthorizationToken, with its statements changed. */
+/** The policy of the machines' role, which is the one that names GetAuthorizationToken. */
+const isMachines = ({ inputs }: Resource) => JSON.stringify(inputs.policy).includes("GetAuthorizationToken");
+
+/** The same with its statements changed. */
 const changePolicy = (edit: (statements: Inputs[]) => void) =>
   change(
     rolePolicy,
@@ -130,14 +132,23 @@ const changePolicy = (edit: (statements: Inputs[]) => void) =>
       inputs.policy = documentOf(inputs.policy);
       edit(inputs.policy.Statement);
     },
-    ({ inputs }) => JSON.stringify(inputs.policy).includes("GetAuthorizationToken"),
+    isMachines,
   );
 
 const allow = (Action: string | string[], Resource: string | string[]) =>
   changePolicy((statements) => void statements.push({ Effect: "Allow", Action, Resource }));
 
-/** Actions for which AWS knows no resource but "*"; the whole list of those that this program needs. */
-const unrestrictable = ["ecr:GetAuthorizationToken"];
+/** What Systems Manager asks of a role, at the least, for Session Manager: components/instance-role.ts has the source. */
+const sessionActions = [
+  "ssm:UpdateInstanceInformation",
+  "ssmmessages:CreateControlChannel",
+  "ssmmessages:CreateDataChannel",
+  "ssmmessages:OpenControlChannel",
+  "ssmmessages:OpenDataChannel",
+];
+
+/** Actions that AWS's own examples give for "*" alone, since most of them know no resource; the whole list of those that this program needs. */
+const unrestrictable = ["ecr:GetAuthorizationToken", ...sessionActions];
 
 const isEveryone = ({ cidrIpv4, cidrIpv6 }: Inputs) => cidrIpv4 === "0.0.0.0/0" || cidrIpv6 === "::/0";
 const allProtocols = ["-1", "all"];
@@ -394,24 +405,17 @@ export const controls: readonly Control[] = [
   {
     ids: ["IAM.1", "CKV_AWS_62"],
     title: "no policy allows everything on everything",
-    applies: isA(rolePolicy, attachment),
-    violation: (resource) => {
-      if (resource.type === attachment) {
-        return resource.inputs.policyArn === "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
-          ? undefined
-          : `attaches ${resource.inputs.policyArn}; Session Manager's policy is the one of AWS's that machines need`;
-      }
-      return allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*"))
+    applies: isA(rolePolicy),
+    violation: (resource) =>
+      allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*"))
         ? "allows everything on everything"
-        : undefined;
-    },
+        : undefined,
     mutants: {
       "one statement does": allow("*", "*"),
       "it does among others": allow(["ecr:GetAuthorizationToken", "*"], ["arn:aws:s3:::x", "*"]),
       "all but one action is allowed": changePolicy(
         (statements) => void statements.push({ Effect: "Allow", NotAction: "iam:DeleteUser", Resource: "*" }),
       ),
-      "AWS's policy that does is attached": set(attachment, "policyArn", "arn:aws:iam::aws:policy/AdministratorAccess"),
     },
   },
   {
@@ -456,16 +460,23 @@ export const controls: readonly Control[] = [
       const used = iamInstanceProfile?.name ?? iamInstanceProfile;
       const profile = all.find((each) => each.type === instanceProfile && named(each) === used);
       const isManaged = all.some(
-        ({ type, inputs }) =>
-          type === attachment &&
-          inputs.role === profile?.inputs.role &&
-          inputs.policyArn === "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+        (each) =>
+          each.type === rolePolicy &&
+          each.inputs.role === profile?.inputs.role &&
+          allowed(each).some(({ actions }) => sessionActions.every((action) => actions.includes(action))),
       );
       return isManaged ? undefined : "has no role that Systems Manager can work with";
     },
     mutants: {
-      "the policy is not attached": without(attachment),
-      "it is attached to another role": set(attachment, "role", "other"),
+      "its role has no policy": without(rolePolicy),
+      "the policy is another role's": change(
+        rolePolicy,
+        (inputs) => void Object.assign(inputs, { role: "other" }),
+        isMachines,
+      ),
+      "its role may not open a session's channel": changePolicy(
+        (statements) => void statements.find(({ Sid }) => Sid === "Session")?.Action.pop(),
+      ),
       "the machine has no profile": set(instance, "iamInstanceProfile"),
       "a group's machines have no profile": set(template, "iamInstanceProfile"),
     },

@@ -190,7 +190,6 @@ test("every resource of AWS that takes tags has the stack's, and an instance's v
     "aws:ecr/lifecyclePolicy:LifecyclePolicy",
     "aws:ecr/repositoryPolicy:RepositoryPolicy",
     "aws:iam/rolePolicy:RolePolicy",
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
   ]);
   const { inputs } = one("aws:ec2/instance:Instance", "hono-app-intel");
   expect(inputs.tags).toEqual({ ...stack, Name: "hono-app-intel" });

@@ -33,19 +33,6 @@ export const iamRows = {
     list: ["listRolePolicies", "PolicyNames"],
     calls: { create: "putRolePolicy", get: "getRolePolicy", delete: "deleteRolePolicy" },
   },
-  "aws:iam/rolePolicyAttachment:RolePolicyAttachment": {
-    type: "AWS::IAM::Role",
-    isPart: true,
-    names: { role: "RoleName", policyArn: ["ManagedPolicyArns[]", "PolicyArn"] },
-    replace: ["policyArn"],
-    // The successor of an attachment can be the same attachment, which deleting the old one would undo.
-    deleteBeforeReplace: true,
-    price,
-    partOf: "aws:iam/role:Role",
-    id: "RoleName/PolicyArn",
-    list: ["listAttachedRolePolicies", "AttachedPolicies"],
-    calls: { create: "attachRolePolicy", delete: "detachRolePolicy" },
-  },
   "aws:iam/instanceProfile:InstanceProfile": {
     type: "AWS::IAM::InstanceProfile",
     names: { name: "InstanceProfileName", role: ["Roles[]", "RoleName", "Roles[].RoleName"], tags: null },

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
-import { InstanceRole, sessionPolicyArn } from "../../../components/instance-role.ts";
-import { find, mock, only, settle } from "../../support/mocks.ts";
+import { InstanceRole } from "../../../components/instance-role.ts";
+import { entriesOf } from "../../../policies/policy.ts";
+import { mock, only, settle } from "../../support/mocks.ts";
 
 const logGroupArn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:app-machines-1";
 const repositoryArn = "arn:aws:ecr:ap-northeast-2:123456789012:repository/app-dev";
@@ -20,8 +21,12 @@ test("EC2 alone may take the role, which says what it is for", () => {
   });
 });
 
-test("it may pull from the one repository and do nothing else there", () => {
-  const { policy } = only("aws:iam/rolePolicy:RolePolicy", "app-pull").inputs as { policy: { Statement: unknown } };
+test("it may pull from the one repository, write to the streams of the one log group, serve a session, and do nothing else", () => {
+  const { role, policy } = only("aws:iam/rolePolicy:RolePolicy").inputs as {
+    role: string;
+    policy: { Statement: unknown };
+  };
+  expect(role).toBe("app");
   expect(policy.Statement).toEqual([
     { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
     {
@@ -30,37 +35,23 @@ test("it may pull from the one repository and do nothing else there", () => {
       Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
       Resource: repositoryArn,
     },
-  ]);
-});
-
-test("it may write to the streams of the one log group, and neither read them nor make another group", () => {
-  const { policy } = only("aws:iam/rolePolicy:RolePolicy", "app-log").inputs as { policy: { Statement: unknown } };
-  expect(policy.Statement).toEqual([
     {
       Sid: "WriteLog",
       Effect: "Allow",
       Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
       Resource: `${logGroupArn}:*`,
     },
+    {
+      Sid: "Session",
+      Effect: "Allow",
+      Action: Object.keys(entriesOf("boundary").find(({ sid }) => sid === "Session")?.actions ?? {}),
+      Resource: "*",
+    },
   ]);
 });
 
-test("no machine has the profile before the role may pull, log and be reached", () => {
-  expect(only("aws:iam/instanceProfile:InstanceProfile").dependsOn).toEqual(
-    expect.arrayContaining([
-      "aws:iam/rolePolicy:RolePolicy app-log",
-      "aws:iam/rolePolicy:RolePolicy app-pull",
-      "aws:iam/rolePolicyAttachment:RolePolicyAttachment app-session",
-    ]),
-  );
-});
-
-test("Session Manager is the one managed policy, and the profile is the role's", () => {
-  expect(find("aws:iam/rolePolicyAttachment:RolePolicyAttachment").map(({ inputs }) => inputs.policyArn)).toEqual([
-    "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
-  ]);
-  expect(sessionPolicyArn(repositoryArn.replace("aws", "aws-cn"))).toBe(
-    "arn:aws-cn:iam::aws:policy/AmazonSSMManagedInstanceCore",
-  );
-  expect(only("aws:iam/instanceProfile:InstanceProfile").inputs.role).toBe("app");
+test("no machine has the role's profile before the role has its policy", () => {
+  const { inputs, dependsOn } = only("aws:iam/instanceProfile:InstanceProfile");
+  expect(inputs.role).toBe("app");
+  expect(dependsOn).toContain("aws:iam/rolePolicy:RolePolicy app");
 });

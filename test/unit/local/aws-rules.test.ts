@@ -306,10 +306,6 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ],
     ],
   ],
-  "aws:iam/rolePolicyAttachment:RolePolicyAttachment": [
-    { role: "r", policyArn: "arn:aws:iam::aws:policy/P" },
-    [["pattern in a list", { policyArn: "P" }, 'ManagedPolicyArns.0 of AWS::IAM::Role is "P"']],
-  ],
   "aws:ecr/repository:Repository": [
     { encryptionConfigurations: [{ encryptionType: "KMS" }] },
     [
