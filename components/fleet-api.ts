@@ -14,11 +14,22 @@ export interface Member {
 
 export interface Group {
   readonly min: number;
+  readonly max: number;
   /** Launch template and version of the machines that it launches next. */
   readonly template: string;
   /** Those that it launches in. It replaces its machines in others. */
   readonly zones: readonly string[];
   readonly members: readonly Member[];
+}
+
+/** What Auto Scaling did, or tried to do. */
+export interface Activity {
+  readonly started: Date;
+  readonly isLaunch: boolean;
+  /** `Cancelled` is a launch of which the machine ended before it was in service. */
+  readonly status: "Successful" | "Failed" | "Cancelled" | string;
+  /** What it says of it. */
+  readonly text: string;
 }
 
 /** Why the load balancer sends a machine requests, or not. */
@@ -67,14 +78,14 @@ export async function connectFleet(args: FleetApiArgs) {
       if (group === undefined) {
         throw Object.assign(new Error(`the group ${groupName} does not exist`), { name: "GroupNotFound" });
       }
-      const { MinSize = 0, LaunchTemplate, AvailabilityZones: zones = [], Instances = [] } = group;
+      const { MinSize = 0, MaxSize = 0, LaunchTemplate, AvailabilityZones: zones = [], Instances = [] } = group;
       const members = Instances.map((each) => ({
         id: each.InstanceId ?? "",
         zone: each.AvailabilityZone ?? "",
         template: templateName(each.LaunchTemplate),
         state: each.LifecycleState ?? "",
       }));
-      return { min: MinSize, template: templateName(LaunchTemplate), zones, members };
+      return { min: MinSize, max: MaxSize, template: templateName(LaunchTemplate), zones, members };
     },
     /** Every machine that is registered with the load balancer, of this group or another one. */
     async health(): Promise<Readonly<Record<string, Health>>> {
@@ -125,19 +136,21 @@ export async function connectFleet(args: FleetApiArgs) {
     async rollback() {
       await scaling.rollbackInstanceRefresh({ AutoScalingGroupName });
     },
-    /** What Auto Scaling says of launches and terminations that failed since. */
-    async failures(since: Date): Promise<readonly string[]> {
-      const found = new Set<string>();
-      // The newest come first.
+    /** Sets the number of machines. */
+    async resize(DesiredCapacity: number) {
+      await scaling.updateAutoScalingGroup({ AutoScalingGroupName, DesiredCapacity });
+    },
+    /** What Auto Scaling began since, the newest first. */
+    async activities(since: Date): Promise<readonly Activity[]> {
+      const found: Activity[] = [];
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
-        const recent = Activities.filter(({ StartTime }) => StartTime !== undefined && StartTime >= since);
-        for (const { StatusCode, Description, StatusMessage } of recent) {
-          // `Cancelled` is a launch of which the machine ended before it was in service.
-          if (StatusCode === "Failed" || StatusCode === "Cancelled") found.add(`${Description}: ${StatusMessage}`);
+        for (const { StartTime: started, StatusCode: status = "", Description = "", StatusMessage } of Activities) {
+          if (started === undefined || started < since) return found;
+          const isLaunch = Description.startsWith("Launching");
+          found.push({ started, isLaunch, status, text: `${Description}: ${StatusMessage}` });
         }
-        if (recent.length < Activities.length) break;
       }
-      return [...found];
+      return found;
     },
     /** What a machine printed so far, or why that cannot be read. */
     console: (instanceId: string) => readConsole(ec2, region, instanceId),

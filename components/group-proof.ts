@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { show } from "./dynamic-resource.ts";
 import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
-import { describeMember, noLaunch, userDataFailure } from "./instance-refresh.ts";
+import { describeMember, failures, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { askForReport, askOnce, check, type Expectation, type Proof, type ProofArgs } from "./proof.ts";
 
 /** What a resource that proves a group is made from. */
@@ -148,7 +148,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
     }
     async function explain(): Promise<string> {
-      const said = await api.failures(begun).catch((error: Error) => [unread(error)]);
+      const said = await failures(api, begun).catch((error: Error) => [unread(error)]);
       const machines = await describeMachines(api, missing.map(idOf)).catch(unread);
       return [summary(), ...said, machines].join("\n").trimEnd();
     }

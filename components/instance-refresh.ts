@@ -1,6 +1,7 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import { hasUserDataFailed } from "./console.ts";
 import {
+  type Activity,
   describeMachines,
   type FleetApi,
   type Group,
@@ -85,7 +86,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
       const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
       // Where every new machine is healthy Auto Scaling takes its time, and gives up by itself after an hour.
       const isStuck = async () =>
-        fresh.length === 0 || fresh.some((id) => waiting.includes(id)) || (await api.failures(begun)).length > 0;
+        fresh.length === 0 || fresh.some((id) => waiting.includes(id)) || (await failures(api, begun)).length > 0;
       if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
       else if (Status === "Baking") {
         // While Auto Scaling holds it, however many machines there are by now.
@@ -93,9 +94,12 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
         if (!isAsked) await prove(seconds).catch((error: Error) => (evidence = error.message));
         isAsked = true;
         if (evidence !== "") problem = unproven;
-      } else if (Date.now() >= deadline && (await isStuck())) problem = `no progress in ${timeout} s`;
-      else if (round % 3 === 0) {
-        for (const failure of await api.failures(begun)) tell(failure, failure);
+      } else if (Date.now() >= deadline && (await isStuck())) {
+        const isFull = fresh.length === 0 && members.length >= group.max;
+        const room = `; the group has ${members.length} machines, its maximum, and no room for a new one: raise machinesMax`;
+        problem = `no progress in ${timeout} s${isFull ? room : ""}`;
+      } else if (round % 3 === 0) {
+        for (const failure of await failures(api, begun)) tell(failure, failure);
         problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
       }
       if (problem !== undefined) {
@@ -103,13 +107,17 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
         evidence ||= await gather(api, waiting, begun).catch(unread);
         deadline = Date.now() + patience * 1000;
         if (isUnderWay(Status)) {
-          log(`rolling back: ${problem}`);
-          await api.rollback().catch((error: Error) => {
-            if (!hasEnded(error)) {
-              throw new Error(
-                `the release failed (${problem}), and so did its rollback: ${error.message}\n${evidence}`,
-              );
-            }
+          // Back at a version that does not work either, a rollback would wait for an hour.
+          const old = members.filter((member) => member.template === group.template);
+          const isFutile = old.length > 0 && old.every((member) => health[member.id]?.state !== "healthy");
+          const either = `, since no machine of ${group.template} is healthy either`;
+          log(`${isFutile ? `cancelling${either}` : "rolling back"}: ${problem}`);
+          await (isFutile ? api.cancel() : api.rollback()).catch((error: Error) => {
+            if (hasEnded(error)) return;
+            const undoing = isFutile ? "cancellation" : "rollback";
+            throw new Error(
+              `the release failed (${problem}), and so did its ${undoing}: ${error.message}\n${evidence}`,
+            );
           });
         }
       }
@@ -149,18 +157,21 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
         log(`waiting for the refresh ${running.InstanceRefreshId}, which an earlier run began`);
         return running.InstanceRefreshId;
       }
-      if (!isCancelled && isUnderWay(running.Status)) {
-        const why = to === template ? "would end without a proof" : `is for ${to}`;
+      const now = JSON.stringify([running.Status, running.InstancesToUpdate, running.RollbackDetails]);
+      if (now !== last) deadline = Date.now() + timeout * 1000;
+      last = now;
+      const isLate = Date.now() >= deadline;
+      const isRollback = running.Status === "RollbackInProgress";
+      if (!isCancelled && (isUnderWay(running.Status) || (isRollback && isLate))) {
+        const forward = to === template ? "would end without a proof" : `is for ${to}`;
+        const why = isRollback ? `has stood still in its rollback for ${timeout} s` : forward;
         log(`cancelling the refresh ${running.InstanceRefreshId}, which ${why}`);
         await api.cancel().catch((error: Error) => {
           if (!hasEnded(error)) throw error;
         });
         isCancelled = true;
-      }
-      const now = JSON.stringify([running.Status, running.InstancesToUpdate, running.RollbackDetails]);
-      if (now !== last) deadline = Date.now() + timeout * 1000;
-      last = now;
-      if (Date.now() >= deadline) {
+        deadline = Date.now() + timeout * 1000;
+      } else if (isLate) {
         throw new Error(
           `the refresh ${running.InstanceRefreshId} to ${to} is still ${running.Status} after ${timeout} s; ${isCancelled ? "it was cancelled, and no other was begun" : "nothing was changed"}`,
         );
@@ -212,12 +223,27 @@ export async function userDataFailure(api: FleetApi, ids: readonly string[]): Pr
   return undefined;
 }
 
-/** Why no machine is launched; said after half a minute, in which Auto Scaling tries again by itself. */
-export async function noLaunch(api: FleetApi, begun: Date): Promise<string | undefined> {
-  const [failure] = Date.now() - begun.getTime() < 30_000 ? [] : await api.failures(begun);
-  return failure && `Auto Scaling launches no machine: ${failure}`;
+const hasFailed = ({ status }: Activity) => status === "Failed" || status === "Cancelled";
+
+/** What Auto Scaling says of launches and terminations that failed since, each once. */
+export async function failures(api: FleetApi, since: Date): Promise<string[]> {
+  return [...new Set((await api.activities(since)).filter(hasFailed).map(({ text }) => text))];
+}
+
+/**
+ * Why no machine is launched. Said when Auto Scaling has tried again, in vain, which it does after a minute: the first launches of an
+ * account's first group fail where the role that Auto Scaling has just made for itself is not known everywhere, and so may a launch in one
+ * zone of two.
+ */
+export async function noLaunch(api: FleetApi, since: Date): Promise<string | undefined> {
+  const launches = (await api.activities(since)).filter(({ isLaunch }) => isLaunch);
+  const success = launches.findIndex((each) => !hasFailed(each));
+  const [last, ...others] = success < 0 ? launches : launches.slice(0, success);
+  const first = others.at(-1);
+  if (!last || !first || last.started.getTime() - first.started.getTime() < 30_000) return undefined;
+  return `Auto Scaling launches no machine: ${last.text}`;
 }
 
 async function gather(api: FleetApi, waiting: readonly string[], begun: Date): Promise<string> {
-  return [...(await api.failures(begun)), await describeMachines(api, waiting)].filter(Boolean).join("\n");
+  return [...(await failures(api, begun)), await describeMachines(api, waiting)].filter(Boolean).join("\n");
 }

@@ -86,6 +86,9 @@ export class MachineGroup extends pulumi.ComponentResource {
     );
     const version = template.latestVersion.apply(String);
 
+    // A group that scales has the number that its policy gives it.
+    const size = args.cpuTarget === undefined ? args.min : undefined;
+
     const group = new Group(
       name,
       {
@@ -94,7 +97,7 @@ export class MachineGroup extends pulumi.ComponentResource {
         maxSize: args.max,
         vpcZoneIdentifiers: args.subnetIds,
         targetGroupArns: [targetGroupArn],
-        desiredCapacity: args.cpuTarget === undefined ? args.min : undefined,
+        desiredCapacity: size,
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
         healthCheckGracePeriod: Math.max(300, timeout),
@@ -110,8 +113,7 @@ export class MachineGroup extends pulumi.ComponentResource {
       {
         parent: this,
         protect: args.protect,
-        // The version is the rollout's. The capacity is not ignored: the state would keep the number that was set before the group scaled, so that
-        // an `up` without scaling would not set it again.
+        // The version is the rollout's.
         ignoreChanges: ["launchTemplate"],
         // Between two target groups the provider leaves it without any.
         replaceOnChanges: ["targetGroupArns"],
@@ -147,7 +149,7 @@ export class MachineGroup extends pulumi.ComponentResource {
     };
     const { template: released } = new Rollout(
       name,
-      { ...proof, template: pulumi.interpolate`${template.id}:${version}` },
+      { ...proof, size, template: pulumi.interpolate`${template.id}:${version}` },
       { parent: this },
     );
     const scope = { min: args.min, subnetIds: args.subnetIds };

@@ -1,9 +1,22 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
-import { type GroupProofArgs, type ProofInputs as Inputs, prove } from "./group-proof.ts";
+import { type GroupProofArgs, type ProofInputs, prove } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
 import { proofInputs } from "./proof.ts";
+
+export interface RolloutArgs extends GroupProofArgs {
+  /**
+   * Machines that the group is set to when this changes. The aws provider would not: it compares with the number in its state, not with
+   * what scaling made of it.
+   * @default as many as scaling says
+   */
+  size?: number;
+}
+
+interface Inputs extends ProofInputs {
+  readonly size?: number;
+}
 
 /**
  * A release, on one group: an instance refresh that `up` drives and waits for. The aws provider's own `instanceRefresh` does neither, and
@@ -16,7 +29,7 @@ export class Rollout extends DynamicResource {
   /** Launch template and version of every machine. */
   declare readonly template: pulumi.Output<string>;
 
-  constructor(name: string, args: GroupProofArgs, opts?: pulumi.CustomResourceOptions) {
+  constructor(name: string, args: RolloutArgs, opts?: pulumi.CustomResourceOptions) {
     super("Rollout", import.meta.filename, name, proofInputs(args), opts);
   }
 }
@@ -31,13 +44,14 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
 
 export const provider: Provider<Inputs, Inputs> = {
   async diff(_id, olds, news) {
-    const facts = ({ groupName, template }: Inputs) => JSON.stringify([groupName, template]);
+    const facts = ({ groupName, template, size }: Inputs) => JSON.stringify([groupName, template, size]);
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
     return { id: inputs.groupName, outs: await rollOut(inputs) };
   },
-  async update(_id, _olds, news) {
+  async update(_id, olds, news) {
+    if (news.size !== undefined && news.size !== olds.size) await (await connectFleet(news)).resize(news.size);
     return { outs: await rollOut(news) };
   },
   // A version that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.

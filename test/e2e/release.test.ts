@@ -1,11 +1,8 @@
 import { createHash } from "node:crypto";
-import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { upServing } from "../support/fleet.ts";
 import {
-  cloud,
   configured,
   deployed,
   describeInstances,
@@ -16,6 +13,7 @@ import {
   expectServing,
   expectStill,
   expectUnchanged,
+  limited,
   local,
   logOf,
   manifest,
@@ -28,17 +26,6 @@ import {
   summary,
   tagOf,
 } from "../support/stack.ts";
-
-/** Gives the account other quotas while `work` runs. */
-async function limited(quotas: Record<string, number>, work: () => Promise<void>): Promise<void> {
-  const file = join(cloud.dir, "quotas.json");
-  writeFileSync(file, JSON.stringify(quotas));
-  try {
-    await work();
-  } finally {
-    rmSync(file);
-  }
-}
 
 /** What `npm run doctor` finds of the account's quotas. */
 async function quotasByDoctor(): Promise<{ state: string; fault?: string; note?: string }> {

@@ -14,7 +14,18 @@ import {
   versionsOf,
   withFleet,
 } from "../support/fleet.ts";
-import { edited, editPage, expectUnchanged, local, refused, succeed, tagOf, wrongImage } from "../support/stack.ts";
+import {
+  edited,
+  editPage,
+  expectUnchanged,
+  limited,
+  local,
+  node,
+  refused,
+  succeed,
+  tagOf,
+  wrongImage,
+} from "../support/stack.ts";
 
 /** How many refreshes a group has had. */
 async function refreshesOf(AutoScalingGroupName: string): Promise<number> {
@@ -69,6 +80,31 @@ test("a release that does not start fails with the machine's own words and the o
     expect(meanwhile.failed).toEqual([]);
     expect(back.imageDigest).toBe(before.imageDigest);
     for (const { group, machines } of await versions()) expect(machines).toEqual([group]);
+  }));
+
+test("launches that AWS refuses, and takes when Auto Scaling tries again, end no release", () =>
+  withFleet(async () => {
+    await fleetDeployed();
+    editPage("refused at first");
+    await limited({ "L-1216C47A": 0 }, async (lift) => {
+      const onOutput = (output: string) => void (output.includes("vCPU limit of 0 allows") && lift());
+      const { status, output } = await node("cli/local.ts", ["up"], { onOutput });
+      expect(status, output).toBe(0);
+    });
+    await expectFleetServing(fleetOutputs());
+  }));
+
+test("a fleet that has never worked: the next release does not wait for a rollback, and the one after that succeeds", () =>
+  withFleet(async () => {
+    await succeed("destroy");
+    const broken = (why: string) =>
+      edited("app/src/main.ts", [/^try \{/m, `throw new Error("${why}");\ntry {`], () =>
+        refused(local("up"), why, /the user data of i-[0-9a-f]+ failed/),
+      );
+    await broken("never worked");
+    expect(await broken("nor did this")).toMatch(/cancelling, since no machine of lt-\w+:1 is healthy either/);
+    await succeed("up");
+    await expectFleetServing(fleetOutputs());
   }));
 
 test("a release whose machines are healthy but of the wrong architecture is rolled back, and no request fails", () =>

@@ -17,6 +17,7 @@ export const answeringFleet = (answer: Answer) =>
 /** A group of Auto Scaling in memory: what AWS would answer now, and what was asked of it. */
 export class FakeFleet implements FleetApi {
   min = 1;
+  max = 2;
   template = "lt-1:1";
   zones = ["a"];
   members: Member[] = [];
@@ -60,7 +61,13 @@ export class FakeFleet implements FleetApi {
         });
         return {
           AutoScalingGroups: [
-            { MinSize: this.min, AvailabilityZones: this.zones, ...launching(this.template), Instances },
+            {
+              MinSize: this.min,
+              MaxSize: this.max,
+              AvailabilityZones: this.zones,
+              ...launching(this.template),
+              Instances,
+            },
           ],
         };
       }
@@ -78,7 +85,7 @@ export class FakeFleet implements FleetApi {
   }
 
   async group() {
-    return { min: this.min, template: this.template, zones: this.zones, members: [...this.members] };
+    return { min: this.min, max: this.max, template: this.template, zones: this.zones, members: [...this.members] };
   }
   async health() {
     return { ...this.targets };
@@ -100,8 +107,15 @@ export class FakeFleet implements FleetApi {
     this.calls.push("rollback");
     this.on.rollback?.();
   }
-  async failures(_since: Date) {
-    return this.messages;
+  async resize(size: number) {
+    this.calls.push(`resize ${size}`);
+  }
+  /** Launches that fail, and fail again each minute. */
+  async activities(since: Date) {
+    const minutes = Math.floor((Date.now() - since.getTime()) / 60_000);
+    return Array.from({ length: minutes + 1 }, (_, minute) => new Date(since.getTime() + minute * 60_000))
+      .reverse()
+      .flatMap((started) => this.messages.map((text) => ({ started, isLaunch: true, status: "Failed", text })));
   }
   async console(id: string) {
     return this.consoles[id] ?? "booted\n";

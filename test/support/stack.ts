@@ -358,3 +358,14 @@ export const platformsIn = (inspected: string): string[] =>
 export function platformsOf({ manifests = [] }: { readonly manifests?: readonly Descriptor[] }): string[] {
   return manifests.map(({ platform }) => `${platform?.os}/${platform?.architecture}`).sort();
 }
+
+/** Gives the account other quotas while `work` runs, or until it lifts them. */
+export async function limited(
+  quotas: Record<string, number>,
+  work: (lift: () => void) => Promise<void>,
+): Promise<void> {
+  const file = join(cloud.dir, "quotas.json");
+  const lift = () => rmSync(file, { force: true });
+  writeFileSync(file, JSON.stringify(quotas));
+  await work(lift).finally(lift);
+}

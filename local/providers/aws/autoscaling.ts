@@ -39,6 +39,7 @@ const groupRow = {
   ],
   sets: ["targetGroupArns", "vpcZoneIdentifiers"],
   defaults: { healthCheckGracePeriod: 300 },
+  computed: ["desiredCapacity"],
   price: groupPrice,
   shows: ["minSize", "maxSize"],
   calls: { create: "createAutoScalingGroup", update: ["updateAutoScalingGroup"], delete: "deleteAutoScalingGroup" },

@@ -25,6 +25,8 @@ export type Resource = {
   /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`, or is refused. */
   autoName?: number;
   defaults?: Props;
+  /** Inputs for which AWS chooses a value where none is given; the provider then compares with the one in its state. */
+  computed?: readonly string[];
   /** Whether the old resource must go before its replacement can exist. */
   deleteBeforeReplace?: boolean;
   /** Properties that need a new resource under a condition. */
@@ -125,6 +127,13 @@ function stateOf(live: Props, inputs: Props): Props {
   return withoutUndefined({ ...keepSecrets(outputs, inputs), __inputs: inputs });
 }
 
+/** What differs for the real provider: of an input that is computed and not given, it knows what its state has. */
+function difference({ inputs, computed = [] }: Resource, olds: Props, news: Props) {
+  const known = Object.fromEntries(computed.map((input) => [input, olds[input]]));
+  const whole = (given: Props) => ({ ...known, ...withoutUndefined(given) });
+  return compare(inputs, whole(olds.__inputs ?? olds), whole(news));
+}
+
 export function provider(
   version: string,
   resources: Record<string, Resource>,
@@ -161,7 +170,7 @@ export function provider(
     async diff(_id, urn, olds, news) {
       const { resource, name } = entry(urn);
       const inputs = withoutMeta(news);
-      const { changed, replaces } = compare(resource.inputs, olds.__inputs ?? olds, inputs);
+      const { changed, replaces } = difference(resource, olds, inputs);
       const all = [...new Set([...replaces, ...(resource.replaceIf?.(changed, unwrap(inputs)) ?? [])])];
       // Two resources cannot have one name at a time; the real provider does the same.
       const keepsName = resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name);
@@ -198,7 +207,7 @@ export function provider(
       const { resource, what } = entry(urn);
       const [before, inputs] = [unwrap(olds.__inputs ?? olds), unwrap(news)];
       return explained(`updating ${what}`, async () => {
-        const { changed } = compare(resource.inputs, before, inputs);
+        const { changed } = difference(resource, olds, news);
         const others = changed.filter((property) => property !== "tags");
         if (others.length > 0) await resource.update?.(id, inputs, others, unwrap(olds));
         if (changed.includes("tags")) {

@@ -60,6 +60,8 @@ export interface Row extends CloudFormation {
   readonly deleting?: (state: Props) => Promise<unknown>;
   readonly deleteBeforeReplace?: boolean;
   readonly defaults?: Props;
+  /** Inputs for which AWS chooses a value where none is given. */
+  readonly computed?: readonly string[];
 }
 
 /** A type that AWS, too, treats unlike any other. */
@@ -322,7 +324,7 @@ export function define(
     cloudFormation: row,
     inputs,
     autoName: inputs.name && (longest(row.rules, row) ?? longest(schemaOf(row.type), row) ?? 255),
-    defaults: row.defaults,
+    ...{ defaults: row.defaults, computed: row.computed },
     deleteBeforeReplace: row.deleteBeforeReplace,
     create,
     async read(id, declared) {

@@ -210,7 +210,7 @@ export class Scaling {
     members = members.filter(({ id, lifecycle }) => lifecycle !== "Terminating" || instances.has(id));
 
     const key = `${name} ${goal.version}`;
-    const { at = 0, pause = 5000 } = this.#retry.get(key) ?? {};
+    const { at = 0, pause = 60_000 } = this.#retry.get(key) ?? {};
     for (let count = 0; count < launches && at <= now; count += 1) {
       try {
         const made = await this.#launch(group, goal.version, members);

@@ -1,6 +1,7 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { beforeEach, expect, test, vi } from "vitest";
 import { connectFleet, describeMachines, type FleetApi } from "../../../components/fleet-api.ts";
+import { failures } from "../../../components/instance-refresh.ts";
 import { answeringFleet } from "../../support/fake-fleet.ts";
 
 /** What AWS was asked, and answers, by the action's name; further pages of a list by their token too. */
@@ -29,19 +30,19 @@ test("calls are for the region, signed by the profile, and repeated where they f
   expect([await config.region(), config.profile, await config.maxAttempts()]).toEqual(["ap-northeast-2", "dev", 8]);
 });
 
-test("a group: its minimum, the version that it launches and where, and each machine's own", async () => {
+test("a group: its bounds, the version that it launches and where, and each machine's own", async () => {
   const member = {
     InstanceId: "i-1",
     AvailabilityZone: "a",
     LifecycleState: "InService",
     LaunchTemplate: template("2"),
   };
-  const group = { AutoScalingGroupName: "app-1", MinSize: 2, LaunchTemplate: template("3") };
+  const group = { AutoScalingGroupName: "app-1", MinSize: 2, MaxSize: 4, LaunchTemplate: template("3") };
   answers.DescribeAutoScalingGroups = {
     AutoScalingGroups: [{ ...group, AvailabilityZones: ["a", "c"], Instances: [member] }],
   };
   expect(await api.group()).toEqual({
-    min: 2,
+    ...{ min: 2, max: 4 },
     template: "lt-1:3",
     zones: ["a", "c"],
     members: [{ id: "i-1", zone: "a", template: "lt-1:2", state: "InService" }],
@@ -57,7 +58,7 @@ test("what AWS leaves out is empty", async () => {
   expect(await api.health()).toEqual({});
   expect(await api.refreshes()).toEqual([]);
   expect(await api.start("lt-1:4", 17)).toBe("");
-  const group = { min: 0, template: "no launch template", zones: [], members: [] };
+  const group = { min: 0, max: 0, template: "no launch template", zones: [], members: [] };
   answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{}] };
   expect(await api.group()).toEqual(group);
   answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{ Instances: [{}] }] };
@@ -113,7 +114,7 @@ test("refreshes are listed, cancelled and rolled back for the one group", async 
   ]);
 });
 
-test("only what failed or was cancelled since counts, each once, from every page until older ones come", async () => {
+test("what failed or was cancelled since is said once, from every page until older ones come", async () => {
   const activity = (StatusCode: string, minute: number, StatusMessage: string) => {
     const StartTime = new Date(`2026-01-01T00:0${minute}:00Z`);
     return { StatusCode, StartTime, Description: "Launching", StatusMessage };
@@ -127,12 +128,22 @@ test("only what failed or was cancelled since counts, each once, from every page
   answers.DescribeScalingActivities = { NextToken: "1" };
   answers["DescribeScalingActivities 1"] = { Activities: newest, NextToken: "2" };
   answers["DescribeScalingActivities 2"] = { Activities: older, NextToken: "3" };
-  expect(await api.failures(new Date("2026-01-01T00:03:00Z"))).toEqual([
+  expect(await failures(api, new Date("2026-01-01T00:03:00Z"))).toEqual([
     "Launching: no capacity",
     "Launching: Client.InvalidKMSKey.InvalidState",
   ]);
   expect(asked).toHaveLength(3);
   expect(asked[0]).toMatchObject({ AutoScalingGroupName: "app-1" });
+  const [launch] = await api.activities(new Date("2026-01-01T00:05:00Z"));
+  const started = new Date("2026-01-01T00:05:00Z");
+  expect(launch).toEqual({ started, isLaunch: true, status: "Failed", text: "Launching: no capacity" });
+});
+
+test("the number of machines is set for the one group", async () => {
+  await api.resize(2);
+  expect(asked).toMatchObject([
+    { action: "UpdateAutoScalingGroup", AutoScalingGroupName: "app-1", DesiredCapacity: 2 },
+  ]);
 });
 
 test("a console that cannot be read says how to", async () => {

@@ -82,6 +82,23 @@ describe("Rollout", () => {
     expect(await changes({ timeout: 30, profile: "other", region: "other", targetGroupArn: "other" })).toBe(false);
     expect(await changes({ template: "lt-1:3" })).toBe(true);
     expect(await changes({ groupName: "app-2" })).toBe(true);
+    expect(await changes({ size: 1 })).toBe(true);
+  });
+
+  test("a group that scales no more is set to its size, and one that scales is left as it is", async () => {
+    const { inputs } = only(type("Rollout"));
+    const sizes: unknown[] = [];
+    answeringFleet((action, input) => {
+      if (action === "UpdateAutoScalingGroup") sizes.push(input.DesiredCapacity);
+      return answer(action);
+    });
+    const { create, update } = providerOf(inputs);
+    await create({ ...inputs, size: 1 });
+    await update("app-1", { ...inputs, size: 1 }, inputs);
+    await update("app-1", { ...inputs, size: 1, template: "lt-1:1" }, { ...inputs, size: 1 });
+    expect(sizes).toEqual([]);
+    await update("app-1", inputs, { ...inputs, size: 1 });
+    expect(sizes).toEqual([1]);
   });
 
   test("what a refresh found on the group counts, not what was rolled out", async () => {

@@ -116,14 +116,15 @@ test("fails where too few are in service, and says what Auto Scaling says", asyn
 test("fails soon where Auto Scaling launches no machine at all", async () => {
   fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
   const [failure] = fleet.messages;
-  expect(await outcome(31, 3600)).toBe(
+  expect(await outcome(46, 3600)).toBe("it goes on");
+  expect(await outcome(76, 3600)).toBe(
     `Auto Scaling launches no machine: ${failure}; 0 machines in service, 1 needed\n${failure}`,
   );
   // Neither where there are still those that it shall replace.
   fleet.zones = ["b"];
   fleet.add("i-old");
   answering = ["i-old"];
-  expect(await outcome(46, 3600)).toContain(`Auto Scaling launches no machine: ${failure}; i-old is InService`);
+  expect(await outcome(76, 3600)).toContain(`Auto Scaling launches no machine: ${failure}; i-old is InService`);
 });
 
 test("a launch that failed in one zone, where another took its place, is no failure", async () => {
@@ -258,7 +259,7 @@ test("a machine of the version before, which answers once more, contradicts noth
 
 test("where nothing more can be read, the error still has its reason", async () => {
   fleet.add("i-1", { health: "unhealthy" });
-  vi.spyOn(fleet, "failures").mockRejectedValue(new Error("Rate exceeded"));
+  vi.spyOn(fleet, "activities").mockRejectedValue(new Error("Rate exceeded"));
   vi.spyOn(fleet, "console").mockRejectedValue(new Error("no console"));
   const unread = "nothing more can be read: ";
   expect(await outcome(11, 10)).toBe(

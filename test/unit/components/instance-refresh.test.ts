@@ -229,8 +229,9 @@ test("a cancelling that does not end is an error that says so", async () => {
 test("launches of the refresh before that failed say nothing about this one", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:9");
   const begun = Date.now();
-  fleet.failures = async (since: Date) =>
-    since.getTime() > begun ? [] : ["Launching a new EC2 instance: no capacity"];
+  const { activities } = fleet;
+  fleet.messages = ["Launching a new EC2 instance: no capacity"];
+  fleet.activities = async (since) => (since.getTime() > begun ? [] : activities.call(fleet, since));
   const { after, succeeds } = release();
   await after(40);
   fleet.becomes("RollbackSuccessful");
@@ -346,7 +347,7 @@ test("where every new machine is healthy Auto Scaling has time, unless it cannot
 
 test("what cannot be read any more keeps nothing from being rolled back, and hides no reason", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
-  vi.spyOn(fleet, "failures").mockResolvedValueOnce([]).mockRejectedValue(new Error("Rate exceeded"));
+  vi.spyOn(fleet, "activities").mockResolvedValueOnce([]).mockRejectedValue(new Error("Rate exceeded"));
   const { ended, after } = release(600);
   await after(2);
   fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" });
@@ -411,13 +412,13 @@ test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
   },
 );
 
-test("where Auto Scaling launches no machine, it is rolled back after half a minute and not at its deadline", async () => {
+test("where Auto Scaling launches no machine, it is rolled back when Auto Scaling has tried again, and not at its deadline", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   const failure = "Launching a new EC2 instance: VcpuLimitExceeded";
   fleet.messages = [failure];
   fleet.members = [];
   const { ended, after } = release(3600);
-  await after(28);
+  await after(58);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   await after(10);
   const problem = `Auto Scaling launches no machine: ${failure}`;
@@ -430,7 +431,7 @@ test("a machine that ends before it serves, and has no successor, is a launch th
   const { ended, after } = release(3600);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
-  await after(34);
+  await after(64);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   fleet.members = fleet.members.filter(({ id }) => id !== "i-new");
   fleet.messages = [
@@ -439,6 +440,55 @@ test("a machine that ends before it serves, and has no successor, is a launch th
   await after(10);
   expect(await ended).toContain(
     "the release failed: Auto Scaling launches no machine: Launching a new EC2 instance: i-new: Instance became unhealthy.",
+  );
+});
+
+test("launches that were refused, and then succeed, are no reason to give up", async () => {
+  fleet.members = [];
+  const { after, succeeds } = release(3600);
+  const launch = (seconds: number, status: string) => {
+    return { started: new Date(begun + seconds * 1000), isLaunch: true, status, text: `at ${seconds} s: ${status}` };
+  };
+  const begun = Date.now();
+  // As AWS has been seen to do it where an account's first group is made: both zones are refused, then one after the other succeeds.
+  const seen = [launch(178, "Successful"), launch(62, "Failed"), launch(61, "Successful"), launch(2, "Failed")];
+  fleet.activities = async () => seen.filter(({ started }) => started.getTime() <= Date.now());
+  await after(240);
+  expect(fleet.calls).toEqual(["start lt-1:2"]);
+  await succeeds();
+});
+
+test("where no machine of the version before is healthy either, it is cancelled: a rollback would not end", async () => {
+  fleet.on.cancel = () => fleet.becomes("Cancelled");
+  fleet.targets["i-old"] = { state: "unhealthy", reason: "" };
+  const { ended, after } = release();
+  await after(2);
+  fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" });
+  fleet.consoles["i-new"] = failed;
+  await after(6);
+  expect(fleet.calls).toEqual(["start lt-1:2", "cancel"]);
+  expect(told).toContain("cancelling, since no machine of lt-1:1 is healthy either: the user data of i-new failed");
+  expect(await ended).toContain("the refresh is Cancelled, and the group launches lt-1:1");
+});
+
+test("a rollback that stands still is cancelled, and the version is tried", async () => {
+  fleet.refreshing("RollbackInProgress", "lt-1:9");
+  fleet.on.cancel = () => fleet.becomes("Cancelled");
+  const { after, succeeds } = release(10);
+  await after(8);
+  expect(fleet.calls).toEqual([]);
+  await after(4);
+  expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
+  await succeeds();
+});
+
+test("a group without room for a new machine says so", async () => {
+  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
+  fleet.max = 1;
+  const { ended, after } = release();
+  await after(64);
+  expect(await ended).toContain(
+    "no progress in 60 s; the group has 1 machines, its maximum, and no room for a new one: raise machinesMax;",
   );
 });
 

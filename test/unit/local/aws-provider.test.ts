@@ -193,6 +193,16 @@ describe("the provider", () => {
     expect(await check({ name: "n", policy, tags: { description: long } }, long)).toEqual([]);
   });
 
+  it("compares what is computed, where it is not given, with what its state has", async () => {
+    const group = { ...role, computed: ["policy"] };
+    const { diff } = provider("", { "aws:iam/role:Role": group }, {}, async () => {});
+    const changes = async (before: object, state: string, after: object) =>
+      (await diff?.("id", urn, { __inputs: before, policy: state }, after))?.changes;
+    expect(await changes({ policy: "a" }, "a", {})).toBe(false);
+    expect(await changes({}, "a", { policy: "a" })).toBe(false);
+    expect(await changes({}, "a", { policy: "b" })).toBe(undefined);
+  });
+
   it("deletes first only what was given its name by the program", async () => {
     const replace = (before: string, after: string, name: string) =>
       aws.diff?.("id", urn, { __inputs: { name, tags: before } }, { name, tags: after });
