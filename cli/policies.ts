@@ -14,6 +14,7 @@ Prints an AWS policy of least privilege as JSON, from policies/policies.yaml.
   preview         for the user or role that runs pulumi preview: it reads, and pushes nothing
   deploy          for the one that runs pulumi up, refresh and destroy; needs the policy preview too
   fleet           for the one that does so with the setting fleet; needs the policies preview and deploy too
+  on-call         for a person on call, who reads logs and opens sessions on machines; needs the policy preview too
   boundary        a permissions boundary for the roles that the program makes (setting permissionsBoundary)
   trust           whom a role trusts: workflows of a GitHub repository
 
@@ -122,6 +123,11 @@ function subjectsOf(given: {
 if (import.meta.main) {
   await runCommand(usage, (args) => {
     const { policy: name, values } = readArguments(args);
+    if (name === "deploy" && values.boundary === undefined) {
+      console.error(
+        "without --boundary, whoever has this policy can make a role that may do everything in the account",
+      );
+    }
     process.stdout.write(`${JSON.stringify(policy(name, values), null, 2)}\n`);
   });
 }

@@ -38,7 +38,7 @@ export interface Entry {
 
 export type Policy = ReturnType<typeof policy>;
 
-export const policyNames = ["preview", "deploy", "fleet", "boundary", "trust"] as const;
+export const policyNames = ["preview", "deploy", "fleet", "on-call", "boundary", "trust"] as const;
 export type PolicyName = (typeof policyNames)[number];
 export const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
 

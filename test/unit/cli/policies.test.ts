@@ -96,6 +96,27 @@ test.each<[string, string, Record<string, string>?]>([
   expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
 });
 
+const session = (name: string) => `arn:aws:ssm:${region}:${account}:session/${name}`;
+const shell = `arn:aws:ssm:${region}:${account}:document/SSM-SessionManagerRunShell`;
+
+test.each<[string, string, string, Record<string, string>?]>([
+  ["Allowed", "logs:FilterLogEvents", logGroup("hono-app-machines-1"), owned],
+  ["ImplicitlyDenied", "logs:FilterLogEvents", logGroup("hono-app-machines-1"), prod],
+  ["Allowed", "ssm:StartSession", ec2("instance/i-1"), owned],
+  ["Allowed", "ssm:StartSession", shell],
+  [
+    "ImplicitlyDenied",
+    "ssm:StartSession",
+    shell.replace("SSM-SessionManagerRunShell", "AWS-StartPortForwardingSession"),
+  ],
+  ["ImplicitlyDenied", "ssm:StartSession", ec2("instance/i-1"), prod],
+  ["Allowed", "ssm:TerminateSession", session("AIDAEXAMPLE:me-1"), { "aws:userid": "AIDAEXAMPLE:me" }],
+  ["ImplicitlyDenied", "ssm:TerminateSession", session("AIDAOTHER:you-1"), { "aws:userid": "AIDAEXAMPLE:me" }],
+  ["ImplicitlyDenied", "ec2:TerminateInstances", ec2("instance/i-1"), owned],
+])("on call: %s is %s on %s %j", async (expected, ...asking) => {
+  expect(await decide([policy("preview", values), policy("on-call", values)], asking)).toBe(expected);
+});
+
 const scalingGroup = (name: string) =>
   `arn:aws:autoscaling:${region}:${account}:autoScalingGroup:1:autoScalingGroupName/${name}`;
 const elb = (resource: string) => `arn:aws:elasticloadbalancing:${region}:${account}:${resource}`;
@@ -326,7 +347,7 @@ test("a stack's own configuration gives what is not named", () => {
 });
 
 test.each([
-  [["everything"], 'not a policy: "everything"; allowed: preview, deploy, fleet, boundary, trust'],
+  [["everything"], 'not a policy: "everything"; allowed: preview, deploy, fleet, on-call, boundary, trust'],
   [["deploy"], '--account is ""; allowed: 12 digits'],
   [["deploy", "--account", "1234"], '--account is "1234"; allowed: 12 digits'],
   [["deploy", "--account", account, "--name", "*"], '--name is "*"; allowed: 2 to 32 lowercase letters'],
