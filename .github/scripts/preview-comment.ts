@@ -45,7 +45,7 @@ export function previewComment(preview: Preview): string {
   const fence = "`".repeat(longest + 1);
   const verdict = status === 0 ? "" : ` **failed** with exit status ${status}`;
   const head = `${marker(stack)}\n### Preview of \`${stack}\`${verdict}\n\n${cost === "" ? "" : `${cost.trim()}\n\n`}${fence}diff\n`;
-  const tail = `\n${fence}\n\n${commit} · [the whole output](${runUrl}) is in the run's log and its artifact \`preview-${stack}\`\n`;
+  const tail = `\n${fence}\n\n${commit} · [the whole output](${runUrl}) is in the run's log\n`;
   return head + shorten(text, commentLimit - head.length - tail.length) + tail;
 }
 

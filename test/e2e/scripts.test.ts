@@ -8,7 +8,18 @@ import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
 import { ensureVenv } from "../../tools/python.ts";
 import { expectConsistent } from "../support/faults.ts";
-import { type Contexts, fill, inputsOf, job, type Ran, type Run, run, scripts, steps } from "../support/github.ts";
+import {
+  type Contexts,
+  environmentOf,
+  fill,
+  inputsOf,
+  job,
+  type Ran,
+  type Run,
+  run,
+  scripts,
+  steps,
+} from "../support/github.ts";
 import { getFrom, startRegistry } from "../support/other-registry.ts";
 import { serving as serve, temporaryFolder } from "../support/process.ts";
 import {
@@ -18,6 +29,7 @@ import {
   configured,
   type Descriptor,
   deployed,
+  ec2,
   edited,
   manifest,
   type Outputs,
@@ -113,19 +125,10 @@ function release(): Promise<Build> {
   return released;
 }
 
-/** docker/build-push-action: the command that its src/context.ts makes of these inputs, without GitHub's cache. */
+/** docker/build-push-action: the command that its src/context.ts makes of these inputs. */
 async function buildAndPush(inputs: Record<string, string>): Promise<string> {
-  const {
-    context,
-    platforms,
-    "build-args": args,
-    provenance,
-    outputs,
-    "cache-from": from,
-    "cache-to": to,
-    ...others
-  } = inputs;
-  expect([others, from, to]).toEqual([{}, expect.stringMatching(/^type=gha,/), expect.stringMatching(/^type=gha,/)]);
+  const { context, platforms, "build-args": args, provenance, outputs, ...others } = inputs;
+  expect(others).toEqual({});
   const metadata = join(newFolder(), "metadata.json");
   const attest = provenance === "false" ? "type=provenance,disabled=true" : "type=provenance,mode=max";
   const options = `--platform ${platforms} --build-arg ${args} --attest ${attest} --output ${outputs}`;
@@ -158,11 +161,11 @@ const cases: Record<string, () => Promise<void>> = {
       writeFileSync(join(cwd, `Pulumi.${stack}.yaml`), "config: {}\n");
     }
     const users = steps.filter(({ step }) => step.uses === "./.github/actions/set-up");
-    expect(users).toHaveLength(7);
+    expect(users).toHaveLength(10);
     for (const { name, job } of users) {
       const github = { event: { pull_request: { number: 7 } } };
       const contexts = { ...given, github, inputs: { stack: "prod" }, matrix: { stack: "pr-7" } };
-      const environment = fill(job.environment, contexts);
+      const environment = fill(environmentOf(job), contexts);
       const check = (change: { vars?: object; secrets?: object; STACK?: string }) => {
         const vars = { ...given.vars, ENVIRONMENT: environment, ...change.vars };
         const secrets = { ...given.secrets, ...change.secrets };
@@ -244,26 +247,85 @@ const cases: Record<string, () => Promise<void>> = {
   },
 
   async "deploy.yml dev: pulumi up"() {
-    const before = await deployed();
+    await deployed();
+    const up = (more: object = {}) => run("deploy.yml dev: pulumi up", { ...onStack(), ...more });
     // As in a check-out of a stack that the workflow created: only its state has the salt.
     await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
-      const { status, text, outputs: said, summary: shown } = await run("deploy.yml dev: pulumi up", onStack());
+      const { status, text } = await up();
       expect(status, text).toBe(0);
-      expect(said).toEqual({ image: before.imageRef });
       expect(Object.keys(summary(text))).toEqual(["unchanged"]);
-      expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
     });
     const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
-    expect((await run("deploy.yml dev: pulumi up", { ...onStack(), contexts })).text).toContain("incorrect passphrase");
-    // A program that fails is not hidden by what follows it.
-    await configured({ port: '"22"' }, async () => {
-      expect((await run("deploy.yml dev: pulumi up", onStack())).status).not.toBe(0);
-    });
+    expect((await up({ contexts })).text).toContain("incorrect passphrase");
+    await configured({ port: '"22"' }, async () => expect((await up()).status).not.toBe(0));
+    await expectFirstProcess("deploy.yml dev: pulumi up");
+  },
+
+  async "deploy.yml dev: outputs"() {
+    const before = await deployed();
+    const { status, text, outputs, summary: shown } = await run("deploy.yml dev: outputs", onStack());
+    expect(status, text).toBe(0);
+    expect(outputs).toEqual({ image: before.imageRef, url: before.graviton.url });
+    expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
+    // A fleet has one address.
+    const fleet = JSON.stringify({ imageRef: "i@sha256:1", url: "http://one", graviton: { group: "g" } });
+    const programs = { pulumi: `echo '${fleet}'` };
+    const found = await run("deploy.yml dev: outputs", { ...onStack(), programs });
+    expect(found.outputs).toEqual({ image: "i@sha256:1", url: "http://one" });
+  },
+
+  async "deploy.yml prod-preview: pulumi preview"() {
+    await deployed();
+    const preview = (stack = "local") => {
+      const overrides = { STACK: stack, RUN_URL: "https://run" };
+      const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
+      return run("deploy.yml prod-preview: pulumi preview", { ...onStack(), overrides, runner });
+    };
+    try {
+      const same = await preview();
+      expect(same.status, same.text).toBe(0);
+      expect(same.summary).toMatch(
+        /^<!-- preview of local -->\n### Preview of `local`\n[\s\S]*a month[\s\S]*unchanged/,
+      );
+      const none = await preview("prod");
+      expect(none).toMatchObject({ status: 0, summary: "prod is not there yet: everything will be created.\n" });
+      const failed = await configured({ port: '"22"' }, () => preview());
+      expect(failed.status).not.toBe(0);
+      expect(failed.summary).toContain("**failed** with exit status");
+      expect(failed.summary).toContain('hono-app:port is "22"');
+    } finally {
+      for (const file of ["preview.txt", "cost.md"]) rmSync(join(cloud.project, file), { force: true });
+    }
+  },
+
+  async "drift.yml dev: compare"() {
+    await deployed();
+    const programs = { git: 'echo "git $*"', npm: 'echo "npm $*"' };
+    const compare = (stack = "local") => {
+      const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
+      return run("drift.yml dev: compare", { ...onStack(), overrides: { STACK: stack }, runner, programs });
+    };
+    const same = await compare();
+    expect(same.status, same.text).toBe(0);
+    expect(same.text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
+    await shell("pulumi stack init drift");
+    try {
+      expect(await compare("drift")).toMatchObject({ status: 0, text: "nothing is deployed\n" });
+    } finally {
+      await shell("pulumi stack rm drift --yes");
+    }
+    // What somebody else has changed.
+    const { graviton } = await deployed();
+    await ec2.createTags({ Resources: [graviton.id], Tags: [{ Key: "app", Value: "other" }] });
+    const drifted = await compare();
+    expect(drifted.status, drifted.text).not.toBe(0);
+    expect(drifted.text).toContain("no changes were expected but changes were proposed");
+    await ec2.createTags({ Resources: [graviton.id], Tags: [{ Key: "app", Value: "hono-app" }] });
   },
 
   async "deploy.yml dev: attach SBOMs"() {
     const { imageRef } = await deployed();
-    const contexts = { ...settings, steps: { up: { outputs: { image: imageRef } } } };
+    const contexts = { ...settings, steps: { outputs: { outputs: { image: imageRef } } } };
     const config = newFolder();
     const attach = (overrides: Record<string, string> = {}) =>
       run("deploy.yml dev: attach SBOMs", {
@@ -300,6 +362,7 @@ const cases: Record<string, () => Promise<void>> = {
     const { status, text } = await run("destroy.yml destroy: pulumi destroy", onStack());
     expect(status, text).toBe(0);
     expect(Object.keys(summary(text))).toEqual(["deleted"]);
+    await expectFirstProcess("destroy.yml destroy: pulumi destroy");
     // The next npm run local has nothing to recover.
     expect(state().resources).toEqual([]);
     expect(await succeed("up")).not.toContain("was interrupted or failed");
@@ -333,7 +396,18 @@ const cases: Record<string, () => Promise<void>> = {
     expect(readFileSync(join(cwd, "Pulumi.pr-7.yaml"))).toEqual(readFileSync("Pulumi.review.yaml"));
   },
 
-  async "review.yml deploy: pulumi up"() {
+  async "review.yml deploy: pulumi stack"() {
+    await deployed();
+    await reviewed();
+    // A deployment that was cancelled has left its lock.
+    const lock = lockReview();
+    await reviewStep("pulumi stack");
+    expect(existsSync(lock)).toBe(false);
+  },
+
+  "review.yml deploy: pulumi up": () => expectFirstProcess("review.yml deploy: pulumi up"),
+
+  async "review.yml deploy: what the comment shows"() {
     const before = await deployed();
     const failed = await reviewing('  port: "22"\n');
     expect(Number(failed.status)).toBeGreaterThan(0);
@@ -348,7 +422,7 @@ const cases: Record<string, () => Promise<void>> = {
   },
 
   "review.yml deploy: the deployment's own exit status": () =>
-    endsAs("review.yml deploy: the deployment's own exit status", "up"),
+    endsAs("review.yml deploy: the deployment's own exit status", "report"),
 
   async "review.yml comment: one comment, updated"() {
     await deployed();
@@ -392,10 +466,7 @@ const cases: Record<string, () => Promise<void>> = {
     const stays = await destroy("schedule");
     expect(stays).toMatchObject({ status: 0, text: "pr-7 was updated meanwhile\n", outputs: { stays: "true" } });
     // A deployment that was cancelled has left its lock.
-    const locks = join(cloud.dir, "state", ".pulumi", "locks", "organization", "hono-app", "pr-7");
-    mkdirSync(locks, { recursive: true });
-    const lock = { pid: 1, username: "runner", hostname: "gone", timestamp: new Date().toISOString() };
-    writeFileSync(join(locks, "00000000-0000-4000-8000-000000000000.json"), JSON.stringify(lock));
+    lockReview();
     expect((await shell("pulumi refresh --stack pr-7 --yes")).output).toContain("currently locked");
     const { status, text } = await destroy();
     review = undefined;
@@ -508,6 +579,12 @@ const cases: Record<string, () => Promise<void>> = {
           if (url === "/repos/Owner/Hono-App/commits/main" && headers.accept === "application/vnd.github.sha") {
             return { status, body: newest };
           }
+          // As https://docs.github.com/en/rest/commits/commits#compare-two-commits does.
+          const [, compared] = /^\/repos\/Owner\/Hono-App\/compare\/main\.\.\.(\w+)$/.exec(url) ?? [];
+          if (compared) {
+            const place = compared === "aside" ? "diverged" : compared === newest ? "identical" : "behind";
+            return { body: JSON.stringify({ url, status: place, files: [{ status: "added" }] }) };
+          }
           // As https://docs.github.com/en/rest/git/refs#list-matching-references answers.
           const [, prefix = "-"] = /^\/repos\/Owner\/Hono-App\/git\/matching-refs\/(.*)$/.exec(url) ?? [];
           const refs = ["v1.0.0", "v1.0.9", "v1.0.10", "v1.2.0", "v1.3.0-rc.1", "v10.0.0"].map(
@@ -582,6 +659,11 @@ const cases: Record<string, () => Promise<void>> = {
     expect(await released("v1.0.10")).toEqual(["1.0", "1.0.10"]);
     expect(await released("v1.2.0")).toEqual(["1", "1.2", "1.2.0"]);
     expect(await released("v1.3.0-rc.1")).toEqual(["1.3.0-rc.1"]);
+    const aside = await tag("aside", "newer", { version: "v1.0.9" });
+    expect(aside).toMatchObject({
+      status: 1,
+      text: expect.stringContaining("::error::aside is not on main; allowed:"),
+    });
     // A tag on main's newest commit moves no latest: nothing was proven for it.
     const tagged = await tag("newer", "newer", { version: "v1.0.9", hub: `${registry}/you/tagged` });
     expect(tagged.status, tagged.text).toBe(0);
@@ -664,6 +746,34 @@ async function commenting(
   return { text, comments };
 }
 
+const onReview: Run = {
+  contexts: { ...settings, github: { event: { pull_request: { number: 7 } } } },
+  ...{ runner: runner(), cwd: cloud.project },
+};
+
+/** Runs a step of the job that deploys the review environment of pull request 7. */
+async function reviewStep(name: string, contexts: Contexts = {}): Promise<Ran> {
+  const ran = await run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...onReview.contexts, ...contexts } });
+  expect(ran.status, ran.text).toBe(0);
+  return ran;
+}
+
+/** Leaves a lock on its stack, as a deployment does that was cancelled. @returns The lock's file. */
+function lockReview(): string {
+  const locks = join(cloud.dir, "state", ".pulumi", "locks", "organization", "hono-app", "pr-7");
+  mkdirSync(locks, { recursive: true });
+  const lock = { pid: 1, username: "runner", hostname: "gone", timestamp: new Date().toISOString() };
+  const file = join(locks, "00000000-0000-4000-8000-000000000000.json");
+  writeFileSync(file, JSON.stringify(lock));
+  return file;
+}
+
+/** Pulumi is the step's first process, which is all that a cancelled run tells: a shell would be between it and this test. */
+async function expectFirstProcess(name: string): Promise<void> {
+  const { text } = await run(name, { contexts: settings, programs: { pulumi: 'echo "$1 $PPID"' } });
+  expect(text.trim().split("\n").at(-1)).toBe(`${name.split(" ").at(-1)} ${process.pid}`);
+}
+
 /** Brings up the review environment of pull request 7 beside the tests' own stack, by the script. */
 async function reviewing(more = ""): Promise<{ status: string; outputs: Outputs; cost: string }> {
   const folder = join(cloud.project, "review");
@@ -671,9 +781,11 @@ async function reviewing(more = ""): Promise<{ status: string; outputs: Outputs;
   const config = readFileSync("Pulumi.review.yaml", "utf8").replace("hono-app-review", "hono-app");
   writeFileSync(join(cloud.project, "Pulumi.pr-7.yaml"), `${config}  builder: local-cloud\n${more}`);
   try {
-    const contexts = { ...settings, github: { event: { pull_request: { number: 7 } } } };
-    const ran = await run("review.yml deploy: pulumi up", { contexts, runner: runner(), cwd: cloud.project });
-    expect(ran.status, ran.text).toBe(0);
+    await reviewStep("pulumi stack");
+    const { status } = await run("review.yml deploy: pulumi up", onReview);
+    const ran = await reviewStep("what the comment shows", {
+      steps: { up: { outcome: status ? "failure" : "success" } },
+    });
     const outputs = join(folder, "outputs.json");
     return {
       status: ran.outputs.status ?? "",

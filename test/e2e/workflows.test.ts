@@ -9,6 +9,7 @@ import type { ActionData } from "../support/actions/fetch-actions.ts";
 import { pinnedActions } from "../support/actions/fetch-actions.ts";
 import {
   type Contexts,
+  environmentOf,
   files,
   fill,
   find,
@@ -138,7 +139,7 @@ describe("jobs", () => {
         expect(workflow.concurrency).toBeUndefined();
         expect(job.concurrency?.["cancel-in-progress"]).toBe(false);
         const name = fill(job.env?.STACK, contexts);
-        expect([fill(job.environment, contexts), fill(job.concurrency?.group, contexts)]).toEqual([
+        expect([fill(environmentOf(job), contexts), fill(job.concurrency?.group, contexts)]).toEqual([
           name === "pr-7" ? "review" : name,
           `deploy-${name}`,
         ]);
@@ -160,17 +161,41 @@ describe("jobs", () => {
     Object.entries(resultsOf(...of)).flatMap(([name, result]) => (result === "skipped" ? [] : name));
   const ends = (result: JobResult["result"], status?: string) => ({ result, ...(status && { outputs: { status } }) });
 
+  const proven: JobResult = { result: "success", outputs: { image: "app@sha256:abc" } };
+  const previewed = '["dev", "prod", "prod-preview"]';
+
   test.each<[string, string | undefined, Record<string, JobResult>, string]>([
     ["with nothing set up", undefined, {}, "test release"],
-    ["with dev", '["dev"]', {}, "test dev release"],
-    ["with both", '["dev", "prod"]', {}, "test dev prod release"],
+    ["with dev", '["dev"]', { dev: proven }, "test dev release"],
+    ["with both", '["dev", "prod"]', { dev: proven }, "test dev prod release"],
+    ["with a preview of prod", previewed, { dev: proven }, "test dev prod-preview prod release"],
+    [
+      "whose preview of prod fails",
+      previewed,
+      { dev: proven, "prod-preview": ends("failure") },
+      "test dev prod-preview release",
+    ],
     ["with prod, and no dev to prove it first", '["prod"]', {}, "test release"],
     ["whose tests fail", '["dev", "prod"]', { test: ends("failure") }, "test"],
-    ["whose proof in dev fails", '["dev", "prod"]', { dev: ends("failure") }, "test dev"],
-    ["that is cancelled", '["dev", "prod"]', { dev: ends("cancelled") }, "test dev"],
-    ["that prod's reviewers refuse", '["dev", "prod"]', { prod: ends("failure") }, "test dev prod release"],
+    ["whose proof in dev fails", previewed, { dev: ends("failure") }, "test dev"],
+    ["whose SBOMs in dev fail", '["dev", "prod"]', { dev: { ...proven, result: "failure" } }, "test dev prod release"],
+    ["that is cancelled", previewed, { dev: { ...proven, result: "cancelled" } }, "test dev"],
+    [
+      "that prod's reviewers refuse",
+      '["dev", "prod"]',
+      { dev: proven, prod: ends("failure") },
+      "test dev prod release",
+    ],
   ])("for a push to main %s", (_, DEPLOY, given, expected) => {
     expect(run("deploy.yml", { github: { ref: "refs/heads/main" }, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+  });
+
+  test.each([
+    [undefined, ""],
+    ['["dev", "preview"]', "dev"],
+    [previewed, "prod"],
+  ])("for drift at night, with %s", (DEPLOY, expected) => {
+    expect(run("drift.yml", { github: { event_name: "schedule" }, vars: { DEPLOY } }).join(" ")).toBe(expected);
   });
 
   test("for a tag: it is released, and not deployed", () => {

@@ -24,7 +24,7 @@ export interface Job {
   readonly needs?: string | string[];
   readonly if?: string;
   readonly uses?: string;
-  readonly environment?: string;
+  readonly environment?: string | { readonly name: string; readonly url?: string; readonly deployment?: boolean };
   readonly "timeout-minutes"?: number;
   readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
   readonly strategy?: { readonly matrix: { readonly include?: readonly Strings[]; readonly stack?: string } };
@@ -53,6 +53,10 @@ export function job(file: string, name: string): Job {
   if (found === undefined) throw new Error(`${file} has no job ${name}`);
   return found;
 }
+
+/** The name of a job's environment. */
+export const environmentOf = ({ environment }: Job): string | undefined =>
+  typeof environment === "object" ? environment.name : environment;
 
 /** Every job that has steps, and the action as one more. */
 const jobs = [

@@ -37,7 +37,7 @@ Resources:
 +   + 1 to create
 \`\`\`
 
-abc123 · [the whole output](https://github.com/owner/name/actions/runs/1) is in the run's log and its artifact \`preview-dev\`
+abc123 · [the whole output](https://github.com/owner/name/actions/runs/1) is in the run's log
 `);
 });
 
