@@ -39,7 +39,8 @@ test("a load balancer, its target group and a group of machines are made, change
   const inputs = {
     ...balancer,
     subnets,
-    idleTimeout: 60,
+    internal: false,
+    idleTimeout: 61,
     enableDeletionProtection: true,
     dropInvalidHeaderFields: true,
   };
@@ -105,6 +106,8 @@ test("a load balancer, its target group and a group of machines are made, change
   await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
   const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
   await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
+  const waiting = make("aws:autoscaling/group:Group", { ...group, waitForCapacityTimeout: "10m" });
+  await expect(waiting).rejects.toThrow('only waitForCapacityTimeout: "0"');
   const machines = await make("aws:autoscaling/group:Group", group);
   const { waitForCapacityTimeout: _, ...live } = group;
   expect(machines.live).toMatchObject(live);

@@ -75,9 +75,7 @@ test("fails with the exit status of a program that ends by itself", () =>
 test("a saved plan allows what was planned and nothing else, and holds no token", async () => {
   const before = await deployed();
   const plan = join(cloud.dir, "plan.json");
-  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, {
-    input: await password(ecr),
-  });
+  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { input: await password(ecr) });
   try {
     await configured({ registryLogin: "docker" }, async () => {
       await releasedEdit("planned", async () => {

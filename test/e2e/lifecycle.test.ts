@@ -3,23 +3,14 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { lifecyclePolicy, repositoryPolicy } from "../../components/repository.ts";
+import { resources } from "../../local/providers/aws/resources.ts";
+import type { Token } from "../../local/providers/aws/rows.ts";
+import type { Props } from "../../local/providers/aws/values.ts";
 import { processes } from "../../tools/processes.ts";
 import { expectDestroyConverges, expectUpConverges, inventory, killMachine } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
 import { lastBuild, unwritten } from "../support/previews.ts";
-import {
-  cloud,
-  deployed,
-  describeInstances,
-  ec2,
-  ecr,
-  expireLogin,
-  iam,
-  local,
-  logs,
-  succeed,
-  summary,
-} from "../support/stack.ts";
+import { cloud, deployed, describeInstances, ec2, expireLogin, local, succeed, summary } from "../support/stack.ts";
 
 /** Fills the first page of the list of instances with terminated ones, as after many launches. */
 async function fillFirstPage(ImageId?: string): Promise<void> {
@@ -61,13 +52,6 @@ test("refuses a second command at the same time", async () => {
   expect(refused.output).toMatch(
     /preview \(process \d+\) is using this local cloud; wait until it ends, then run preview again/,
   );
-});
-
-test("refuses an unknown command with the usage", async () => {
-  const { status, output } = await local("deploy");
-  expect(status).toBe(2);
-  expect(output).toContain("not a command: deploy");
-  expect(output).toContain("usage: npm run local -- [COMMAND]");
 });
 
 test("destroy, though its login has expired, leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
@@ -112,57 +96,39 @@ test("the engine killed while it replaces an instance: the next up converges", (
 test("the program killed in a destroy: the next up creates what is gone", () =>
   killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())));
 
-/** Creates what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
+/** Makes what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
 async function leaveBehind(): Promise<void> {
   const tags = { project: "hono-app", stack: "local" };
-  const Tags = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-  const tagged = <T extends string>(ResourceType: T) => ({ TagSpecifications: [{ ResourceType, Tags }] });
-  const statement = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
-  const trust = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
-  const allow = { Effect: "Allow", Action: "logs:PutLogEvents", Resource: "*" };
-  const policy = JSON.stringify({ Version: "2012-10-17", Statement: [allow] });
-  const names = ["left-1", "left-2", "left-3"];
-  for (let count = 1; count <= 51; count++) await logs.createLogGroup({ logGroupName: `left-${count}`, tags });
-  for (const name of names) {
-    await iam.createRole({ RoleName: name, AssumeRolePolicyDocument: trust, Tags });
-    await iam.createInstanceProfile({ InstanceProfileName: name, Tags });
-    await iam.putRolePolicy({ RoleName: "left-1", PolicyName: name, PolicyDocument: policy });
-    await ecr.createRepository({ repositoryName: name, tags: Tags });
-    await ecr.putLifecyclePolicy({ repositoryName: name, lifecyclePolicyText: JSON.stringify(lifecyclePolicy(2)) });
-    const policyText = JSON.stringify(repositoryPolicy("123456789012"));
-    await ecr.setRepositoryPolicy({ repositoryName: name, policyText });
-  }
-  for (const [index, name] of names.entries()) {
-    const { Vpc } = await ec2.createVpc({ CidrBlock: `10.${index + 1}.0.0/16`, ...tagged("vpc") });
-    const vpc = { VpcId: Vpc?.VpcId };
-    const { InternetGateway } = await ec2.createInternetGateway(tagged("internet-gateway"));
-    await ec2.attachInternetGateway({ InternetGatewayId: InternetGateway?.InternetGatewayId, ...vpc });
-    const { Subnet } = await ec2.createSubnet({ CidrBlock: Vpc?.CidrBlock, ...vpc, ...tagged("subnet") });
-    const { RouteTable } = await ec2.createRouteTable({ ...vpc, ...tagged("route-table") });
-    const table = { RouteTableId: RouteTable?.RouteTableId };
-    await ec2.associateRouteTable({ SubnetId: Subnet?.SubnetId, ...table });
-    await ec2.createRoute({
-      ...table,
-      DestinationCidrBlock: "0.0.0.0/0",
-      GatewayId: InternetGateway?.InternetGatewayId,
-    });
-    const { GroupId } = await ec2.createSecurityGroup({
-      GroupName: name,
-      Description: name,
-      ...vpc,
-      ...tagged("security-group"),
-    });
-    const port = { IpProtocol: "tcp", FromPort: 80, ToPort: 80, IpRanges: [{ CidrIp: "0.0.0.0/0" }] };
-    const rule = { GroupId, IpPermissions: [port], ...tagged("security-group-rule") };
-    await ec2.authorizeSecurityGroupIngress(rule);
-    await ec2.createFlowLogs({
-      ResourceIds: [Vpc?.VpcId ?? ""],
-      ResourceType: "VPC",
-      TrafficType: "REJECT",
-      LogGroupName: name,
-      DeliverLogsPermissionArn: (await iam.getRole({ RoleName: name })).Role?.Arn,
-      ...tagged("vpc-flow-log"),
-    });
+  const make = (type: Token, inputs: Props) => resources[type].create({ ...inputs, tags });
+  const arn = (service: string, name: string) => `arn:aws:${service}:123456789012:${name}`;
+  const allowing = (more: object) =>
+    JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", ...more }] });
+  const assumeRolePolicy = allowing({ Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
+  // All of one role, whose lists have pages too.
+  const [role, policy] = ["left-1", allowing({ Action: "logs:PutLogEvents", Resource: "*" })];
+  for (let count = 1; count <= 51; count++) await make("aws:cloudwatch/logGroup:LogGroup", { name: `left-${count}` });
+  for (const number of [1, 2, 3]) {
+    const [name, cidrBlock] = [`left-${number}`, `10.${number}.0.0/16`];
+    await make("aws:iam/role:Role", { name, assumeRolePolicy });
+    await make("aws:iam/instanceProfile:InstanceProfile", { name });
+    await make("aws:iam/rolePolicy:RolePolicy", { name, role, policy });
+    const repository = await make("aws:ecr/repository:Repository", { name });
+    const lifecycle = JSON.stringify(lifecyclePolicy(2));
+    await make("aws:ecr/lifecyclePolicy:LifecyclePolicy", { repository, policy: lifecycle });
+    const access = JSON.stringify(repositoryPolicy("123456789012"));
+    await make("aws:ecr/repositoryPolicy:RepositoryPolicy", { repository, policy: access });
+    const vpcId = await make("aws:ec2/vpc:Vpc", { cidrBlock });
+    const gatewayId = await make("aws:ec2/internetGateway:InternetGateway", { vpcId });
+    const subnetId = await make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock });
+    const routeTableId = await make("aws:ec2/routeTable:RouteTable", { vpcId });
+    await make("aws:ec2/routeTableAssociation:RouteTableAssociation", { routeTableId, subnetId });
+    await make("aws:ec2/route:Route", { routeTableId, gatewayId, destinationCidrBlock: "0.0.0.0/0" });
+    const securityGroupId = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name, description: name });
+    const rule = { securityGroupId, ipProtocol: "tcp", fromPort: 80, toPort: 80, cidrIpv4: "0.0.0.0/0" };
+    await make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", rule);
+    await make("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", rule);
+    const [iamRoleArn, logDestination] = [arn("iam:", `role/${name}`), arn("logs:ap-northeast-2", `log-group:${name}`)];
+    await make("aws:ec2/flowLog:FlowLog", { vpcId, trafficType: "REJECT", iamRoleArn, logDestination });
   }
 }
 

@@ -168,6 +168,7 @@ test("a launch template's update is a version of its own, with everything in it"
     defaultVersion: 2,
   });
   expect(await template.update({ ...shown, updateDefaultVersion: false }, ["userData"])).toMatchObject({
+    userData: shown.userData,
     latestVersion: 3,
     defaultVersion: 2,
   });

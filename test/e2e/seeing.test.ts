@@ -71,10 +71,9 @@ for (const colorScheme of ["light", "dark"] as const) {
 for (const name of machineNames) {
   test(`${name}: the page shows what answers, in both colour schemes`, async () => {
     const { ec2 } = architectures[name];
-    const accents = {
-      graviton: { light: "#b3470a", dark: "#ffa45c" },
-      intel: { light: "#0b62c4", dark: "#7cb7ff" },
-    }[name];
+    const accents = { graviton: { light: "#b3470a", dark: "#ffa45c" }, intel: { light: "#0b62c4", dark: "#7cb7ff" } }[
+      name
+    ];
     for (const colorScheme of ["light", "dark"] as const) {
       await looking({ colorScheme }, async (page) => {
         await page.goto(stack[name].url);

@@ -3,6 +3,7 @@ import { machineNames } from "../../components/architecture.ts";
 import { processes } from "../../tools/processes.ts";
 import { expectUpConverges, signalDaemon, when } from "../support/faults.ts";
 import {
+  ask,
   cloud,
   configured,
   deployed,
@@ -42,13 +43,11 @@ test("builder killed during a build: the old instances serve, the next up builds
 });
 
 /** When the app of an instance was started; nothing while it does not answer. */
-async function startedAt({ url }: Machine): Promise<string | undefined> {
-  try {
-    return ((await (await fetch(`${url}/platform`)).json()) as { process: { startedAt: string } }).process.startedAt;
-  } catch {
-    return undefined;
-  }
-}
+const startedAt = ({ url }: Machine) =>
+  ask(url).then(
+    ({ process }) => process.startedAt,
+    () => undefined,
+  );
 
 test.each(["SIGTERM", "SIGKILL"] as const)(
   "an instance's Docker Engine ended by %s: the app comes back",

@@ -10,7 +10,7 @@ import {
   when,
   withNewRelease,
 } from "../support/faults.ts";
-import { cloud, edited, expectServing, local, refused } from "../support/stack.ts";
+import { cloud, edited, expectServing, local, type Result, refused } from "../support/stack.ts";
 
 const folder = join(cloud.dir, "state");
 const filler = join(folder, "filler");
@@ -51,26 +51,19 @@ async function onSmallDisk(work: (fill: () => void, free: () => void) => Promise
   }
 }
 
-test("state folder full before up: nothing changes, the next up works", async () => {
-  const before = await ensureDeployed();
-  await onSmallDisk((fill, free) =>
-    withNewRelease(async () => {
-      fill();
-      const output = await refused(local("up"), /no space left on device/i);
-      expect(output).not.toMatch(/creating|updating/);
-      await expectServing(before);
-      free();
-      expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
-    }),
-  );
-});
+const fullBefore = (fill: () => void) => {
+  fill();
+  return local("up");
+};
 
-test("state folder full in the middle of up: the old instances serve, the next up works", async () => {
+test.each<[string, (fill: () => void) => Promise<Result>, RegExp]>([
+  ["before", fullBefore, /^(?![\s\S]*(creating|updating))/],
+  ["in the middle of", (fill) => when(/Instance hono-app-\w+ creating replacement/, fill, "up"), /creating/],
+])("state folder full %s up: the old instances serve, the next up works", async (_, up, shown) => {
   const before = await ensureDeployed();
   await onSmallDisk((fill, free) =>
     withNewRelease(async () => {
-      const up = when(/Instance hono-app-\w+ creating replacement/, fill, "up");
-      await refused(up, /no space left on device/i);
+      await refused(up(fill), /no space left on device/i, shown);
       await expectServing(before);
       free();
       expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);

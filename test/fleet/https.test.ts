@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ACM } from "@aws-sdk/client-acm";
 import { expect, test } from "vitest";
-import { balancing, fleetOutputs, type Report } from "../support/fleet.ts";
+import { balancing, fleetOutputs } from "../support/fleet.ts";
 import { get } from "../support/http.ts";
 import { temporaryFolder } from "../support/process.ts";
-import { aws, cloud, configured, local, type Result, refused, shell } from "../support/stack.ts";
+import { aws, cloud, configured, local, type Report, type Result, refused, shell } from "../support/stack.ts";
 
 const domain = "app.example.com";
 const folder = temporaryFolder();

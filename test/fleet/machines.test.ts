@@ -5,7 +5,6 @@ import { toLocalAddress } from "../../local/address.ts";
 import { killUntilSeen } from "../support/faults.ts";
 import {
   answeringAt,
-  ask,
   expectFleetServing,
   fleetDeployed,
   fleetOutputs,
@@ -14,7 +13,7 @@ import {
   versionsOf,
   withFleet,
 } from "../support/fleet.ts";
-import { cloud, describeInstances, expectUnchanged, succeed } from "../support/stack.ts";
+import { ask, cloud, describeInstances, expectUnchanged, succeed } from "../support/stack.ts";
 
 test("a machine that dies is replaced; once that is seen, no request fails; a refresh proves the new one, and an up changes nothing", () =>
   withFleet(async () => {

@@ -19,10 +19,10 @@ export interface Resource {
 
 interface Exception {
   readonly ids: readonly string[];
+  /** What holds where it is met. */
   readonly title: string;
   readonly applies: (resource: Resource) => boolean;
-  /** What is wrong, as a sentence whose subject is the resource. */
-  readonly violation: (resource: Resource, all: readonly Resource[]) => string | undefined;
+  readonly holds: (resource: Resource, all: readonly Resource[]) => boolean;
 }
 
 export interface Control extends Exception {
@@ -59,12 +59,10 @@ export const knownTypes = new Set([
   ),
 ]);
 
-/** All that a control finds, each as a sentence. */
+/** The resources with which a control does not hold. */
 export function violations(control: Exception, all: readonly Resource[]): string[] {
-  return all.filter(control.applies).flatMap((resource) => {
-    const found = control.violation(resource, all);
-    return found === undefined ? [] : [`${control.ids.join(", ")}: ${resource.type} ${resource.name} ${found}`];
-  });
+  const broken = all.filter((resource) => control.applies(resource) && !control.holds(resource, all));
+  return broken.map(({ name }) => `${control.ids.join(", ")}: ${name}`);
 }
 
 const isA =
@@ -163,12 +161,9 @@ const openInline = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.
 /** No port of a list is open to everyone. */
 const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0], toPort: ports[0] }) => ({
   applies: isA(ingressRule, group),
-  violation: ({ type, inputs }: Resource) => {
-    if (type === group)
-      return inputs.ingress === undefined ? undefined : "has rules inline, where no control sees them";
-    const open = ports.filter((port) => covers(inputs, port));
-    return isEveryone(inputs) && open.length > 0 ? `lets everyone reach port ${open.join(", ")}` : undefined;
-  },
+  // A rule inline is one that no control sees.
+  holds: ({ type, inputs }: Resource) =>
+    type === group ? inputs.ingress === undefined : !(isEveryone(inputs) && ports.some((port) => covers(inputs, port))),
   mutants: {
     "the port is opened": assign(ingressRule, { ...everyone, ...port }),
     "it is opened over IPv6": assign(ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...port }),
@@ -191,11 +186,9 @@ export const controls: readonly Control[] = [
     ids: ["EC2.2", "CKV2_AWS_12"],
     title: "the default security group of every VPC is closed",
     applies: isA(vpc),
-    violation: ({ id }, all) => {
+    holds: ({ id }, all) => {
       const found = all.find(({ type, inputs }) => type === defaultGroup && inputs.vpcId === id);
-      if (found === undefined) return "leaves its default security group as AWS made it, open";
-      const { ingress = [], egress = [] } = found.inputs;
-      return ingress.length + egress.length > 0 ? "has a default security group with rules" : undefined;
+      return found !== undefined && ![found.inputs.ingress, found.inputs.egress].some((rules) => rules?.length > 0);
     },
     mutants: {
       "nobody closes it": without(defaultGroup),
@@ -207,12 +200,10 @@ export const controls: readonly Control[] = [
     ids: ["EC2.3", "CKV_AWS_8"],
     title: "every volume of a machine is encrypted",
     applies: isA(instance, template),
-    violation: ({ type, inputs }) => {
+    holds: ({ type, inputs }) => {
       const mapped = inputs.blockDeviceMappings?.map(({ ebs }: Inputs) => ebs) ?? [undefined];
       const volumes = type === template ? mapped : [inputs.rootBlockDevice, ...(inputs.ebsBlockDevices ?? [])];
-      return volumes.every((volume: Inputs) => String(volume?.encrypted) === "true")
-        ? undefined
-        : "has a volume that is not encrypted";
+      return volumes.every((volume: Inputs) => String(volume?.encrypted) === "true");
     },
     mutants: {
       "a group's volume is not": set(template, "blockDeviceMappings[0].ebs.encrypted", "false"),
@@ -226,16 +217,11 @@ export const controls: readonly Control[] = [
     ids: ["EC2.6", "CKV2_AWS_11"],
     title: "every VPC has a flow log of at least the refused traffic",
     applies: isA(vpc),
-    violation: ({ id }, all) =>
-      all.some(
-        ({ type, inputs }) =>
-          type === flowLog &&
-          inputs.vpcId === id &&
-          ["REJECT", "ALL"].includes(inputs.trafficType) &&
-          inputs.iamRoleArn,
-      )
-        ? undefined
-        : "has no flow log of refused traffic",
+    holds: ({ id }, all) => {
+      const isOfRefused = ({ vpcId, trafficType, iamRoleArn }: Inputs) =>
+        vpcId === id && ["REJECT", "ALL"].includes(trafficType) && iamRoleArn;
+      return all.some(({ type, inputs }) => type === flowLog && isOfRefused(inputs));
+    },
     mutants: {
       "there is none": without(flowLog),
       "it is of accepted traffic": set(flowLog, "trafficType", "ACCEPT"),
@@ -246,7 +232,7 @@ export const controls: readonly Control[] = [
     ids: ["EC2.15", "CKV_AWS_130"],
     title: "no subnet gives out public addresses by itself",
     applies: isA(subnet),
-    violation: ({ inputs }) => (inputs.mapPublicIpOnLaunch === true ? "gives out public addresses" : undefined),
+    holds: ({ inputs }) => inputs.mapPublicIpOnLaunch !== true,
     mutants: { "one does": set(subnet, "mapPublicIpOnLaunch", true) },
   },
   {
@@ -254,8 +240,7 @@ export const controls: readonly Control[] = [
     ids: ["EC2.8", "EC2.170", "AutoScaling.3", "CKV_AWS_79"],
     title: "instance metadata is given to holders of a token only (IMDSv2)",
     applies: isA(instance, template),
-    violation: ({ inputs }) =>
-      inputs.metadataOptions?.httpTokens === "required" ? undefined : "answers requests for metadata without a token",
+    holds: ({ inputs }) => inputs.metadataOptions?.httpTokens === "required",
     mutants: {
       "a token is optional for a group's machines": set(template, "metadataOptions.httpTokens", "optional"),
       "a token is optional": set(instance, "metadataOptions.httpTokens", "optional"),
@@ -266,8 +251,7 @@ export const controls: readonly Control[] = [
     ids: ["CKV_AWS_341"],
     title: "instance metadata does not reach a container: one hop",
     applies: isA(instance, template),
-    violation: ({ inputs }) =>
-      inputs.metadataOptions?.httpPutResponseHopLimit === 1 ? undefined : "lets a token pass more than one hop",
+    holds: ({ inputs }) => inputs.metadataOptions?.httpPutResponseHopLimit === 1,
     mutants: {
       "for a group, a container's bridge is one hop more": set(template, "metadataOptions.httpPutResponseHopLimit", 2),
       "a container's bridge is one hop more": set(instance, "metadataOptions.httpPutResponseHopLimit", 2),
@@ -281,12 +265,8 @@ export const controls: readonly Control[] = [
     ids: ["EC2.18"],
     title: `everyone may reach TCP ${authorizedPorts.join(" and ")} only`,
     applies: isA(ingressRule),
-    violation: ({ inputs: { ipProtocol, fromPort, toPort, ...from } }) => {
-      if (!isEveryone(from)) return undefined;
-      return ipProtocol === "tcp" && fromPort === toPort && authorizedPorts.includes(fromPort)
-        ? undefined
-        : `lets everyone reach ${ipProtocol} ${fromPort ?? "any"} to ${toPort ?? "any"}`;
-    },
+    holds: ({ inputs: { ipProtocol, fromPort, toPort, ...from } }) =>
+      !isEveryone(from) || (ipProtocol === "tcp" && fromPort === toPort && authorizedPorts.includes(fromPort)),
     mutants: {
       "another port is opened": assign(ingressRule, { ...everyone, fromPort: 81, toPort: 81 }),
       "a range is opened": assign(ingressRule, { ...everyone, fromPort: 80, toPort: 443 }),
@@ -298,8 +278,7 @@ export const controls: readonly Control[] = [
     ids: ["CKV_AWS_23"],
     title: "every security group and rule says what it is for",
     applies: isA(group, ingressRule, egressRule),
-    violation: ({ inputs }) =>
-      inputs.description && inputs.description !== "Managed by Pulumi" ? undefined : "has no description",
+    holds: ({ inputs }) => inputs.description && inputs.description !== "Managed by Pulumi",
     mutants: Object.fromEntries(
       [group, ingressRule, egressRule].map((type) => [
         `a ${type.split(":").at(-1)} says nothing`,
@@ -311,13 +290,10 @@ export const controls: readonly Control[] = [
     ids: ["CKV_AWS_382"],
     title: "no group lets everything out",
     applies: isA(egressRule, group),
-    violation: ({ type, inputs }) => {
-      if (type === group)
-        return inputs.egress === undefined ? undefined : "has rules inline, where no control sees them";
-      const { ipProtocol, fromPort, toPort } = inputs;
-      return isEveryone(inputs) && (allProtocols.includes(ipProtocol) || fromPort !== toPort)
-        ? "lets out to everywhere on more than one port"
-        : undefined;
+    holds: ({ type, inputs }) => {
+      const { ipProtocol, fromPort, toPort, egress } = inputs;
+      const isWide = allProtocols.includes(ipProtocol) || fromPort !== toPort;
+      return type === group ? egress === undefined : !(isEveryone(inputs) && isWide);
     },
     mutants: {
       "all protocols are let out": assign(egressRule, anyProtocol),
@@ -329,8 +305,7 @@ export const controls: readonly Control[] = [
     ids: ["ECR.1", "CKV_AWS_163"],
     title: "images are scanned when they are pushed",
     applies: isA(repository),
-    violation: ({ inputs }) =>
-      inputs.imageScanningConfiguration?.scanOnPush === true ? undefined : "does not scan what is pushed",
+    holds: ({ inputs }) => inputs.imageScanningConfiguration?.scanOnPush === true,
     mutants: {
       "the scan is off": set(repository, "imageScanningConfiguration.scanOnPush", false),
       "nothing is said about it": set(repository, "imageScanningConfiguration"),
@@ -341,12 +316,9 @@ export const controls: readonly Control[] = [
     // The guide has a `latest`, which moves; nothing is deployed by it, and no other tag may.
     title: "tags are immutable, `latest` alone excluded",
     applies: isA(repository),
-    violation: ({ inputs: { imageTagMutability: mutability, imageTagMutabilityExclusionFilters: filters = [] } }) => {
-      if (mutability === "IMMUTABLE") return undefined;
-      if (mutability !== "IMMUTABLE_WITH_EXCLUSION") return "lets tags be moved";
-      const others = filters.map(({ filter }: Inputs) => filter).filter((filter: string) => filter !== "latest");
-      return others.length > 0 ? `lets tags like ${others.join(", ")} be moved` : undefined;
-    },
+    holds: ({ inputs: { imageTagMutability: mutability, imageTagMutabilityExclusionFilters: filters = [] } }) =>
+      mutability === "IMMUTABLE" ||
+      (mutability === "IMMUTABLE_WITH_EXCLUSION" && filters.every(({ filter }: Inputs) => filter === "latest")),
     mutants: {
       "tags are mutable": set(repository, "imageTagMutability", "MUTABLE"),
       "nothing is said about it": set(repository, "imageTagMutability"),
@@ -360,12 +332,10 @@ export const controls: readonly Control[] = [
     ids: ["CKV_AWS_32"],
     title: "no repository's policy lets everybody in",
     applies: isA(repositoryPolicy),
-    violation: ({ inputs }) => {
-      const statements = [documentOf(inputs.policy).Statement].flat() as Inputs[];
+    holds: ({ inputs }) => {
       const isEverybody = ({ Principal }: Inputs) => Principal === "*" || list(Principal?.AWS).includes("*");
-      return statements.some((statement) => statement.Effect === "Allow" && isEverybody(statement))
-        ? "allows everybody something"
-        : undefined;
+      const statements = [documentOf(inputs.policy).Statement].flat() as Inputs[];
+      return !statements.some((statement) => statement.Effect === "Allow" && isEverybody(statement));
     },
     mutants: {
       "everybody may pull": change(repositoryPolicy, (inputs) => {
@@ -382,10 +352,8 @@ export const controls: readonly Control[] = [
     ids: ["ECR.3"],
     title: "every repository has a lifecycle policy",
     applies: isA(repository),
-    violation: (resource, all) =>
-      all.some(({ type, inputs }) => type === lifecyclePolicy && inputs.repository === named(resource))
-        ? undefined
-        : "keeps every image for ever",
+    holds: (resource, all) =>
+      all.some(({ type, inputs }) => type === lifecyclePolicy && inputs.repository === named(resource)),
     mutants: {
       "there is none": without(lifecyclePolicy),
       "it is another repository's": set(lifecyclePolicy, "repository", "other"),
@@ -395,8 +363,7 @@ export const controls: readonly Control[] = [
     ids: ["CKV_AWS_136"],
     title: "images are encrypted by a KMS key",
     applies: isA(repository),
-    violation: ({ inputs }) =>
-      inputs.encryptionConfigurations?.[0]?.encryptionType === "KMS" ? undefined : "is not encrypted by a KMS key",
+    holds: ({ inputs }) => inputs.encryptionConfigurations?.[0]?.encryptionType === "KMS",
     mutants: {
       "S3's own key is used": set(repository, "encryptionConfigurations", [{ encryptionType: "AES256" }]),
       "nothing is said about it": set(repository, "encryptionConfigurations"),
@@ -406,10 +373,8 @@ export const controls: readonly Control[] = [
     ids: ["IAM.1", "CKV_AWS_62"],
     title: "no policy allows everything on everything",
     applies: isA(rolePolicy),
-    violation: (resource) =>
-      allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*"))
-        ? "allows everything on everything"
-        : undefined,
+    holds: (resource) =>
+      !allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*")),
     mutants: {
       "one statement does": allow("*", "*"),
       "it does among others": allow(["ecr:GetAuthorizationToken", "*"], ["arn:aws:s3:::x", "*"]),
@@ -422,10 +387,7 @@ export const controls: readonly Control[] = [
     ids: ["IAM.21", "CKV_AWS_63"],
     title: "no policy allows actions by a wildcard",
     applies: isA(rolePolicy),
-    violation: (resource) => {
-      const wild = allowed(resource).flatMap(({ actions }) => actions.filter((action) => /[*?]/.test(action)));
-      return wild.length > 0 ? `allows ${wild.join(", ")}` : undefined;
-    },
+    holds: (resource) => !allowed(resource).some(({ actions }) => actions.some((action) => /[*?]/.test(action))),
     mutants: {
       "every action of a service": allow("ecr:*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
       "every action that starts so": allow("ecr:Get*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
@@ -436,11 +398,9 @@ export const controls: readonly Control[] = [
     ids: ["CKV_AWS_355"],
     title: `no policy is for every resource, ${unrestrictable.join(", ")} alone excepted`,
     applies: isA(rolePolicy),
-    violation: (resource) => {
-      const wide = allowed(resource)
-        .filter(({ resources }) => resources.includes("*"))
-        .flatMap(({ actions }) => actions.filter((action) => !unrestrictable.includes(action)));
-      return wide.length > 0 ? `allows ${wide.join(", ")} on every resource` : undefined;
+    holds: (resource) => {
+      const wide = allowed(resource).filter(({ resources }) => resources.includes("*"));
+      return wide.every(({ actions }) => actions.every((action) => unrestrictable.includes(action)));
     },
     mutants: {
       "pulling from every repository": changePolicy((statements) => {
@@ -456,16 +416,15 @@ export const controls: readonly Control[] = [
     ids: ["SSM.1", "CKV2_AWS_41"],
     title: "Systems Manager manages every machine",
     applies: isA(instance, template),
-    violation: ({ inputs: { iamInstanceProfile } }, all) => {
+    holds: ({ inputs: { iamInstanceProfile } }, all) => {
       const used = iamInstanceProfile?.name ?? iamInstanceProfile;
       const profile = all.find((each) => each.type === instanceProfile && named(each) === used);
-      const isManaged = all.some(
+      return all.some(
         (each) =>
           each.type === rolePolicy &&
           each.inputs.role === profile?.inputs.role &&
           allowed(each).some(({ actions }) => sessionActions.every((action) => actions.includes(action))),
       );
-      return isManaged ? undefined : "has no role that Systems Manager can work with";
     },
     mutants: {
       "its role has no policy": without(rolePolicy),
@@ -485,10 +444,7 @@ export const controls: readonly Control[] = [
     ids: ["AutoScaling.1", "CKV_AWS_153"],
     title: "a group behind a load balancer goes by its health checks",
     applies: isA(scalingGroup),
-    violation: ({ inputs }) =>
-      inputs.targetGroupArns?.length > 0 && inputs.healthCheckType === "ELB"
-        ? undefined
-        : "does not ask its load balancer which machines are well",
+    holds: ({ inputs }) => inputs.targetGroupArns?.length > 0 && inputs.healthCheckType === "ELB",
     mutants: {
       "it asks EC2": set(scalingGroup, "healthCheckType", "EC2"),
       "nothing is said about it": set(scalingGroup, "healthCheckType"),
@@ -499,16 +455,14 @@ export const controls: readonly Control[] = [
     ids: ["AutoScaling.2"],
     title: "a group covers more than one zone",
     applies: isA(scalingGroup),
-    violation: ({ inputs }) => (new Set(inputs.vpcZoneIdentifiers).size > 1 ? undefined : "is in one zone"),
-    mutants: {
-      "it is in one subnet": set(scalingGroup, "vpcZoneIdentifiers", ["subnet-1"]),
-    },
+    holds: ({ inputs }) => new Set(inputs.vpcZoneIdentifiers).size > 1,
+    mutants: { "it is in one subnet": set(scalingGroup, "vpcZoneIdentifiers", ["subnet-1"]) },
   },
   {
     ids: ["AutoScaling.9", "CKV_AWS_315"],
     title: "a group launches from a launch template",
     applies: isA(scalingGroup),
-    violation: ({ inputs }) => (inputs.launchTemplate?.id ? undefined : "has no launch template"),
+    holds: ({ inputs }) => inputs.launchTemplate?.id,
     mutants: {
       "it has a launch configuration": change(scalingGroup, (inputs) => {
         delete inputs.launchTemplate;
@@ -520,7 +474,7 @@ export const controls: readonly Control[] = [
     ids: ["ELB.4", "CKV_AWS_131"],
     title: "a load balancer drops headers that are not valid",
     applies: isA(balancer),
-    violation: ({ inputs }) => (inputs.dropInvalidHeaderFields === true ? undefined : "passes on every header"),
+    holds: ({ inputs }) => inputs.dropInvalidHeaderFields === true,
     mutants: {
       "it passes them on": set(balancer, "dropInvalidHeaderFields", false),
       "nothing is said about it": set(balancer, "dropInvalidHeaderFields"),
@@ -530,29 +484,21 @@ export const controls: readonly Control[] = [
     ids: ["ELB.12", "CKV_AWS_328"],
     title: "a load balancer guards against requests that are read in two ways",
     applies: isA(balancer),
-    violation: ({ inputs }) =>
-      ["defensive", "strictest"].includes(inputs.desyncMitigationMode) ? undefined : "lets such requests pass",
-    mutants: {
-      "it only monitors": set(balancer, "desyncMitigationMode", "monitor"),
-    },
+    holds: ({ inputs }) => ["defensive", "strictest"].includes(inputs.desyncMitigationMode),
+    mutants: { "it only monitors": set(balancer, "desyncMitigationMode", "monitor") },
   },
   {
     ids: ["ELB.13"],
     title: "a load balancer is in more than one zone",
     applies: isA(balancer),
-    violation: ({ inputs }) => (new Set(inputs.subnets).size > 1 ? undefined : "is in one zone"),
-    mutants: {
-      "it is in one": set(balancer, "subnets", ["subnet-1"]),
-    },
+    holds: ({ inputs }) => new Set(inputs.subnets).size > 1,
+    mutants: { "it is in one": set(balancer, "subnets", ["subnet-1"]) },
   },
   {
     ids: ["ELB.17", "CKV_AWS_103"],
     title: "HTTPS is spoken by a policy that AWS recommends",
     applies: ({ type, inputs }) => type === listener && inputs.protocol === "HTTPS",
-    violation: ({ inputs }) =>
-      /^ELBSecurityPolicy-TLS13-1-[23]-Res(-FIPS)?-PQ-2025-09$/.test(inputs.sslPolicy)
-        ? undefined
-        : `has the policy ${inputs.sslPolicy}`,
+    holds: ({ inputs }) => /^ELBSecurityPolicy-TLS13-1-[23]-Res(-FIPS)?-PQ-2025-09$/.test(inputs.sslPolicy),
     mutants: {
       "it has the API's default, with TLS 1.0": (all) => {
         const copy = structuredClone(all) as Resource[];
@@ -563,9 +509,6 @@ export const controls: readonly Control[] = [
   },
 ];
 
-const redirects = ({ inputs }: Resource) =>
-  inputs.protocol === "HTTPS" || inputs.defaultActions?.every(({ redirect }: Inputs) => redirect?.protocol === "HTTPS");
-
 /**
  * What the program does against a control's word, on purpose. Of the pair's addresses components/machine.ts says why; a fleet's are there
  * with the setting `egress: public` alone.
@@ -575,43 +518,42 @@ export const exceptions: readonly Exception[] = [
     ids: ["EC2.25"],
     title: "no launch template gives public addresses",
     applies: isA(template),
-    violation: ({ inputs }) =>
-      inputs.networkInterfaces?.every(({ associatePublicIpAddress }: Inputs) => associatePublicIpAddress === "false")
-        ? undefined
-        : "gives public addresses",
+    holds: ({ inputs }) =>
+      inputs.networkInterfaces?.every(({ associatePublicIpAddress }: Inputs) => associatePublicIpAddress === "false"),
   },
   {
     // A group of types of several architectures would launch those that cost least, and so none of the other architecture.
     ids: ["AutoScaling.6"],
     title: "a group has more than one type of machine",
     applies: isA(scalingGroup),
-    violation: ({ inputs }) => (inputs.mixedInstancesPolicy ? undefined : "has one type of machine"),
+    holds: ({ inputs }) => inputs.mixedInstancesPolicy,
   },
   {
     // A certificate needs a name that somebody owns: with the setting `domain` there is nothing but HTTPS.
     ids: ["ELB.1", "CKV_AWS_2"],
     title: "HTTP leads to HTTPS",
     applies: isA(listener),
-    violation: (resource) => (redirects(resource) ? undefined : "speaks HTTP"),
+    holds: ({ inputs: { protocol, defaultActions } }) =>
+      protocol === "HTTPS" || defaultActions?.every(({ redirect }: Inputs) => redirect?.protocol === "HTTPS"),
   },
   {
     // An S3 bucket of logs would outlive the stack; the app logs each request.
     ids: ["ELB.5", "CKV_AWS_91"],
     title: "a load balancer logs requests",
     applies: isA(balancer),
-    violation: ({ inputs }) => (inputs.accessLogs?.enabled ? undefined : "logs no requests"),
+    holds: ({ inputs }) => inputs.accessLogs?.enabled,
   },
   {
     // With the setting `protect`, for production.
     ids: ["ELB.6", "CKV_AWS_150"],
     title: "a load balancer cannot be deleted",
     applies: isA(balancer),
-    violation: ({ inputs }) => (inputs.enableDeletionProtection === true ? undefined : "can be deleted"),
+    holds: ({ inputs }) => inputs.enableDeletionProtection === true,
   },
   {
     ids: ["EC2.9", "CKV_AWS_88"],
     title: "no machine has a public address",
     applies: isA(instance),
-    violation: ({ inputs }) => (inputs.associatePublicIpAddress === false ? undefined : "has a public address"),
+    holds: ({ inputs }) => inputs.associatePublicIpAddress === false,
   },
 ];

@@ -4,8 +4,7 @@ import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v
 import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
-import { get } from "./http.ts";
-import { aws, configured, isDeployed, node, type Outputs, outputs, succeed } from "./stack.ts";
+import { ask, aws, configured, isDeployed, node, type Outputs, outputs, succeed } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
 export const balancing = new ElasticLoadBalancingV2(aws);
@@ -33,19 +32,6 @@ export const withFleet = <T>(work: () => Promise<T>, more: Readonly<Record<strin
 export async function fleetDeployed(): Promise<FleetOutputs> {
   if (!(await isDeployed())) await succeed("up");
   return fleetOutputs();
-}
-
-/** What a machine says of itself. */
-export interface Report {
-  readonly machine: { readonly instanceId: string; readonly architecture: string };
-  readonly image: { readonly digest: string };
-}
-
-/** Asks any machine behind an address, over a connection of its own. */
-export async function ask(url: string): Promise<Report> {
-  const { status, body } = await get(`${url}/platform`, { signal: AbortSignal.timeout(10_000) });
-  if (status !== 200) throw new Error(`${status} ${body.trim().slice(0, 200)}`);
-  return JSON.parse(body);
 }
 
 /** What people at an address got while something else went on. */

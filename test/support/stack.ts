@@ -281,11 +281,22 @@ export async function expectStill(before: Outputs): Promise<void> {
   await expectServing(before);
 }
 
-/** Which instance answers at an address. */
-export async function answering(url: string): Promise<string> {
-  const response = await fetch(`${url}/platform`, { signal: AbortSignal.timeout(5000) });
-  return ((await response.json()) as { machine: { instanceId: string } }).machine.instanceId;
+/** What a machine says of itself. */
+export interface Report {
+  readonly machine: { readonly instanceId: string; readonly architecture: string };
+  readonly image: { readonly digest: string };
+  readonly process: { readonly startedAt: string };
 }
+
+/** Asks a machine at an address, over a connection of its own. */
+export async function ask(url: string): Promise<Report> {
+  const { status, body } = await get(`${url}/platform`, { signal: AbortSignal.timeout(10_000) });
+  if (status !== 200) throw new Error(`${status} ${body.trim().slice(0, 200)}`);
+  return JSON.parse(body);
+}
+
+/** Which instance answers at an address. */
+export const answering = async (url: string): Promise<string> => (await ask(url)).machine.instanceId;
 
 /** The tag in `registry:port/repository:tag@digest`. */
 export function tagOf(reference: string): string {

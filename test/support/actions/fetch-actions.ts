@@ -1,12 +1,8 @@
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { parse } from "yaml";
 
-/** What an action takes and gives. */
-export interface ActionData {
-  /** Names, and whether one must be given. */
-  readonly inputs: Record<string, boolean>;
-  readonly outputs: readonly string[];
-}
+/** What an action must be given, what else it takes, and what it gives: names, with spaces between them. */
+export type ActionData = Record<"required" | "optional" | "outputs", string>;
 
 /** Every action that the workflows pin, as `owner/name@commit`. */
 export function pinnedActions(): string[] {
@@ -16,15 +12,15 @@ export function pinnedActions(): string[] {
 }
 
 export function readAction(text: string): ActionData {
-  const { inputs, outputs } = parse(text) as {
-    inputs?: Record<string, { required?: boolean; default?: unknown } | null>;
-    outputs?: object;
+  type Input = { required?: boolean; default?: unknown } | null;
+  const { inputs = {}, outputs = {} } = parse(text) as { inputs?: Record<string, Input>; outputs?: object };
+  const isRequired = (name: string) => inputs[name]?.required === true && inputs[name].default === undefined;
+  const names = Object.keys(inputs);
+  return {
+    required: names.filter(isRequired).join(" "),
+    optional: names.filter((name) => !isRequired(name)).join(" "),
+    outputs: Object.keys(outputs).join(" "),
   };
-  const required = Object.entries(inputs ?? {}).map(([name, input]) => [
-    name,
-    input?.required === true && input.default === undefined,
-  ]);
-  return { inputs: Object.fromEntries(required), outputs: Object.keys(outputs ?? {}) };
 }
 
 /**

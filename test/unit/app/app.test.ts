@@ -139,16 +139,14 @@ describe("/", () => {
   });
 });
 
-describe("/health", () => {
-  test("is 200 until the server shuts down", async () => {
-    let shuttingDown = false;
-    const { app } = start(environment, { isShuttingDown: () => shuttingDown });
-    const well = await app.request("/health");
-    expect([well.status, await well.json()]).toEqual([200, { status: "ok" }]);
-    shuttingDown = true;
-    const leaving = await app.request("/health");
-    expect([leaving.status, await leaving.json()]).toEqual([503, { status: "shutting down" }]);
-  });
+test("/health is 200 until the server shuts down", async () => {
+  let shuttingDown = false;
+  const { app } = start(environment, { isShuttingDown: () => shuttingDown });
+  const well = await app.request("/health");
+  expect([well.status, await well.json()]).toEqual([200, { status: "ok" }]);
+  shuttingDown = true;
+  const leaving = await app.request("/health");
+  expect([leaving.status, await leaving.json()]).toEqual([503, { status: "shutting down" }]);
 });
 
 describe("errors", () => {
@@ -231,26 +229,24 @@ describe("headers", () => {
   });
 });
 
-describe("log", () => {
-  test("one entry for each request, without the query, and none for health", async () => {
-    const { app, logged } = start();
-    await app.request("/platform?nonce=secret", { headers: { "X-Request-Id": "r-2" } });
-    await app.request("/health");
-    await app.request("/health", { method: "HEAD" });
-    await app.request("/nothing", { method: "DELETE" });
-    expect(logged).toEqual([
-      {
-        level: "info",
-        time: NOW.toISOString(),
-        requestId: "r-2",
-        method: "GET",
-        path: "/platform",
-        status: 200,
-        durationMs: expect.any(Number),
-      },
-      expect.objectContaining({ level: "info", method: "DELETE", path: "/nothing", status: 404 }),
-    ]);
-  });
+test("log: one entry for each request, without the query, and none for health", async () => {
+  const { app, logged } = start();
+  await app.request("/platform?nonce=secret", { headers: { "X-Request-Id": "r-2" } });
+  await app.request("/health");
+  await app.request("/health", { method: "HEAD" });
+  await app.request("/nothing", { method: "DELETE" });
+  expect(logged).toEqual([
+    {
+      level: "info",
+      time: NOW.toISOString(),
+      requestId: "r-2",
+      method: "GET",
+      path: "/platform",
+      status: 200,
+      durationMs: expect.any(Number),
+    },
+    expect.objectContaining({ level: "info", method: "DELETE", path: "/nothing", status: 404 }),
+  ]);
 });
 
 describe("the page's conclusion", () => {

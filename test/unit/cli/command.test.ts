@@ -21,6 +21,7 @@ describe("every command", () => {
 });
 
 test.each([
+  ["the command is none", 2, ["cli/local.ts", "deploy"], /not a command: deploy\n\nusage: npm run local -- /],
   ["the command line is wrong", 2, ["cli/image.ts", "--load", "--push"], /--load and --push exclude each other/],
   [
     "the command fails",

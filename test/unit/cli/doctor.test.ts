@@ -214,10 +214,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     ],
     [
       /no builder "mine": .* → docker buildx create --name mine /,
-      aws({
-        "./Pulumi.dev.yaml": "config:\n  hono-app:builder: mine\n",
-        "docker buildx inspect mine": failed("none"),
-      }),
+      aws({ "./Pulumi.dev.yaml": "config:\n  hono-app:builder: mine\n", "docker buildx inspect mine": failed("none") }),
     ],
     [
       /driver docker, which builds for one platform.* → .*buildx rm multiplatform; docker buildx create/,
@@ -229,9 +226,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     ],
     [
       /does not answer: connection refused → docker buildx rm --force/,
-      aws({
-        "docker buildx inspect": said("Driver: remote\n\nNodes:\nName: x\nError: connection refused\n"),
-      }),
+      aws({ "docker buildx inspect": said("Driver: remote\n\nNodes:\nName: x\nError: connection refused\n") }),
     ],
     [
       /cannot run linux\/arm64, .*RUN bun install sharp → .*binfmt --install all.*buildx create --append/,
@@ -339,10 +334,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     ],
     [
       /stack dev is locked.* → pulumi cancel --yes --stack dev/,
-      aws({
-        $PULUMI_BACKEND_URL: "file://~",
-        [`/home/me/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"here"}',
-      }),
+      aws({ $PULUMI_BACKEND_URL: "file://~", [`/home/me/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"here"}' }),
     ],
   ],
   leftovers: [
@@ -395,10 +387,7 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
     "passphrase",
     "where KMS keeps the secrets",
     "skipped",
-    aws({
-      $PULUMI_CONFIG_PASSPHRASE_FILE: undefined,
-      "./Pulumi.dev.yaml": "secretsprovider: awskms://alias/x\n",
-    }),
+    aws({ $PULUMI_CONFIG_PASSPHRASE_FILE: undefined, "./Pulumi.dev.yaml": "secretsprovider: awskms://alias/x\n" }),
   ],
   [
     "lock",
@@ -410,20 +399,14 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
     "lock",
     "of another machine",
     "ok",
-    aws({
-      $PULUMI_BACKEND_URL: "file:///nfs",
-      [`/nfs/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"there"}',
-    }),
+    aws({ $PULUMI_BACKEND_URL: "file:///nfs", [`/nfs/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"there"}' }),
   ],
   ["leftovers", "of a local cloud that runs", "ok", aws({ ...other, "/proc/7/stat": stat })],
   [
     "leftovers",
     "of a local cloud that a command is just starting",
     "ok",
-    aws({
-      ...other,
-      "/proc/net/unix": "0001 01 1234 @hono-app:/other/.local/cloud\n",
-    }),
+    aws({ ...other, "/proc/net/unix": "0001 01 1234 @hono-app:/other/.local/cloud\n" }),
   ],
   ["endpoint", "whose clock is a few seconds off", "ok", aws({ ahead: 5 })],
   [

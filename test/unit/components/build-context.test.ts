@@ -48,24 +48,6 @@ test("the tag of a content is the same in every version of this project, or all 
   expect(tagOf(path, { platforms: ["linux/amd64"] })).toBe("content-fb0fafb682a3dec1");
 });
 
-test.each<[string, (path: string) => void]>([
-  ["a byte", (path) => writeFileSync(join(path, "src/main.ts"), "main!")],
-  ["a path", (path) => write({ "src/more.ts": "" }, path)],
-  ["the Dockerfile", (path) => writeFileSync(join(path, "Dockerfile"), "FROM other\n")],
-  ["an execute bit", (path) => chmodSync(join(path, "src/main.ts"), 0o755)],
-  ["a link", (path) => symlinkSync("main.ts", join(path, "src/link.ts"))],
-])("%s more or other is another tag", (_, change) => {
-  const path = write(app);
-  const before = tagOf(path);
-  change(path);
-  expect(tagOf(path)).not.toBe(before);
-});
-
-test("other platforms are another tag", () => {
-  const path = write(app);
-  expect(tagOf(path, { platforms: ["linux/amd64"] })).not.toBe(tagOf(path, { platforms: ["linux/arm64"] }));
-});
-
 test(".dockerignore decides what counts; the Dockerfile always does", () => {
   const path = write({
     ...app,

@@ -56,13 +56,7 @@ const image = {
   architecture: architectures.intel,
 };
 /** What machines must be: from the architecture's table and the deployed digest. */
-const expected = {
-  machine: "x86_64",
-  image: "amd64",
-  process: "x64",
-  digest: "sha256:index",
-  imageId: "sha256:amd64",
-};
+const expected = { machine: "x86_64", image: "amd64", process: "x64", digest: "sha256:index", imageId: "sha256:amd64" };
 
 describe("Rollout", () => {
   beforeEach(() => settle(pulumi.output(new Rollout("app", { ...group, ...image, template: "lt-1:2" }).id)));
@@ -134,13 +128,7 @@ describe("Rollout", () => {
 });
 
 describe("GroupVerification", () => {
-  const args = {
-    ...group,
-    ...image,
-    template: "lt-1:2",
-    min: 2,
-    subnetIds: ["subnet-a"],
-  };
+  const args = { ...group, ...image, template: "lt-1:2", min: 2, subnetIds: ["subnet-a"] };
   beforeEach(() => settle(pulumi.output(new GroupVerification("app", args).id)));
 
   test("what machines must be comes from the architecture's table and the deployed digest", () => {

@@ -212,22 +212,13 @@ test.each<[string, () => void]>([
   expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
-test.each([
-  [
-    "digest",
-    (report: ReturnType<typeof truth>) => ({ ...report, image: { ...report.image, digest: "sha256:other" } }),
-    'image digest: expected sha256:index, got "sha256:other"; i-1 is healthy',
-  ],
-  [
-    "process",
-    (report: ReturnType<typeof truth>) => ({ ...report, process: { architecture: "x64", elf: "x86_64" } }),
-    'process (process.arch): expected arm64, got "x64"; running binary (ELF): expected aarch64, got "x86_64"; i-1 is healthy',
-  ],
-])("a machine with another %s is refused at once, with its console", async (_, lie, problems) => {
+test("a machine that contradicts is refused at once, with its console", async () => {
   fleet.add("i-1");
   answering = ["i-1"];
-  answer = (id, nonce) => lie(truth(id, nonce));
-  expect(await outcome(0, 3600)).toContain(`${problems}; the last lines of its console:\n  | booted`);
+  answer = (id, nonce) => ({ ...truth(id, nonce), process: { architecture: "x64", elf: "x86_64" } });
+  expect(await outcome(0, 3600)).toContain(
+    'process (process.arch): expected arm64, got "x64"; running binary (ELF): expected aarch64, got "x86_64"; i-1 is healthy; the last lines of its console:\n  | booted',
+  );
 });
 
 test("an answer to an earlier question proves nothing", async () => {

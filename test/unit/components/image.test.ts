@@ -26,7 +26,7 @@ const args = {
 test("one build of both platforms, pushed by its digest, that a preview makes and only an up pushes", async () => {
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", args);
-  const [reference, built] = await settle(image.reference, image.digest);
+  const [reference] = await settle(image.reference);
   const build = only("docker-build:index:Image");
   expect(build.inputs).toMatchObject({
     context: { location: `.build/${tag}` },
@@ -41,17 +41,8 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
   const timeouts = { create: "30m", update: "30m" };
   expect(build).toMatchObject({ parent: "hono-app:index:Image app", retainOnDelete: true, timeouts });
   expect(reference).toEqual({ registry: registryHost, repository: "app-dev", tag, digest });
-  expect(only("hono-app:index:Image")).toMatchObject({
-    inputs: { registry: registryHost, repositoryName: "app-dev", builder: "multiplatform" },
-    outputs: {
-      registry: registryHost,
-      repositoryName: "app-dev",
-      tags: [tag, "latest"],
-      digest: built,
-      reference,
-      platforms: ["linux/arm64", "linux/amd64"],
-    },
-  });
+  const inputs = { registry: registryHost, repositoryName: "app-dev", builder: "multiplatform" };
+  expect(only("hono-app:index:Image").inputs).toMatchObject(inputs);
 });
 
 test("the registry's token stays a secret, and is no input of the component", async () => {

@@ -500,14 +500,3 @@ test("AWS's own error is the error", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
   expect(await release().ended).toBe("not authorized for cancel");
 });
-
-test("a machine whose console cannot be read, and many machines, do not hide the reason", async () => {
-  const { ended, after } = release();
-  await after(0);
-  for (const id of ["i-2", "i-3", "i-4", "i-5", "i-6"]) fleet.add(id, { template: "lt-1:2", health: "unhealthy" });
-  fleet.becomes("Failed");
-  await after(2);
-  const message = await ended;
-  expect(message?.match(/the last lines of its console/g)).toHaveLength(3);
-  expect(message).toContain("and 2 more: i-5, i-6");
-});

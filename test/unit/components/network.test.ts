@@ -36,13 +36,6 @@ test("out: HTTPS, and nothing else", async () => {
   });
 });
 
-test("the VPC's default group is closed", async () => {
-  await network();
-  const { inputs } = only("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup");
-  expect(inputs.vpcId).toBe("app-id");
-  expect([inputs.ingress, inputs.egress]).toEqual([[], []]);
-});
-
 test("each machine has a subnet of its own", async () => {
   expect((await network()).slice(0, 2)).toEqual(["app-public-a-id", "app-public-c-id"]);
 });

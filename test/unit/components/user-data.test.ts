@@ -38,29 +38,10 @@ test("both machines pull the same reference, with no platform", () => {
   expect(userData(args) + intel).not.toContain("--platform");
 });
 
-test("each machine asserts its own architecture", () => {
-  expect(userData(args)).toContain("readonly expected_architecture='arm64'");
-  expect(userData({ ...args, architecture: architectures.intel })).toContain("readonly expected_architecture='amd64'");
-});
-
-test("the container is hardened, serves the configured port, and logs to CloudWatch without ever waiting for it", () => {
-  const script = userData({ ...args, port: 8080 });
-  const [command] = /^docker run (?:.*\\\n)*.*"\$image"$/m.exec(script) ?? [];
-  for (const option of [
-    "--restart always",
-    "--publish 8080:3000",
-    "--user 65532:65532",
-    "--read-only",
-    "--cap-drop ALL",
-    "--security-opt no-new-privileges",
-    "--memory 256m --memory-swap 256m",
-    "--pids-limit 128",
-    "--log-driver awslogs --log-opt mode=non-blocking --log-opt max-buffer-size=25m",
-    '--log-opt awslogs-group="$log_group" --log-opt awslogs-stream="$instance_id"',
-    "--log-opt cache-max-size=10m --log-opt cache-max-file=3",
-  ]) {
-    expect(command).toContain(option);
-  }
+test("each machine asserts its own architecture, and serves the configured port", () => {
+  const intel = userData({ ...args, architecture: architectures.intel, port: 8080 });
+  expect(intel).toContain("readonly expected_architecture='amd64'");
+  expect(intel).toContain("--publish 8080:3000");
 });
 
 /** An AWS CLI that prints what it is asked, on stderr, which is not looked at where the script succeeds. */

@@ -40,36 +40,11 @@ describe("a load balancer", () => {
     vi.spyOn(api, "describeTags").mockImplementation(() => ({
       TagDescriptions: [{ ResourceArn: LoadBalancerArn, Tags }],
     }));
-    const spy = (
-      name: "createLoadBalancer" | "modifyLoadBalancerAttributes" | "setSubnets" | "addTags" | "removeTags",
-    ) => vi.spyOn(api, name).mockImplementation(() => ({ LoadBalancers }));
-    return {
-      create: spy("createLoadBalancer"),
-      modify: spy("modifyLoadBalancerAttributes"),
-      ...{ subnets: spy("setSubnets"), tag: spy("addTags"), untag: spy("removeTags") },
-    };
+    const spy = (name: "modifyLoadBalancerAttributes" | "setSubnets" | "addTags" | "removeTags") =>
+      vi.spyOn(api, name).mockImplementation(() => ({ LoadBalancers }));
+    const modify = spy("modifyLoadBalancerAttributes");
+    return { modify, subnets: spy("setSubnets"), tag: spy("addTags"), untag: spy("removeTags") };
   }
-
-  test("is made with its attributes, and read with them as the provider has them", async () => {
-    const { create, modify } = await fake();
-    const made = await aws.create?.(urn(type), { ...inputs, tags: { app: "hono" } });
-    expect(create).toHaveBeenCalledExactlyOnceWith({
-      ...{ Name: "app", Scheme: "internet-facing", Subnets: ["s-1", "s-2"], Tags: [{ Key: "app", Value: "hono" }] },
-    });
-    expect(modify.mock.lastCall?.[0]).toMatchObject({
-      LoadBalancerArn,
-      Attributes: expect.arrayContaining([
-        { Key: "routing.http.drop_invalid_header_fields.enabled", Value: "true" },
-        { Key: "idle_timeout.timeout_seconds", Value: "60" },
-      ]),
-    });
-    expect(made).toMatchObject({
-      id: LoadBalancerArn,
-      outs: { ...inputs, dnsName: "127.18.0.4", arnSuffix: "app/app/1" },
-    });
-    const read = await aws.read?.(LoadBalancerArn, urn(type), { __inputs: { ...inputs, idleTimeout: 30 } });
-    expect(read?.inputs).toEqual({ ...inputs, tags: { app: "hono" } });
-  });
 
   test("is changed by the calls that what changed needs, and an attribute that is left out goes back to AWS's default", async () => {
     const { modify, subnets, tag, untag } = await fake();
@@ -110,7 +85,6 @@ describe("a group", () => {
     const answer = { AutoScalingGroups: [group] as (typeof group)[], $metadata: {} };
     vi.spyOn(api, "describeAutoScalingGroups").mockImplementation(() => answer);
     vi.spyOn(api, "paginateDescribeAutoScalingGroups").mockImplementation(() => pages(answer) as never);
-    const create = vi.spyOn(api, "createAutoScalingGroup").mockImplementation(() => ({}));
     const update = vi.spyOn(api, "updateAutoScalingGroup").mockImplementation((request) => {
       if ((request as { MaxSize?: number }).MaxSize === 0) group.Instances = [];
       return {};
@@ -121,22 +95,8 @@ describe("a group", () => {
     });
     const tag = vi.spyOn(api, "createOrUpdateTags").mockImplementation(() => ({}));
     const untag = vi.spyOn(api, "deleteTags").mockImplementation(() => ({}));
-    return { create, update, remove, tag, untag };
+    return { update, remove, tag, untag };
   }
-
-  test("is made, and is read as it was declared; it waits for no capacity", async () => {
-    const { create } = await fake();
-    const made = await aws.create?.(urn(type), inputs);
-    expect(create).toHaveBeenCalledExactlyOnceWith({
-      ...{ AutoScalingGroupName: "app", MinSize: 1, MaxSize: 2, VPCZoneIdentifier: "s-1,s-2", TargetGroupARNs: ["tg"] },
-      LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" },
-      Tags: [{ Key: "app", Value: "hono", PropagateAtLaunch: true }],
-    });
-    expect(made?.id).toBe("app");
-    expect((await aws.read?.("app", urn(type), made?.outs))?.inputs).toEqual(inputs);
-    const waiting = aws.create?.(urn(type), { ...inputs, waitForCapacityTimeout: "10m" });
-    await expect(waiting).rejects.toThrow('only waitForCapacityTimeout: "0"');
-  });
 
   test("is updated without what scaling and releases decide, and its tags one by one", async () => {
     const { update, tag, untag } = await fake();

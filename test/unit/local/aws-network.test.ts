@@ -60,28 +60,6 @@ test("a NAT gateway is awaited, and one that has failed says why", async () => {
   expect(states).toEqual([]);
 });
 
-test.each(["Ingress", "Egress"] as const)("a rule of %s names a group in each call", async (direction) => {
-  const authorize = vi
-    .spyOn(api, `authorizeSecurityGroup${direction}`)
-    .mockImplementation(() => ({ SecurityGroupRules: [{ SecurityGroupRuleId: "sgr-1" }] }));
-  const modify = vi.spyOn(api, "modifySecurityGroupRules").mockImplementation(() => ({}));
-  const rule = resources[`aws:vpc/securityGroup${direction}Rule:SecurityGroup${direction}Rule` as Token];
-  const inputs = { securityGroupId: "sg-1", description: "The app", ipProtocol: "tcp", fromPort: 80, toPort: 80 };
-  expect(await rule.create({ ...inputs, referencedSecurityGroupId: "sg-2" })).toBe("sgr-1");
-  const permission = { IpProtocol: "tcp", FromPort: 80, ToPort: 80 };
-  const UserIdGroupPairs = [{ GroupId: "sg-2", Description: "The app" }];
-  expect(authorize).toHaveBeenCalledExactlyOnceWith({
-    GroupId: "sg-1",
-    IpPermissions: [{ ...permission, UserIdGroupPairs }],
-  });
-  await rule.update?.("sgr-1", { ...inputs, referencedSecurityGroupId: "sg-3" }, ["referencedSecurityGroupId"], {});
-  const SecurityGroupRule = { ...permission, Description: "The app", ReferencedGroupId: "sg-3" };
-  expect(modify).toHaveBeenCalledExactlyOnceWith({
-    GroupId: "sg-1",
-    SecurityGroupRules: [{ SecurityGroupRuleId: "sgr-1", SecurityGroupRule }],
-  });
-});
-
 test("routes that AWS makes with a table or an endpoint are not the program's", async () => {
   const Routes = [
     { DestinationCidrBlock: "10.0.0.0/16", GatewayId: "local" },
@@ -93,72 +71,4 @@ test("routes that AWS makes with a table or an endpoint are not the program's", 
   );
   const listed = await resources["aws:ec2/route:Route"].list();
   expect(listed.map(({ owner, item }) => [owner, item.natGatewayId])).toEqual([["rtb-1", "nat-1"]]);
-});
-
-test("a launch template's update is all of it in a new version, and the default one where that is asked for", async () => {
-  const version = vi.spyOn(api, "createLaunchTemplateVersion").mockImplementation(() => ({}));
-  const modify = vi.spyOn(api, "modifyLaunchTemplate").mockImplementation(() => ({}));
-  vi.spyOn(api, "describeLaunchTemplates").mockImplementation(() => ({
-    LaunchTemplates: [{ LatestVersionNumber: 7 }],
-  }));
-  const template = resources["aws:ec2/launchTemplate:LaunchTemplate"];
-  const inputs = {
-    ...{ name: "app", description: "second", imageId: "ami-1", ebsOptimized: "true", userData: "IyEK" },
-    iamInstanceProfile: { name: "app" },
-    networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups: ["sg-1"] }],
-    tagSpecifications: [{ resourceType: "volume", tags: { Name: "app" } }],
-    updateDefaultVersion: true,
-  };
-  await template.update?.("lt-1", inputs, ["userData"], {});
-  expect(version).toHaveBeenCalledExactlyOnceWith({
-    LaunchTemplateId: "lt-1",
-    VersionDescription: "second",
-    LaunchTemplateData: {
-      ...{ ImageId: "ami-1", EbsOptimized: true, UserData: "IyEK", IamInstanceProfile: { Name: "app" } },
-      NetworkInterfaces: [{ AssociatePublicIpAddress: false, Groups: ["sg-1"] }],
-      TagSpecifications: [{ ResourceType: "volume", Tags: [{ Key: "Name", Value: "app" }] }],
-    },
-  });
-  expect(modify).toHaveBeenCalledExactlyOnceWith({ LaunchTemplateId: "lt-1", DefaultVersion: "7" });
-  await template.update?.("lt-1", inputs, ["updateDefaultVersion"], {});
-  expect(version).toHaveBeenCalledTimes(1);
-  expect(modify).toHaveBeenCalledTimes(2);
-  await template.update?.("lt-1", { ...inputs, updateDefaultVersion: false }, ["userData"], {});
-  expect(version).toHaveBeenCalledTimes(2);
-  expect(modify).toHaveBeenCalledTimes(2);
-});
-
-test("a launch template is read with the provider's names and texts, from its latest version", async () => {
-  const listed = {
-    LaunchTemplateId: "lt-1",
-    LaunchTemplateName: "app",
-    LatestVersionNumber: 2,
-    DefaultVersionNumber: 1,
-  };
-  vi.spyOn(api, "paginateDescribeLaunchTemplates").mockImplementation(() =>
-    pages({ LaunchTemplates: [{ ...listed, Tags: [{ Key: "app", Value: "hono" }] }], $metadata: {} }),
-  );
-  const versions = vi.spyOn(api, "describeLaunchTemplateVersions").mockImplementation(() => ({
-    LaunchTemplateVersions: [
-      {
-        VersionDescription: "second",
-        LaunchTemplateData: {
-          ImageId: "ami-1",
-          EbsOptimized: true,
-          SecurityGroupIds: ["sg-1"],
-          NetworkInterfaces: [{ AssociatePublicIpAddress: false, Groups: ["sg-2"] }],
-          BlockDeviceMappings: [{ DeviceName: "/dev/xvda", Ebs: { Encrypted: true, VolumeSize: 8 } }],
-          TagSpecifications: [{ ResourceType: "volume" as const, Tags: [{ Key: "Name", Value: "app" }] }],
-        },
-      },
-    ],
-  }));
-  expect(await resources["aws:ec2/launchTemplate:LaunchTemplate"].read("lt-1", {})).toMatchObject({
-    ...{ name: "app", description: "second", imageId: "ami-1", ebsOptimized: "true", vpcSecurityGroupIds: ["sg-1"] },
-    networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups: ["sg-2"] }],
-    blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs: { encrypted: "true", volumeSize: 8 } }],
-    tagSpecifications: [{ resourceType: "volume", tags: { Name: "app" } }],
-    ...{ tags: { app: "hono" }, latestVersion: 2, defaultVersion: 1 },
-  });
-  expect(versions).toHaveBeenCalledExactlyOnceWith({ LaunchTemplateId: "lt-1", Versions: ["$Latest"] });
 });
