@@ -1,5 +1,6 @@
 import http from "node:http";
 import https from "node:https";
+import { json } from "node:stream/consumers";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { hasUserDataFailed, lastLines } from "./console.ts";
@@ -129,16 +130,9 @@ export async function askForReport(address: string, domain: string | undefined, 
   const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };
   return new Promise((resolve, reject) => {
     const get = request(url, options, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (text) => (body += text));
-      response.on("error", reject).on("end", () => {
-        if (response.statusCode !== 200) return reject(new Error(`answered ${response.statusCode}`));
-        try {
-          resolve(JSON.parse(body));
-        } catch (error) {
-          reject(error);
-        }
-      });
+      if (response.statusCode === 200) return json(response).then(resolve, reject);
+      response.resume();
+      reject(new Error(`answered ${response.statusCode}`));
     });
     get.on("error", reject).end();
   });

@@ -14,10 +14,8 @@ export async function launch(api: EC2, request: Launch): Promise<string> {
   const BlockDeviceMappings = request.BlockDeviceMappings?.map((mapping) => completed(mapping, image));
   const { Instances } = await api.runInstances({ ...request, BlockDeviceMappings, MinCount: 1, MaxCount: 1 });
   const InstanceId = Instances?.[0]?.InstanceId ?? "";
-  const attribute = (change: object) => api.modifyInstanceAttribute({ InstanceId, ...change });
-  if (request.DisableApiTermination) await attribute({ DisableApiTermination: { Value: true } });
   const { Groups } = request.NetworkInterfaces?.[0] ?? {};
-  if (Groups) await attribute({ Groups });
+  if (Groups) await api.modifyInstanceAttribute({ InstanceId, Groups });
   const { Tags } = request.TagSpecifications?.find((each) => each.ResourceType === "network-interface") ?? {};
   if (Tags) {
     const Resources = Instances?.[0]?.NetworkInterfaces?.map((each) => each.NetworkInterfaceId ?? "");

@@ -92,33 +92,19 @@ export function shorten(text: string, limit: number): string {
   const lines = text.split("\n");
   const notice = (count: number) => `… ${count} of ${lines.length} lines left out here; the link below has them …`;
   const room = limit - notice(lines.length).length - 2;
-  if (room <= 0) return cut(notice(lines.length), Math.max(limit, 0));
-
-  const first: string[] = [];
-  const last: string[] = [];
-  let used = 0;
-  while (first.length < lines.length && used + (lines[first.length] as string).length + 1 <= (room * 2) / 3) {
-    used += (lines[first.length] as string).length + 1;
-    first.push(lines[first.length] as string);
-  }
-  for (let index = lines.length - 1; index >= first.length; index--) {
-    const line = lines[index] as string;
-    if (used + line.length + 1 > room) break;
-    used += line.length + 1;
-    last.push(line);
-  }
+  const size = (some: readonly string[]) => some.reduce((sum, line) => sum + line.length + 1, 0);
+  const fitting = (some: readonly string[], most: number) => {
+    let used = 0;
+    const end = some.findIndex((line) => {
+      used += line.length + 1;
+      return used > most;
+    });
+    return some.slice(0, end);
+  };
+  const first = fitting(lines, (room * 2) / 3);
+  const last = fitting(lines.slice(first.length).reverse(), room - size(first)).reverse();
   const missing = lines.length - first.length - last.length;
-  // One line that is longer than all the room: its beginning is better than nothing.
-  if (first.length === 0 && last.length === 0) {
-    return `${cut(lines[0] as string, room)}\n${notice(missing)}`;
-  }
-  return [...first, notice(missing), ...last.reverse()].join("\n");
-}
-
-/** The first `length` characters, and no half of a surrogate pair. */
-function cut(text: string, length: number): string {
-  const head = text.slice(0, length);
-  return /[\uD800-\uDBFF]$/.test(head) ? head.slice(0, -1) : head;
+  return [...first, notice(missing), ...last].join("\n").slice(0, Math.max(limit, 0)).toWellFormed();
 }
 
 /** What is needed of GitHub's API. */

@@ -81,10 +81,9 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     },
     /** Who AWS says the credentials are. Fails with the SDK's error. */
     async identity(client: AwsClient): Promise<{ account: string; arn: string }> {
-      const { STSClient, GetCallerIdentityCommand } = await import("@aws-sdk/client-sts");
-      const abortSignal = AbortSignal.timeout(10_000);
-      const sts = new STSClient({ ...client, endpoint, maxAttempts: 1 });
-      const { Account = "", Arn = "" } = await sts.send(new GetCallerIdentityCommand({}), { abortSignal });
+      const { STS } = await import("@aws-sdk/client-sts");
+      const sts = new STS({ ...client, endpoint, maxAttempts: 1 });
+      const { Account = "", Arn = "" } = await sts.getCallerIdentity({}, { abortSignal: AbortSignal.timeout(10_000) });
       return { account: Account, arn: Arn };
     },
     /** How far the quotas that a stack needs are used. Fails with the SDK's error. */

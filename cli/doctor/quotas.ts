@@ -58,10 +58,7 @@ export async function readQuotas(
   const isOwn = ({ Tags = [] }: Counted) =>
     Object.entries(needs.tags).every(([key, value]) => Tags.some((tag) => tag.Key === key && tag.Value === value));
   const sum = (counted: readonly Counted[]) => counted.reduce((total, { units = 1 }) => total + units, 0);
-  const limited = [
-    ...(await machinesAndNetwork(client, needs)),
-    ...(needs.fleet ? await fleet(client, needs.fleet) : []),
-  ];
+  const limited = await limitedFor(client, needs);
   return Promise.all(
     limited.map(async ({ read, release = 0, ...quota }) => {
       const [counted, limit] = await Promise.all([read(), readLimit(client, quota)]);
@@ -70,23 +67,34 @@ export async function readQuotas(
   );
 }
 
-async function machinesAndNetwork(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
-  const ec2 = await import("@aws-sdk/client-ec2");
-  const api = { client: new ec2.EC2Client(client) };
+/**
+ * What a stack is made of. The codes are those that Service Quotas lists for the quotas' names.
+ *
+ * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+ * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+ * @see https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+ */
+async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
+  const [{ EC2 }, { ElasticLoadBalancingV2 }, { AutoScaling }] = await Promise.all([
+    import("@aws-sdk/client-ec2"),
+    import("@aws-sdk/client-elastic-load-balancing-v2"),
+    import("@aws-sdk/client-auto-scaling"),
+  ]);
+  const [ec2, elb, scaling] = [new EC2(client), new ElasticLoadBalancingV2(client), new AutoScaling(client)];
   const vcpus = async (names: readonly string[]) => {
     const InstanceTypes = [...new Set(names)] as _InstanceType[];
-    const types = await every(ec2.paginateDescribeInstanceTypes(api, { InstanceTypes }), (page) => page.InstanceTypes);
+    const types = await every(ec2.paginateDescribeInstanceTypes({ InstanceTypes }), (page) => page.InstanceTypes);
     return (name = "") => types.find((type) => type.InstanceType === name)?.VCpuInfo?.DefaultVCpus ?? 0;
   };
   const unitsOf = await vcpus(instanceTypes);
   const machines = instanceTypes.reduce((total, name) => total + unitsOf(name), 0) * (fleet?.machines ?? 1);
-  return [
+  const always: Limited[] = [
     {
       ...{ what: "vCPUs of On-Demand Standard instances", service: "ec2", code: "L-1216C47A" },
       ...{ firstUp: machines, release: machines },
       async read() {
         const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
-        const reservations = await every(ec2.paginateDescribeInstances(api, { Filters }), (page) => page.Reservations);
+        const reservations = await every(ec2.paginateDescribeInstances({ Filters }), (page) => page.Reservations);
         const counted = reservations
           .flatMap(({ Instances = [] }) => Instances)
           .filter((each) => standard.test(each.InstanceType ?? "") && each.InstanceLifecycle !== "spot");
@@ -96,76 +104,54 @@ async function machinesAndNetwork(client: EC2ClientConfig, { instanceTypes, flee
     },
     {
       ...{ what: "VPCs", service: "vpc", code: "L-F678F1CE", firstUp: 1 },
-      read: () => every(ec2.paginateDescribeVpcs(api, {}), (page) => page.Vpcs),
+      read: () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs),
     },
   ];
-}
-
-/**
- * What a fleet has beside machines and a VPC. The codes are those that Service Quotas lists for the quotas' names.
- *
- * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
- * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
- * @see https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
- */
-async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds["fleet"]>): Promise<Limited[]> {
-  const [ec2, elb, scaling] = await Promise.all([
-    import("@aws-sdk/client-ec2"),
-    import("@aws-sdk/client-elastic-load-balancing-v2"),
-    import("@aws-sdk/client-auto-scaling"),
-  ]);
-  const api = { client: new ec2.EC2Client(client) };
-  const balancing = { client: new elb.ElasticLoadBalancingV2(client) };
-  const groups = { client: new scaling.AutoScaling(client) };
   /** Elastic Load Balancing gives the tags of 20 resources at a time, and not in its lists. */
   const withTags = async (arns: (string | undefined)[]): Promise<Counted[]> => {
     const tagged: Counted[] = [];
     for (let from = 0; from < arns.length; from += 20) {
       const ResourceArns = arns.slice(from, from + 20) as string[];
-      tagged.push(...((await balancing.client.describeTags({ ResourceArns })).TagDescriptions ?? []));
+      tagged.push(...((await elb.describeTags({ ResourceArns })).TagDescriptions ?? []));
     }
     return tagged;
   };
-  const always: Limited[] = [
+  const ofFleet: Limited[] = [
     {
       ...{ what: "Application Load Balancers", service: "elasticloadbalancing", code: "L-53DA6B97", firstUp: 1 },
       async read() {
-        const all = await every(elb.paginateDescribeLoadBalancers(balancing, {}), (page) => page.LoadBalancers);
+        const all = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
         return withTags(all.filter(({ Type }) => Type === "application").map(({ LoadBalancerArn }) => LoadBalancerArn));
       },
     },
     {
       ...{ what: "target groups", service: "elasticloadbalancing", code: "L-B22855CB", firstUp: 1 },
       async read() {
-        const all = await every(elb.paginateDescribeTargetGroups(balancing, {}), (page) => page.TargetGroups);
+        const all = await every(elb.paginateDescribeTargetGroups({}), (page) => page.TargetGroups);
         return withTags(all.map(({ TargetGroupArn }) => TargetGroupArn));
       },
     },
     {
       ...{ what: "Auto Scaling groups", service: "autoscaling", code: "L-CDE20ADC", firstUp: 2 },
-      read: () => every(scaling.paginateDescribeAutoScalingGroups(groups, {}), (page) => page.AutoScalingGroups),
+      read: () => every(scaling.paginateDescribeAutoScalingGroups({}), (page) => page.AutoScalingGroups),
     },
     {
       ...{ what: "launch templates", service: "ec2", code: "L-FB451C26", firstUp: 2 },
-      read: () => every(ec2.paginateDescribeLaunchTemplates(api, {}), (page) => page.LaunchTemplates),
+      read: () => every(ec2.paginateDescribeLaunchTemplates({}), (page) => page.LaunchTemplates),
     },
   ];
+  const what = "NAT gateways in the availability zone that has most";
   const nat: Limited[] = [
     {
       ...{ what: "Elastic IP addresses", service: "ec2", code: "L-0263D0A3", firstUp: 1 },
-      read: async () => (await api.client.send(new ec2.DescribeAddressesCommand({}))).Addresses ?? [],
+      read: async () => (await ec2.describeAddresses({})).Addresses ?? [],
     },
     {
-      ...{
-        what: "NAT gateways in the availability zone that has most",
-        service: "vpc",
-        code: "L-FE5A380F",
-        firstUp: 1,
-      },
+      ...{ what, service: "vpc", code: "L-FE5A380F", firstUp: 1 },
       async read() {
         const Filter = [{ Name: "state", Values: ["pending", "available"] }];
-        const gateways = await every(ec2.paginateDescribeNatGateways(api, { Filter }), (page) => page.NatGateways);
-        const subnets = await every(ec2.paginateDescribeSubnets(api, {}), (page) => page.Subnets);
+        const gateways = await every(ec2.paginateDescribeNatGateways({ Filter }), (page) => page.NatGateways);
+        const subnets = await every(ec2.paginateDescribeSubnets({}), (page) => page.Subnets);
         const zoneOf = ({ SubnetId }: { SubnetId?: string }) =>
           subnets.find((subnet) => subnet.SubnetId === SubnetId)?.AvailabilityZone ?? "";
         const zones = Object.values(Object.groupBy(gateways, zoneOf)).map((zone = []) => zone);
@@ -182,17 +168,17 @@ async function fleet(client: EC2ClientConfig, { egress }: NonNullable<StackNeeds
     },
     {
       ...{ what: "gateway endpoints", service: "vpc", code: "L-1B52E74A", firstUp: 1 },
-      read: () => every(ec2.paginateDescribeVpcEndpoints(api, { Filters }), (page) => page.VpcEndpoints),
+      read: () => every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints),
     },
   ];
-  return [...always, ...(egress === "nat" ? nat : egress === "endpoints" ? endpoints : [])];
+  if (!fleet) return always;
+  return [...always, ...ofFleet, ...(fleet.egress === "nat" ? nat : fleet.egress === "endpoints" ? endpoints : [])];
 }
 
 async function readLimit(client: ServiceQuotasClientConfig, { service, code }: Pick<Quota, "service" | "code">) {
-  const { ServiceQuotasClient, GetServiceQuotaCommand } = await import("@aws-sdk/client-service-quotas");
+  const { ServiceQuotas } = await import("@aws-sdk/client-service-quotas");
   try {
-    const request = new GetServiceQuotaCommand({ ServiceCode: service, QuotaCode: code });
-    const { Quota } = await new ServiceQuotasClient(client).send(request);
+    const { Quota } = await new ServiceQuotas(client).getServiceQuota({ ServiceCode: service, QuotaCode: code });
     return { limit: Quota?.Value };
   } catch (error) {
     return { problem: (error as Error).name };

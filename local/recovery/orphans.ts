@@ -16,9 +16,8 @@ const isOurs = (given?: Props) => Object.entries(tags).every(([key, value]) => t
 // AWS lets go of what needs another thing before that.
 for (const type of (Object.keys(rows) as Token[]).reverse()) {
   const { list, read, delete: remove, label } = resources[type];
-  const row = rows[type];
-  if ("calls" in row && row.calls.delete === undefined) continue;
-  const partOf = "partOf" in row ? (row.partOf as Token) : undefined;
+  const partOf = rows[type].partOf as Token | undefined;
+  if (rows[type].calls.delete === undefined) continue;
   for (const { id, owner = "" } of await list()) {
     if (isKnown(type, id)) continue;
     const live = await read(id, {});

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { autoscaling } from "./clients.ts";
 import { alarmPrice, groupPrice } from "./prices.ts";
-import { until } from "./provider.ts";
-import { type ByHand, define, type Row } from "./row.ts";
+import { type Resource, until } from "./provider.ts";
+import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
 const policyRow = {
@@ -44,9 +44,12 @@ const groupRow = {
   shows: ["minSize", "maxSize"],
   calls: { create: "createAutoScalingGroup", update: ["updateAutoScalingGroup"], delete: "deleteAutoScalingGroup" },
   more: async ({ vPCZoneIdentifier }: Props) => ({ vPCZoneIdentifier: vPCZoneIdentifier.split(",") }),
+  unlike: (made: Resource) => ({
+    create: (inputs: Props) => create(made, inputs),
+    update: (id: string, inputs: Props, changed: string[], olds: Props) => update(made, id, inputs, changed, olds),
+    ...{ retag, delete: remove },
+  }),
 } satisfies Row;
-
-const resource = define("aws:autoscaling/group:Group", groupRow);
 
 async function find(name: string): Promise<AutoScalingGroup | undefined> {
   const { AutoScalingGroups } = await (await autoscaling()).describeAutoScalingGroups({
@@ -73,13 +76,13 @@ async function within(
   });
 }
 
-async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
+async function update(made: Resource, id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
   if (changed.includes("targetGroupArns"))
     throw new Error("a group that gets other target groups is not modelled here");
   // Given where it is not changed too, it would undo what scaling did, or what an instance refresh did.
   const kept = ["desiredCapacity", "launchTemplate"].filter((input) => !changed.includes(input));
   const sent = Object.fromEntries(Object.entries(inputs).filter(([input]) => !kept.includes(input)));
-  await resource.update?.(id, sent, changed, olds);
+  await made.update?.(id, sent, changed, olds);
 }
 
 /** As the real provider does: a tag that has not changed is not sent again. */
@@ -113,20 +116,13 @@ async function remove(AutoScalingGroupName: string, { forceDelete = false }: Pro
   await within(`(${AutoScalingGroupName}) delete`, "", isGone, () => AutoScalingGroupName);
 }
 
-async function create(inputs: Props): Promise<string> {
+async function create(made: Resource, inputs: Props): Promise<string> {
   if (inputs.waitForCapacityTimeout !== "0")
     throw new Error('waiting for capacity is not modelled here: only waitForCapacityTimeout: "0"');
-  return resource.create(inputs);
+  return made.create(inputs);
 }
 
-/** By hand, for its deletion, which waits for the machines' end. */
-const groupByHand: ByHand = {
-  price: groupRow.price,
-  shows: groupRow.shows,
-  resource: { ...resource, create, update, retag, delete: remove },
-};
-
 export const autoscalingRows = {
-  "aws:autoscaling/group:Group": groupByHand,
+  "aws:autoscaling/group:Group": groupRow,
   "aws:autoscaling/policy:Policy": policyRow,
-} satisfies Record<string, Row | ByHand>;
+} satisfies Record<string, Row>;

@@ -3,11 +3,10 @@ import { toLocalAddress } from "../../address.ts";
 import { type Launch, launch } from "../../launch.ts";
 import { alive, liveInstances } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
-import { type CloudFormation, inputsOf } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
 import { orGone, until } from "./provider.ts";
-import type { ByHand } from "./row.ts";
+import type { Row } from "./row.ts";
 import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import { capital, type Props } from "./values.ts";
 
@@ -86,8 +85,7 @@ async function read(id: string): Promise<Props | undefined> {
     availabilityZone: live.Placement?.AvailabilityZone,
     vpcSecurityGroupIds: live.SecurityGroups?.map((group) => group.GroupId) ?? [],
     primaryNetworkInterfaceId: live.NetworkInterfaces?.[0]?.NetworkInterfaceId,
-    // A stopped instance has no public address; that is no reason to replace it.
-    associatePublicIpAddress: live.State?.Name === "running" ? address !== "" : undefined,
+    associatePublicIpAddress: address !== "",
     privateIp: live.PrivateIpAddress,
     privateDns: live.PrivateDnsName,
     publicIp: address,
@@ -112,7 +110,7 @@ async function read(id: string): Promise<Props | undefined> {
   };
 }
 
-async function update(id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
+async function update(id: string, inputs: Props, changed: readonly string[], olds: Props): Promise<void> {
   const api = await ec2();
   const changes: Record<string, () => Promise<unknown>> = {
     metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
@@ -139,7 +137,7 @@ async function terminate(id: string) {
   await untilInstance(id, (instance) => !instance || instance.State?.Name === "terminated");
 }
 
-const cloudFormation: CloudFormation = {
+export const instanceRow: Row = {
   type: "AWS::EC2::Instance",
   names: {
     ami: "ImageId",
@@ -176,26 +174,18 @@ const cloudFormation: CloudFormation = {
     // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
     then: { properties: { InstanceType: { pattern: "^t\\d" } } },
   },
-};
-
-export const instanceRow: ByHand = {
   price: instancePrice,
   shows: ["instanceType"],
-  resource: {
-    label: "EC2 Instance",
-    cloudFormation,
-    inputs: inputsOf(cloudFormation),
+  calls: { create, update, delete: "terminateInstances" },
+  unlike: () => ({
     replaceIf: (changed, inputs) =>
       inputs.userDataReplaceOnChange === true && changed.includes("userData") ? ["userData"] : [],
-    create,
     read,
-    update,
-    retag: retagEc2,
     delete: terminate,
     // What Auto Scaling launched belongs to its group.
     list: async () =>
       (await liveInstances(await ec2()))
         .filter(({ Tags }) => !Tags?.some(({ Key }) => Key === "aws:autoscaling:groupName"))
         .map((item) => ({ id: item.InstanceId ?? "", item })),
-  },
+  }),
 };

@@ -3,12 +3,8 @@ import { define } from "./row.ts";
 import { rows, type Token } from "./rows.ts";
 
 function made(token: Token): Resource {
-  const row = rows[token];
-  if ("resource" in row) return row.resource;
-  const owner = row.partOf as Token | undefined;
-  const ownerRow = owner && rows[owner];
-  const isRow = ownerRow && !("resource" in ownerRow);
-  return define(token, row, isRow ? { row: ownerRow, resource: () => resources[owner] } : undefined);
+  const owner = rows[token].partOf as Token | undefined;
+  return define(token, rows[token], owner && { row: rows[owner], resource: () => resources[owner] });
 }
 
 /** Every resource type of the provider, by its Pulumi token. */

@@ -23,7 +23,7 @@ export interface Row extends CloudFormation {
     /** Those that change it, some with what undoes them. @default the put that makes it */
     readonly update?:
       | readonly (Operation | readonly [set: Operation, unset: Operation])[]
-      | ((id: string, inputs: Props, changed: readonly string[]) => Promise<void>);
+      | ((id: string, inputs: Props, changed: readonly string[], olds: Props) => Promise<void>);
     /** None for what is part of another resource and goes with it. */
     readonly delete?: Operation;
     /** Reads one, where the list does not tell everything. */
@@ -62,13 +62,8 @@ export interface Row extends CloudFormation {
   readonly defaults?: Props;
   /** Inputs for which AWS chooses a value where none is given. */
   readonly computed?: readonly string[];
-}
-
-/** A type that AWS, too, treats unlike any other. */
-export interface ByHand {
-  readonly price: Price;
-  readonly shows?: readonly string[];
-  readonly resource: Resource;
+  /** What the type does unlike any other: it replaces what the row says. */
+  readonly unlike?: (made: Resource) => Partial<Resource>;
 }
 
 /** A row with what follows from its id, as AWS names things, and with the operations that change one, some with what undoes them. */
@@ -275,7 +270,7 @@ export function define(
   }
 
   async function update(id: string, given: Props, changed: string[], olds: Props): Promise<void> {
-    if (typeof row.calls.update === "function") return row.calls.update(id, given, changed);
+    if (typeof row.calls.update === "function") return row.calls.update(id, given, changed, olds);
     const order = Object.keys(row.absent);
     const props = { ...row.absent, ...withoutUndefined(given) };
     for (const entry of updates) {
@@ -316,7 +311,7 @@ export function define(
     return id;
   }
 
-  return {
+  const made: Resource = {
     label: `${services[service].name} ${token
       .replace(/.*:/, "")
       .replace(/(?<=[a-z])(?=[A-Z])/g, " ")
@@ -361,4 +356,5 @@ export function define(
         .flatMap((item) => (item ? [{ id: idOf(row, item), item, owner: parent && idOf(parent.row, item) }] : []));
     },
   };
+  return { ...made, ...given.unlike?.(made) };
 }

@@ -6,7 +6,7 @@ import { elbRows } from "./elb.ts";
 import { iamRows } from "./iam.ts";
 import { instanceRow } from "./instance.ts";
 import { logsRows } from "./logs.ts";
-import type { ByHand, Row } from "./row.ts";
+import type { Row } from "./row.ts";
 
 const all = {
   ...{ ...ecrRows, ...logsRows, ...ec2Rows, ...iamRows, "aws:ec2/instance:Instance": instanceRow },
@@ -19,4 +19,4 @@ export type Token = keyof typeof all;
  * Every resource type of the provider, by its Pulumi token. One that needs another stands below it: what an interrupted command left is
  * deleted from the end. The provider, the search for orphans, the fault tests, the prices, the controls and the diagram read this.
  */
-export const rows: Readonly<Record<Token, Row | ByHand>> = all;
+export const rows: Readonly<Record<Token, Row>> = all;

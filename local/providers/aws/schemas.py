@@ -62,7 +62,8 @@ def schema_of(rule: CloudFormationLintRule):
         share("policy", rule.resolver.store["policy"])
         return share(rule.id, rule.identity_schema)
     if isinstance(rule, CfnLintJsonSchemaRegional):
-        return clean(rule.schema.get(region, {}))
+        found = rule.schema.get(region, {})
+        return share(rule.id, found) if found else {}
     return clean(rule.schema) if isinstance(rule, CfnLintJsonSchema) else {}
 
 

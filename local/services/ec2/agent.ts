@@ -73,9 +73,6 @@ async function reconcile(): Promise<void> {
 function nextStep(machine: Machine, instance: Instance | undefined): (() => Promise<void>) | undefined {
   const { id, state } = machine;
   if (!instance) return () => remove(machine);
-  if (instance.State?.Name === "stopping" || instance.State?.Name === "stopped") {
-    return state === "running" || state === "dead" ? () => stop(machine) : undefined;
-  }
   if (state === "dead") return () => terminate(id, "its engine has ended");
   if (state === "running" && known.has(id)) return undefined;
   const address = localAddressOf(instance);
@@ -114,13 +111,6 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
   log(`${machine.id}: ${instance.InstanceType} runs at ${address}, after ${Date.now() - begin} ms`);
 }
 
-async function stop(machine: Machine): Promise<void> {
-  await machine.stop();
-  known.delete(machine.id);
-  addresses.delete(machine.id);
-  log(`${machine.id}: stopped`);
-}
-
 async function remove(machine: Machine): Promise<void> {
   if (machine.state !== "absent") {
     await machine.remove();
@@ -134,7 +124,6 @@ async function remove(machine: Machine): Promise<void> {
 /** Terminates an instance whose machine is lost; what is left of the machine is removed in the next round. */
 async function terminate(id: string, why: string): Promise<void> {
   log(`${id}: terminated, ${why}`);
-  await ec2.modifyInstanceAttribute({ InstanceId: id, DisableApiTermination: { Value: false } });
   await ec2.terminateInstances({ InstanceIds: [id] });
   await writeFile(`${cloud.dir}/machine-died`, ""); // read by start.ts: the stack's state still has the instance
 }

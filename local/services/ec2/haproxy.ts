@@ -1,5 +1,6 @@
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Cloud, filesIn } from "../../cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "../../daemon.ts";
@@ -190,15 +191,9 @@ export class HAProxy {
   }
 
   #ask(command: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      let answer = "";
-      const socket = createConnection(`${this.#run}/haproxy.sock`, () => socket.end(`${command}\n`));
-      socket.setEncoding("utf8").setTimeout(5000, () => socket.destroy(new Error("HAProxy does not answer")));
-      socket.on("data", (text) => {
-        answer += text;
-      });
-      socket.once("error", reject).once("end", () => resolve(answer));
-    });
+    const socket = createConnection(`${this.#run}/haproxy.sock`);
+    socket.setTimeout(5000, () => socket.destroy(new Error("HAProxy does not answer"))).end(`${command}\n`);
+    return text(socket);
   }
 }
 

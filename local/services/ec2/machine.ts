@@ -60,15 +60,11 @@ export class Machine {
     return isEngineAlive(this.#engine) ? "running" : "dead";
   }
 
-  get #userDataRan(): string {
-    return `${this.#dir}/user-data-ran`;
-  }
-
   get #console(): string {
     return `${this.#cloud.dir}/console/${this.id}.log`;
   }
 
-  /** Starts it from any state. The user data runs only once. */
+  /** Starts it from any state. */
   async start({ architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
     const isNew = this.state === "absent";
     await mkdir(this.#dir, { recursive: true });
@@ -105,9 +101,7 @@ export class Machine {
   /** Runs the user data, or follows the container that a killed agent started for it. */
   async #begin(isNew: boolean, { architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
     if (isNew || !(await this.#docker("inspect", this.id).catch(() => undefined))) {
-      if (existsSync(this.#userDataRan)) return;
       const script = await userData();
-      await writeFile(this.#userDataRan, "");
       if (!script) return;
       if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
       await this.#run(script, { architecture, address, hostName }, await credentials());
@@ -115,15 +109,11 @@ export class Machine {
     void this.#follow(hostName).catch(() => {}); // without its console the machine still runs
   }
 
-  async stop(): Promise<void> {
-    await this.#docker("rm", "--force", this.id).catch(() => {}); // none: no user data, or it has run
-    await stopEngine(this.#engine);
-    await this.#removeBridge();
-  }
-
   /** Removes everything but its console, which EC2 keeps for a while too. */
   async remove(): Promise<void> {
-    await this.stop();
+    await this.#docker("rm", "--force", this.id).catch(() => {}); // there is none without user data
+    await stopEngine(this.#engine);
+    await this.#removeBridge();
     for (const path of [this.#engine.run, this.#dir]) await rm(path, { recursive: true, force: true });
   }
 

@@ -110,12 +110,7 @@ def update(original, self: AutoScalingResponse) -> ActionResult:
     minimum, maximum = params.get("MinSize", group.min_size), params.get("MaxSize", group.max_size)
     check_size(minimum, maximum, params.get("DesiredCapacity"))
     if "LaunchTemplate" in params:
-        if any("DesiredConfiguration" in each for each in active(group)):
-            raise ValidationError(
-                "An active instance refresh with a desired configuration exists. All configuration options derived from the desired "
-                "configuration are not available for update while the instance refresh is active."
-            )
-        check_version(self, params["LaunchTemplate"])
+        raise ValidationError("This cloud gives a group another launch template by an instance refresh alone")
     before = group.desired_capacity
     result = original(self)
     if "DesiredCapacity" not in params:
@@ -167,9 +162,9 @@ def active(group: FakeAutoScalingGroup) -> list[dict]:
 def start_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     group, params = find(self), self._get_params()
     preferences, wanted = params.get("Preferences", {}), params.get("DesiredConfiguration")
-    least, most = preferences.get("MinHealthyPercentage"), preferences.get("MaxHealthyPercentage")
     if active(group):
         refuse("InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
+    least, most = preferences.get("MinHealthyPercentage"), preferences.get("MaxHealthyPercentage")
     if most is not None and (least is None or most - least > 100):
         raise ValidationError("You must specify MinHealthyPercentage with MaxHealthyPercentage, and the difference between them cannot be greater than 100.")
     if not 0 <= preferences.get("BakeTime", 0) <= 172_800:

@@ -9,6 +9,7 @@ from marks import touches
 from methods import replacing
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.instances import Instance
 from moto.ec2.responses._base_response import EC2BaseResponse
@@ -72,6 +73,11 @@ LAUNCH = Lock()
 def one_at_a_time(original, self: InstanceResponse) -> ActionResult:
     with LAUNCH:
         return original(self)
+
+
+@replacing(InstanceResponse, "stop_instances")
+def refuse_to_stop(_original, self: InstanceResponse) -> ActionResult:
+    raise EC2ClientError("UnsupportedOperation", "This cloud stops no instance: terminate it.")
 
 
 # On AWS the interface that a launch makes ends with its instance.

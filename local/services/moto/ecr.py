@@ -22,7 +22,6 @@ from moto.core.responses import ActionResult
 from moto.ecr.exceptions import (
     ImageAlreadyExistsException,
     ImageNotFoundException,
-    InvalidParameterException,
     RepositoryNotEmptyException,
     RepositoryNotFoundException,
 )
@@ -321,17 +320,10 @@ class ReferencedImagesNotFoundException(ServiceException):
     code = "ReferencedImagesNotFoundException"
 
 
-class LayersNotFoundException(ServiceException):
-    code = "LayersNotFoundException"
-
-
 def put_image(self: ECRResponse) -> ActionResult:
     repository = repository_of(self)
     tag, manifest = self._get_param("imageTag"), self._get_param("imageManifest")
-    content = json.loads(manifest)
-    media_type = self._get_param("imageManifestMediaType") or content.get("mediaType")
-    if not media_type:
-        raise InvalidParameterException("image manifest mediatype not provided in manifest or parameter")
+    media_type = self._get_param("imageManifestMediaType") or json.loads(manifest)["mediaType"]
     digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
     if find(images_of(repository), {"imageDigest": digest, "imageTag": tag}):
         raise ImageAlreadyExistsException(repository.name, repository.registry_id, digest, tag)
@@ -342,8 +334,8 @@ def put_image(self: ECRResponse) -> ActionResult:
             if refused["code"] == "TAG_INVALID":
                 raise ImageTagAlreadyExistsException(refused["message"]) from None
             if refused["code"] == "MANIFEST_BLOB_UNKNOWN":
-                missing = ReferencedImagesNotFoundException if "manifests" in content else LayersNotFoundException
-                raise missing(f"what the manifest refers to is not in the repository: {refused['detail']}") from None
+                reason = f"what the manifest refers to is not in the repository: {refused['detail']}"
+                raise ReferencedImagesNotFoundException(reason) from None
         raise
     image_id = {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
     image = {"registryId": repository.registry_id, "repositoryName": repository.name, "imageId": image_id}

@@ -120,8 +120,6 @@ def modify_checked(original, self: ELBv2Backend, arn: str, port=None, protocol=N
 INITIAL = ("initial", "Elb.RegistrationInProgress", "Target registration is in progress")
 DRAINING = ("draining", "Target.DeregistrationInProgress", "Target deregistration is in progress")
 UNUSED = ("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
-STOPPED = ("unused", "Target.InvalidState", "Target is in the stopped state")
-UNKNOWN = ("unused", "Target.NotRegistered", "Target is not registered to the target group")
 
 
 @replacing(FakeTargetGroup, "register")
@@ -143,18 +141,12 @@ def drain(self: FakeTargetGroup, instance_ids: list[str]) -> None:
 
 
 def health_for(self: FakeTargetGroup, target: dict, ec2_backend) -> FakeHealthStatus:
-    known = self.targets.get(target["Id"]) or self.draining.get(target["Id"])
     status = self.reported.get(target["Id"], INITIAL)
-    instance = ec2_backend.get_instance_by_id(target["Id"])
-    if known is None:
-        status = UNKNOWN
-    elif target["Id"] in self.draining:
+    if target["Id"] in self.draining:
         status = DRAINING
-    elif instance and instance.state == "stopped":
-        status = STOPPED
     elif not elbv2_backends[self.account_id][self.region_name]._any_listener_using(self.arn):
         status = UNUSED
-    return FakeHealthStatus(target["Id"], (known or target).get("Port", self.port), self.health_check_port, *status)
+    return FakeHealthStatus(target["Id"], target.get("Port", self.port), self.health_check_port, *status)
 
 
 @replacing(ELBv2Backend, "describe_target_health")

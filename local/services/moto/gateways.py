@@ -8,7 +8,6 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCEndPoint
-from moto.ec2.responses.nat_gateways import NatGateways
 from moto.ec2.responses.vpcs import VPCs
 from network import before, fit_interfaces
 
@@ -46,21 +45,10 @@ NatGateway.state = property(nat_state, begin_nat)
 NatGateway.failure_code = NatGateway.failure_message = None
 
 
-def known_nat(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
+def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
     if nat_gateway_id not in self.nat_gateways:
         raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
-    return self.nat_gateways[nat_gateway_id]
-
-
-@replacing(NatGateways, "describe_nat_gateways")
-def describe_known_nats(original, self: NatGateways):
-    for each in self._get_param("NatGatewayIds", []):
-        known_nat(self.ec2_backend, each)
-    return original(self)
-
-
-def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
-    gateway = known_nat(self, nat_gateway_id)
+    gateway = self.nat_gateways[nat_gateway_id]
     if gateway.settled != "deleted":
         for each in [each for each in self.addresses if each.eni is gateway._eni]:
             self.disassociate_address(association_id=each.association_id)

@@ -100,17 +100,7 @@ def fit_interfaces(
     return list(there.values())
 
 
-# An instance wears the groups of its interface. moto keeps two lists, and changes one of them.
-
-
-@replacing(EC2Backend, "modify_network_interface_attribute")
-def modify_interface(original, self: EC2Backend, eni_id: str, *args, **kwargs) -> None:
-    original(self, eni_id, *args, **kwargs)
-    interface = self.get_network_interface(eni_id)
-    if interface.instance:
-        interface.instance.security_groups = interface._group_set
-
-
+# An instance's interface has the instance's groups: moto keeps two lists, and adds one to the other.
 NetworkInterface.group_set = property(lambda self: (self.instance and self.instance.security_groups) or self._group_set)
 
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html

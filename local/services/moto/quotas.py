@@ -7,11 +7,8 @@ from pathlib import Path
 
 from methods import replacing
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models import EC2Backend
-from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import InstanceBackend
-from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.vpcs import VPCBackend
 from moto.servicequotas.models import ServiceQuotasBackend
 
@@ -25,15 +22,14 @@ VCPUS = {
 }
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 VPCS = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE", "QuotaName": "VPCs per Region", "Value": 5.0}
-ADDRESSES = {"ServiceCode": "ec2", "QuotaCode": "L-0263D0A3", "QuotaName": "EC2-VPC Elastic IPs", "Value": 5.0}
-NATS = {"ServiceCode": "vpc", "QuotaCode": "L-FE5A380F", "QuotaName": "NAT gateways per Availability Zone", "Value": 5.0}
-
 # AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
 # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
 OTHERS = [
     {"ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": value}
     for service, code, name, value in (
+        ("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5.0),
+        ("vpc", "L-FE5A380F", "NAT gateways per Availability Zone", 5.0),
         ("elasticloadbalancing", "L-53DA6B97", "Application Load Balancers per Region", 50.0),
         ("elasticloadbalancing", "L-B22855CB", "Target Groups per Region", 3000.0),
         ("autoscaling", "L-CDE20ADC", "Auto Scaling groups per region", 500.0),
@@ -52,7 +48,7 @@ def applied(quota: dict) -> float:
 
 @replacing(ServiceQuotasBackend, "get_service_quota")
 def get_service_quota(original, self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
-    for quota in (VCPUS, VPCS, ADDRESSES, NATS, *OTHERS):
+    for quota in (VCPUS, VPCS, *OTHERS):
         if (service_code, quota_code) == (quota["ServiceCode"], quota["QuotaCode"]):
             return {**quota, "Value": applied(quota), "Unit": "None", "Adjustable": True, "GlobalQuota": False}
     return original(self, service_code, quota_code)
@@ -87,31 +83,8 @@ def run_within_quota(original, self, image_id, count, *args, **kwargs):
     return original(self, image_id, count, *args, **kwargs)
 
 
-@replacing(InstanceBackend, "start_instances")
-def start_within_quota(original, self, instance_ids):
-    stopped = (each for each in self.get_multi_instances_by_id(instance_ids) if each.state == "stopped")
-    check_vcpus(self, sum(vcpus(each.instance_type) for each in stopped))
-    return original(self, instance_ids)
-
-
 @replacing(VPCBackend, "create_vpc")
 def create_within_quota(original, self, *args, **kwargs):
     if len(self.vpcs) >= applied(VPCS):
         raise EC2ClientError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
     return original(self, *args, **kwargs)
-
-
-@replacing(EC2Backend, "allocate_address")
-def allocate_within_quota(original, self: EC2Backend, *args, **kwargs) -> ElasticAddress:
-    if len(self.addresses) >= applied(ADDRESSES):
-        raise EC2ClientError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
-    return original(self, *args, **kwargs)
-
-
-@replacing(EC2Backend, "create_nat_gateway")
-def create_nat_within_quota(original, self: EC2Backend, subnet_id: str, *args, **kwargs) -> NatGateway:
-    zone = self.get_subnet(subnet_id).availability_zone
-    there = [each for each in self.nat_gateways.values() if each.state in ("pending", "available")]
-    if sum(self.get_subnet(each.subnet_id).availability_zone == zone for each in there) >= applied(NATS):
-        raise EC2ClientError("NatGatewayLimitExceeded", f"The maximum number of NAT Gateways has been reached in {zone}.")
-    return original(self, subnet_id, *args, **kwargs)

@@ -40,8 +40,6 @@ PREFIXES = {"monitoring": "cloudwatch"}
 # Calls that pass a role to a service: the parameter that names the role, and the service.
 PASSING = {
     "ec2:RunInstances": ("IamInstanceProfile", "ec2.amazonaws.com"),
-    "ec2:AssociateIamInstanceProfile": ("IamInstanceProfile", "ec2.amazonaws.com"),
-    "ec2:ReplaceIamInstanceProfileAssociation": ("IamInstanceProfile", "ec2.amazonaws.com"),
     "ec2:CreateFlowLogs": ("DeliverLogsPermissionArn", "vpc-flow-logs.amazonaws.com"),
     "iam:AddRoleToInstanceProfile": ("RoleName", "ec2.amazonaws.com"),
 }
@@ -194,8 +192,6 @@ def ec2_resources(call: Call) -> Iterator[Resource]:
                 ids |= {table.id, table._associations[association]}
     for association in [each for each in ids if each.startswith("eipassoc-")]:
         ids |= {each.allocation_id for each in backend.addresses if each.association_id == association}
-    for association in [each for each in ids if each.startswith("iip-assoc-")]:
-        ids |= {each.instance.id for each in backend.iam_instance_profile_associations.values() if each.id == association}
     for each in ids:
         kind = EC2_PREFIX_TO_RESOURCE.get(each.rpartition("-")[0])
         if kind:

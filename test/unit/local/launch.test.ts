@@ -64,16 +64,12 @@ test("a launch makes up for what moto forgets: protection, the interface's group
   await launch(client, {
     ImageId: "ami-1",
     InstanceType: "t4g.small",
-    DisableApiTermination: true,
     NetworkInterfaces: [{ DeviceIndex: 0, SubnetId: "subnet-1", Groups: ["sg-1"], AssociatePublicIpAddress: false }],
     TagSpecifications: [
       { ResourceType: "instance", Tags: [] },
       { ResourceType: "network-interface", Tags },
     ],
   });
-  expect(modifyInstanceAttribute.mock.calls).toEqual([
-    [{ InstanceId: "i-1", DisableApiTermination: { Value: true } }],
-    [{ InstanceId: "i-1", Groups: ["sg-1"] }],
-  ]);
+  expect(modifyInstanceAttribute.mock.calls).toEqual([[{ InstanceId: "i-1", Groups: ["sg-1"] }]]);
   expect(createTags).toHaveBeenCalledExactlyOnceWith({ Resources: ["eni-1"], Tags });
 });
