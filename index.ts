@@ -1,3 +1,5 @@
+import { LogGroup } from "@pulumi/aws/cloudwatch/logGroup.js";
+import { getStack } from "@pulumi/pulumi";
 import { architectures, eachMachine, platforms } from "./components/architecture.ts";
 import { Balancer } from "./components/balancer.ts";
 import { Image } from "./components/image.ts";
@@ -7,7 +9,6 @@ import { InstanceRole } from "./components/instance-role.ts";
 import { lookup } from "./components/lookup.ts";
 import { Machine } from "./components/machine.ts";
 import { MachineGroup } from "./components/machine-group.ts";
-import { MachineLogs } from "./components/machine-logs.ts";
 import { Network } from "./components/network.ts";
 import { Repository } from "./components/repository.ts";
 import { tagEveryResource } from "./components/resource-tags.ts";
@@ -24,8 +25,9 @@ const image = new Image(name, { ...source, ...settings.image, registry, release 
 const index = new ImageIndex(name, { ...aws, image, platforms });
 
 const network = new Network(name, { ...settings.network, availabilityZones, repositoryArn: repository.arn });
-const logs = new MachineLogs(name, settings.logs);
-const access = { repositoryArn: repository.arn, logGroupArn: logs.groupArn };
+// The stack is in the name, by which people look for it.
+const logs = new LogGroup(`${name}-machines-${getStack()}`, settings.logs);
+const access = { repositoryArn: repository.arn, logGroupArn: logs.arn };
 const role = new InstanceRole(name, { ...settings.role, ...access });
 const behind = { ...network.forBalancer, certificateArn, protect };
 const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind }, { dependsOn: network });
@@ -42,7 +44,7 @@ const machines = eachMachine((machine) => {
     instanceProfile: role.instanceProfile,
     image: index.reference,
     configs: index.configs,
-    logGroup: logs.groupName,
+    logGroup: logs.name,
   };
   if (!fleet || !balancer) {
     return new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
@@ -59,7 +61,7 @@ export const repositoryUrl = repository.url;
 export const imageRef = index.reference.apply(refOf);
 export const imageDigest = index.digest;
 export const imagePlatforms = image.platforms;
-export const logGroup = logs.groupName;
+export const logGroup = logs.name;
 /** The one address of a fleet; nothing where each machine has its own. */
 export const url = balancer?.url;
 export const { graviton, intel } = eachMachine((machine) => machines[machine].summary);

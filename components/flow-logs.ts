@@ -23,12 +23,12 @@ export interface FlowLogsArgs {
  * most, whatever maxAggregationInterval says: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
  */
 export class FlowLogs extends pulumi.ComponentResource {
-  readonly logGroupName: pulumi.Output<string>;
-
   constructor(name: string, args: FlowLogsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:FlowLogs", name, args, opts);
 
-    const group = new LogGroup(`${name}-flow-logs`, { retentionInDays: args.retentionInDays }, { parent: this });
+    // The stack is in the name, by which people look for it.
+    const logs = `${name}-flow-logs-${pulumi.getStack()}`;
+    const group = new LogGroup(logs, { retentionInDays: args.retentionInDays }, { parent: this });
     const role = new Role(
       `${name}-flow-logs`,
       {
@@ -55,8 +55,7 @@ export class FlowLogs extends pulumi.ComponentResource {
       { parent: this, dependsOn: policy },
     );
 
-    this.logGroupName = group.name;
-    this.registerOutputs({ logGroupName: this.logGroupName });
+    this.registerOutputs();
   }
 }
 

@@ -112,7 +112,7 @@ describe("the credentials of an instance's role", () => {
     expect(await answer(client, new logs.PutLogEventsCommand({ logGroupName: logGroup, ...events }))).toBe("allowed");
     const write = ["CreateLogStreamCommand", "PutLogEventsCommand"];
     expect(await notDenied(logs, client, { logGroupName: logGroup, ...events }, write)).toEqual([]);
-    const other = state().resources.find(({ urn }) => urn.endsWith("LogGroup::hono-app-flow-logs"))?.id;
+    const other = state().resources.find(({ urn }) => urn.endsWith("LogGroup::hono-app-flow-logs-local"))?.id;
     for (const logGroupName of [other, "hono-app", `${logGroup}2`]) {
       expect(await answer(client, new logs.CreateLogStreamCommand({ logGroupName, ...events }))).toMatch(denied);
       expect(await answer(client, new logs.PutLogEventsCommand({ logGroupName, ...events }))).toMatch(denied);

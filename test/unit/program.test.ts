@@ -101,11 +101,7 @@ test("every component registers as outputs what others read of it", () => {
       vpcId: "hono-app-id",
       public: { routeTableId: "hono-app-public-id", subnetIds: ["hono-app-public-a-id", "hono-app-public-c-id"] },
     },
-    "FlowLogs hono-app": { logGroupName: "hono-app-flow-logs" },
-    "MachineLogs hono-app": {
-      groupArn: `arn:aws:logs:ap-northeast-2:${account}:log-group:hono-app-machines`,
-      groupName: "hono-app-machines",
-    },
+    "FlowLogs hono-app": {},
     "InstanceRole hono-app": { instanceProfile: "hono-app" },
     "Machine hono-app-graviton": { ...graviton, proof: proofs.graviton },
     "Machine hono-app-intel": { ...intel, proof: proofs.intel },
@@ -128,7 +124,7 @@ test("the stack's outputs have the shape that scripts read", () => {
     ),
     imageDigest: image,
     imagePlatforms: ["linux/arm64", "linux/amd64"],
-    logGroup: "hono-app-machines",
+    logGroup: "hono-app-machines-dev",
     graviton: machine("graviton", "t4g.small", "arm64"),
     intel: machine("intel", "t3.small", "x86_64"),
     verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
@@ -138,7 +134,7 @@ test("the stack's outputs have the shape that scripts read", () => {
 test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
   for (const name of ["graviton", "intel"] as const) {
     expect(one("pulumi-nodejs:dynamic/hono-app:Verification", `hono-app-${name}`).inputs).toMatchObject({
-      ...{ url: "http://203.0.113.7", logGroup: "hono-app-machines", timeout: 600, expected: proofs[name] },
+      ...{ url: "http://203.0.113.7", logGroup: "hono-app-machines-dev", timeout: 600, expected: proofs[name] },
     });
   }
 });
@@ -158,10 +154,10 @@ test("the flow log is of refused traffic, of the VPC, kept for 30 days, and writ
   expect(one("aws:ec2/flowLog:FlowLog").inputs).toMatchObject({
     vpcId: "hono-app-id",
     trafficType: "REJECT",
-    logDestination: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs",
+    logDestination: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs-dev",
     iamRoleArn: "arn:aws:iam::123456789012:role/hono-app-flow-logs",
   });
-  expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-flow-logs").inputs.retentionInDays).toBe(30);
+  expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-flow-logs-dev").inputs.retentionInDays).toBe(30);
   expect(one("aws:iam/rolePolicy:RolePolicy", "hono-app-flow-logs").inputs.policy).toEqual({
     Version: "2012-10-17",
     Statement: [
@@ -169,7 +165,7 @@ test("the flow log is of refused traffic, of the VPC, kept for 30 days, and writ
         Sid: "WriteLog",
         Effect: "Allow",
         Action: ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
-        Resource: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs:*",
+        Resource: "arn:aws:logs:ap-northeast-2:123456789012:log-group:hono-app-flow-logs-dev:*",
       },
     ],
   });
@@ -238,9 +234,9 @@ describe("with other settings", () => {
   });
 
   test("what machines log and what the flow log records is kept for the days that are set", async () => {
-    expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-machines").inputs.retentionInDays).toBe(30);
+    expect(one("aws:cloudwatch/logGroup:LogGroup", "hono-app-machines-dev").inputs.retentionInDays).toBe(30);
     const found = await runProgram({ logRetentionDays: "365" });
-    for (const name of ["hono-app-machines", "hono-app-flow-logs"]) {
+    for (const name of ["hono-app-machines-dev", "hono-app-flow-logs-dev"]) {
       expect(one("aws:cloudwatch/logGroup:LogGroup", name, found).inputs.retentionInDays).toBe(365);
     }
   });

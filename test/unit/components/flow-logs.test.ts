@@ -4,7 +4,7 @@ import { mock, only, settle } from "../../support/mocks.ts";
 
 test("the flow log service alone may take the role, and only for flow logs of the log group's account and region", async () => {
   await mock();
-  await settle(new FlowLogs("app", { vpcId: "vpc-1", retentionInDays: 7 }).logGroupName);
+  await settle(new FlowLogs("app", { vpcId: "vpc-1", retentionInDays: 7 }).urn);
   const { assumeRolePolicy, description } = only("aws:iam/role:Role").inputs;
   expect(description).toBe("Writes the VPC's flow log");
   expect(assumeRolePolicy).toEqual({
