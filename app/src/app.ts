@@ -130,7 +130,10 @@ export function createApp({
     const finish = (response: Response) => {
       if (state.isHealthCheck) return response;
       const { headers, status } = response;
-      if (!headers.has("Content-Security-Policy")) for (const [name, value] of commonHeaders) headers.set(name, value);
+      // An answer with jsonHeaders has them all. Any other route may have set one itself, but hardly this one.
+      if (!headers.has("X-Permitted-Cross-Domain-Policies")) {
+        for (const [name, value] of commonHeaders) if (!headers.has(name)) headers.set(name, value);
+      }
       headers.set("X-Request-Id", state.requestId);
       log({
         time: now().toISOString(),

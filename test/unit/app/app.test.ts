@@ -205,6 +205,21 @@ describe("headers", () => {
     expect(await common("/platform", "DELETE")).toEqual(expected);
   });
 
+  test("what a route sets itself stays, and the others are added", async () => {
+    const { app } = start();
+    const own = {
+      "Content-Security-Policy": "default-src 'self'",
+      "Cache-Control": "max-age=60",
+      "X-Frame-Options": "SAMEORIGIN",
+    };
+    app.get("/own", (c) => c.body("own", 200, own));
+    const { headers } = await app.request("/own");
+    expect(Object.fromEntries(headers)).toMatchObject({
+      ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name.toLowerCase(), value])),
+      "x-content-type-options": "nosniff",
+    });
+  });
+
   test("the policy allows the page its own style and nothing else", async () => {
     const { app } = start();
     for (const path of ["/", "/nothing"]) {
