@@ -18,21 +18,28 @@ export class Alarms extends pulumi.ComponentResource {
         `${name}-${suffix}`,
         {
           ...alarm,
-          // The message shows this, and no tags.
-          alarmDescription: `${name}, stack ${pulumi.getStack()}: ${meaning}. What to do: docs/fleet.md, "At night"`,
+          ...alarmInputs(args.topicArn, name, meaning),
           namespace: "AWS/ApplicationELB",
           dimensions: of === "targets" ? { LoadBalancer, TargetGroup } : { LoadBalancer },
           comparisonOperator: "GreaterThanThreshold",
-          period: 60,
-          // Nothing is reported for a minute without requests.
-          treatMissingData: "notBreaching",
-          alarmActions: [args.topicArn],
-          okActions: [args.topicArn],
         },
         { parent: this },
       );
     }
   }
+}
+
+/** What every alarm has: its topic, and what it means. */
+export function alarmInputs(topicArn: string, name: string, meaning: string) {
+  return {
+    // The message shows this, and no tags.
+    alarmDescription: `${name}, stack ${pulumi.getStack()}: ${meaning}. What to do: docs/fleet.md, "At night"`,
+    period: 60,
+    // Nothing is reported for a minute without requests, and of a group that is a minute old.
+    treatMissingData: "notBreaching",
+    alarmActions: [topicArn],
+    okActions: [topicArn],
+  };
 }
 
 /** @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html */

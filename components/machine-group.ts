@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { Group } from "@pulumi/aws/autoscaling/group.js";
 import { Policy } from "@pulumi/aws/autoscaling/policy.js";
+import { MetricAlarm } from "@pulumi/aws/cloudwatch/metricAlarm.js";
 import { LaunchTemplate } from "@pulumi/aws/ec2/launchTemplate.js";
 import * as pulumi from "@pulumi/pulumi";
+import { alarmInputs } from "./alarms.ts";
 import type { GroupProof, GroupProofArgs } from "./group-proof.ts";
 import { GroupVerification } from "./group-verification.ts";
 import { KeptAmi } from "./kept-ami.ts";
@@ -25,11 +27,19 @@ export interface MachineGroupArgs
    * @default none: as many machines as `min`
    */
   cpuTarget?: number;
+  /**
+   * ARN of the SNS topic that is told when the group has too few machines.
+   * @default none
+   */
+  alarmTopic?: string;
   /** Whether Pulumi refuses to delete the group. What belongs to it can change. */
   protect: boolean;
   /** Seconds that a machine may take until it has proven itself. */
   verificationTimeout: number;
 }
+
+/** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html */
+const inService = "GroupInServiceInstances";
 
 /**
  * Machines of one architecture, over the zones: replaced when they die, released by a refresh, and each proven. A release gives the
@@ -101,19 +111,21 @@ export class MachineGroup extends pulumi.ComponentResource {
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
         healthCheckGracePeriod: Math.max(300, timeout),
-        // A minute from when a machine is in service, in which it boots. The boot is left out of the average that the group scales by, and a release
-        // terminates no old machine before its end, even if AWS should count a machine as healthy that has not been checked yet.
+        // Warm-up: for a minute a new machine does not count towards the CPU average, and no old one is terminated for it, even if AWS should count
+        // a machine as healthy that has not been checked yet.
         defaultInstanceWarmup: 60,
         // A machine that is not well, too, is terminated only when another serves.
         instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },
         // The verification waits, and knows why a machine does not serve.
         waitForCapacityTimeout: "0",
+        // What the alarm below looks at. AWS collects it free of charge, but only where it is asked to.
+        enabledMetrics: [inService],
         tags: [{ key: "Name", value: name, propagateAtLaunch: true }],
       },
       {
         parent: this,
         protect: args.protect,
-        // The version is the rollout's.
+        // The rollout sets the version.
         ignoreChanges: ["launchTemplate"],
         // Between two target groups the provider leaves it without any.
         replaceOnChanges: ["targetGroupArns"],
@@ -129,6 +141,21 @@ export class MachineGroup extends pulumi.ComponentResource {
             predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
             targetValue: args.cpuTarget,
           },
+        },
+        { parent: this },
+      );
+    }
+
+    if (args.alarmTopic) {
+      // What is gone is not unhealthy: the load balancer's alarms do not tell of it.
+      const meaning = `${name} has had fewer machines than machinesMin for five minutes`;
+      new MetricAlarm(
+        `${name}-missing`,
+        {
+          ...alarmInputs(args.alarmTopic, args.appName, meaning),
+          ...{ namespace: "AWS/AutoScaling", metricName: inService, statistic: "Minimum" },
+          dimensions: { AutoScalingGroupName: group.name },
+          ...{ comparisonOperator: "LessThanThreshold", threshold: args.min, evaluationPeriods: 5 },
         },
         { parent: this },
       );

@@ -100,6 +100,7 @@ test("a load balancer, its target group and a group of machines are made, change
       launchTemplate: { id: template.id, version: "1" },
       waitForCapacityTimeout: "0",
     },
+    enabledMetrics: ["GroupInServiceInstances"],
     tags: [{ key: "app", value: "t", propagateAtLaunch: true }],
   };
   const tooMany = "Desired capacity:2 must be between the specified min size:0 and max size:1";
@@ -114,6 +115,8 @@ test("a load balancer, its target group and a group of machines are made, change
   expect(await machines.update({ ...group, defaultInstanceWarmup: 30 }, ["defaultInstanceWarmup"])).toMatchObject({
     ...{ defaultInstanceWarmup: 30, maxSize: 1 },
   });
+  const metrics = { ...group, enabledMetrics: ["GroupInServiceInstances", "GroupDesiredCapacity"] };
+  expect(await machines.update(metrics, ["enabledMetrics"])).toMatchObject({ enabledMetrics: metrics.enabledMetrics });
   const scaling = await autoscaling();
   const AutoScalingGroupName = machines.id;
   await expect(scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 })).rejects.toThrow(

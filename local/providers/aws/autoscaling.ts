@@ -30,8 +30,8 @@ const groupRow = {
     "tags.key": "Tags[].Key",
     "tags.value": "Tags[].Value",
     "tags.propagateAtLaunch": "Tags[].PropagateAtLaunch",
-    // What the provider does, and not AWS.
-    ...{ waitForCapacityTimeout: null, forceDelete: null },
+    // What the provider does, and not AWS; and what has calls of its own.
+    ...{ waitForCapacityTimeout: null, forceDelete: null, enabledMetrics: null },
   },
   only: [
     ...["defaultInstanceWarmup", "desiredCapacity", "healthCheckGracePeriod", "healthCheckType"],
@@ -43,7 +43,10 @@ const groupRow = {
   price: groupPrice,
   shows: ["minSize", "maxSize"],
   calls: { create: "createAutoScalingGroup", update: ["updateAutoScalingGroup"], delete: "deleteAutoScalingGroup" },
-  more: async ({ vPCZoneIdentifier }: Props) => ({ vPCZoneIdentifier: vPCZoneIdentifier.split(",") }),
+  more: async ({ vPCZoneIdentifier, enabledMetrics = [] }: Props) => ({
+    vPCZoneIdentifier: vPCZoneIdentifier.split(","),
+    enabledMetrics: enabledMetrics.map(({ metric }: Props) => metric),
+  }),
   unlike: (made: Resource) => ({
     create: (inputs: Props) => create(made, inputs),
     update: (id: string, inputs: Props, changed: string[], olds: Props) => update(made, id, inputs, changed, olds),
@@ -82,7 +85,14 @@ async function update(made: Resource, id: string, inputs: Props, changed: string
   // Given where it is not changed too, it would undo what scaling did, or what an instance refresh did.
   const kept = ["desiredCapacity", "launchTemplate"].filter((input) => !changed.includes(input));
   const sent = Object.fromEntries(Object.entries(inputs).filter(([input]) => !kept.includes(input)));
-  await made.update?.(id, sent, changed, olds);
+  const others = changed.filter((input) => input !== "enabledMetrics");
+  if (others.length > 0) await made.update?.(id, sent, others, olds);
+  if (others.length < changed.length) await collect(id, inputs);
+}
+
+async function collect(AutoScalingGroupName: string, { enabledMetrics: Metrics }: Props): Promise<void> {
+  if (Metrics === undefined) throw new Error("a group of which no metrics are collected any more is not modelled here");
+  await (await autoscaling()).enableMetricsCollection({ AutoScalingGroupName, Metrics, Granularity: "1Minute" });
 }
 
 /** As the real provider does: a tag that has not changed is not sent again. */
@@ -119,7 +129,9 @@ async function remove(AutoScalingGroupName: string, { forceDelete = false }: Pro
 async function create(made: Resource, inputs: Props): Promise<string> {
   if (inputs.waitForCapacityTimeout !== "0")
     throw new Error('waiting for capacity is not modelled here: only waitForCapacityTimeout: "0"');
-  return made.create(inputs);
+  const id = await made.create(inputs);
+  if (inputs.enabledMetrics) await collect(id, inputs);
+  return id;
 }
 
 export const autoscalingRows = {

@@ -103,8 +103,8 @@ test.each([
   [
     "scaled, with alarms",
     { machinesMin: "2", machinesMax: "4", cpuTarget: "60", alarmTopic: "arn:aws:sns:ap-northeast-2:123456789012:x" },
-    150.8,
-    230.45,
+    151,
+    230.65,
   ],
 ])("a fleet's price, its machines reaching AWS %s", async (_, own, least, most) => {
   const result = estimate(await planned("dev", configOf({ fleet: "true", ...own })), prices.region);

@@ -82,6 +82,7 @@ test("the group is in every subnet, behind the load balancer, and the template's
     defaultInstanceWarmup: 60,
     instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },
     waitForCapacityTimeout: "0",
+    enabledMetrics: ["GroupInServiceInstances"],
     tags: [{ key: "Name", value: "app-graviton", propagateAtLaunch: true }],
   });
   expect(ignoreChanges).toEqual(["launchTemplate"]);
@@ -104,6 +105,7 @@ test("the template's newest version is rolled out, and what was rolled out is pr
     targetGroupArn: "arn:targets",
     logGroup: "machines",
     timeout: 300,
+    size: 2,
   });
   expect(only("pulumi-nodejs:dynamic/hono-app:GroupVerification")).toMatchObject({
     inputs: {
@@ -135,6 +137,22 @@ test("it scales by its processors' time where a percentage is given", async () =
   const { inputs, ignoreChanges } = only("aws:autoscaling/group:Group");
   expect(inputs).not.toHaveProperty("desiredCapacity");
   expect(ignoreChanges).toEqual(["launchTemplate"]);
+  expect(only("pulumi-nodejs:dynamic/hono-app:Rollout").inputs).not.toHaveProperty("size");
+});
+
+test("who is on call hears of machines that are missing, where there is a topic", async () => {
+  await group();
+  expect(find("aws:cloudwatch/metricAlarm:MetricAlarm")).toEqual([]);
+  await mock();
+  await group({ alarmTopic: "arn:topic" });
+  expect(only("aws:cloudwatch/metricAlarm:MetricAlarm").inputs).toMatchObject({
+    alarmDescription:
+      'app, stack dev: app-graviton has had fewer machines than machinesMin for five minutes. What to do: docs/fleet.md, "At night"',
+    ...{ namespace: "AWS/AutoScaling", metricName: "GroupInServiceInstances", statistic: "Minimum", period: 60 },
+    dimensions: { AutoScalingGroupName: "app-graviton" },
+    ...{ comparisonOperator: "LessThanThreshold", threshold: 2, evaluationPeriods: 5 },
+    ...{ alarmActions: ["arn:topic"], okActions: ["arn:topic"] },
+  });
 });
 
 test("a newer AMI is kept back until a release, unless it is to be taken at once", async () => {
