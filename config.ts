@@ -24,7 +24,7 @@ export interface Publish {
 export interface Fleet {
   readonly balancer: Pick<BalancerArgs, "allowedCidrs" | "domain" | "alarmTopic">;
   /** Machines of each architecture. */
-  readonly group: Pick<MachineGroupArgs, "min" | "max" | "cpuTarget">;
+  readonly group: Pick<MachineGroupArgs, "min" | "max" | "cpuTarget" | "alarmTopic">;
   /** Name on the certificate of the domain. */
   readonly certificateDomain?: string;
 }
@@ -96,7 +96,11 @@ export function loadConfig(): Settings {
   }
 
   function readPublish(): Publish | undefined {
-    const to = read("publishTo", "registry/repository, such as ghcr.io/owner/hono-app", matching(repositoryInRegistry));
+    const to = read(
+      "publishTo",
+      "registry/repository, such as docker.io/yourusername/hono-app or ghcr.io/owner/hono-app",
+      matching(repositoryInRegistry),
+    );
     const needed = (pattern: RegExp) => (text: string) => (to === "" || pattern.test(text) ? text : undefined);
     const version = read(
       "publishVersion",
@@ -132,8 +136,12 @@ export function loadConfig(): Settings {
     "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",
     (text) => (["22", "443"].includes(text) ? undefined : integer(1, 65_535)(text)),
   );
-  const allowedCidrs = read("allowedCidrs", "a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24", parseCidrs);
-  const egress = readOfFleet("egress", "nat", "nat, endpoints or public", oneOf(egresses));
+  const allowedCidrs = read(
+    "allowedCidrs",
+    "a list of 1 to 60 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address",
+    parseCidrs,
+  );
+  const egress = readOfFleet("egress", "nat", "nat, endpoints or public", oneOf<Egress>("nat", "endpoints", "public"));
   const group = {
     min: readOfFleet("machinesMin", "1", "a whole number from 1 to 100", integer(1, 100)),
     max: readOfFleet("machinesMax", "2", "a whole number from 2 to 200", integer(2, 200)),
@@ -169,6 +177,13 @@ export function loadConfig(): Settings {
       "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary",
       (text) => (text === "" || policyArn.test(text) ? text : undefined),
     ) || undefined;
+  // Empty stands for none: a configuration key with a default cannot be unset.
+  const release = read(
+    "release",
+    "a release's tag (content-…) or digest (sha256:…)",
+    matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
+  );
+  const publish = readPublish();
   const repositoryName = `${name}-${stack.toLowerCase()}`;
   const settings: Settings = {
     name,
@@ -181,7 +196,11 @@ export function loadConfig(): Settings {
     },
     image: { repositoryName, latest: hasLatest },
     network: {
-      cidrBlock: read("vpcCidr", "a private IPv4 network from /16 to /20, such as 10.0.0.0/16", parseVpcCidr),
+      cidrBlock: read(
+        "vpcCidr",
+        "a private IPv4 network from /16 to /20 without host bits, such as 10.0.0.0/16",
+        parseVpcCidr,
+      ),
       port,
       // With a fleet nobody reaches the machines themselves: people reach its load balancer.
       allowedCidrs: fleet ? [] : allowedCidrs,
@@ -201,26 +220,21 @@ export function loadConfig(): Settings {
     machine: {
       port,
       volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
-      amiUpdate: read("amiUpdate", "keep or latest", oneOf({ keep: "keep", latest: "latest" })),
+      amiUpdate: read("amiUpdate", "keep or latest", oneOf("keep", "latest")),
       verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
     },
     fleet: fleet
       ? {
           balancer: { allowedCidrs, domain, alarmTopic },
-          group,
+          group: { ...group, alarmTopic },
           certificateDomain: domain && (certificateDomain || domain),
         }
       : undefined,
     builder: read("builder", "the name of a Buildx builder: letters, digits, . _ -", matching(/^[A-Za-z0-9][\w.-]*$/)),
-    registryLogin: read("registryLogin", "program or docker", oneOf({ program: "program", docker: "docker" })),
-    // Empty stands for none: a configuration key with a default cannot be unset.
-    release:
-      read(
-        "release",
-        "a release's tag (content-…) or digest (sha256:…)",
-        matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
-      ) || undefined,
-    publish: readPublish(),
+    registryLogin: read("registryLogin", "program or docker", oneOf("program", "docker")),
+    release: release || undefined,
+    // Read in any case, so that what is wrong with it is said. A rollback publishes nothing.
+    publish: publish && !release ? publish : undefined,
     protect: read("protect", "true or false", boolean),
     tags: { project, stack, app: name },
   };
@@ -234,15 +248,10 @@ export function loadConfig(): Settings {
       `the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`,
     );
   }
-  if (settings.publish) {
+  if (publish) {
     if (!allConfig()[`${project}:publishToken`]) {
       problems.push(
-        `${project}:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret)`,
-      );
-    }
-    if (settings.release) {
-      problems.push(
-        `${project}:publishTo is set and ${project}:release too; allowed: one of them, since a rollback publishes nothing`,
+        `${project}:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)`,
       );
     }
   }
@@ -299,10 +308,15 @@ export function loadConfig(): Settings {
       );
     }
     if (key.startsWith(`${project}:`) && !known.has(key)) {
-      problems.push(`${key} is not a key of this project; allowed: ${[...known].join(", ")}`);
+      const meant = [...known].find((each) => each.toLowerCase() === key.toLowerCase());
+      const allowed = meant ? `did you mean ${meant}?` : `allowed: ${[...known].join(", ")}`;
+      problems.push(`${key} is not a key of this project; ${allowed}`);
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);
+  if (publish && release) {
+    pulumi.log.warn(`${project}:release is set: this is a rollback, and nothing is published to ${project}:publishTo`);
+  }
   const shell = ["AWS_REGION", "AWS_DEFAULT_REGION"].find(
     (key) => ![undefined, "", settings.aws.region].includes(env[key]),
   );
@@ -325,8 +339,6 @@ const repositoryInRegistry =
 /** Empty stands for none. */
 const domainName = /^(|(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$/;
 
-const egresses = { nat: "nat", endpoints: "endpoints", public: "public" } as const satisfies Record<Egress, Egress>;
-
 /** The region in the ARN of an SNS topic. */
 function topicRegion(arn: string): string | undefined {
   return /^arn:aws(?:-[a-z-]+)?:sns:([a-z0-9-]+):\d{12}:[\w-]{1,256}$/.exec(arn)?.[1];
@@ -343,7 +355,7 @@ export const retentions = [
 function instanceTypeOf(machine: MachineName): [string, (text: string) => string | undefined] {
   const family = architectures[machine].instanceFamily;
   return [
-    `a type of the ${family} family (${architectures[machine].ec2}), such as ${family}.small, but not ${family}.nano (its 512 MiB are too few to install Docker)`,
+    `a type of the ${family} family (${architectures[machine].ec2}), such as ${family}.small, but not ${family}.nano (its 512 MiB are too few to install Docker); another family: CONTRIBUTING.md`,
     // https://github.com/amazonlinux/amazon-linux-2023/issues/404: dnf is killed there for want of memory.
     matching(new RegExp(`^${family}\\.(?!nano$)[a-z0-9]+$`)),
   ];
@@ -356,11 +368,11 @@ function integer(least: number, most: number) {
   };
 }
 
-function oneOf<T>(values: Readonly<Record<string, T>>) {
-  return (text: string): T | undefined => (Object.hasOwn(values, text) ? values[text] : undefined);
+function oneOf<T extends string>(...values: readonly T[]) {
+  return (text: string): T | undefined => values.find((value) => value === text);
 }
 
-const boolean = oneOf({ true: true, false: false });
+const boolean = (text: string) => (text === "true" ? true : text === "false" ? false : undefined);
 
 function matching(pattern: RegExp) {
   return (text: string): string | undefined => (pattern.test(text) ? text : undefined);

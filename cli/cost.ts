@@ -150,7 +150,17 @@ export async function planned(stack: string, config: Record<string, string>): Pr
   const { declared } = await import("../outputs.js");
   // Another query is another module for Node: the program runs again.
   const program = `../index.ts?planned=${++runs}`;
-  await pulumi.runtime.runInPulumiStack(async () => declared(await import(program)));
+  let problem: unknown;
+  await pulumi.runtime.runInPulumiStack(async () => {
+    try {
+      return declared(await import(program));
+    } catch (error) {
+      // Thrown here, it would be printed by Pulumi too, with the place in the source.
+      problem = error;
+      return {};
+    }
+  });
+  if (problem !== undefined) throw problem;
   await pulumi.runtime.disconnect();
   return resources;
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { stackConfig } from "../tools/stack-config.ts";
 import { type Check, checks, type Finding, inspect } from "./doctor/checks.ts";
 import { type Environment, findEnvironment } from "./doctor/environment.ts";
 import { realProbe } from "./doctor/probe.ts";
@@ -9,6 +10,7 @@ const usage = `usage: npm run doctor -- [OPTION ...]
 Looks for what would stop the guide's commands here, and says what fixes it. Ends with 1 if it found a fault. It changes nothing.
 
   --environment local|aws   which cloud is meant (default: AWS where its credentials are set up, else the local one)
+  --stack NAME              the stack on AWS whose configuration is meant (default: dev)
   --json                    for scripts
 `;
 
@@ -62,10 +64,16 @@ export function toText(report: Report): string {
 }
 
 async function main(args: string[]): Promise<void> {
-  const { values } = parseArgs({ args, options: { environment: { type: "string" }, json: { type: "boolean" } } });
-  const wanted = values.environment;
-  if (wanted !== undefined && wanted !== "local" && wanted !== "aws") throw new UsageError(usage);
-  const report = await diagnose(findEnvironment(realProbe, process.env, wanted));
+  const { values } = parseArgs({
+    args,
+    options: { environment: { type: "string" }, stack: { type: "string" }, json: { type: "boolean" } },
+  });
+  const { environment: wanted, stack } = values;
+  if (wanted !== undefined && wanted !== "local" && wanted !== "aws")
+    throw new UsageError(`--environment is "${wanted}"; allowed: local, aws`);
+  // Its file must be there.
+  stackConfig(stack);
+  const report = await diagnose(findEnvironment(realProbe, process.env, wanted, stack));
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   if (!report.healthy) process.exitCode = 1;
 }

@@ -54,7 +54,8 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
   });
   const [policy = "", ...others] = positionals;
   if (!isPolicyName(policy) || others.length > 0) {
-    throw new UsageError(`not a policy: "${positionals.join(" ")}"; allowed: ${policyNames.join(", ")}`);
+    const given = positionals.length === 0 ? "no policy is named" : `not a policy: "${positionals.join(" ")}"`;
+    throw new UsageError(`${given}; allowed: ${policyNames.join(", ")}`);
   }
   check("stack", given.stack, /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "letters, digits and single . _ -");
   if (given.stack !== undefined && !existsSync(join(root, `Pulumi.${given.stack}.yaml`))) {
@@ -91,7 +92,7 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
 
 function check(option: string, value: string | undefined, pattern: RegExp, allowed: string): void {
   if (value === undefined || pattern.test(value)) return;
-  throw new UsageError(`--${option} is ${JSON.stringify(value)}; allowed: ${allowed}`);
+  throw new UsageError(`--${option} is ${value === "" ? "not given" : JSON.stringify(value)}; allowed: ${allowed}`);
 }
 
 /**

@@ -82,8 +82,13 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
+        const isCutOff = late && !failed && answer.isUnreachable && log.includes("listening on port ");
+        const hint = isCutOff
+          ? "; it listens, by its console, so that its port cannot be reached from here: allowedCidrs, or a firewall on the way"
+          : "";
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}\n${lastLines(log, options.logCommand)}`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}
+What to do: docs/troubleshooting.md, "An instance failed verification". Machines of an earlier deployment still serve.`,
         );
       }
       show(
@@ -95,11 +100,13 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   }
 }
 
-type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
+type Answer = { proven: true } | { proven: false; final: boolean; problem: string; isUnreachable?: boolean };
 
 async function ask(url: string, expected: Expectation): Promise<Answer> {
   const { nonce, report, problem } = await askOnce((nonce) => askForReport(new URL(url).host, undefined, nonce));
-  if (problem !== undefined) return { proven: false, final: false, problem };
+  if (problem !== undefined) {
+    return { proven: false, final: false, problem, isUnreachable: !problem.startsWith("/platform: answered") };
+  }
   const { own, problems } = check(report, expected, nonce);
   return problems.length === 0 ? { proven: true } : { proven: false, final: own, problem: problems.join("; ") };
 }

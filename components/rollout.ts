@@ -38,7 +38,12 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
   const { template, timeout, groupName } = inputs;
   const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
   const proof = (seconds: number) => prove(inputs, seconds, true);
-  await refreshTo(await connectFleet(inputs), { template, timeout, prove: proof, log });
+  try {
+    await refreshTo(await connectFleet(inputs), { template, timeout, prove: proof, log });
+  } catch (error) {
+    const entry = 'docs/troubleshooting.md, "A release of a fleet failed"';
+    throw new Error(`${(error as Error).message}\nWhat to do: ${entry}`, { cause: error });
+  }
   return inputs;
 }
 

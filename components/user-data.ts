@@ -139,7 +139,7 @@ for _ in $(seq 60); do
 done
 docker logs --tail 20 "$name" 2>&1 || true
 [ "$crashes" -lt 3 ] || fail "the app ended $crashes times before it listened; its last lines are above"
-fail "the app did not start within 60 s; its last lines are above"
+fail 'the app printed no line with "message":"listening" within 60 s; its last lines are above (docs/app.md)'
 `;
 }
 

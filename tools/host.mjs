@@ -4,9 +4,9 @@
 export function checkHost() {
   const user = process.getuid?.();
   if (process.platform === "linux" && user === 0) return;
-  throw new Error(
-    `the local cloud runs Docker Engines and needs Linux and root; this is ${
-      process.platform === "linux" ? `user ${user}: try sudo env "PATH=$PATH" npm run local` : process.platform
-    }`,
-  );
+  const instead =
+    process.platform === "linux"
+      ? `user ${user}: try sudo env "PATH=$PATH" npm run local`
+      : `${process.platform}: open this folder in its dev container (README.md), or run the app alone: docker compose up --build`;
+  throw new Error(`the local cloud runs Docker Engines and needs Linux and root; this is ${instead}`);
 }

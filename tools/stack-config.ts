@@ -15,7 +15,9 @@ export const projectName: string = parse(readFileSync(join(root, "Pulumi.yaml"),
 export function stackConfig(stack?: string): Record<string, string> {
   const file = join(root, `Pulumi.${stack}.yaml`);
   if (stack !== undefined && !existsSync(file)) {
-    throw new Error(`the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there`);
+    throw new Error(
+      `the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there; make it, or name a stack that has one`,
+    );
   }
   const own = stack === undefined ? "" : readFileSync(file, "utf8");
   return readConfig(readFileSync(join(root, "Pulumi.yaml"), "utf8"), own);

@@ -42,6 +42,7 @@ export function findEnvironment(
   probeIn: (env: Probe["env"]) => Probe,
   env: Probe["env"],
   wanted?: "local" | "aws",
+  stack = "dev",
 ): Environment {
   const probe = probeIn(env);
   const sign = signsOfAws.find((name) => env[name]);
@@ -58,7 +59,7 @@ export function findEnvironment(
     if (file !== undefined) return ["aws", `${file} is there`];
     return ["local", "nothing of AWS is set up here"];
   })();
-  if (name === "aws") return { name, because, stack: env.PULUMI_STACK ?? "dev", probe };
+  if (name === "aws") return { name, because, stack, probe };
 
   const dir = env.LOCAL_CLOUD_DIR ?? join(home, "cloud");
   const number = Number(probe.read(join(dir, "prefix")) ?? 0);

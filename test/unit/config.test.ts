@@ -1,4 +1,4 @@
-import { isSecret, type Output } from "@pulumi/pulumi";
+import { isSecret, log, type Output } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ConfigError, loadConfig, retentions } from "../../config.ts";
 import { propertySchema } from "../../local/providers/aws/schemas.ts";
@@ -253,7 +253,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:fleet is "yes"; allowed: true or false
       - hono-app:name is "Hono"; allowed: 2 to 32 lowercase letters, digits and single hyphens, first a letter
       - hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)
-      - hono-app:allowedCidrs is "[]"; allowed: a list of 1 to 60 IPv4 networks, such as 203.0.113.0/24
+      - hono-app:allowedCidrs is "[]"; allowed: a list of 1 to 60 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address
       - hono-app:egress is "toString"; allowed: nat, endpoints or public
       - hono-app:machinesMin is "0"; allowed: a whole number from 1 to 100
       - hono-app:machinesMax is "1"; allowed: a whole number from 2 to 200
@@ -264,23 +264,23 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:latestTag is "no"; allowed: true or false
       - hono-app:logRetentionDays is "31"; allowed: one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
       - hono-app:permissionsBoundary is "a"; allowed: the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/hono-app-boundary
+      - hono-app:release is "latest"; allowed: a release's tag (content-…) or digest (sha256:…)
+      - hono-app:publishTo is "a"; allowed: registry/repository, such as docker.io/yourusername/hono-app or ghcr.io/owner/hono-app
+      - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
+      - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
       - hono-app:forceDelete is "yes"; allowed: true or false
-      - hono-app:vpcCidr is "10.0.0.1/16"; allowed: a private IPv4 network from /16 to /20, such as 10.0.0.0/16
+      - hono-app:vpcCidr is "10.0.0.1/16"; allowed: a private IPv4 network from /16 to /20 without host bits, such as 10.0.0.0/16
       - hono-app:availabilityZones is "[\\"ap-northeast-2a\\"]"; allowed: two zones, such as ["ap-northeast-2a","ap-northeast-2c"], or [] for the first two that offer every instance type
-      - hono-app:gravitonInstanceType is "t3.small"; allowed: a type of the t4g family (arm64), such as t4g.small, but not t4g.nano (its 512 MiB are too few to install Docker)
-      - hono-app:intelInstanceType is "t4g.small"; allowed: a type of the t3 family (x86_64), such as t3.small, but not t3.nano (its 512 MiB are too few to install Docker)
+      - hono-app:gravitonInstanceType is "t3.small"; allowed: a type of the t4g family (arm64), such as t4g.small, but not t4g.nano (its 512 MiB are too few to install Docker); another family: CONTRIBUTING.md
+      - hono-app:intelInstanceType is "t4g.small"; allowed: a type of the t3 family (x86_64), such as t3.small, but not t3.nano (its 512 MiB are too few to install Docker); another family: CONTRIBUTING.md
       - hono-app:volumeSizeGiB is "7"; allowed: a whole number from 8 to 1024
       - hono-app:amiUpdate is "newest"; allowed: keep or latest
       - hono-app:verificationTimeoutSeconds is "29"; allowed: a whole number from 30 to 3600
       - hono-app:builder is "a b"; allowed: the name of a Buildx builder: letters, digits, . _ -
       - hono-app:registryLogin is "none"; allowed: program or docker
-      - hono-app:release is "latest"; allowed: a release's tag (content-…) or digest (sha256:…)
-      - hono-app:publishTo is "a"; allowed: registry/repository, such as ghcr.io/owner/hono-app
-      - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
-      - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
       - hono-app:protect is "1"; allowed: true or false
-      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:protect]
+      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:protect]
   `);
 });
 
@@ -293,7 +293,6 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     { protect: "true" },
     { port: "8080" },
     { ...publish, publishToken: "" },
-    { ...publish, release: "content-0123456789abcdef" },
     { fleet: "true", machinesMin: "2" },
     { fleet: "true", certificateDomain: "*.example.com" },
     { fleet: "true", name: "internal-app" },
@@ -313,8 +312,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them
     hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them, since a protected stack has no mutable tag
     hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks
-    hono-app:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret)
-    hono-app:publishTo is set and hono-app:release too; allowed: one of them, since a rollback publishes nothing
+    hono-app:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)
     hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum, since a release starts a new machine before it ends an old one
     hono-app:certificateDomain is set and hono-app:domain is not; allowed: both, or domain alone
     hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters that does not begin with internal-
@@ -331,6 +329,23 @@ test.each<Record<string, string>>([
   { fleet: "true", name: "a".repeat(24), allowedCidrs: networks(31) },
   { fleet: "true", domain: "app.example.com", allowedCidrs: networks(30) },
 ])("%j is allowed", (values) => expect(problems(values)).toEqual([]));
+
+test("a rollback publishes nothing, and says so", () => {
+  const warn = vi.spyOn(log, "warn").mockResolvedValue();
+  configure({ ...publish, release: "content-0123456789abcdef" });
+  expect(loadConfig()).toMatchObject({ release: "content-0123456789abcdef", publish: undefined });
+  expect(warn.mock.lastCall?.[0]).toBe(
+    "hono-app:release is set: this is a rollback, and nothing is published to hono-app:publishTo",
+  );
+  // What is wrong with the rest is said all the same.
+  expect(problems({ ...publish, publishVersion: "latest", release: "content-0123456789abcdef" })).toHaveLength(1);
+});
+
+test("a key that is another one but for its capitals says which", () => {
+  expect(problems({ gravitonInstancetype: "t4g.small" })).toEqual([
+    "hono-app:gravitonInstancetype is not a key of this project; did you mean hono-app:gravitonInstanceType?",
+  ]);
+});
 
 test("another registry: its host, its repository, the version and latest, and a token that stays secret", async () => {
   configure(publish);
@@ -364,7 +379,7 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
     network: { cidrBlock: "10.0.0.0/20", port: 80, egress: "endpoints" },
     fleet: {
       balancer: { domain: "app.example.com", alarmTopic: topic },
-      group: { min: 2, max: 6, cpuTarget: 60 },
+      group: { min: 2, max: 6, cpuTarget: 60, alarmTopic: topic },
       certificateDomain: "*.example.com",
     },
   });

@@ -348,7 +348,7 @@ test("a stack's own configuration gives what is not named", () => {
 
 test.each([
   [["everything"], 'not a policy: "everything"; allowed: preview, deploy, fleet, on-call, boundary, trust'],
-  [["deploy"], '--account is ""; allowed: 12 digits'],
+  [["deploy"], "--account is not given; allowed: 12 digits"],
   [["deploy", "--account", "1234"], '--account is "1234"; allowed: 12 digits'],
   [["deploy", "--account", account, "--name", "*"], '--name is "*"; allowed: 2 to 32 lowercase letters'],
   [["deploy", "--account", account, "--region", "*"], '--region is "*"; allowed: an AWS region'],
@@ -360,7 +360,7 @@ test.each([
     ["deploy", "--account", account, "--environment", "dev"],
     "--environment is given, which the policy deploy does not",
   ],
-  [["trust", "--account", account], '--repository is ""; allowed: OWNER/NAME'],
+  [["trust", "--account", account], "--repository is not given; allowed: OWNER/NAME"],
   [["trust", "--account", account, "--repository", "a/b"], "--environment is not given"],
   [["trust", "--account", account, "--repository", "a/b", "--environment", "*"], '--environment is "*"; allowed'],
   [

@@ -121,7 +121,9 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   expect(error?.message).toContain(`i-1 at ${url} failed verification`);
   for (const part of parts) expect(error?.message).toContain(part);
   expect(asked.mock.calls.length > 1).toBe(parts[0]?.startsWith("time-out"));
-  expect(error?.message).toMatch(/\| pulled\nits log, which outlives the machine: aws logs tail app-machines-1 .*$/);
+  expect(error?.message).toMatch(
+    /\| pulled\nits log, which outlives the machine: aws logs tail app-machines-1 .*\nWhat to do: docs/,
+  );
 });
 
 test("one that hangs is rejected at the time-out", async () => {
@@ -132,6 +134,16 @@ test("one that hangs is rejected at the time-out", async () => {
   await expect(prove(options(url))).rejects.toThrow(
     "time-out after 1 s; /platform: The operation was aborted due to timeout\n",
   );
+});
+
+test.each([
+  ["listens, and cannot be reached", "listening on port 80\n", undefined, true],
+  ["listens, and answers wrongly", "listening on port 80\n", 500, false],
+  ["does not listen", "pulled\n", undefined, false],
+])("at the time-out, of a machine that %s", async (_, log, status, isCutOff) => {
+  const url = status ? await app(() => status) : `http://127.0.0.1:${await freePort()}`;
+  const error = await prove({ ...options(url), console: async () => log }).catch(({ message }: Error) => message);
+  expect(String(error).includes("its port cannot be reached from here: allowedCidrs, or a firewall")).toBe(isCutOff);
 });
 
 test("a question goes over a connection of its own, with its nonce", async () => {

@@ -141,7 +141,7 @@ test("an app that is slow, or ended once or twice, is waited for", () => {
   expect(afterStart("still reading", 2)).toMatchObject({
     status: 1,
     output:
-      "still reading\nhono-app: the app did not start within 60 s; its last lines are above\nhono-app: USER-DATA-FAILED\n",
+      'still reading\nhono-app: the app printed no line with "message":"listening" within 60 s; its last lines are above (docs/app.md)\nhono-app: USER-DATA-FAILED\n',
   });
   expect(afterStart('{"message":"listening"}', 2)).toEqual({ status: 0, output: "hono-app: listening on port 80\n" });
 });
