@@ -35,8 +35,8 @@ exports.handler = () => new Proxy({}, { get });
 `;
 
 /**
- * Shows a line to the person who deploys. Where the engine was killed, the provider ends with it: Pulumi's own handler would report for ever,
- * to nobody, that nobody listens, and take a whole processor for it.
+ * Prints a line for the person who deploys. If the engine was killed, the provider exits: Pulumi's own handler would retry the write for
+ * ever, and use a whole processor.
  */
 export function show(line: string): void {
   process.stdout.write(`${line}\n`, (error) => {

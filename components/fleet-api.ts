@@ -64,7 +64,7 @@ export async function connectFleet(args: FleetApiArgs) {
     import("@aws-sdk/client-ec2"),
   ]);
   const { groupName, targetGroupArn, region, profile } = args;
-  // A release neither ends nor stays because a call failed for a moment: Auto Scaling goes on without us.
+  // Retried: one call that fails must not fail a release that Auto Scaling continues.
   const config = { region, profile, maxAttempts: 8 };
   const [scaling, balancing, ec2] = [new AutoScaling(config), new ElasticLoadBalancingV2(config), new EC2(config)];
   const AutoScalingGroupName = groupName;

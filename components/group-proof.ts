@@ -67,7 +67,7 @@ export async function prove(inputs: ProofInputs, timeout = inputs.timeout, isSca
   }
 }
 
-/** Requests at a time: which machine answers is chance, so as many as there are behind the load balancer, within these bounds. */
+/** Requests sent at once. The load balancer picks the machine that answers, so as many as there are machines, within these bounds. */
 const parallel = { least: 8, most: 64 };
 
 /**

@@ -192,7 +192,7 @@ async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> 
   return { ...inputs, digest, configs: index.configs, tagged: Object.fromEntries(tags.map((tag) => [tag, digest])) };
 }
 
-/** Sets a tag: one that may move goes from one image to the other in one step. @returns false if it is immutable and names another. */
+/** Sets a tag; a mutable one moves in one call. @returns false if it is immutable and names another. */
 async function put(api: ECR, repositoryName: string, imageTag: string, manifest: Manifest): Promise<boolean> {
   const { text: imageManifest, mediaType: imageManifestMediaType } = manifest;
   try {
@@ -205,7 +205,7 @@ async function put(api: ECR, repositoryName: string, imageTag: string, manifest:
   return true;
 }
 
-/** Takes an immutable tag from an image. ECR deletes an image with its last tag, so such a one is given another before. */
+/** Takes an immutable tag from an image. ECR deletes an image with its last tag, so that an image without another tag gets one first. */
 async function untag(api: ECR, repositoryName: string, imageTag: string, imageDigest: string): Promise<void> {
   const { imageDetails: [{ imageTags = [] } = {}] = [] } = await api.describeImages({
     repositoryName,

@@ -181,7 +181,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
   }
 }
 
-/** Tells a text of its kind, but not the same one twice in a row. @returns Whether it told it. */
+/** Logs a text unless it is the last one logged of its kind. @returns Whether it did. */
 function whenChanged(log: (message: string) => void) {
   const last = new Map<string, string>();
   return (kind: string, text: string) => {

@@ -78,8 +78,8 @@ export class Vpc extends pulumi.ComponentResource {
   }
 }
 
-// What is in a zone has the zone's letter, in its name and as the number of its block: when the zones change, those that stay keep what they
-// have, and the others' is made before anything is deleted. By the zone's place in the list, a new subnet would want an old one's block.
+// A zone's letter names its subnet and numbers its block, so that the zones which stay keep theirs when others come or go. Numbered by its
+// place in the list, a new subnet would need a block that is still in use.
 const letters = "abcdefgh";
 const letterOf = (zone: string) => zone.slice(-1);
 

@@ -87,7 +87,7 @@ async function claimPrefix(dir: string): Promise<number> {
 }
 
 /**
- * What there is of a local cloud to know without opening it.
+ * A local cloud's addresses and folders, without claiming them.
  *
  * @param dir Its folder.
  * @param number Second octet of its addresses.

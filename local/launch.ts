@@ -1,7 +1,7 @@
 import type { _InstanceType, EC2, Image, RunInstancesRequest } from "@aws-sdk/client-ec2";
 import { refuse } from "./refuse.ts";
 
-/** What describes a launch, without how many: one. A launch template is resolved before, for moto ignores most of what is in one. */
+/** A RunInstances request for one instance. A launch template is resolved before, for moto ignores most of what is in one. */
 export type Launch = Omit<RunInstancesRequest, "MinCount" | "MaxCount" | "LaunchTemplate">;
 
 /**

@@ -58,7 +58,7 @@ describe("linters find nothing", () => {
     ["template-injection", "pull-request.yml", '"$COMMIT"', "$" + "{{ github.head_ref }}"],
     ["artipacked", "release.yml", "persist-credentials: false", "persist-credentials: true"],
     ["unpinned-uses", "release.yml", /checkout@.*/, "checkout@v7"],
-    ["secrets-outside-env", "deploy.yml", "environment: dev\n", "\n"],
+    ["secrets-outside-env", "deploy.yml", / {4}environment:\n {6}name: dev\n.*\n/, ""],
     ["concurrency-limits", "pull-request.yml", /^concurrency:\n.*\n.*$/m, ""],
   ])("zizmor finds a violation of %s", (audit, file, from, to) => {
     const folder = temporaryFolder(onTestFinished);

@@ -306,3 +306,13 @@ test.each([
     expect(texts.join("\n").replace(/\s+/g, " ")).toContain(quoted);
   }
 });
+
+test("what a message says to read is there", () => {
+  const named = globSync("components/*.ts").flatMap((file) =>
+    [...readFileSync(file, "utf8").matchAll(/(docs\/\w+\.md)(?:, "([^"]+)")?/g)].map(([, document = "", heading]) => {
+      return existsSync(document) && (!heading || headings(document).some(({ title }) => title === heading));
+    }),
+  );
+  expect(named.length).toBeGreaterThan(3);
+  expect(named).not.toContain(false);
+});

@@ -38,7 +38,7 @@ export interface Row extends CloudFormation {
   readonly id?: string | ((item: Props) => string);
   /** What some operations call the id. */
   readonly alsoId?: string;
-  /** The type of which it is a part, and by whose tags it is known: it has none. */
+  /** The type it is part of. It has no tags of its own; its owner's say whose it is. */
   readonly partOf?: string;
   /** What EC2 calls the type in tags and ARNs. @default `route-table`, by a `RouteTableId` */
   readonly tagType?: string;

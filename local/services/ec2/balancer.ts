@@ -160,7 +160,7 @@ export class Balancers {
         found.set(id, healthOf(server, backend, Date.now() - (this.#added.get(key) ?? 0)));
         continue;
       }
-      // HAProxy has lost a healthy one where it was killed.
+      // An HAProxy that was killed has forgotten that this target was healthy.
       const before: Health = JSON.parse(this.#reported.get(`${group.arn} ${id}`) ?? "[]");
       await this.#haproxy.add(backend, id, address, before[0] === "healthy");
       this.#added.set(key, Date.now());

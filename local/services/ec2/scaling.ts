@@ -86,13 +86,13 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
   const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));
   const launch = Math.max(0, Math.min(desired - fresh.length, Math.max(most, desired) - sound.length - sick.length));
 
-  // One at a time is missing where none may be too many; one that is not well, too, where there is no room for its successor.
+  // Where the group may not exceed its capacity, one machine at a time may be missing; so may an unhealthy one whose successor has no room.
   const all = Math.ceil((desired * policy.min) / 100);
   const leastOf = (each: Member) =>
     policy.max === 100 || (sick.includes(each) && most <= desired) ? desired - 1 : all;
   let kept = ready.length + old.length + sick.length;
   const terminate = [...gone];
-  // First those that nobody misses.
+  // Unhealthy machines first, then old ones.
   const replaced = [
     ...sick,
     ...old.sort((a, b) => compare([Number(a.isReady), a.launched], [Number(b.isReady), b.launched])),
