@@ -11,6 +11,7 @@ import type { MachineGroupArgs } from "./components/machine-group.ts";
 import { appName, policyArn } from "./components/names.ts";
 import type { NetworkArgs } from "./components/network.ts";
 import type { RepositoryArgs } from "./components/repository.ts";
+import { factNames, type Secrets } from "./components/user-data.ts";
 import type { Egress } from "./components/vpc.ts";
 
 /** Another registry that gets the image too. */
@@ -47,12 +48,14 @@ export interface Settings {
   /** For what machines log. */
   readonly logs: { readonly retentionInDays: number };
   /** Of the machines. */
-  readonly role: { readonly permissionsBoundary?: string };
+  readonly role: { readonly permissionsBoundary?: string; readonly secrets: Secrets };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   /** Two zones, or none: then those that {@link lookup} chooses. */
   readonly availabilityZones: readonly string[];
   /** What all machines have in common. */
-  readonly machine: Required<Pick<MachineArgs, "port" | "volumeSize" | "amiUpdate" | "verificationTimeout">>;
+  readonly machine: Required<
+    Pick<MachineArgs, "port" | "volumeSize" | "amiUpdate" | "verificationTimeout" | "environment" | "secrets">
+  >;
   /** With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance. */
   readonly fleet?: Fleet;
   readonly builder: string;
@@ -184,6 +187,19 @@ export function loadConfig(): Settings {
     matching(/^(|content-[0-9a-f]{16}|sha256:[0-9a-f]{64})$/),
   );
   const publish = readPublish();
+  const environment = read(
+    "appEnvironment",
+    `a list of NAME=value, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
+    parseEnvironment,
+  );
+  const secrets = {
+    path: `/${name}/${stack}`,
+    names: read(
+      "appSecrets",
+      `a list of names of environment variables, each of letters, digits and _, and none of ${factNames.join(", ")} or of appEnvironment`,
+      (text) => parseNames(text, environment?.map(nameOf)),
+    ),
+  };
   const repositoryName = `${name}-${stack.toLowerCase()}`;
   const settings: Settings = {
     name,
@@ -215,10 +231,10 @@ export function loadConfig(): Settings {
       parseZones,
     ),
     logs: { retentionInDays: logRetentionDays },
-    role: { permissionsBoundary },
+    role: { permissionsBoundary, secrets },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
-      port,
+      ...{ port, environment, secrets },
       volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
       amiUpdate: read("amiUpdate", "keep or latest", oneOf("keep", "latest")),
       verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
@@ -274,6 +290,11 @@ export function loadConfig(): Settings {
   if (group.max <= group.min) {
     problems.push(
       `${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`,
+    );
+  }
+  if (fleet && egress === "endpoints" && secrets.names?.length > 0) {
+    problems.push(
+      `${project}:appSecrets is set and ${project}:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager`,
     );
   }
   if (certificateDomain && givenDomain === "") {
@@ -396,6 +417,19 @@ function parseList(text: string, isValid: (item: string) => boolean): string[] |
   } catch {
     return undefined;
   }
+}
+
+/** The name in `NAME=value`. */
+const nameOf = (variable: string) => variable.split("=", 1)[0] ?? "";
+const isOwnName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) && !factNames.includes(name);
+
+function parseEnvironment(text: string): string[] | undefined {
+  const list = parseList(text, (item) => item.includes("=") && isOwnName(nameOf(item)) && !/[\0\n\r]/.test(item));
+  return text === "[]" ? [] : new Set(list?.map(nameOf)).size === list?.length ? list : undefined;
+}
+
+function parseNames(text: string, taken: readonly string[] = []): string[] | undefined {
+  return text === "[]" ? [] : parseList(text, (item) => isOwnName(item) && !taken.includes(item));
 }
 
 const isAccountId = (text: string) => /^\d{12}$/.test(text);

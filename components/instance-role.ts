@@ -5,6 +5,7 @@ import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
 import { policyOf } from "./policy-document.ts";
+import type { Secrets } from "./user-data.ts";
 
 export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
@@ -12,13 +13,18 @@ export interface InstanceRoleArgs {
   /** ARN of the one log group that machines may write to. */
   logGroupArn: pulumi.Input<string>;
   /**
+   * Parameters that machines may read, and decrypt.
+   * @default none
+   */
+  secrets?: Secrets;
+  /**
    * ARN of the policy that limits what the role can do, whatever it is given.
    * @default none
    */
   permissionsBoundary?: string;
 }
 
-/** What a machine may do in AWS: pull from one repository, write to one log group, and be reached by Session Manager. */
+/** What a machine may do in AWS: pull from one repository, write to one log group, be reached by Session Manager, and read the app's secrets. */
 export class InstanceRole extends pulumi.ComponentResource {
   /** Name of the instance profile; known once the role has its policy. */
   readonly instanceProfile: pulumi.Output<string>;
@@ -35,7 +41,10 @@ export class InstanceRole extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const statements = [...pullStatements(args.repositoryArn), writeStatement(args.logGroupArn), sessionStatement];
+    const statements = [
+      ...[...pullStatements(args.repositoryArn), writeStatement(args.logGroupArn), sessionStatement],
+      ...secretStatements(args.repositoryArn, args.secrets),
+    ];
     const policy = new RolePolicy(name, { role: role.name, policy: policyOf(...statements) }, { parent: this });
     // A profile is eventually consistent and a machine starts pulling at once: the policy comes first.
     const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: policy });
@@ -79,6 +88,37 @@ export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyState
       Effect: "Allow",
       Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
       Resource: repositoryArn,
+    },
+  ];
+}
+
+/**
+ * Reading the app's secrets, of the repository's account and region.
+ *
+ * @see https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+ */
+function secretStatements(repositoryArn: pulumi.Input<string>, secrets?: Secrets): PolicyStatement[] {
+  if (!secrets || secrets.names.length === 0) return [];
+  const { path, names } = secrets;
+  const part = (index: number) => pulumi.output(repositoryArn).apply((arn) => arn.split(":")[index] ?? "");
+  const [partition, region, account] = [part(1), part(3), part(4)];
+  const parameters = pulumi.interpolate`arn:${partition}:ssm:${region}:${account}:parameter${path}`;
+  return [
+    {
+      Sid: "Secrets",
+      Effect: "Allow",
+      Action: "ssm:GetParameter",
+      Resource: names.map((name) => pulumi.interpolate`${parameters}/${name}`),
+    },
+    {
+      Sid: "Decrypt",
+      Effect: "Allow",
+      Action: "kms:Decrypt",
+      Resource: pulumi.interpolate`arn:${partition}:kms:${region}:${account}:key/*`,
+      Condition: {
+        StringEquals: { "kms:ViaService": pulumi.interpolate`ssm.${region}.amazonaws.com` },
+        StringLike: { "kms:EncryptionContext:PARAMETER_ARN": pulumi.interpolate`${parameters}/*` },
+      },
     },
   ];
 }

@@ -13,6 +13,23 @@ export interface UserDataArgs {
   architecture: Architecture;
   /** TCP port of the machine on which the app answers. */
   port: number;
+  /**
+   * The app's own environment variables, each as `NAME=value`.
+   * @default none
+   */
+  environment?: readonly string[];
+  /**
+   * Those whose values the machine reads from AWS Systems Manager when it starts.
+   * @default none
+   */
+  secrets?: Secrets;
+}
+
+/** Parameters that are environment variables of the app: `DATABASE_URL` is the parameter `path/DATABASE_URL`. */
+export interface Secrets {
+  /** Such as `/hono-app/dev`. */
+  readonly path: string;
+  readonly names: readonly string[];
 }
 
 /** Stands in a machine's console where its user data failed; the lines before it say why. */
@@ -27,12 +44,31 @@ export const hardening = [
 /** The app's own port inside its container. */
 const containerPort = 3000;
 
+/** What the container is told of its machine: environment variables, and what the script has for them. */
+const facts = {
+  PORT: String(containerPort),
+  APP_NAME: '"$name"',
+  APP_VERSION: '"$tag"',
+  INSTANCE_ID: '"$instance_id"',
+  INSTANCE_TYPE: '"$instance_type"',
+  MACHINE_ARCHITECTURE: '"$(uname -m)"',
+  IMAGE_ARCHITECTURE: '"$image_architecture"',
+  IMAGE_REF: '"$image"',
+  IMAGE_ID: '"$image_id"',
+  IMAGE_DIGEST: '"$image_digest"',
+};
+
+/** Environment variables that are not the app's to choose. */
+export const factNames: readonly string[] = Object.keys(facts);
+
 /**
  * The script that cloud-init runs once, as root, at a machine's first boot. Its output is in the machine's console
  * (`aws ec2 get-console-output`) and in /var/log/cloud-init-output.log.
  */
 export function userData(args: UserDataArgs): string {
   const { registry, repository, tag, digest } = args.image;
+  const { environment = [], secrets = { path: "", names: [] } } = args;
+  const variables = [...Object.entries(facts).map((fact) => fact.join("=")), ...environment.map(quote)];
   return `#!/bin/bash
 set -Eeuo pipefail
 
@@ -40,6 +76,7 @@ readonly name=${quote(args.appName)}
 readonly image=${quote(imageRef(args.image))}
 readonly repository=${quote(`${registry}/${repository}`)}
 readonly registry=${quote(registry)}
+readonly tag=${quote(tag)}
 readonly region=${quote(args.region)}
 readonly log_group=${quote(args.logGroup)}
 readonly instance_id=$(</var/lib/cloud/data/instance-id)
@@ -103,7 +140,7 @@ say "machine $(uname -m), image $image_architecture, digest $image_digest"
 [ "$image_architecture" = "$expected_architecture" ] || fail "the image is $image_architecture; expected $expected_architecture"
 [ "$image_digest" = "$expected_digest" ] || fail "the image is $image_digest; expected $expected_digest"
 
-say "starting"
+${secrets.names.length > 0 ? readSecrets(secrets) : ""}say "starting"
 # Always: with unless-stopped, a container that Docker itself stopped on its way up, after a crash, would stay down.
 # The app never waits for CloudWatch: what does not fit into the buffer, which has the size that AWS advises, is lost there. "docker logs"
 # reads a copy on this machine.
@@ -114,17 +151,8 @@ docker run --detach --name "$name" --restart always \\
   --log-driver awslogs --log-opt mode=non-blocking --log-opt max-buffer-size=25m \\
   --log-opt awslogs-region="$region" --log-opt awslogs-group="$log_group" --log-opt awslogs-stream="$instance_id" \\
   --log-opt cache-max-size=10m --log-opt cache-max-file=3 \\
-  --env PORT=${containerPort} \\
-  --env APP_NAME="$name" \\
-  --env APP_VERSION=${quote(tag)} \\
-  --env INSTANCE_ID="$instance_id" \\
-  --env INSTANCE_TYPE="$instance_type" \\
-  --env MACHINE_ARCHITECTURE="$(uname -m)" \\
-  --env IMAGE_ARCHITECTURE="$image_architecture" \\
-  --env IMAGE_REF="$image" \\
-  --env IMAGE_ID="$image_id" \\
-  --env IMAGE_DIGEST="$image_digest" \\
-  "$image"
+${variables.map((variable) => `  --env ${variable} \\`).join("\n")}
+  ${secrets.names.length > 0 ? `"\${secrets[@]}" ` : ""}"$image"
 
 crashes=0
 for _ in $(seq 60); do
@@ -142,6 +170,21 @@ docker logs --tail 20 "$name" 2>&1 || true
 fail 'the app printed no line with "message":"listening" within 60 s; its last lines are above (docs/app.md)'
 `;
 }
+
+/** Reads the app's secrets, as options of `docker run`. */
+const readSecrets = ({ path, names }: Secrets) => `read_secret() {
+  aws ssm get-parameter --region "$region" --with-decryption --name ${quote(path)}/"$1" --query Parameter.Value --output text
+}
+# What is tried again is printed in the end.
+has_secret() { read_secret "$1" >/dev/null; }
+secrets=()
+for secret in ${names.join(" ")}; do
+  retry has_secret "$secret"
+  value=$(read_secret "$secret")
+  secrets+=(--env "$secret=$value")
+done
+
+`;
 
 /** A word that the shell takes literally. */
 function quote(text: string): string {

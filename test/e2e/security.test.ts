@@ -6,6 +6,7 @@ import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as ecr from "@aws-sdk/client-ecr";
 import * as iam from "@aws-sdk/client-iam";
+import { SSM } from "@aws-sdk/client-ssm";
 import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { machineNames, platforms } from "../../components/architecture.ts";
@@ -15,6 +16,7 @@ import { temporaryFolder } from "../support/process.ts";
 import {
   aws,
   cloud,
+  configured,
   deployed,
   describeInstances,
   manifest,
@@ -29,6 +31,10 @@ import {
 
 const docker = (machine: string, ...args: string[]) =>
   execFileSync("docker", ["--host", `unix://${cloud.run}/${machine}/docker.sock`, ...args], { maxBuffer: 2 ** 30 });
+
+const userDataOf = (machine: string) =>
+  join(cloud.dir, "machines", machine, "cloud", "instance", "scripts", "part-001");
+const consoleOf = (machine: string) => join(cloud.dir, "console", `${machine}.log`);
 
 describe("the credentials of an instance's role", () => {
   const denied = /^(AccessDenied|AccessDeniedException|UnauthorizedOperation)$/;
@@ -251,11 +257,9 @@ describe("a secret", () => {
     expect(layers.some((layer) => layer.includes("process.arch"))).toBe(true);
     const machines = machineNames.flatMap((name) => {
       const { id } = outputs[name];
-      const userData = readFileSync(join(cloud.dir, "machines", id, "cloud", "instance", "scripts", "part-001"));
-      const console = readFileSync(join(cloud.dir, "console", `${id}.log`));
       return [
-        ...found(`user data of ${name}`, userData),
-        ...found(`console of ${name}`, console),
+        ...found(`user data of ${name}`, readFileSync(userDataOf(id))),
+        ...found(`console of ${name}`, readFileSync(consoleOf(id))),
         ...found(`the container of ${name}`, docker(id, "inspect", "hono-app")),
         ...found(`the app's log on ${name}`, docker(id, "logs", "hono-app")),
       ];
@@ -269,6 +273,32 @@ describe("a secret", () => {
     ]).toEqual([]);
     // The state has it, encrypted.
     expect(readFileSync(stateFile, "utf8")).toMatch(/"registries":.*"ciphertext"/s);
+  });
+
+  test("of the app comes from Systems Manager, and is in its process alone", async () => {
+    const Name = "/hono-app/local/API_KEY";
+    const secret = `it's "the app's secret" \\ 42`;
+    const ssm = new SSM(aws);
+    await ssm.putParameter({ Name, Type: "SecureString", Value: secret });
+    try {
+      const appEnvironment = JSON.stringify(["GREETING=it's me"]);
+      await configured({ appEnvironment, appSecrets: '["API_KEY"]' }, async () => {
+        const outputs = await deployed();
+        for (const name of machineNames) {
+          const { id } = outputs[name];
+          const own = docker(id, "inspect", "--format", "{{.Id}}", "hono-app").toString().trim();
+          const app = processes().find(({ read }) => read("cgroup").includes(own));
+          expect(app?.read("environ").split("\0")).toEqual(
+            expect.arrayContaining(["GREETING=it's me", `API_KEY=${secret}`]),
+          );
+          for (const file of [userDataOf(id), consoleOf(id), stateFile]) {
+            expect(readFileSync(file, "utf8"), file).not.toContain("the app's secret");
+          }
+        }
+      });
+    } finally {
+      await ssm.deleteParameter({ Name });
+    }
   });
 });
 

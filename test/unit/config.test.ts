@@ -23,6 +23,7 @@ const networks = (count: number) => JSON.stringify(Array.from({ length: count },
 
 test("the defaults of Pulumi.yaml are the settings", () => {
   configure();
+  const secrets = { path: "/hono-app/dev", names: [] };
   expect(loadConfig()).toEqual({
     name: "hono-app",
     aws: { region: "ap-northeast-2", profile: undefined },
@@ -38,9 +39,9 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     },
     availabilityZones: [],
     logs: { retentionInDays: 30 },
-    role: { permissionsBoundary: undefined },
+    role: { permissionsBoundary: undefined, secrets },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
-    machine: { port: 80, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
+    machine: { port: 80, environment: [], secrets, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
     fleet: undefined,
     builder: "multiplatform",
     registryLogin: "program",
@@ -60,15 +61,17 @@ test("what a stack sets instead", () => {
   configure({
     ...{ "aws:profile": "work", allowedCidrs: networks(2), port: "8080", latestTag: "false", registryLogin: "docker" },
     ...{ logRetentionDays: "365", permissionsBoundary, amiUpdate: "latest", protect: "true", release, cpuTarget: "0" },
+    ...{ appEnvironment: '["LOG_LEVEL=debug"]', appSecrets: '["API_KEY"]' },
   });
+  const secrets = { path: "/hono-app/dev", names: ["API_KEY"] };
   expect(loadConfig()).toMatchObject({
     aws: { profile: "work" },
     repository: { latestTag: false },
     image: { latest: false },
     network: { port: 8080, allowedCidrs: JSON.parse(networks(2)), logRetentionDays: 365, permissionsBoundary },
     logs: { retentionInDays: 365 },
-    role: { permissionsBoundary },
-    machine: { port: 8080, amiUpdate: "latest" },
+    role: { permissionsBoundary, secrets },
+    machine: { port: 8080, amiUpdate: "latest", environment: ["LOG_LEVEL=debug"], secrets },
     ...{ registryLogin: "docker", protect: true, release },
   });
 });
@@ -145,6 +148,8 @@ const allowed: Record<string, string[]> = {
   verificationTimeoutSeconds: ["30", "3600"],
   builder: ["b", "a.b_c-D9"],
   registryLogin: ["program", "docker"],
+  appEnvironment: ["[]", '["LOG_LEVEL=a=b \\"c\\"","_x1="]'],
+  appSecrets: ["[]", '["API_KEY","b"]'],
   release: ["", "content-0123456789abcdef", `sha256:${"0".repeat(64)}`],
   publishTo: ["localhost/app", "localhost:5000/app", "registry:5000/a/b", "a.b.example.com/c", "docker.io/me/a__b.c-d"],
   publishVersion: ["1.0.0", "latest-1", "a".repeat(128)],
@@ -196,6 +201,8 @@ const refused: Record<string, string[]> = {
   verificationTimeoutSeconds: ["29", "3601"],
   builder: ["a b", ".a", ""],
   registryLogin: ["none"],
+  appEnvironment: [...['["A"]', '["A=b","A=c"]', '["PORT=1"]', '["1A=b"]', '["=b"]', '["A=b\\nc"]', "A=b"]],
+  appSecrets: ['["PORT"]', '["A-B"]', '["A","A"]', '["A=b"]', "A"],
   release: ["latest", "content-123", "xcontent-0123456789abcdef", "content-0123456789abcdef0", "sha256:0"],
   publishTo: [
     "a",
@@ -268,6 +275,8 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:publishTo is "a"; allowed: registry/repository, such as docker.io/yourusername/hono-app or ghcr.io/owner/hono-app
       - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
       - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
+      - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
+      - hono-app:appSecrets is "[\\"PORT\\"]"; allowed: a list of names of environment variables, each of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
       - hono-app:forceDelete is "yes"; allowed: true or false
       - hono-app:vpcCidr is "10.0.0.1/16"; allowed: a private IPv4 network from /16 to /20 without host bits, such as 10.0.0.0/16
@@ -280,7 +289,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:builder is "a b"; allowed: the name of a Buildx builder: letters, digits, . _ -
       - hono-app:registryLogin is "none"; allowed: program or docker
       - hono-app:protect is "1"; allowed: true or false
-      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:protect]
+      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:appEnvironment, hono-app:appSecrets, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:protect]
   `);
 });
 
@@ -293,6 +302,8 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     { protect: "true" },
     { port: "8080" },
     { ...publish, publishToken: "" },
+    { appEnvironment: '["A=b"]', appSecrets: '["A"]' },
+    { fleet: "true", egress: "endpoints", appSecrets: '["A"]' },
     { fleet: "true", machinesMin: "2" },
     { fleet: "true", certificateDomain: "*.example.com" },
     { fleet: "true", name: "internal-app" },
@@ -313,6 +324,8 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them, since a protected stack has no mutable tag
     hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks
     hono-app:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)
+    hono-app:appSecrets is "[\\"A\\"]"; allowed: a list of names of environment variables, each of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
+    hono-app:appSecrets is set and hono-app:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager
     hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum, since a release starts a new machine before it ends an old one
     hono-app:certificateDomain is set and hono-app:domain is not; allowed: both, or domain alone
     hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters that does not begin with internal-

@@ -55,3 +55,25 @@ test("no machine has the role's profile before the role has its policy", () => {
   expect(inputs.role).toBe("app");
   expect(dependsOn).toContain("aws:iam/rolePolicy:RolePolicy app");
 });
+
+test("it may read, and decrypt, the app's secrets, each by its name", async () => {
+  await mock();
+  const secrets = { path: "/app/dev", names: ["API_KEY", "TOKEN"] };
+  await settle(new InstanceRole("app", { repositoryArn, logGroupArn, secrets }).instanceProfile);
+  const { policy } = only("aws:iam/rolePolicy:RolePolicy").inputs as { policy: { Statement: unknown[] } };
+  const parameters = "arn:aws:ssm:ap-northeast-2:123456789012:parameter/app/dev";
+  expect(policy.Statement.slice(4)).toEqual([
+    {
+      ...{ Sid: "Secrets", Effect: "Allow", Action: "ssm:GetParameter" },
+      Resource: [`${parameters}/API_KEY`, `${parameters}/TOKEN`],
+    },
+    {
+      ...{ Sid: "Decrypt", Effect: "Allow", Action: "kms:Decrypt" },
+      Resource: "arn:aws:kms:ap-northeast-2:123456789012:key/*",
+      Condition: {
+        StringEquals: { "kms:ViaService": "ssm.ap-northeast-2.amazonaws.com" },
+        StringLike: { "kms:EncryptionContext:PARAMETER_ARN": `${parameters}/*` },
+      },
+    },
+  ]);
+});

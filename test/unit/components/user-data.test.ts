@@ -118,6 +118,24 @@ test("the image must be of the machine's architecture, and the one that was depl
   expect(afterPull("arm64 sha256:1").output).toContain(`the image is ; expected ${digest}\n`);
 });
 
+test("the app gets its own variables, and its secrets when they are there; no secret is printed, and none is in the script", () => {
+  const environment = [`GREETING=it's "me", $HOME`];
+  const own = userData({ ...args, environment, secrets: { path: "/hono-app/dev", names: ["API_KEY"] } });
+  const there = `n=$(mktemp)
+aws() { echo >>$n; [ $(wc -l <$n) -gt 1 ] || { echo "ParameterNotFound: $*" >&2; return 254; }; echo 'a b"c'; }
+docker() { printf '<%s>' "$@"; rm $n; exit; }
+image_architecture= image_id= image_digest=
+`;
+  const { output } = run(functions + there + own.slice(own.indexOf("read_secret() {"), own.indexOf("crashes=0")));
+  const asked = "ssm get-parameter --region ap-northeast-2 --with-decryption --name /hono-app/dev/API_KEY";
+  expect(output).toContain(
+    `has_secret API_KEY failed: ParameterNotFound: ${asked} --query Parameter.Value --output text; trying again in 1 s\n`,
+  );
+  expect(output).toContain(`<--env><${environment[0]}>`);
+  expect(output).toContain(`<--env><API_KEY=a b"c><${imageRef(args.image)}>`);
+  expect(output.split('a b"c')).toHaveLength(2);
+});
+
 /** What the script does once the container runs, which says this and has been started again so many times. */
 const afterStart = (log: string, restarts: number) => {
   const docker = `docker() { if [ "$1" = logs ]; then echo '${log}'; else echo ${restarts}; fi; }\n`;
