@@ -10,7 +10,7 @@ const usage = `usage: npm run doctor -- [OPTION ...]
 Looks for what would stop the guide's commands here, and says what fixes it. Ends with 1 if it found a fault. It changes nothing.
 
   --environment local|aws   which cloud is meant (default: AWS where its credentials are set up, else the local one)
-  --stack NAME              the stack on AWS whose configuration is meant (default: dev)
+  --stack NAME              the stack whose configuration is meant; it is AWS's then (default: dev)
   --json                    for scripts
 `;
 
@@ -71,9 +71,13 @@ async function main(args: string[]): Promise<void> {
   const { environment: wanted, stack } = values;
   if (wanted !== undefined && wanted !== "local" && wanted !== "aws")
     throw new UsageError(`--environment is "${wanted}"; allowed: local, aws`);
+  if (stack !== undefined && wanted === "local")
+    throw new UsageError("--stack is given, and the local cloud has its own; allowed: with --environment aws");
   // Its file must be there.
   stackConfig(stack);
-  const report = await diagnose(findEnvironment(realProbe, process.env, wanted, stack));
+  const report = await diagnose(
+    findEnvironment(realProbe, process.env, wanted ?? (stack === undefined ? undefined : "aws"), stack),
+  );
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   if (!report.healthy) process.exitCode = 1;
 }

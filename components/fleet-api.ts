@@ -15,6 +15,8 @@ export interface Member {
 export interface Group {
   readonly min: number;
   readonly max: number;
+  /** As many machines as it shall have now. */
+  readonly size: number;
   /** Launch template and version of the machines that it launches next. */
   readonly template: string;
   /** Those that it launches in. It replaces its machines in others. */
@@ -26,8 +28,8 @@ export interface Group {
 export interface Activity {
   readonly started: Date;
   readonly isLaunch: boolean;
-  /** `Cancelled` is a launch of which the machine ended before it was in service. */
-  readonly status: "Successful" | "Failed" | "Cancelled" | string;
+  /** Such as `Successful` or `Failed`; `Cancelled` is a launch of which the machine ended before it was in service. */
+  readonly status: string;
   /** What it says of it. */
   readonly text: string;
 }
@@ -78,14 +80,21 @@ export async function connectFleet(args: FleetApiArgs) {
       if (group === undefined) {
         throw Object.assign(new Error(`the group ${groupName} does not exist`), { name: "GroupNotFound" });
       }
-      const { MinSize = 0, MaxSize = 0, LaunchTemplate, AvailabilityZones: zones = [], Instances = [] } = group;
+      const {
+        MinSize = 0,
+        MaxSize = 0,
+        DesiredCapacity: size = 0,
+        LaunchTemplate,
+        AvailabilityZones: zones = [],
+        Instances = [],
+      } = group;
       const members = Instances.map((each) => ({
         id: each.InstanceId ?? "",
         zone: each.AvailabilityZone ?? "",
         template: templateName(each.LaunchTemplate),
         state: each.LifecycleState ?? "",
       }));
-      return { min: MinSize, max: MaxSize, template: templateName(LaunchTemplate), zones, members };
+      return { min: MinSize, max: MaxSize, size, template: templateName(LaunchTemplate), zones, members };
     },
     /** Every machine that is registered with the load balancer, of this group or another one. */
     async health(): Promise<Readonly<Record<string, Health>>> {
@@ -144,13 +153,16 @@ export async function connectFleet(args: FleetApiArgs) {
     async activities(since: Date): Promise<readonly Activity[]> {
       const found: Activity[] = [];
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
+        const known = found.length;
         for (const { StartTime: started, StatusCode: status = "", Description = "", StatusMessage } of Activities) {
-          if (started === undefined || started < since) return found;
+          if (started === undefined || started < since) continue;
           const isLaunch = Description.startsWith("Launching");
           found.push({ started, isLaunch, status, text: `${Description}: ${StatusMessage}` });
         }
+        // Only then: what is still in progress comes first, however old it is.
+        if (Activities.length > 0 && found.length === known) break;
       }
-      return found;
+      return found.sort((a, b) => b.started.getTime() - a.started.getTime());
     },
     /** What a machine printed so far, or why that cannot be read. */
     console: (instanceId: string) => readConsole(ec2, region, instanceId),

@@ -44,7 +44,7 @@ const unproven = "a machine did not prove itself";
  * already, since an earlier run was killed, it is waited for; one to another version is cancelled.
  *
  * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said; by then machines of the old version serve,
- * unless the message says that the rollback failed or goes on.
+ * unless the message says that the rollback failed or goes on, or that the refresh was cancelled.
  */
 export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
   const { template, timeout, prove, log } = options;
@@ -60,6 +60,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
   let problem: string | undefined;
   let evidence = "";
   let isAsked = false;
+  let undoing = "rollback";
   const launched = new Set<string>();
   for (let round = 1; ; round++) {
     const refresh = (await api.refreshes()).find(({ InstanceRefreshId }) => InstanceRefreshId === id);
@@ -107,14 +108,14 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
         evidence ||= await gather(api, waiting, begun).catch(unread);
         deadline = Date.now() + patience * 1000;
         if (isUnderWay(Status)) {
-          // Back at a version that does not work either, a rollback would wait for an hour.
-          const old = members.filter((member) => member.template === group.template);
+          // Back at a version that does not work either, a rollback would wait for an hour. Old machines that are on their way out do not count.
+          const old = members.filter(({ state, template }) => state === "InService" && template === group.template);
           const isFutile = old.length > 0 && old.every((member) => health[member.id]?.state !== "healthy");
+          undoing = isFutile ? "cancellation" : "rollback";
           const either = `, since no machine of ${group.template} is healthy either`;
           log(`${isFutile ? `cancelling${either}` : "rolling back"}: ${problem}`);
           await (isFutile ? api.cancel() : api.rollback()).catch((error: Error) => {
             if (hasEnded(error)) return;
-            const undoing = isFutile ? "cancellation" : "rollback";
             throw new Error(
               `the release failed (${problem}), and so did its ${undoing}: ${error.message}\n${evidence}`,
             );
@@ -124,7 +125,9 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
     } else if (isMoving) {
       deadline = Date.now() + patience * 1000;
     } else if (Date.now() >= deadline) {
-      throw new Error(`the release failed (${problem}), and its rollback is ${line} after ${patience} s\n${evidence}`);
+      throw new Error(
+        `the release failed (${problem}), and its ${undoing} is ${line} after ${patience} s\n${evidence}`,
+      );
     }
     if (!isActive(Status)) {
       const kept = `the refresh is ${Status}, and the group launches ${(await api.group()).template}`;
@@ -158,13 +161,14 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
         return running.InstanceRefreshId;
       }
       const now = JSON.stringify([running.Status, running.InstancesToUpdate, running.RollbackDetails]);
-      if (now !== last) deadline = Date.now() + timeout * 1000;
+      const isRollback = running.Status === "RollbackInProgress";
+      const patience = isRollback ? Math.max(timeout, rollbackPatience) : timeout;
+      if (now !== last) deadline = Date.now() + patience * 1000;
       last = now;
       const isLate = Date.now() >= deadline;
-      const isRollback = running.Status === "RollbackInProgress";
       if (!isCancelled && (isUnderWay(running.Status) || (isRollback && isLate))) {
         const forward = to === template ? "would end without a proof" : `is for ${to}`;
-        const why = isRollback ? `has stood still in its rollback for ${timeout} s` : forward;
+        const why = isRollback ? `has stood still in its rollback for ${patience} s` : forward;
         log(`cancelling the refresh ${running.InstanceRefreshId}, which ${why}`);
         await api.cancel().catch((error: Error) => {
           if (!hasEnded(error)) throw error;

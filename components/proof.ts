@@ -82,13 +82,12 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const isCutOff = late && !failed && answer.isUnreachable && log.includes("listening on port ");
-        const hint = isCutOff
-          ? "; it listens, by its console, so that its port cannot be reached from here: allowedCidrs, or a firewall on the way"
-          : "";
+        // What a security group or a firewall drops is not refused.
+        const isDropped = /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(answer.problem);
+        const isListening = log.includes("listening on port ");
+        const hint = isDropped && isListening ? `; it listens: ${cutOff}` : "";
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}
-What to do: docs/troubleshooting.md, "An instance failed verification". Machines of an earlier deployment still serve.`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}`,
         );
       }
       show(
@@ -100,13 +99,13 @@ What to do: docs/troubleshooting.md, "An instance failed verification". Machines
   }
 }
 
-type Answer = { proven: true } | { proven: false; final: boolean; problem: string; isUnreachable?: boolean };
+const cutOff = "perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)";
+
+type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
 
 async function ask(url: string, expected: Expectation): Promise<Answer> {
   const { nonce, report, problem } = await askOnce((nonce) => askForReport(new URL(url).host, undefined, nonce));
-  if (problem !== undefined) {
-    return { proven: false, final: false, problem, isUnreachable: !problem.startsWith("/platform: answered") };
-  }
+  if (problem !== undefined) return { proven: false, final: false, problem };
   const { own, problems } = check(report, expected, nonce);
   return problems.length === 0 ? { proven: true } : { proven: false, final: own, problem: problems.join("; ") };
 }

@@ -59,12 +59,12 @@ export const provider: Provider<Inputs, Inputs> = {
     if (news.size !== undefined && news.size !== olds.size) await (await connectFleet(news)).resize(news.size);
     return { outs: await rollOut(news) };
   },
-  // A version that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.
+  // A version or a size that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.
   async read(id, props) {
     const state = props as Inputs;
     try {
-      const { template } = await (await connectFleet(state)).group();
-      return { id, props: { ...state, template } };
+      const { template, size } = await (await connectFleet(state)).group();
+      return { id, props: { ...state, template, ...(state.size !== undefined && { size }) } };
     } catch (error) {
       if ((error as Error).name === "GroupNotFound") return {};
       throw error;

@@ -50,16 +50,22 @@ function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
   });
 }
 
+const verifyNew = (inputs: Inputs): Promise<Proof> =>
+  verify(inputs).catch((error: Error) => {
+    throw new Error(`${error.message}
+What to do: docs/troubleshooting.md, "An instance failed verification". An earlier deployment's machines, if there are any, still serve.`);
+  });
+
 export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
-    return { id: inputs.expected.instanceId, outs: { ...inputs, proof: await verify(inputs) } };
+    return { id: inputs.expected.instanceId, outs: { ...inputs, proof: await verifyNew(inputs) } };
   },
   async update(_id, _olds, news) {
-    return { outs: { ...news, proof: await verify(news) } };
+    return { outs: { ...news, proof: await verifyNew(news) } };
   },
   // Refresh asks again, but not for long: what runs answers at once. What is proven no more leaves the state, so that a
   // refresh shows it and the next `up` verifies again, with the whole time-out.

@@ -308,9 +308,16 @@ const cases: Record<string, () => Promise<void>> = {
     const same = await compare();
     expect(same.status, same.text).toBe(0);
     expect(same.text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
+    // A stack that is not there, one that never had anything, and one that has nothing any more.
+    const isEmpty = async () =>
+      expect(await compare("drift")).toMatchObject({ status: 0, text: "nothing is deployed\n" });
+    await isEmpty();
     await shell("pulumi stack init drift");
     try {
-      expect(await compare("drift")).toMatchObject({ status: 0, text: "nothing is deployed\n" });
+      await isEmpty();
+      await shell("pulumi destroy --stack drift --yes");
+      expect((await shell("pulumi stack history --stack drift --json")).output).toContain('"kind": "destroy"');
+      await isEmpty();
     } finally {
       await shell("pulumi stack rm drift --yes");
     }

@@ -18,6 +18,7 @@ export const answeringFleet = (answer: Answer) =>
 export class FakeFleet implements FleetApi {
   min = 1;
   max = 2;
+  size = 1;
   template = "lt-1:1";
   zones = ["a"];
   members: Member[] = [];
@@ -64,6 +65,7 @@ export class FakeFleet implements FleetApi {
             {
               MinSize: this.min,
               MaxSize: this.max,
+              DesiredCapacity: this.size,
               AvailabilityZones: this.zones,
               ...launching(this.template),
               Instances,
@@ -85,7 +87,14 @@ export class FakeFleet implements FleetApi {
   }
 
   async group() {
-    return { min: this.min, max: this.max, template: this.template, zones: this.zones, members: [...this.members] };
+    return {
+      min: this.min,
+      max: this.max,
+      size: this.size,
+      template: this.template,
+      zones: this.zones,
+      members: [...this.members],
+    };
   }
   async health() {
     return { ...this.targets };

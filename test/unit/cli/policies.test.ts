@@ -97,6 +97,7 @@ test.each<[string, string, Record<string, string>?]>([
 });
 
 const session = (name: string) => `arn:aws:ssm:${region}:${account}:session/${name}`;
+const begunBy = "ssm:resourceTag/aws:ssmmessages:session-id";
 const shell = `arn:aws:ssm:${region}:${account}:document/SSM-SessionManagerRunShell`;
 
 test.each<[string, string, string, Record<string, string>?]>([
@@ -110,8 +111,8 @@ test.each<[string, string, string, Record<string, string>?]>([
     shell.replace("SSM-SessionManagerRunShell", "AWS-StartPortForwardingSession"),
   ],
   ["ImplicitlyDenied", "ssm:StartSession", ec2("instance/i-1"), prod],
-  ["Allowed", "ssm:TerminateSession", session("AIDAEXAMPLE:me-1"), { "aws:userid": "AIDAEXAMPLE:me" }],
-  ["ImplicitlyDenied", "ssm:TerminateSession", session("AIDAOTHER:you-1"), { "aws:userid": "AIDAEXAMPLE:me" }],
+  ["Allowed", "ssm:TerminateSession", session("me-1"), { "aws:userid": "AIDAME", [begunBy]: "AIDAME" }],
+  ["ImplicitlyDenied", "ssm:TerminateSession", session("you-1"), { "aws:userid": "AIDAME", [begunBy]: "AIDAYOU" }],
   ["ImplicitlyDenied", "ec2:TerminateInstances", ec2("instance/i-1"), owned],
 ])("on call: %s is %s on %s %j", async (expected, ...asking) => {
   expect(await decide([policy("preview", values), policy("on-call", values)], asking)).toBe(expected);
@@ -235,7 +236,7 @@ async function faults(action: string, resource: readonly string[], keys: readonl
   ];
 }
 
-test.each(["preview", "deploy", "fleet", "boundary"] as const)(
+test.each(["preview", "deploy", "fleet", "on-call", "boundary"] as const)(
   "%s: AWS has every action, with one of its resources and every condition key",
   async (name) => {
     // One key is in every request: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html

@@ -37,12 +37,18 @@ test("a group: its bounds, the version that it launches and where, and each mach
     LifecycleState: "InService",
     LaunchTemplate: template("2"),
   };
-  const group = { AutoScalingGroupName: "app-1", MinSize: 2, MaxSize: 4, LaunchTemplate: template("3") };
+  const group = {
+    AutoScalingGroupName: "app-1",
+    MinSize: 2,
+    MaxSize: 4,
+    DesiredCapacity: 3,
+    LaunchTemplate: template("3"),
+  };
   answers.DescribeAutoScalingGroups = {
     AutoScalingGroups: [{ ...group, AvailabilityZones: ["a", "c"], Instances: [member] }],
   };
   expect(await api.group()).toEqual({
-    ...{ min: 2, max: 4 },
+    ...{ min: 2, max: 4, size: 3 },
     template: "lt-1:3",
     zones: ["a", "c"],
     members: [{ id: "i-1", zone: "a", template: "lt-1:2", state: "InService" }],
@@ -58,7 +64,7 @@ test("what AWS leaves out is empty", async () => {
   expect(await api.health()).toEqual({});
   expect(await api.refreshes()).toEqual([]);
   expect(await api.start("lt-1:4", 17)).toBe("");
-  const group = { min: 0, max: 0, template: "no launch template", zones: [], members: [] };
+  const group = { min: 0, max: 0, size: 0, template: "no launch template", zones: [], members: [] };
   answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{}] };
   expect(await api.group()).toEqual(group);
   answers.DescribeAutoScalingGroups = { AutoScalingGroups: [{ Instances: [{}] }] };
@@ -119,20 +125,26 @@ test("what failed or was cancelled since is said once, from every page until old
     const StartTime = new Date(`2026-01-01T00:0${minute}:00Z`);
     return { StatusCode, StartTime, Description: "Launching", StatusMessage };
   };
-  const newest = [activity("Failed", 5, "no capacity"), activity("Successful", 5, "")];
+  // What is in progress comes first, however old it is.
+  const newest = [
+    activity("InProgress", 0, "draining"),
+    ...[activity("Failed", 5, "no capacity"), activity("Successful", 5, "")],
+  ];
   const older = [
     activity("Failed", 4, "no capacity"),
     activity("Cancelled", 3, "Client.InvalidKMSKey.InvalidState"),
     activity("Failed", 1, "long ago"),
   ];
+  const oldest = [activity("Failed", 1, "longer ago")];
   answers.DescribeScalingActivities = { NextToken: "1" };
   answers["DescribeScalingActivities 1"] = { Activities: newest, NextToken: "2" };
   answers["DescribeScalingActivities 2"] = { Activities: older, NextToken: "3" };
+  answers["DescribeScalingActivities 3"] = { Activities: oldest, NextToken: "4" };
   expect(await failures(api, new Date("2026-01-01T00:03:00Z"))).toEqual([
     "Launching: no capacity",
     "Launching: Client.InvalidKMSKey.InvalidState",
   ]);
-  expect(asked).toHaveLength(3);
+  expect(asked).toHaveLength(4);
   expect(asked[0]).toMatchObject({ AutoScalingGroupName: "app-1" });
   const [launch] = await api.activities(new Date("2026-01-01T00:05:00Z"));
   const started = new Date("2026-01-01T00:05:00Z");

@@ -118,6 +118,10 @@ describe("Rollout", () => {
     const read = () => providerOf(inputs).read("app-1", inputs);
     fleet.template = "lt-1:9";
     expect(await read()).toEqual({ id: "app-1", props: { ...inputs, template: "lt-1:9" } });
+    // A policy that goes last may have made the group larger again.
+    fleet.size = 2;
+    const sized = { ...inputs, size: 1 };
+    expect((await providerOf(inputs).read("app-1", sized)).props).toMatchObject({ size: 2 });
     answer = () => ({ AutoScalingGroups: [] });
     expect(await read()).toEqual({});
     answer = () => {

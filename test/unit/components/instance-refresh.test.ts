@@ -471,11 +471,25 @@ test("where no machine of the version before is healthy either, it is cancelled:
   expect(await ended).toContain("the refresh is Cancelled, and the group launches lt-1:1");
 });
 
+test("old machines on their way out do not count: what was not proven is rolled back", async () => {
+  prove.mockRejectedValue(new Error("no answer"));
+  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
+  const { after } = release();
+  await after(2);
+  fleet.add("i-new", { template: "lt-1:2" });
+  fleet.members[0] = { ...(fleet.members[0] as (typeof fleet.members)[0]), state: "Terminating" };
+  fleet.targets["i-old"] = { state: "draining", reason: "" };
+  fleet.becomes("Baking", { PercentageComplete: 100 });
+  await after(4);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+});
+
 test("a rollback that stands still is cancelled, and the version is tried", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:9");
   fleet.on.cancel = () => fleet.becomes("Cancelled");
   const { after, succeeds } = release(10);
-  await after(8);
+  // Nothing moves while a machine warms up.
+  await after(118);
   expect(fleet.calls).toEqual([]);
   await after(4);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);

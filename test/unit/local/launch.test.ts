@@ -58,7 +58,7 @@ test("a launch makes one instance, whose volume has what the image says where th
   expect(createTags).not.toHaveBeenCalled();
 });
 
-test("a launch makes up for what moto forgets: protection, the interface's groups and its tags", async () => {
+test("a launch makes up for what moto forgets: the interface's groups and its tags", async () => {
   const { client, modifyInstanceAttribute, createTags } = api();
   const Tags = [{ Key: "Name", Value: "graviton" }];
   await launch(client, {
