@@ -8,7 +8,6 @@ import { root } from "../../tools/paths.ts";
 import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
-import { withoutEmulation } from "../without-emulation.ts";
 
 export interface Build {
   /** Folder of what is built. @default "app" */
@@ -59,7 +58,6 @@ export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
     ...(await edits(sandbox)),
     { what: "emulated steps in a build of the app", unit: "", ...app.emulated },
     { what: "emulated steps in a build with sharp and SQLite", unit: "", ...modules.emulated },
-    await failuresWithoutEmulation(sandbox),
     ...(await sizes(sandbox)),
   ];
 }
@@ -139,27 +137,6 @@ async function edits(sandbox: Sandbox): Promise<Measurement[]> {
       ...compared(bytes, { copied, compiled }),
     },
   ];
-}
-
-async function failuresWithoutEmulation(sandbox: Sandbox): Promise<Measurement> {
-  const failures = (target?: string) =>
-    withoutEmulation(sandbox, async (env) => {
-      try {
-        await step(`build without emulation, ${target ?? "app"}`, () =>
-          sandbox.command(buildCommand(sandbox, { target }), env),
-        );
-        return 0;
-      } catch (error) {
-        if (!String(error).includes("exec format error")) throw error;
-        return 1;
-      }
-    });
-  return {
-    what: "builds that fail where nothing emulates",
-    unit: "",
-    ours: [await failures()],
-    others: { [guidesWay]: [await failures("guide")] },
-  };
 }
 
 /** What one pull downloads, by platform. */
