@@ -113,7 +113,8 @@ test.each(mistakes)(
         // What the user data said last, or, where that did not fail, the app, is in the log that the error names.
         const [, command = ""] = /its log, which outlives the machine: (.*)/.exec(output) ?? [];
         const [, group = "", instance = ""] = /^aws logs tail (\S+) --log-stream-names (\S+) /.exec(command) ?? [];
-        expect(await logOf(group, instance)).toMatch(logged);
+        // The machine writes it after the console, which the error came from.
+        await expect.poll(() => logOf(group, instance), { timeout: 30_000 }).toMatch(logged);
       }),
     );
     expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
