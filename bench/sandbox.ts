@@ -87,6 +87,12 @@ export class Sandbox {
     await startDaemon(registry(this.cloud));
   }
 
+  /** Takes the local cloud down, and the registry with it: another cloud may get its addresses meanwhile. */
+  async down(): Promise<void> {
+    await stopDaemon(this.cloud.files(registryName));
+    await this.command(local("down"));
+  }
+
   /** Address of a registry without a login, for the benchmark's own images; BuildKit speaks plain HTTP to loopback. */
   get registry(): string {
     return registryAddress(this.cloud);

@@ -24,7 +24,7 @@ export async function measureStack(sandbox: Sandbox): Promise<Measurement[]> {
 }
 
 async function upFromNothing(sandbox: Sandbox): Promise<number> {
-  await sandbox.command(local("down"));
+  await sandbox.down();
   rmSync(sandbox.cloud.dir, { recursive: true, force: true });
   const seconds = await sandbox.time(local("up"));
   await sandbox.open();
