@@ -125,9 +125,7 @@ if (import.meta.main) {
   await runCommand(usage, (args) => {
     const { policy: name, values } = readArguments(args);
     if (name === "deploy" && values.boundary === undefined) {
-      console.error(
-        "without --boundary, whoever has this policy can make a role that may do everything in the account",
-      );
+      console.error("without --boundary this policy lets its user create a role with every permission in the account");
     }
     process.stdout.write(`${JSON.stringify(policy(name, values), null, 2)}\n`);
   });

@@ -4,7 +4,7 @@ import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
 import * as pulumi from "@pulumi/pulumi";
 import { pullStatements } from "./instance-role.ts";
-import { policyOf } from "./policy-document.ts";
+import { placeOf, policyOf } from "./policy-document.ts";
 import { tcp } from "./tcp.ts";
 
 export interface EndpointsArgs {
@@ -28,7 +28,7 @@ export class Endpoints extends pulumi.ComponentResource {
     super("hono-app:index:Endpoints", name, args, opts);
     const { vpcId, subnetIds, routeTableId } = args;
     const policies = pulumi.output(args.repositoryArn).apply(endpointPolicies);
-    const region = pulumi.output(args.repositoryArn).apply((arn) => arn.split(":")[3]);
+    const { region } = placeOf(args.repositoryArn);
     const tags = { Name: `${name}-endpoints` };
 
     const group = new SecurityGroup(

@@ -4,7 +4,7 @@ import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
-import { policyOf } from "./policy-document.ts";
+import { placeOf, policyOf } from "./policy-document.ts";
 
 export interface FlowLogsArgs {
   vpcId: pulumi.Input<string>;
@@ -66,8 +66,7 @@ export class FlowLogs extends pulumi.ComponentResource {
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
  */
 function deliveryTrust(logGroupArn: pulumi.Input<string>) {
-  const part = (index: number) => pulumi.output(logGroupArn).apply((arn) => arn.split(":")[index] ?? "");
-  const [partition, region, account] = [part(1), part(3), part(4)];
+  const { partition, region, account } = placeOf(logGroupArn);
   return policyOf({
     Effect: "Allow",
     Action: "sts:AssumeRole",

@@ -112,8 +112,8 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
           const old = members.filter(({ state, template }) => state === "InService" && template === group.template);
           const isFutile = old.length > 0 && old.every((member) => health[member.id]?.state !== "healthy");
           undoing = isFutile ? "cancellation" : "rollback";
-          const either = `, since no machine of ${group.template} is healthy either`;
-          log(`${isFutile ? `cancelling${either}` : "rolling back"}: ${problem}`);
+          const how = isFutile ? `cancelling, since no machine of ${group.template} is healthy either` : "rolling back";
+          log(`${how}: ${problem}`);
           await (isFutile ? api.cancel() : api.rollback()).catch((error: Error) => {
             if (hasEnded(error)) return;
             throw new Error(

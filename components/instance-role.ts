@@ -4,7 +4,7 @@ import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
-import { policyOf } from "./policy-document.ts";
+import { placeOf, policyOf } from "./policy-document.ts";
 import type { Secrets } from "./user-data.ts";
 
 export interface InstanceRoleArgs {
@@ -100,8 +100,7 @@ export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyState
 function secretStatements(repositoryArn: pulumi.Input<string>, secrets?: Secrets): PolicyStatement[] {
   if (!secrets || secrets.names.length === 0) return [];
   const { path, names } = secrets;
-  const part = (index: number) => pulumi.output(repositoryArn).apply((arn) => arn.split(":")[index] ?? "");
-  const [partition, region, account] = [part(1), part(3), part(4)];
+  const { partition, region, account } = placeOf(repositoryArn);
   const parameters = pulumi.interpolate`arn:${partition}:ssm:${region}:${account}:parameter${path}`;
   return [
     {

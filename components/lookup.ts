@@ -6,7 +6,7 @@ import { getImage } from "@pulumi/aws/ecr/getImage.js";
 import { getAvailabilityZones } from "@pulumi/aws/getAvailabilityZones.js";
 import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
-import { architectures, eachMachine, type MachineName, machineNames } from "./architecture.ts";
+import { architectures, eachMachine, eachMachineAtOnce, type MachineName, machineNames } from "./architecture.ts";
 import type { Release } from "./image.ts";
 import { contentTagPrefix } from "./image-tags.ts";
 
@@ -39,17 +39,17 @@ export async function lookup(args: LookupArgs) {
       filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }],
     }),
     release === undefined ? undefined : lookupRelease(repository.name, release),
-    Promise.all(machineNames.map((name) => lookupMachine(name, instanceTypes[name]))),
+    eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
     fleet?.certificateDomain === undefined ? undefined : lookupCertificate(fleet.certificateDomain),
   ]);
   const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
     /** Newest Amazon Linux 2023 AMI of each machine's architecture. */
-    amis: eachMachine((_, index) => (machines[index] as Found).ami),
+    amis: eachMachine((name) => machines[name].ami),
     /** Two zones that offer every machine's instance type. */
     availabilityZones: commonZones(
       regular.names,
-      eachMachine((_, index) => (machines[index] as Found).zones),
+      eachMachine((name) => machines[name].zones),
       instanceTypes,
       args.availabilityZones,
     ),
@@ -92,9 +92,7 @@ async function lookupCertificate(domain: string): Promise<string> {
   }
 }
 
-type Found = { ami: string; zones: string[] };
-
-async function lookupMachine(name: MachineName, instanceType: string): Promise<Found> {
+async function lookupMachine(name: MachineName, instanceType: string): Promise<{ ami: string; zones: string[] }> {
   const { amiParameter, ec2 } = architectures[name];
   const [offerings, ami] = await Promise.all([
     getInstanceTypeOfferings({

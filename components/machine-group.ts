@@ -28,7 +28,7 @@ export interface MachineGroupArgs
    */
   cpuTarget?: number;
   /**
-   * ARN of the SNS topic that is told when the group has too few machines.
+   * ARN of the SNS topic that gets a message when the group has too few machines.
    * @default none
    */
   alarmTopic?: string;

@@ -1,4 +1,11 @@
 import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.js";
+import * as pulumi from "@pulumi/pulumi";
+
+/** Where a resource is, by its ARN. */
+export function placeOf(arn: pulumi.Input<string>) {
+  const part = (index: number) => pulumi.output(arn).apply((text) => text.split(":")[index] ?? "");
+  return { partition: part(1), region: part(3), account: part(4) };
+}
 
 /** An IAM policy of these statements. */
 export function policyOf(...Statement: PolicyStatement[]): PolicyDocument {

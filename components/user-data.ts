@@ -44,7 +44,7 @@ export const hardening = [
 /** The app's own port inside its container. */
 const containerPort = 3000;
 
-/** What the container is told of its machine: environment variables, and what the script has for them. */
+/** Environment variables that describe the machine to the app, each with its value as the script writes it. */
 const facts = {
   PORT: String(containerPort),
   APP_NAME: '"$name"',

@@ -75,12 +75,8 @@ export async function readQuotas(
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
  */
 async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
-  const [{ EC2 }, { ElasticLoadBalancingV2 }, { AutoScaling }] = await Promise.all([
-    import("@aws-sdk/client-ec2"),
-    import("@aws-sdk/client-elastic-load-balancing-v2"),
-    import("@aws-sdk/client-auto-scaling"),
-  ]);
-  const [ec2, elb, scaling] = [new EC2(client), new ElasticLoadBalancingV2(client), new AutoScaling(client)];
+  const { EC2 } = await import("@aws-sdk/client-ec2");
+  const ec2 = new EC2(client);
   const vcpus = async (names: readonly string[]) => {
     const InstanceTypes = [...new Set(names)] as _InstanceType[];
     const types = await every(ec2.paginateDescribeInstanceTypes({ InstanceTypes }), (page) => page.InstanceTypes);
@@ -107,6 +103,12 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
       read: () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs),
     },
   ];
+  if (!fleet) return always;
+  const [{ ElasticLoadBalancingV2 }, { AutoScaling }] = await Promise.all([
+    import("@aws-sdk/client-elastic-load-balancing-v2"),
+    import("@aws-sdk/client-auto-scaling"),
+  ]);
+  const [elb, scaling] = [new ElasticLoadBalancingV2(client), new AutoScaling(client)];
   /** Elastic Load Balancing gives the tags of 20 resources at a time, and not in its lists. */
   const withTags = async (arns: (string | undefined)[]): Promise<Counted[]> => {
     const tagged: Counted[] = [];
@@ -171,7 +173,6 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
       read: () => every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints),
     },
   ];
-  if (!fleet) return always;
   return [...always, ...ofFleet, ...(fleet.egress === "nat" ? nat : fleet.egress === "endpoints" ? endpoints : [])];
 }
 
