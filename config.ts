@@ -11,7 +11,7 @@ import type { MachineGroupArgs } from "./components/machine-group.ts";
 import { appName, policyArn } from "./components/names.ts";
 import type { NetworkArgs } from "./components/network.ts";
 import type { RepositoryArgs } from "./components/repository.ts";
-import { factNames, type Secrets } from "./components/user-data.ts";
+import { factNames } from "./components/user-data.ts";
 import type { Egress } from "./components/vpc.ts";
 
 /** Another registry that gets the image too. */
@@ -48,7 +48,7 @@ export interface Settings {
   /** For what machines log. */
   readonly logs: { readonly retentionInDays: number };
   /** Of the machines. */
-  readonly role: { readonly permissionsBoundary?: string; readonly secrets: Secrets };
+  readonly role: { readonly permissionsBoundary?: string; readonly secretsPath: string };
   readonly instanceTypes: Readonly<Record<MachineName, string>>;
   /** Two zones, or none: then those that {@link lookup} chooses. */
   readonly availabilityZones: readonly string[];
@@ -189,11 +189,20 @@ export function loadConfig(): Settings {
   const publish = readPublish();
   const environment = read(
     "appEnvironment",
-    `a list of NAME=value, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
+    `a list of NAME=value of at most ${environmentLimit} bytes, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
     parseEnvironment,
   );
   const secrets = {
-    path: `/${name}/${stack}`,
+    path: read(
+      "appSecretsPath",
+      `empty for /${name}/${stack}, or a path in Parameter Store that begins with /${name}/, without a slash at its end`,
+      (text) =>
+        text === ""
+          ? `/${name}/${stack}`
+          : text.startsWith(`/${name}/`) && /^(\/[\w.-]+)+$/.test(text)
+            ? text
+            : undefined,
+    ),
     names: read(
       "appSecrets",
       `a list of names of environment variables, each of letters, digits and _, and none of ${factNames.join(", ")} or of appEnvironment`,
@@ -231,7 +240,7 @@ export function loadConfig(): Settings {
       parseZones,
     ),
     logs: { retentionInDays: logRetentionDays },
-    role: { permissionsBoundary, secrets },
+    role: { permissionsBoundary, secretsPath: secrets.path },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
       ...{ port, environment, secrets },
@@ -290,6 +299,11 @@ export function loadConfig(): Settings {
   if (group.max <= group.min) {
     problems.push(
       `${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`,
+    );
+  }
+  if (/^(aws|ssm)/.test(name) && secrets.names?.length > 0) {
+    problems.push(
+      `${project}:appSecrets is set and ${project}:name is ${name}; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves`,
     );
   }
   if (fleet && egress === "endpoints" && secrets.names?.length > 0) {
@@ -423,7 +437,11 @@ function parseList(text: string, isValid: (item: string) => boolean): string[] |
 const nameOf = (variable: string) => variable.split("=", 1)[0] ?? "";
 const isOwnName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) && !factNames.includes(name);
 
+/** Bytes: user data of at most 16,384 is what EC2 takes, and the script has less than 6,000 of its own. */
+const environmentLimit = 8000;
+
 function parseEnvironment(text: string): string[] | undefined {
+  if (Buffer.byteLength(text) > environmentLimit) return undefined;
   const list = parseList(text, (item) => item.includes("=") && isOwnName(nameOf(item)) && !/[\0\n\r]/.test(item));
   return text === "[]" ? [] : new Set(list?.map(nameOf)).size === list?.length ? list : undefined;
 }

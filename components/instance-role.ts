@@ -5,18 +5,14 @@ import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
 import { placeOf, policyOf } from "./policy-document.ts";
-import type { Secrets } from "./user-data.ts";
 
 export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
   repositoryArn: pulumi.Input<string>;
   /** ARN of the one log group that machines may write to. */
   logGroupArn: pulumi.Input<string>;
-  /**
-   * Parameters that machines may read, and decrypt.
-   * @default none
-   */
-  secrets?: Secrets;
+  /** Path below which machines may read and decrypt parameters, such as `/hono-app/dev`. */
+  secretsPath: string;
   /**
    * ARN of the policy that limits what the role can do, whatever it is given.
    * @default none
@@ -43,7 +39,7 @@ export class InstanceRole extends pulumi.ComponentResource {
     );
     const statements = [
       ...[...pullStatements(args.repositoryArn), writeStatement(args.logGroupArn), sessionStatement],
-      ...secretStatements(args.repositoryArn, args.secrets),
+      ...secretStatements(args.repositoryArn, args.secretsPath),
     ];
     const policy = new RolePolicy(name, { role: role.name, policy: policyOf(...statements) }, { parent: this });
     // A profile is eventually consistent and a machine starts pulling at once: the policy comes first.
@@ -93,22 +89,16 @@ export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyState
 }
 
 /**
- * Reading the app's secrets, of the repository's account and region.
+ * Reading the app's secrets, of the repository's account and region. By their path, not by their names: a machine of the release before,
+ * which a rollback launches, may need one that the new release does not name.
  *
  * @see https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
  */
-function secretStatements(repositoryArn: pulumi.Input<string>, secrets?: Secrets): PolicyStatement[] {
-  if (!secrets || secrets.names.length === 0) return [];
-  const { path, names } = secrets;
+function secretStatements(repositoryArn: pulumi.Input<string>, path: string): PolicyStatement[] {
   const { partition, region, account } = placeOf(repositoryArn);
-  const parameters = pulumi.interpolate`arn:${partition}:ssm:${region}:${account}:parameter${path}`;
+  const parameters = pulumi.interpolate`arn:${partition}:ssm:${region}:${account}:parameter${path}/*`;
   return [
-    {
-      Sid: "Secrets",
-      Effect: "Allow",
-      Action: "ssm:GetParameter",
-      Resource: names.map((name) => pulumi.interpolate`${parameters}/${name}`),
-    },
+    { Sid: "Secrets", Effect: "Allow", Action: "ssm:GetParameter", Resource: parameters },
     {
       Sid: "Decrypt",
       Effect: "Allow",
@@ -116,7 +106,7 @@ function secretStatements(repositoryArn: pulumi.Input<string>, secrets?: Secrets
       Resource: pulumi.interpolate`arn:${partition}:kms:${region}:${account}:key/*`,
       Condition: {
         StringEquals: { "kms:ViaService": pulumi.interpolate`ssm.${region}.amazonaws.com` },
-        StringLike: { "kms:EncryptionContext:PARAMETER_ARN": pulumi.interpolate`${parameters}/*` },
+        StringLike: { "kms:EncryptionContext:PARAMETER_ARN": parameters },
       },
     },
   ];

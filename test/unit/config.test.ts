@@ -39,7 +39,7 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     },
     availabilityZones: [],
     logs: { retentionInDays: 30 },
-    role: { permissionsBoundary: undefined, secrets },
+    role: { permissionsBoundary: undefined, secretsPath: secrets.path },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
     machine: { port: 80, environment: [], secrets, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
     fleet: undefined,
@@ -61,16 +61,16 @@ test("what a stack sets instead", () => {
   configure({
     ...{ "aws:profile": "work", allowedCidrs: networks(2), port: "8080", latestTag: "false", registryLogin: "docker" },
     ...{ logRetentionDays: "365", permissionsBoundary, amiUpdate: "latest", protect: "true", release, cpuTarget: "0" },
-    ...{ appEnvironment: '["LOG_LEVEL=debug"]', appSecrets: '["API_KEY"]' },
+    ...{ appEnvironment: '["LOG_LEVEL=debug"]', appSecrets: '["API_KEY"]', appSecretsPath: "/hono-app/all/of.us" },
   });
-  const secrets = { path: "/hono-app/dev", names: ["API_KEY"] };
+  const secrets = { path: "/hono-app/all/of.us", names: ["API_KEY"] };
   expect(loadConfig()).toMatchObject({
     aws: { profile: "work" },
     repository: { latestTag: false },
     image: { latest: false },
     network: { port: 8080, allowedCidrs: JSON.parse(networks(2)), logRetentionDays: 365, permissionsBoundary },
     logs: { retentionInDays: 365 },
-    role: { permissionsBoundary, secrets },
+    role: { permissionsBoundary, secretsPath: secrets.path },
     machine: { port: 8080, amiUpdate: "latest", environment: ["LOG_LEVEL=debug"], secrets },
     ...{ registryLogin: "docker", protect: true, release },
   });
@@ -150,6 +150,7 @@ const allowed: Record<string, string[]> = {
   registryLogin: ["program", "docker"],
   appEnvironment: ["[]", '["LOG_LEVEL=a=b \\"c\\"","_x1="]'],
   appSecrets: ["[]", '["API_KEY","b"]'],
+  appSecretsPath: ["", "/hono-app/a_b-c.d/E"],
   release: ["", "content-0123456789abcdef", `sha256:${"0".repeat(64)}`],
   publishTo: ["localhost/app", "localhost:5000/app", "registry:5000/a/b", "a.b.example.com/c", "docker.io/me/a__b.c-d"],
   publishVersion: ["1.0.0", "latest-1", "a".repeat(128)],
@@ -201,8 +202,20 @@ const refused: Record<string, string[]> = {
   verificationTimeoutSeconds: ["29", "3601"],
   builder: ["a b", ".a", ""],
   registryLogin: ["none"],
-  appEnvironment: [...['["A"]', '["A=b","A=c"]', '["PORT=1"]', '["1A=b"]', '["=b"]', '["A=b\\nc"]', "A=b"]],
+  appEnvironment: [
+    ...['["A"]', '["A=b","A=c"]', '["PORT=1"]', '["1A=b"]', '["=b"]', '["A=b\\nc"]', "A=b"],
+    JSON.stringify([`A=${"b".repeat(8000)}`]),
+  ],
   appSecrets: ['["PORT"]', '["A-B"]', '["A","A"]', '["A=b"]', "A"],
+  appSecretsPath: [
+    "/hono-app",
+    "/hono-app/",
+    "/hono-app/a/",
+    "/hono-app//a",
+    "/other/a",
+    "hono-app/a",
+    "/hono-app/a b",
+  ],
   release: ["latest", "content-123", "xcontent-0123456789abcdef", "content-0123456789abcdef0", "sha256:0"],
   publishTo: [
     "a",
@@ -275,7 +288,8 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:publishTo is "a"; allowed: registry/repository, such as docker.io/yourusername/hono-app or ghcr.io/owner/hono-app
       - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
       - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
-      - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
+      - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value of at most 8000 bytes, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
+      - hono-app:appSecretsPath is "/hono-app"; allowed: empty for /undefined/dev, or a path in Parameter Store that begins with /undefined/, without a slash at its end
       - hono-app:appSecrets is "[\\"PORT\\"]"; allowed: a list of names of environment variables, each of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
       - hono-app:forceDelete is "yes"; allowed: true or false
@@ -289,7 +303,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:builder is "a b"; allowed: the name of a Buildx builder: letters, digits, . _ -
       - hono-app:registryLogin is "none"; allowed: program or docker
       - hono-app:protect is "1"; allowed: true or false
-      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:appEnvironment, hono-app:appSecrets, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:protect]
+      - hono-app:alowedCidrs is not a key of this project; allowed: hono-app:fleet, hono-app:name, hono-app:port, hono-app:allowedCidrs, hono-app:egress, hono-app:machinesMin, hono-app:machinesMax, hono-app:cpuTarget, hono-app:domain, hono-app:certificateDomain, hono-app:alarmTopic, hono-app:latestTag, hono-app:logRetentionDays, hono-app:permissionsBoundary, hono-app:release, hono-app:publishTo, hono-app:publishVersion, hono-app:publishUsername, hono-app:publishToken, hono-app:appEnvironment, hono-app:appSecretsPath, hono-app:appSecrets, hono-app:keepReleases, hono-app:forceDelete, hono-app:vpcCidr, hono-app:availabilityZones, hono-app:gravitonInstanceType, hono-app:intelInstanceType, hono-app:volumeSizeGiB, hono-app:amiUpdate, hono-app:verificationTimeoutSeconds, hono-app:builder, hono-app:registryLogin, hono-app:protect]
   `);
 });
 
@@ -304,6 +318,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     { ...publish, publishToken: "" },
     { appEnvironment: '["A=b"]', appSecrets: '["A"]' },
     { fleet: "true", egress: "endpoints", appSecrets: '["A"]' },
+    { name: "ssm-app", appSecrets: '["A"]' },
     { fleet: "true", machinesMin: "2" },
     { fleet: "true", certificateDomain: "*.example.com" },
     { fleet: "true", name: "internal-app" },
@@ -326,6 +341,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     hono-app:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)
     hono-app:appSecrets is "[\\"A\\"]"; allowed: a list of names of environment variables, each of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
     hono-app:appSecrets is set and hono-app:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager
+    hono-app:appSecrets is set and hono-app:name is ssm-app; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves
     hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum, since a release starts a new machine before it ends an old one
     hono-app:certificateDomain is set and hono-app:domain is not; allowed: both, or domain alone
     hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters that does not begin with internal-

@@ -17,6 +17,12 @@ const ec2 = (resource: string) => `arn:aws:ec2:${region}:${account}:${resource}`
 const iam = (resource: string) => `arn:aws:iam::${account}:${resource}`;
 const ecr = (repository: string) => `arn:aws:ecr:${region}:${account}:repository/${repository}`;
 
+/** A key's own policy has to let IAM decide, as the one that KMS makes does. */
+const keyPolicy = {
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { AWS: iam("root") }, Action: "kms:*", Resource: "*" }],
+};
+
 /** What IAM says, by the library that decides in the local cloud too. */
 async function decide(
   policies: Policy[],
@@ -28,6 +34,7 @@ async function decide(
     {
       request: { principal: iam("user/x"), action, resource: { resource, accountId: account }, contextVariables },
       identityPolicies: named(policies),
+      ...(action.startsWith("kms:") && { resourcePolicy: keyPolicy }),
       ...(permissionsBoundary && { permissionBoundaryPolicies: named([permissionsBoundary]) }),
       serviceControlPolicies: [],
       resourceControlPolicies: [],
@@ -291,22 +298,21 @@ test("the program's roles stay inside the boundary, which all of them have", asy
   const roles = resources.filter(({ type }) => type === "aws:iam/role:Role");
   expect(roles.map(({ inputs }) => inputs.permissionsBoundary)).toEqual([boundary, boundary]);
   const most = policy("boundary", values);
-  for (const { type, inputs } of resources) {
-    if (type !== "aws:iam/rolePolicy:RolePolicy") continue;
-    const own = inputs.policy as Policy & { Statement: { Resource: string }[] };
-    for (const { Action, Resource } of own.Statement) {
-      for (const action of [Action].flat()) {
-        expect([action, await decide([own], [action, Resource.replace(/:\*$/, ":log-stream:x")], most)]).toEqual([
-          action,
-          "Allowed",
-        ]);
-      }
-    }
-  }
   const everything: Policy = {
     Version: "2012-10-17",
     Statement: [{ Sid: "All", Effect: "Allow", Action: ["*"], Resource: "*" }],
   };
+  for (const { type, inputs } of resources) {
+    if (type !== "aws:iam/rolePolicy:RolePolicy") continue;
+    const own = inputs.policy as Policy & { Statement: { Resource: string; Condition?: object }[] };
+    for (const { Action, Resource, Condition = {} } of own.Statement) {
+      const context = Object.assign({}, ...Object.values(Condition));
+      for (const action of [Action].flat()) {
+        const request = [action, Resource.replace(/:\*$/, ":log-stream:x"), context] as const;
+        expect([action, await decide([everything], request, most)]).toEqual([action, "Allowed"]);
+      }
+    }
+  }
   expect(await decide([everything], ["iam:CreateUser", iam("user/x")], most)).toBe("ImplicitlyDenied");
   expect(await decide([everything], ["ecr:BatchGetImage", ecr("other-dev")], most)).toBe("ImplicitlyDenied");
 });
