@@ -31,8 +31,8 @@ const skipped = (note: string): Finding => ({ state: "skipped", note });
 const fault = (what: string, remedy: string): Finding => ({ state: "fault", fault: what, remedy });
 
 const gib = 2 ** 30;
-/** What a first set-up takes with its caches, engines and images, as README.md says. */
-const leastDisk = 8 * gib;
+/** In GiB. A first set-up of the local cloud takes 8 with its caches, engines and images, as README.md says; a build for AWS, its base images. */
+const leastDisk = { local: 8, aws: 2 };
 /** AWS refuses a request that is more than five minutes off; a clock that is a minute off gets there. */
 const mostSkewSeconds = 60;
 
@@ -255,7 +255,7 @@ export const checks: readonly Check[] = [
       const allowed = [JSON.parse(configOf(environment)["aws:allowedAccountIds"] ?? "[]")].flat().map(String);
       if (allowed.includes(account)) return ok(`${arn}, an account that the stack ${stack} allows`);
       if (allowed.length === 0) {
-        const set = `pulumi config set --stack ${stack} --path 'aws:allowedAccountIds[0]' ${account}`;
+        const set = `pulumi config set --stack ${stack} --path --type string 'aws:allowedAccountIds[0]' ${account}`;
         return ok(`${arn}; the stack ${stack} takes any account; to allow this one only: ${set}`);
       }
       return fault(
@@ -373,11 +373,12 @@ export const checks: readonly Check[] = [
       const { probe, local } = environment;
       // Docker Desktop's folder is in a virtual machine of its own and not seen from here.
       const engine = local ? "" : probe.exec("docker", "info", "--format", "{{.DockerRootDir}}").stdout.trim();
+      const least = leastDisk[local ? "local" : "aws"];
       for (const folder of [root, engine]) {
         const free = folder.startsWith("/") ? probe.freeBytes(folder) : undefined;
-        if (free !== undefined && free < leastDisk) {
+        if (free !== undefined && free < least * gib) {
           return fault(
-            `${(free / gib).toFixed(1)} GiB are free where ${folder} is; a build with its caches needs up to ${leastDisk / gib} GiB`,
+            `${(free / gib).toFixed(1)} GiB are free where ${folder} is; a build with its caches needs up to ${least} GiB`,
             local
               ? "npm run local -- down && rm -rf .local/cloud .local/cache"
               : `docker buildx prune --builder ${builderOf(environment)}; docker system prune`,
