@@ -64,6 +64,8 @@ export const imagePlatforms = image.platforms;
 export const logGroup = logs.name;
 /** The one address of a fleet; nothing where each machine has its own. */
 export const url = balancer?.url;
+/** The load balancer's own name, to which DNS points `domain`. */
+export const balancerName = balancer?.dnsName;
 export const { graviton, intel } = eachMachine((machine) => machines[machine].summary);
 export const verifiedArchitectures = eachMachine((machine) => machines[machine].proof.image);
 export const publishedImage = published && { ref: published.reference.apply(refOf), digest: published.digest };

@@ -2,7 +2,16 @@ import type * as pulumi from "@pulumi/pulumi";
 import { show } from "./dynamic-resource.ts";
 import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
 import { describeMember, failures, noLaunch, userDataFailure } from "./instance-refresh.ts";
-import { askForReport, askOnce, check, type Expectation, type Proof, type ProofArgs } from "./proof.ts";
+import {
+  askForReport,
+  askOnce,
+  check,
+  cutOff,
+  type Expectation,
+  isDropped,
+  type Proof,
+  type ProofArgs,
+} from "./proof.ts";
 
 /** What a resource that proves a group is made from. */
 export interface GroupProofArgs extends ProofArgs {
@@ -66,6 +75,12 @@ export async function prove(inputs: ProofInputs, timeout = inputs.timeout, isSca
     throw new Error(`${inputs.groupName} behind ${domain ?? address} failed verification: ${(error as Error).message}`);
   }
 }
+
+/** The same error, with where its remedies are. */
+export const releaseFailed = (error: unknown) =>
+  new Error(`${(error as Error).message}\nWhat to do: docs/troubleshooting.md, "A release of a fleet failed"`, {
+    cause: error,
+  });
 
 /** Requests sent at once. The load balancer picks the machine that answers, so as many as there are machines, within these bounds. */
 const parallel = { least: 8, most: 64 };
@@ -145,7 +160,8 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     function summary(): string {
       const states = missing.map((member) => describeMember(member, group, health, template));
       const counted = `${serving.length} machines in service, ${group.min} needed`;
-      return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [last] : [])].join("; ");
+      const answered = isDropped(last) ? `${last}: the load balancer does not answer; ${cutOff}` : last;
+      return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [answered] : [])].join("; ");
     }
     async function explain(): Promise<string> {
       const said = await failures(api, begun).catch((error: Error) => [unread(error)]);

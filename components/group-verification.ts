@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
-import { type GroupProof, type GroupProofArgs, type ProofInputs, prove } from "./group-proof.ts";
+import { type GroupProof, type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
 import { proofInputs } from "./proof.ts";
 
 export interface GroupVerificationArgs extends GroupProofArgs {
@@ -31,6 +31,14 @@ export class GroupVerification extends DynamicResource {
   }
 }
 
+async function proven(inputs: Inputs): Promise<State> {
+  try {
+    return { ...inputs, proof: await prove(inputs) };
+  } catch (error) {
+    throw releaseFailed(error);
+  }
+}
+
 export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ address, domain, groupName, template, min, subnetIds, expected }: Inputs) =>
@@ -38,10 +46,10 @@ export const provider: Provider<Inputs, State> = {
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
-    return { id: inputs.groupName, outs: { ...inputs, proof: await prove(inputs) } };
+    return { id: inputs.groupName, outs: await proven(inputs) };
   },
   async update(_id, _olds, news) {
-    return { outs: { ...news, proof: await prove(news) } };
+    return { outs: await proven(news) };
   },
   // Refresh asks again, but not for long: what runs answers at once. A group that is proven no more leaves the state, so that a refresh
   // shows it and the next `up` verifies again, with the whole time-out.

@@ -63,15 +63,21 @@ export async function lookup(args: LookupArgs) {
   };
 }
 
+const releases = 'What to do: docs/troubleshooting.md, "First aid", has the command that lists the releases';
+
 /** @throws Error when the registry has no such image, or has it under no release's tag. */
 async function lookupRelease(repositoryName: string, release: string): Promise<Release> {
   const id = release.startsWith("sha256:") ? { imageDigest: release } : { imageTag: release };
-  const { imageDigest, imageTags } = await getImage({ repositoryName, ...id });
+  const { imageDigest, imageTags } = await getImage({ repositoryName, ...id }).catch((error: Error) => {
+    throw new pulumi.RunError(
+      `release is ${release}, which ${repositoryName} does not have (${error.message}), so nothing was changed\n${releases}`,
+    );
+  });
   const tag = imageTags.find((each) => each.startsWith(contentTagPrefix));
   if (tag === undefined) {
     const tags = imageTags.join(", ") || "no tag";
     throw new pulumi.RunError(
-      `${release} in ${repositoryName} has ${tags}; a release has a tag ${contentTagPrefix}…, so nothing was changed`,
+      `${release} in ${repositoryName} has ${tags}; a release has a tag ${contentTagPrefix}…, so nothing was changed\n${releases}`,
     );
   }
   return { tag, digest: imageDigest };

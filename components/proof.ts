@@ -82,10 +82,8 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        // What a security group or a firewall drops is not refused.
-        const isDropped = /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(answer.problem);
         const isListening = log.includes("listening on port ");
-        const hint = isDropped && isListening ? `; it listens: ${cutOff}` : "";
+        const hint = isDropped(answer.problem) && isListening ? `; it listens: ${cutOff}` : "";
         throw new Error(
           `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}`,
         );
@@ -99,7 +97,9 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   }
 }
 
-const cutOff = "perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)";
+/** What a security group or a firewall drops is not refused. */
+export const isDropped = (problem: string) => /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem);
+export const cutOff = "perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)";
 
 type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
 

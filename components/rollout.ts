@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
-import { type GroupProofArgs, type ProofInputs, prove } from "./group-proof.ts";
+import { type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
 import { proofInputs } from "./proof.ts";
 
@@ -41,8 +41,7 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
   try {
     await refreshTo(await connectFleet(inputs), { template, timeout, prove: proof, log });
   } catch (error) {
-    const entry = 'docs/troubleshooting.md, "A release of a fleet failed"';
-    throw new Error(`${(error as Error).message}\nWhat to do: ${entry}`, { cause: error });
+    throw releaseFailed(error);
   }
   return inputs;
 }

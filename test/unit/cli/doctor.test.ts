@@ -487,7 +487,7 @@ describe("the account", () => {
   });
 
   test.each([
-    ["", /the stack dev takes any account; .*--stack dev --path 'aws:allowedAccountIds\[0\]' 1$/],
+    ["", /the stack dev takes any account; .*--stack dev --path --type string 'aws:allowedAccountIds\[0\]' 1$/],
     ['config:\n  aws:allowedAccountIds: ["2", "1"]\n', /an account that the stack dev allows/],
   ])("that the credentials are of is named, with %j", async (own, note) => {
     const finding = await find("aws-credentials", environmentOf(aws({ "./Pulumi.dev.yaml": own })));
