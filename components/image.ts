@@ -48,7 +48,7 @@ export interface ImageArgs {
 }
 
 /**
- * One image for all platforms, built once and pushed. Equal content is neither built nor pushed again. A preview builds every platform and
+ * One image for all platforms, built once and pushed. While its content does not change, nothing is built or pushed again. A preview builds every platform and
  * pushes nothing.
  */
 export class Image extends pulumi.ComponentResource {
