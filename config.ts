@@ -3,71 +3,9 @@ import { env } from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, eachMachine, type MachineName } from "./components/architecture.ts";
-import type { BalancerArgs } from "./components/balancer.ts";
-import type { ImageArgs, Registry } from "./components/image.ts";
 import { latestTag } from "./components/image-tags.ts";
-import type { MachineArgs } from "./components/machine.ts";
-import type { MachineGroupArgs } from "./components/machine-group.ts";
 import { appName, policyArn } from "./components/names.ts";
-import type { NetworkArgs } from "./components/network.ts";
-import type { RepositoryArgs } from "./components/repository.ts";
 import { factNames } from "./components/user-data.ts";
-import type { Egress } from "./components/vpc.ts";
-
-/** Another registry that gets the image too. */
-export interface Publish {
-  readonly registry: Registry;
-  readonly repositoryName: string;
-  readonly tags: readonly string[];
-}
-
-/** Machines behind a load balancer. */
-export interface Fleet {
-  readonly balancer: Pick<BalancerArgs, "allowedCidrs" | "domain" | "alarmTopic">;
-  /** Machines of each architecture. */
-  readonly group: Pick<MachineGroupArgs, "min" | "max" | "cpuTarget" | "alarmTopic">;
-  /** Name on the certificate of the domain. */
-  readonly certificateDomain?: string;
-}
-
-/** What a stack's configuration says, checked. Pulumi.yaml declares each key with its type, default and meaning. */
-export interface Settings {
-  /** Name of the application. */
-  readonly name: string;
-  /** For AWS's SDK, which the provider's configuration does not reach. */
-  readonly aws: {
-    readonly region: string;
-    /** Profile of the AWS configuration files that calls are signed with. */
-    readonly profile?: string;
-  };
-  /** The stack's own: stacks share an account without sharing images. */
-  readonly repository: Required<RepositoryArgs>;
-  /** What becomes of the build. */
-  readonly image: Required<Pick<ImageArgs, "repositoryName" | "latest">>;
-  readonly network: Omit<NetworkArgs, "availabilityZones" | "repositoryArn">;
-  /** For what machines log. */
-  readonly logs: { readonly retentionInDays: number };
-  /** Of the machines. */
-  readonly role: { readonly permissionsBoundary?: string; readonly secretsPath: string };
-  readonly instanceTypes: Readonly<Record<MachineName, string>>;
-  /** Two zones, or none: then those that {@link lookup} chooses. */
-  readonly availabilityZones: readonly string[];
-  /** What all machines have in common. */
-  readonly machine: Required<
-    Pick<MachineArgs, "port" | "volumeSize" | "amiUpdate" | "verificationTimeout" | "environment" | "secrets">
-  >;
-  /** With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance. */
-  readonly fleet?: Fleet;
-  readonly builder: string;
-  readonly registryLogin: "program" | "docker";
-  /** Tag or digest of an earlier release to deploy instead of building. */
-  readonly release?: string;
-  readonly publish?: Publish;
-  /** Whether destroy is refused. */
-  readonly protect: boolean;
-  /** On every resource that takes tags. */
-  readonly tags: Readonly<Record<string, string>>;
-}
 
 /** A configuration that cannot be deployed; one line per wrong key: the key, what was given, what is allowed. */
 export class ConfigError extends pulumi.RunError {
@@ -78,11 +16,12 @@ export class ConfigError extends pulumi.RunError {
 }
 
 /**
- * Reads and checks the whole configuration. Nothing else in the program reads configuration or the environment.
+ * Reads and checks the whole configuration. Nothing else in the program reads configuration or the environment. Pulumi.yaml declares each
+ * key with its type, default and meaning.
  *
  * @throws {@link ConfigError} that lists every wrong key at once.
  */
-export function loadConfig(): Settings {
+export function loadConfig() {
   const project = pulumi.getProject();
   const config = new pulumi.Config();
   const aws = new pulumi.Config("aws");
@@ -98,7 +37,8 @@ export function loadConfig(): Settings {
     return value as T;
   }
 
-  function readPublish(): Publish | undefined {
+  /** Another registry that gets the image too. */
+  function readPublish() {
     const to = read(
       "publishTo",
       "registry/repository, such as docker.io/yourusername/hono-app or ghcr.io/owner/hono-app",
@@ -144,7 +84,7 @@ export function loadConfig(): Settings {
     "a list of 1 to 60 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address",
     parseCidrs,
   );
-  const egress = readOfFleet("egress", "nat", "nat, endpoints or public", oneOf<Egress>("nat", "endpoints", "public"));
+  const egress = readOfFleet("egress", "nat", "nat, endpoints or public", oneOf("nat", "endpoints", "public"));
   const group = {
     min: readOfFleet("machinesMin", "1", "a whole number from 1 to 100", integer(1, 100)),
     max: readOfFleet("machinesMax", "2", "a whole number from 2 to 200", integer(2, 200)),
@@ -210,9 +150,11 @@ export function loadConfig(): Settings {
     ),
   };
   const repositoryName = `${name}-${stack.toLowerCase()}`;
-  const settings: Settings = {
+  const settings = {
     name,
+    // For AWS's SDK, which the provider's configuration does not reach.
     aws: { region: aws.get("region") ?? "", profile: aws.get("profile") },
+    // The stack's own: stacks share an account without sharing images.
     repository: {
       name: repositoryName,
       keepReleases: read("keepReleases", "a whole number from 2 to 1000", integer(2, 1000)),
@@ -248,6 +190,7 @@ export function loadConfig(): Settings {
       amiUpdate: read("amiUpdate", "keep or latest", oneOf("keep", "latest")),
       verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),
     },
+    // With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance.
     fleet: fleet
       ? {
           balancer: { allowedCidrs, domain, alarmTopic },
