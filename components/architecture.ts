@@ -1,19 +1,12 @@
-import { ARCHITECTURES, type Architecture as Ec2Name, type Names } from "../app/src/architecture.ts";
+import { ARCHITECTURES } from "../app/src/architecture.ts";
 
-/** One CPU architecture: its names, and what EC2 has for it. */
-export type Architecture = Names & {
-  /** EC2's name, of AMIs and instance types. */
-  readonly ec2: Ec2Name;
-  /** EC2 instance family that the guide puts this architecture on. */
-  readonly instanceFamily: string;
-  /**
-   * Public SSM parameter that names the newest Amazon Linux 2023 AMI.
-   * @see https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
-   */
-  readonly amiParameter: string;
-};
-
-/** The machines of the stack, one per architecture. */
+/**
+ * The machines of the stack, one per architecture, with the architecture's names and what EC2 has for it.
+ *
+ * - `ec2`: EC2's name, of AMIs and instance types
+ * - `instanceFamily`: the one that the guide puts this architecture on
+ * - `amiParameter`: public SSM parameter that names the newest Amazon Linux 2023 AMI, https://docs.aws.amazon.com/linux/al2023/ug/ec2.html
+ */
 export const architectures = {
   graviton: {
     ...ARCHITECTURES.arm64,
@@ -27,10 +20,13 @@ export const architectures = {
     instanceFamily: "t3",
     amiParameter: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64",
   },
-} as const satisfies Record<string, Architecture>;
+} as const;
 
 /** Name of a machine: `graviton` or `intel`. */
 export type MachineName = keyof typeof architectures;
+
+/** One CPU architecture. */
+export type Architecture = (typeof architectures)[MachineName];
 
 /** The machines' names, in the order in which outputs and tables show them. */
 export const machineNames = Object.keys(architectures) as MachineName[];

@@ -1,17 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { show } from "./dynamic-resource.ts";
-import { connectFleet, describeMachines, type FleetApi, type FleetApiArgs, type Member, unread } from "./fleet-api.ts";
+import { connectFleet, describeMachines, type FleetApi, type Member, unread } from "./fleet-api.ts";
 import { describeMember, failures, noLaunch, userDataFailure } from "./instance-refresh.ts";
-import {
-  askForReport,
-  askOnce,
-  check,
-  cutOff,
-  type Expectation,
-  isDropped,
-  type Proof,
-  type ProofArgs,
-} from "./proof.ts";
+import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs, type proofInputs } from "./proof.ts";
 
 /** What a resource that proves a group is made from. */
 export interface GroupProofArgs extends ProofArgs {
@@ -29,9 +20,6 @@ export interface GroupProofArgs extends ProofArgs {
   template: pulumi.Input<string>;
 }
 
-/** What every machine of a group must answer; which machine answered, it says itself. */
-export type GroupExpectation = Omit<Expectation, "instanceId">;
-
 /** What was found to be true of a group's machines. */
 export interface GroupProof {
   /** Architecture of the image that every machine pulled. */
@@ -40,28 +28,17 @@ export interface GroupProof {
   readonly machines: readonly { readonly id: string; readonly zone: string; readonly proof: Proof }[];
 }
 
-export interface ProveGroupOptions {
-  readonly expected: GroupExpectation;
-  /** Launch template and version that every machine must be of. */
-  readonly template: string;
+/** What the engine hands to a provider that proves a group. Which machine answered, it says itself. */
+export type ProofInputs = pulumi.Unwrap<ReturnType<typeof proofInputs<GroupProofArgs>>>;
+
+export interface ProveGroupOptions extends Pick<ProofInputs, "expected" | "template" | "timeout"> {
   /** Asks any machine behind the load balancer for its report, over a new connection. */
   readonly ask: (nonce: string) => Promise<unknown>;
-  /** Seconds until the machines must have proven themselves. */
-  readonly timeout: number;
   /**
    * Whether scaling may add machines meanwhile: one that is not healthy yet is left out, as long as enough are.
    * @default false
    */
   readonly isScaling?: boolean;
-}
-
-/** What the engine hands to a provider that proves a group. */
-export interface ProofInputs extends FleetApiArgs {
-  readonly address: string;
-  readonly domain?: string;
-  readonly template: string;
-  readonly timeout: number;
-  readonly expected: GroupExpectation;
 }
 
 /** Proves a group by what the engine was given. @throws As {@link proveGroup}, with the group's name and address. */
@@ -160,8 +137,9 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     function summary(): string {
       const states = missing.map((member) => describeMember(member, group, health, template));
       const counted = `${serving.length} machines in service, ${group.min} needed`;
-      const answered = isDropped(last) ? `${last}: the load balancer does not answer; ${cutOff}` : last;
-      return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [answered] : [])].join("; ");
+      const hint = cutOff(last) ?? "";
+      const answered = last ? [`${last}${hint && `: the load balancer does not answer; ${hint}`}`] : [];
+      return [...(serving.length < group.min ? [counted] : []), ...states, ...answered].join("; ");
     }
     async function explain(): Promise<string> {
       const said = await failures(api, begun).catch((error: Error) => [unread(error)]);

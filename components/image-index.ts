@@ -16,15 +16,12 @@ export interface ImageIndexArgs {
 }
 
 /** What the engine hands to the provider. */
-interface Inputs {
-  readonly region: string;
-  readonly profile?: string;
+interface Inputs extends Omit<ImageIndexArgs, "image"> {
   readonly repositoryName: string;
   /** Digest of the index that was built or found. */
   readonly built: string;
   /** Tags that must name it, the release's first. */
   readonly tags: readonly string[];
-  readonly platforms: readonly string[];
   /** Of the index to deploy; chosen in `check`, so that a preview knows it too. */
   readonly digest: string;
 }

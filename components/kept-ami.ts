@@ -9,11 +9,7 @@ export interface KeptAmiArgs {
 }
 
 /** What the engine hands to the provider. */
-interface Inputs {
-  readonly newest: string;
-  readonly occasion: string;
-  readonly ami: string;
-}
+type Inputs = pulumi.Unwrap<KeptAmiArgs> & { readonly ami: string };
 
 /**
  * The AMI for a launch template: the newest one at the time of the last release. A newer one is no occasion for a release by itself.

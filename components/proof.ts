@@ -40,8 +40,10 @@ export interface ProofArgs {
 /** What the engine hands to the resource's provider, with what a machine of the architecture must answer, whichever it is. */
 export function proofInputs<T extends ProofArgs>({ architecture, digest, configs, ...inputs }: T) {
   const { machine, image, process, platform } = architecture;
-  const imageId = pulumi.output(configs).apply((known) => known[platform]);
-  return { ...inputs, expected: { machine, image, process, digest, imageId } };
+  const imageId = pulumi.output(configs).apply((known) => known[platform] as string);
+  const facts = { machine, image, process, digest, imageId };
+  const expected: Record<Exclude<keyof Expectation, "instanceId">, pulumi.Input<string>> = facts;
+  return { ...inputs, expected };
 }
 
 /** What was found to be true of a machine, and when. */
@@ -82,10 +84,9 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const isListening = log.includes("listening on port ");
-        const hint = isDropped(answer.problem) && isListening ? `; it listens: ${cutOff}` : "";
+        const hint = log.includes("listening on port ") ? cutOff(answer.problem) : undefined;
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint ? `; it listens: ${hint}` : ""}\n${lastLines(log, options.logCommand)}`,
         );
       }
       show(
@@ -97,9 +98,11 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   }
 }
 
-/** What a security group or a firewall drops is not refused. */
-export const isDropped = (problem: string) => /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem);
-export const cutOff = "perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)";
+/** What may keep an address from answering, where it says nothing: what a security group or a firewall drops is not refused. */
+export const cutOff = (problem: string) =>
+  /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem)
+    ? "perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)"
+    : undefined;
 
 type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
 

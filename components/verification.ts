@@ -2,7 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { readConsole } from "./console.ts";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
-import { type Expectation, type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
+import { type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
 
 export interface VerificationArgs extends ProofArgs {
   /** The app's address, without a path. */
@@ -11,14 +11,7 @@ export interface VerificationArgs extends ProofArgs {
 }
 
 /** What the engine hands to the provider. */
-interface Inputs {
-  readonly url: string;
-  readonly logGroup: string;
-  readonly region: string;
-  readonly profile?: string;
-  readonly timeout: number;
-  readonly expected: Expectation;
-}
+type Inputs = pulumi.Unwrap<ReturnType<typeof inputsOf>>;
 
 interface State extends Inputs {
   readonly proof: Proof;
@@ -28,11 +21,14 @@ interface State extends Inputs {
 export class Verification extends DynamicResource {
   declare readonly proof: pulumi.Output<Proof>;
 
-  constructor(name: string, { instanceId, ...args }: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
-    const inputs = proofInputs(args);
-    const expected = { ...inputs.expected, instanceId };
-    super("Verification", import.meta.filename, name, { ...inputs, expected, proof: undefined }, opts);
+  constructor(name: string, args: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
+    super("Verification", import.meta.filename, name, { ...inputsOf(args), proof: undefined }, opts);
   }
+}
+
+function inputsOf({ instanceId, ...args }: VerificationArgs) {
+  const inputs = proofInputs(args);
+  return { ...inputs, expected: { ...inputs.expected, instanceId } };
 }
 
 async function consoleOutput({ region, profile, expected }: Inputs): Promise<string> {
