@@ -34,9 +34,8 @@ Prints an AWS policy of least privilege as JSON, from policies/policies.yaml.
   --help
 `;
 
-/** @throws UsageError */
-export function readArguments(args: readonly string[]): { readonly policy: PolicyName; readonly values: Values } {
-  const { values: given, positionals } = parseArgs({
+function parse(args: readonly string[]) {
+  return parseArgs({
     args: [...args],
     allowPositionals: true,
     options: {
@@ -52,6 +51,11 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
       "repository-id": { type: "string" },
     },
   });
+}
+
+/** @throws UsageError */
+export function readArguments(args: readonly string[]): { readonly policy: PolicyName; readonly values: Values } {
+  const { values: given, positionals } = parse(args);
   const [policy = "", ...others] = positionals;
   if (!isPolicyName(policy) || others.length > 0) {
     const given = positionals.length === 0 ? "no policy is named" : `not a policy: "${positionals.join(" ")}"`;
@@ -100,12 +104,7 @@ function check(option: string, value: string | undefined, pattern: RegExp, allow
  *
  * @see https://docs.github.com/en/actions/reference/security/oidc
  */
-function subjectsOf(given: {
-  repository?: string;
-  environment?: string[];
-  "owner-id"?: string;
-  "repository-id"?: string;
-}): string[] {
+function subjectsOf(given: ReturnType<typeof parse>["values"]): string[] {
   const { repository = "", environment = [], "owner-id": ownerId, "repository-id": repositoryId } = given;
   check("repository", repository, /^[\w-]+\/[\w.-]+$/, "OWNER/NAME");
   if (environment.length === 0)

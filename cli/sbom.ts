@@ -25,16 +25,8 @@ stay as they are. A platform that has one already is left alone.
   --help
 `;
 
-export interface SbomOptions {
-  /** @default the one that the local cloud's stack deploys */
-  readonly image?: string;
-  readonly attach: boolean;
-  /** Folder that gets the documents. */
-  readonly output?: string;
-}
-
 /** @throws UsageError */
-export function readSbomOptions(args: readonly string[]): SbomOptions {
+export function readSbomOptions(args: readonly string[]) {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -48,12 +40,10 @@ export function readSbomOptions(args: readonly string[]): SbomOptions {
   // An empty one comes from a command in its place that failed.
   if (image === "") throw new UsageError('IMAGE is ""; allowed: a tag or digest, such as ghcr.io/owner/hono-app:1.0.0');
   const { show, output } = values;
-  return {
-    attach: !show && output === undefined,
-    ...(image !== undefined && { image: fullName(image) }),
-    ...(output !== undefined && { output }),
-  };
+  return { attach: !show && output === undefined, image: image && fullName(image), output };
 }
+
+type Options = ReturnType<typeof readSbomOptions>;
 
 async function main(args: readonly string[]): Promise<void> {
   const options = readSbomOptions(args);
@@ -90,7 +80,7 @@ async function find(given: string | undefined, folder: string): Promise<{ image:
   return { image, env: await login(cloud, folder) };
 }
 
-async function work(image: string, { attach, output }: SbomOptions, env: NodeJS.ProcessEnv): Promise<void> {
+async function work(image: string, { attach, output }: Options, env: NodeJS.ProcessEnv): Promise<void> {
   const head = ["platform", "packages", "SBOM", ...(attach ? ["attached"] : [])];
   const table = new Table({ head, style: { head: [], border: [] } });
   const missing: string[] = [];

@@ -16,15 +16,7 @@ interface Server {
   readonly run: readonly string[];
 }
 
-interface Run {
-  /** Milliseconds from the container's start to its first answer. */
-  readonly start: number;
-  readonly perSecond: number;
-  /** Milliseconds in which 99 of 100 requests are answered. */
-  readonly p99: number;
-  /** Bytes of memory after the load. */
-  readonly memory: number;
-}
+type Run = Awaited<ReturnType<typeof measure>>;
 
 /** The app in its hardened container, a bare Bun.serve that gives the same answer, and the same app on Node. */
 export async function measureApp(sandbox: Sandbox): Promise<Measurement[]> {
@@ -108,7 +100,7 @@ async function answerOf(): Promise<{ body: string; headers: Record<string, strin
   }
 }
 
-function measure(sandbox: Sandbox, server: Server, bombardier: string): Promise<Run> {
+function measure(sandbox: Sandbox, server: Server, bombardier: string) {
   return running(sandbox, server, async (id, answered) => {
     // The engine's clock and this one are the same machine's.
     const startedAt = await sandbox.command(["docker", "inspect", "--format", "{{.State.StartedAt}}", id]);
@@ -116,8 +108,10 @@ function measure(sandbox: Sandbox, server: Server, bombardier: string): Promise<
     await attack(sandbox, bombardier, sandbox.quick ? 1 : 3);
     const { rps, latency } = await attack(sandbox, bombardier, sandbox.quick ? 1 : 5);
     return {
+      /** Milliseconds from the container's start to its first answer. */
       start: answered - Date.parse(startedAt.trim()),
       perSecond: rps.mean,
+      /** Milliseconds in which 99 of 100 requests are answered. */
       p99: (latency.percentiles["99"] as number) / 1000,
       memory: residentBytes(id),
     };

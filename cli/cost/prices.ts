@@ -1,5 +1,5 @@
 import type { Price } from "../../local/providers/aws/prices.ts";
-import { rows } from "../../local/providers/aws/rows.ts";
+import { rows, type Token } from "../../local/providers/aws/rows.ts";
 
 /** What is charged by use, which nobody knows beforehand: named beside the sum, and not in it. */
 export const notIncluded = [
@@ -19,15 +19,10 @@ export interface Resource {
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
-/** Every resource type that the program registers. */
-export const resourcePrices: Readonly<Record<string, Price>> = {
-  ...Object.fromEntries(Object.entries(rows).map(([type, { price }]) => [type, price])),
-  "docker-build:index:Image": "built by your own builder, stored in the repository",
-};
-
 /** The price of a type. The project's own components and the engine's resources are nothing but names. */
 export function priceOf(type: string): Price | undefined {
   if (/^pulumi-nodejs:dynamic[/:]/.test(type)) return "requests to AWS's API and to the machines";
   if (/^(hono-app:index:|pulumi:)/.test(type)) return "a name for what is in it";
-  return Object.hasOwn(resourcePrices, type) ? resourcePrices[type] : undefined;
+  if (type === "docker-build:index:Image") return "built by your own builder, stored in the repository";
+  return Object.hasOwn(rows, type) ? rows[type as Token].price : undefined;
 }

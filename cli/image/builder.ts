@@ -2,22 +2,7 @@ import { platforms as allPlatforms } from "../../components/architecture.ts";
 import { CommandError, run, say } from "../../tools/process.ts";
 
 /** A Buildx builder: one BuildKit, or several of which each builds its own platforms. */
-export interface Builder {
-  readonly name: string;
-  readonly driver: string;
-  readonly nodes: readonly BuilderNode[];
-}
-
-export interface BuilderNode {
-  readonly name: string;
-  readonly endpoint: string;
-  /** In BuildKit's order: its own first, then those that it emulates. */
-  readonly platforms: readonly string[];
-  /** Those that are pinned to this node with `--platform`. */
-  readonly fixed: readonly string[];
-  /** Why it does not answer. */
-  readonly error?: string;
-}
+export type Builder = ReturnType<typeof parseBuilder>;
 
 /**
  * Finds the builder by its name, or makes it, and starts it.
@@ -96,13 +81,13 @@ async function create(name: string, env: NodeJS.ProcessEnv): Promise<Builder> {
 
 function describe({ driver, nodes }: Builder): string {
   // A node with pinned platforms builds those.
-  const platforms = ({ fixed, platforms }: BuilderNode) =>
+  const platforms = ({ fixed, platforms }: Builder["nodes"][number]) =>
     (fixed.length > 0 ? fixed : platforms).filter((platform) => (allPlatforms as string[]).includes(platform));
   return `${driver}, ${nodes.map((node) => `${node.name} for ${platforms(node).join(" and ") || "no platform of ours"}`).join(", ")}`;
 }
 
 /** Reads what `docker buildx inspect` prints; it has no other format. */
-export function parseBuilder(text: string): Builder {
+export function parseBuilder(text: string) {
   const [head = "", ...nodes] = text.split(/^(?=Name:)/m);
   const field = (part: string, name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(part)?.[1]?.trim();
   return {
@@ -113,14 +98,16 @@ export function parseBuilder(text: string): Builder {
       const isDown = field(head, "Driver") === "remote" && field(node, "Status") === "inactive";
       const error = field(node, "Error") ?? (isDown ? `${field(node, "Endpoint")} is inactive` : undefined);
       const platforms = (field(node, "Platforms") ?? "").split(", ").filter(Boolean);
-      // A star marks the fixed ones.
       const plain = (platform: string) => platform.replace("*", "");
       return {
         name: field(node, "Name") ?? "",
         endpoint: field(node, "Endpoint") ?? "",
+        /** In BuildKit's order: its own first, then those that it emulates. */
         platforms: platforms.map(plain),
+        /** Those that are pinned to this node with `--platform`. */
         fixed: platforms.filter((platform) => platform.endsWith("*")).map(plain),
-        ...(error !== undefined && { error }),
+        /** Why it does not answer. */
+        error,
       };
     }),
   };

@@ -1,32 +1,25 @@
-import type { Builder, BuilderNode } from "./builder.ts";
+import type { Builder } from "./builder.ts";
 
 /** A build step that runs the binaries of another architecture than its machine's. */
-export interface EmulatedStep {
-  readonly platform: string;
-  /** The machine's own. */
-  readonly on: string;
-  /** Absent where the Dockerfile has but one. */
-  readonly stage?: string;
-  /** The Dockerfile's words. */
-  readonly instruction: string;
-}
+export type EmulatedStep = NonNullable<ReturnType<typeof emulatedStep>>;
 
 /**
  * Finds, in a line of Buildx's plain progress, a RUN that is emulated. BuildKit itself says there which platform a step runs on, whatever
  * stage or base image it has that from: `#9 [linux/arm64 deps 3/4] RUN …`, and `[linux/amd64->arm64 …]` for one that runs on amd64 for arm64.
  * Builds for a single platform leave it out, unless they are asked to name it (BUILDKIT_MULTI_PLATFORM).
  */
-export function emulatedStep(line: string, builder: Builder): EmulatedStep | undefined {
+export function emulatedStep(line: string, builder: Builder) {
   const match = /^#\d+ \[(linux\/\S+?)(?:->(\S+))? (?:(\S+) +)? ?\d+\/\d+\] (RUN .*)$/.exec(line);
   if (!match) return undefined;
   const [, platform = "", target, stage, instruction = ""] = match;
   const on = nodeFor(target === undefined ? platform : `linux/${target}`, builder)?.platforms[0];
   if (on === undefined || withoutVariant(on) === withoutVariant(platform)) return undefined;
+  // `on` is the machine's own platform; a Dockerfile with a single stage need not name it.
   return { platform, on, ...(stage && { stage }), instruction: instruction.replace(/\s+/g, " ") };
 }
 
 /** The node that Buildx gives a platform to: one that it is fixed for, else the first that can build it. */
-function nodeFor(platform: string, { nodes }: Builder): BuilderNode | undefined {
+function nodeFor(platform: string, { nodes }: Builder) {
   return (
     nodes.find(({ fixed }) => fixed.includes(platform)) ?? nodes.find(({ platforms }) => platforms.includes(platform))
   );
@@ -37,7 +30,6 @@ function withoutVariant(platform: string): string {
   return platform.split("/").slice(0, 2).join("/");
 }
 
-/** What to do about emulated steps. */
 export function remedy(steps: readonly EmulatedStep[], builder: Builder): string {
   const [platform] = new Set(steps.map((step) => step.platform));
   return `Emulated steps take several times as long, and Bun is known to crash in them (the guide's problem 3). Either

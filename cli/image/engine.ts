@@ -2,13 +2,8 @@ import { openCloud } from "../../local/cloud.ts";
 import { start } from "../../local/start.ts";
 import { run, say } from "../../tools/process.ts";
 
-/** Docker Engine, with Buildx. */
-export interface Engine {
-  /** Environment in which `docker` reaches it. */
-  readonly env: NodeJS.ProcessEnv;
-  /** Its own platform, such as `linux/arm64`. */
-  readonly platform: string;
-}
+/** Docker Engine, with Buildx: the environment in which `docker` reaches it, and its own platform, such as `linux/arm64`. */
+export type Engine = Awaited<ReturnType<typeof inspect>>;
 
 /** The engine that `docker` reaches from here; where none answers, the local cloud's, which is started for it. */
 export async function findEngine(): Promise<Engine> {
@@ -32,7 +27,7 @@ To reach it from this shell too: eval "$(npm run --silent local -- env)"`);
   }
 }
 
-async function inspect(env: NodeJS.ProcessEnv): Promise<Engine> {
+async function inspect(env: NodeJS.ProcessEnv) {
   // An engine that is reached over a network may never answer.
   const options = { env, timeout: 10_000 };
   const [platform] = await Promise.all([

@@ -28,30 +28,14 @@ Builds app/ into an image, as the guide does with docker buildx.
   --help
 `;
 
-export interface BuildOptions {
-  readonly kind: "build";
-  readonly context: string;
-  /** @default the engine's own */
-  readonly platforms?: readonly string[];
-  readonly push: boolean;
-  readonly tags: readonly string[];
-  readonly builder: string;
-  /** Options that go to `docker buildx build` as they are. */
-  readonly passed: readonly string[];
-}
-
-/** A question about an image in a registry. */
-export interface QuestionOptions {
-  readonly kind: "sizes" | "inspect";
-  readonly image: string;
-}
+export type BuildOptions = Extract<ReturnType<typeof readOptions>, { kind: "build" }>;
 
 /**
  * Reads the command line; what Docker would refuse only after a build is refused here.
  *
  * @throws UsageError
  */
-export function readOptions(args: readonly string[]): BuildOptions | QuestionOptions {
+export function readOptions(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -93,12 +77,14 @@ export function readOptions(args: readonly string[]): BuildOptions | QuestionOpt
   const platforms = values.platform === undefined ? (push ? allPlatforms : undefined) : parsePlatforms(values.platform);
   if (!push && platforms !== undefined && platforms.length > 1) throw new UsageError(severalPlatforms(platforms));
   return {
-    kind: "build",
+    kind: "build" as const,
     context,
     push,
     builder,
+    // Otherwise the engine's own.
     ...(platforms && { platforms }),
     tags: values.tag ?? [defaultTag(context, platforms?.[0])],
+    // To `docker buildx build`, as they are.
     passed: [
       ...values["build-context"].flatMap((value) => ["--build-context", value]),
       ...values["build-arg"].flatMap((value) => ["--build-arg", value]),
