@@ -18,17 +18,6 @@ The monthly price of a stack, from the price table in local/providers/aws/prices
   --markdown      for a comment
 `;
 
-/** A line of the estimate. */
-export interface Line {
-  readonly resource: string;
-  readonly what: string;
-  readonly quantity: number;
-  /** USD. */
-  readonly monthly: number;
-  /** Where the quantity varies, the same at most. */
-  readonly most?: { readonly quantity: number; readonly monthly: number };
-}
-
 /** Prices resources; what the table does not know is named, never left out. */
 export function estimate(resources: readonly Resource[], region: string) {
   const lines: Line[] = [];
@@ -71,10 +60,13 @@ export function estimate(resources: readonly Resource[], region: string) {
 
 export type Estimate = ReturnType<typeof estimate>;
 
-function toLine(resource: string, { what, quantity, each, most }: Item): Line {
-  const line = { resource, what, quantity, monthly: quantity * each };
-  return most === undefined ? line : { ...line, most: { quantity: most, monthly: most * each } };
+/** A line of the estimate, in USD; `most` is there where the quantity varies. */
+function toLine(resource: string, { what, quantity, each, most }: Item) {
+  const atMost = most === undefined ? undefined : { quantity: most, monthly: most * each };
+  return { resource, what, quantity, monthly: quantity * each, most: atMost };
 }
+
+type Line = ReturnType<typeof toLine>;
 
 /** The resources in what `pulumi stack export` or `pulumi preview --json` printed. */
 export function readResources(text: string): Resource[] {

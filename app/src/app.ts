@@ -165,6 +165,6 @@ function wantsHtml(c: Context): boolean {
 function problem(c: Context<AppEnv>, status: ContentfulStatusCode, message: string): Response | Promise<Response> {
   const { requestId } = c.env;
   return wantsHtml(c)
-    ? c.html(errorPage({ status, message, requestId }), status)
+    ? c.html(errorPage(status, message, requestId), status)
     : c.json({ error: message, requestId }, status);
 }

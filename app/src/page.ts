@@ -4,16 +4,8 @@ import type { Report } from "./platform.ts";
 
 // Everything that comes from outside goes through html`…`, which escapes it; `raw` is for this file's own constants.
 
-/** One layer's name for the architecture. */
-interface LayerReport {
-  layer: string;
-  /** The command or file to check it with. */
-  source: string;
-  name: string | null;
-  architecture: Architecture | null;
-}
-
-export function layerReports({ machine, image, process }: Report): LayerReport[] {
+/** What each layer calls its architecture, with the command or file to check it with. */
+export function layerReports({ machine, image, process }: Report) {
   const layers = [
     ["Machine", "uname -m", machine.architecture, "machine"],
     ["Image", "docker image inspect", image.architecture, "image"],
@@ -24,7 +16,7 @@ export function layerReports({ machine, image, process }: Report): LayerReport[]
 }
 
 /** Compares architectures, not their names, which differ between layers; a missing one is not a mismatch. */
-export function consistency(reports: LayerReport[]): { agree: boolean; text: string } {
+export function consistency(reports: ReturnType<typeof layerReports>): { agree: boolean; text: string } {
   const present = reports.filter(({ name }) => name !== null);
   const missing = reports.filter(({ name }) => name === null).map(({ layer }) => layer.toLowerCase());
   const meant = new Set(present.map(({ architecture, name }) => architecture ?? name));
@@ -95,15 +87,7 @@ export function platformPage(facts: Report): Content {
   });
 }
 
-export function errorPage({
-  status,
-  message,
-  requestId,
-}: {
-  status: number;
-  message: string;
-  requestId: string;
-}): Content {
+export function errorPage(status: number, message: string, requestId: string): Content {
   const body = html`
       <h1><span class="lead">${message}</span> <span class="name">${status}</span></h1>
       <footer>Request <code>${requestId}</code> · <a href="/">Back to the start</a></footer>`;

@@ -42,19 +42,15 @@ async function nothingToDo(sandbox: Sandbox): Promise<Measurement[]> {
   const after = registryFiles(sandbox);
   const files = new Set([...before.files.keys(), ...after.keys()]);
   const changed = [...files].filter((file) => before.files.get(file) !== after.get(file));
+  const compared = (command: "up" | "preview"): Measurement => ({
+    what: `${command} with nothing to do`,
+    unit: "s",
+    ours: times[`${command} with nothing to do`],
+    others: { "empty Pulumi program": times[`${command} of an empty program`] },
+  });
   return [
-    {
-      what: "up with nothing to do",
-      unit: "s",
-      ours: times["up with nothing to do"],
-      others: { "empty Pulumi program": times["up of an empty program"] },
-    },
-    {
-      what: "preview with nothing to do",
-      unit: "s",
-      ours: times["preview with nothing to do"],
-      others: { "empty Pulumi program": times["preview of an empty program"] },
-    },
+    compared("up"),
+    compared("preview"),
     {
       what: "builds by an up or preview with nothing to do",
       unit: "",

@@ -20,7 +20,10 @@ export async function build(options: BuildOptions, engine: Engine): Promise<void
   if (options.push) {
     const output = ["--output", "type=image,push=true,oci-mediatypes=true"];
     await watch([...command, ...naming, ...output, ...tags, options.context], builder, engine);
-    for (const tag of options.tags) await show(tag, engine);
+    for (const tag of options.tags) {
+      say(`\ndocker buildx imagetools inspect ${tag}`);
+      process.stdout.write(await inspectImage(tag, [], engine.env));
+    }
   } else {
     // Into the cache alone: the exporter to the engine would refuse a build that names its platform.
     await watch([...command, ...naming, "--output", "type=cacheonly", options.context], builder, engine);
@@ -63,12 +66,6 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
   if (result instanceof CommandError) {
     throw new Error(denied ? loginNeeded : `the build failed (${result.outcome}): the reason is above`);
   }
-}
-
-/** Shows what the registry now has. */
-async function show(tag: string, { env }: Engine): Promise<void> {
-  say(`\ndocker buildx imagetools inspect ${tag}`);
-  process.stdout.write(await inspectImage(tag, [], env));
 }
 
 async function tellHowToRun(tag: string, platform: string, { env, platform: own }: Engine): Promise<void> {
