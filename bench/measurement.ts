@@ -15,6 +15,13 @@ export interface Measurement {
   readonly plot?: "build" | "app";
 }
 
+/** One number of every run, by the name of what ran: this project's is `ours`. */
+export function compare<Run>(runs: Readonly<Record<string, readonly Run[]>>, numberOf: (run: Run) => number) {
+  const { ours = [], ...others } = runs;
+  const numbers = Object.entries(others).map(([name, each]) => [name, each.map(numberOf)]);
+  return { ours: ours.map(numberOf), others: Object.fromEntries(numbers) } satisfies Partial<Measurement>;
+}
+
 /**
  * The median of the runs.
  *

@@ -41,7 +41,6 @@ export class Sandbox {
     return this.#cloud;
   }
 
-  /** How often something is measured. */
   runs(count: number): number {
     return this.quick ? 1 : count;
   }
@@ -60,15 +59,16 @@ export class Sandbox {
   }
 
   /** Takes measurements in turns, so that other load on the machine affects all of them alike. */
-  async rounds<Name extends string>(
+  async rounds<Name extends string, Result>(
     count: number,
-    measurements: Readonly<Record<Name, () => Promise<number>>>,
-  ): Promise<Record<Name, number[]>> {
+    measurements: Readonly<Record<Name, () => Promise<Result>>>,
+    titleOf: (name: string) => string = String,
+  ): Promise<Record<Name, Result[]>> {
     const names = Object.keys(measurements) as Name[];
-    const results = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
+    const results = Object.fromEntries(names.map((name) => [name, [] as Result[]])) as Record<Name, Result[]>;
     for (let round = 1; round <= count; round++) {
       for (const name of names) {
-        const title = count > 1 ? `${name} (${round} of ${count})` : name;
+        const title = titleOf(name) + (count > 1 ? ` (${round} of ${count})` : "");
         results[name].push(await step(title, measurements[name]));
       }
     }

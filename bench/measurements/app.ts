@@ -3,7 +3,7 @@ import { hardening } from "../../components/user-data.ts";
 import { ensureTool } from "../../tools/go.ts";
 import { step } from "../../tools/process.ts";
 import { processes } from "../../tools/processes.ts";
-import type { Measurement } from "../measurement.ts";
+import { compare, type Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
 import { buildCommand, native } from "./build.ts";
 
@@ -35,25 +35,15 @@ export async function measureApp(sandbox: Sandbox): Promise<Measurement[]> {
       run: ["--env", `ANSWER=${answer}`, "--entrypoint", "bun", "bench/servers", "/app/bare.js"],
     },
   ];
-  const runs: Record<string, Run[]> = Object.fromEntries(servers.map(({ name }) => [name, []]));
-  for (let round = 1; round <= sandbox.runs(3); round++) {
-    for (const server of servers) {
-      const title = `load on ${server.name} (${round} of ${sandbox.runs(3)})`;
-      runs[server.name]?.push(await step(title, () => measure(sandbox, server, bombardier)));
-    }
-  }
+  const loads = servers.map((server) => [server.name, () => measure(sandbox, server, bombardier)] as const);
+  const runs = await sandbox.rounds(sandbox.runs(3), Object.fromEntries(loads), (name) => `load on ${name}`);
   const { [app.name]: ours = [], ...others } = runs;
-  const compared = (what: string, unit: Measurement["unit"], value: (run: Run) => number): Measurement => ({
-    what,
-    unit,
-    ours: ours.map(value),
-    others: Object.fromEntries(Object.entries(others).map(([name, each]) => [name, each.map(value)])),
-  });
+  const of = (numberOf: (run: Run) => number) => compare({ ours, ...others }, numberOf);
   return [
-    { ...compared("requests per second", "requests/s", ({ perSecond }) => perSecond), plot: "app" },
-    { ...compared("container start to first answer", "ms", ({ start }) => start), plot: "app" },
-    compared("99 of 100 requests answered within", "ms", ({ p99 }) => p99),
-    compared("memory after the load", "bytes", ({ memory }) => memory),
+    { what: "requests per second", unit: "requests/s", plot: "app", ...of(({ perSecond }) => perSecond) },
+    { what: "container start to first answer", unit: "ms", plot: "app", ...of(({ start }) => start) },
+    { what: "99 of 100 requests answered within", unit: "ms", ...of(({ p99 }) => p99) },
+    { what: "memory after the load", unit: "bytes", ...of(({ memory }) => memory) },
   ];
 }
 

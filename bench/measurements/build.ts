@@ -6,7 +6,7 @@ import { architectures, platforms } from "../../components/architecture.ts";
 import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { root } from "../../tools/paths.ts";
 import { step } from "../../tools/process.ts";
-import type { Measurement } from "../measurement.ts";
+import { compare, type Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
 
 export interface Build {
@@ -62,84 +62,64 @@ export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
   ];
 }
 
-type Compared = Pick<Measurement, "ours" | "others">;
-
 /** Builds with base images but without cached packages. The guide's way is left out of a quick run. */
 async function coldBuilds(sandbox: Sandbox, context: string, guide: string) {
   const builder = parseBuilder(await sandbox.command(["docker-buildx", "inspect"]));
-  const emulated: Record<string, number> = {};
-  const cold = (name: string, build: Build) => async () => {
+  const cold = (build: Build) => async () => {
     // --no-cache does not clear these.
     await sandbox.command(["docker-buildx", "prune", "--force", "--filter", "type=exec.cachemount"]);
     const command = buildCommand(sandbox, { context, ...build, noCache: true });
     const started = performance.now();
     const log = await sandbox.command(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command]);
     const seconds = (performance.now() - started) / 1000;
-    emulated[name] = new Set(log.split("\n").flatMap((line) => emulatedStep(line, builder)?.instruction ?? [])).size;
-    return seconds;
+    const emulated = log.split("\n").flatMap((line) => emulatedStep(line, builder)?.instruction ?? []);
+    return { seconds, emulated: new Set(emulated).size };
   };
   // Base images are fetched and unpacked.
   await step(`first build of ${context}`, () => sandbox.command(buildCommand(sandbox, { context })));
-  const times = await sandbox.rounds(sandbox.runs(3), {
-    [`cold build of ${context}`]: cold("ours", {}),
-    [`cold build of ${context}, ${nativeRunner}`]: cold(nativeRunner, { target: guide, platforms: [native] }),
-  });
-  const [ours = [], onNative = []] = Object.values(times);
-  const others: Record<string, number[]> = { [nativeRunner]: onNative };
-  if (!sandbox.quick) {
-    const title = `cold build of ${context}, ${guidesWay}`;
-    others[guidesWay] = [await step(title, cold(guidesWay, { target: guide }))];
-  }
+  const titleOf = (name: string) => `cold build of ${context}, ${name}`;
+  const both = { ours: cold({}), [nativeRunner]: cold({ target: guide, platforms: [native] }) };
+  const natively = await sandbox.rounds(sandbox.runs(3), both, titleOf);
+  const emulating = { [guidesWay]: cold({ target: guide }) };
+  const guides = sandbox.quick ? {} : await sandbox.rounds(1, emulating, titleOf);
   return {
-    seconds: { ours, others } satisfies Compared,
-    emulated: {
-      ours: [emulated.ours as number],
-      ...(!sandbox.quick && { others: { [guidesWay]: [emulated[guidesWay] as number] } }),
-    } satisfies Compared,
+    seconds: compare({ ...natively, ...guides }, ({ seconds }) => seconds),
+    emulated: compare({ ours: natively.ours, ...guides }, ({ emulated }) => emulated),
   };
 }
 
 async function edits(sandbox: Sandbox): Promise<Measurement[]> {
-  const bytes: Record<string, number[]> = {};
-  const pushed = (name: string, target?: string) => async () => {
+  const push = (target?: string) => buildCommand(sandbox, { target, push: `bench/${target ?? "app"}` });
+  const edit = (target?: string) => async () => {
     sandbox.edit();
     const before = sandbox.stored();
-    const seconds = await sandbox.time(buildCommand(sandbox, { target, push: `bench/${name}` }));
-    bytes[name] = [...(bytes[name] ?? []), sandbox.stored() - before];
-    return seconds;
+    const seconds = await sandbox.time(push(target));
+    return { seconds, bytes: sandbox.stored() - before };
   };
-  const targets = { app: undefined, ...(!sandbox.quick && { copied: "copied", compiled: "compiled", guide: "guide" }) };
-  const seconds: Record<string, number[]> = {};
+  const targets = {
+    ours: undefined,
+    ...(!sandbox.quick && { [guidesWay]: "guide", [copied]: "copied", [compiled]: "compiled" }),
+  };
+  const edited: Record<string, { seconds: number; bytes: number }[]> = {};
   for (const [name, target] of Object.entries(targets)) {
     // Everything but the edit is pushed before.
-    await step(`first push, ${name}`, () => sandbox.command(buildCommand(sandbox, { target, push: `bench/${name}` })));
-    const title = `edit, build and push, ${name}`;
-    seconds[name] =
-      (await sandbox.rounds(sandbox.runs(target ? 2 : 5), { [title]: pushed(name, target) }))[title] ?? [];
+    await step(`first push, ${name}`, () => sandbox.command(push(target)));
+    const titleOf = () => `edit, build and push, ${name}`;
+    Object.assign(edited, await sandbox.rounds(sandbox.runs(target ? 2 : 5), { [name]: edit(target) }, titleOf));
   }
   sandbox.restore();
-  const compared = (numbers: Record<string, number[]>, names: Readonly<Record<string, string>>): Compared => ({
-    ours: numbers.app as number[],
-    ...(!sandbox.quick && {
-      others: Object.fromEntries(Object.entries(names).map(([name, label]) => [label, numbers[name] as number[]])),
-    }),
-  });
+  const { [guidesWay]: _, ...layered } = edited;
   return [
-    {
-      what: "a one-line edit, built and pushed",
-      unit: "s",
-      ...compared(seconds, { guide: guidesWay, copied, compiled }),
-    },
+    { what: "a one-line edit, built and pushed", unit: "s", ...compare(edited, ({ seconds }) => seconds) },
     {
       what: "bytes pushed after a one-line edit, both platforms",
       unit: "bytes",
       plot: "build",
-      ...compared(bytes, { copied, compiled }),
+      ...compare(layered, ({ bytes }) => bytes),
     },
   ];
 }
 
-/** What one pull downloads, by platform. */
 async function pullSizes(sandbox: Sandbox, target?: string): Promise<Record<string, number>> {
   const repository = `bench/size-${target ?? "app"}`;
   await step(`size, ${target ?? "app"}`, () => sandbox.command(buildCommand(sandbox, { target, push: repository })));
