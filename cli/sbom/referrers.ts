@@ -8,28 +8,15 @@ import { atDigest, type IndexEntry, imagesIn, isDenied, loginNeeded, registryOf 
 /** The type by which an SBOM is found among what refers to an image. */
 export const artifactType = "application/spdx+json";
 
-/** The image of one platform, in a registry. */
-export interface Subject {
-  readonly platform: string;
-  /** Repository and digest. */
-  readonly reference: string;
-}
+/** The image of one platform, in a registry: a reference has its repository and digest. */
+export type Subject = ReturnType<typeof readIndex>[number];
 
-/** A software bill of materials that refers to a subject. */
-export interface Sbom {
-  /** Digest of its manifest. */
-  readonly digest: string;
-  /** In SPDX's JSON. */
-  readonly document: string;
-}
-
-/** The platforms' images of an index in a registry. */
-export async function findSubjects(image: string, env: NodeJS.ProcessEnv): Promise<Subject[]> {
+export async function findSubjects(image: string, env: NodeJS.ProcessEnv) {
   return readIndex(image, await oras(["manifest", "fetch", image], { env }));
 }
 
 /** @throws Error when it is no index of images. */
-export function readIndex(image: string, text: string): Subject[] {
+export function readIndex(image: string, text: string) {
   const { manifests } = JSON.parse(text) as { manifests?: readonly IndexEntry[] };
   const subjects = imagesIn(manifests ?? []).map(({ platform, digest }) => ({
     platform,
@@ -44,8 +31,7 @@ export function readIndex(image: string, text: string): Subject[] {
   return subjects;
 }
 
-/** The SBOM that is attached to a subject. */
-export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv): Promise<Sbom | undefined> {
+export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv) {
   const options = ["--artifact-type", artifactType, "--depth", "1", "--format", "json"];
   const found = JSON.parse(await oras(["discover", ...options, reference], { env }));
   const digest = (found as { referrers?: { digest: string }[] }).referrers?.[0]?.digest;
@@ -62,7 +48,7 @@ export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv): 
  * Makes the SBOM of a subject and attaches it; the subject, and the index that names it, stay as they are. Where a registry has no API for
  * referrers, ORAS keeps the list of them under a tag, `sha256-…`.
  */
-export async function attachSbom({ platform, reference }: Subject, env: NodeJS.ProcessEnv): Promise<Sbom> {
+export async function attachSbom({ platform, reference }: Subject, env: NodeJS.ProcessEnv) {
   const syft = await ensureTool("syft");
   // A bundle does not show its packages; the lock file does, and Syft reads that in an image only with this option.
   const options = ["--platform", platform, "--select-catalogers", "+javascript-lock-cataloger"];
