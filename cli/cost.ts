@@ -166,7 +166,6 @@ const range = (least: string, most: string) => (least === most ? least : `${leas
 const quantityOf = ({ quantity, most }: Line) => range(plain(quantity), plain(most?.quantity ?? quantity));
 const monthlyOf = ({ monthly, most }: Line) => range(monthly.toFixed(2), (most?.monthly ?? monthly).toFixed(2));
 
-/** The estimate for a terminal. */
 export function toText(result: Estimate): string {
   const table = new Table({
     head: ["resource", "what", "quantity", "USD a month"],

@@ -16,7 +16,6 @@ Looks for what would stop the guide's commands here, and says what fixes it. End
 
 export type Report = Awaited<ReturnType<typeof diagnose>>;
 
-/** Does every check. */
 export async function diagnose(environment: Environment, list: readonly Check[] = checks) {
   const results: (Pick<Check, "id" | "title"> & Finding)[] = [];
   for (const check of list) results.push({ id: check.id, title: check.title, ...(await inspect(check, environment)) });

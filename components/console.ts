@@ -30,7 +30,6 @@ function linesOf(console: string): string[] {
   return lines.slice(0, failed < 0 ? undefined : failed + 1).filter((line) => !others.test(line));
 }
 
-/** Whether the console says that the machine's user data has failed. */
 export const hasUserDataFailed = (console: string) => console.includes(failureMarker);
 
 /** The end of a machine's console, and the command that prints its log, for an error about it. */

@@ -30,7 +30,6 @@ export interface Activity {
   readonly isLaunch: boolean;
   /** Such as `Successful` or `Failed`; `Cancelled` is a launch of which the machine ended before it was in service. */
   readonly status: string;
-  /** What it says of it. */
   readonly text: string;
 }
 
@@ -58,7 +57,6 @@ export function templateName(template?: { LaunchTemplateId?: string; Version?: s
 /** What a release and a proof ask of AWS about one group. */
 export type FleetApi = Awaited<ReturnType<typeof connectFleet>>;
 
-/** AWS's API, for one group. */
 export async function connectFleet(args: FleetApiArgs) {
   const [{ AutoScaling }, { ElasticLoadBalancingV2 }, { EC2 }] = await Promise.all([
     import("@aws-sdk/client-auto-scaling"),
@@ -145,7 +143,6 @@ export async function connectFleet(args: FleetApiArgs) {
     async rollback() {
       await scaling.rollbackInstanceRefresh({ AutoScalingGroupName });
     },
-    /** Sets the number of machines. */
     async resize(DesiredCapacity: number) {
       await scaling.updateAutoScalingGroup({ AutoScalingGroupName, DesiredCapacity });
     },
@@ -166,7 +163,6 @@ export async function connectFleet(args: FleetApiArgs) {
     },
     /** What a machine printed so far, or why that cannot be read. */
     console: (instanceId: string) => readConsole(ec2, region, instanceId),
-    /** The command that prints what a machine has logged. */
     logCommand: (instanceId: string) => tailCommand({ ...args, instanceId }),
   };
 }

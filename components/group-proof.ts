@@ -4,7 +4,6 @@ import { connectFleet, describeMachines, type FleetApi, type Member, unread } fr
 import { describeMember, failures, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs, type proofInputs } from "./proof.ts";
 
-/** What a resource that proves a group is made from. */
 export interface GroupProofArgs extends ProofArgs {
   /** The load balancer's own name. */
   address: pulumi.Input<string>;
@@ -151,7 +150,6 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 
 const idOf = ({ id }: Member) => id;
 
-/** The id of the machine that a report is of. */
 function instanceOf(report: unknown): string | undefined {
   const { machine } = (report ?? {}) as { machine?: { instanceId?: unknown } };
   return typeof machine?.instanceId === "string" ? machine.instanceId : undefined;

@@ -26,7 +26,6 @@ interface Inputs extends Omit<ImageIndexArgs, "image"> {
   readonly digest: string;
 }
 
-/** What ECR has. */
 interface Found {
   /** The digest that each tag names; absent where there is no such tag. */
   readonly tagged: Readonly<Record<string, string>>;

@@ -5,7 +5,6 @@ import { type ContextEntry, contentTag, readContext, stageContext } from "./buil
 import type { ImageReference } from "./image-reference.ts";
 import { latestTag } from "./image-tags.ts";
 
-/** An image that is in the registry. */
 export interface Release {
   readonly tag: string;
   readonly digest: string;
@@ -26,7 +25,6 @@ export interface ImageArgs {
   platforms: readonly Architecture["platform"][];
   /** Known before anything is created, so that the first preview already builds. */
   registry: Registry;
-  /** Repository in that registry. */
   repositoryName: string;
   /** Name of the Buildx builder, which must be able to build every platform. */
   builder: string;
@@ -54,7 +52,6 @@ export interface ImageArgs {
 export class Image extends pulumi.ComponentResource {
   /** `host` or `host:port` of the registry. */
   readonly registry: string;
-  /** Repository in that registry. */
   readonly repositoryName: string;
   /** The tags that it is to have, the release's first: without others one computed from its content, and `latest`. */
   readonly tags: readonly string[];

@@ -18,7 +18,6 @@ export interface MachineGroupArgs
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   /** Whether each machine has a public address. */
   publicAddress: boolean;
-  /** Fewest machines. */
   min: number;
   /** Most machines; a release needs one more than there are. */
   max: number;

@@ -7,7 +7,6 @@ export function placeOf(arn: pulumi.Input<string>) {
   return { partition: part(1), region: part(3), account: part(4) };
 }
 
-/** An IAM policy of these statements. */
 export function policyOf(...Statement: PolicyStatement[]): PolicyDocument {
   return { Version: "2012-10-17", Statement };
 }

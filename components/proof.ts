@@ -21,7 +21,6 @@ export interface Expectation {
   readonly instanceId: string;
 }
 
-/** What a resource that proves machines is made from. */
 export interface ProofArgs {
   /** Digest of the index that the machines must have pulled. */
   digest: pulumi.Input<string>;

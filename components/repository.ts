@@ -7,7 +7,6 @@ import { contentTagPrefix, latestTag } from "./image-tags.ts";
 import { policyOf } from "./policy-document.ts";
 
 export interface RepositoryArgs {
-  /** Name of the ECR repository. */
   name: string;
   /**
    * Whether `latest` may move. Every other tag is immutable.

@@ -5,7 +5,6 @@ import { parse } from "yaml";
 /** What AWS takes in a managed policy, spaces and line breaks not counted. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
 const managedPolicyLimit = 6144;
 
-/** What a policy is printed for. */
 export interface Values {
   /** 12 digits. */
   readonly account: string;
@@ -42,7 +41,6 @@ export const policyNames = ["preview", "deploy", "fleet", "on-call", "boundary",
 export type PolicyName = (typeof policyNames)[number];
 export const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
 
-/** What policies/policies.yaml has for a policy. */
 export function entriesOf(name: PolicyName): Entry[] {
   return parse(readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"))[name];
 }

@@ -16,7 +16,6 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** All processes of this host. */
 export function processes(): Process[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.map((pid) => ({ pid: Number(pid), read: (file) => readIfThere(`/proc/${pid}/${file}`) ?? "" }));

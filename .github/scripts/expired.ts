@@ -13,7 +13,6 @@ interface Stack {
   readonly lastUpdate?: string;
 }
 
-/** Names of the review environments that were not updated for so many hours. */
 export function expired(stacks: readonly Stack[], hours: number, now = Date.now()): string[] {
   const isOld = ({ lastUpdate }: Stack) => new Date(lastUpdate ?? 0).getTime() <= now - hours * 3_600_000;
   const reviews = stacks.filter(({ name }) => /(^|\/)pr-\d+$/.test(name));

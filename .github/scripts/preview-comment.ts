@@ -25,7 +25,6 @@ export interface Preview {
   readonly cost?: string;
   /** The run that has the whole of it. */
   readonly runUrl: string;
-  /** What was previewed. */
   readonly commit: string;
 }
 
@@ -107,7 +106,6 @@ export function shorten(text: string, limit: number): string {
   return [...first, notice(missing), ...last].join("\n").slice(0, Math.max(limit, 0)).toWellFormed();
 }
 
-/** What is needed of GitHub's API. */
 export interface GitHub {
   readonly apiUrl: string;
   readonly repository: string;

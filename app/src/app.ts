@@ -43,7 +43,6 @@ const NONCE_PATTERN = /^[\w.-]{1,128}$/;
 /** State of a request outside Hono; its handlers find it in `c.env`. */
 interface RequestState {
   readonly requestId: string;
-  /** What a handler threw. */
   error?: string;
   /** Set for a health check, which is not logged: one every few seconds would bury the rest. */
   isHealthCheck?: true;

@@ -30,7 +30,6 @@ export const ARCHITECTURES = {
 
 export type Architecture = keyof typeof ARCHITECTURES;
 
-/** All names of one architecture. */
 export type Names = (typeof ARCHITECTURES)[Architecture];
 
 type Layer = "machine" | "image" | "process";

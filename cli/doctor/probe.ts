@@ -60,17 +60,14 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
       return { status: answer.status, stdout: answer.stdout ?? "", stderr: answer.stderr ?? "" };
     },
     exists: existsSync as (path: string) => boolean,
-    /** A file's text. */
     read: (path: string) => attempt(() => readFileSync(path, "utf8")),
     /** Names of what is in a folder; none where there is no such folder. */
     list: (path: string, recursive = false) => attempt(() => readdirSync(path, { recursive, encoding: "utf8" })) ?? [],
-    /** Free bytes of the file system that a path is on. */
     freeBytes: (path: string) =>
       attempt(() => {
         const { bavail, bsize } = statfsSync(path);
         return bavail * bsize;
       }),
-    /** Whether something accepts connections at `host:port`. */
     accepts,
     /** By how many seconds this machine's clock is ahead of a server's; undefined where none answers. */
     async clockSkew(url: string): Promise<number | undefined> {

@@ -40,7 +40,6 @@ interface Counted {
   readonly units?: number;
 }
 
-/** A quota, and how to read what is in use. */
 type Limited = Pick<Quota, "what" | "service" | "code" | "firstUp"> & {
   /** @default 0 */
   readonly release?: number;
