@@ -1,9 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ImageReference } from "./image-reference.ts";
+import type { ProofArgs } from "./proof.ts";
 import { type UserDataArgs, userData } from "./user-data.ts";
 
 /** What every machine is launched with, as an instance or by a group. */
-export interface LaunchArgs extends Omit<UserDataArgs, "image" | "logGroup"> {
+export interface LaunchArgs
+  extends Omit<UserDataArgs, "image" | "logGroup">,
+    Pick<ProofArgs, "configs" | "logGroup" | "profile"> {
   /** Amazon Linux 2023 AMI of the architecture, for every machine that is made. */
   ami: string;
   /**
@@ -16,10 +19,10 @@ export interface LaunchArgs extends Omit<UserDataArgs, "image" | "logGroup"> {
   instanceProfile: pulumi.Input<string>;
   /** Another one replaces the machine. */
   image: pulumi.Input<ImageReference>;
-  /** Name of the log group that it writes to. */
-  logGroup: pulumi.Input<string>;
   /** Root volume in GiB. */
   volumeSize: number;
+  /** Seconds that a machine may take until it has proven itself. */
+  verificationTimeout: number;
 }
 
 /**
@@ -27,6 +30,12 @@ export interface LaunchArgs extends Omit<UserDataArgs, "image" | "logGroup"> {
  */
 export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, architecture, ...inputs }: T) {
   return { ...inputs, architecture: architecture.ec2 };
+}
+
+/** What a proof of such machines goes by. */
+export function proofOf({ image, verificationTimeout: timeout, ...args }: LaunchArgs): ProofArgs {
+  const { configs, architecture, logGroup, region, profile } = args;
+  return { digest: pulumi.output(image).digest, configs, architecture, logGroup, region, profile, timeout };
 }
 
 /** The settings of every machine, by the names that an instance and a launch template have in common. */

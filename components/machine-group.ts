@@ -8,12 +8,10 @@ import { alarmInputs } from "./alarms.ts";
 import type { GroupProof, GroupProofArgs } from "./group-proof.ts";
 import { GroupVerification } from "./group-verification.ts";
 import { KeptAmi } from "./kept-ami.ts";
-import { inputsOf, type LaunchArgs, launchSettings } from "./launch-settings.ts";
+import { inputsOf, type LaunchArgs, launchSettings, proofOf } from "./launch-settings.ts";
 import { Rollout } from "./rollout.ts";
 
-export interface MachineGroupArgs
-  extends LaunchArgs,
-    Pick<GroupProofArgs, "address" | "domain" | "targetGroupArn" | "configs" | "profile"> {
+export interface MachineGroupArgs extends LaunchArgs, Pick<GroupProofArgs, "address" | "domain" | "targetGroupArn"> {
   /** A subnet in each zone. */
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   /** Whether each machine has a public address. */
@@ -33,8 +31,6 @@ export interface MachineGroupArgs
   alarmTopic?: string;
   /** Whether Pulumi refuses to delete the group. What belongs to it can change. */
   protect: boolean;
-  /** Seconds that a machine may take until it has proven itself. */
-  verificationTimeout: number;
 }
 
 /** @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-metrics.html */
@@ -51,7 +47,7 @@ export class MachineGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: MachineGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:MachineGroup", name, inputsOf(args), opts);
-    const { region, profile, targetGroupArn, logGroup, architecture, verificationTimeout: timeout } = args;
+    const { address, domain, targetGroupArn } = args;
     const { volume, userData, ebsOptimized, monitoring, ...settings } = launchSettings(args);
     const tags = { Name: name };
     const occasion = userData.apply((text) =>
@@ -109,7 +105,7 @@ export class MachineGroup extends pulumi.ComponentResource {
         desiredCapacity: size,
         healthCheckType: "ELB",
         // A machine that boots is given the time to.
-        healthCheckGracePeriod: Math.max(300, timeout),
+        healthCheckGracePeriod: Math.max(300, args.verificationTimeout),
         // Warm-up: for a minute a new machine does not count towards the CPU average, and no old one is terminated for it, even if AWS should count
         // a machine as healthy that has not been checked yet.
         defaultInstanceWarmup: 60,
@@ -160,19 +156,7 @@ export class MachineGroup extends pulumi.ComponentResource {
       );
     }
 
-    const proof = {
-      address: args.address,
-      domain: args.domain,
-      groupName: group.name,
-      targetGroupArn,
-      logGroup,
-      digest: pulumi.output(args.image).digest,
-      configs: args.configs,
-      architecture,
-      region,
-      profile,
-      timeout,
-    };
+    const proof = { ...proofOf(args), address, domain, groupName: group.name, targetGroupArn };
     const { template: released } = new Rollout(
       name,
       { ...proof, size, template: pulumi.interpolate`${template.id}:${version}` },

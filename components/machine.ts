@@ -1,13 +1,11 @@
 import { Instance } from "@pulumi/aws/ec2/instance.js";
 import * as pulumi from "@pulumi/pulumi";
-import { inputsOf, type LaunchArgs, launchSettings } from "./launch-settings.ts";
+import { inputsOf, type LaunchArgs, launchSettings, proofOf } from "./launch-settings.ts";
 import type { Proof } from "./proof.ts";
-import { Verification, type VerificationArgs } from "./verification.ts";
+import { Verification } from "./verification.ts";
 
-export interface MachineArgs extends LaunchArgs, Pick<VerificationArgs, "configs" | "profile"> {
+export interface MachineArgs extends LaunchArgs {
   subnetId: pulumi.Input<string>;
-  /** Seconds until the instance must have proven itself. */
-  verificationTimeout: number;
 }
 
 /**
@@ -71,17 +69,7 @@ export class Machine extends pulumi.ComponentResource {
     this.url = pulumi.interpolate`http://${instance.publicIp}${port}`;
     const { proof } = new Verification(
       name,
-      {
-        url: this.url,
-        instanceId: this.instanceId,
-        digest: pulumi.output(args.image).digest,
-        configs: args.configs,
-        architecture: args.architecture,
-        logGroup: args.logGroup,
-        region: args.region,
-        profile: args.profile,
-        timeout: args.verificationTimeout,
-      },
+      { ...proofOf(args), url: this.url, instanceId: this.instanceId },
       { parent: this },
     );
     this.proof = proof;
