@@ -27,18 +27,14 @@ export class Sandbox {
   readonly quick: boolean;
   readonly #cloudFolder: string;
   readonly #signal: AbortSignal;
-  #cloud: Cloud | undefined;
+  cloud: Cloud;
 
-  constructor({ project, cloudFolder }: Folders, { quick, signal }: SandboxOptions) {
+  constructor({ project, cloudFolder }: Folders, { quick, signal }: SandboxOptions, cloud: Cloud) {
+    this.cloud = cloud;
     this.project = project;
     this.#cloudFolder = cloudFolder;
     this.quick = quick;
     this.#signal = signal;
-  }
-
-  get cloud(): Cloud {
-    if (!this.#cloud) throw new Error("the benchmark's local cloud is not open");
-    return this.#cloud;
   }
 
   runs(count: number): number {
@@ -77,7 +73,7 @@ export class Sandbox {
 
   /** Looks up the local cloud's addresses, which may change while it is down. */
   async open(): Promise<void> {
-    this.#cloud = await openCloud(this.#cloudFolder);
+    this.cloud = await openCloud(this.#cloudFolder);
   }
 
   /** Starts the local cloud and the registry, unless they run. */
@@ -161,8 +157,7 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   const { scripts } = JSON.parse(readFileSync(join(made.project, "package.json"), "utf8"));
   const empty = scripts.local.replace("cli/local.ts", "bench/empty.ts");
   await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: made.project });
-  const sandbox = new Sandbox(made, options);
-  await sandbox.open();
+  const sandbox = new Sandbox(made, options, await openCloud(made.cloudFolder));
   try {
     return await work(sandbox);
   } finally {

@@ -3,7 +3,7 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { quantile } from "simple-statistics";
-import { machineNames } from "../../components/architecture.ts";
+import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { GroupProof } from "../../components/group-proof.ts";
 import { localAddressOf } from "../../local/address.ts";
 import { sdkOf } from "../../local/cloud.ts";
@@ -34,8 +34,9 @@ async function measureSize(sandbox: Sandbox, size: number): Promise<Measurement[
   await sandbox.command(local("preview"));
   const up = await step(`up of ${fleet}`, () => sandbox.time(local("up")));
   const again = await step(`a second up of ${fleet}`, () => sandbox.time(local("up")));
-  const added = await step(`requests to ${fleet}`, () => latency(sandbox));
-  const { seconds, asked, failed } = await step(`a release of ${fleet}`, () => release(sandbox));
+  const outputs: Outputs = JSON.parse(await sandbox.command(local("output", "--json")));
+  const added = await step(`requests to ${fleet}`, () => latency(sandbox, outputs));
+  const { seconds, asked, failed } = await step(`a release of ${fleet}`, () => release(sandbox, outputs));
   await step(`destroy of ${fleet}`, () => sandbox.command(local("destroy")));
   const found: Measurement[] = [
     { what: "up, the image built", unit: "s", ours: [up] },
@@ -48,13 +49,10 @@ async function measureSize(sandbox: Sandbox, size: number): Promise<Measurement[
   return found.map((each) => ({ ...each, what: `fleet of ${size}: ${each.what}` }));
 }
 
-async function urlOf(sandbox: Sandbox): Promise<string> {
-  return JSON.parse(await sandbox.command(local("output", "--json"))).url;
-}
+type Outputs = { readonly url: string } & Readonly<Record<MachineName, Pick<GroupProof, "machines">>>;
 
 /** A release while four clients ask without a break, over a new connection each time. */
-async function release(sandbox: Sandbox) {
-  const url = await urlOf(sandbox);
+async function release(sandbox: Sandbox, { url }: Outputs) {
   const results: boolean[] = [];
   const seconds = await sandbox.release(Array(4).fill(url), async () => {
     results.push(await timeOf(`${url}/platform`, { agent: false }).then(Number.isFinite, () => false));
@@ -66,11 +64,10 @@ async function release(sandbox: Sandbox) {
  * One request after another over a connection that is kept, to the load balancer and, in turn with that, to each machine itself: from the
  * balancer's own address, which alone is let in.
  */
-async function latency(sandbox: Sandbox): Promise<Measurement[]> {
+async function latency(sandbox: Sandbox, outputs: Outputs): Promise<Measurement[]> {
   const { cloud } = sandbox;
   const ec2 = new EC2(sdkOf(cloud, "root"));
-  const outputs = JSON.parse(await sandbox.command(local("output", "--json")));
-  const ids = machineNames.flatMap((name) => (outputs[name].machines as GroupProof["machines"]).map(({ id }) => id));
+  const ids = machineNames.flatMap((name) => outputs[name].machines.map(({ id }) => id));
   const { Reservations = [] } = await ec2.describeInstances({ InstanceIds: ids });
   const machines = Reservations.flatMap(({ Instances = [] }) => Instances);
   const { NetworkInterfaces = [] } = await ec2.describeNetworkInterfaces({
