@@ -108,7 +108,7 @@ export function loadConfig() {
   );
   const alarmTopic =
     readOfFleet("alarmTopic", "", `the ARN of an SNS topic in ${aws.get("region")}`, (text) =>
-      text === "" || topicRegion(text) === aws.get("region") ? text : undefined,
+      text === "" || topicArn.exec(text)?.groups?.region === aws.get("region") ? text : undefined,
     ) || undefined;
   const hasLatest = read("latestTag", "true or false", boolean);
   const logRetentionDays = read("logRetentionDays", `one of ${retentions.join(", ")}`, (text) =>
@@ -146,7 +146,7 @@ export function loadConfig() {
     names: read(
       "appSecrets",
       `a list of names of environment variables, each of letters, digits and _, and none of ${factNames.join(", ")} or of appEnvironment`,
-      (text) => parseNames(text, environment?.map(nameOf)),
+      (text) => parseList(text, (item) => isOwnName(item) && !environment?.map(nameOf).includes(item)),
     ),
   };
   const repositoryName = `${name}-${stack.toLowerCase()}`;
@@ -276,7 +276,7 @@ export function loadConfig() {
     );
   }
   const accounts = aws.get("allowedAccountIds");
-  if (accounts !== undefined && parseList(accounts, isAccountId) === undefined) {
+  if (accounts !== undefined && parseList(accounts, (id) => /^\d{12}$/.test(id), 1) === undefined) {
     problems.push(`aws:allowedAccountIds is ${accounts}; allowed: a list of account ids, each of 12 digits in quotes`);
   }
   for (const key of Object.keys(allConfig())) {
@@ -317,10 +317,8 @@ const repositoryInRegistry =
 /** Empty stands for none. */
 const domainName = /^(|(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$/;
 
-/** The region in the ARN of an SNS topic. */
-function topicRegion(arn: string): string | undefined {
-  return /^arn:aws(?:-[a-z-]+)?:sns:([a-z0-9-]+):\d{12}:[\w-]{1,256}$/.exec(arn)?.[1];
-}
+/** ARN of an SNS topic. */
+const topicArn = /^arn:aws(?:-[a-z-]+)?:sns:(?<region>[a-z0-9-]+):\d{12}:[\w-]{1,256}$/;
 
 /**
  * The days for which CloudWatch can keep a log.
@@ -365,11 +363,11 @@ export function parseCidr(text: string): { readonly address: number; readonly pr
   return address % 2 ** (32 - prefix) === 0 ? { address, prefix } : undefined;
 }
 
-/** A JSON list of strings, none of them twice. */
-function parseList(text: string, isValid: (item: string) => boolean): string[] | undefined {
+/** A JSON list of `least` strings or more, none of them twice. */
+function parseList(text: string, isValid: (item: string) => boolean, least = 0): string[] | undefined {
   try {
     const list: unknown = JSON.parse(text);
-    if (!Array.isArray(list) || list.length === 0 || new Set(list).size !== list.length) return undefined;
+    if (!Array.isArray(list) || list.length < least || new Set(list).size !== list.length) return undefined;
     return list.every((item) => typeof item === "string" && isValid(item)) ? list : undefined;
   } catch {
     return undefined;
@@ -386,24 +384,18 @@ const environmentLimit = 8000;
 function parseEnvironment(text: string): string[] | undefined {
   if (Buffer.byteLength(text) > environmentLimit) return undefined;
   const list = parseList(text, (item) => item.includes("=") && isOwnName(nameOf(item)) && !/[\0\n\r]/.test(item));
-  return text === "[]" ? [] : new Set(list?.map(nameOf)).size === list?.length ? list : undefined;
+  return new Set(list?.map(nameOf)).size === list?.length ? list : undefined;
 }
-
-function parseNames(text: string, taken: readonly string[] = []): string[] | undefined {
-  return text === "[]" ? [] : parseList(text, (item) => isOwnName(item) && !taken.includes(item));
-}
-
-const isAccountId = (text: string) => /^\d{12}$/.test(text);
 
 // At most 60 rules in a security group is EC2's default quota.
 function parseCidrs(text: string): string[] | undefined {
-  const list = parseList(text, (item) => parseCidr(item) !== undefined);
+  const list = parseList(text, (item) => parseCidr(item) !== undefined, 1);
   return list && list.length <= 60 ? list : undefined;
 }
 
 function parseZones(text: string): string[] | undefined {
   const list = parseList(text, (item) => /^[a-z]{2}(-[a-z]+)+-\d[a-h]$/.test(item));
-  return text === "[]" ? [] : list?.length === 2 ? list : undefined;
+  return list?.length === 0 || list?.length === 2 ? list : undefined;
 }
 
 // EC2 allows /16 to /28. A public and a private subnet of /24 in each of two zones fill a /22; a /20 leaves room.
