@@ -20,23 +20,17 @@ export async function readConsole(
 }
 
 /**
- * What the user data printed last. On the console of Amazon Linux 2023 each of its lines begins with the time and cloud-init's name, and what
- * cloud-init prints after it, the host's keys among them, are more than fifteen lines.
+ * The last lines that the user data printed, and the command that prints the machine's log, for an error about it. On the console of Amazon
+ * Linux 2023 each of those lines begins with the time and cloud-init's name, and what cloud-init prints after them, the host's keys among
+ * it, are more than fifteen lines.
  */
-function linesOf(console: string): string[] {
+export function lastLines(console: string, logCommand: string): string {
   const lines = console.split(/\r*\n/).map((line) => line.replace(/^.*?\[ *[\d.]+\] cloud-init\[\d+\]: /, ""));
   const failed = lines.findLastIndex(hasUserDataFailed);
   const others = /^(ci-info:|<\d+>|-----|(ssh|ecdsa)-\S+ |Cloud-init v\. |Amazon Linux 2023|Kernel \d)|login: *$|^\s*$/;
-  return lines.slice(0, failed < 0 ? undefined : failed + 1).filter((line) => !others.test(line));
+  const own = lines.slice(0, failed < 0 ? undefined : failed + 1).filter((line) => !others.test(line));
+  const shown = own.slice(-15).map((line) => `  | ${line}`);
+  return `the last lines of its console:\n${shown.join("\n")}\nits log, which outlives the machine: ${logCommand}`;
 }
 
 export const hasUserDataFailed = (console: string) => console.includes(failureMarker);
-
-/** The end of a machine's console, and the command that prints its log, for an error about it. */
-export function lastLines(console: string, logCommand: string): string {
-  const lines = linesOf(console).slice(-15);
-  return (
-    `the last lines of its console:\n${lines.map((line) => `  | ${line}`).join("\n")}\n` +
-    `its log, which outlives the machine: ${logCommand}`
-  );
-}
