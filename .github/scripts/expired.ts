@@ -6,7 +6,7 @@ const usage = `usage: pulumi stack ls --json | node .github/scripts/expired.ts H
 Prints, as a JSON list, the review environments that were not updated for so many hours.
 `;
 
-/** A stack in what \`pulumi stack ls --json\` prints. */
+/** A stack in what `pulumi stack ls --json` prints. */
 interface Stack {
   readonly name: string;
   /** None where its first update has not ended, and in Pulumi Cloud where an update is under way, or was killed. */
