@@ -55,9 +55,7 @@ const groupRow = {
 } satisfies Row;
 
 async function find(name: string): Promise<AutoScalingGroup | undefined> {
-  const { AutoScalingGroups } = await (await autoscaling()).describeAutoScalingGroups({
-    AutoScalingGroupNames: [name],
-  });
+  const { AutoScalingGroups } = await autoscaling().describeAutoScalingGroups({ AutoScalingGroupNames: [name] });
   return AutoScalingGroups?.[0];
 }
 
@@ -92,28 +90,26 @@ async function update(made: Resource, id: string, inputs: Props, changed: string
 
 async function collect(AutoScalingGroupName: string, { enabledMetrics: Metrics }: Props): Promise<void> {
   if (Metrics === undefined) throw new Error("a group of which no metrics are collected any more is not modelled here");
-  await (await autoscaling()).enableMetricsCollection({ AutoScalingGroupName, Metrics, Granularity: "1Minute" });
+  await autoscaling().enableMetricsCollection({ AutoScalingGroupName, Metrics, Granularity: "1Minute" });
 }
 
 /** As the real provider does: a tag that has not changed is not sent again. */
 async function retag(ResourceId: string, tags: Props, _removed: string[], olds: Props): Promise<void> {
-  const api = await autoscaling();
   const group = { ResourceId, ResourceType: "auto-scaling-group" };
   const gone = (olds.tags as Props[]).filter(({ key }) => !tags.some((tag: Props) => tag.key === key));
-  if (gone.length > 0) await api.deleteTags({ Tags: gone.map(({ key }) => ({ ...group, Key: key })) });
+  if (gone.length > 0) await autoscaling().deleteTags({ Tags: gone.map(({ key }) => ({ ...group, Key: key })) });
   const changed = tags.filter((tag: Props) => !(olds.tags as Props[]).some((old) => isDeepStrictEqual(old, tag)));
   const Tags = changed.map(({ key, value, propagateAtLaunch }: Props) => ({
     ...{ ...group, Key: key, Value: value, PropagateAtLaunch: propagateAtLaunch },
   }));
-  if (Tags.length > 0) await api.createOrUpdateTags({ Tags });
+  if (Tags.length > 0) await autoscaling().createOrUpdateTags({ Tags });
 }
 
 /** Drains the group before it deletes it, unless it is to be deleted by force. */
 async function remove(AutoScalingGroupName: string, { forceDelete = false }: Props): Promise<void> {
-  const api = await autoscaling();
   if (!(await find(AutoScalingGroupName))) return;
   if (!forceDelete) {
-    await api.updateAutoScalingGroup({ AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 });
+    await autoscaling().updateAutoScalingGroup({ AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 });
     let count = 0;
     const isEmpty = async () => {
       count = (await find(AutoScalingGroupName))?.Instances?.length ?? 0;
@@ -121,7 +117,7 @@ async function remove(AutoScalingGroupName: string, { forceDelete = false }: Pro
     };
     await within(`(${AutoScalingGroupName}) drain`, "0", isEmpty, () => String(count));
   }
-  await api.deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: forceDelete });
+  await autoscaling().deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: forceDelete });
   const isGone = async () => !(await find(AutoScalingGroupName));
   await within(`(${AutoScalingGroupName}) delete`, "", isGone, () => AutoScalingGroupName);
 }

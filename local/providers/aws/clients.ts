@@ -3,8 +3,8 @@ import { createRequire } from "node:module";
 // One client per service, loaded when it is first used: a run that changes nothing needs few of them, and each costs
 // 50 to 200 ms. Endpoint, region and credentials come from the environment, as for every AWS SDK.
 
-export function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
+export function once<T>(make: () => T): () => T {
+  let made: T | undefined;
   return () => {
     made ??= make();
     return made;
@@ -29,16 +29,16 @@ const require = createRequire(import.meta.url);
 // Not import(), which first reads a file to find out its format: 0.1 s for EC2's.
 const sdk = <Name extends keyof Sdks>(name: Name): Sdks[Name] => require(`@aws-sdk/client-${name}`);
 
-export const acm = once(async () => new (sdk("acm").ACM)({}));
-export const autoscaling = once(async () => new (sdk("auto-scaling").AutoScaling)({}));
-export const cloudwatch = once(async () => new (sdk("cloudwatch").CloudWatch)({}));
-export const ec2 = once(async () => new (sdk("ec2").EC2)({}));
-export const ecr = once(async () => new (sdk("ecr").ECR)({}));
-export const elb = once(async () => new (sdk("elastic-load-balancing-v2").ElasticLoadBalancingV2)({}));
-export const iam = once(async () => new (sdk("iam").IAM)({}));
-export const logs = once(async () => new (sdk("cloudwatch-logs").CloudWatchLogs)({}));
-export const ssm = once(async () => new (sdk("ssm").SSM)({}));
-export const sts = once(async () => new (sdk("sts").STS)({}));
+export const acm = once(() => new (sdk("acm").ACM)({}));
+export const autoscaling = once(() => new (sdk("auto-scaling").AutoScaling)({}));
+export const cloudwatch = once(() => new (sdk("cloudwatch").CloudWatch)({}));
+export const ec2 = once(() => new (sdk("ec2").EC2)({}));
+export const ecr = once(() => new (sdk("ecr").ECR)({}));
+export const elb = once(() => new (sdk("elastic-load-balancing-v2").ElasticLoadBalancingV2)({}));
+export const iam = once(() => new (sdk("iam").IAM)({}));
+export const logs = once(() => new (sdk("cloudwatch-logs").CloudWatchLogs)({}));
+export const ssm = once(() => new (sdk("ssm").SSM)({}));
+export const sts = once(() => new (sdk("sts").STS)({}));
 
 /** By CloudFormation's name of the service: its client, and its SDK, which has the schema of each operation. */
 export const services = {
@@ -51,7 +51,7 @@ export const services = {
   Logs: { name: "CloudWatch Logs", client: logs, sdk: () => sdk("cloudwatch-logs") },
 } as const;
 
-type Clients = { [Name in keyof typeof services]: Awaited<ReturnType<(typeof services)[Name]["client"]>> };
+type Clients = { [Name in keyof typeof services]: ReturnType<(typeof services)[Name]["client"]> };
 
 /** The name of an operation of one of these services, such as `createVpc`. */
 export type Operation = {

@@ -12,6 +12,6 @@ export const checkConfig = once(async () => {
   if (config.defaultTags) throw new Error("aws:defaultTags: not known to this cloud");
   const allowed: string[] = JSON.parse(config.allowedAccountIds ?? "[]");
   if (allowed.length === 0) return;
-  const { Account = "" } = await (await sts()).getCallerIdentity({});
+  const { Account = "" } = await sts().getCallerIdentity({});
   if (!allowed.includes(Account)) throw new Error(`AWS account ID not allowed: ${Account}`);
 });

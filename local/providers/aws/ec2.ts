@@ -23,13 +23,12 @@ const group = { id: "GroupId", tagType: "security-group", list: ["describeSecuri
 const routeId = ({ routeTableId, destinationCidrBlock }: Props) =>
   `r-${routeTableId}${createHash("sha256").update(destinationCidrBlock).digest().readUInt32BE()}`;
 
-const groups = async () => every((await ec2()).paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
+const groups = async () => every(ec2().paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
 
 async function attributes({ vpcId: VpcId }: Props): Promise<Props> {
-  const api = await ec2();
   const [hostnames, support] = await Promise.all([
-    api.describeVpcAttribute({ VpcId, Attribute: "enableDnsHostnames" }),
-    api.describeVpcAttribute({ VpcId, Attribute: "enableDnsSupport" }),
+    ec2().describeVpcAttribute({ VpcId, Attribute: "enableDnsHostnames" }),
+    ec2().describeVpcAttribute({ VpcId, Attribute: "enableDnsSupport" }),
   ]);
   const [enableDnsHostnames, enableDnsSupport] = [hostnames.EnableDnsHostnames?.Value, support.EnableDnsSupport?.Value];
   return { enableDnsHostnames, enableDnsSupport };
@@ -37,12 +36,11 @@ async function attributes({ vpcId: VpcId }: Props): Promise<Props> {
 
 /** AWS opens every way out of a new group; the real provider closes it, so that only declared rules hold. */
 async function revokeAll(GroupId: string): Promise<void> {
-  const api = await ec2();
-  const { SecurityGroups: [group] = [] } = await api.describeSecurityGroups({ GroupIds: [GroupId] });
+  const { SecurityGroups: [group] = [] } = await ec2().describeSecurityGroups({ GroupIds: [GroupId] });
   const { IpPermissions = [], IpPermissionsEgress = [] } = group ?? {};
-  if (IpPermissions.length > 0) await api.revokeSecurityGroupIngress({ GroupId, IpPermissions });
+  if (IpPermissions.length > 0) await ec2().revokeSecurityGroupIngress({ GroupId, IpPermissions });
   if (IpPermissionsEgress.length > 0)
-    await api.revokeSecurityGroupEgress({ GroupId, IpPermissions: IpPermissionsEgress });
+    await ec2().revokeSecurityGroupEgress({ GroupId, IpPermissions: IpPermissionsEgress });
 }
 
 async function emptyDefaultGroup(id: string, { ingress = [], egress = [] }: Props): Promise<void> {
@@ -121,7 +119,7 @@ const natOutputs = {
 
 /** Of whatever a refresh has found it with, which may be deleted by now. */
 const disassociate = async ({ associationId: AssociationId }: Props) =>
-  AssociationId && orGone((await ec2()).disassociateAddress({ AssociationId }));
+  AssociationId && orGone(ec2().disassociateAddress({ AssociationId }));
 
 /** Without an internet gateway a NAT gateway fails. */
 const isAvailable = ({ state, failureCode, failureMessage }: Props) =>

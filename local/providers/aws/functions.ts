@@ -13,7 +13,7 @@ export const functions: Record<string, Lookup> = {
   "aws:index/getAvailabilityZones:getAvailabilityZones": {
     inputs: { state: [], ...FILTERS },
     async run({ state, filters }) {
-      const { AvailabilityZones = [] } = await (await ec2()).describeAvailabilityZones({ Filters: toFilters(filters) });
+      const { AvailabilityZones = [] } = await ec2().describeAvailabilityZones({ Filters: toFilters(filters) });
       const zones = AvailabilityZones.filter((zone) => !state || zone.State === state);
       const pick = (key: "ZoneName" | "ZoneId" | "GroupName") => zones.map((zone) => zone[key]);
       return {
@@ -27,8 +27,7 @@ export const functions: Record<string, Lookup> = {
   "aws:acm/getCertificate:getCertificate": {
     inputs: { domain: ["required"], keyTypes: [], mostRecent: [], statuses: [] },
     async run({ domain, keyTypes, mostRecent, statuses = ["ISSUED"] }) {
-      const api = await acm();
-      const pages = api.paginateListCertificates({
+      const pages = acm().paginateListCertificates({
         CertificateStatuses: statuses,
         // ACM hides keys of other types than RSA_1024 and RSA_2048 unless it is asked for them.
         Includes: keyTypes && { keyTypes },
@@ -37,15 +36,15 @@ export const functions: Record<string, Lookup> = {
       const found = await Promise.all(
         listed
           .filter(({ DomainName }) => DomainName === domain)
-          .map(({ CertificateArn }) => api.describeCertificate({ CertificateArn })),
+          .map(({ CertificateArn }) => acm().describeCertificate({ CertificateArn })),
       );
       if (found.length === 0) throw new Error(`no ACM Certificate matching domain (${domain})`);
       if (found.length > 1 && !mostRecent) throw new Error(`multiple ACM Certificates matching domain (${domain})`);
       const since = (certificate?: Props) => Number(certificate?.NotBefore ?? certificate?.CreatedAt);
       const [newest] = found.map(({ Certificate }) => Certificate).sort((a, b) => since(b) - since(a));
       const { CertificateArn = "", Status } = newest ?? {};
-      const text = Status === "ISSUED" ? await api.getCertificate({ CertificateArn }) : undefined;
-      const { Tags } = await api.listTagsForCertificate({ CertificateArn });
+      const text = Status === "ISSUED" ? await acm().getCertificate({ CertificateArn }) : undefined;
+      const { Tags } = await acm().listTagsForCertificate({ CertificateArn });
       return {
         ...{ id: CertificateArn, arn: CertificateArn, status: Status, tags: fromTags(Tags) },
         ...{ certificate: text?.Certificate, certificateChain: text?.CertificateChain },
@@ -55,7 +54,7 @@ export const functions: Record<string, Lookup> = {
   "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
     inputs: { registryId: [] },
     async run() {
-      const { authorizationData: [data] = [] } = await (await ecr()).getAuthorizationToken({});
+      const { authorizationData: [data] = [] } = await ecr().getAuthorizationToken({});
       const token = data?.authorizationToken ?? "";
       const [userName, password] = Buffer.from(token, "base64").toString().split(":");
       return {
@@ -71,22 +70,18 @@ export const functions: Record<string, Lookup> = {
   "aws:ecr/getImage:getImage": {
     inputs: { repositoryName: ["required"], imageTag: [], imageDigest: [] },
     async run({ repositoryName, imageTag, imageDigest }) {
-      const { imageDetails: [image] = [] } = await (await ecr()).describeImages({
-        repositoryName,
-        imageIds: [{ imageTag, imageDigest }],
-      });
+      const request = { repositoryName, imageIds: [{ imageTag, imageDigest }] };
+      const { imageDetails: [image] = [] } = await ecr().describeImages(request);
       const { imageDigest: id, imageTags = [] } = image ?? {};
-      const { repositories: [repository] = [] } = await (await ecr()).describeRepositories({
-        repositoryNames: [repositoryName],
-      });
-      const imageUri = `${repository?.repositoryUri}@${id}`;
+      const { repositories } = await ecr().describeRepositories({ repositoryNames: [repositoryName] });
+      const imageUri = `${repositories?.[0]?.repositoryUri}@${id}`;
       return { id, repositoryName, imageTag, imageDigest: id, imageTags, imageUri };
     },
   },
   "aws:ssm/getParameter:getParameter": {
     inputs: { name: ["required"], withDecryption: [] },
     async run({ name, withDecryption = true }) {
-      const { Parameter } = await (await ssm()).getParameter({ Name: name, WithDecryption: withDecryption });
+      const { Parameter } = await ssm().getParameter({ Name: name, WithDecryption: withDecryption });
       const { ARN, Type, Value, Version } = Parameter ?? {};
       return { id: name, arn: ARN, type: Type, value: Value, insecureValue: Value, version: Version, withDecryption };
     },
@@ -94,7 +89,7 @@ export const functions: Record<string, Lookup> = {
   "aws:ec2/getAmi:getAmi": {
     inputs: { owners: [], ...FILTERS },
     async run({ owners, filters }) {
-      const pages = (await ec2()).paginateDescribeImages({ Owners: owners, Filters: toFilters(filters) });
+      const pages = ec2().paginateDescribeImages({ Owners: owners, Filters: toFilters(filters) });
       const [ami, another] = await every(pages, (page) => page.Images);
       if (!ami) throw new Error("Your query returned no results. Please change your search criteria and try again.");
       if (another) {
@@ -113,10 +108,8 @@ export const functions: Record<string, Lookup> = {
   "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": {
     inputs: { locationType: [], ...FILTERS },
     async run({ locationType, filters }) {
-      const pages = (await ec2()).paginateDescribeInstanceTypeOfferings({
-        LocationType: locationType,
-        Filters: toFilters(filters),
-      });
+      const request = { LocationType: locationType, Filters: toFilters(filters) };
+      const pages = ec2().paginateDescribeInstanceTypeOfferings(request);
       const found = await every(pages, (page) => page.InstanceTypeOfferings);
       return {
         id: region(),

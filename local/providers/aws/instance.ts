@@ -11,7 +11,7 @@ import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
 import { capital, type Props } from "./values.ts";
 
 async function find(id: string): Promise<Instance | undefined> {
-  const call = (await ec2()).describeInstances({ InstanceIds: [id] });
+  const call = ec2().describeInstances({ InstanceIds: [id] });
   return (await orGone(call))?.Reservations?.[0]?.Instances?.[0];
 }
 
@@ -35,11 +35,10 @@ const capitals = (options: Props = {}): Props =>
   Object.fromEntries(Object.entries(options).map(([option, value]) => [capital(option), value]));
 
 async function create(inputs: Props): Promise<string> {
-  const api = await ec2();
   const { rootBlockDevice: root, creditSpecification: credit, metadataOptions } = inputs;
   const { tags: rootTags, ...ebs } = root ?? {};
-  const DeviceName = root && (await api.describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
-  const id = await launch(api, {
+  const DeviceName = root && (await ec2().describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
+  const id = await launch(ec2(), {
     ImageId: inputs.ami,
     InstanceType: inputs.instanceType,
     ...network(inputs),
@@ -62,16 +61,15 @@ const rootDevice = (instance?: Instance) =>
 
 async function rootVolume(instance?: Instance) {
   const id = rootDevice(instance)?.VolumeId;
-  return id ? (await (await ec2()).describeVolumes({ VolumeIds: [id] })).Volumes?.[0] : undefined;
+  return id ? (await ec2().describeVolumes({ VolumeIds: [id] })).Volumes?.[0] : undefined;
 }
 
 async function read(id: string): Promise<Props | undefined> {
-  const api = await ec2();
   const live = await find(id);
   if (!live || !alive.Values.includes(live.State?.Name ?? "")) return undefined;
   const [userData, ebs, volume] = await Promise.all([
-    api.describeInstanceAttribute({ InstanceId: id, Attribute: "userData" }),
-    api.describeInstanceAttribute({ InstanceId: id, Attribute: "ebsOptimized" }),
+    ec2().describeInstanceAttribute({ InstanceId: id, Attribute: "userData" }),
+    ec2().describeInstanceAttribute({ InstanceId: id, Attribute: "ebsOptimized" }),
     rootVolume(live),
   ]);
   const address = live.PublicIpAddress ? toLocalAddress(live.PublicIpAddress) : "";
@@ -111,10 +109,9 @@ async function read(id: string): Promise<Props | undefined> {
 }
 
 async function update(id: string, inputs: Props, changed: readonly string[], olds: Props): Promise<void> {
-  const api = await ec2();
   const changes: Record<string, () => Promise<unknown>> = {
-    metadataOptions: () => api.modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
-    monitoring: () => api[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
+    metadataOptions: () => ec2().modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
+    monitoring: () => ec2()[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
     volumeTags: () => {
       const { volumeTags: tags = {} } = inputs;
       return retagEc2(olds.rootBlockDevice.volumeId, tags, missing(olds.volumeTags, tags));
@@ -132,8 +129,7 @@ async function update(id: string, inputs: Props, changed: readonly string[], old
 const missing = (before: Props = {}, after: Props = {}) => Object.keys(before).filter((key) => !(key in after));
 
 async function terminate(id: string) {
-  const api = await ec2();
-  await orGone(api.terminateInstances({ InstanceIds: [id] }));
+  await orGone(ec2().terminateInstances({ InstanceIds: [id] }));
   await untilInstance(id, (instance) => !instance || instance.State?.Name === "terminated");
 }
 
@@ -184,7 +180,7 @@ export const instanceRow: Row = {
     delete: terminate,
     // What Auto Scaling launched belongs to its group.
     list: async () =>
-      (await liveInstances(await ec2()))
+      (await liveInstances(ec2()))
         .filter(({ Tags }) => !Tags?.some(({ Key }) => Key === "aws:autoscaling:groupName"))
         .map((item) => ({ id: item.InstanceId ?? "", item })),
   }),

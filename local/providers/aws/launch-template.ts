@@ -53,7 +53,7 @@ const described = { cloudFormation: template, inputs: inputsOf(template) };
 const version = (inputs: Props) => translate(described, inputs).properties as { LaunchTemplateData: object };
 
 async function create(inputs: Props): Promise<string> {
-  const { LaunchTemplate } = await (await ec2()).createLaunchTemplate({
+  const { LaunchTemplate } = await ec2().createLaunchTemplate({
     ...version(inputs),
     LaunchTemplateName: inputs.name,
     TagSpecifications: tagged("launch-template", inputs.tags),
@@ -63,14 +63,15 @@ async function create(inputs: Props): Promise<string> {
 
 /** Versions do not change: what differs is in a new one. */
 async function update(LaunchTemplateId: string, inputs: Props, changed: readonly string[]): Promise<void> {
-  const api = await ec2();
   const { LaunchTemplateName: _, ...next } = version(inputs) as Props & { LaunchTemplateData: object };
   if (changed.some((input) => input !== "updateDefaultVersion")) {
-    await api.createLaunchTemplateVersion({ LaunchTemplateId, ...next });
+    await ec2().createLaunchTemplateVersion({ LaunchTemplateId, ...next });
   }
   if (!inputs.updateDefaultVersion) return;
-  const { LaunchTemplates: [now] = [] } = await api.describeLaunchTemplates({ LaunchTemplateIds: [LaunchTemplateId] });
-  await api.modifyLaunchTemplate({ LaunchTemplateId, DefaultVersion: String(now?.LatestVersionNumber) });
+  const { LaunchTemplates: [now] = [] } = await ec2().describeLaunchTemplates({
+    LaunchTemplateIds: [LaunchTemplateId],
+  });
+  await ec2().modifyLaunchTemplate({ LaunchTemplateId, DefaultVersion: String(now?.LatestVersionNumber) });
 }
 
 const text = (value: unknown) => (value === undefined ? undefined : String(value));
@@ -78,7 +79,7 @@ const text = (value: unknown) => (value === undefined ? undefined : String(value
 /** The latest version, with the provider's names; some of its switches are texts there. */
 async function latest({ launchTemplateId: LaunchTemplateId }: Props): Promise<Props> {
   const request = { LaunchTemplateId, Versions: ["$Latest"] };
-  const { LaunchTemplateVersions: [found] = [] } = await (await ec2()).describeLaunchTemplateVersions(request);
+  const { LaunchTemplateVersions: [found] = [] } = await ec2().describeLaunchTemplateVersions(request);
   const { ebsOptimized, blockDeviceMappings, networkInterfaces, tagSpecifications, securityGroupIds, ...data } =
     lowered(found?.LaunchTemplateData ?? {});
   return {

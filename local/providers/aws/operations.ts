@@ -58,7 +58,7 @@ export interface Call {
 
 /** @param tagType What EC2 calls a type in the tags of a request. */
 export async function operation(service: keyof typeof services, name: Operation, tagType?: string): Promise<Call> {
-  const [api, sdk]: [Props, Props] = [await services[service].client(), services[service].sdk()];
+  const [api, sdk]: [Props, Props] = [services[service].client(), services[service].sdk()];
   if (!(name in api)) throw new Error(`${service} has no operation ${name}`);
   const input: Schema = resolve(sdk[`${capital(name)}$`][4]);
   const names: string[] = input[4] ?? [];

@@ -15,9 +15,8 @@ export const tagged = (ResourceType: ResourceType, tags: Props = {}): TagSpecifi
   Object.keys(tags).length > 0 ? [{ ResourceType, Tags: toTags(tags) }] : [];
 
 export async function retagEc2(id: string, tags: Props, removed: string[]) {
-  const api = await ec2();
-  if (removed.length > 0) await api.deleteTags({ Resources: [id], Tags: removed.map((Key) => ({ Key })) });
-  if (Object.keys(tags).length > 0) await api.createTags({ Resources: [id], Tags: toTags(tags) });
+  if (removed.length > 0) await ec2().deleteTags({ Resources: [id], Tags: removed.map((Key) => ({ Key })) });
+  if (Object.keys(tags).length > 0) await ec2().createTags({ Resources: [id], Tags: toTags(tags) });
 }
 
 export const arn = (service: string, account: string | undefined, resource: string) =>
