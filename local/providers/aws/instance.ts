@@ -1,13 +1,13 @@
 import type { Instance } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { type Launch, launch } from "../../launch.ts";
-import { alive, liveInstances } from "../../lists.ts";
+import { alive } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
 import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
 import { orGone, until } from "./provider.ts";
 import type { Row } from "./row.ts";
-import { arn, fromTags, retagEc2, tagged } from "./tags.ts";
+import { fromTags, retagEc2, tagged } from "./tags.ts";
 import { capital, type Props } from "./values.ts";
 
 async function find(id: string): Promise<Instance | undefined> {
@@ -52,61 +52,45 @@ async function create(inputs: Props): Promise<string> {
     TagSpecifications: [...tagged("instance", inputs.tags), ...tagged("volume", inputs.volumeTags)],
   });
   await untilInstance(id, (instance) => instance?.State?.Name === "running");
-  if (rootTags) await retagEc2((await rootVolume(await find(id)))?.VolumeId ?? "", rootTags, []);
+  if (rootTags) await retagEc2(rootDevice(lowered(await find(id)))?.volumeId, rootTags, []);
   return id;
 }
 
-const rootDevice = (instance?: Instance) =>
-  instance?.BlockDeviceMappings?.find((device) => device.DeviceName === instance.RootDeviceName)?.Ebs;
+const rootDevice = ({ blockDeviceMappings = [], rootDeviceName }: Props): Props | undefined =>
+  blockDeviceMappings.find(({ deviceName }: Props) => deviceName === rootDeviceName)?.ebs;
 
-async function rootVolume(instance?: Instance) {
-  const id = rootDevice(instance)?.VolumeId;
-  return id ? (await ec2().describeVolumes({ VolumeIds: [id] })).Volumes?.[0] : undefined;
-}
-
-async function read(id: string): Promise<Props | undefined> {
-  const live = await find(id);
-  if (!live || !alive.Values.includes(live.State?.Name ?? "")) return undefined;
-  const [userData, ebs, volume] = await Promise.all([
-    ec2().describeInstanceAttribute({ InstanceId: id, Attribute: "userData" }),
-    ec2().describeInstanceAttribute({ InstanceId: id, Attribute: "ebsOptimized" }),
-    rootVolume(live),
+/** What the list does not tell as the inputs have it. */
+async function more(found: Props): Promise<Props> {
+  const { instanceId: InstanceId, rootDeviceName: deviceName } = found;
+  const root = rootDevice(found);
+  const [userData, ebs, volumes] = await Promise.all([
+    ec2().describeInstanceAttribute({ InstanceId, Attribute: "userData" }),
+    ec2().describeInstanceAttribute({ InstanceId, Attribute: "ebsOptimized" }),
+    root && ec2().describeVolumes({ VolumeIds: [root.volumeId] }),
   ]);
-  const address = live.PublicIpAddress ? toLocalAddress(live.PublicIpAddress) : "";
-  const owner = live.NetworkInterfaces?.[0]?.OwnerId;
+  const volume = volumes?.Volumes?.[0];
   return {
-    instanceType: live.InstanceType,
-    subnetId: live.SubnetId,
-    ami: live.ImageId,
-    instanceState: live.State?.Name,
-    arn: arn("ec2", owner, `instance/${id}`),
-    availabilityZone: live.Placement?.AvailabilityZone,
-    vpcSecurityGroupIds: live.SecurityGroups?.map((group) => group.GroupId) ?? [],
-    primaryNetworkInterfaceId: live.NetworkInterfaces?.[0]?.NetworkInterfaceId,
-    associatePublicIpAddress: address !== "",
-    privateIp: live.PrivateIpAddress,
-    privateDns: live.PrivateDnsName,
-    publicIp: address,
-    // A name of amazonaws.com would lead out of the local cloud.
-    publicDns: address,
-    iamInstanceProfile: live.IamInstanceProfile?.Arn?.split("/").at(-1) ?? "",
+    vpcSecurityGroupIds: found.securityGroups?.map(({ groupId }: Props) => groupId) ?? [],
+    associatePublicIpAddress: publicAddress(found) !== "",
+    iamInstanceProfile: found.iamInstanceProfile?.arn?.split("/").at(-1) ?? "",
     userData: Buffer.from(userData.UserData?.Value ?? "", "base64").toString(),
-    metadataOptions: lowered(live.MetadataOptions ?? {}),
-    rootBlockDevice: volume && {
+    // What the root device's properties are in.
+    blockDeviceMappings: volume && {
+      deviceName,
       volumeId: volume.VolumeId,
       encrypted: volume.Encrypted,
       volumeType: volume.VolumeType,
-      deviceName: live.RootDeviceName,
       volumeSize: volume.Size,
-      deleteOnTermination: rootDevice(live)?.DeleteOnTermination,
+      deleteOnTermination: root?.deleteOnTermination,
       tags: fromTags(volume.Tags),
     },
     volumeTags: fromTags(volume?.Tags),
-    monitoring: live.Monitoring?.State === "enabled",
+    monitoring: found.monitoring?.state === "enabled",
     ebsOptimized: ebs.EbsOptimized?.Value ?? false,
-    tags: fromTags(live.Tags),
   };
 }
+
+const publicAddress = ({ publicIpAddress }: Props) => (publicIpAddress ? toLocalAddress(publicIpAddress) : "");
 
 async function update(id: string, inputs: Props, changed: readonly string[], olds: Props): Promise<void> {
   const changes: Record<string, () => Promise<unknown>> = {
@@ -127,11 +111,6 @@ async function update(id: string, inputs: Props, changed: readonly string[], old
 }
 
 const missing = (before: Props = {}, after: Props = {}) => Object.keys(before).filter((key) => !(key in after));
-
-async function terminate(id: string) {
-  await orGone(ec2().terminateInstances({ InstanceIds: [id] }));
-  await untilInstance(id, (instance) => !instance || instance.State?.Name === "terminated");
-}
 
 export const instanceRow: Row = {
   type: "AWS::EC2::Instance",
@@ -173,15 +152,27 @@ export const instanceRow: Row = {
   price: instancePrice,
   shows: ["instanceType"],
   calls: { create, update, delete: "terminateInstances" },
-  unlike: () => ({
+  list: ["describeInstances", "Reservations.Instances"],
+  // Those that are gone stay listed; what Auto Scaling launched belongs to its group.
+  isOwn: ({ state, tags }) =>
+    alive.Values.includes(state.name) && !tags?.some(({ Key }: Props) => Key === "aws:autoscaling:groupName"),
+  more,
+  outputs: {
+    instanceState: "State.Name",
+    availabilityZone: "Placement.AvailabilityZone",
+    primaryNetworkInterfaceId: "NetworkInterfaces[].NetworkInterfaceId",
+    privateIp: "PrivateIpAddress",
+    privateDns: "PrivateDnsName",
+    publicIp: publicAddress,
+    // A name of amazonaws.com would lead out of the local cloud.
+    publicDns: publicAddress,
+  },
+  unlike: (made) => ({
     replaceIf: (changed, inputs) =>
       inputs.userDataReplaceOnChange === true && changed.includes("userData") ? ["userData"] : [],
-    read,
-    delete: terminate,
-    // What Auto Scaling launched belongs to its group.
-    list: async () =>
-      (await liveInstances(ec2()))
-        .filter(({ Tags }) => !Tags?.some(({ Key }) => Key === "aws:autoscaling:groupName"))
-        .map((item) => ({ id: item.InstanceId ?? "", item })),
+    async delete(id, state) {
+      await made.delete(id, state);
+      await untilInstance(id, (instance) => !instance || instance.State?.Name === "terminated");
+    },
   }),
 };
