@@ -156,7 +156,24 @@ const covers = ({ ipProtocol, fromPort, toPort }: Inputs, port: number) =>
 const everyone = { cidrIpv4: "0.0.0.0/0" };
 const anyProtocol = { ipProtocol: "-1", fromPort: undefined, toPort: undefined };
 const anyPort = { fromPort: 0, toPort: 65_535 };
+/** The provider's own description, where the program gives none. */
+const unsaid = "Managed by Pulumi";
 const openInline = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
+
+/** An input, by its path, has a certain value. Caught are a wrong value, and none of it, alone or with all that it is part of. */
+function says(types: readonly string[], path: string, isGood: (value: unknown) => boolean, wrong: unknown) {
+  const steps = stepsOf(path);
+  const mutantsOf = (type: string) => ({
+    [`it is ${JSON.stringify(wrong)}: ${type}`]: set(type, path, wrong),
+    [`it is not said: ${type}`]: set(type, path),
+    [`nothing is said about it: ${type}`]: set(type, steps[0] as string),
+  });
+  return {
+    applies: isA(...types),
+    holds: ({ inputs }: Resource) => isGood(steps.reduce((value: Inputs | undefined, step) => value?.[step], inputs)),
+    mutants: Object.assign({}, ...types.map(mutantsOf)) as Control["mutants"],
+  };
+}
 
 /** No port of a list is open to everyone. */
 const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0], toPort: ports[0] }) => ({
@@ -239,24 +256,13 @@ export const controls: readonly Control[] = [
     // AutoScaling.3 is of launch configurations, EC2.170 the same of launch templates.
     ids: ["EC2.8", "EC2.170", "AutoScaling.3", "CKV_AWS_79"],
     title: "instance metadata is given to holders of a token only (IMDSv2)",
-    applies: isA(instance, template),
-    holds: ({ inputs }) => inputs.metadataOptions?.httpTokens === "required",
-    mutants: {
-      "a token is optional for a group's machines": set(template, "metadataOptions.httpTokens", "optional"),
-      "a token is optional": set(instance, "metadataOptions.httpTokens", "optional"),
-      "nothing is said about it": set(instance, "metadataOptions"),
-    },
+    ...says([instance, template], "metadataOptions.httpTokens", (tokens) => tokens === "required", "optional"),
   },
   {
     ids: ["CKV_AWS_341"],
     title: "instance metadata does not reach a container: one hop",
-    applies: isA(instance, template),
-    holds: ({ inputs }) => inputs.metadataOptions?.httpPutResponseHopLimit === 1,
-    mutants: {
-      "for a group, a container's bridge is one hop more": set(template, "metadataOptions.httpPutResponseHopLimit", 2),
-      "a container's bridge is one hop more": set(instance, "metadataOptions.httpPutResponseHopLimit", 2),
-      "the AMI's own limit, which is 2, holds": set(instance, "metadataOptions.httpPutResponseHopLimit"),
-    },
+    // A container's bridge is one hop more; 2 is also what the AMI has where nothing is said.
+    ...says([instance, template], "metadataOptions.httpPutResponseHopLimit", (limit) => limit === 1, 2),
   },
   { ids: ["EC2.13", "CKV_AWS_24"], title: "SSH is not open to everyone", ...closedToEveryone([22]) },
   { ids: ["EC2.14", "CKV_AWS_25"], title: "RDP is not open to everyone", ...closedToEveryone([3389]) },
@@ -277,14 +283,7 @@ export const controls: readonly Control[] = [
   {
     ids: ["CKV_AWS_23"],
     title: "every security group and rule says what it is for",
-    applies: isA(group, ingressRule, egressRule),
-    holds: ({ inputs }) => inputs.description && inputs.description !== "Managed by Pulumi",
-    mutants: Object.fromEntries(
-      [group, ingressRule, egressRule].map((type) => [
-        `a ${type.split(":").at(-1)} says nothing`,
-        set(type, "description"),
-      ]),
-    ),
+    ...says([group, ingressRule, egressRule], "description", (text) => !!text && text !== unsaid, unsaid),
   },
   {
     ids: ["CKV_AWS_382"],
@@ -304,12 +303,7 @@ export const controls: readonly Control[] = [
   {
     ids: ["ECR.1", "CKV_AWS_163"],
     title: "images are scanned when they are pushed",
-    applies: isA(repository),
-    holds: ({ inputs }) => inputs.imageScanningConfiguration?.scanOnPush === true,
-    mutants: {
-      "the scan is off": set(repository, "imageScanningConfiguration.scanOnPush", false),
-      "nothing is said about it": set(repository, "imageScanningConfiguration"),
-    },
+    ...says([repository], "imageScanningConfiguration.scanOnPush", (isScanned) => isScanned === true, false),
   },
   {
     ids: ["ECR.2", "CKV_AWS_51"],
@@ -362,12 +356,7 @@ export const controls: readonly Control[] = [
   {
     ids: ["CKV_AWS_136"],
     title: "images are encrypted by a KMS key",
-    applies: isA(repository),
-    holds: ({ inputs }) => inputs.encryptionConfigurations?.[0]?.encryptionType === "KMS",
-    mutants: {
-      "S3's own key is used": set(repository, "encryptionConfigurations", [{ encryptionType: "AES256" }]),
-      "nothing is said about it": set(repository, "encryptionConfigurations"),
-    },
+    ...says([repository], "encryptionConfigurations[0].encryptionType", (type) => type === "KMS", "AES256"),
   },
   {
     ids: ["IAM.1", "CKV_AWS_62"],
@@ -473,19 +462,12 @@ export const controls: readonly Control[] = [
   {
     ids: ["ELB.4", "CKV_AWS_131"],
     title: "a load balancer drops headers that are not valid",
-    applies: isA(balancer),
-    holds: ({ inputs }) => inputs.dropInvalidHeaderFields === true,
-    mutants: {
-      "it passes them on": set(balancer, "dropInvalidHeaderFields", false),
-      "nothing is said about it": set(balancer, "dropInvalidHeaderFields"),
-    },
+    ...says([balancer], "dropInvalidHeaderFields", (isOn) => isOn === true, false),
   },
   {
     ids: ["ELB.12", "CKV_AWS_328"],
     title: "a load balancer guards against requests that are read in two ways",
-    applies: isA(balancer),
-    holds: ({ inputs }) => ["defensive", "strictest"].includes(inputs.desyncMitigationMode),
-    mutants: { "it only monitors": set(balancer, "desyncMitigationMode", "monitor") },
+    ...says([balancer], "desyncMitigationMode", (mode) => mode === "defensive" || mode === "strictest", "monitor"),
   },
   {
     ids: ["ELB.13"],
