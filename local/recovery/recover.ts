@@ -98,7 +98,7 @@ async function endLeftovers(cloud: Cloud): Promise<void> {
 }
 
 /** Whether a command of this project started the process for this local cloud, or started the one that did. */
-function isOurs(cloud: Cloud, { read }: Process): boolean {
+export function isOurs(cloud: Pick<Cloud, "dir">, { read }: Process): boolean {
   const variables = read("environ").split("\0");
   return [`LOCAL_CLOUD_DIR=${cloud.dir}`, startedHere].every((each) => variables.includes(each));
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { provider } from "../../components/image-index.ts";
+import type { StateResource } from "../../local/stack.ts";
 import { another, kept, useAnotherBuilder } from "../support/another-builder.ts";
 import {
   cloud,
@@ -9,7 +10,6 @@ import {
   expectUnchanged,
   outputs,
   pulumiStack,
-  type Resource,
   repositoryName,
   state,
   succeed,
@@ -48,7 +48,7 @@ test("another builder's image of the same content is pushed, but the release is 
 test("two ups at once with two builds of one content deploy the same", async () => {
   const { imageDigest } = await deployed();
   other ??= await configured(another, async () => built(await succeed("up")));
-  const { inputs } = state().resources.find(({ type }) => type.endsWith(":ImageIndex")) as Required<Resource>;
+  const { inputs } = state().resources.find(({ type }) => type.endsWith(":ImageIndex")) as Required<StateResource>;
   const index = inputs as unknown as Parameters<typeof provider.create>[0];
   const environment = { ...process.env };
   Object.assign(process.env, cloud.env);
@@ -84,7 +84,7 @@ test("a release that is set, and removed on another builder, replaces no instanc
 test("a state without the image: an up on another builder keeps the release", async () => {
   const before = await deployed();
   const exported = JSON.parse(pulumiStack(["export"]));
-  interface Entry extends Resource {
+  interface Entry extends Omit<StateResource, "propertyDependencies"> {
     dependencies?: string[];
     propertyDependencies?: Record<string, string[] | null>;
   }

@@ -3,12 +3,13 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
+import type { StateResource } from "../../local/stack.ts";
 import { root } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { ensureVenv } from "../../tools/python.ts";
 import { temporaryFolder } from "../support/process.ts";
 import { cloud } from "../support/stack.ts";
-import { lintHistory, type StateResource } from "../support/templates.ts";
+import { lintHistory } from "../support/templates.ts";
 
 // With --update it writes the file: CONTRIBUTING.md, cfn-lint.
 test("the local cloud has cfn-lint's schema of every type", async () => {

@@ -7,7 +7,7 @@ import { every, liveInstances } from "../../local/lists.ts";
 import { type Listed, orGone } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
-import { startedHere } from "../../local/stack.ts";
+import { isOurs } from "../../local/recovery/recover.ts";
 import { processes } from "../../tools/processes.ts";
 import "./as-root.ts";
 import { answeringAt, expectFleetServing, type FleetOutputs } from "./fleet.ts";
@@ -41,13 +41,10 @@ export const commandLines: Record<Exclude<Victim, "program">, RegExp> = {
 
 /** Processes of this cloud's engine and its providers, of every command. */
 export function engineProcesses(): { pid: number; command: string }[] {
-  return processes().flatMap(({ pid, read }) => {
-    const variables = read("environ").split("\0");
-    if (!variables.includes(`LOCAL_CLOUD_DIR=${cloud.dir}`)) return [];
-    if (!variables.includes(startedHere)) return [];
-    const command = read("cmdline").replaceAll("\0", " ").trim();
-    return command === "" ? [] : [{ pid, command }]; // without a command line it is a zombie
-  });
+  const commands = processes()
+    .filter((each) => isOurs(cloud, each))
+    .map(({ pid, read }) => ({ pid, command: read("cmdline").replaceAll("\0", " ").trim() }));
+  return commands.filter(({ command }) => command !== ""); // without a command line it is a zombie
 }
 
 /** Runs a command and does something once its output matches. */

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import type { StateResource } from "../../local/stack.ts";
 import {
   commandLines,
   engineProcesses,
@@ -10,10 +11,10 @@ import {
   type Victim,
   withNewRelease,
 } from "./faults.ts";
-import { expectServing, type Resource, type Result, state, succeed } from "./stack.ts";
+import { expectServing, type Result, state, succeed } from "./stack.ts";
 
 /** How the engine's output names a resource: it leaves out the file of a type, as in aws:ec2/vpc:Vpc. */
-function nameOf({ type, urn }: Resource): string {
+function nameOf({ type, urn }: StateResource): string {
   const short = type.replace(/\/(\w+):(\w+)$/, (all, file, noun) =>
     file.toLowerCase() === noun.toLowerCase() ? `:${noun}` : all,
   );
@@ -61,7 +62,7 @@ export function victimOf(who: (typeof victims)[number], step: string): Victim {
   return step.startsWith("aws:") ? "aws" : step.startsWith("docker-build:") ? "docker-build" : "dynamic";
 }
 
-const at = (step: string) => new RegExp(`${step.replaceAll(/[.*+?^${"$"}{}()|[\]\\]/g, "\\$&")} `);
+const at = (step: string) => new RegExp(`${RegExp.escape(step)} `);
 
 /** A command whose program was killed can say nothing any more; any other says who ended, and how. */
 async function expectFailure(victim: Victim, step: string, { status, output }: Result): Promise<void> {

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
+import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
 import { deserializeProperties, specialSecretSig, specialSigKey } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { declared } from "../../outputs.js";
@@ -19,17 +20,6 @@ export interface Registration {
   readonly timeouts: { readonly create: string; readonly update: string };
   /** What a component, or the stack, registered as its outputs. */
   outputs?: Record<string, unknown>;
-}
-
-/** What is read of the engine's request. */
-interface Request {
-  getParent(): string;
-  getDependenciesList(): string[];
-  getProtect(): boolean;
-  getRetainondelete(): boolean;
-  getIgnorechangesList(): string[];
-  getReplaceonchangesList(): string[];
-  getCustomtimeouts(): { getCreate(): string; getUpdate(): string } | undefined;
 }
 
 const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
@@ -83,8 +73,8 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           inputs,
           parent: nameOf(request.getParent()),
           dependsOn: request.getDependenciesList().map(nameOf).sort(),
-          protect: request.getProtect(),
-          retainOnDelete: request.getRetainondelete(),
+          protect: request.getProtect() ?? false,
+          retainOnDelete: request.getRetainondelete() ?? false,
           ignoreChanges: request.getIgnorechangesList(),
           replaceOnChanges: request.getReplaceonchangesList(),
           timeouts: { create: timeouts?.getCreate() ?? "", update: timeouts?.getUpdate() ?? "" },
@@ -132,9 +122,9 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
     stack,
   );
   const monitor = getMonitor() as unknown as MockMonitor;
-  let request: Request;
+  let request: RegisterResourceRequest;
   const { registerResource, registerResourceOutputs } = monitor;
-  monitor.registerResource = (req: Request, callback: unknown) => {
+  monitor.registerResource = (req, callback) => {
     request = req;
     return registerResource.call(monitor, req, callback);
   };
@@ -147,7 +137,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
 
 /** Pulumi's own, whose types say less. */
 interface MockMonitor {
-  registerResource(req: Request, callback: unknown): Promise<void>;
+  registerResource(req: RegisterResourceRequest, callback: unknown): Promise<void>;
   registerResourceOutputs(req: { getUrn(): string; getOutputs(): unknown }, callback: unknown): void;
 }
 

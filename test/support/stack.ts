@@ -13,7 +13,7 @@ import { filesIn, sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
 import { bunVersion, hash } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
-import { outputsOf, stateFile as stateFileOf } from "../../local/stack.ts";
+import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../local/stack.ts";
 import { get } from "./http.ts";
 import { type CollectOptions, collect, type Result } from "./process.ts";
 import type { TestCloud } from "./setup.ts";
@@ -109,18 +109,8 @@ export function pulumiStack(command: string[], input?: string): string {
 
 export const stateFile = stateFileOf(cloud);
 
-export interface Resource {
-  readonly type: string;
-  readonly urn: string;
-  readonly id?: string;
-  readonly custom: boolean;
-  readonly delete?: boolean;
-  readonly inputs?: Record<string, string>;
-  readonly outputs?: object;
-}
-
 /** The stack's state on disk. */
-export function state(): { resources: Resource[]; pending: unknown[] } {
+export function state(): { resources: StateResource[]; pending: unknown[] } {
   const latest = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, "utf8")).checkpoint.latest : undefined;
   return { resources: latest?.resources ?? [], pending: latest?.pending_operations ?? [] };
 }
@@ -310,11 +300,7 @@ export function summary(output: string): Record<string, number> {
 }
 
 /** Sends a GET to the registry, with the given password or the local cloud's root's. */
-export async function registry(
-  path: string,
-  accept = "application/json",
-  secret?: string,
-): Promise<{ status: number; body: string }> {
+export async function registry(path: string, accept = "application/json", secret?: string) {
   const ca = readFileSync(cloud.env.SSL_CERT_FILE as string);
   const auth = `AWS:${secret ?? (await password(ecr))}`;
   const { status, body } = await get(`https://${cloud.registry}${path}`, { ca, auth, headers: { accept } });

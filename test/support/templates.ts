@@ -1,21 +1,15 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { translate } from "../../local/providers/aws/cloudformation.ts";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
 import { resources as definitions } from "../../local/providers/aws/resources.ts";
 import { schemaOf, schemas } from "../../local/providers/aws/schemas.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
+import type { StateResource } from "../../local/stack.ts";
+import { filesBelow } from "../../tools/paths.ts";
 import { ensureVenv } from "../../tools/python.ts";
-
-/** What is read of a resource in a state. */
-export interface StateResource {
-  readonly type: string;
-  readonly urn: string;
-  readonly inputs?: Props;
-  readonly delete?: boolean;
-}
 
 interface TemplateResource {
   readonly Type: string;
@@ -58,21 +52,13 @@ async function lint(templates: ReadonlyMap<string, Record<string, TemplateResour
     const command = join(await ensureVenv("cfn-lint"), "cfn-lint");
     const { stdout, stderr } = spawnSync(command, [...options, join(folder, "*.json")], { encoding: "utf8" });
     if (!stdout.startsWith("[")) throw new Error(`cfn-lint: ${stdout}${stderr}`);
-    const findings: Finding[] = JSON.parse(stdout);
-    return findings.map(
-      ({ Filename, Rule, Message, Location }) =>
-        `${Filename.slice(folder.length + 1)}: ${Rule.Id} ${Location.Path?.join("/")}: ${Message}`,
+    return JSON.parse(stdout).map(
+      ({ Filename, Rule, Message, Location }: Props) =>
+        `${basename(Filename)}: ${Rule.Id} ${Location.Path?.join("/")}: ${Message}`,
     );
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-interface Finding {
-  readonly Filename: string;
-  readonly Message: string;
-  readonly Rule: { readonly Id: string };
-  readonly Location: { readonly Path?: readonly (string | number)[] };
 }
 
 /**
@@ -84,8 +70,7 @@ export async function lintHistory(...cloudFolders: string[]): Promise<string[]> 
   const seen = new Set<string>();
   const templates = new Map<string, Record<string, TemplateResource>>();
   for (const [index, file] of backups.entries()) {
-    const { checkpoint } = JSON.parse(readFileSync(file, "utf8"));
-    const resources = template(checkpoint.latest?.resources ?? []);
+    const resources = template(resourcesIn(file));
     const texts = Object.values(resources).map((resource) => JSON.stringify(resource));
     if (texts.some((text) => !seen.has(text))) templates.set(`update-${index + 1}`, resources);
     for (const text of texts) seen.add(text);
@@ -93,15 +78,18 @@ export async function lintHistory(...cloudFolders: string[]): Promise<string[]> 
   return templates.size === 0 ? [] : lint(templates);
 }
 
+const resourcesIn = (file: string): readonly StateResource[] =>
+  JSON.parse(readFileSync(file, "utf8")).checkpoint.latest?.resources ?? [];
+
 function backupsIn(cloudFolder: string): string[] {
   const backend = join(cloudFolder, "state", ".pulumi");
-  if (!existsSync(backend)) return [];
-  const files = readdirSync(backend, { recursive: true, encoding: "utf8" }).sort();
-  const backups = files.filter((file) => /^backups\/.*\.json$/.test(file));
-  const hasResources = (file: string) =>
-    JSON.parse(readFileSync(join(backend, file), "utf8")).checkpoint.latest?.resources?.length > 0;
-  if (backups.length === 0 && files.some((file) => /^stacks\/.*\.json$/.test(file) && hasResources(file))) {
+  const statesIn = (folder: string) =>
+    filesBelow(join(backend, folder))
+      .filter((file) => file.endsWith(".json"))
+      .sort();
+  const backups = statesIn("backups");
+  if (backups.length === 0 && statesIn("stacks").some((file) => resourcesIn(file).length > 0)) {
     throw new Error(`${backend}: the engine has kept no state of an update`);
   }
-  return backups.map((file) => join(backend, file));
+  return backups;
 }
