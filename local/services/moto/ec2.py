@@ -23,7 +23,8 @@ CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
 EC2_LIMIT = 64 * 1024  # EC2 keeps the most recent 64 KB
 
 
-def get_console_output(self: General) -> ActionResult:
+@replacing(General, "get_console_output")
+def get_console_output(_original, self: General) -> ActionResult:
     instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))  # refuses an unknown id as EC2 does
     log = CONSOLE / f"{instance.id}.log"
     output = log.read_bytes()[-EC2_LIMIT:].decode(errors="replace") if log.exists() else ""
@@ -31,8 +32,6 @@ def get_console_output(self: General) -> ActionResult:
         {"InstanceId": instance.id, "Timestamp": utcnow(), "Output": Base64EncodedString.from_raw_string(output)}
     )
 
-
-General.get_console_output = get_console_output
 
 # A Local Zone, as other regions have, to which the account has opted in: it is listed, offers what the first zone offers, and sorts before
 # it. moto refuses a subnet there.
@@ -49,12 +48,10 @@ ZONE_FILTERS = (
 )
 
 
-def describe_availability_zones(self: AvailabilityZonesAndRegions) -> ActionResult:
+@replacing(AvailabilityZonesAndRegions, "describe_availability_zones")
+def describe_availability_zones(_original, self: AvailabilityZonesAndRegions) -> ActionResult:
     zones = [*self.ec2_backend.describe_availability_zones(), local_zone]
     return ActionResult({"AvailabilityZones": filter_resources(zones, self._filters_from_querystring(), ZONE_FILTERS)})
-
-
-AvailabilityZonesAndRegions.describe_availability_zones = describe_availability_zones
 
 
 @replacing(InstanceResponse, "describe_instance_type_offerings")

@@ -130,17 +130,20 @@ def register_new(original, self: FakeTargetGroup, targets: list[dict]) -> None:
     original(self, targets)
 
 
-def deregister(self: FakeTargetGroup, targets: list[dict]) -> None:
+@replacing(FakeTargetGroup, "deregister")
+def deregister(_original, self: FakeTargetGroup, targets: list[dict]) -> None:
     self.deregister_terminated_instances([target["Id"] for target in targets])
 
 
-def drain(self: FakeTargetGroup, instance_ids: list[str]) -> None:
+@replacing(FakeTargetGroup, "deregister_terminated_instances")
+def drain(_original, self: FakeTargetGroup, instance_ids: list[str]) -> None:
     for id in instance_ids:
         if target := self.targets.pop(id, None):
             self.draining[id] = target
 
 
-def health_for(self: FakeTargetGroup, target: dict, ec2_backend) -> FakeHealthStatus:
+@replacing(FakeTargetGroup, "health_for")
+def health_for(_original, self: FakeTargetGroup, target: dict, ec2_backend) -> FakeHealthStatus:
     status = self.reported.get(target["Id"], INITIAL)
     if target["Id"] in self.draining:
         status = DRAINING
@@ -164,11 +167,6 @@ def describe_with_draining(original, self: ELBv2Backend, target_group_arn: str, 
 def init(original, self: FakeTargetGroup, *args, **kwargs) -> None:
     original(self, *args, **kwargs)
     self.reported, self.draining = {}, {}
-
-
-FakeTargetGroup.deregister = deregister
-FakeTargetGroup.deregister_terminated_instances = drain
-FakeTargetGroup.health_for = health_for
 
 
 def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:

@@ -45,7 +45,8 @@ NatGateway.state = property(nat_state, begin_nat)
 NatGateway.failure_code = NatGateway.failure_message = None
 
 
-def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
+@replacing(EC2Backend, "delete_nat_gateway")
+def delete_nat(_original, self: EC2Backend, nat_gateway_id: str) -> NatGateway:
     if nat_gateway_id not in self.nat_gateways:
         raise EC2ClientError("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
     gateway = self.nat_gateways[nat_gateway_id]
@@ -57,14 +58,12 @@ def delete_nat_gateway(self: EC2Backend, nat_gateway_id: str) -> NatGateway:
     return gateway
 
 
+@before("create_route")
+@before("replace_route")
 def check_route(self: EC2Backend, *args, nat_gateway_id: str | None = None, **kwargs) -> None:
     if nat_gateway_id and (nat_gateway_id not in self.nat_gateways or self.nat_gateways[nat_gateway_id].state == "deleted"):
         raise EC2ClientError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist")
 
-
-before("create_route", check_route)
-before("replace_route", check_route)
-EC2Backend.delete_nat_gateway = delete_nat_gateway
 
 # VPC endpoints. https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
 GATEWAYS = ("s3", "dynamodb")
@@ -158,11 +157,9 @@ def modify_endpoint(original, self: VPCs):
     return result
 
 
-def delete_endpoints(self: EC2Backend, vpce_ids: list[str] | None = None) -> None:
+@replacing(EC2Backend, "delete_vpc_endpoints")
+def delete_endpoints(_original, self: EC2Backend, vpce_ids: list[str] | None = None) -> None:
     for each in [self.get_vpc_end_point(each) for each in vpce_ids or []]:
         each.subnet_ids, each.route_table_ids = [], []
         fit(self, each)
         self.vpc_end_points.pop(each.id)
-
-
-EC2Backend.delete_vpc_endpoints = delete_endpoints

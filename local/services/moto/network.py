@@ -1,8 +1,6 @@
 """Networks, where moto and AWS differ: an address is in use once, an interface has groups of its network, what is in use cannot be deleted, and
 rules have groups as sources."""
 
-from collections.abc import Callable
-
 from methods import replacing
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_ip_addresses, elastic_network_interfaces, nat_gateways, vpcs
@@ -12,13 +10,18 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import random_public_ip
 
 
-def before(name: str, check: Callable) -> None:
-    """Makes a check of a call before moto answers it."""
+def before(name: str):
+    """Decorates a check of a call, which is made before moto answers it."""
 
-    @replacing(EC2Backend, name)
-    def checked(original, *args, **kwargs):
-        check(*args, **kwargs)
-        return original(*args, **kwargs)
+    def decorate(check):
+        @replacing(EC2Backend, name)
+        def checked(original, *args, **kwargs):
+            check(*args, **kwargs)
+            return original(*args, **kwargs)
+
+        return check
+
+    return decorate
 
 
 # Addresses. Of one, the local cloud knows the last two octets alone (local/address.ts): they are given once, whatever VPC asks.
@@ -106,11 +109,13 @@ NetworkInterface.group_set = property(lambda self: (self.instance and self.insta
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 
 
+@before("delete_subnet")
 def check_subnet(self: EC2Backend, subnet_id: str) -> None:
     if any(each.subnet.id == subnet_id for each in self.enis.values()):
         raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
 
 
+@before("delete_security_group")
 def check_group(self: EC2Backend, name: str | None = None, group_id: str | None = None) -> None:
     others = [each for groups in self.groups.values() for each in groups.values() if each.id != group_id]
     named = [rule.source_group.get("GroupId") for each in others for rule in [*each.ingress_rules, *each.egress_rules]]
@@ -119,6 +124,7 @@ def check_group(self: EC2Backend, name: str | None = None, group_id: str | None 
         raise DependencyViolationError(f"resource {group_id} has a dependent object")
 
 
+@before("delete_vpc")
 def check_vpc(self: EC2Backend, vpc_id: str) -> None:
     gateways = [each for each in self.internet_gateways.values() if each.vpc and each.vpc.id == vpc_id]
     groups = [each for each in self.groups[vpc_id].values() if not each.is_default]
@@ -127,6 +133,7 @@ def check_vpc(self: EC2Backend, vpc_id: str) -> None:
         raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
 
+@before("detach_internet_gateway")
 def check_gateway(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
     # A load balancer's interfaces have public addresses on AWS.
     if any(each.vpc_id == vpc_id and (each.public_ip or each.description.startswith("ELB ")) for each in self.enis.values()):
@@ -135,17 +142,12 @@ def check_gateway(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> No
         )
 
 
+@before("release_address")
 def check_address(self: EC2Backend, address: str | None = None, allocation_id: str | None = None) -> None:
     for each in self.addresses:
         if each.association_id and (each.allocation_id == allocation_id or each.public_ip == address):
             raise EC2ClientError("InvalidIPAddress.InUse", f"The address with allocation id [{each.allocation_id}] is in use.")
 
-
-before("delete_subnet", check_subnet)
-before("delete_security_group", check_group)
-before("delete_vpc", check_vpc)
-before("detach_internet_gateway", check_gateway)
-before("release_address", check_address)
 
 # Rules whose source is a group. moto knows the description of the others alone, and changes no source group.
 

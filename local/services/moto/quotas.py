@@ -12,46 +12,43 @@ from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.servicequotas.models import ServiceQuotasBackend
 
-# AWS's default is 5 vCPUs, where a release of two machines with 2 vCPUs each fails; 32 is what accounts in use are known to have:
-# https://github.com/scrapoxy/scrapoxy/issues/202, https://github.com/bentoml/bentoctl/issues/202
-VCPUS = {
-    "ServiceCode": "ec2",
-    "QuotaCode": "L-1216C47A",
-    "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-    "Value": 32.0,
+VCPUS = "L-1216C47A"
+VPCS = "L-F678F1CE"
+# By service and code: name and value.
+QUOTAS = {
+    # AWS's default is 5 vCPUs, where a release of two machines with 2 vCPUs each fails; 32 is what accounts in use are known to have:
+    # https://github.com/scrapoxy/scrapoxy/issues/202, https://github.com/bentoml/bentoctl/issues/202
+    ("ec2", VCPUS): ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 32.0),
+    # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+    ("vpc", VPCS): ("VPCs per Region", 5.0),
+    # AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
+    # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
+    ("ec2", "L-0263D0A3"): ("EC2-VPC Elastic IPs", 5.0),
+    ("vpc", "L-FE5A380F"): ("NAT gateways per Availability Zone", 5.0),
+    ("elasticloadbalancing", "L-53DA6B97"): ("Application Load Balancers per Region", 50.0),
+    ("elasticloadbalancing", "L-B22855CB"): ("Target Groups per Region", 3000.0),
+    ("autoscaling", "L-CDE20ADC"): ("Auto Scaling groups per region", 500.0),
+    ("ec2", "L-FB451C26"): ("Launch templates", 5000.0),
 }
-# https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
-VPCS = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE", "QuotaName": "VPCs per Region", "Value": 5.0}
-# AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
-# https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
-# https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
-OTHERS = [
-    {"ServiceCode": service, "QuotaCode": code, "QuotaName": name, "Value": value}
-    for service, code, name, value in (
-        ("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5.0),
-        ("vpc", "L-FE5A380F", "NAT gateways per Availability Zone", 5.0),
-        ("elasticloadbalancing", "L-53DA6B97", "Application Load Balancers per Region", 50.0),
-        ("elasticloadbalancing", "L-B22855CB", "Target Groups per Region", 3000.0),
-        ("autoscaling", "L-CDE20ADC", "Auto Scaling groups per region", 500.0),
-        ("ec2", "L-FB451C26", "Launch templates", 5000.0),
-    )
-]
 
 # Other values, by quota code, such as {"L-1216C47A": 5}; read at each call.
 FILE = Path(os.environ["LOCAL_CLOUD_DIR"], "quotas.json")
 
 
-def applied(quota: dict) -> float:
+def applied(service: str, code: str) -> float:
     changed = json.loads(FILE.read_text()) if FILE.exists() else {}
-    return float(changed.get(quota["QuotaCode"], quota["Value"]))
+    _, value = QUOTAS[service, code]
+    return float(changed.get(code, value))
 
 
 @replacing(ServiceQuotasBackend, "get_service_quota")
 def get_service_quota(original, self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict:
-    for quota in (VCPUS, VPCS, *OTHERS):
-        if (service_code, quota_code) == (quota["ServiceCode"], quota["QuotaCode"]):
-            return {**quota, "Value": applied(quota), "Unit": "None", "Adjustable": True, "GlobalQuota": False}
-    return original(self, service_code, quota_code)
+    if (service_code, quota_code) not in QUOTAS:
+        return original(self, service_code, quota_code)
+    name, _ = QUOTAS[service_code, quota_code]
+    quota = {"ServiceCode": service_code, "QuotaCode": quota_code, "QuotaName": name, "Value": applied(service_code, quota_code)}
+    return {**quota, "Unit": "None", "Adjustable": True, "GlobalQuota": False}
 
 
 STANDARD = re.compile(r"(a|c|d|h|i|im|is|m|r|t|z)\d")
@@ -66,7 +63,7 @@ def vcpus(instance_type: str) -> int:
 
 def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
     running = (each for each in backend.all_running_instances() if each.lifecycle != "spot")
-    limit = applied(VCPUS)
+    limit = applied("ec2", VCPUS)
     if wanted and sum(vcpus(each.instance_type) for each in running) + wanted > limit:
         raise EC2ClientError(
             "VcpuLimitExceeded",
@@ -85,6 +82,6 @@ def run_within_quota(original, self, image_id, count, *args, **kwargs):
 
 @replacing(VPCBackend, "create_vpc")
 def create_within_quota(original, self, *args, **kwargs):
-    if len(self.vpcs) >= applied(VPCS):
+    if len(self.vpcs) >= applied("vpc", VPCS):
         raise EC2ClientError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
     return original(self, *args, **kwargs)
