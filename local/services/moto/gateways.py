@@ -60,7 +60,7 @@ def delete_nat(_original, self: EC2Backend, nat_gateway_id: str) -> NatGateway:
 
 @before("create_route")
 @before("replace_route")
-def check_route(self: EC2Backend, *args, nat_gateway_id: str | None = None, **kwargs) -> None:
+def check_route(self: EC2Backend, nat_gateway_id: str | None = None, **_: object) -> None:
     if nat_gateway_id and (nat_gateway_id not in self.nat_gateways or self.nat_gateways[nat_gateway_id].state == "deleted"):
         raise EC2ClientError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist")
 

@@ -1,6 +1,8 @@
 """Networks, where moto and AWS differ: an address is in use once, an interface has groups of its network, what is in use cannot be deleted, and
 rules have groups as sources."""
 
+import inspect
+
 from methods import replacing
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_ip_addresses, elastic_network_interfaces, nat_gateways, vpcs
@@ -16,7 +18,8 @@ def before(name: str):
     def decorate(check):
         @replacing(EC2Backend, name)
         def checked(original, *args, **kwargs):
-            check(*args, **kwargs)
+            # By their names: moto gives some by their places.
+            check(**inspect.signature(original).bind(*args, **kwargs).arguments)
             return original(*args, **kwargs)
 
         return check
