@@ -44,14 +44,6 @@ export interface Described {
   readonly cloudFormation: CloudFormation;
 }
 
-export interface Translation {
-  readonly properties: Props;
-  /** The input that a property was made from, by the property's JSON pointer. */
-  readonly sources: ReadonlyMap<string, string>;
-  /** Tags of what CloudFormation cannot tag, by their inputs. */
-  readonly tags: ReadonlyMap<string, Props>;
-}
-
 export const stepsOf = (path: string) => path.split(/[.[\]]+/).filter(Boolean);
 
 /** The steps to an input's property, such as `BlockDeviceMappings`, `0`, `Ebs`; undefined where there is none. */
@@ -114,10 +106,12 @@ function pathsBelow(type: string, steps: readonly string[]): string[] {
 }
 
 /** The inputs of a resource as CloudFormation has them. */
-export function translate({ inputs: known, cloudFormation }: Described, inputs: Props): Translation {
+export function translate({ inputs: known, cloudFormation }: Described, inputs: Props) {
   const { type, fixed = {}, absent = {}, spelled = {} } = cloudFormation;
   const properties: Props = {};
+  /** The input that a property was made from, by the property's JSON pointer. */
   const sources = new Map<string, string>();
+  /** Tags of what CloudFormation cannot tag, by their inputs. */
   const tags = new Map<string, Props>();
   for (const [at, { path, value }] of leaves(known, unwrap(inputs)).found) {
     // An object that is not known yet, or an input of no meaning to AWS.

@@ -2,11 +2,6 @@ import { alarmPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
-/** The provider has a map of them. */
-const dimensionsOf = async ({ dimensions = [] }: Props) => ({
-  dimensions: Object.fromEntries(dimensions.map(({ name, value }: Props) => [name, value])),
-});
-
 export const cloudwatchRows = {
   "aws:cloudwatch/metricAlarm:MetricAlarm": {
     type: "AWS::CloudWatch::Alarm",
@@ -20,6 +15,9 @@ export const cloudwatchRows = {
     price: alarmPrice(1),
     list: ["describeAlarms", "MetricAlarms"],
     calls: { create: "putMetricAlarm", delete: "deleteAlarms" },
-    more: dimensionsOf,
+    // The provider has a map of them.
+    more: async ({ dimensions = [] }) => ({
+      dimensions: Object.fromEntries(dimensions.map(({ name, value }: Props) => [name, value])),
+    }),
   },
 } satisfies Record<string, Row>;

@@ -12,9 +12,6 @@ import { capital, type Props } from "./values.ts";
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, and subnet-sizing.html beside it
 const from16to28 = { properties: { CidrBlock: { pattern: "/(1[6-9]|2[0-8])$" } } };
 
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
-const groupName = { properties: { GroupName: { maxLength: 255, not: { pattern: "^sg-" } } } };
-
 const inVpc = "part of the VPC";
 const attachment = ["attachInternetGateway", "detachInternetGateway"] as const;
 const group = { id: "GroupId", tagType: "security-group", list: ["describeSecurityGroups", "SecurityGroups"] } as const;
@@ -71,10 +68,6 @@ const inlineRules = async ({ ipPermissions, ipPermissionsEgress }: Props) => ({
   securityGroupEgress: inline(ipPermissionsEgress),
 });
 
-// As of a group's description; AWS's schema says it of that alone.
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
-const described = { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } };
-
 /** A request to make a rule gives it as a permission of its group. */
 function permission({ securityGroupId, referencedSecurityGroupId: groupId, cidrIpv4: cidrIp, ...rest }: Props): Props {
   const { description } = rest;
@@ -101,7 +94,9 @@ function rule(direction: "Ingress" | "Egress"): Row {
     only: ["description", "fromPort", "ipProtocol", "toPort"],
     required: ["securityGroupId"],
     inPlace: ["cidrIpv4", "fromPort", "ipProtocol", "referencedSecurityGroupId", "toPort"],
-    rules: described,
+    // As of a group's description; AWS's schema says it of that alone.
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
+    rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } },
     price: inVpc,
     shows: ["ipProtocol", "fromPort"],
     id: "SecurityGroupRuleId",
@@ -110,20 +105,6 @@ function rule(direction: "Ingress" | "Egress"): Row {
     requests: { [authorize]: permission, [revoke]: ofGroup, modifySecurityGroupRules },
   };
 }
-
-const natOutputs = {
-  networkInterfaceId: "NatGatewayAddresses[].NetworkInterfaceId",
-  privateIp: "NatGatewayAddresses[].PrivateIp",
-  publicIp: "NatGatewayAddresses[].PublicIp",
-};
-
-/** Of whatever a refresh has found it with, which may be deleted by now. */
-const disassociate = async ({ associationId: AssociationId }: Props) =>
-  AssociationId && orGone(ec2().disassociateAddress({ AssociationId }));
-
-/** Without an internet gateway a NAT gateway fails. */
-const isAvailable = ({ state, failureCode, failureMessage }: Props) =>
-  state === "available" || (state !== "pending" && refuse(failureCode, failureMessage));
 
 /** Lists are changed by what to add and what to remove. */
 function modifyVpcEndpoint(inputs: Props, _id: string, now: Props): Props {
@@ -174,7 +155,9 @@ export const ec2Rows = {
     tagType: "elastic-ip",
     list: ["describeAddresses", "Addresses"],
     calls: { create: "allocateAddress", delete: "releaseAddress" },
-    deleting: disassociate,
+    // Of whatever a refresh has found it with, which may be deleted by now.
+    deleting: async ({ associationId: AssociationId }) =>
+      AssociationId && orGone(ec2().disassociateAddress({ AssociationId })),
     outputs: { allocationId: "AllocationId", associationId: "AssociationId", publicIp: "PublicIp" },
   },
   "aws:ec2/natGateway:NatGateway": {
@@ -186,8 +169,14 @@ export const ec2Rows = {
     tagType: "natgateway",
     calls: { create: "createNatGateway", delete: "deleteNatGateway" },
     isOwn: ({ state }) => state !== "deleted",
-    isReady: isAvailable,
-    outputs: natOutputs,
+    // Without an internet gateway it fails.
+    isReady: ({ state, failureCode, failureMessage }) =>
+      state === "available" || (state !== "pending" && refuse(failureCode, failureMessage)),
+    outputs: {
+      networkInterfaceId: "NatGatewayAddresses[].NetworkInterfaceId",
+      privateIp: "NatGatewayAddresses[].PrivateIp",
+      publicIp: "NatGatewayAddresses[].PublicIp",
+    },
   },
   "aws:ec2/routeTable:RouteTable": {
     type: "AWS::EC2::RouteTable",
@@ -223,7 +212,8 @@ export const ec2Rows = {
     type: "AWS::EC2::SecurityGroup",
     names: { name: "GroupName", description: ["GroupDescription", "Description"] },
     without: ["securityGroupEgress", "securityGroupIngress"],
-    rules: groupName,
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+    rules: { properties: { GroupName: { maxLength: 255, not: { pattern: "^sg-" } } } },
     defaults: { description: "Managed by Pulumi" },
     price: inVpc,
     ...group,

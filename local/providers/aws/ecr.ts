@@ -1,6 +1,5 @@
 import { repositoryPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
-import type { Props } from "./values.ts";
 
 const filters = "ImageTagMutabilityExclusionFilters";
 
@@ -16,11 +15,6 @@ const update = ["putImageTagMutability", "putImageScanningConfiguration"] as con
 // AWS's defaults, for a property that was taken out of the program.
 const absent = { imageTagMutability: "MUTABLE", imageScanningConfiguration: { scanOnPush: false } };
 
-/** moto and AWS leave out the list where it is empty. */
-const filtersOf = async ({ imageTagMutabilityExclusionFilters = [] }: Props) => ({
-  imageTagMutabilityExclusionFilters,
-});
-
 export const ecrRows = {
   "aws:ecr/repository:Repository": {
     type: "AWS::ECR::Repository",
@@ -29,7 +23,8 @@ export const ecrRows = {
     list: ["describeRepositories", "repositories"],
     calls: { create: "createRepository", update, delete: "deleteRepository" },
     absent,
-    more: filtersOf,
+    // moto and AWS leave out the list where it is empty.
+    more: async ({ imageTagMutabilityExclusionFilters = [] }) => ({ imageTagMutabilityExclusionFilters }),
     outputs: { repositoryUrl: "repositoryUri" },
   },
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": {

@@ -45,19 +45,8 @@ function shaped(schema: Schema, value: unknown): unknown {
   );
 }
 
-export interface Call {
-  /** Whether the request has a member for a value, or one for a list of such values. */
-  takes(name: string): boolean;
-  /** Whether the request takes an attribute as `{ Value }`; AWS allows one of those in a call. */
-  isAttribute(name: string): boolean;
-  /** Sends what the request takes of the values, which have the names of its members. */
-  send(values: Props): Promise<Props>;
-  /** The items at a path of the answer, such as `RouteTables.Routes`, from all of its pages; an inner one with what its outer one has. */
-  list(values: Props, path: string): Promise<Props[]>;
-}
-
 /** @param tagType What EC2 calls a type in the tags of a request. */
-export async function operation(service: keyof typeof services, name: Operation, tagType?: string): Promise<Call> {
+export async function operation(service: keyof typeof services, name: Operation, tagType?: string) {
   const [api, sdk]: [Props, Props] = [services[service].client(), services[service].sdk()];
   if (!(name in api)) throw new Error(`${service} has no operation ${name}`);
   const input: Schema = resolve(sdk[`${capital(name)}$`][4]);
@@ -80,19 +69,24 @@ export async function operation(service: keyof typeof services, name: Operation,
     );
 
   return {
-    takes: (key) => schemas.has(key) || schemas.has(`${key}s`) || (key === "tags" && schemas.has("tagSpecifications")),
-    isAttribute(key) {
+    /** Whether the request has a member for a value, or one for a list of such values. */
+    takes: (key: string) =>
+      schemas.has(key) || schemas.has(`${key}s`) || (key === "tags" && schemas.has("tagSpecifications")),
+    /** Whether the request takes an attribute as `{ Value }`; AWS allows one of those in a call. */
+    isAttribute(key: string): boolean {
       const shape = resolve(schemas.get(key));
       return isStruct(shape) && String(shape[4]) === "Value";
     },
-    async send(values) {
+    /** Sends what the request takes of the values, which have the names of its members. */
+    async send(values: Props): Promise<Props> {
       const { $metadata, ...answer } = await api[name](request(values));
       // AWS answers 200 to some even if it did nothing.
       const { Code, Message } = answer.Unsuccessful?.[0]?.Error ?? {};
       if (Code) throw Object.assign(new Error(Message), { name: Code });
       return answer;
     },
-    async list(values, path) {
+    /** The items at a path of the answer, such as `RouteTables.Routes`, from all of its pages; an inner one with what its outer one has. */
+    async list(values: Props, path: string): Promise<Props[]> {
       const [outer = "", inner] = path.split(".");
       const paginate = api[`paginate${capital(name)}`];
       const pages = paginate ? paginate.call(api, request(values)) : [await api[name](request(values))];

@@ -169,25 +169,18 @@ function machineItems(inputs: Inputs): Item[] {
   const type = String(instanceType);
   const perHour = prices.instances[type];
   if (perHour === undefined) throw new UnknownPriceError(`no price is known for the instance type ${type}`);
-  const items: Item[] = [monthly(`EC2 ${type}, on demand, Linux`, perHour)];
-
   const volume = (rootBlockDevice ?? {}) as { volumeType?: string; volumeSize?: number; iops?: number };
   const { volumeType, volumeSize } = volume;
   if (volumeType !== "gp3" || typeof volumeSize !== "number" || volume.iops !== undefined) {
     throw new UnknownPriceError("its root volume is not a gp3 volume of a given size and the usual speed");
   }
-  items.push({ what: "EBS gp3, GiB", quantity: volumeSize, each: prices.gp3 });
-  if (associatePublicIpAddress === true) {
-    items.push(address());
-  }
-  if (monitoring === true) {
-    items.push({
-      what: "CloudWatch detailed monitoring, metrics",
-      quantity: prices.metricsPerInstance,
-      each: prices.metric,
-    });
-  }
-  return items;
+  const metrics = { quantity: prices.metricsPerInstance, each: prices.metric };
+  return [
+    monthly(`EC2 ${type}, on demand, Linux`, perHour),
+    { what: "EBS gp3, GiB", quantity: volumeSize, each: prices.gp3 },
+    ...(associatePublicIpAddress === true ? [address()] : []),
+    ...(monitoring === true ? [{ what: "CloudWatch detailed monitoring, metrics", ...metrics }] : []),
+  ];
 }
 
 // Two platforms of about 60 MB compressed; later releases share the layers below the bundle, and the bundle has 10 KB.
