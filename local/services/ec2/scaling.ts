@@ -45,15 +45,6 @@ export interface Goal {
   readonly isOld?: (member: Member) => boolean;
 }
 
-export interface Plan {
-  readonly launch: number;
-  readonly terminate: readonly Member[];
-  /** Whether nothing is left to be replaced, and all that is wanted is ready. */
-  readonly isDone: boolean;
-  /** How many are still to be replaced, or to become ready. */
-  readonly left: number;
-}
-
 /** Whether Auto Scaling replaces it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-checks-overview.html */
 function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: number): boolean {
   if (member.health === "Unhealthy" || !member.runs) return true;
@@ -67,7 +58,7 @@ function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: numbe
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-maintenance-policy-overview-and-considerations.html
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html, "Rebalancing activities"
  */
-export function plan(members: readonly Member[], goal: Goal, now: number): Plan {
+export function plan(members: readonly Member[], goal: Goal, now: number) {
   const { desired, version, warmup, zones } = goal;
   const hasLeft = ({ zone }: Member) => !zones.includes(zone);
   const isOld = (member: Member) => hasLeft(member) || goal.isOld?.(member) === true;
@@ -109,7 +100,9 @@ export function plan(members: readonly Member[], goal: Goal, now: number): Plan 
     const order = (each: Member) => [each.version === version ? 1 : 0, -inZone(each.zone), each.launched];
     terminate.push(...rest.sort((a, b) => compare(order(a), order(b))).splice(0, 1));
   }
+  /** How many are still to be replaced, or to become ready. */
   const left = Math.max(0, desired - ready.length) + old.length;
+  /** Whether nothing is left to be replaced, and all that is wanted is ready. */
   const isDone = left + sick.length + gone.length === 0 && present.length === members.length;
   return { launch, terminate, isDone, left: Math.min(left, desired) };
 }
@@ -175,7 +168,7 @@ export class Scaling {
 
   async #group(group: AutoScalingGroup, instances: ReadonlyMap<string, Instance>): Promise<boolean> {
     const { autoscaling, report } = this.#apis;
-    const { AutoScalingGroupName: name = "", TargetGroupARNs: arns = [], DesiredCapacity = 0, MaxSize = 0 } = group;
+    const { AutoScalingGroupName: name = "", TargetGroupARNs: arns = [], DesiredCapacity = 0 } = group;
     const health = await this.#healthIn(arns);
     const now = Date.now();
     const given = group.Instances ?? [];
@@ -183,7 +176,7 @@ export class Scaling {
     const known = JSON.stringify(reported(members));
     const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
     const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
-    const goal = goalOf(group, DesiredCapacity, MaxSize, refresh);
+    const goal = goalOf(group, refresh);
     const activities: Activity[] = [];
     const note = (...what: [description: string, cause: string, failure?: string, failed?: Activity["StatusCode"]]) =>
       activities.push(activity(name, ...what));
@@ -315,13 +308,9 @@ const active = ["Pending", "InProgress", "Baking", "Cancelling", "RollbackInProg
 const endings = ["Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"];
 
 /** What a group, with the refresh that goes on, is to become. */
-export function goalOf(
-  group: Partial<AutoScalingGroup>,
-  desired: number,
-  max: number,
-  refresh?: InstanceRefresh,
-): Goal {
+export function goalOf(group: Partial<AutoScalingGroup>, refresh?: InstanceRefresh): Goal {
   const { InstanceMaintenancePolicy: kept, HealthCheckType = "", HealthCheckGracePeriod = 0 } = group;
+  const { DesiredCapacity: desired = 0, MaxSize: max = 0 } = group;
   const { Preferences: preferences = {}, Status, DesiredConfiguration, StartTime } = refresh ?? {};
   const own = String(group.LaunchTemplate?.Version ?? "$Default");
   const wanted = String(DesiredConfiguration?.LaunchTemplate?.Version ?? own);

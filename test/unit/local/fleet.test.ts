@@ -136,12 +136,12 @@ describe("an instance refresh", () => {
 
   test("leaves those that match, unless it is to replace them too; the group's own version is what it is rolled back to", () => {
     const matching = member({ version: "2", launched: now - 1 });
-    expect(goalOf(group, 1, 2, { ...refresh, Preferences: { SkipMatching: true } }).isOld?.(matching)).toBe(false);
-    expect(goalOf(group, 1, 2, refresh).isOld?.(matching)).toBe(true);
-    expect(goalOf(group, 1, 2, refresh).version).toBe("2");
-    const back = goalOf(group, 1, 2, { ...refresh, Status: "RollbackInProgress" });
+    expect(goalOf(group, { ...refresh, Preferences: { SkipMatching: true } }).isOld?.(matching)).toBe(false);
+    expect(goalOf(group, refresh).isOld?.(matching)).toBe(true);
+    expect(goalOf(group, refresh).version).toBe("2");
+    const back = goalOf(group, { ...refresh, Status: "RollbackInProgress" });
     expect([back.version, back.isOld?.(matching), back.isOld?.(member())]).toEqual(["1", true, false]);
-    expect(goalOf(group, 1, 2, { ...refresh, Status: "Cancelling" }).isOld).toBeUndefined();
+    expect(goalOf(group, { ...refresh, Status: "Cancelling" }).isOld).toBeUndefined();
   });
 
   const progress = { isDone: false, left: 1, total: 2, now };
