@@ -60,18 +60,9 @@ export class FakeFleet implements FleetApi {
         const Instances = this.members.map(({ id, zone, template, state }) => {
           return { InstanceId: id, AvailabilityZone: zone, LifecycleState: state, ...launching(template) };
         });
-        return {
-          AutoScalingGroups: [
-            {
-              MinSize: this.min,
-              MaxSize: this.max,
-              DesiredCapacity: this.size,
-              AvailabilityZones: this.zones,
-              ...launching(this.template),
-              Instances,
-            },
-          ],
-        };
+        const sizes = { MinSize: this.min, MaxSize: this.max, DesiredCapacity: this.size };
+        const group = { ...sizes, AvailabilityZones: this.zones, ...launching(this.template), Instances };
+        return { AutoScalingGroups: [group] };
       }
       case "DescribeTargetHealth": {
         const TargetHealthDescriptions = Object.entries(this.targets).map(([Id, { state: State }]) => {
@@ -87,14 +78,8 @@ export class FakeFleet implements FleetApi {
   }
 
   async group() {
-    return {
-      min: this.min,
-      max: this.max,
-      size: this.size,
-      template: this.template,
-      zones: this.zones,
-      members: [...this.members],
-    };
+    const { min, max, size, template, zones, members } = this;
+    return { min, max, size, template, zones, members: [...members] };
   }
   async health() {
     return { ...this.targets };

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
 import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
@@ -11,6 +12,7 @@ import { type MachineName, machineNames } from "../../components/architecture.ts
 import type { Proof } from "../../components/proof.ts";
 import { filesIn, sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
+import type { Credentials } from "../../local/services/ec2/machine.ts";
 import { bunVersion, hash } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
 import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../local/stack.ts";
@@ -49,11 +51,11 @@ export const repositoryName = "hono-app-local";
 /** Credentials of an instance's role. */
 export function roleKeys(instance: string) {
   const file = readFileSync(join(cloud.dir, "machines", instance, "settings", "aws.env"), "utf8");
-  const value = (name: string) => new RegExp(`^AWS_${name}='(.+)'$`, "m").exec(file)?.[1] as string;
+  const keys = parseEnv(file) as Credentials;
   return {
-    accessKeyId: value("ACCESS_KEY_ID"),
-    secretAccessKey: value("SECRET_ACCESS_KEY"),
-    sessionToken: value("SESSION_TOKEN"),
+    accessKeyId: keys.AWS_ACCESS_KEY_ID,
+    secretAccessKey: keys.AWS_SECRET_ACCESS_KEY,
+    sessionToken: keys.AWS_SESSION_TOKEN,
   };
 }
 
