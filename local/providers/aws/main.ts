@@ -1,10 +1,26 @@
 // The program that the engine starts as pulumi-resource-aws.
 import aws from "@pulumi/aws/package.json" with { type: "json" };
 import { main } from "@pulumi/pulumi/provider/server.js";
-import { checkConfig } from "./config.ts";
+import { once, sts } from "./clients.ts";
 import { functions } from "./functions.ts";
 import { provider } from "./provider.ts";
 import { resources } from "./resources.ts";
+
+/**
+ * Checks the stack's `aws:` configuration against the local cloud. It is read from the environment that the engine gives every plugin, since
+ * the SDK's server drops the arguments of Configure, and with them those of an explicit provider.
+ */
+const checkConfig = once(async () => {
+  const config: Record<string, string> = JSON.parse(process.env.PULUMI_CONFIG ?? "{}");
+  if (config.region && config.region !== process.env.AWS_REGION) {
+    throw new Error(`aws:region is "${config.region}": this cloud is ${process.env.AWS_REGION}`);
+  }
+  if (config.defaultTags) throw new Error("aws:defaultTags: not known to this cloud");
+  const allowed: string[] = JSON.parse(config.allowedAccountIds ?? "[]");
+  if (allowed.length === 0) return;
+  const { Account = "" } = await sts().getCallerIdentity({});
+  if (!allowed.includes(Account)) throw new Error(`AWS account ID not allowed: ${Account}`);
+});
 
 // The SDK's server reports an error to the engine, and prints its JavaScript stack too, which is of no use to a user.
 console.error = () => {};

@@ -209,6 +209,15 @@ export function define(
       .filter((item) => row.isOwn?.(item) ?? true);
   }
 
+  async function parts({ row: owner, resource }: NonNullable<typeof parent>): Promise<Props[]> {
+    const each = (await resource().list()).map(async ({ id }) => {
+      const within = identityOf(owner, id);
+      const found = row.list ? await items(within) : [await find(id)];
+      return found.flatMap((item) => (item ? { ...within, ...item } : []));
+    });
+    return (await Promise.all(each)).flat();
+  }
+
   async function find(id: string): Promise<Props | undefined> {
     const identity = identityOf(row, id);
     if (!row.calls.get) {
@@ -341,19 +350,9 @@ export function define(
       await orGone(send(row.calls.delete, id, only(others, state)));
     },
     async list() {
-      const isWithin = parent && !row.list?.[1].includes(".");
-      const owners = isWithin ? (await parent.resource().list()).map(({ id }) => id) : [];
-      const within = (owner: string) => (row.list ? items(identityOf(parent?.row as Whole, owner)) : find(owner));
-      const found = isWithin
-        ? await Promise.all(
-            owners.map(async (owner) =>
-              [await within(owner)].flat().map((item) => item && { ...identityOf(parent.row, owner), ...item }),
-            ),
-          )
-        : await items({});
-      return found
-        .flat()
-        .flatMap((item) => (item ? [{ id: idOf(row, item), item, owner: parent && idOf(parent.row, item) }] : []));
+      // Parts that are not in the list of their owners are asked for of each owner.
+      const found = parent && !row.list?.[1].includes(".") ? await parts(parent) : await items({});
+      return found.map((item) => ({ id: idOf(row, item), item, owner: parent && idOf(parent.row, item) }));
     },
   };
   return { ...made, ...given.unlike?.(made) };
