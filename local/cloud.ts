@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { toolsFolder } from "../tools/go.ts";
 import { checkHost } from "../tools/host.mjs";
@@ -44,11 +44,6 @@ export async function openCloud(folder = process.env.LOCAL_CLOUD_DIR ?? join(hom
   // What this process runs is found in the same folders.
   process.env.PATH = cloud.env.PATH;
   return cloud;
-}
-
-/** Frees the addresses; the data on disk stays. */
-export function releaseCloud(cloud: Cloud): void {
-  rmSync(cloud.run, { recursive: true, force: true });
 }
 
 /** Where the services listen, on the cloud's first address: AWS's API, ECR's registry and the mirror of Docker Hub. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools, toolsFolder } from "../tools/go.ts";
@@ -7,7 +7,7 @@ import { home } from "../tools/paths.ts";
 import { run, say, step, succeeds } from "../tools/process.ts";
 import { ensureVenv } from "../tools/python.ts";
 import { ensureSystem } from "../tools/system.ts";
-import { as, type Cloud, releaseCloud } from "./cloud.ts";
+import { as, type Cloud } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
@@ -95,7 +95,7 @@ export async function stop(cloud: Cloud): Promise<void> {
   await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed
   await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
   await stopEngine(hostEngine(cloud));
-  releaseCloud(cloud);
+  rmSync(cloud.run, { recursive: true, force: true });
   if (started.status === "rejected") throw started.reason;
 }
 

@@ -22,11 +22,10 @@ export class Fleet {
   constructor(cloud: Pick<Cloud, "dir" | "run" | "endpoint">) {
     this.#cloud = cloud;
     const apis = { ec2: new EC2({ maxAttempts: 1 }), elb: new ElasticLoadBalancingV2({ maxAttempts: 1 }) };
-    const report = (path: string) => (body: object) => this.#report(path, body);
     this.#haproxy = new HAProxy(cloud);
-    this.#balancers = new Balancers({ ...apis, report: report("targets") }, this.#haproxy, this.#certificates);
+    this.#balancers = new Balancers({ ...apis, report: this.#report("targets") }, this.#haproxy, this.#certificates);
     const autoscaling = new AutoScaling({ maxAttempts: 1 });
-    this.#scaling = new Scaling({ ...apis, autoscaling, report: report("autoscaling") });
+    this.#scaling = new Scaling({ ...apis, autoscaling, report: this.#report("autoscaling") });
   }
 
   get #certificates(): string {
@@ -63,9 +62,9 @@ export class Fleet {
     await rm(this.#certificates, { recursive: true, force: true });
   }
 
-  async #report(path: string, body: object): Promise<void> {
-    const { endpoint } = this.#cloud;
-    const response = await fetch(`${endpoint}/moto-api/${path}`, { method: "POST", body: JSON.stringify(body) });
+  #report = (path: string) => async (body: object) => {
+    const url = `${this.#cloud.endpoint}/moto-api/${path}`;
+    const response = await fetch(url, { method: "POST", body: JSON.stringify(body) });
     if (!response.ok && response.status !== 404) throw new Error(`moto takes no report of ${path}: ${response.status}`);
-  }
+  };
 }

@@ -81,7 +81,7 @@ export function openingsOf({ instances, interfaces, groups }: Network): Opening[
     ],
   });
   return places.map(({ address, worn, sends }) => {
-    const own = groups.filter(({ GroupId = "" }) => worn.includes(GroupId));
+    const own = groupsOf(worn, groups);
     return {
       address,
       ingress: own.flatMap(({ IpPermissions = [] }) => IpPermissions.map(allowed)),
@@ -95,12 +95,8 @@ export function openingsOf({ instances, interfaces, groups }: Network): Opening[
  * in a public subnet, or by endpoints in its VPC.
  */
 export function reachOf(instance: Instance, network: Network): Reach {
-  const worn = idsOf(instance.SecurityGroups);
-  const own = network.groups.filter(({ GroupId = "" }) => worn.includes(GroupId));
-  const goesOut = permits(
-    own.flatMap(({ IpPermissionsEgress = [] }) => IpPermissionsEgress),
-    () => true,
-  );
+  const own = groupsOf(idsOf(instance.SecurityGroups), network.groups);
+  const goesOut = permits(own.flatMap(({ IpPermissionsEgress = [] }) => IpPermissionsEgress));
   const isOnline = goesOut && hasInternet(instance, network);
   const has = (service: string) =>
     goesOut &&
@@ -141,7 +137,7 @@ function admits(endpoint: VpcEndpoint, instance: Instance, network: Network): bo
   }
   // Without private DNS, ECR's usual names do not lead to it.
   if (!endpoint.PrivateDnsEnabled || !endpoint.SubnetIds?.length) return false;
-  const groups = network.groups.filter(({ GroupId = "" }) => idsOf(endpoint.Groups).includes(GroupId));
+  const groups = groupsOf(idsOf(endpoint.Groups), network.groups);
   return permits(
     groups.flatMap(({ IpPermissions = [] }) => IpPermissions),
     ({ IpRanges = [], UserIdGroupPairs = [] }) =>
@@ -150,8 +146,8 @@ function admits(endpoint: VpcEndpoint, instance: Instance, network: Network): bo
   );
 }
 
-/** Whether HTTPS is allowed to or from what is asked for. */
-const permits = (permissions: readonly IpPermission[], concerns: (permission: IpPermission) => boolean) =>
+/** Whether HTTPS is allowed, to or from what is asked for. */
+const permits = (permissions: readonly IpPermission[], concerns = (_: IpPermission) => true) =>
   permissions.some((permission) => {
     const { IpProtocol = "-1", FromPort = 0, ToPort = 65535 } = permission;
     return ["-1", "tcp"].includes(IpProtocol) && FromPort <= 443 && 443 <= ToPort && concerns(permission);
@@ -163,5 +159,8 @@ function contains(range: string, address: string): boolean {
   list.addSubnet(network, Number(bits));
   return list.check(address);
 }
+
+const groupsOf = (ids: readonly string[], groups: readonly SecurityGroup[]) =>
+  groups.filter(({ GroupId = "" }) => ids.includes(GroupId));
 
 const idsOf = (groups: readonly { GroupId?: string }[] = []) => groups.map(({ GroupId = "" }) => GroupId);

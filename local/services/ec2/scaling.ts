@@ -143,8 +143,6 @@ interface Apis {
   readonly report: (group: object) => Promise<void>;
 }
 
-type Change = Partial<InstanceRefresh> & { readonly Status: InstanceRefresh["Status"] };
-
 /** Auto Scaling: keeps each group at what the API has been asked for, and tells the API what it did. It remembers nothing that matters. */
 export class Scaling {
   readonly #apis: Apis;
@@ -338,7 +336,7 @@ const patience = 3_600_000;
 export function refreshed(
   refresh: InstanceRefresh,
   progress: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number; baked?: number },
-): (Change & { readonly before: string }) | undefined {
+) {
   const { isDone, left, total, failed, now, baked = 0 } = progress;
   const { InstanceRefreshId, Status = "Pending", RollbackDetails, StartTime, Preferences } = refresh;
   const isRollback = Status === "RollbackInProgress";
