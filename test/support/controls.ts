@@ -82,7 +82,8 @@ const change =
   };
 
 /** The same with values for its inputs. */
-const assign = (type: string, values: Inputs) => change(type, (inputs) => Object.assign(inputs, values));
+const assign = (type: string, values: Inputs, isIt?: (resource: Resource) => boolean) =>
+  change(type, (inputs) => Object.assign(inputs, values), isIt);
 
 /** The same with an input, by its path, set to a value or to nothing. */
 const set = (type: string, path: string, value?: unknown) =>
@@ -133,8 +134,15 @@ const changePolicy = (edit: (statements: Inputs[]) => void) =>
     isMachines,
   );
 
-const allow = (Action: string | string[], Resource: string | string[]) =>
-  changePolicy((statements) => void statements.push({ Effect: "Allow", Action, Resource }));
+/** The same with one more statement. */
+const add = (statement: Partial<Statement>) =>
+  changePolicy((statements) => void statements.push({ Effect: "Allow", ...statement }));
+
+const allow = (Action: string | string[], Resource: string | string[]) => add({ Action, Resource });
+
+/** The program with another policy of its repository. */
+const lettingIn = (Statement: object) =>
+  set(repositoryPolicy, "policy", JSON.stringify({ Version: "2012-10-17", Statement }));
 
 /** What Systems Manager asks of a role, at the least, for Session Manager: components/instance-role.ts has the source. */
 const sessionActions = [
@@ -332,14 +340,8 @@ export const controls: readonly Control[] = [
       return !statements.some((statement) => statement.Effect === "Allow" && isEverybody(statement));
     },
     mutants: {
-      "everybody may pull": change(repositoryPolicy, (inputs) => {
-        const Statement = [{ Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }];
-        inputs.policy = JSON.stringify({ Version: "2012-10-17", Statement });
-      }),
-      "every account may": change(repositoryPolicy, (inputs) => {
-        const Statement = { Effect: "Allow", Principal: { AWS: ["*"] }, Action: "ecr:*" };
-        inputs.policy = JSON.stringify({ Version: "2012-10-17", Statement });
-      }),
+      "everybody may pull": lettingIn([{ Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }]),
+      "every account may": lettingIn({ Effect: "Allow", Principal: { AWS: ["*"] }, Action: "ecr:*" }),
     },
   },
   {
@@ -367,9 +369,7 @@ export const controls: readonly Control[] = [
     mutants: {
       "one statement does": allow("*", "*"),
       "it does among others": allow(["ecr:GetAuthorizationToken", "*"], ["arn:aws:s3:::x", "*"]),
-      "all but one action is allowed": changePolicy(
-        (statements) => void statements.push({ Effect: "Allow", NotAction: "iam:DeleteUser", Resource: "*" }),
-      ),
+      "all but one action is allowed": add({ NotAction: "iam:DeleteUser", Resource: "*" }),
     },
   },
   {
@@ -396,9 +396,7 @@ export const controls: readonly Control[] = [
         for (const statement of statements) statement.Resource = "*";
       }),
       "another action beside the excepted one": allow([...unrestrictable, "ecr:BatchGetImage"], "*"),
-      "all resources but one": changePolicy(
-        (statements) => void statements.push({ Effect: "Allow", Action: "ecr:BatchGetImage", NotResource: "x" }),
-      ),
+      "all resources but one": add({ Action: "ecr:BatchGetImage", NotResource: "x" }),
     },
   },
   {
@@ -417,11 +415,7 @@ export const controls: readonly Control[] = [
     },
     mutants: {
       "its role has no policy": without(rolePolicy),
-      "the policy is another role's": change(
-        rolePolicy,
-        (inputs) => void Object.assign(inputs, { role: "other" }),
-        isMachines,
-      ),
+      "the policy is another role's": assign(rolePolicy, { role: "other" }, isMachines),
       "its role may not open a session's channel": changePolicy(
         (statements) => void statements.find(({ Sid }) => Sid === "Session")?.Action.pop(),
       ),
@@ -453,10 +447,7 @@ export const controls: readonly Control[] = [
     applies: isA(scalingGroup),
     holds: ({ inputs }) => inputs.launchTemplate?.id,
     mutants: {
-      "it has a launch configuration": change(scalingGroup, (inputs) => {
-        delete inputs.launchTemplate;
-        inputs.launchConfiguration = "x";
-      }),
+      "it has a launch configuration": assign(scalingGroup, { launchTemplate: undefined, launchConfiguration: "x" }),
     },
   },
   {
