@@ -171,15 +171,15 @@ const openInline = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.
 /** An input, by its path, has a certain value. Caught are a wrong value, and none of it, alone or with all that it is part of. */
 function says(types: readonly string[], path: string, isGood: (value: unknown) => boolean, wrong: unknown) {
   const steps = stepsOf(path);
-  const mutantsOf = (type: string) => ({
-    [`it is ${JSON.stringify(wrong)}: ${type}`]: set(type, path, wrong),
-    [`it is not said: ${type}`]: set(type, path),
-    [`nothing is said about it: ${type}`]: set(type, steps[0] as string),
-  });
+  const left = [...new Set([path, steps[0] as string])];
+  const mutantsOf = (type: string) => [
+    [`${path} of ${type} is ${JSON.stringify(wrong)}`, set(type, path, wrong)] as const,
+    ...left.map((each) => [`nothing is said of ${each} of ${type}`, set(type, each)] as const),
+  ];
   return {
     applies: isA(...types),
     holds: ({ inputs }: Resource) => isGood(steps.reduce((value: Inputs | undefined, step) => value?.[step], inputs)),
-    mutants: Object.assign({}, ...types.map(mutantsOf)) as Control["mutants"],
+    mutants: Object.fromEntries(types.flatMap(mutantsOf)),
   };
 }
 
