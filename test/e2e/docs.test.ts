@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
@@ -143,20 +143,37 @@ const replaced: Record<string, string> = {
   "pulumi config set publishTo docker.io/yourusername/hono-app": `pulumi config set publishTo ${hub}/yourusername/hono-app`,
 };
 
-test("the blocks for an account, in a new clone, deploy and publish the stack dev, and delete it", async () => {
+test("a project of one's own: pulumi new asks for region, name and sizes; in it the blocks for an account deploy and publish the stack dev, and delete it", async () => {
+  const folder = temporaryFolder(onTestFinished);
+  const there = { cwd: join(folder, "my-app"), env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
+  const [clone, ...make] = blocksOf("template").join("\n").split("\n");
+  expect(clone).toMatch(/^git clone \S+ template$/);
+  checkOut(join(folder, "template"));
+  // --yes takes the answer that each question offers; the size is another answer.
+  const answers = "--yes --stack dev --config my-app:volumeSizeGiB=9";
+  const made = await run(make.join("\n").replace(/^pulumi new .*$/m, `$& ${answers}`), { ...there, cwd: folder });
+  expect(made.status, made.output).toBe(0);
+  const saved = () => parse(readFileSync(join(there.cwd, "Pulumi.dev.yaml"), "utf8")).config;
+  expect(saved()).toMatchObject({
+    "aws:region": "ap-northeast-2",
+    "my-app:name": "hono-app",
+    "my-app:gravitonInstanceType": "t4g.small",
+    "my-app:intelInstanceType": "t3.small",
+    "my-app:volumeSizeGiB": expect.toSatisfy((value) => Number(value) === 9),
+  });
+  // Commands read the keys of the new project's name.
+  const read = await run("node cli/image.ts --help && node cli/policies.ts preview --account 123456789012", there);
+  expect(read.output).toMatch(/default: multiplatform.*repository\/hono-app-/s);
+
   const lines = blocksOf("account").join("\n").split("\n");
   expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));
-  const commands = lines.map((line) => replaced[line] ?? line).join("\n");
-  const clone = temporaryFolder(onTestFinished);
+  // The blocks make the stack; the builder was made by npm run image, above.
+  await shell("docker buildx rm --force multiplatform");
+  const commands = ["pulumi stack rm dev --yes --preserve-config", ...lines.map((line) => replaced[line] ?? line)];
   let destroyed: Result;
-  let saved = "";
-  const there = { cwd: clone, env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
   try {
-    checkOut(clone);
-    // Made by npm run image, above.
-    await shell("docker buildx rm --force multiplatform");
     // The line with --secret reads the token.
-    const { status, output } = await run(commands, { ...there, input: token });
+    const { status, output } = await run(commands.join("\n"), { ...there, input: token });
     expect(status, output).toBe(0);
     expect(output).not.toContain(token);
     const { output: json } = await run("pulumi stack output --json", there);
@@ -167,47 +184,9 @@ test("the blocks for an account, in a new clone, deploy and publish the stack de
     expect(inspected).toContain(imageDigest);
   } finally {
     destroyed = await run(blocksOf("teardown").join("\n"), there);
-    saved = readFileSync(join(clone, "Pulumi.dev.yaml"), "utf8");
   }
-  // The settings stay, for the next deployment.
-  expect(saved).toContain("publishTo");
   expect(destroyed.status, destroyed.output).toBe(0);
   expect(Object.keys(summary(destroyed.output))).toEqual(["deleted"]);
-}, 900_000);
-
-test("a project of one's own: pulumi new asks for region, name and sizes, and what it makes previews and deploys", async () => {
-  const folder = temporaryFolder(onTestFinished);
-  const there = { cwd: join(folder, "my-app"), env: { PULUMI_SKIP_CONFIRMATIONS: "true" } };
-  const lines = blocksOf("template").join("\n").split("\n");
-  expect(lines[0]).toMatch(/^git clone \S+ template$/);
-  checkOut(join(folder, "template"));
-  let destroyed: Result | undefined;
-  try {
-    // --yes takes the answer that each question offers; the builder and the size are another answer.
-    const answers = "--yes --stack dev --config my-app:volumeSizeGiB=9 --config my-app:builder=local-cloud";
-    const commands = lines
-      .slice(1)
-      .join("\n")
-      .replace(/^pulumi new .*$/m, `$& ${answers}`);
-    const made = await run(commands, { ...there, cwd: folder });
-    expect(made.status, made.output).toBe(0);
-    const saved = parse(readFileSync(join(folder, "my-app", "Pulumi.dev.yaml"), "utf8")).config;
-    expect(saved).toMatchObject({
-      "aws:region": "ap-northeast-2",
-      "my-app:name": "hono-app",
-      "my-app:gravitonInstanceType": "t4g.small",
-      "my-app:intelInstanceType": "t3.small",
-      "my-app:volumeSizeGiB": expect.toSatisfy((value) => Number(value) === 9),
-    });
-    // Commands read the keys of the new project's name.
-    const read = await run("node cli/image.ts --help && node cli/policies.ts preview --account 123456789012", there);
-    expect(read.output).toMatch(/default: multiplatform.*repository\/hono-app-/s);
-    // With its preview.
-    const deployed = await run("pulumi up && pulumi stack output --json", there);
-    expect(deployed.status, deployed.output).toBe(0);
-    expect(deployed.output).toMatch(/"verifiedArchitectures": \{\s+"graviton": "arm64",\s+"intel": "amd64"/);
-  } finally {
-    if (existsSync(there.cwd)) destroyed = await run("pulumi destroy && pulumi stack rm dev", there);
-  }
-  expect(destroyed?.status, destroyed?.output).toBe(0);
+  // The settings stay, for the next deployment.
+  expect(saved()).toHaveProperty(["my-app:publishTo"]);
 }, 900_000);
