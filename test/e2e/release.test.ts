@@ -1,8 +1,15 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { expect, onTestFinished, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SSM } from "@aws-sdk/client-ssm";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { processes } from "../../tools/processes.ts";
 import { upServing } from "../support/fleet.ts";
 import {
+  aws,
+  cloud,
   configured,
   deployed,
   describeInstances,
@@ -17,11 +24,13 @@ import {
   local,
   logOf,
   manifest,
+  type Outputs,
   outputs,
   pageOf,
   refused,
   repositoryName,
   shell,
+  stateFile,
   succeed,
   summary,
   tagOf,
@@ -34,38 +43,6 @@ async function quotasByDoctor(): Promise<{ state: string; fault?: string; note?:
   return JSON.parse(output).checks.find(({ id }: { id: string }) => id === "aws-quotas");
 }
 
-test("a release beyond the vCPU quota fails and changes nothing; within it, no request fails", async () => {
-  const before = await deployed();
-  editPage("seamless");
-  await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
-    const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
-    await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
-    await expectServing(before);
-    const { state, fault } = await quotasByDoctor();
-    expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
-    await expect(ec2.createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
-      "The maximum number of VPCs has been reached.",
-    );
-  });
-  expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
-  const old = machineNames.map((name) => ({ url: before[name].url, id: before[name].id }));
-  const answered = await upServing(
-    old.map(({ url }) => url),
-    /Verification hono-app-(\w+) updated[\s\S]*Verification hono-app-(?!\1)\w+ updated/,
-  );
-  for (const answer of answered) expect(old).toContainEqual(answer);
-  expect(answered.length).toBeGreaterThan(10);
-  // The old instances are gone; what they logged is not.
-  const after = outputs();
-  for (const name of machineNames) {
-    const { id } = before[name];
-    expect(after[name].id).not.toBe(id);
-    const log = await logOf(before.logGroup, id);
-    expect(log).toContain(`"message":"listening"`);
-    expect(log).toContain(`"path":"/platform","status":200`);
-  }
-});
-
 /** Another AMI of the architecture stands for a newer one; without it, the first one is the newest again. */
 const newerAmi = ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.12-arm64"] as const;
 
@@ -74,30 +51,105 @@ const moved = (from: string, to: string) => new RegExp(`~ ami *: "${from}" => "(
 
 const amiOf = async (instance: string) => (await describeInstances(instance))[0]?.ImageId;
 
-test("a release boots the newest AMI; an earlier release is deployed without a build", async () => {
-  const first = await deployed();
-  editPage("second");
-  const [preview, second] = await edited("components/architecture.ts", newerAmi, async () => [
-    await succeed("preview"),
-    await deployed(),
-  ]);
-  expect(second.imageDigest).not.toBe(first.imageDigest);
-  expect(preview).toMatch(moved(first.graviton.ami, second.graviton.ami));
-  for (const name of machineNames) expect(await amiOf(second[name].id)).toBe(second[name].ami);
-  expect(second.intel.ami).toBe(first.intel.ami);
-
-  await configured({ release: tagOf(first.imageRef) }, async () => {
-    const up = await succeed("up");
-    expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
-    const back = outputs();
-    expect(back.imageRef).toBe(first.imageRef);
-    expect(await amiOf(back.graviton.id)).toBe(first.graviton.ami);
-    for (const name of machineNames) expect(await pageOf(back[name])).not.toContain(">second ");
+describe("a release", () => {
+  let before: Outputs;
+  beforeAll(async () => {
+    before = await deployed();
+    editPage("second");
   });
-  await configured({ release: first.imageDigest }, () => expectUnchanged("preview"));
-  // Both stay in the registry, and the newer one is deployed again without another digest.
-  await manifest(second.imageRef);
-  expect((await deployed()).imageRef).toBe(second.imageRef);
+
+  test("beyond the vCPU quota fails and changes nothing", async () => {
+    await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
+      const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
+      await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
+      await expectServing(before);
+      const { state, fault } = await quotasByDoctor();
+      expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
+      await expect(ec2.createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
+        "The maximum number of VPCs has been reached.",
+      );
+    });
+    expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
+  });
+
+  describe("within the quota", () => {
+    const Name = "/hono-app/local/API_KEY";
+    const secret = `it's "the app's secret" \\ 42`;
+    const ssm = new SSM(aws);
+    let preview: string;
+    let answered: Awaited<ReturnType<typeof upServing>>;
+    let after: Outputs;
+
+    beforeAll(async () => {
+      await ssm.putParameter({ Name, Type: "SecureString", Value: secret });
+      const settings = { appEnvironment: JSON.stringify(["GREETING=it's me"]), appSecrets: '["API_KEY"]' };
+      await configured(settings, () =>
+        edited("components/architecture.ts", newerAmi, async () => {
+          preview = await succeed("preview");
+          answered = await upServing(
+            machineNames.map((name) => before[name].url),
+            /Verification hono-app-(\w+) updated[\s\S]*Verification hono-app-(?!\1)\w+ updated/,
+          );
+        }),
+      );
+      after = outputs();
+    });
+
+    afterAll(() => ssm.deleteParameter({ Name }));
+
+    test("fails no request, and the logs of the instances that it replaces stay", async () => {
+      const old = machineNames.map((name) => ({ url: before[name].url, id: before[name].id }));
+      for (const answer of answered) expect(old).toContainEqual(answer);
+      expect(answered.length).toBeGreaterThan(10);
+      for (const name of machineNames) {
+        const { id } = before[name];
+        expect(after[name].id).not.toBe(id);
+        const log = await logOf(before.logGroup, id);
+        expect(log).toContain(`"message":"listening"`);
+        expect(log).toContain(`"path":"/platform","status":200`);
+      }
+    });
+
+    test("boots the newest AMI", async () => {
+      expect(preview).toMatch(moved(before.graviton.ami, after.graviton.ami));
+      for (const name of machineNames) expect(await amiOf(after[name].id)).toBe(after[name].ami);
+      expect(after.intel.ami).toBe(before.intel.ami);
+    });
+
+    test("gives the app its environment, and its secrets from Systems Manager, which are in its process alone", () => {
+      for (const name of machineNames) {
+        const { id } = after[name];
+        const host = ["--host", `unix://${cloud.run}/${id}/docker.sock`];
+        const own = execFileSync("docker", [...host, "inspect", "--format", "{{.Id}}", "hono-app"])
+          .toString()
+          .trim();
+        const app = processes().find(({ read }) => read("cgroup").includes(own));
+        expect(app?.read("environ").split("\0")).toEqual(
+          expect.arrayContaining(["GREETING=it's me", `API_KEY=${secret}`]),
+        );
+        const userData = join(cloud.dir, "machines", id, "cloud", "instance", "scripts", "part-001");
+        for (const file of [userData, join(cloud.dir, "console", `${id}.log`), stateFile]) {
+          expect(readFileSync(file, "utf8"), file).not.toContain("the app's secret");
+        }
+      }
+    });
+
+    test("follows an earlier one, which is deployed without a build", async () => {
+      expect(after.imageDigest).not.toBe(before.imageDigest);
+      await configured({ release: tagOf(before.imageRef) }, async () => {
+        const up = await succeed("up");
+        expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
+        const back = outputs();
+        expect(back.imageRef).toBe(before.imageRef);
+        expect(await amiOf(back.graviton.id)).toBe(before.graviton.ami);
+        for (const name of machineNames) expect(await pageOf(back[name])).not.toContain(">second ");
+      });
+      await configured({ release: before.imageDigest }, () => expectUnchanged("preview"));
+      // Both stay in the registry, and the newer one is deployed again without another digest.
+      await manifest(after.imageRef);
+      expect((await deployed()).imageRef).toBe(after.imageRef);
+    });
+  });
 });
 
 test("refuses a release that is not in the registry, or lacks a platform, before anything changes", async () => {

@@ -6,7 +6,6 @@ import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as ecr from "@aws-sdk/client-ecr";
 import * as iam from "@aws-sdk/client-iam";
-import { SSM } from "@aws-sdk/client-ssm";
 import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { machineNames, platforms } from "../../components/architecture.ts";
@@ -16,7 +15,6 @@ import { temporaryFolder } from "../support/process.ts";
 import {
   aws,
   cloud,
-  configured,
   deployed,
   describeInstances,
   manifest,
@@ -273,32 +271,6 @@ describe("a secret", () => {
     ]).toEqual([]);
     // The state has it, encrypted.
     expect(readFileSync(stateFile, "utf8")).toMatch(/"registries":.*"ciphertext"/s);
-  });
-
-  test("of the app comes from Systems Manager, and is in its process alone", async () => {
-    const Name = "/hono-app/local/API_KEY";
-    const secret = `it's "the app's secret" \\ 42`;
-    const ssm = new SSM(aws);
-    await ssm.putParameter({ Name, Type: "SecureString", Value: secret });
-    try {
-      const appEnvironment = JSON.stringify(["GREETING=it's me"]);
-      await configured({ appEnvironment, appSecrets: '["API_KEY"]' }, async () => {
-        const outputs = await deployed();
-        for (const name of machineNames) {
-          const { id } = outputs[name];
-          const own = docker(id, "inspect", "--format", "{{.Id}}", "hono-app").toString().trim();
-          const app = processes().find(({ read }) => read("cgroup").includes(own));
-          expect(app?.read("environ").split("\0")).toEqual(
-            expect.arrayContaining(["GREETING=it's me", `API_KEY=${secret}`]),
-          );
-          for (const file of [userDataOf(id), consoleOf(id), stateFile]) {
-            expect(readFileSync(file, "utf8"), file).not.toContain("the app's secret");
-          }
-        }
-      });
-    } finally {
-      await ssm.deleteParameter({ Name });
-    }
   });
 });
 
