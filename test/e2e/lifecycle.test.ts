@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { machineNames } from "../../components/architecture.ts";
 import { lifecyclePolicy, repositoryPolicy } from "../../components/repository.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
@@ -10,7 +11,20 @@ import { processes } from "../../tools/processes.ts";
 import { expectDestroyConverges, expectUpConverges, inventory, killMachine } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
 import { lastBuild, unwritten } from "../support/previews.ts";
-import { cloud, deployed, describeInstances, ec2, expireLogin, local, succeed, summary } from "../support/stack.ts";
+import {
+  cloud,
+  configured,
+  deployed,
+  describeInstances,
+  ec2,
+  editPage,
+  expectStill,
+  expireLogin,
+  local,
+  refused,
+  succeed,
+  summary,
+} from "../support/stack.ts";
 
 /** Fills the first page of the list of instances with terminated ones, as after many launches. */
 async function fillFirstPage(ImageId?: string): Promise<void> {
@@ -48,53 +62,11 @@ test("an instance whose machine dies is shown by a preview, and replaced by the 
 test("refuses a second command at the same time", async () => {
   const [first, second] = await Promise.all([local("preview"), local("preview")]);
   expect([first.status, second.status].sort()).toEqual([0, 1]);
-  const refused = first.status === 1 ? first : second;
-  expect(refused.output).toMatch(
+  const other = first.status === 1 ? first : second;
+  expect(other.output).toMatch(
     /preview \(process \d+\) is using this local cloud; wait until it ends, then run preview again/,
   );
 });
-
-test("destroy, though its login has expired, leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
-  // The tests of the next file find a cloud that runs, whether or not they deploy.
-  onTestFinished(async () => {
-    await succeed("env");
-  });
-  await deployed();
-  expireLogin();
-  await expectDestroyConverges();
-  const data = join(cloud.dir, "registry", "data", "docker", "registry", "v2");
-  const blobs = readdirSync(join(data, "blobs"), { recursive: true }).filter((file) => String(file).endsWith("data"));
-  expect(blobs).toEqual([]);
-  const host = ["--host", `unix://${cloud.run}/docker.sock`];
-  expect(execFileSync("docker", [...host, "volume", "ls", "--quiet"]).toString()).toBe("");
-  await succeed("destroy");
-
-  const before = await unwritten();
-  const preview = await succeed("preview");
-  expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
-  expect(Object.keys(summary(preview))).toEqual(["create"]);
-  expect(await unwritten()).toEqual(before);
-
-  expect(commandLines().length).toBeGreaterThan(4);
-  expect(firewall()).toMatch(chains);
-  await succeed("down");
-  expect(commandLines()).toEqual([]);
-  expect(existsSync(cloud.run)).toBe(false);
-  expect(firewall()).not.toMatch(chains);
-  expect(readFileSync("/proc/mounts", "utf8")).not.toContain(cloud.dir);
-  await succeed("down");
-});
-
-// Three of the steps at which `npm run test:faults` kills; each leaves something that needs its own kind of recovery.
-
-test("the provider killed while it creates subnets: the next destroy leaves none", () =>
-  killAtCreate("aws", "aws:ec2:Subnet hono-app-public-a", expectDestroyConverges));
-
-test("the engine killed while it replaces an instance: the next up converges", () =>
-  killAtUpdate("engine", "aws:ec2:Instance hono-app-intel creating replacement"));
-
-test("the program killed in a destroy: the next up creates what is gone", () =>
-  killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())));
 
 /** Makes what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
 async function leaveBehind(): Promise<void> {
@@ -144,3 +116,62 @@ test("what an interrupted command left is deleted, from every page of every list
   await succeed("refresh");
   expect(await inventory()).toEqual(before);
 });
+
+// Three of the steps at which `npm run test:faults` kills, the last of them below, where nothing is deployed; each leaves something that
+// needs its own kind of recovery.
+
+test("the engine killed while it replaces an instance: the next up converges", () =>
+  killAtUpdate("engine", "aws:ec2:Instance hono-app-intel creating replacement"));
+
+test("the program killed in a destroy: the next up creates what is gone", () =>
+  killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())));
+
+// The next test destroys it, once the protection is removed.
+test("production refuses destroy until the protection is removed", async () => {
+  await configured({ protect: "true", forceDelete: "false", latestTag: "false" }, async () => {
+    const stack = await deployed();
+    await refused(
+      local("destroy"),
+      /hono-app:index:Repository::hono-app.*cannot be deleted|cannot be deleted[\s\S]*because it is protected/,
+    );
+    await expectStill(stack);
+    // A release still replaces protected machines.
+    editPage("protected");
+    const after = await deployed();
+    for (const name of machineNames) expect(after[name].id).not.toBe(stack[name].id);
+  });
+});
+
+test("destroy, though its login has expired, leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
+  // The tests of the next file find a cloud that runs, whether or not they deploy.
+  onTestFinished(async () => {
+    await succeed("env");
+  });
+  await deployed();
+  expireLogin();
+  await expectDestroyConverges();
+  const data = join(cloud.dir, "registry", "data", "docker", "registry", "v2");
+  const blobs = readdirSync(join(data, "blobs"), { recursive: true }).filter((file) => String(file).endsWith("data"));
+  expect(blobs).toEqual([]);
+  const host = ["--host", `unix://${cloud.run}/docker.sock`];
+  expect(execFileSync("docker", [...host, "volume", "ls", "--quiet"]).toString()).toBe("");
+  await succeed("destroy");
+
+  const before = await unwritten();
+  const preview = await succeed("preview");
+  expect(lastBuild()).toEqual({ status: "completed", platforms: ["linux/amd64", "linux/arm64"] });
+  expect(Object.keys(summary(preview))).toEqual(["create"]);
+  expect(await unwritten()).toEqual(before);
+
+  expect(commandLines().length).toBeGreaterThan(4);
+  expect(firewall()).toMatch(chains);
+  await succeed("down");
+  expect(commandLines()).toEqual([]);
+  expect(existsSync(cloud.run)).toBe(false);
+  expect(firewall()).not.toMatch(chains);
+  expect(readFileSync("/proc/mounts", "utf8")).not.toContain(cloud.dir);
+  await succeed("down");
+});
+
+test("the provider killed while it creates subnets: the next destroy leaves none", () =>
+  killAtCreate("aws", "aws:ec2:Subnet hono-app-public-a", expectDestroyConverges));

@@ -32,7 +32,6 @@ import {
   shell,
   stateFile,
   succeed,
-  summary,
   tagOf,
 } from "../support/stack.ts";
 
@@ -198,21 +197,4 @@ test("a newer AMI changes nothing by itself; amiUpdate replaces the instance wit
     // The instance stays on its AMI, now the newer one.
     await expectUnchanged("preview");
   });
-});
-
-test("production refuses destroy until the protection is removed", async () => {
-  await configured({ protect: "true", forceDelete: "false", latestTag: "false" }, async () => {
-    const stack = await deployed();
-    await refused(
-      local("destroy"),
-      /hono-app:index:Repository::hono-app.*cannot be deleted|cannot be deleted[\s\S]*because it is protected/,
-    );
-    await expectStill(stack);
-    // A release still replaces protected machines.
-    editPage("protected");
-    const after = await deployed();
-    for (const name of machineNames) expect(after[name].id).not.toBe(stack[name].id);
-  });
-  await deployed();
-  expect(summary(await succeed("destroy"))).toEqual({ deleted: expect.any(Number) });
 });
