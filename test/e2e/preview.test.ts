@@ -1,10 +1,25 @@
-import { chmodSync, cpSync, statSync, symlinkSync, utimesSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, readFileSync, symlinkSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { root } from "../../tools/paths.ts";
+import { platforms } from "../../components/architecture.ts";
+import { builder } from "../../local/services/buildkitd.ts";
+import { filesBelow, root } from "../../tools/paths.ts";
+import { run } from "../../tools/process.ts";
 import { lastBuild, unwritten } from "../support/previews.ts";
 import { temporaryFolder } from "../support/process.ts";
-import { cloud, deployed, edited, local, node, refused, releasedEdit, succeed, summary } from "../support/stack.ts";
+import {
+  cloud,
+  deployed,
+  edited,
+  local,
+  node,
+  refused,
+  releasedEdit,
+  succeed,
+  summary,
+  tagOf,
+} from "../support/stack.ts";
 
 test("the preview of an edit builds both platforms, and writes nothing anywhere", async () => {
   await deployed();
@@ -16,8 +31,8 @@ test("the preview of an edit builds both platforms, and writes nothing anywhere"
   expect(await unwritten()).toEqual(before);
 });
 
-test("another clone, umask, time zone, home, file times and modes change nothing", async () => {
-  await deployed();
+test("another clone, umask, time zone, home, file times and modes change nothing, and make the same image without a cache", async () => {
+  const { imageRef, imageDigest } = await deployed();
   const other = join(temporaryFolder(onTestFinished), "other clone");
   const clone = join(other, "deeper", "hono app");
   cpSync(cloud.project, clone, {
@@ -26,16 +41,26 @@ test("another clone, umask, time zone, home, file times and modes change nothing
     filter: (path) => ![".build", "node_modules", ".local"].some((name) => path === join(cloud.project, name)),
   });
   for (const name of ["node_modules", ".local"]) symlinkSync(join(root, name), join(clone, name));
-  for (const file of ["app/Dockerfile", "app/src/main.ts", "app/bun.lock"]) {
-    chmodSync(join(clone, file), 0o600);
-    utimesSync(join(clone, file), 1, 1);
-    expect(statSync(join(clone, file)).mtimeMs).toBe(1000);
-  }
+  for (const file of filesBelow(join(clone, "app"))) utimesSync(file, 1, 1);
+  execFileSync("chmod", ["-R", "go=", join(clone, "app")]);
   const umask = process.umask(0o077);
   onTestFinished(() => void process.umask(umask));
   const result = await node("cli/local.ts", ["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
   expect(result.status).toBe(0);
   expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
+
+  const metadata = join(other, "metadata.json");
+  // What the preview has laid out for the builder.
+  const context = join(clone, ".build", tagOf(imageRef));
+  await run(
+    [
+      ...["docker-buildx", "build", "--no-cache", "--builder", builder, "--provenance=false"],
+      ...["--platform", platforms.join(), "--build-arg", "SOURCE_DATE_EPOCH=0"],
+      ...["--output", `type=oci,dest=${join(other, "image.tar")}`, "--metadata-file", metadata, context],
+    ],
+    { env: cloud.env },
+  );
+  expect(JSON.parse(readFileSync(metadata, "utf8"))["containerimage.digest"]).toBe(imageDigest);
 });
 
 test("refuses in the preview what AWS would refuse", async () => {
