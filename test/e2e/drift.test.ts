@@ -57,23 +57,9 @@ test("an instance, a rule and a policy that were deleted by hand, and a subnet c
   expect(await answering(after.intel.url)).toBe(after.intel.id);
 });
 
-test("a repository that was made mutable and a policy that was edited by hand: refresh shows it, up repairs it", async () => {
-  await deployed();
-  const before = await policy();
-  await ecr.putImageTagMutability({ repositoryName, imageTagMutability: "MUTABLE" });
-  const Statement = [{ Sid: "Open", Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }];
-  const policyText = JSON.stringify({ Version: "2012-10-17", Statement });
-  await ecr.setRepositoryPolicy({ repositoryName, policyText });
-  const refresh = await succeed("refresh");
-  expect(refresh).toMatch(/aws:ecr:Repository hono-app.*update/);
-  expect(refresh).toMatch(/aws:ecr:RepositoryPolicy hono-app.*update/);
-  expect(summary(await succeed("up")).updated).toBe(2);
-  expect(await policy()).toEqual(before);
-  await expectUnchanged("refresh");
-});
-
-test("tags that were moved by hand: refresh shows it, up moves them back", async () => {
+test("a repository made mutable, a policy edited and tags moved by hand: refresh shows it, up repairs it", async () => {
   const stack = await deployed();
+  const policyBefore = await policy();
   const tag = tagOf(stack.imageRef);
   const { manifests: [entry] = [] } = await manifest(stack.imageRef);
   const image = async (imageId: ImageIdentifier) => {
@@ -95,8 +81,15 @@ test("tags that were moved by hand: refresh shows it, up moves them back", async
   await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageTag: tag }] });
   const { image: moved } = await move(tag, two);
   expect(await named()).toEqual([moved?.imageId?.imageDigest, entry?.digest]);
+  await ecr.putImageTagMutability({ repositoryName, imageTagMutability: "MUTABLE" });
+  const Statement = [{ Sid: "Open", Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }];
+  const policyText = JSON.stringify({ Version: "2012-10-17", Statement });
+  await ecr.setRepositoryPolicy({ repositoryName, policyText });
 
-  expect(await succeed("refresh")).toMatch(/ImageIndex hono-app.*update/);
+  const refresh = await succeed("refresh");
+  for (const changed of ["ImageIndex", "aws:ecr:Repository", "aws:ecr:RepositoryPolicy"]) {
+    expect(refresh).toMatch(new RegExp(`${changed} hono-app.*update`));
+  }
   const preview = await succeed("preview");
   expect(preview).not.toMatch(/aws:ec2:Instance/);
   const up = await succeed("up");
@@ -104,7 +97,8 @@ test("tags that were moved by hand: refresh shows it, up moves them back", async
   const replaced = `replaced-${digest.slice("sha256:".length, "sha256:".length + 16)}`;
   expect(up).toContain(`${repositoryName}:${tag} names ${digest}; it is put back to ${stack.imageDigest}`);
   expect(up).toContain(`${repositoryName}@${digest} had no other tag; it is kept as ${replaced}`);
-  expect(summary(up).updated).toBe(1);
+  expect(summary(up).updated).toBe(3);
+  expect(await policy()).toEqual(policyBefore);
   expect(await named()).toEqual([stack.imageDigest, stack.imageDigest]);
   expect((await image({ imageTag: replaced }))?.imageId?.imageDigest).toBe(digest);
   expect(outputs()).toEqual(stack);
