@@ -67,7 +67,6 @@ test("publishTo puts the proven image into another registry, as its version and 
 });
 
 test("fails with the registry's answer where the token is wrong", async () => {
-  await deployed();
   await configured({ ...settings, publishVersion: "2.0.0", publishToken: '""' }, async () => {
     setToken("wrong");
     await refused(local("up"), /401 Unauthorized|authorization failed/);
