@@ -149,8 +149,8 @@ function downloaded(digests: Iterable<string>): string {
 const npm = 'echo "npm $*"; [ "$*" != "run sbom -- $FAILING" ]';
 
 /** For each script: runs it with what GitHub would give it, to each way in which it can end. */
-const cases: Record<string, () => Promise<void>> = {
-  async "set-up: the environment is set up"() {
+const cases: Record<string, (script: string) => Promise<void>> = {
+  async "set-up: the environment is set up"(script) {
     const given = {
       vars: { ENVIRONMENT: "", AWS_ROLE_ARN: "arn:aws:iam::1:role/r", PULUMI_BACKEND_URL: "s3://state" },
       secrets: { PULUMI_CONFIG_PASSPHRASE: "secret" },
@@ -174,7 +174,7 @@ const cases: Record<string, () => Promise<void>> = {
           STACK: change.STACK ?? fill(job.env?.STACK, contexts),
           PULUMI_BACKEND_URL: vars.PULUMI_BACKEND_URL,
         };
-        return run("set-up: the environment is set up", { contexts: { inputs }, runner: env, cwd });
+        return run(script, { contexts: { inputs }, runner: env, cwd });
       };
       const refused = async (change: Parameters<typeof check>[0], reason: string) => {
         const { status, text } = await check(change);
@@ -194,20 +194,19 @@ const cases: Record<string, () => Promise<void>> = {
     }
   },
 
-  async "set-up: npm packages"() {
+  async "set-up: npm packages"(script) {
     const cwd = newFolder();
     for (const file of ["package.json", "package-lock.json"]) cpSync(file, join(cwd, file));
     // test/e2e/docs.test.ts installs them; here npm compares the lock file with package.json and stops.
-    const packages = () => run("set-up: npm packages", { runner: { ...runner(), npm_config_dry_run: "true" }, cwd });
+    const packages = () => run(script, { runner: { ...runner(), npm_config_dry_run: "true" }, cwd });
     expect(await packages()).toMatchObject({ status: 0 });
     const edited = readFileSync(join(cwd, "package.json"), "utf8").replace('"hono": "', '"hono": "0.');
     writeFileSync(join(cwd, "package.json"), edited);
     expect(await packages()).toMatchObject({ status: 1, text: expect.stringContaining("hono@0.") });
   },
 
-  async "set-up: the stack's region"() {
-    const region = (STACK: string) =>
-      run("set-up: the stack's region", { runner: { ...runner(), STACK }, cwd: cloud.project });
+  async "set-up: the stack's region"(script) {
+    const region = (STACK: string) => run(script, { runner: { ...runner(), STACK }, cwd: cloud.project });
     expect((await region("dev")).outputs).toEqual({ region: "ap-northeast-2" });
     const other = join(cloud.project, "Pulumi.other.yaml");
     writeFileSync(other, "config:\n  aws:region: eu-west-1\n");
@@ -221,7 +220,7 @@ const cases: Record<string, () => Promise<void>> = {
     expect(inputs).toMatchObject({ "aws-region": "x" });
   },
 
-  async "set-up: this job's subject"() {
+  async "set-up: this job's subject"(script) {
     const sub = "repo:owner@1/name@2:environment:dev";
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const value = `${part({ alg: "RS256" })}.${part({ sub, aud: "sts.amazonaws.com" })}.c2ln`;
@@ -236,7 +235,7 @@ const cases: Record<string, () => Promise<void>> = {
             ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2`,
             ACTIONS_ID_TOKEN_REQUEST_TOKEN: token,
           };
-          return run("set-up: this job's subject", { runner: { ...runner(), ...request } });
+          return run(script, { runner: { ...runner(), ...request } });
         },
       );
     expect(await subject("request-token")).toMatchObject({
@@ -246,9 +245,9 @@ const cases: Record<string, () => Promise<void>> = {
     expect((await subject("wrong")).status).not.toBe(0);
   },
 
-  async "deploy.yml dev: pulumi up"() {
+  async "deploy.yml dev: pulumi up"(script) {
     await deployed();
-    const up = (more: object = {}) => run("deploy.yml dev: pulumi up", { ...onStack(), ...more });
+    const up = (more: object = {}) => run(script, { ...onStack(), ...more });
     // As in a check-out of a stack that the workflow created: only its state has the salt.
     await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
       const { status, text } = await up();
@@ -258,28 +257,28 @@ const cases: Record<string, () => Promise<void>> = {
     const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
     expect((await up({ contexts })).text).toContain("incorrect passphrase");
     await configured({ port: '"22"' }, async () => expect((await up()).status).not.toBe(0));
-    await expectFirstProcess("deploy.yml dev: pulumi up");
+    await expectFirstProcess(script);
   },
 
-  async "deploy.yml dev: outputs"() {
+  async "deploy.yml dev: outputs"(script) {
     const before = await deployed();
-    const { status, text, outputs, summary: shown } = await run("deploy.yml dev: outputs", onStack());
+    const { status, text, outputs, summary: shown } = await run(script, onStack());
     expect(status, text).toBe(0);
     expect(outputs).toEqual({ image: before.imageRef, url: before.graviton.url });
     expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
     // A fleet has one address.
     const fleet = JSON.stringify({ imageRef: "i@sha256:1", url: "http://one", graviton: { group: "g" } });
     const programs = { pulumi: `echo '${fleet}'` };
-    const found = await run("deploy.yml dev: outputs", { ...onStack(), programs });
+    const found = await run(script, { ...onStack(), programs });
     expect(found.outputs).toEqual({ image: "i@sha256:1", url: "http://one" });
   },
 
-  async "deploy.yml prod-preview: pulumi preview"() {
+  async "deploy.yml prod-preview: pulumi preview"(script) {
     await deployed();
     const preview = (stack = "local") => {
       const overrides = { STACK: stack, RUN_URL: "https://run" };
       const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
-      return run("deploy.yml prod-preview: pulumi preview", { ...onStack(), overrides, runner });
+      return run(script, { ...onStack(), overrides, runner });
     };
     try {
       const same = await preview();
@@ -298,12 +297,12 @@ const cases: Record<string, () => Promise<void>> = {
     }
   },
 
-  async "drift.yml dev: compare"() {
+  async "drift.yml dev: compare"(script) {
     await deployed();
     const programs = { git: 'echo "git $*"', npm: 'echo "npm $*"' };
     const compare = (stack = "local") => {
       const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
-      return run("drift.yml dev: compare", { ...onStack(), overrides: { STACK: stack }, runner, programs });
+      return run(script, { ...onStack(), overrides: { STACK: stack }, runner, programs });
     };
     const same = await compare();
     expect(same.status, same.text).toBe(0);
@@ -331,12 +330,12 @@ const cases: Record<string, () => Promise<void>> = {
     expect(drifted.text).toMatch(/^error: no changes were expected .*but/m);
   },
 
-  async "deploy.yml dev: attach SBOMs"() {
+  async "deploy.yml dev: attach SBOMs"(script) {
     const { imageRef } = await deployed();
     const contexts = { ...settings, steps: { outputs: { outputs: { image: imageRef } } } };
     const config = newFolder();
     const attach = (overrides: Record<string, string> = {}) =>
-      run("deploy.yml dev: attach SBOMs", {
+      run(script, {
         ...onStack(),
         contexts,
         overrides: { STACK: "local", DOCKER_CONFIG: config, ...overrides },
@@ -351,9 +350,9 @@ const cases: Record<string, () => Promise<void>> = {
     expect(denied.status).not.toBe(0);
   },
 
-  async "destroy.yml destroy: compare"() {
+  async "destroy.yml destroy: compare"(script) {
     const compare = (stack: string, confirmation: string) =>
-      run("destroy.yml destroy: compare", { contexts: { inputs: { stack, confirmation } } });
+      run(script, { contexts: { inputs: { stack, confirmation } } });
     for (const stack of ["dev", "prod"]) expect((await compare(stack, stack)).status).toBe(0);
     for (const other of ["dev", "", "Prod", "prod ", '" = "" -o "prod']) {
       const { status, text } = await compare("prod", other);
@@ -365,12 +364,12 @@ const cases: Record<string, () => Promise<void>> = {
     expect(job("destroy.yml", "destroy").steps?.[0]?.name).toBe("compare");
   },
 
-  async "destroy.yml destroy: pulumi destroy"() {
+  async "destroy.yml destroy: pulumi destroy"(script) {
     await deployed();
-    const { status, text } = await run("destroy.yml destroy: pulumi destroy", onStack());
+    const { status, text } = await run(script, onStack());
     expect(status, text).toBe(0);
     expect(Object.keys(summary(text))).toEqual(["deleted"]);
-    await expectFirstProcess("destroy.yml destroy: pulumi destroy");
+    await expectFirstProcess(script);
     // The next npm run local has nothing to recover.
     expect(state().resources).toEqual([]);
     expect(await succeed("up")).not.toContain("was interrupted or failed");
@@ -380,8 +379,7 @@ const cases: Record<string, () => Promise<void>> = {
     await previewed();
   },
 
-  "pull-request.yml preview: the preview's own exit status": () =>
-    endsAs("pull-request.yml preview: the preview's own exit status", "preview"),
+  "pull-request.yml preview: the preview's own exit status": (script) => endsAs(script, "preview"),
 
   async "pull-request.yml comment: one comment, updated"() {
     const { text, cost, outputs } = await previewed();
@@ -396,11 +394,11 @@ const cases: Record<string, () => Promise<void>> = {
     expect(comment.replace(/^[-+!](?= )/gm, " ")).toContain(text.trim());
   },
 
-  async "review.yml deploy: the stack's configuration"() {
+  async "review.yml deploy: the stack's configuration"(script) {
     const cwd = newFolder();
     cpSync("Pulumi.review.yaml", join(cwd, "Pulumi.review.yaml"));
     const contexts = { github: { event: { pull_request: { number: 7 } } } };
-    expect(await run("review.yml deploy: the stack's configuration", { contexts, cwd })).toMatchObject({ status: 0 });
+    expect(await run(script, { contexts, cwd })).toMatchObject({ status: 0 });
     expect(readFileSync(join(cwd, "Pulumi.pr-7.yaml"))).toEqual(readFileSync("Pulumi.review.yaml"));
   },
 
@@ -413,7 +411,7 @@ const cases: Record<string, () => Promise<void>> = {
     expect(existsSync(lock)).toBe(false);
   },
 
-  "review.yml deploy: pulumi up": () => expectFirstProcess("review.yml deploy: pulumi up"),
+  "review.yml deploy: pulumi up": (script) => expectFirstProcess(script),
 
   async "review.yml deploy: what the comment shows"() {
     const before = await deployed();
@@ -429,8 +427,7 @@ const cases: Record<string, () => Promise<void>> = {
     }
   },
 
-  "review.yml deploy: the deployment's own exit status": () =>
-    endsAs("review.yml deploy: the deployment's own exit status", "report"),
+  "review.yml deploy: the deployment's own exit status": (script) => endsAs(script, "report"),
 
   async "review.yml comment: one comment, updated"() {
     await deployed();
@@ -445,11 +442,11 @@ const cases: Record<string, () => Promise<void>> = {
     expect(await commented("review.yml", failed, { deploy: { outputs: { status: "255" } } })).toContain("**failed**");
   },
 
-  async "review.yml expired: list"() {
+  async "review.yml expired: list"(script) {
     await deployed();
     await reviewed();
     const list = (vars: object) =>
-      run("review.yml expired: list", {
+      run(script, {
         ...onStack(),
         contexts: { ...settings, vars: { ...(settings.vars as object), ...vars } },
       });
@@ -461,11 +458,11 @@ const cases: Record<string, () => Promise<void>> = {
     expect(wrong.text).toContain('::error::the variable REVIEW_HOURS is "3 days"; allowed: a whole number of hours');
   },
 
-  async "review.yml destroy: pulumi destroy"() {
+  async "review.yml destroy: pulumi destroy"(script) {
     const before = await deployed();
     const { outputs } = await reviewed();
     const destroy = (event = "pull_request") =>
-      run("review.yml destroy: pulumi destroy", {
+      run(script, {
         contexts: { ...settings, matrix: { stack: "pr-7" } },
         overrides: { GITHUB_EVENT_NAME: event },
         ...{ runner: runner(), cwd: cloud.project },
@@ -488,10 +485,9 @@ const cases: Record<string, () => Promise<void>> = {
     expect(await destroy()).toMatchObject({ status: 0, text: "there is no stack pr-7\n" });
   },
 
-  async "review.yml destroy: the comment says so"() {
+  async "review.yml destroy: the comment says so"(script) {
     const [other, of7] = ["<!-- review of pr-17 -->\n", "<!-- review of pr-7 -->\n| graviton | http://192.0.2.1 |"];
-    const say = (...there: string[]) =>
-      commenting("review.yml destroy: the comment says so", { there, matrix: { stack: "pr-7" } });
+    const say = (...there: string[]) => commenting(script, { there, matrix: { stack: "pr-7" } });
     const { text, comments } = await say(other, of7);
     expect(text).toBe("comment updated\n");
     expect(comments[0]).toBe(other);
@@ -499,13 +495,13 @@ const cases: Record<string, () => Promise<void>> = {
     expect(await say(other)).toEqual({ text: "comment not there\n", comments: [other] });
   },
 
-  async "pull-request.yml fork: say why"() {
-    const { status, text, summary } = await run("pull-request.yml fork: say why", {});
+  async "pull-request.yml fork: say why"(script) {
+    const { status, text, summary } = await run(script, {});
     expect([status, summary]).toEqual([0, text]);
     expect(text).toContain("A pull request from a fork is given no secrets");
   },
 
-  async "test.yml test: npm test"() {
+  async "test.yml test: npm test"(script) {
     accessSync(".ci/run", constants.X_OK);
     const cwd = newFolder();
     mkdirSync(join(cwd, ".ci"));
@@ -514,20 +510,20 @@ const cases: Record<string, () => Promise<void>> = {
       // These tests run as root, and their host may have no sudo.
       const names = `$(echo "\${1#--preserve-env=}" | tr , "|")`;
       const programs = { sudo: `kept=$(env | grep -E "^(${names})="); shift; exec env -i $kept "$@"` };
-      expect(await run("test.yml test: npm test", { runner: { GOTOOLCHAIN: "kept" }, cwd, programs })).toMatchObject({
+      expect(await run(script, { runner: { GOTOOLCHAIN: "kept" }, cwd, programs })).toMatchObject({
         status,
         text: "kept\n",
       });
     }
   },
 
-  async "release.yml build: the image's name"() {
+  async "release.yml build: the image's name"(script) {
     expect((await release()).image).toBe(`${registry}/owner/hono-app`);
-    const { outputs } = await run("release.yml build: the image's name", { runner: repository });
+    const { outputs } = await run(script, { runner: repository });
     expect(outputs).toEqual({ image: "ghcr.io/owner/hono-app" });
   },
 
-  async "release.yml build: run it"() {
+  async "release.yml build: run it"(script) {
     const stack = await deployed();
     const { image, digests } = await release();
     // The runner of that architecture is an instance's engine here.
@@ -537,7 +533,7 @@ const cases: Record<string, () => Promise<void>> = {
       const host = `unix://${cloud.run}/${stack[machine].id}/docker.sock`;
       const containers = () => shell(`docker --host ${host} ps --all --quiet`);
       const before = await containers();
-      const ran = await run("release.yml build: run it", {
+      const ran = await run(script, {
         contexts: {
           matrix: runner,
           steps: { name: { outputs: { image } }, build: { outputs: { digest: digests.get(platform) } } },
@@ -560,14 +556,14 @@ const cases: Record<string, () => Promise<void>> = {
     expect(wrong.text).toContain('"message":"listening"');
   },
 
-  async "release.yml build: note the digest"() {
+  async "release.yml build: note the digest"(script) {
     const cwd = newFolder();
     const contexts = { steps: { build: { outputs: { digest: "sha256:abc" } } } };
-    expect((await run("release.yml build: note the digest", { contexts, cwd })).status).toBe(0);
+    expect((await run(script, { contexts, cwd })).status).toBe(0);
     expect(existsSync(join(cwd, "digests", "abc"))).toBe(true);
   },
 
-  async "release.yml merge: tag what was built"() {
+  async "release.yml merge: tag what was built"(script) {
     const { imageRef } = await deployed();
     const { digests } = await release();
     const tag = (
@@ -603,7 +599,7 @@ const cases: Record<string, () => Promise<void>> = {
           return { body: JSON.stringify(found.map((ref) => ({ ref, url: `${git}/${ref}` }))) };
         },
         (GITHUB_API_URL) =>
-          run("release.yml merge: tag what was built", {
+          run(script, {
             contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
             runner: {
               ...{ ...runner(), GITHUB_API_URL, GITHUB_SHA: sha },
@@ -678,9 +674,9 @@ const cases: Record<string, () => Promise<void>> = {
     expect(await tagsOf("you/tagged")).toEqual(["1.0.9"]);
   },
 
-  async "release.yml sbom: attach"() {
+  async "release.yml sbom: attach"(script) {
     const attach = (hub: string, FAILING = "") =>
-      run("release.yml sbom: attach", {
+      run(script, {
         contexts: { vars: { DOCKERHUB_IMAGE: hub }, needs: { merge: { outputs: { digest: "sha256:abc" } } } },
         runner: repository,
         overrides: { FAILING },
@@ -859,7 +855,7 @@ test.each(own.map(({ name, workflow, step }) => [name, workflow, step] as const)
     expect(step.shell ?? workflow.defaults?.run.shell).toBe("bash");
     const executes = cases[name];
     if (executes === undefined) throw new Error(`no test executes the script ${name}`);
-    await executes();
+    await executes(name);
   },
   300_000,
 );
