@@ -158,18 +158,21 @@ describe("jobs", () => {
     ]);
   });
 
-  /** The names of the jobs that run. */
-  const run = (...of: Parameters<typeof resultsOf>) =>
-    Object.entries(resultsOf(...of)).flatMap(([name, result]) => (result === "skipped" ? [] : name));
+  /** The names of the jobs that run, where the variable DEPLOY lists these words. */
+  function run(file: string, github: object, words?: string, ends?: Record<string, JobResult>): string {
+    const DEPLOY = words === undefined ? undefined : JSON.stringify(words.split(" ").filter(Boolean));
+    const results = Object.entries(resultsOf(file, { github, vars: { DEPLOY } }, ends));
+    return results.flatMap(([name, result]) => (result === "skipped" ? [] : name)).join(" ");
+  }
   const ends = (result: JobResult["result"], status?: string) => ({ result, ...(status && { outputs: { status } }) });
 
   const proven: JobResult = { result: "success", outputs: { image: "app@sha256:abc" } };
-  const previewed = '["dev", "prod", "prod-preview"]';
+  const previewed = "dev prod prod-preview";
 
   test.each<[string, string | undefined, Record<string, JobResult>, string]>([
     ["with nothing set up", undefined, {}, "test release"],
-    ["with dev", '["dev"]', { dev: proven }, "test dev release"],
-    ["with both", '["dev", "prod"]', { dev: proven }, "test dev prod release"],
+    ["with dev", "dev", { dev: proven }, "test dev release"],
+    ["with both", "dev prod", { dev: proven }, "test dev prod release"],
     ["with a preview of prod", previewed, { dev: proven }, "test dev prod-preview prod release"],
     [
       "whose preview of prod fails",
@@ -177,62 +180,56 @@ describe("jobs", () => {
       { dev: proven, "prod-preview": ends("failure") },
       "test dev prod-preview release",
     ],
-    ["with prod, and no dev to prove it first", '["prod"]', {}, "test release"],
-    ["whose tests fail", '["dev", "prod"]', { test: ends("failure") }, "test"],
+    ["with prod, and no dev to prove it first", "prod", {}, "test release"],
+    ["whose tests fail", "dev prod", { test: ends("failure") }, "test"],
     ["whose proof in dev fails", previewed, { dev: ends("failure") }, "test dev"],
-    ["whose SBOMs in dev fail", '["dev", "prod"]', { dev: { ...proven, result: "failure" } }, "test dev prod release"],
+    ["whose SBOMs in dev fail", "dev prod", { dev: { ...proven, result: "failure" } }, "test dev prod release"],
     ["that is cancelled", previewed, { dev: { ...proven, result: "cancelled" } }, "test dev"],
-    [
-      "that prod's reviewers refuse",
-      '["dev", "prod"]',
-      { dev: proven, prod: ends("failure") },
-      "test dev prod release",
-    ],
-  ])("for a push to main %s", (_, DEPLOY, given, expected) => {
-    expect(run("deploy.yml", { github: { ref: "refs/heads/main" }, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+    ["that prod's reviewers refuse", "dev prod", { dev: proven, prod: ends("failure") }, "test dev prod release"],
+  ])("for a push to main %s", (_, words, given, expected) => {
+    expect(run("deploy.yml", { ref: "refs/heads/main" }, words, given)).toBe(expected);
   });
 
   test.each([
     [undefined, ""],
-    ['["dev", "preview"]', "dev"],
+    ["dev preview", "dev"],
     [previewed, "prod"],
-  ])("for drift at night, with %s", (DEPLOY, expected) => {
-    expect(run("drift.yml", { github: { event_name: "schedule" }, vars: { DEPLOY } }).join(" ")).toBe(expected);
+  ])("for drift at night, with %s", (words, expected) => {
+    expect(run("drift.yml", { event_name: "schedule" }, words)).toBe(expected);
   });
 
   test("for a tag: it is released, and not deployed", () => {
-    const contexts = { github: { ref: "refs/tags/v1.0.0" }, vars: { DEPLOY: '["dev", "prod"]' } };
-    expect(run("deploy.yml", contexts).join(" ")).toBe("test release");
+    expect(run("deploy.yml", { ref: "refs/tags/v1.0.0" }, "dev prod")).toBe("test release");
   });
 
   test.each<[string, string, string | undefined, Record<string, JobResult>, string]>([
     ["with nothing set up", "owner/name", undefined, {}, "test"],
-    ["with a preview", "owner/name", '["preview"]', { preview: ends("success", "0") }, "test preview comment"],
-    ["whose preview fails", "owner/name", '["preview"]', { preview: ends("failure", "255") }, "test preview comment"],
-    ["whose set-up fails", "owner/name", '["preview"]', { preview: ends("failure") }, "test preview"],
-    ["that is cancelled", "owner/name", '["preview"]', { preview: ends("cancelled", "0") }, "test preview"],
-    ["of a fork", "other/name", '["preview"]', {}, "test fork"],
-    ["of Dependabot", "owner/name", '["preview"]', {}, "test"],
-  ])("for a pull request %s", (who, full_name, DEPLOY, given, expected) => {
+    ["with a preview", "owner/name", "preview", { preview: ends("success", "0") }, "test preview comment"],
+    ["whose preview fails", "owner/name", "preview", { preview: ends("failure", "255") }, "test preview comment"],
+    ["whose set-up fails", "owner/name", "preview", { preview: ends("failure") }, "test preview"],
+    ["that is cancelled", "owner/name", "preview", { preview: ends("cancelled", "0") }, "test preview"],
+    ["of a fork", "other/name", "preview", {}, "test fork"],
+    ["of Dependabot", "owner/name", "preview", {}, "test"],
+  ])("for a pull request %s", (who, full_name, words, given, expected) => {
     const login = who === "of Dependabot" ? "dependabot[bot]" : "owner";
     const event = { pull_request: { head: { repo: { full_name } }, user: { login } } };
     const github = { repository: "owner/name", event_name: "pull_request", event };
-    expect(run("pull-request.yml", { github, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+    expect(run("pull-request.yml", github, words, given)).toBe(expected);
   });
 
   test("for a merge queue: what main would be is tested, and nothing else", () => {
     const github = { repository: "owner/name", event_name: "merge_group", event: {} };
-    expect(run("pull-request.yml", { github, vars: { DEPLOY: '["preview"]' } }).join(" ")).toBe("test");
+    expect(run("pull-request.yml", github, "preview")).toBe("test");
   });
 
-  const all = '["dev", "preview", "review"]';
+  const all = "dev preview review";
   interface Event {
     readonly action: string;
     readonly state?: string;
     readonly label?: string;
     readonly labels?: string[];
     readonly from?: string;
-    readonly DEPLOY?: string;
+    readonly words?: string;
   }
   test.each<[string, Event, string]>([
     ["gets the label", { action: "labeled", label: "review" }, "deploy comment"],
@@ -247,27 +244,26 @@ describe("jobs", () => {
     ["is closed without the label", { action: "closed", state: "closed", labels: [] }, ""],
     ["comes from a fork and gets the label", { action: "labeled", label: "review", from: "other/name" }, ""],
     ["comes from a fork and is closed", { action: "closed", state: "closed", from: "other/name" }, ""],
-    ["gets the label, where nothing is set up", { action: "labeled", label: "review", DEPLOY: '["dev"]' }, ""],
+    ["gets the label, where nothing is set up", { action: "labeled", label: "review", words: "dev" }, ""],
   ])("for a review environment, when the pull request %s", (_, event, expected) => {
-    const { action, state = "open", label = "", labels = ["review"], from = "owner/name", DEPLOY = all } = event;
+    const { action, state = "open", label = "", labels = ["review"], from = "owner/name", words = all } = event;
     const head = { repo: { full_name: from } };
     const pull_request = { number: 7, state, head, labels: labels.map((name) => ({ name })) };
     const github = {
       ...{ repository: "owner/name", event_name: "pull_request" },
       event: { action, label: { name: label }, pull_request },
     };
-    const given = { deploy: ends("success", "0") };
-    expect(run("review.yml", { github, vars: { DEPLOY } }, given).join(" ")).toBe(expected);
+    expect(run("review.yml", github, words, { deploy: ends("success", "0") })).toBe(expected);
   });
 
   test.each<[string, string, JobResult, string]>([
     ["some have expired", all, { result: "success", outputs: { stacks: '["pr-7"]' } }, "expired destroy"],
     ["none has", all, { result: "success", outputs: { stacks: "[]" } }, "expired"],
     ["they cannot be listed", all, { result: "failure" }, "expired"],
-    ["nothing is set up", "[]", { result: "success" }, ""],
-  ])("for review environments at night, when %s", (_, DEPLOY, expired, expected) => {
+    ["nothing is set up", "", { result: "success" }, ""],
+  ])("for review environments at night, when %s", (_, words, expired, expected) => {
     const github = { repository: "owner/name", event_name: "schedule", event: {} };
-    expect(run("review.yml", { github, vars: { DEPLOY } }, { expired }).join(" ")).toBe(expected);
+    expect(run("review.yml", github, words, { expired })).toBe(expected);
   });
 
   test("destroy the review environments that have expired, or the pull request's", () => {
@@ -347,16 +343,15 @@ describe("Renovate", () => {
 
   // A pattern that matches nothing would never update its version, without any warning.
   test.each(customManagers.map((manager) => [manager.description, manager] as const))("finds: %s", (_, manager) => {
-    for (const pattern of manager.managerFilePatterns) {
-      expect(tracked.some((path) => new RegExp(pattern.slice(1, -1)).test(path))).toBe(true);
-    }
-    const contents = tracked
-      .filter((path) => manager.managerFilePatterns.some((pattern) => new RegExp(pattern.slice(1, -1)).test(path)))
-      .map((path) => readFileSync(path, "utf8"));
+    const found = manager.managerFilePatterns.map((pattern) =>
+      tracked.filter((path) => new RegExp(pattern.slice(1, -1)).test(path)),
+    );
+    expect(found).not.toContainEqual([]);
+    const contents = [...new Set(found.flat())].map((path) => readFileSync(path, "utf8"));
     for (const match of manager.matchStrings) {
-      const found = contents.flatMap((text) => new RegExp(match).exec(text)?.groups?.currentValue ?? []);
-      expect(found).not.toEqual([]);
-      for (const version of found) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+      const versions = contents.flatMap((text) => new RegExp(match).exec(text)?.groups?.currentValue ?? []);
+      expect(versions).not.toEqual([]);
+      for (const version of versions) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     }
   });
 });
