@@ -8,18 +8,7 @@ import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
 import { ensureVenv } from "../../tools/python.ts";
 import { expectConsistent } from "../support/faults.ts";
-import {
-  type Contexts,
-  environmentOf,
-  fill,
-  inputsOf,
-  job,
-  type Ran,
-  type Run,
-  run,
-  scripts,
-  steps,
-} from "../support/github.ts";
+import { type Contexts, environmentOf, fill, inputsOf, job, type Run, run, scripts, steps } from "../support/github.ts";
 import { getFrom, startRegistry } from "../support/other-registry.ts";
 import { serving as serve, temporaryFolder } from "../support/process.ts";
 import {
@@ -71,6 +60,9 @@ const onStack = (): Run => ({
   cwd: cloud.project,
 });
 
+/** The same as the user whose role only reads. */
+const asPreviewer = (): Run => ({ ...onStack(), runner: { ...runner(), ...keysOf(cloud.dir, "previewer") } });
+
 /** Runs an HTTP server for as long as `use` takes, which is given its URL. */
 const serving = <T>(
   answer: (request: IncomingMessage, body: string) => { status?: number; body: string },
@@ -91,39 +83,34 @@ const tagsOf = async (name: string) =>
   ((await (await get(`${name}/tags/list`)).json()) as { tags?: string[] }).tags?.sort() ?? [];
 const matrix = job("release.yml", "build").strategy?.matrix.include ?? [];
 
-interface Build {
-  readonly image: string;
-  readonly digests: ReadonlyMap<string, string>;
-}
-let released: Promise<Build> | undefined;
 let stopRegistry: (() => Promise<void>) | undefined;
+/** Builds each platform's image, and pushes it by its digest. */
+async function building() {
+  stopRegistry = await startRegistry(registry, ["owner", "token"]);
+  await shell(`docker login --username owner --password-stdin ${registry}`, { input: "token" });
+  const name = await run("release.yml build: the image's name", {
+    runner: runner(),
+    overrides: { REGISTRY: registry },
+  });
+  const { image = "" } = name.outputs;
+  const digests = new Map<string, string>();
+  for (const { platform = "" } of matrix) {
+    const inputs = inputsOf("release.yml build: build and push by digest", {
+      matrix: { platform },
+      steps: { name: { outputs: { image } } },
+    });
+    digests.set(platform, await buildAndPush(inputs));
+  }
+  return { image, digests };
+}
+/** The same, once. */
+let released: ReturnType<typeof building> | undefined;
+const release = () => (released ??= building());
 afterAll(async () => {
   await released?.catch(() => {});
   await shell(`docker logout ${registry}`);
   await stopRegistry?.();
 });
-
-function release(): Promise<Build> {
-  released ??= (async () => {
-    stopRegistry = await startRegistry(registry, ["owner", "token"]);
-    await shell(`docker login --username owner --password-stdin ${registry}`, { input: "token" });
-    const name = await run("release.yml build: the image's name", {
-      runner: runner(),
-      overrides: { REGISTRY: registry },
-    });
-    const { image = "" } = name.outputs;
-    const digests = new Map<string, string>();
-    for (const { platform = "" } of matrix) {
-      const inputs = inputsOf("release.yml build: build and push by digest", {
-        matrix: { platform },
-        steps: { name: { outputs: { image } } },
-      });
-      digests.set(platform, await buildAndPush(inputs));
-    }
-    return { image, digests };
-  })();
-  return released;
-}
 
 /** docker/build-push-action: the command that its src/context.ts makes of these inputs. */
 async function buildAndPush(inputs: Record<string, string>): Promise<string> {
@@ -275,11 +262,8 @@ const cases: Record<string, (script: string) => Promise<void>> = {
 
   async "deploy.yml prod-preview: pulumi preview"(script) {
     await deployed();
-    const preview = (stack = "local") => {
-      const overrides = { STACK: stack, RUN_URL: "https://run" };
-      const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
-      return run(script, { ...onStack(), overrides, runner });
-    };
+    const preview = (stack = "local") =>
+      run(script, { ...asPreviewer(), overrides: { STACK: stack, RUN_URL: "https://run" } });
     try {
       const same = await preview();
       expect(same.status, same.text).toBe(0);
@@ -300,10 +284,7 @@ const cases: Record<string, (script: string) => Promise<void>> = {
   async "drift.yml dev: compare"(script) {
     await deployed();
     const programs = { git: 'echo "git $*"', npm: 'echo "npm $*"' };
-    const compare = (stack = "local") => {
-      const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
-      return run(script, { ...onStack(), overrides: { STACK: stack }, runner, programs });
-    };
+    const compare = (stack = "local") => run(script, { ...asPreviewer(), overrides: { STACK: stack }, programs });
     const same = await compare();
     expect(same.status, same.text).toBe(0);
     expect(same.text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
@@ -527,7 +508,7 @@ const cases: Record<string, (script: string) => Promise<void>> = {
     const stack = await deployed();
     const { image, digests } = await release();
     // The runner of that architecture is an instance's engine here.
-    const runIt = async (machine: (typeof machineNames)[number], platform: string): Promise<Ran> => {
+    const runIt = async (machine: (typeof machineNames)[number], platform: string) => {
       const { machine: uname, platform: own } = architectures[machine];
       const runner = matrix.find((each) => each.platform === own);
       const host = `unix://${cloud.run}/${stack[machine].id}/docker.sock`;
@@ -756,7 +737,7 @@ const onReview: Run = {
 };
 
 /** Runs a step of the job that deploys the review environment of pull request 7. */
-async function reviewStep(name: string, contexts: Contexts = {}): Promise<Ran> {
+async function reviewStep(name: string, contexts: Contexts = {}) {
   const ran = await run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...onReview.contexts, ...contexts } });
   expect(ran.status, ran.text).toBe(0);
   return ran;
@@ -811,37 +792,35 @@ afterAll(async () => {
   rmSync(join(cloud.project, "Pulumi.pr-7.yaml"), { force: true });
 });
 
-/** A preview of an edit, made by the script once. */
-let preview: Promise<{ text: string; cost: string; outputs: Ran["outputs"] }> | undefined;
-function previewed() {
-  preview ??= (async () => {
-    await deployed();
-    const folder = join(cloud.project, "preview");
-    const ran = async () => {
-      try {
-        // Its role only reads.
-        const runner = { ...onStack().runner, ...keysOf(cloud.dir, "previewer") };
-        const script = "pull-request.yml preview: pulumi preview";
-        const { status, outputs, text } = await run(script, { ...onStack(), runner });
-        expect(status, text).toBe(0);
-        const [shown, cost] = ["preview.txt", "cost.md"].map((name) => readFileSync(join(folder, name), "utf8"));
-        expect(text).toContain(shown);
-        return { text: shown ?? "", cost: cost ?? "", outputs };
-      } finally {
-        rmSync(folder, { recursive: true, force: true });
-      }
-    };
-    const good = await releasedEdit("shown", ran);
-    expect(good.outputs).toEqual({ status: "0" });
-    expect(good.cost).toContain("a month");
-    // A failed preview is kept as well, with its status.
-    const bad = await configured({ port: '"22"' }, ran);
-    expect(Number(bad.outputs.status)).toBeGreaterThan(0);
-    expect(bad.text).toContain('- hono-app:port is "22"');
-    return good;
-  })();
-  return preview;
+/** Previews an edit by the script. */
+async function previewing() {
+  await deployed();
+  const folder = join(cloud.project, "preview");
+  const ran = async () => {
+    try {
+      const { status, outputs, text } = await run("pull-request.yml preview: pulumi preview", asPreviewer());
+      expect(status, text).toBe(0);
+      const [shown = "", cost = ""] = ["preview.txt", "cost.md"].map((name) =>
+        readFileSync(join(folder, name), "utf8"),
+      );
+      expect(text).toContain(shown);
+      return { text: shown, cost, outputs };
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  };
+  const good = await releasedEdit("shown", ran);
+  expect(good.outputs).toEqual({ status: "0" });
+  expect(good.cost).toContain("a month");
+  // A failed preview is kept as well, with its status.
+  const bad = await configured({ port: '"22"' }, ran);
+  expect(Number(bad.outputs.status)).toBeGreaterThan(0);
+  expect(bad.text).toContain('- hono-app:port is "22"');
+  return good;
 }
+/** The same, once. */
+let preview: ReturnType<typeof previewing> | undefined;
+const previewed = () => (preview ??= previewing());
 
 // Jobs share steps, as prod does dev's: each is run once.
 const own = scripts.filter(({ step }, index) => scripts.findIndex((other) => other.step === step) === index);
