@@ -1,4 +1,4 @@
-import type { Instance, IpPermission } from "@aws-sdk/client-ec2";
+import type { Instance, IpPermission, VpcEndpoint } from "@aws-sdk/client-ec2";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { tableOf } from "../../../local/services/ec2/firewall.ts";
 import { gatewayFor, groupOf } from "../../../local/services/ec2/machine.ts";
@@ -26,13 +26,8 @@ const everywhere = [{ CidrIp: "0.0.0.0/0" }];
 const tcp = (port: number) => ({ IpProtocol: "tcp", FromPort: port, ToPort: port });
 const fromGroup = (GroupId: string) => ({ UserIdGroupPairs: [{ GroupId }] });
 const instance = (id: string, PrivateIpAddress: string, groupId: string): Instance => ({
-  ...{
-    InstanceId: id,
-    PrivateIpAddress,
-    VpcId: "vpc-1",
-    SubnetId: "subnet-private",
-    SecurityGroups: [{ GroupId: groupId }],
-  },
+  ...{ InstanceId: id, PrivateIpAddress, VpcId: "vpc-1", SubnetId: "subnet-private" },
+  SecurityGroups: [{ GroupId: groupId }],
 });
 const machine = instance("i-1", "10.0.1.4", "sg-app");
 const network: Network = {
@@ -135,101 +130,47 @@ describe("a machine's requests", () => {
     ...{ ...endpoint("s3"), VpcEndpointType: "Gateway" as const, PrivateDnsEnabled: false },
     ...{ SubnetIds: [], Groups: [], RouteTableIds: ["rtb-private"] },
   };
-  const endpoints = [endpoint("ecr.api"), endpoint("ecr.dkr"), s3];
+  const [api, registry] = [endpoint("ecr.api"), endpoint("ecr.dkr")];
   const all = { api: true, registry: true, hub: true };
   const none = { api: false, registry: false, hub: false };
   const ecr = { api: true, registry: true, hub: false };
+  const apiAlone = { ...none, api: true };
   const publicly = { ...machine, PublicIpAddress: "54.214.7.9" };
   const onMain = { ...publicly, SubnetId: "subnet-other" };
+  const unlisted = { ...machine, SecurityGroups: [{ GroupId: "sg-balancer" }] };
   const main = { ...open, Associations: [{ Main: true }] };
+  const opened = { routeTables: [{ ...open, Associations: [{ SubnetId: "subnet-private" }] }] };
+
+  /** Private machines' tables, with this NAT gateway. */
+  const byNat = (change: object = {}) => ({ routeTables: [open, throughNat], natGateways: [{ ...nat, ...change }] });
+  /** No way out but these endpoints. */
+  const by = (...endpoints: VpcEndpoint[]) => ({ routeTables: [isolated], endpoints });
+  const byAll = (change: VpcEndpoint) => by(...[api, registry, s3].map((each) => ({ ...each, ...change })));
 
   test.each<[string, Partial<Network>, Instance, object]>([
-    [
-      "go through a NAT gateway in a public subnet",
-      { routeTables: [open, throughNat], natGateways: [nat] },
-      machine,
-      all,
-    ],
-    [
-      "wait for a NAT gateway that is not there yet",
-      { routeTables: [open, throughNat], natGateways: [{ ...nat, State: "pending" }] },
-      machine,
-      none,
-    ],
-    [
-      "end at a NAT gateway that is in no public subnet",
-      { routeTables: [throughNat], natGateways: [nat] },
-      machine,
-      none,
-    ],
-    ["end at a NAT gateway that is gone", { routeTables: [open, throughNat] }, machine, none],
-    ["have no way out of an isolated subnet", { routeTables: [open, isolated], natGateways: [nat] }, machine, none],
-    [
-      "go out with a public address",
-      { routeTables: [{ ...open, Associations: [{ SubnetId: "subnet-private" }] }] },
-      publicly,
-      all,
-    ],
-    [
-      "need a public address for the internet gateway",
-      { routeTables: [{ ...open, Associations: [{ SubnetId: "subnet-private" }] }] },
-      machine,
-      none,
-    ],
+    ["go through a NAT gateway in a public subnet", byNat(), machine, all],
+    ["wait for a NAT gateway that is not there yet", byNat({ State: "pending" }), machine, none],
+    ["end at a NAT gateway that is in no public subnet", { ...byNat(), routeTables: [throughNat] }, machine, none],
+    ["end at a NAT gateway that is gone", { ...byNat(), natGateways: [] }, machine, none],
+    ["have no way out of an isolated subnet", { ...byNat(), routeTables: [open, isolated] }, machine, none],
+    ["go out with a public address", opened, publicly, all],
+    ["need a public address for the internet gateway", opened, machine, none],
     ["have no use for a public address without a route", { routeTables: [isolated] }, publicly, none],
     ["go by the main table where the subnet has none", { routeTables: [throughNat, main] }, onMain, all],
-    ["reach ECR by endpoints", { routeTables: [isolated], endpoints }, machine, ecr],
-    [
-      "log in without S3, and pull nothing",
-      { routeTables: [isolated], endpoints: endpoints.slice(0, 2) },
-      machine,
-      { ...none, api: true },
-    ],
-    [
-      "pull nothing without the registry's endpoint",
-      { routeTables: [isolated], endpoints: [endpoint("ecr.api"), s3] },
-      machine,
-      { ...none, api: true },
-    ],
-    [
-      "do not log in without the API's endpoint",
-      { routeTables: [isolated], endpoints: endpoints.slice(1) },
-      machine,
-      { ...none, registry: true },
-    ],
-    [
-      "find no endpoint of another VPC",
-      { routeTables: [isolated], endpoints: endpoints.map((each) => ({ ...each, VpcId: "vpc-2" })) },
-      machine,
-      none,
-    ],
-    [
-      "are led past endpoints without private DNS",
-      { routeTables: [isolated], endpoints: endpoints.map((each) => ({ ...each, PrivateDnsEnabled: false })) },
-      machine,
-      none,
-    ],
-    [
-      "do not pass an endpoint's groups",
-      {
-        routeTables: [isolated],
-        endpoints: endpoints.map((each) => ({ ...each, Groups: [{ GroupId: "sg-balancer" }] })),
-      },
-      machine,
-      none,
-    ],
+    ["reach ECR by endpoints", byAll({}), machine, ecr],
+    ["log in without S3, and pull nothing", by(api, registry), machine, apiAlone],
+    ["pull nothing without the registry's endpoint", by(api, s3), machine, apiAlone],
+    ["do not log in without the API's endpoint", by(registry, s3), machine, { ...none, registry: true }],
+    ["find no endpoint of another VPC", byAll({ VpcId: "vpc-2" }), machine, none],
+    ["are led past endpoints without private DNS", byAll({ PrivateDnsEnabled: false }), machine, none],
+    ["do not pass an endpoint's groups", byAll({ Groups: [{ GroupId: "sg-balancer" }] }), machine, none],
     [
       "find S3 by the subnet's own table",
-      { routeTables: [isolated], endpoints: [...endpoints.slice(0, 2), { ...s3, RouteTableIds: ["rtb-public"] }] },
+      by(api, registry, { ...s3, RouteTableIds: ["rtb-public"] }),
       machine,
-      { ...none, api: true },
+      apiAlone,
     ],
-    [
-      "need a rule that lets them out",
-      { routeTables: [open, throughNat], natGateways: [nat] },
-      { ...machine, SecurityGroups: [{ GroupId: "sg-balancer" }] },
-      none,
-    ],
+    ["need a rule that lets them out", byNat(), unlisted, none],
   ])("%s", (_, change, sender, expected) => {
     expect(reachOf(sender, { ...network, ...change })).toEqual(expected);
   });
@@ -239,7 +180,7 @@ describe("a machine's requests", () => {
       network.groups.map((each) =>
         each.GroupId === "sg-endpoints" ? group("sg-endpoints", [{ ...tcp(443), IpRanges: [{ CidrIp }] }]) : each,
       );
-    const changed = (CidrIp: string) => ({ ...network, routeTables: [isolated], endpoints, groups: groups(CidrIp) });
+    const changed = (CidrIp: string) => ({ ...network, ...byAll({}), groups: groups(CidrIp) });
     expect(reachOf(machine, changed("10.0.0.0/16"))).toEqual(ecr);
     expect(reachOf(machine, changed("10.1.0.0/16"))).toEqual(none);
   });
