@@ -64,7 +64,7 @@ const rule = {
   tags: { a: "b" },
 };
 const ruleFaults: Faults = [
-  ["pattern beside the schema", { description: "The app's" }, "Description of AWS::EC2::SecurityGroup"],
+  ["pattern beside the schema", { description: "The app's" }, 'Description is "The app\'s", and must match'],
   ["network", { cidrIpv4: "10.0.0.0/33" }, 'is "10.0.0.0/33", and must match ipv4-network'],
   ["port of a protocol", { toPort: undefined }, "must have required property 'ToPort'"],
   [
@@ -82,11 +82,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
   "aws:ec2/securityGroup:SecurityGroup": [
     { description: "Port of the app in, HTTPS out", name: "app" },
     [
-      [
-        "pattern",
-        { description: "The app's" },
-        'GroupDescription of AWS::EC2::SecurityGroup is "The app\'s", and must match',
-      ],
+      ["pattern", { description: "The app's" }, 'GroupDescription is "The app\'s", and must match'],
       ["length", { description: "a".repeat(256) }, "must NOT have more than 255 characters"],
       ["name", { name: "sg-app" }, 'must not match {"pattern":"^sg-"}'],
     ],
@@ -95,12 +91,12 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": [rule, ruleFaults],
   "aws:ec2/eip:Eip": [
     { domain: "VPC", tags: { a: "b" } },
-    [["enumeration in whatever case", { domain: "moon" }, 'Domain of AWS::EC2::EIP is "moon"']],
+    [["enumeration in whatever case", { domain: "moon" }, 'Domain is "moon"']],
   ],
   "aws:ec2/natGateway:NatGateway": [
     { subnetId: "subnet-00000000", allocationId: "eipalloc-1", connectivityType: "public" },
     [
-      ["format", { subnetId: "subnet" }, 'SubnetId of AWS::EC2::NatGateway is "subnet", and must match ^subnet-'],
+      ["format", { subnetId: "subnet" }, 'SubnetId is "subnet", and must match ^subnet-'],
       ["enumeration", { connectivityType: "open" }, "must be one of private, public"],
     ],
   ],
@@ -113,8 +109,8 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       policy: document(allow),
     },
     [
-      ["enumeration", { vpcEndpointType: "Door" }, 'VpcEndpointType of AWS::EC2::VPCEndpoint is "Door"'],
-      ["format in a list", { securityGroupIds: ["group"] }, 'SecurityGroupIds.0 of AWS::EC2::VPCEndpoint is "group"'],
+      ["enumeration", { vpcEndpointType: "Door" }, 'VpcEndpointType is "Door"'],
+      ["format in a list", { securityGroupIds: ["group"] }, 'SecurityGroupIds.0 is "group"'],
       ["type", { privateDnsEnabled: "yes" }, "must be boolean"],
     ],
   ],
@@ -132,22 +128,22 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       tags: { a: "b" },
     },
     [
-      ["name", { name: "it's" }, 'LaunchTemplateName of AWS::EC2::LaunchTemplate is "it\'s", and must match'],
+      ["name", { name: "it's" }, 'LaunchTemplateName is "it\'s", and must match'],
       ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large'],
       ["combination", { instanceType: "c7g.large" }, 'is "c7g.large", and must match'],
-      ["switch that is a text", { ebsOptimized: "yes" }, "EbsOptimized of AWS::EC2::LaunchTemplate"],
+      ["switch that is a text", { ebsOptimized: "yes" }, 'EbsOptimized is "yes"'],
       ["user data that is not encoded", { userData: "#!/bin/bash" }, "LaunchTemplateData.UserData"],
       ["length of the user data", { userData: "A".repeat(21849) }, "must NOT have more than 21848 characters"],
       ["range", { metadataOptions: { httpPutResponseHopLimit: 65 } }, "HttpPutResponseHopLimit"],
       [
         "inner enumeration",
         { blockDeviceMappings: [{ ebs: { volumeType: "gp4" } }] },
-        'BlockDeviceMappings.0.Ebs.VolumeType of AWS::EC2::LaunchTemplate is "gp4"',
+        'BlockDeviceMappings.0.Ebs.VolumeType is "gp4"',
       ],
       [
         "type of what is tagged",
         { tagSpecifications: [{ resourceType: "instances" }] },
-        'TagSpecifications.0.ResourceType of AWS::EC2::LaunchTemplate is "instances"',
+        'TagSpecifications.0.ResourceType is "instances"',
       ],
     ],
   ],
@@ -155,12 +151,12 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     { cidrBlock: "10.0.0.0/16", tags: { a: "b" } },
     [
       ["range of a network", { cidrBlock: "10.0.0.0/8" }, 'is "10.0.0.0/8", and must match pattern'],
-      ["tag", { tags: { "aws:a": "b" } }, 'Tags.0.Key of AWS::EC2::VPC is "aws:a", and must match pattern'],
+      ["tag", { tags: { "aws:a": "b" } }, 'Tags.0.Key is "aws:a", and must match pattern'],
     ],
   ],
   "aws:ec2/routeTable:RouteTable": [
     { vpcId: "vpc-00000000" },
-    [["format", { vpcId: "vpc-1" }, 'VpcId of AWS::EC2::RouteTable is "vpc-1", and must match ^vpc-']],
+    [["format", { vpcId: "vpc-1" }, 'VpcId is "vpc-1", and must match ^vpc-']],
   ],
   "aws:ec2/flowLog:FlowLog": [
     { vpcId: "vpc-00000000", maxAggregationInterval: 60 },
@@ -180,18 +176,14 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large, t4g.medium'],
-      [
-        "combination",
-        { instanceType: "c7g.large" },
-        'InstanceType of AWS::EC2::Instance is "c7g.large", and must match',
-      ],
+      ["combination", { instanceType: "c7g.large" }, 'InstanceType is "c7g.large", and must match'],
       ["type", { monitoring: "yes" }, "must be boolean"],
       ["length in bytes", { userData: "가".repeat(5462) }, "must not have more bytes than 16384"],
       ["enumeration beside the schema", { creditSpecification: { cpuCredits: "no" } }, "one of standard, unlimited"],
       [
         "range",
         { metadataOptions: { httpPutResponseHopLimit: 65 } },
-        "HttpPutResponseHopLimit of AWS::EC2::Instance is 65, and must be <= 64",
+        "HttpPutResponseHopLimit is 65, and must be <= 64",
       ],
     ],
   ],
@@ -199,11 +191,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     { name: "app", internal: false, loadBalancerType: "application", subnets: ["subnet-00000001", "subnet-00000002"] },
     [
       ["length of a name", { name: "a".repeat(33) }, "must NOT have more than 32 characters"],
-      [
-        "pattern of a name",
-        { name: "internal-app" },
-        'Name of AWS::ElasticLoadBalancingV2::LoadBalancer is "internal-app"',
-      ],
+      ["pattern of a name", { name: "internal-app" }, 'Name is "internal-app"'],
       ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
       ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
     ],
@@ -217,11 +205,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       healthCheck: { interval: 5, timeout: 4 },
     },
     [
-      [
-        "interval",
-        { healthCheck: { interval: 4 } },
-        "HealthCheckIntervalSeconds of AWS::ElasticLoadBalancingV2::TargetGroup is 4",
-      ],
+      ["interval", { healthCheck: { interval: 4 } }, "HealthCheckIntervalSeconds is 4"],
       ["missing port", { port: undefined }, "must have required property 'Port'"],
     ],
   ],
@@ -235,7 +219,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["missing certificate", { certificateArn: undefined }, "must have required property 'Certificates'"],
-      ["port", { port: 65536 }, "Port of AWS::ElasticLoadBalancingV2::Listener is 65536, and must be <= 65535"],
+      ["port", { port: 65536 }, "Port is 65536, and must be <= 65535"],
     ],
   ],
   "aws:autoscaling/group:Group": [
@@ -247,7 +231,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       tags: [{ key: "app", value: "hono", propagateAtLaunch: true }],
     },
     [
-      ["type of health", { healthCheckType: "elb" }, 'HealthCheckType of AWS::AutoScaling::AutoScalingGroup is "elb"'],
+      ["type of health", { healthCheckType: "elb" }, 'HealthCheckType is "elb"'],
       ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
     ],
   ],
@@ -272,7 +256,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["period", { period: 61 }, "must be multiple of 60"],
-      ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value of AWS::CloudWatch::Alarm"],
+      ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value must"],
     ],
   ],
   "aws:iam/role:Role": [
@@ -281,7 +265,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       [
         "trust policy",
         { assumeRolePolicy: document({ ...assume, Effect: "Alow" }) },
-        'Effect of AWS::IAM::Role is "Alow", and must be one of Allow, Deny',
+        'Effect is "Alow", and must be one of Allow, Deny',
       ],
       ["policy that is no JSON", { assumeRolePolicy: "{" }, "must be object"],
     ],
@@ -289,11 +273,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
   "aws:iam/rolePolicy:RolePolicy": [
     { name: "p", role: "r", policy: document({ ...allow, Sid: "A" }, allow) },
     [
-      [
-        "policy's resource",
-        { policy: document({ ...allow, Resource: "bucket" }) },
-        'Resource of AWS::IAM::RolePolicy is "bucket"',
-      ],
+      ["policy's resource", { policy: document({ ...allow, Resource: "bucket" }) }, 'Resource is "bucket"'],
       [
         "policy's names",
         { policy: document({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }) },
@@ -328,6 +308,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
 
 describe.each(Object.entries(faults))("%s", (token, [good, changes]) => {
   const definition: Resource = resources[token as Token];
+  const { type } = definition.cloudFormation;
 
   test("is taken as it should be", () => {
     expect(refusals(definition, good)).toEqual([]);
@@ -335,10 +316,14 @@ describe.each(Object.entries(faults))("%s", (token, [good, changes]) => {
 
   test.each(changes)("is refused for its %s", (_, change, reason) => {
     const found = refusals(definition, { ...good, ...change });
-    expect(found[0]?.reason).toMatch(/^AWS refuses it: /);
-    expect(found.map((failure) => failure.reason)).toContainEqual(expect.stringContaining(reason));
+    expect(found.map((failure) => failure.reason.replace(` of ${type}`, ""))).toContainEqual(
+      expect.stringContaining(reason),
+    );
     const [property = ""] = Object.entries(change).map(([key, value]) => (value === undefined ? "" : key));
-    for (const failure of found) expect(failure.property.startsWith(property)).toBe(true);
+    for (const failure of found) {
+      expect(failure.reason).toMatch(new RegExp(`^AWS refuses it: .*${type} `));
+      expect(failure.property.startsWith(property)).toBe(true);
+    }
   });
 });
 
