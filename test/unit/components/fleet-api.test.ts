@@ -3,23 +3,22 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { connectFleet, describeMachines, type FleetApi } from "../../../components/fleet-api.ts";
 import { failures } from "../../../components/instance-refresh.ts";
 import { answeringFleet } from "../../support/fake-fleet.ts";
+import type { Asked } from "../../support/sdk.ts";
 
 /** What AWS was asked, and answers, by the action's name; further pages of a list by their token too. */
-let asked: ({ action: string } & Record<string, unknown>)[];
+let asked: Asked[];
 let answers: Record<string, object>;
 let api: FleetApi;
 
 beforeEach(async () => {
-  answeringFleet((action, input) => {
-    asked.push({ action, ...input });
-    const answer = answers[input.NextToken ? `${action} ${input.NextToken}` : action] ?? {};
+  answers = {};
+  asked = answeringFleet((action, { NextToken }) => {
+    const answer = answers[NextToken ? `${action} ${NextToken}` : action];
     if (answer instanceof Error) throw answer;
     return answer;
   });
   const group = { groupName: "app-1", targetGroupArn: "arn:targets", logGroup: "machines" };
   api = await connectFleet({ ...group, region: "ap-northeast-2", profile: "dev" });
-  asked = [];
-  answers = {};
 });
 
 const template = (Version: string) => ({ LaunchTemplateId: "lt-1", Version });

@@ -8,10 +8,12 @@ import { answeringFleet, awsError, FakeFleet } from "../../support/fake-fleet.ts
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
 import { reportOf } from "../../support/report.ts";
+import { type Asked, changes } from "../../support/sdk.ts";
 
 /** The group that AWS answers for, unless a test says otherwise; its machines answer at an address. */
 let fleet: FakeFleet;
 let answer: (action: string) => object;
+let asked: Asked[];
 let shown: string[];
 /** Called when a machine is asked. */
 let onQuestion: () => void;
@@ -21,7 +23,7 @@ beforeEach(async () => {
   fleet = new FakeFleet();
   fleet.template = "lt-1:2";
   answer = (action) => fleet.answer(action);
-  answeringFleet((action) => answer(action));
+  asked = answeringFleet((action) => answer(action));
   shown = [];
   vi.spyOn(process.stdout, "write").mockImplementation((text) => shown.push(String(text)) > 0);
   onQuestion = () => {};
@@ -81,18 +83,14 @@ describe("Rollout", () => {
 
   test("a group that scales no more is set to its size, and one that scales is left as it is", async () => {
     const { inputs } = only(type("Rollout"));
-    const sizes: unknown[] = [];
-    answeringFleet((action, input) => {
-      if (action === "UpdateAutoScalingGroup") sizes.push(input.DesiredCapacity);
-      return answer(action);
-    });
     const { create, update } = providerOf(inputs);
     await create({ ...inputs, size: 1 });
     await update("app-1", { ...inputs, size: 1 }, inputs);
     await update("app-1", { ...inputs, size: 1, template: "lt-1:1" }, { ...inputs, size: 1 });
-    expect(sizes).toEqual([]);
+    expect(changes(asked)).toEqual([]);
     await update("app-1", inputs, { ...inputs, size: 1 });
-    expect(sizes).toEqual([1]);
+    const resize = { action: "UpdateAutoScalingGroup", AutoScalingGroupName: "app-1", DesiredCapacity: 1 };
+    expect(changes(asked)).toEqual([resize]);
   });
 
   test("what a refresh found on the group counts, not what was rolled out", async () => {

@@ -1,14 +1,9 @@
-import type { EC2 } from "@aws-sdk/client-ec2";
-import { beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { ec2 } from "../../../local/providers/aws/clients.ts";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { beforeEach, expect, test, vi } from "vitest";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import type { Token } from "../../../local/providers/aws/rows.ts";
-import { pages } from "../../support/sdk.ts";
+import { answering } from "../../support/sdk.ts";
 
-let api: EC2;
-beforeAll(async () => {
-  api = await ec2();
-});
 beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 test.each<[Token, string[]]>([
@@ -24,36 +19,36 @@ test.each<[Token, string[]]>([
 });
 
 test("an endpoint's update says what to add and what to remove", async () => {
-  const modify = vi.spyOn(api, "modifyVpcEndpoint").mockImplementation(() => ({}));
+  const asked = answering([EC2Client], () => ({}));
   const endpoint = resources["aws:ec2/vpcEndpoint:VpcEndpoint"];
   const before = { subnetIds: ["subnet-1", "subnet-2"], securityGroupIds: ["sg-1"], routeTableIds: [], policy: "{}" };
   const inputs = { subnetIds: ["subnet-2", "subnet-3"], securityGroupIds: ["sg-1"], privateDnsEnabled: false };
   await endpoint.update?.("vpce-1", inputs, ["subnetIds", "privateDnsEnabled", "policy"], before);
-  expect(modify).toHaveBeenCalledExactlyOnceWith({
-    VpcEndpointId: "vpce-1",
-    ResetPolicy: true,
-    PrivateDnsEnabled: false,
-    AddSubnetIds: ["subnet-3"],
-    RemoveSubnetIds: ["subnet-1"],
-    AddSecurityGroupIds: [],
-    RemoveSecurityGroupIds: [],
-    AddRouteTableIds: [],
-    RemoveRouteTableIds: [],
-  });
+  expect(asked).toEqual([
+    {
+      action: "ModifyVpcEndpoint",
+      VpcEndpointId: "vpce-1",
+      ResetPolicy: true,
+      PrivateDnsEnabled: false,
+      AddSubnetIds: ["subnet-3"],
+      RemoveSubnetIds: ["subnet-1"],
+      AddSecurityGroupIds: [],
+      RemoveSecurityGroupIds: [],
+      AddRouteTableIds: [],
+      RemoveRouteTableIds: [],
+    },
+  ]);
 });
 
 test("a NAT gateway is awaited, and one that has failed says why", async () => {
   const NatGatewayId = "nat-1";
-  vi.spyOn(api, "createNatGateway").mockImplementation(() => ({ NatGateway: { NatGatewayId } }));
-  const failed = {
-    NatGatewayId,
-    State: "failed" as const,
-    FailureCode: "Gateway.NotAttached",
-    FailureMessage: "no Internet gateway",
-  };
-  const states = [{ NatGatewayId, State: "pending" as const }, failed];
-  vi.spyOn(api, "paginateDescribeNatGateways").mockImplementation(() =>
-    pages({ NatGateways: states.splice(0, 1), $metadata: {} }),
+  const failed = { FailureCode: "Gateway.NotAttached", FailureMessage: "no Internet gateway" };
+  const states = [
+    { NatGatewayId, State: "pending" },
+    { NatGatewayId, State: "failed", ...failed },
+  ];
+  answering([EC2Client], (action) =>
+    action === "CreateNatGateway" ? { NatGateway: { NatGatewayId } } : { NatGateways: states.splice(0, 1) },
   );
   const made = resources["aws:ec2/natGateway:NatGateway"].create({ subnetId: "subnet-1", allocationId: "eipalloc-1" });
   await expect(made).rejects.toMatchObject({ name: "Gateway.NotAttached", message: "no Internet gateway" });
@@ -66,9 +61,7 @@ test("routes that AWS makes with a table or an endpoint are not the program's", 
     { DestinationPrefixListId: "pl-1", GatewayId: "vpce-1" },
     { DestinationCidrBlock: "0.0.0.0/0", NatGatewayId: "nat-1" },
   ];
-  vi.spyOn(api, "paginateDescribeRouteTables").mockImplementation(() =>
-    pages({ RouteTables: [{ RouteTableId: "rtb-1", Routes }], $metadata: {} }),
-  );
+  answering([EC2Client], () => ({ RouteTables: [{ RouteTableId: "rtb-1", Routes }] }));
   const listed = await resources["aws:ec2/route:Route"].list();
   expect(listed.map(({ owner, item }) => [owner, item.natGatewayId])).toEqual([["rtb-1", "nat-1"]]);
 });

@@ -1,10 +1,11 @@
+import { EC2Client } from "@aws-sdk/client-ec2";
 import { expect, test, vi } from "vitest";
-import { ec2 } from "../../../local/providers/aws/clients.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
 import { schemas } from "../../../local/providers/aws/schemas.ts";
-import { pages } from "../../support/sdk.ts";
+import { awsError } from "../../support/fake-fleet.ts";
+import { answering, changes } from "../../support/sdk.ts";
 
 const token = "aws:ebs/volume:Volume";
 
@@ -68,39 +69,31 @@ test("a type that is added is one row: AWS's schema says what its inputs are", a
 
 test("a type that is added is one row: it is made, read, listed, changed, tagged and deleted", async () => {
   vi.stubEnv("AWS_REGION", "ap-northeast-2");
-  const api = await ec2();
   const Tags = [{ Key: "app", Value: "hono" }];
-  const volume = { VolumeId: "vol-1", VolumeType: "gp3" as const, Size: 8, AvailabilityZone: "ap-northeast-2a", Tags };
-  const create = vi.spyOn(api, "createVolume").mockImplementation(() => volume);
-  const list = vi
-    .spyOn(api, "paginateDescribeVolumes")
-    .mockImplementation(() =>
-      pages({ Volumes: [{ ...volume, VolumeId: "vol-2" }], $metadata: {} }, { Volumes: [volume], $metadata: {} }),
-    );
-  const modify = vi.spyOn(api, "modifyVolume").mockImplementation(() => ({}));
-  const tag = vi.spyOn(api, "createTags").mockImplementation(() => ({}));
-  const gone = Object.assign(new Error(), { name: "InvalidVolume.NotFound" });
-  const remove = vi.spyOn(api, "deleteVolume").mockImplementation(() => Promise.reject(gone));
+  const volume = { VolumeId: "vol-1", VolumeType: "gp3", Size: 8, AvailabilityZone: "ap-northeast-2a", Tags };
+  const asked = answering([EC2Client], (action, { NextToken }) => {
+    if (action === "CreateVolume") return volume;
+    if (action === "DeleteVolume") throw awsError("InvalidVolume.NotFound");
+    return NextToken ? { Volumes: [volume] } : { Volumes: [{ ...volume, VolumeId: "vol-2" }], NextToken: "more" };
+  });
 
   const inputs = { availabilityZone: "ap-northeast-2a", type: "gp3", size: 8, tags: { app: "hono" } };
   const made = await aws.create?.(urn, inputs);
-  const TagSpecifications = [{ ResourceType: "volume", Tags }];
-  expect(create).toHaveBeenCalledWith({
-    AvailabilityZone: "ap-northeast-2a",
-    VolumeType: "gp3",
-    Size: 8,
-    TagSpecifications,
-  });
-  expect(list).toHaveBeenCalledWith({ VolumeIds: ["vol-1"] });
   expect(made).toMatchObject({ id: "vol-1", outs: { size: 8, type: "gp3", tags: inputs.tags } });
 
   expect((await resource.list()).map(({ id }) => id)).toEqual(["vol-2", "vol-1"]);
   expect((await aws.read?.("vol-3", urn, made?.outs))?.id).toBe("");
 
   await aws.update?.("vol-1", urn, made?.outs, { ...inputs, size: 9, tags: { app: "bun" } });
-  expect(modify).toHaveBeenCalledExactlyOnceWith({ VolumeId: "vol-1", VolumeType: "gp3", Size: 9 });
-  expect(tag).toHaveBeenCalledWith({ Resources: ["vol-1"], Tags: [{ Key: "app", Value: "bun" }] });
-
   await aws.delete?.("vol-1", urn, made?.outs);
-  expect(remove).toHaveBeenCalledWith({ VolumeId: "vol-1" });
+
+  const { AvailabilityZone, VolumeType, Size } = volume;
+  const TagSpecifications = [{ ResourceType: "volume", Tags }];
+  expect(changes(asked)).toEqual([
+    { action: "CreateVolume", AvailabilityZone, VolumeType, Size, TagSpecifications },
+    { action: "ModifyVolume", VolumeId: "vol-1", VolumeType, Size: 9 },
+    { action: "CreateTags", Resources: ["vol-1"], Tags: [{ Key: "app", Value: "bun" }] },
+    { action: "DeleteVolume", VolumeId: "vol-1" },
+  ]);
+  expect(asked[1]).toMatchObject({ action: "DescribeVolumes", VolumeIds: ["vol-1"] });
 });

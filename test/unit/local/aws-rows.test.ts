@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { describe, expect, test, vi } from "vitest";
-import { ec2 } from "../../../local/providers/aws/clients.ts";
+import { EC2Client } from "@aws-sdk/client-ec2";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import { sentBy, whole } from "../../../local/providers/aws/row.ts";
 import { rows, type Token } from "../../../local/providers/aws/rows.ts";
-import { pages } from "../../support/sdk.ts";
+import { answering, changes } from "../../support/sdk.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -53,14 +53,12 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
   );
 });
 
+beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
+
 test("a rule that was added to the default group by hand is seen, and revoked by an update", async () => {
-  vi.stubEnv("AWS_REGION", "ap-northeast-2");
-  const api = await ec2();
   const IpPermissions = [{ IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }];
-  const answer = { SecurityGroups: [{ GroupId: "sg-1", GroupName: "default", IpPermissions }], $metadata: {} };
-  vi.spyOn(api, "describeSecurityGroups").mockImplementation(() => answer);
-  vi.spyOn(api, "paginateDescribeSecurityGroups").mockImplementation(() => pages(answer));
-  const revoke = vi.spyOn(api, "revokeSecurityGroupIngress").mockImplementation(() => ({}));
+  const SecurityGroups = [{ GroupId: "sg-1", GroupName: "default", IpPermissions }];
+  const asked = answering([EC2Client], (action) => (action === "DescribeSecurityGroups" ? { SecurityGroups } : {}));
   const group = resources["aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"];
   const inputs = { vpcId: "vpc-1", ingress: [], egress: [] };
   expect(await group.read("sg-1", inputs)).toMatchObject({
@@ -68,11 +66,10 @@ test("a rule that was added to the default group by hand is seen, and revoked by
     egress: [],
   });
   await group.update?.("sg-1", inputs, ["ingress"], {});
-  expect(revoke).toHaveBeenCalledExactlyOnceWith({ GroupId: "sg-1", IpPermissions });
+  expect(changes(asked)).toEqual([{ action: "RevokeSecurityGroupIngress", GroupId: "sg-1", IpPermissions }]);
 });
 
 test("a machine's change in place that is not known is an error", async () => {
-  vi.stubEnv("AWS_REGION", "ap-northeast-2");
   const change = resources["aws:ec2/instance:Instance"].update?.("i-1", {}, ["instanceType"], {});
   await expect(change).rejects.toThrow(
     "instanceType does not change in place in this cloud; what does: metadataOptions",
@@ -80,13 +77,9 @@ test("a machine's change in place that is not known is an error", async () => {
 });
 
 test("the second of what has to be one may be on the last page", async () => {
-  vi.stubEnv("AWS_REGION", "ap-northeast-2");
-  const images = ["ami-1", "ami-2"].map((ImageId) => ({ ImageId }));
-  vi.spyOn(await ec2(), "send").mockImplementation(async (command: object) => {
-    const { input } = command as { input: { NextToken?: string } };
-    const index = Number(input.NextToken ?? 0);
-    return { Images: [images[index]], NextToken: index < images.length - 1 ? `${index + 1}` : undefined };
-  });
+  answering([EC2Client], (_, { NextToken }) =>
+    NextToken ? { Images: [{ ImageId: "ami-2" }] } : { Images: [{ ImageId: "ami-1" }], NextToken: "more" },
+  );
   const found = functions["aws:ec2/getAmi:getAmi"]?.run({ owners: ["amazon"] });
   await expect(found).rejects.toThrow("Your query returned more than one result.");
 });
