@@ -28,8 +28,12 @@ export class FakeFleet implements FleetApi {
   consoles: Record<string, string> = {};
   /** The calls that change something. */
   readonly calls: string[] = [];
-  /** What happens when a call changes something, such as a refusal. */
-  on: Partial<Record<"start" | "cancel" | "rollback", () => void>> = {};
+  /** What a call that changes something does, unless a test says otherwise: all of it at once. */
+  on: Record<"start" | "cancel" | "rollback", () => void> = {
+    start: () => {},
+    cancel: () => this.becomes("Cancelled"),
+    rollback: () => this.becomes("RollbackSuccessful"),
+  };
 
   /** Adds a machine. */
   add(
@@ -89,17 +93,17 @@ export class FakeFleet implements FleetApi {
   }
   async start(template: string, bakeTime: number) {
     this.calls.push(`start ${template}`);
-    this.on.start?.();
+    this.on.start();
     this.refreshing("Pending", template, { PercentageComplete: 0, Preferences: { BakeTime: bakeTime } });
     return this.list[0]?.InstanceRefreshId ?? "";
   }
   async cancel() {
     this.calls.push("cancel");
-    this.on.cancel?.();
+    this.on.cancel();
   }
   async rollback() {
     this.calls.push("rollback");
-    this.on.rollback?.();
+    this.on.rollback();
   }
   async resize(size: number) {
     this.calls.push(`resize ${size}`);

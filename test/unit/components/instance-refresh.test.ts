@@ -13,9 +13,7 @@ beforeEach(() => {
   told = [];
   prove = vi.fn(async () => {});
 });
-afterEach(() => {
-  vi.useRealTimers();
-});
+afterEach(() => vi.useRealTimers());
 
 /** A release to lt-1:2, whether it is over, and how it ended: nothing, or the error's message. */
 function release(timeout = 60) {
@@ -34,6 +32,13 @@ function release(timeout = 60) {
     expect(await ended).toBeUndefined();
   };
   return { ended, after, succeeds, isOver: () => isOver };
+}
+
+/** How a release has ended after so many seconds. */
+async function outcome(seconds: number, timeout?: number) {
+  const { ended, after } = release(timeout);
+  await after(seconds);
+  return Promise.race([ended, "it goes on"]);
 }
 
 test("a refresh to the version is started and waited for", async () => {
@@ -70,15 +75,12 @@ test("when all are replaced, each machine proves itself once, in less time than 
 
 test("a machine that does not prove itself: the release is rolled back, and the group keeps its version", async () => {
   prove.mockRejectedValue(new Error('process (process.arch): expected arm64, got "x64"; i-new is healthy'));
-  fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
   const { ended, after } = release();
   await after(2);
   fleet.add("i-new", { template: "lt-1:2" });
   fleet.becomes("Baking", { PercentageComplete: 100 });
   await after(4);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
-  fleet.becomes("RollbackSuccessful");
-  await after(2);
   expect(await ended).toBe(
     "the release failed: a machine did not prove itself; the refresh is RollbackSuccessful, and the group launches lt-1:1\n" +
       'process (process.arch): expected arm64, got "x64"; i-new is healthy',
@@ -196,7 +198,6 @@ test.each([
   ["is for no launch template", { Preferences: undefined, DesiredConfiguration: undefined }],
 ])("one that %s is cancelled, and begun again", async (why, more) => {
   fleet.refreshing("InProgress", "lt-1:2", more);
-  fleet.on.cancel = () => fleet.becomes("Cancelled");
   const { after, succeeds } = release();
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
@@ -219,9 +220,7 @@ test("one that ended just before it could be cancelled is in nobody's way", asyn
 test("a cancelling that does not end is an error that says so", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
   fleet.on.cancel = () => fleet.becomes("Cancelling");
-  const { ended, after } = release(10);
-  await after(14);
-  expect(await ended).toBe(
+  expect(await outcome(14, 10)).toBe(
     "the refresh refresh-1 to lt-1:9 is still Cancelling after 10 s; it was cancelled, and no other was begun",
   );
 });
@@ -257,15 +256,15 @@ test("a rollback that runs is waited for as long as it goes on, then the version
 
 test("fails where another one does not end, and changes nothing", async () => {
   fleet.refreshing("Cancelling", "lt-1:9");
-  const { ended, after } = release(10);
-  await after(10);
-  expect(await ended).toBe("the refresh refresh-1 to lt-1:9 is still Cancelling after 10 s; nothing was changed");
+  expect(await outcome(10, 10)).toBe(
+    "the refresh refresh-1 to lt-1:9 is still Cancelling after 10 s; nothing was changed",
+  );
   expect(fleet.calls).toEqual([]);
 });
 
 test("somebody else's start at the same time is found, and waited for", async () => {
   fleet.on.start = () => {
-    fleet.on.start = undefined;
+    fleet.on.start = () => {};
     fleet.refreshing("InProgress", "lt-1:2");
     throw awsError("InstanceRefreshInProgressFault");
   };
@@ -314,7 +313,6 @@ test.each([
 });
 
 test("without progress it is rolled back at its deadline; progress puts that off", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
   const { ended, after } = release(20);
   await after(18);
   fleet.add("i-1", { template: "lt-1:2" }).add("i-2", { template: "lt-1:2", health: "unhealthy" });
@@ -324,13 +322,11 @@ test("without progress it is rolled back at its deadline; progress puts that off
   await after(4);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
   expect(told).toContain("rolling back: no progress in 20 s");
-  fleet.becomes("RollbackSuccessful");
   await after(2);
   expect(await ended).toContain("the release failed: no progress in 20 s; the refresh is RollbackSuccessful");
 });
 
 test("where every new machine is healthy Auto Scaling has time, unless it cannot launch the next", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   const { ended, after } = release(20);
   await after(0);
   fleet.add("i-new", { template: "lt-1:2" });
@@ -346,7 +342,6 @@ test("where every new machine is healthy Auto Scaling has time, unless it cannot
 });
 
 test("what cannot be read any more keeps nothing from being rolled back, and hides no reason", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   vi.spyOn(fleet, "activities").mockResolvedValueOnce([]).mockRejectedValue(new Error("Rate exceeded"));
   const { ended, after } = release(600);
   await after(2);
@@ -359,30 +354,18 @@ test("what cannot be read any more keeps nothing from being rolled back, and hid
   );
 });
 
-test("a rollback that fails ends with both reasons", async () => {
-  fleet.on.rollback = () => {
-    throw awsError("IrreversibleInstanceRefreshFault", "there is nothing to go back to");
-  };
-  const { ended, after } = release(4);
-  await after(4);
-  expect(await ended).toMatch(
-    /^the release failed \(no progress in 4 s\), and so did its rollback: there is nothing to go back to\n/,
-  );
-});
-
-test("a rollback that does not end is an error", async () => {
-  const { ended, after } = release(4);
-  await after(126);
-  expect(await ended).toMatch(
-    /^the release failed \(no progress in 4 s\), and its rollback is Pending, 0 % after 120 s\n/,
-  );
-});
-
-test("AWS says RollbackFailed", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackFailed", { StatusReason: "no capacity" });
-  const { ended, after } = release(4);
-  await after(6);
-  expect(await ended).toContain("no progress in 4 s; the refresh is RollbackFailed");
+const refuse = () => {
+  throw awsError("IrreversibleInstanceRefreshFault", "there is nothing to go back to");
+};
+test.each<[string, () => void, RegExp]>([
+  ["is refused", refuse, / \(no progress in 4 s\), and so did its rollback: there is nothing to go back to\n/],
+  ["does not end", () => {}, / \(no progress in 4 s\), and its rollback is Pending, 0 % after 120 s\n/],
+  ["fails", () => fleet.becomes("RollbackFailed"), /: no progress in 4 s; the refresh is RollbackFailed, /],
+])("a rollback that %s ends with both reasons", async (_, rollback, reasons) => {
+  fleet.on.rollback = rollback;
+  const message = await outcome(126, 4);
+  expect(message).toMatch(/^the release failed/);
+  expect(message).toMatch(reasons);
 });
 
 test("one that succeeded just before its rollback has succeeded", async () => {
@@ -390,9 +373,7 @@ test("one that succeeded just before its rollback has succeeded", async () => {
     fleet.becomes("Successful");
     throw awsError("ActiveInstanceRefreshNotFoundFault");
   };
-  const { ended, after } = release(4);
-  await after(6);
-  expect(await ended).toBeUndefined();
+  expect(await outcome(6, 4)).toBeUndefined();
 });
 
 test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
@@ -413,7 +394,6 @@ test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
 );
 
 test("where Auto Scaling launches no machine, it is rolled back when Auto Scaling has tried again, and not at its deadline", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   const failure = "Launching a new EC2 instance: VcpuLimitExceeded";
   fleet.messages = [failure];
   fleet.members = [];
@@ -427,7 +407,6 @@ test("where Auto Scaling launches no machine, it is rolled back when Auto Scalin
 });
 
 test("a machine that ends before it serves, and has no successor, is a launch that failed", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   const { ended, after } = release(3600);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
@@ -459,7 +438,6 @@ test("launches that were refused, and then succeed, are no reason to give up", a
 });
 
 test("where no machine of the version before is healthy either, it is cancelled: a rollback would not end", async () => {
-  fleet.on.cancel = () => fleet.becomes("Cancelled");
   fleet.targets["i-old"] = { state: "unhealthy", reason: "" };
   const { ended, after } = release();
   await after(2);
@@ -473,7 +451,6 @@ test("where no machine of the version before is healthy either, it is cancelled:
 
 test("old machines on their way out do not count: what was not proven is rolled back", async () => {
   prove.mockRejectedValue(new Error("no answer"));
-  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   const { after } = release();
   await after(2);
   fleet.add("i-new", { template: "lt-1:2" });
@@ -486,7 +463,6 @@ test("old machines on their way out do not count: what was not proven is rolled 
 
 test("a rollback that stands still is cancelled, and the version is tried", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:9");
-  fleet.on.cancel = () => fleet.becomes("Cancelled");
   const { after, succeeds } = release(10);
   // Nothing moves while a machine warms up.
   await after(118);
@@ -497,11 +473,8 @@ test("a rollback that stands still is cancelled, and the version is tried", asyn
 });
 
 test("a group without room for a new machine says so", async () => {
-  fleet.on.rollback = () => fleet.becomes("RollbackSuccessful");
   fleet.max = 1;
-  const { ended, after } = release();
-  await after(64);
-  expect(await ended).toContain(
+  expect(await outcome(64)).toContain(
     "no progress in 60 s; the group has 1 machines, its maximum, and no room for a new one: raise machinesMax;",
   );
 });
