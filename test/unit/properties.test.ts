@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { architectures } from "../../components/architecture.ts";
 import { type ContextEntry, contentTag } from "../../components/build-context.ts";
 import { userData } from "../../components/user-data.ts";
 import { parseCidr } from "../../config.ts";
 import { compare, type Props, refresh } from "../../local/providers/aws/values.ts";
+import { launchArgs } from "../support/machine.ts";
 
 const entries = fc.array(
   fc.record({
@@ -51,19 +51,10 @@ test("content that moves between two neighbouring files is another tag", () => {
 });
 
 test("bash reads from the user data the very text that it was given", () => {
-  const image = { registry: "r", repository: "a", tag: "t", digest: "sha256:d" };
   const text = fc.string({ unit: fc.constantFrom(..."ab '\"$`\\!*\n\t;&|<>(){}~#é한") });
   fc.assert(
     fc.property(text, (region) => {
-      const script = userData({
-        appName: "app",
-        image,
-        region,
-        logGroup: "x",
-        instanceType: "x",
-        architecture: architectures.intel,
-        port: 80,
-      });
+      const script = userData({ ...launchArgs, region });
       const start = script.indexOf("readonly region=");
       const line = script.slice(start, script.indexOf("\nreadonly log_group"));
       expect(execFileSync("bash", ["-c", `${line}\nprintf %s "$region"`]).toString()).toBe(region);

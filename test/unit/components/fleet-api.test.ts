@@ -171,7 +171,7 @@ test("what is known of a machine ends with the command that reads its log; of ma
     /^i-1 is not registered with the load balancer; the last lines of its console:\n {2}\| line 5\n/,
   );
   expect(known).toMatch(
-    /\| line 19\nits log, which outlives the machine: aws logs tail machines --log-stream-names i-1 .*--region ap-northeast-2 --profile dev$/,
+    /\| line 19\nits log, which outlives the machine: aws logs tail machines --log-stream-names i-1 --since 1d --region ap-northeast-2 --profile dev$/,
   );
   const several = await describeMachines(api, ["i-1", "i-2", "i-3", "i-4", "i-5"]);
   expect(several.match(/^(i-\d|and.*)/gm)).toEqual(["i-1", "i-2", "i-3", "and 2 more: i-4, i-5"]);

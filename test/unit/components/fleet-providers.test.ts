@@ -1,13 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { architectures } from "../../../components/architecture.ts";
 import { GroupVerification } from "../../../components/group-verification.ts";
 import { KeptAmi } from "../../../components/kept-ami.ts";
 import { Rollout } from "../../../components/rollout.ts";
 import { answeringFleet, awsError, FakeFleet } from "../../support/fake-fleet.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
-import { reportOf } from "../../support/report.ts";
+import { expected, image, reportOf } from "../../support/report.ts";
 import { type Asked, changes } from "../../support/sdk.ts";
 
 /** The group that AWS answers for, unless a test says otherwise; its machines answer at an address. */
@@ -38,7 +37,7 @@ async function inputsOf(type: string) {
     onQuestion();
     const healthy = fleet.members.filter(({ id }) => fleet.targets[id]?.state === "healthy");
     const { id } = healthy[turn++ % healthy.length] ?? {};
-    response.end(JSON.stringify(reportOf(expected, id, url.split("nonce=")[1] ?? null)));
+    response.end(JSON.stringify(reportOf(id, url.split("nonce=")[1] ?? null)));
   });
   return { ...only(type).inputs, address };
 }
@@ -52,13 +51,6 @@ const group = {
   timeout: 600,
   address: "balancer.example",
 };
-const image = {
-  digest: "sha256:index",
-  configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
-  architecture: architectures.intel,
-};
-/** What machines must be: from the architecture's table and the deployed digest. */
-const expected = { machine: "x86_64", image: "amd64", process: "x64", digest: "sha256:index", imageId: "sha256:amd64" };
 
 describe("Rollout", () => {
   beforeEach(() => settle(pulumi.output(new Rollout("app", { ...group, ...image, template: "lt-1:2" }).id)));
@@ -140,15 +132,14 @@ describe("GroupVerification", () => {
 
   test("another address, name, group, version, subnet or expectation is verified again; other machines are not", async () => {
     const { inputs } = only(type("GroupVerification"));
-    const proof = { image: "amd64", machines: [{ id: "i-1" }] };
+    const proof = { image: "arm64", machines: [{ id: "i-1" }] };
     const changes = async (news: object) => {
       const { diff } = providerOf(inputs);
       return (await diff("id", { ...inputs, proof }, { ...inputs, ...news })).changes;
     };
     expect(await changes({})).toBe(false);
-    expect(await changes({ proof: { image: "amd64", machines: [{ id: "i-2" }, { id: "i-3" }] } })).toBe(false);
+    expect(await changes({ proof: { image: "arm64", machines: [{ id: "i-2" }, { id: "i-3" }] } })).toBe(false);
     expect(await changes({ timeout: 30, profile: "other" })).toBe(false);
-    const expected = inputs.expected as object;
     expect(await changes({ expected: Object.fromEntries(Object.entries(expected).reverse()) })).toBe(false);
     for (const key of ["address", "domain", "groupName", "template", "min", "subnetIds"]) {
       expect(await changes({ [key]: "other" }), key).toBe(true);
@@ -167,14 +158,14 @@ describe("GroupVerification", () => {
     };
     const on = (date: string) => void vi.setSystemTime(date);
     const machines = [proofOf("i-1", "2026-01-01")];
-    const outs = { ...inputs, proof: { image: "amd64", machines } };
+    const outs = { ...inputs, proof: { image: "arm64", machines } };
     on("2026-01-01");
     expect(await create(inputs)).toEqual({ id: "app-1", outs });
     on("2026-01-01");
     expect(await update("app-1", {}, inputs)).toEqual({ outs });
     on("2026-01-02");
     fleet.add("i-2");
-    const props = { ...outs, proof: { image: "amd64", machines: [...machines, proofOf("i-2", "2026-01-02")] } };
+    const props = { ...outs, proof: { image: "arm64", machines: [...machines, proofOf("i-2", "2026-01-02")] } };
     expect(await read("app-1", outs)).toEqual({ id: "app-1", props });
   });
 

@@ -2,16 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type GroupProof, prove as proveByInputs, proveGroup } from "../../../components/group-proof.ts";
 import { answeringFleet, FakeFleet } from "../../support/fake-fleet.ts";
 import { listening } from "../../support/process.ts";
-import { reportOf } from "../../support/report.ts";
-
-const expected = {
-  machine: "aarch64",
-  image: "arm64",
-  process: "arm64",
-  digest: "sha256:index",
-  imageId: "sha256:arm64",
-};
-const truth = (instanceId: string, nonce: string) => reportOf(expected, instanceId, nonce);
+import { expected, reportOf } from "../../support/report.ts";
 
 let fleet: FakeFleet;
 /** Asks in turn each machine of this list; an empty name hangs up. */
@@ -25,7 +16,7 @@ beforeEach(() => {
   fleet = new FakeFleet();
   answering = [];
   turn = 0;
-  answer = truth;
+  answer = reportOf;
 });
 afterEach(() => vi.useRealTimers());
 
@@ -207,7 +198,7 @@ test.each<[string, () => void]>([
   answer = (id, nonce) => {
     if (answering.length === 1) appear();
     answering = ["i-1", "i-new"];
-    return truth(id, nonce);
+    return reportOf(id, nonce);
   };
   expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
@@ -215,7 +206,7 @@ test.each<[string, () => void]>([
 test("a machine that contradicts is refused at once, with its console", async () => {
   fleet.add("i-1");
   answering = ["i-1"];
-  answer = (id, nonce) => ({ ...truth(id, nonce), process: { architecture: "x64", elf: "x86_64" } });
+  answer = (id, nonce) => ({ ...reportOf(id, nonce), process: { architecture: "x64", elf: "x86_64" } });
   expect(await outcome(0, 3600)).toContain(
     'process (process.arch): expected arm64, got "x64"; running binary (ELF): expected aarch64, got "x86_64"; i-1 is healthy; the last lines of its console:\n  | booted',
   );
@@ -224,7 +215,7 @@ test("a machine that contradicts is refused at once, with its console", async ()
 test("an answer to an earlier question proves nothing", async () => {
   fleet.add("i-1");
   answering = ["i-1"];
-  answer = (id) => truth(id, "earlier");
+  answer = (id) => reportOf(id, "earlier");
   expect(await outcome(11, 10)).toContain("i-1: nonce: expected");
 });
 
@@ -244,7 +235,9 @@ test("a machine of the version before, which answers once more, contradicts noth
   fleet.add("i-1").add("i-old", { template: "lt-1:0", state: "Terminating", health: "draining" });
   answering = ["i-old", "i-1"];
   answer = (id, nonce) =>
-    id === "i-old" ? { ...truth(id, nonce), image: { architecture: "arm64", digest: "sha256:old" } } : truth(id, nonce);
+    id === "i-old"
+      ? { ...reportOf(id, nonce), image: { architecture: "arm64", digest: "sha256:old" } }
+      : reportOf(id, nonce);
   expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
@@ -278,17 +271,17 @@ test("an answer that names no machine is nobody's", async () => {
   fleet.add("i-1");
   answering = ["i-1"];
   const odd = [null, {}, { machine: null }, { machine: { instanceId: 5 } }];
-  answer = (id, nonce) => (odd.length > 0 ? odd.pop() : truth(id, nonce));
+  answer = (id, nonce) => (odd.length > 0 ? odd.pop() : reportOf(id, nonce));
   expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
 test("a machine that has proven itself is not looked at again", async () => {
   fleet.add("i-1").add("i-2");
   answering = ["i-1"];
-  const lies = () => ({ ...truth("i-1", ""), process: {} });
+  const lies = () => ({ ...reportOf("i-1", ""), process: {} });
   const { ended, after } = prove();
   await after(0.05);
-  answer = (id, nonce) => (id === "i-1" ? lies() : truth(id, nonce));
+  answer = (id, nonce) => (id === "i-1" ? lies() : reportOf(id, nonce));
   answering = ["i-1", "i-2"];
   await after(1);
   expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
@@ -310,7 +303,7 @@ test("by what the engine was given, a group is proven through its load balancer;
   vi.useFakeTimers().setTimerTickMode("nextTimerAsync");
   const address = await listening((request, response) => {
     const { searchParams } = new URL(request.url as string, "http://app");
-    response.end(JSON.stringify(truth("i-1", searchParams.get("nonce") as string)));
+    response.end(JSON.stringify(reportOf("i-1", searchParams.get("nonce") as string)));
   });
   fleet.add("i-1").add("i-2", { health: "" });
   answeringFleet((action) => fleet.answer(action));

@@ -1,23 +1,13 @@
 import { beforeEach, expect, test } from "vitest";
-import { architectures } from "../../../components/architecture.ts";
 import { MachineGroup, type MachineGroupArgs } from "../../../components/machine-group.ts";
 import { userData } from "../../../components/user-data.ts";
+import { launchArgs } from "../../support/machine.ts";
 import { find, mock, only, settle } from "../../support/mocks.ts";
 
 beforeEach(() => mock());
 
 const args = {
-  appName: "app",
-  architecture: architectures.graviton,
-  instanceType: "t4g.small",
-  ami: "ami-1",
-  region: "ap-northeast-2",
-  securityGroupId: "sg-1",
-  instanceProfile: "profile",
-  image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
-  logGroup: "machines",
-  port: 80,
-  volumeSize: 8,
+  ...launchArgs,
   subnetIds: ["subnet-3", "subnet-4"],
   publicAddress: false,
   min: 2,
@@ -103,7 +93,7 @@ test("the template's newest version is rolled out, and what was rolled out is pr
     groupName: "app-graviton",
     template: "app-graviton-id:3",
     targetGroupArn: "arn:targets",
-    logGroup: "machines",
+    logGroup: "hono-app-machines-1",
     timeout: 300,
     size: 2,
   });
@@ -147,7 +137,7 @@ test("who is on call hears of machines that are missing, where there is a topic"
   await group({ alarmTopic: "arn:topic" });
   expect(only("aws:cloudwatch/metricAlarm:MetricAlarm").inputs).toMatchObject({
     alarmDescription:
-      'app, stack dev: app-graviton has had fewer machines than machinesMin for five minutes. What to do: docs/fleet.md, "At night"',
+      'hono-app, stack dev: app-graviton has had fewer machines than machinesMin for five minutes. What to do: docs/fleet.md, "At night"',
     ...{ namespace: "AWS/AutoScaling", metricName: "GroupInServiceInstances", statistic: "Minimum", period: 60 },
     dimensions: { AutoScalingGroupName: "app-graviton" },
     ...{ comparisonOperator: "LessThanThreshold", threshold: 2, evaluationPeriods: 5 },

@@ -1,27 +1,12 @@
 import { beforeEach, expect, test } from "vitest";
-import { architectures } from "../../../components/architecture.ts";
-import { Machine, type MachineArgs } from "../../../components/machine.ts";
+import { Machine } from "../../../components/machine.ts";
 import { userData } from "../../../components/user-data.ts";
+import { launchArgs } from "../../support/machine.ts";
 import { mock, only, settle } from "../../support/mocks.ts";
 
 beforeEach(() => mock());
 
-const args = {
-  appName: "app",
-  architecture: architectures.graviton,
-  instanceType: "t4g.small",
-  ami: "ami-1",
-  region: "ap-northeast-2",
-  subnetId: "subnet-1",
-  securityGroupId: "sg-1",
-  instanceProfile: "profile",
-  image: { registry: "registry", repository: "app", tag: "content-1", digest: `sha256:${"a".repeat(64)}` },
-  logGroup: "app-machines-1",
-  port: 80,
-  volumeSize: 8,
-  configs: {},
-  verificationTimeout: 600,
-} satisfies MachineArgs;
+const args = { ...launchArgs, subnetId: "subnet-1", configs: {}, verificationTimeout: 600 };
 
 test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, replaced by new user data", async () => {
   await settle(new Machine("app-graviton", args).url);

@@ -2,40 +2,27 @@ import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import { imageRef } from "../../../components/image-reference.ts";
-import { failureMarker, type UserDataArgs, userData } from "../../../components/user-data.ts";
+import { failureMarker, userData } from "../../../components/user-data.ts";
+import { launchArgs as args } from "../../support/machine.ts";
 
-const args: UserDataArgs = {
-  appName: "hono-app",
-  image: {
-    registry: "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com",
-    repository: "hono-app-dev",
-    tag: "content-0123456789abcdef",
-    digest: `sha256:${"a".repeat(64)}`,
-  },
-  region: "ap-northeast-2",
-  logGroup: "hono-app-machines-1",
-  instanceType: "t4g.small",
-  architecture: architectures.graviton,
-  port: 80,
-};
-const lines = userData(args).split("\n");
+const script = userData(args);
+const functions = script.slice(0, script.indexOf('say "installing'));
 
 test("the whole script", () => {
-  expect(userData(args)).toMatchSnapshot();
+  expect(script).toMatchSnapshot();
 });
 
 test("bash takes it, and EC2 does: 16 KB is the most", () => {
-  execFileSync("bash", ["-n"], { input: userData(args) });
-  expect(lines[0]).toBe("#!/bin/bash");
-  expect(Buffer.byteLength(userData(args))).toBeLessThan(16_384);
+  execFileSync("bash", ["-n"], { input: script });
+  expect(Buffer.byteLength(script)).toBeLessThan(16_384);
 });
 
 test("both machines pull the same reference, with no platform", () => {
   const pull = (script: string) => script.split("\n").filter((line) => /docker pull|^readonly image=/.test(line));
   const intel = userData({ ...args, instanceType: "t3.small", architecture: architectures.intel });
-  expect(pull(intel)).toEqual(pull(userData(args)));
+  expect(pull(intel)).toEqual(pull(script));
   expect(pull(intel)).toEqual([`readonly image='${imageRef(args.image)}'`, '    docker pull --quiet "$image"']);
-  expect(userData(args) + intel).not.toContain("--platform");
+  expect(script + intel).not.toContain("--platform");
 });
 
 test("each machine asserts its own architecture, and serves the configured port", () => {
@@ -59,7 +46,7 @@ function run(script: string): { status: number; output: string; asked?: string }
 }
 
 test("what goes wrong stands in the output, marked", () => {
-  const { status, output } = run(userData(args).replace("retry dnf install", "false; retry dnf install"));
+  const { status, output } = run(script.replace("retry dnf install", "false; retry dnf install"));
   expect(status).toBe(1);
   expect(output).toMatch(/hono-app: line \d+: "false" ended with exit status 1\nhono-app: USER-DATA-FAILED\n$/);
   expect(output).toContain(failureMarker);
@@ -80,9 +67,6 @@ test("what failed is written to the machine's log stream, as JSON whatever stand
     output: expect.stringMatching(/FAILED\nhono-app: this could not be written to the log group\n$/),
   });
 });
-
-const script = userData(args);
-const functions = script.slice(0, script.indexOf('say "installing'));
 
 test("what is not there after three minutes is reported, and still waited for", () => {
   // Each attempt is a process of its own: what they count is in a file.
