@@ -73,14 +73,8 @@ const runsThere = { "./app/Dockerfile": "FROM oven/bun\nRUN bun install sharp\n"
 const stat = `7 (node) S ${"0 ".repeat(18)}123 0`;
 const quota = { limit: 8, used: 4, own: 4, firstUp: 4, release: 4 };
 const vcpus: Quota = { what: "vCPUs", service: "ec2", code: "L-1216C47A", ...quota };
-const vpcs: Quota = {
-  ...{ what: "VPCs", service: "vpc", code: "L-F678F1CE" },
-  limit: 2,
-  used: 2,
-  own: 1,
-  firstUp: 1,
-  release: 0,
-};
+const vpcQuota = { limit: 2, used: 2, own: 1, firstUp: 1, release: 0 };
+const vpcs: Quota = { what: "VPCs", service: "vpc", code: "L-F678F1CE", ...vpcQuota };
 
 /** A machine without a fault, used with AWS. */
 const healthy: World = {
@@ -136,9 +130,18 @@ const healthyLocal: World = {
 };
 const aws = (change: Partial<World> = {}): World => ({ ...healthy, ...change });
 const local = (change: Partial<World> = {}): World => ({ ...healthyLocal, ...change });
+const lockFile = ".pulumi/locks/organization/hono-app";
 const stopped = { "/run/hono-app-18/moto.pid": undefined, "/run/hono-app-18/owner": undefined };
 const another = (owner: string) => ({ "/run/hono-app-30/owner": owner, "/run/hono-app-30/moto.pid": "7 123" });
-const sdkError = (name: string, message: string) => () => Promise.reject(Object.assign(new Error(message), { name }));
+const fails = (name: string, message?: string) => () => Promise.reject(awsError(name, message));
+/** Used with AWS, whose answer is this error. */
+const refused = (name: string, message: string) => aws({ identity: fails(name, message) });
+/** In an account with these quotas. */
+const limited = (...quotas: Quota[]) => aws({ quotas: async () => quotas });
+/** With the stack dev configured so. */
+const configured = (dev: string) => aws({ "./Pulumi.dev.yaml": dev });
+/** A lock of the local cloud's stack. */
+const locked = (lock: string) => local({ [`./.local/cloud/state/${lockFile}/local/x.json`]: lock });
 
 const environmentOf = (world: World, wanted?: "local" | "aws") =>
   findEnvironment((env) => probeOf(world, env), envOf(world), wanted);
@@ -176,7 +179,6 @@ const notFound = failed("not a docker command");
 const noEngine = { "docker info": failed("Cannot connect to the Docker daemon") };
 const other = { ...another("/other/.local/cloud"), "/other/.local/cloud/prefix": "30" };
 const noDocker = { "docker --version": undefined };
-const lockFile = ".pulumi/locks/organization/hono-app";
 
 // Each fault on a machine that has it and no other: what is wrong → what fixes it.
 const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>> = {
@@ -266,38 +268,27 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
   "aws-credentials": [
     [
       /no AWS credentials → .*aws sso login/,
-      aws({ identity: sdkError("CredentialsProviderError", "Could not load credentials from any providers") }),
+      refused("CredentialsProviderError", "Could not load credentials from any providers"),
     ],
-    [
-      /does not accept.* → aws configure/,
-      aws({ identity: sdkError("InvalidClientTokenId", "The security token is invalid.") }),
-    ],
+    [/does not accept.* → aws configure/, refused("InvalidClientTokenId", "The security token is invalid.")],
     [
       /have expired.* → aws sso login --profile work/,
-      aws({ identity: sdkError("ExpiredTokenException", "The security token is expired") }),
+      refused("ExpiredTokenException", "The security token is expired"),
     ],
-    [
-      /have expired.* → aws sso login/,
-      aws({ identity: sdkError("CredentialsProviderError", "The SSO session has expired.") }),
-    ],
+    [/have expired.* → aws sso login/, refused("CredentialsProviderError", "The SSO session has expired.")],
     [
       /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev allows only 2, 3 .* → export AWS_PROFILE=NAME/,
-      aws({ "./Pulumi.dev.yaml": 'config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n' }),
+      configured('config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n'),
     ],
   ],
   "aws-quotas": [
     [
       /^vCPUs: 4 of 7 in use, 4 by this stack; a first up takes 4, a release 4 more until the old machines are gone → .*--service-code ec2 --quota-code L-1216C47A --desired-value 8 --region ap-northeast-2; or/,
-      aws({ quotas: async () => [{ ...vcpus, limit: 7 }, vpcs] }),
+      limited({ ...vcpus, limit: 7 }, vpcs),
     ],
     [
       /^vCPUs: 1 of 8 .*; VPCs: 2 of 2 in use, 0 by this stack; a first up takes 1 → .*L-1216C47A --desired-value 9 .*; aws .*--service-code vpc --quota-code L-F678F1CE --desired-value 3 /,
-      aws({
-        quotas: async () => [
-          { ...vcpus, used: 1, own: 0 },
-          { ...vpcs, own: 0 },
-        ],
-      }),
+      limited({ ...vcpus, used: 1, own: 0 }, { ...vpcs, own: 0 }),
     ],
   ],
   "aws-region": [
@@ -328,9 +319,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
   lock: [
     [
       /stack local is locked since 2026-11-24 by process 99, .* → npm run local/,
-      local({
-        [`./.local/cloud/state/${lockFile}/local/x.json`]: '{"pid":99,"hostname":"here","timestamp":"2026-11-24"}',
-      }),
+      locked('{"pid":99,"hostname":"here","timestamp":"2026-11-24"}'),
     ],
     [
       /stack dev is locked.* → pulumi cancel --yes --stack dev/,
@@ -389,12 +378,7 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
     "skipped",
     aws({ $PULUMI_CONFIG_PASSPHRASE_FILE: undefined, "./Pulumi.dev.yaml": "secretsprovider: awskms://alias/x\n" }),
   ],
-  [
-    "lock",
-    "whose process runs",
-    "ok",
-    local({ [`./.local/cloud/state/${lockFile}/local/x.json`]: '{"pid":7,"hostname":"here"}' }),
-  ],
+  ["lock", "whose process runs", "ok", locked('{"pid":7,"hostname":"here"}')],
   [
     "lock",
     "of another machine",
@@ -413,19 +397,14 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
     "aws-quotas",
     "that just suffice for a first up and a release",
     "ok",
-    aws({
-      quotas: async () => [
-        { ...vcpus, used: 0, own: 0 },
-        { ...vpcs, used: 1, own: 0 },
-      ],
-    }),
+    limited({ ...vcpus, used: 0, own: 0 }, { ...vpcs, used: 1, own: 0 }),
   ],
-  ["aws-quotas", "that may not be asked for", "skipped", aws({ quotas: sdkError("AccessDenied", "no") })],
+  ["aws-quotas", "that may not be asked for", "skipped", aws({ quotas: fails("AccessDenied") })],
   [
     "aws-credentials",
     "where only the local cloud is used",
     "skipped",
-    local({ identity: sdkError("CredentialsProviderError", "none") }),
+    local({ identity: fails("CredentialsProviderError") }),
   ],
 ])("no false alarm: %s %s", async (id, _, state, world) => {
   expect((await find(id, environmentOf(world))).state).toBe(state);
@@ -480,7 +459,7 @@ describe("the account", () => {
 
   test("may have a quota that cannot be read: the rest is said all the same", async () => {
     const unreadable = { ...vcpus, limit: undefined, problem: "AccessDeniedException" };
-    const finding = await find("aws-quotas", environmentOf(aws({ quotas: async () => [unreadable, vpcs] })));
+    const finding = await find("aws-quotas", environmentOf(limited(unreadable, vpcs)));
     const note =
       /^vCPUs: 4 in use, of a quota that cannot be read \(AccessDeniedException\), 4 by this .*VPCs: 2 of 2 in use/;
     expect(finding).toMatchObject({ state: "skipped", note: expect.stringMatching(note) });
@@ -490,7 +469,7 @@ describe("the account", () => {
     ["", /the stack dev takes any account; .*--stack dev --path --type string 'aws:allowedAccountIds\[0\]' 1$/],
     ['config:\n  aws:allowedAccountIds: ["2", "1"]\n', /an account that the stack dev allows/],
   ])("that the credentials are of is named, with %j", async (own, note) => {
-    const finding = await find("aws-credentials", environmentOf(aws({ "./Pulumi.dev.yaml": own })));
+    const finding = await find("aws-credentials", environmentOf(configured(own)));
     expect(finding).toMatchObject({ state: "ok", note: expect.stringMatching(note) });
   });
 });
