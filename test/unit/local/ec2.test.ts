@@ -26,7 +26,10 @@ const everywhere = [{ CidrIp: "0.0.0.0/0" }];
 const tcp = (port: number) => ({ IpProtocol: "tcp", FromPort: port, ToPort: port });
 const fromGroup = (GroupId: string) => ({ UserIdGroupPairs: [{ GroupId }] });
 const instance = (id: string, PrivateIpAddress: string, groupId: string): Instance => ({
-  ...{ InstanceId: id, PrivateIpAddress, VpcId: "vpc-1", SubnetId: "subnet-private" },
+  InstanceId: id,
+  PrivateIpAddress,
+  VpcId: "vpc-1",
+  SubnetId: "subnet-private",
   SecurityGroups: [{ GroupId: groupId }],
 });
 const machine = instance("i-1", "10.0.1.4", "sg-app");

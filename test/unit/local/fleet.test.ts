@@ -292,22 +292,14 @@ test("HAProxy's statistics name its columns", () => {
   expect(serversIn(statistics)).toEqual([{ ...server, sessions: 2, status: "UP", age: 7, check: "L7OK", code: "200" }]);
 });
 
+const initial = ["initial", "Elb.InitialHealthChecking"];
+const failing = ["unhealthy", "Target.FailedHealthChecks"];
 test.each([
   ["healthy", { status: "UP", check: "L7OK" }, 60_000, ["healthy"]],
-  [
-    "initial in its first second up",
-    { status: "UP", check: "L7OK", age: 0 },
-    60_000,
-    ["initial", "Elb.InitialHealthChecking"],
-  ],
-  ["initial before its first check", { check: "INI" }, 60_000, ["initial", "Elb.InitialHealthChecking"]],
-  [
-    "unhealthy until enough checks have passed again",
-    { check: "L7OK" },
-    10_000,
-    ["unhealthy", "Target.FailedHealthChecks"],
-  ],
-  ["initial before its second failure", {}, 9000, ["initial", "Elb.InitialHealthChecking"]],
+  ["initial in its first second up", { status: "UP", check: "L7OK", age: 0 }, 60_000, initial],
+  ["initial before its first check", { check: "INI" }, 60_000, initial],
+  ["unhealthy until enough checks have passed again", { check: "L7OK" }, 10_000, failing],
+  ["initial before its second failure", {}, 9000, initial],
   [
     "unhealthy for its answers",
     {},
@@ -315,12 +307,7 @@ test.each([
     ["unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"],
   ],
   ["unhealthy for its silence", { check: "L4TOUT" }, 10_000, ["unhealthy", "Target.Timeout", "Request timed out"]],
-  [
-    "unhealthy for a refused connection",
-    { check: "L4CON" },
-    10_000,
-    ["unhealthy", "Target.FailedHealthChecks", "Health checks failed"],
-  ],
+  ["unhealthy for a refused connection", { check: "L4CON" }, 10_000, [...failing, "Health checks failed"]],
 ])("a target is %s", (_, given, age, [...expected]) => {
   expect(healthOf({ ...server, ...given }, backend, age).slice(0, expected.length)).toEqual(expected);
 });
