@@ -1,24 +1,23 @@
-import type { EC2 } from "@aws-sdk/client-ec2";
-import { expect, test, vi } from "vitest";
-import { launch } from "../../../local/launch.ts";
+import { EC2, EC2Client } from "@aws-sdk/client-ec2";
+import { beforeEach, expect, test } from "vitest";
+import { type Launch, launch } from "../../../local/launch.ts";
+import { type Asked, answering, changes } from "../../support/sdk.ts";
 
 const root = { DeviceName: "/dev/xvda", Ebs: { VolumeSize: 8, VolumeType: "gp2", DeleteOnTermination: false } };
+const image = { ImageId: "ami-1", Architecture: "arm64", BlockDeviceMappings: [root] };
+const client = new EC2({ region: "ap-northeast-2" });
+let asked: Asked[];
 
-function api() {
-  const image = { ImageId: "ami-1", Architecture: "arm64", BlockDeviceMappings: [root] };
-  const calls = {
-    describeImages: vi.fn(async ({ ImageIds: [id] }) => ({ Images: id === "ami-1" ? [image] : [] })),
-    describeInstanceTypes: vi.fn(async ({ InstanceTypes: [type] }) => ({
-      InstanceTypes: [{ ProcessorInfo: { SupportedArchitectures: [type === "t4g.small" ? "arm64" : "x86_64"] } }],
-    })),
-    runInstances: vi.fn(async (_: object) => ({
-      Instances: [{ InstanceId: "i-1", NetworkInterfaces: [{ NetworkInterfaceId: "eni-1" }] }],
-    })),
-    modifyInstanceAttribute: vi.fn(async (_: object) => ({})),
-    createTags: vi.fn(async (_: object) => ({})),
-  };
-  return { ...calls, client: calls as unknown as EC2 };
-}
+beforeEach(() => {
+  asked = answering([EC2Client], (action, { ImageIds, InstanceTypes }) => {
+    if (action === "DescribeImages") return { Images: ImageIds[0] === "ami-1" ? [image] : [] };
+    if (action === "DescribeInstanceTypes") {
+      const architecture = InstanceTypes[0] === "t4g.small" ? "arm64" : "x86_64";
+      return { InstanceTypes: [{ ProcessorInfo: { SupportedArchitectures: [architecture] } }] };
+    }
+    return { Instances: [{ InstanceId: "i-1", NetworkInterfaces: [{ NetworkInterfaceId: "eni-1" }] }] };
+  });
+});
 
 test.each([
   ["an unknown image", { ImageId: "ami-2" }, "InvalidAMIID.NotFound", "The image id '[ami-2]' does not exist"],
@@ -29,37 +28,26 @@ test.each([
     "The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64'",
   ],
 ])("a launch with %s is refused before anything is made", async (_, change, name, message) => {
-  const { client, runInstances } = api();
-  const request = { ImageId: "ami-1", InstanceType: "t4g.small", ...change };
-  await expect(launch(client, request as Parameters<typeof launch>[1])).rejects.toMatchObject({
+  const request = { ImageId: "ami-1", InstanceType: "t4g.small", ...change } as Launch;
+  await expect(launch(client, request)).rejects.toMatchObject({
     name,
     message: expect.stringContaining(message),
   });
-  expect(runInstances).not.toHaveBeenCalled();
+  expect(changes(asked)).toEqual([]);
 });
 
 test("a launch makes one instance, whose volume has what the image says where the request says nothing", async () => {
-  const { client, runInstances, modifyInstanceAttribute, createTags } = api();
   const BlockDeviceMappings = [{ DeviceName: "/dev/xvda", Ebs: { Encrypted: true, VolumeType: "gp3" as const } }];
   const request = { ImageId: "ami-1", InstanceType: "t4g.small" as const, UserData: "IyEK", BlockDeviceMappings };
   expect(await launch(client, request)).toBe("i-1");
-  expect(runInstances).toHaveBeenCalledExactlyOnceWith({
-    ...request,
-    MinCount: 1,
-    MaxCount: 1,
-    BlockDeviceMappings: [
-      {
-        DeviceName: "/dev/xvda",
-        Ebs: { Encrypted: true, VolumeType: "gp3", VolumeSize: 8, DeleteOnTermination: true },
-      },
-    ],
-  });
-  expect(modifyInstanceAttribute).not.toHaveBeenCalled();
-  expect(createTags).not.toHaveBeenCalled();
+  const Ebs = { Encrypted: true, VolumeType: "gp3", VolumeSize: 8, DeleteOnTermination: true };
+  const completed = [{ DeviceName: "/dev/xvda", Ebs }];
+  expect(changes(asked)).toEqual([
+    { action: "RunInstances", ...request, MinCount: 1, MaxCount: 1, BlockDeviceMappings: completed },
+  ]);
 });
 
 test("a launch makes up for what moto forgets: the interface's groups and its tags", async () => {
-  const { client, modifyInstanceAttribute, createTags } = api();
   const Tags = [{ Key: "Name", Value: "graviton" }];
   await launch(client, {
     ImageId: "ami-1",
@@ -70,6 +58,8 @@ test("a launch makes up for what moto forgets: the interface's groups and its ta
       { ResourceType: "network-interface", Tags },
     ],
   });
-  expect(modifyInstanceAttribute.mock.calls).toEqual([[{ InstanceId: "i-1", Groups: ["sg-1"] }]]);
-  expect(createTags).toHaveBeenCalledExactlyOnceWith({ Resources: ["eni-1"], Tags });
+  expect(changes(asked).slice(1)).toEqual([
+    { action: "ModifyInstanceAttribute", InstanceId: "i-1", Groups: ["sg-1"] },
+    { action: "CreateTags", Resources: ["eni-1"], Tags },
+  ]);
 });
