@@ -150,13 +150,6 @@ test("what failed or was cancelled since is said once, from every page until old
   expect(launch).toEqual({ started, isLaunch: true, status: "Failed", text: "Launching: no capacity" });
 });
 
-test("the number of machines is set for the one group", async () => {
-  await api.resize(2);
-  expect(asked).toMatchObject([
-    { action: "UpdateAutoScalingGroup", AutoScalingGroupName: "app-1", DesiredCapacity: 2 },
-  ]);
-});
-
 test("a console that cannot be read says how to", async () => {
   answers.GetConsoleOutput = new Error("no");
   expect(await api.console("i-1")).toMatch(/^not readable .* --region ap-northeast-2 --instance-id i-1$/);
