@@ -1,8 +1,6 @@
-import { beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Balancer, type BalancerArgs } from "../../../components/balancer.ts";
 import { find, mock, only, settle } from "../../support/mocks.ts";
-
-beforeEach(() => mock());
 
 const args: BalancerArgs = {
   vpcId: "vpc-1",
@@ -14,7 +12,8 @@ const args: BalancerArgs = {
 };
 const domain = { domain: "app.example.com", certificateArn: "arn:aws:acm:certificate" };
 
-function balancer(more: Partial<BalancerArgs> = {}) {
+async function balancer(more: Partial<BalancerArgs> = {}) {
+  await mock();
   const { url, targetGroupArn } = new Balancer("app", { ...args, ...more });
   return settle(url, targetGroupArn);
 }
@@ -103,7 +102,6 @@ test("with a domain: HTTPS, and HTTP leads there", async () => {
 test("alarms go to the topic, where there is one, and end there too", async () => {
   await balancer();
   expect(find("aws:cloudwatch/metricAlarm:MetricAlarm")).toEqual([]);
-  await mock();
   await balancer({ alarmTopic: "arn:topic" });
   const alarms = find("aws:cloudwatch/metricAlarm:MetricAlarm").map(({ inputs }) => inputs);
   const target = { LoadBalancer: "app/app/1", TargetGroup: "targetgroup/app/1" };

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { BatchGetImageRequest, ImageIdentifier, PutImageRequest } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ImageIndex } from "../../../components/image-index.ts";
@@ -8,18 +9,8 @@ import { stubEndpoint } from "../../support/sdk.ts";
 
 const mediaType = "application/vnd.oci.image.index.v1+json";
 
-interface Name {
-  readonly imageTag?: string;
-  readonly imageDigest?: string;
-}
-interface Question {
-  readonly repositoryName?: string;
-  readonly imageIds?: readonly Name[];
-  readonly acceptedMediaTypes?: readonly string[];
-  readonly imageTag?: string;
-  readonly imageManifest?: string;
-  readonly imageManifestMediaType?: string;
-}
+/** What each call of ECR may ask. */
+type Question = Partial<BatchGetImageRequest & PutImageRequest>;
 
 /** ECR's one repository: each manifest by its digest, and the digest that each tag names. Of the tags `latest` alone may move. */
 let manifests: Map<string, string>;
@@ -49,7 +40,7 @@ function holdIndex(architectures: readonly string[], more: object = {}): string 
 
 function answer(call: string, question: Question): object {
   const { imageIds = [], imageTag = "", imageManifest = "" } = question;
-  const find = (name: Name) => name.imageDigest ?? tags[name.imageTag ?? ""] ?? "";
+  const find = (name: ImageIdentifier) => name.imageDigest ?? tags[name.imageTag ?? ""] ?? "";
   const [name = {}] = imageIds;
   if (call === "BatchGetImage") {
     const [there, gone] = [true, false].map((is) => imageIds.filter((each) => manifests.has(find(each)) === is));
@@ -328,7 +319,7 @@ test("a refresh finds what each tag names", async () => {
 });
 
 test("what ECR could not read is no image that is gone", async () => {
-  const failing = (imageId: Name) => () => ({
+  const failing = (imageId: ImageIdentifier) => () => ({
     failures: [{ imageId, failureCode: "KmsError", failureReason: "a reason" }],
   });
   instead.BatchGetImage = failing({ imageDigest: built });

@@ -1,10 +1,8 @@
-import { beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { MachineGroup, type MachineGroupArgs } from "../../../components/machine-group.ts";
 import { userData } from "../../../components/user-data.ts";
 import { launchArgs } from "../../support/machine.ts";
 import { find, mock, only, settle } from "../../support/mocks.ts";
-
-beforeEach(() => mock());
 
 const args = {
   ...launchArgs,
@@ -19,8 +17,10 @@ const args = {
   protect: false,
 } satisfies MachineGroupArgs;
 
-const group = async (more: Partial<MachineGroupArgs> = {}) =>
-  settle(new MachineGroup("app-graviton", { ...args, ...more }).proof);
+async function group(more: Partial<MachineGroupArgs> = {}) {
+  await mock();
+  return settle(new MachineGroup("app-graviton", { ...args, ...more }).proof);
+}
 
 const template = () => only("aws:ec2/launchTemplate:LaunchTemplate").inputs;
 
@@ -82,7 +82,6 @@ test("the group is in every subnet, behind the load balancer, and the template's
 test("a machine is not replaced before the time is over that it may take", async () => {
   await group({ verificationTimeout: 1200 });
   expect(only("aws:autoscaling/group:Group").inputs.healthCheckGracePeriod).toBe(1200);
-  await mock();
   await group({ verificationTimeout: 30 });
   expect(only("aws:autoscaling/group:Group").inputs.healthCheckGracePeriod).toBe(300);
 });
@@ -114,7 +113,6 @@ test("the template's newest version is rolled out, and what was rolled out is pr
 test("it scales by its processors' time where a percentage is given", async () => {
   await group();
   expect(find("aws:autoscaling/policy:Policy")).toEqual([]);
-  await mock();
   await group({ cpuTarget: 60 });
   expect(only("aws:autoscaling/policy:Policy").inputs).toEqual({
     autoscalingGroupName: "app-graviton",
@@ -133,7 +131,6 @@ test("it scales by its processors' time where a percentage is given", async () =
 test("who is on call hears of machines that are missing, where there is a topic", async () => {
   await group();
   expect(find("aws:cloudwatch/metricAlarm:MetricAlarm")).toEqual([]);
-  await mock();
   await group({ alarmTopic: "arn:topic" });
   expect(only("aws:cloudwatch/metricAlarm:MetricAlarm").inputs).toMatchObject({
     alarmDescription:
@@ -155,11 +152,9 @@ test("a newer AMI is kept back until a release, unless it is to be taken at once
     [{ volumeSize: 9 }, false],
     [{ image: { ...args.image, digest: "sha256:other" } }, false],
   ] as const) {
-    await mock();
     await group(more);
     expect(occasion() === first, JSON.stringify(more)).toBe(isSame);
   }
-  await mock();
   await group({ amiUpdate: "latest", ami: "ami-2" });
   expect(find("pulumi-nodejs:dynamic/hono-app:KeptAmi")).toEqual([]);
   expect(template().imageId).toBe("ami-2");
