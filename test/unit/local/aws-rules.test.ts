@@ -52,6 +52,7 @@ test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy 
 });
 
 const document = (...statements: object[]) => JSON.stringify({ Statement: statements });
+const policyOf = (...statements: object[]) => ({ policy: document(...statements) });
 const assume = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
 const allow = { Effect: "Allow", Action: "ecr:*", Resource: "*" };
 const deny = { Effect: "Deny", Action: "ecr:*", Principal: "*" };
@@ -75,6 +76,7 @@ const ruleFaults: Faults = [
   ["lack of a source", { cidrIpv4: undefined }, "must have exactly one of CidrIp, CidrIpv6"],
 ];
 const groupRule = { ...rule, cidrIpv4: undefined, referencedSecurityGroupId: "sg-00000001" };
+const hops = (httpPutResponseHopLimit: number) => ({ metadataOptions: { httpPutResponseHopLimit } });
 type Faults = readonly (readonly [kind: string, change: Props, reason: string])[];
 
 /** For types, inputs that AWS takes, and changes of them that it refuses. */
@@ -134,7 +136,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["switch that is a text", { ebsOptimized: "yes" }, 'EbsOptimized is "yes"'],
       ["user data that is not encoded", { userData: "#!/bin/bash" }, "LaunchTemplateData.UserData"],
       ["length of the user data", { userData: "A".repeat(21849) }, "must NOT have more than 21848 characters"],
-      ["range", { metadataOptions: { httpPutResponseHopLimit: 65 } }, "HttpPutResponseHopLimit"],
+      ["range", hops(65), "HttpPutResponseHopLimit"],
       [
         "inner enumeration",
         { blockDeviceMappings: [{ ebs: { volumeType: "gp4" } }] },
@@ -172,7 +174,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       monitoring: true,
       userData: "가".repeat(5461),
       creditSpecification: { cpuCredits: "unlimited" },
-      metadataOptions: { httpPutResponseHopLimit: 64 },
+      ...hops(64),
     },
     [
       ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large, t4g.medium'],
@@ -180,11 +182,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["type", { monitoring: "yes" }, "must be boolean"],
       ["length in bytes", { userData: "가".repeat(5462) }, "must not have more bytes than 16384"],
       ["enumeration beside the schema", { creditSpecification: { cpuCredits: "no" } }, "one of standard, unlimited"],
-      [
-        "range",
-        { metadataOptions: { httpPutResponseHopLimit: 65 } },
-        "HttpPutResponseHopLimit is 65, and must be <= 64",
-      ],
+      ["range", hops(65), "HttpPutResponseHopLimit is 65, and must be <= 64"],
     ],
   ],
   "aws:lb/loadBalancer:LoadBalancer": [
@@ -271,19 +269,11 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     ],
   ],
   "aws:iam/rolePolicy:RolePolicy": [
-    { name: "p", role: "r", policy: document({ ...allow, Sid: "A" }, allow) },
+    { name: "p", role: "r", ...policyOf({ ...allow, Sid: "A" }, allow) },
     [
-      ["policy's resource", { policy: document({ ...allow, Resource: "bucket" }) }, 'Resource is "bucket"'],
-      [
-        "policy's names",
-        { policy: document({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }) },
-        "two items with the same Sid",
-      ],
-      [
-        "policy's actions",
-        { policy: document({ ...allow, NotAction: "ecr:*" }) },
-        "must have exactly one of Action, NotAction",
-      ],
+      ["policy's resource", policyOf({ ...allow, Resource: "bucket" }), 'Resource is "bucket"'],
+      ["policy's names", policyOf({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }), "two items with the same Sid"],
+      ["policy's actions", policyOf({ ...allow, NotAction: "ecr:*" }), "must have exactly one of Action, NotAction"],
     ],
   ],
   "aws:ecr/repository:Repository": [
@@ -297,8 +287,8 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     ],
   ],
   "aws:ecr/repositoryPolicy:RepositoryPolicy": [
-    { repository: "app", policy: document(deny) },
-    [["policy's principal", { policy: document({ ...deny, Principal: undefined }) }, "one of Principal, NotPrincipal"]],
+    { repository: "app", ...policyOf(deny) },
+    [["policy's principal", policyOf({ ...deny, Principal: undefined }), "one of Principal, NotPrincipal"]],
   ],
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": [
     { repository: "app", policy: " ".repeat(100) },
