@@ -35,12 +35,17 @@ export class FakeFleet implements FleetApi {
     rollback: () => this.becomes("RollbackSuccessful"),
   };
 
-  /** Adds a machine. */
+  /** The machines that the load balancer sends requests to. */
+  get serving(): string[] {
+    return this.members.map(({ id }) => id).filter((id) => this.targets[id]?.state === "healthy");
+  }
+
+  /** Adds a machine, in place of one that has its id. */
   add(
     id: string,
     { template = this.template, zone = "a", state = "InService", health = "healthy", reason = "" } = {},
   ): this {
-    this.members.push({ id, zone, template, state });
+    this.members = [...this.members.filter((each) => each.id !== id), { id, zone, template, state }];
     if (health !== "") this.targets[id] = { state: health, reason };
     return this;
   }
@@ -122,6 +127,3 @@ export class FakeFleet implements FleetApi {
     return `tail ${id}`;
   }
 }
-
-/** An error of AWS. */
-export const awsError = (name: string, message = name) => Object.assign(new Error(message), { name });

@@ -29,3 +29,6 @@ export function stubEndpoint(host: string): void {
   vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
 }
+
+/** An error of AWS. */
+export const awsError = (name: string, message = name) => Object.assign(new Error(message), { name });

@@ -13,9 +13,8 @@ import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
-import { awsError } from "../../support/fake-fleet.ts";
 import { listening, serving, temporaryFolder } from "../../support/process.ts";
-import { answering } from "../../support/sdk.ts";
+import { answering, awsError } from "../../support/sdk.ts";
 
 type Answer = ReturnType<Probe["exec"]>;
 const said = (stdout: string): Answer => ({ status: 0, stdout, stderr: "" });
@@ -564,6 +563,8 @@ describe("on this machine", () => {
     const Tags = Object.entries({ project: "p", stack: "s" }).map(([Key, Value]) => ({ Key, Value }));
     const instance = (InstanceType: string, more = {}) => ({ Instances: [{ InstanceType, ...more }] });
     const type = (InstanceType: string, DefaultVCpus: number) => ({ InstanceType, VCpuInfo: { DefaultVCpus } });
+    const subnet = (SubnetId: string, AvailabilityZone: string) => ({ SubnetId, AvailabilityZone });
+    const balancer = (LoadBalancerArn: string, Type: string) => ({ LoadBalancerArn, Type });
     const spot = instance("c5.large", { InstanceLifecycle: "spot" });
     const lists: Record<string, [name: string, first: object[], last: object[]]> = {
       DescribeInstances: [
@@ -577,20 +578,9 @@ describe("on this machine", () => {
       DescribeAddresses: ["Addresses", [{ Tags }, {}], []],
       // The zone a has two, b one.
       DescribeNatGateways: ["NatGateways", [{ SubnetId: "s-1", Tags }], [{ SubnetId: "s-2" }, { SubnetId: "s-3" }]],
-      DescribeSubnets: [
-        "Subnets",
-        [{ SubnetId: "s-1", AvailabilityZone: "a" }],
-        [
-          { SubnetId: "s-2", AvailabilityZone: "b" },
-          { SubnetId: "s-3", AvailabilityZone: "a" },
-        ],
-      ],
+      DescribeSubnets: ["Subnets", [subnet("s-1", "a")], [subnet("s-2", "b"), subnet("s-3", "a")]],
       DescribeVpcEndpoints: ["VpcEndpoints", [{}], [{ Tags }]],
-      DescribeLoadBalancers: [
-        "LoadBalancers",
-        [{ LoadBalancerArn: "own", Type: "application" }],
-        [{ LoadBalancerArn: "other", Type: "network" }],
-      ],
+      DescribeLoadBalancers: ["LoadBalancers", [balancer("own", "application")], [balancer("other", "network")]],
       DescribeTargetGroups: ["TargetGroups", [{ TargetGroupArn: "own" }], [{ TargetGroupArn: "other" }]],
       DescribeAutoScalingGroups: ["AutoScalingGroups", [{ Tags }], [{}]],
     };

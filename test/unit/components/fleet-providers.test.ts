@@ -3,11 +3,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GroupVerification } from "../../../components/group-verification.ts";
 import { KeptAmi } from "../../../components/kept-ami.ts";
 import { Rollout } from "../../../components/rollout.ts";
-import { answeringFleet, awsError, FakeFleet } from "../../support/fake-fleet.ts";
+import { answeringFleet, FakeFleet } from "../../support/fake-fleet.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
 import { expected, image, reportOf } from "../../support/report.ts";
-import { type Asked, changes } from "../../support/sdk.ts";
+import { type Asked, awsError, changes } from "../../support/sdk.ts";
 
 /** The group that AWS answers for, unless a test says otherwise; its machines answer at an address. */
 let fleet: FakeFleet;
@@ -35,8 +35,7 @@ async function inputsOf(type: string) {
   let turn = 0;
   const address = await listening(({ url = "" }, response) => {
     onQuestion();
-    const healthy = fleet.members.filter(({ id }) => fleet.targets[id]?.state === "healthy");
-    const { id } = healthy[turn++ % healthy.length] ?? {};
+    const id = fleet.serving[turn++ % fleet.serving.length];
     response.end(JSON.stringify(reportOf(id, url.split("nonce=")[1] ?? null)));
   });
   return { ...only(type).inputs, address };

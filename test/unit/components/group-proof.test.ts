@@ -5,8 +5,8 @@ import { listening } from "../../support/process.ts";
 import { expected, reportOf } from "../../support/report.ts";
 
 let fleet: FakeFleet;
-/** Asks in turn each machine of this list; an empty name hangs up. */
-let answering: string[];
+/** Who answers in turn, where not those that serve; an empty name hangs up. */
+let answering: string[] | undefined;
 let turn: number;
 let answer: (id: string, nonce: string) => unknown;
 
@@ -14,7 +14,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.spyOn(process.stdout, "write").mockReturnValue(true);
   fleet = new FakeFleet();
-  answering = [];
+  answering = undefined;
   turn = 0;
   answer = reportOf;
 });
@@ -22,7 +22,8 @@ afterEach(() => vi.useRealTimers());
 
 function prove(timeout = 60, isScaling = false) {
   const ask = async (nonce: string) => {
-    const id = answering[turn++ % answering.length];
+    const asked = answering ?? fleet.serving;
+    const id = asked[turn++ % asked.length];
     if (!id) throw new Error("socket hang up");
     return answer(id, nonce);
   };
@@ -40,7 +41,6 @@ async function outcome(seconds: number, timeout?: number, isScaling?: boolean) {
 
 test("every machine that answered is proven, each with its own id, in the order of their ids", async () => {
   fleet.add("i-2").add("i-1");
-  answering = ["i-1", "i-2"];
   const proofOf = (id: string) => ({
     id,
     zone: "a",
@@ -59,7 +59,6 @@ test("the other group's machines behind the load balancer are no business of thi
 test("a machine that scaling has just added is left out during a release, but not of a group that has too few", async () => {
   fleet.min = 2;
   fleet.add("i-1").add("i-2").add("i-new", { health: "initial" }).add("i-newer", { health: "" });
-  answering = ["i-1", "i-2"];
   expect(await outcome(1, 30, true)).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-2" }] });
   fleet.min = 3;
   expect(await outcome(31, 30, true)).toContain(
@@ -70,10 +69,8 @@ test("a machine that scaling has just added is left out during a release, but no
 test("a group whose zones have changed is proven when none of its machines is where it was", async () => {
   fleet.zones = ["b", "c"];
   fleet.add("i-old");
-  answering = ["i-old"];
   expect(await outcome(31, 30)).toContain("30 s; i-old is InService and healthy, in a instead of b or c\n");
   fleet.add("i-new", { zone: "b" });
-  answering = ["i-old", "i-new"];
   const { ended, after } = prove();
   await after(10);
   fleet.members.shift();
@@ -85,7 +82,6 @@ test("fails where one never answers, and says which, and what the load balancer 
   fleet.min = 2;
   fleet.add("i-1").add("i-2", { health: "unhealthy", reason: "Target.Timeout: Request timed out" });
   fleet.consoles["i-2"] = "booted\nlistening on port 81\n";
-  answering = ["i-1"];
   const message = await outcome(31, 30);
   expect(message).toContain("time-out after 30 s; i-2 is InService and unhealthy\n");
   expect(message).toContain(
@@ -98,7 +94,6 @@ test("fails where too few are in service, and says what Auto Scaling says", asyn
   fleet.min = 2;
   fleet.add("i-1").add("i-2", { state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity"];
-  answering = ["i-1"];
   expect(await outcome(31, 30)).toContain(
     "time-out after 30 s; 1 machines in service, 2 needed; i-2 is Pending and not registered\nLaunching a new EC2 instance: no capacity\n",
   );
@@ -114,7 +109,6 @@ test("fails soon where Auto Scaling launches no machine at all", async () => {
   // Neither where there are still those that it shall replace.
   fleet.zones = ["b"];
   fleet.add("i-old");
-  answering = ["i-old"];
   expect(await outcome(76, 3600)).toContain(`Auto Scaling launches no machine: ${failure}; i-old is InService`);
 });
 
@@ -147,13 +141,9 @@ test("before the time-out the console is read of those machines alone that are n
 
 test("a machine that dies meanwhile is not asked for, its replacement is", async () => {
   fleet.add("i-1").add("i-2", { health: "unhealthy" });
-  answering = ["i-1"];
   const { ended, after } = prove();
   await after(3);
-  fleet.members = [];
-  fleet.targets = {};
-  fleet.add("i-1").add("i-2", { state: "Terminating", health: "draining" }).add("i-3");
-  answering = ["i-1", "i-3"];
+  fleet.add("i-2", { state: "Terminating", health: "draining" }).add("i-3");
   await after(3);
   expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-3" }] });
 });
@@ -196,7 +186,7 @@ test.each<[string, () => void]>([
   fleet.add("i-1");
   answering = ["i-new"];
   answer = (id, nonce) => {
-    if (answering.length === 1) appear();
+    if (turn === 1) appear();
     answering = ["i-1", "i-new"];
     return reportOf(id, nonce);
   };
@@ -205,7 +195,6 @@ test.each<[string, () => void]>([
 
 test("a machine that contradicts is refused at once, with its console", async () => {
   fleet.add("i-1");
-  answering = ["i-1"];
   answer = (id, nonce) => ({ ...reportOf(id, nonce), process: { architecture: "x64", elf: "x86_64" } });
   expect(await outcome(0, 3600)).toContain(
     'process (process.arch): expected arm64, got "x64"; running binary (ELF): expected aarch64, got "x86_64"; i-1 is healthy; the last lines of its console:\n  | booted',
@@ -214,7 +203,6 @@ test("a machine that contradicts is refused at once, with its console", async ()
 
 test("an answer to an earlier question proves nothing", async () => {
   fleet.add("i-1");
-  answering = ["i-1"];
   answer = (id) => reportOf(id, "earlier");
   expect(await outcome(11, 10)).toContain("i-1: nonce: expected");
 });
@@ -253,7 +241,6 @@ test("where nothing more can be read, the error still has its reason", async () 
 
 test("a machine of another version is waited for, though it answers", async () => {
   fleet.add("i-1", { template: "lt-1:9" });
-  answering = ["i-1"];
   expect(await outcome(11, 10)).toContain("i-1 is InService and healthy, of lt-1:9 instead of lt-1:1");
   expect(turn).toBe(8);
 });
@@ -269,7 +256,6 @@ test("what keeps questions from being answered is in the error", async () => {
 
 test("an answer that names no machine is nobody's", async () => {
   fleet.add("i-1");
-  answering = ["i-1"];
   const odd = [null, {}, { machine: null }, { machine: { instanceId: 5 } }];
   answer = (id, nonce) => (odd.length > 0 ? odd.pop() : reportOf(id, nonce));
   expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, type Mock, test, vi } from "vitest";
 import { refreshTo } from "../../../components/instance-refresh.ts";
-import { awsError, FakeFleet } from "../../support/fake-fleet.ts";
+import { FakeFleet } from "../../support/fake-fleet.ts";
+import { awsError } from "../../support/sdk.ts";
 
 let fleet: FakeFleet;
 let told: string[];
@@ -126,8 +127,7 @@ test("machines, and what Auto Scaling could not do, are shown as they change", a
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
   await after(8);
-  fleet.members[1] = { ...(fleet.members[1] as (typeof fleet.members)[0]), state: "InService" };
-  fleet.targets["i-new"] = { state: "initial", reason: "" };
+  fleet.add("i-new", { template: "lt-1:2", health: "initial" });
   await after(4);
   await succeeds();
   const old = "i-old is InService and healthy, of lt-1:1 instead of lt-1:2";
@@ -454,8 +454,7 @@ test("old machines on their way out do not count: what was not proven is rolled 
   const { after } = release();
   await after(2);
   fleet.add("i-new", { template: "lt-1:2" });
-  fleet.members[0] = { ...(fleet.members[0] as (typeof fleet.members)[0]), state: "Terminating" };
-  fleet.targets["i-old"] = { state: "draining", reason: "" };
+  fleet.add("i-old", { state: "Terminating", health: "draining" });
   fleet.becomes("Baking", { PercentageComplete: 100 });
   await after(4);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);

@@ -4,8 +4,7 @@ import { prices } from "../../../local/providers/aws/prices.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
 import { schemas } from "../../../local/providers/aws/schemas.ts";
-import { awsError } from "../../support/fake-fleet.ts";
-import { answering, changes } from "../../support/sdk.ts";
+import { answering, awsError, changes } from "../../support/sdk.ts";
 
 const token = "aws:ebs/volume:Volume";
 
