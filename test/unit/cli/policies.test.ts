@@ -276,7 +276,11 @@ test("a value that is missing makes no wider policy", () => {
   expect(() => policy("deploy", rest as Values)).toThrow("no value is given for region");
 });
 
-type RolePolicy = Policy & { Statement: { Resource: string; Condition?: object }[] };
+interface RoleStatement {
+  readonly Action: string | readonly string[];
+  readonly Resource: string;
+  readonly Condition?: object;
+}
 
 test("the program's roles stay inside the boundary, which all of them have", async () => {
   await runProgram({ permissionsBoundary: boundary });
@@ -287,9 +291,10 @@ test("the program's roles stay inside the boundary, which all of them have", asy
     Version: "2012-10-17",
     Statement: [{ Sid: "All", Effect: "Allow", Action: ["*"], Resource: "*" }],
   };
-  const policies = find("aws:iam/rolePolicy:RolePolicy").map(({ inputs }) => inputs.policy as RolePolicy);
+  const policies = find("aws:iam/rolePolicy:RolePolicy").map(({ inputs }) => inputs.policy);
   expect(policies).toHaveLength(2);
-  for (const { Action, Resource, Condition = {} } of policies.flatMap(({ Statement }) => Statement)) {
+  const own = (policies as { Statement: RoleStatement[] }[]).flatMap(({ Statement }) => Statement);
+  for (const { Action, Resource, Condition = {} } of own) {
     const context = Object.assign({}, ...Object.values(Condition));
     for (const action of [Action].flat()) {
       const request = [action, Resource.replace(/:\*$/, ":log-stream:x"), context] as const;

@@ -176,6 +176,14 @@ describe("GroupVerification", () => {
       `no longer verified: app-1 behind ${inputs.address} failed verification: time-out after 10 s; i-1 is InService and unhealthy`,
     );
   });
+
+  test("a group that does not prove itself fails the up, which says what to do", async () => {
+    fleet.add("i-1", { health: "unhealthy" });
+    const inputs = { ...(await inputsOf(type("GroupVerification"))), timeout: 1 };
+    const reason = /failed verification: time-out after 1 s;.*\nWhat to do: .*"A release of a fleet failed"$/s;
+    await expect(providerOf(inputs).create(inputs)).rejects.toThrow(reason);
+    await expect(providerOf(inputs).update("app-1", {}, inputs)).rejects.toThrow(reason);
+  });
 });
 
 describe("KeptAmi", () => {

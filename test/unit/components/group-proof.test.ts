@@ -229,6 +229,16 @@ test("a machine of the version before, which answers once more, contradicts noth
   expect(await outcome(1)).toMatchObject({ machines: [{ id: "i-1" }] });
 });
 
+test("a load balancer that never answers is perhaps out of reach from here", async () => {
+  fleet.add("i-1");
+  answer = () => {
+    throw new Error("/platform: The operation was aborted due to timeout");
+  };
+  expect(await outcome(11, 10)).toContain(
+    "aborted due to timeout: the load balancer does not answer; perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)\n",
+  );
+});
+
 test("where nothing more can be read, the error still has its reason", async () => {
   fleet.add("i-1", { health: "unhealthy" });
   vi.spyOn(fleet, "activities").mockRejectedValue(new Error("Rate exceeded"));

@@ -104,6 +104,16 @@ test.each([
   );
 });
 
+test("a release that the registry does not have is refused, with where releases are listed", async () => {
+  const getImage = () => {
+    throw new Error("couldn't find resource");
+  };
+  await mock({ "aws:ecr/getImage:getImage": getImage });
+  await expect(lookup({ ...args, release: "content-old" })).rejects.toThrow(
+    /^release is content-old, which app-dev does not have \(.*\), so nothing was changed\nWhat to do: .*"First aid"/s,
+  );
+});
+
 test("the certificate of a fleet's domain must have been issued; every kind of key that a load balancer takes is looked for", async () => {
   const asked: object[] = [];
   const token = "aws:acm/getCertificate:getCertificate";
