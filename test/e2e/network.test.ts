@@ -36,14 +36,10 @@ test("a network comes apart only from its end", async () => {
     privateIp: expect.stringMatching(/^10\.7\.0\./),
   });
   await expect(make("aws:ec2/natGateway:NatGateway", nat)).rejects.toThrow("is already associated");
-  await expect(
-    make("aws:ec2/route:Route", { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", natGatewayId: "nat-0" }),
-  ).rejects.toThrow("does not exist");
-  const route = await make("aws:ec2/route:Route", {
-    routeTableId: table.id,
-    destinationCidrBlock: "0.0.0.0/0",
-    natGatewayId: natGateway.id,
-  });
+  const routeTo = (natGatewayId: string) =>
+    make("aws:ec2/route:Route", { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", natGatewayId });
+  await expect(routeTo("nat-0")).rejects.toThrow("does not exist");
+  const route = await routeTo(natGateway.id);
   expect(route.live).toMatchObject({ natGatewayId: natGateway.id, gatewayId: "" });
 
   const balancer = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "balancer", description: "b" });
@@ -127,30 +123,21 @@ test("a network comes apart only from its end", async () => {
 });
 
 test("a launch template's update is a version of its own, with everything in it", async () => {
+  const ebs = { encrypted: "true", volumeType: "gp3", volumeSize: 8, deleteOnTermination: "true" };
+  const securityGroups = ["sg-00000000"];
   const inputs = {
-    ...{
-      name: "network-test",
-      description: "first",
-      instanceType: "t4g.small",
-      imageId: "ami-12345678",
-      ebsOptimized: "true",
-    },
-    ...{
-      userData: "IyEvYmluL2Jhc2gK",
-      monitoring: { enabled: true },
-      creditSpecification: { cpuCredits: "unlimited" },
-    },
+    name: "network-test",
+    description: "first",
+    instanceType: "t4g.small",
+    imageId: "ami-12345678",
+    ebsOptimized: "true",
+    userData: "IyEvYmluL2Jhc2gK",
+    monitoring: { enabled: true },
+    creditSpecification: { cpuCredits: "unlimited" },
     iamInstanceProfile: { arn: "arn:aws:iam::123456789012:instance-profile/app" },
     metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
-    blockDeviceMappings: [
-      {
-        deviceName: "/dev/xvda",
-        ebs: { encrypted: "true", volumeType: "gp3", volumeSize: 8, deleteOnTermination: "true" },
-      },
-    ],
-    networkInterfaces: [
-      { associatePublicIpAddress: "false", securityGroups: ["sg-00000000"], deleteOnTermination: "true" },
-    ],
+    blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs }],
+    networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups, deleteOnTermination: "true" }],
     tagSpecifications: [{ resourceType: "instance", tags: { Name: "graviton" } }],
     tags: { app: "hono" },
     updateDefaultVersion: true,
@@ -187,12 +174,11 @@ test("a launch template's update is a version of its own, with everything in it"
     VersionNumber: 4,
     LaunchTemplateData: { InstanceType: "t4g.medium", UserData: second.userData, EbsOptimized: true },
   });
-  await resources["aws:ec2/launchTemplate:LaunchTemplate"].retag?.(template.id, { owner: "x" }, ["app"], {});
-  expect((await resources["aws:ec2/launchTemplate:LaunchTemplate"].read(template.id, {}))?.tags).toEqual({
-    owner: "x",
-  });
+  const row = resources["aws:ec2/launchTemplate:LaunchTemplate"];
+  await row.retag?.(template.id, { owner: "x" }, ["app"], {});
+  expect((await row.read(template.id, {}))?.tags).toEqual({ owner: "x" });
   await template.remove();
-  expect(await resources["aws:ec2/launchTemplate:LaunchTemplate"].read(template.id, {})).toBeUndefined();
+  expect(await row.read(template.id, {})).toBeUndefined();
 });
 
 test("an interface has an address that no other network gives either, and groups of its own network", async () => {

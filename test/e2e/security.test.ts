@@ -35,13 +35,16 @@ describe("the credentials of an instance's role", () => {
   const denied = /^(AccessDenied|AccessDeniedException|UnauthorizedOperation)$/;
 
   let instance: string;
-  let configuration: { endpoint: string; region: string; maxAttempts: number; credentials: Credentials };
-  type Credentials = ReturnType<typeof roleKeys>;
+  const configurationOf = (instance: string) => ({
+    ...{ ...aws, maxAttempts: 1, credentials: roleKeys(instance) },
+    // Hundreds of calls wait for each other, of which the SDK would warn.
+    requestHandler: { socketAcquisitionWarningTimeout: 60_000 },
+  });
+  let configuration: ReturnType<typeof configurationOf>;
 
   beforeAll(async () => {
     instance = (await deployed()).graviton.id;
-    const { endpoint, region } = aws;
-    configuration = { endpoint, region, maxAttempts: 1, credentials: roleKeys(instance) };
+    configuration = configurationOf(instance);
   });
 
   // biome-ignore lint/suspicious/noExplicitAny: commands of whatever service
@@ -129,7 +132,7 @@ describe("the credentials of an instance's role", () => {
 
   test("are refused without their token or with another secret", async () => {
     const { credentials, ...rest } = configuration;
-    const logIn = (credentials: Omit<Credentials, "sessionToken">) =>
+    const logIn = (credentials: typeof aws.credentials) =>
       answer(new ecr.ECR({ ...rest, credentials }).getAuthorizationToken({}));
     const { sessionToken: _, ...long } = credentials;
     expect(await logIn(long)).toBe("InvalidClientTokenId");

@@ -59,8 +59,7 @@ test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release:
 test("a release that does not start fails with the machine's own words and the old one serves; with the edit taken back, up succeeds", () =>
   withFleet(async () => {
     const before = await fleetDeployed();
-    const versions = () => versionsIn(before);
-    const old = await versions();
+    const old = await versionsIn(before);
     await edited("app/src/main.ts", [/^try \{/m, 'throw new Error("it was a bad day");\ntry {'], async () => {
       const { load } = await underLoad(before.url, () =>
         refused(
@@ -73,13 +72,13 @@ test("a release that does not start fails with the machine's own words and the o
       expect(load.failed).toEqual([]);
       expect(load.digests).toEqual(new Set([before.imageDigest]));
     });
-    expect(await versions()).toEqual(old);
+    expect(await versionsIn(before)).toEqual(old);
     expect(await answeringAt(before.url)).toEqual({ ids: idsOf(before), architectures: ["aarch64", "x86_64"] });
     // The edit taken back.
     const { result: back, load: meanwhile } = await underLoad(before.url, fleetDeployed);
     expect(meanwhile.failed).toEqual([]);
     expect(back.imageDigest).toBe(before.imageDigest);
-    for (const { group, machines } of await versions()) expect(machines).toEqual([group]);
+    for (const { group, machines } of await versionsIn(before)) expect(machines).toEqual([group]);
   }));
 
 test("launches that AWS refuses, and takes when Auto Scaling tries again, end no release", () =>
@@ -110,8 +109,7 @@ test("a fleet that has never worked: the next release does not wait for a rollba
 test("a release whose machines are healthy but of the wrong architecture is rolled back, and no request fails", () =>
   withFleet(async () => {
     const before = await fleetDeployed();
-    const versions = () => versionsIn(before);
-    const [graviton] = await versions();
+    const [graviton] = await versionsIn(before);
     await edited(
       "app/Dockerfile",
       () => wrongImage,
@@ -126,7 +124,7 @@ test("a release whose machines are healthy but of the wrong architecture is roll
         expect(load.failed).toEqual([]);
       },
     );
-    expect((await versions())[0]).toEqual(graviton);
+    expect((await versionsIn(before))[0]).toEqual(graviton);
     const after = await fleetDeployed();
     expect(after.imageDigest).toBe(before.imageDigest);
     await expectFleetServing(after);
