@@ -441,12 +441,27 @@ test("where no machine of the version before is healthy either, it is cancelled:
   fleet.targets["i-old"] = { state: "unhealthy", reason: "" };
   const { ended, after } = release();
   await after(2);
-  fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" });
+  fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" }).add("i-good", { template: "lt-1:2" });
   fleet.consoles["i-new"] = failed;
   await after(6);
   expect(fleet.calls).toEqual(["start lt-1:2", "cancel"]);
   expect(told).toContain("cancelling, since no machine of lt-1:1 is healthy either: the user data of i-new failed");
   expect(await ended).toContain("the refresh is Cancelled, and the group launches lt-1:1");
+});
+
+test("one healthy machine of the version before is enough for a rollback", async () => {
+  fleet.targets["i-old"] = { state: "unhealthy", reason: "" };
+  fleet.add("i-old-2");
+  await outcome(64);
+  expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
+});
+
+test("a cancellation that is refused ends with both reasons", async () => {
+  delete fleet.targets["i-old"];
+  fleet.on.cancel = refuse;
+  expect(await outcome(64)).toMatch(
+    / \(no progress in 60 s\), and so did its cancellation: there is nothing to go back to\n/,
+  );
 });
 
 test("old machines on their way out do not count: what was not proven is rolled back", async () => {
@@ -467,8 +482,19 @@ test("a rollback that stands still is cancelled, and the version is tried", asyn
   await after(118);
   expect(fleet.calls).toEqual([]);
   await after(4);
+  expect(told[0]).toBe("cancelling the refresh refresh-1, which has stood still in its rollback for 120 s");
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   await succeeds();
+});
+
+test("the cancelling of a rollback has its own time", async () => {
+  fleet.refreshing("RollbackInProgress", "lt-1:9");
+  fleet.on.cancel = () => {};
+  const { ended, after, isOver } = release(10);
+  await after(128);
+  expect(isOver()).toBe(false);
+  await after(6);
+  expect(await ended).toContain("is still RollbackInProgress after 10 s; it was cancelled, and no other was begun");
 });
 
 test("a group without room for a new machine says so", async () => {
