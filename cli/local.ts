@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
-import { type Cloud, exports, openCloud } from "../local/cloud.ts";
+import { type Cloud, cloudFolder, exports, openCloud } from "../local/cloud.ts";
 import { change } from "../local/recovery/recover.ts";
 import { failedSteps } from "../local/services/buildkitd.ts";
 import { collectGarbage } from "../local/services/registry.ts";
@@ -27,7 +27,25 @@ const usage = `usage: npm run local -- [COMMAND]
                    eval "$(npm run --silent local -- env)" && pulumi up -s local
 `;
 
-const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Promise<void>> = {
+/** What reads the state alone: it works on a cloud that is down too. */
+const readers: Record<string, (cloud: Pick<Cloud, "dir">, options: { json?: boolean }) => Promise<void>> = {
+  async output(cloud, { json }) {
+    const outputs = outputsOf(cloud);
+    if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: npm run local deploys it");
+    if (json) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
+    for (const [name, value] of Object.entries(outputs)) {
+      process.stdout.write(`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
+    }
+  },
+  async graph(cloud) {
+    if (!hasResources(cloud)) throw new Error("the stack has no resources: npm run local deploys it");
+    const { drawGraph } = await import("./local/graph.ts");
+    writeFileSync(join(root, "docs", "architecture.svg"), await drawGraph(resourcesOf(cloud)));
+    say("docs/architecture.svg is drawn");
+  },
+};
+
+const commands: Record<string, (cloud: Cloud) => Promise<void>> = {
   async up(cloud) {
     const refresh = await ready(cloud);
     await change(cloud, (refreshed) => pulumi(cloud, ["up", "--yes", "--skip-preview", ...(refreshed ? [] : refresh)]));
@@ -47,20 +65,6 @@ const commands: Record<string, (cloud: Cloud, options: { json?: boolean }) => Pr
   async destroy(cloud) {
     await destroy(cloud);
     say("the local cloud goes on running; to stop it: npm run local -- down");
-  },
-  async output(cloud, { json }) {
-    const outputs = outputsOf(cloud);
-    if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: npm run local deploys it");
-    if (json) return void process.stdout.write(`${JSON.stringify(outputs, null, 2)}\n`);
-    for (const [name, value] of Object.entries(outputs)) {
-      process.stdout.write(`${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`);
-    }
-  },
-  async graph(cloud) {
-    if (!hasResources(cloud)) throw new Error("the stack has no resources: npm run local deploys it");
-    const { drawGraph } = await import("./local/graph.ts");
-    writeFileSync(join(root, "docs", "architecture.svg"), await drawGraph(resourcesOf(cloud)));
-    say("docs/architecture.svg is drawn");
   },
   async down(cloud) {
     // What was never deployed, or is gone with its cloud, needs no cloud to be destroyed in.
@@ -106,18 +110,20 @@ function printProof(outputs: Readonly<Record<string, unknown>>): void {
 await runCommand(usage, async (args) => {
   const { positionals, values } = parseArgs({ args, allowPositionals: true, options: { json: { type: "boolean" } } });
   const [name = "up", ...rest] = positionals;
+  const read = Object.hasOwn(readers, name) ? readers[name] : undefined;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined || rest.length > 0 || (values.json && name !== "output")) {
+  if ((!read && !command) || rest.length > 0 || (values.json && name !== "output")) {
     throw new UsageError(`not a command: ${args.join(" ")}\n\n${usage}`);
   }
   say(`local cloud: ${name}`);
+  if (!command) return read?.({ dir: cloudFolder() }, values);
   const started = new Date();
   const cloud = await openCloud();
   // One command at a time changes a local cloud.
-  const other = name === "output" ? undefined : await lock(`hono-app:${cloud.dir}`, `${name} (process ${process.pid})`);
+  const other = await lock(`hono-app:${cloud.dir}`, `${name} (process ${process.pid})`);
   if (other) throw new Error(`${other} is using this local cloud; wait until it ends, then run ${name} again`);
   try {
-    await command(cloud, values);
+    await command(cloud);
   } catch (error) {
     const steps = error instanceof PulumiError ? await failedSteps(cloud, started) : [];
     if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);

@@ -29,15 +29,18 @@ export interface Cloud {
   files(name: string): { readonly pidFile: string; readonly logFile: string };
 }
 
+/** @param folder A local cloud's data. @default `LOCAL_CLOUD_DIR`, or this clone's */
+export const cloudFolder = (folder = process.env.LOCAL_CLOUD_DIR ?? join(home, "cloud")) => resolve(folder);
+
 /**
  * Opens a local cloud. Each one of a host has its own addresses, so that several clones, and the tests, run side by side.
  *
- * @param folder Its data. @default `LOCAL_CLOUD_DIR`, or this clone's
+ * @param folder As of {@link cloudFolder}.
  * @throws Error where no local cloud can run.
  */
-export async function openCloud(folder = process.env.LOCAL_CLOUD_DIR ?? join(home, "cloud")): Promise<Cloud> {
+export async function openCloud(folder?: string): Promise<Cloud> {
   checkHost();
-  const dir = resolve(folder);
+  const dir = cloudFolder(folder);
   // The engine makes no folder for its file backend.
   mkdirSync(join(dir, "state"), { recursive: true });
   const cloud = describeCloud(dir, await exclusively("hono-app-addresses", () => claimPrefix(dir)));

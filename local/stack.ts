@@ -68,17 +68,17 @@ export const stateFile = (cloud: Pick<Cloud, "dir">) =>
   join(cloud.dir, "state", ".pulumi", "stacks", projectName, `${stackName}.json`);
 
 /** The stack's resources. */
-export function resourcesOf(cloud: Cloud): readonly StateResource[] {
+export function resourcesOf(cloud: Pick<Cloud, "dir">): readonly StateResource[] {
   return readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? [];
 }
 
 /** The stack's outputs; none of them is a secret. */
-export function outputsOf(cloud: Cloud): Readonly<Record<string, unknown>> {
+export function outputsOf(cloud: Pick<Cloud, "dir">): Readonly<Record<string, unknown>> {
   return resourcesOf(cloud).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
 }
 
 /** Whether the stack's state has resources. A damaged state counts as having some. */
-export function hasResources(cloud: Cloud): boolean {
+export function hasResources(cloud: Pick<Cloud, "dir">): boolean {
   return existsSync(stateFile(cloud)) && (readState(stateFile(cloud)) === undefined || resourcesOf(cloud).length > 0);
 }
 

@@ -167,6 +167,7 @@ test("destroy, though its login has expired, leaves nothing of the stack, a firs
   expect(firewall()).toMatch(chains);
   await succeed("down");
   expect(commandLines()).toEqual([]);
+  await refused(local("output"), "the stack has no outputs: npm run local deploys it");
   expect(existsSync(cloud.run)).toBe(false);
   expect(firewall()).not.toMatch(chains);
   expect(readFileSync("/proc/mounts", "utf8")).not.toContain(cloud.dir);
