@@ -763,7 +763,7 @@ async function expectFirstProcess(name: string): Promise<void> {
 async function reviewing(more = ""): Promise<{ status: string; outputs: Outputs; cost: string }> {
   const folder = join(cloud.project, "review");
   // The local cloud's builder, and the app's name that its policies are for.
-  const config = readFileSync("Pulumi.review.yaml", "utf8").replace("hono-app-review", "hono-app");
+  const config = readFileSync("Pulumi.review.yaml", "utf8").replaceAll("hono-app-review", "hono-app");
   writeFileSync(join(cloud.project, "Pulumi.pr-7.yaml"), `${config}  builder: local-cloud\n${more}`);
   try {
     await reviewStep("pulumi stack");
