@@ -132,17 +132,14 @@ export function loadConfig() {
     `a list of NAME=value of at most ${environmentLimit} bytes, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
     parseEnvironment,
   );
+  const ownPath = `/${name}/${stack}`;
   const secrets = {
-    path: read(
-      "appSecretsPath",
-      `empty for /${name}/${stack}, or a path in Parameter Store that begins with /${name}/, without a slash at its end`,
-      (text) =>
-        text === ""
-          ? `/${name}/${stack}`
-          : text.startsWith(`/${name}/`) && /^(\/[\w.-]+)+$/.test(text)
-            ? text
-            : undefined,
-    ),
+    path:
+      read(
+        "appSecretsPath",
+        `empty for ${ownPath}, or a path in Parameter Store that begins with /${name}/, without a slash at its end`,
+        matching(new RegExp(`^(|/${name}(/[\\w.-]+)+)$`)),
+      ) || ownPath,
     names: read(
       "appSecrets",
       `a list of names of environment variables, each of letters, digits and _, and none of ${factNames.join(", ")} or of appEnvironment`,

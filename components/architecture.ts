@@ -31,6 +31,7 @@ export type Architecture = (typeof architectures)[MachineName];
 /** The machines' names, in the order in which outputs and tables show them. */
 export const machineNames = Object.keys(architectures) as MachineName[];
 
+/** A value for each machine. */
 export function eachMachine<T>(make: (machine: MachineName, index: number) => T): Record<MachineName, T> {
   const made = machineNames.map((machine, index) => [machine, make(machine, index)]);
   return Object.fromEntries(made) as Record<MachineName, T>;
@@ -44,4 +45,5 @@ export async function eachMachineAtOnce<T>(
   return eachMachine((_, index) => made[index] as T);
 }
 
+/** The platforms of the image, one per machine. */
 export const platforms = machineNames.map((name) => architectures[name].platform);

@@ -5,6 +5,7 @@ import { type ContextEntry, contentTag, readContext, stageContext } from "./buil
 import type { ImageReference } from "./image-reference.ts";
 import { latestTag } from "./image-tags.ts";
 
+/** An image that is in the registry. */
 export interface Release {
   readonly tag: string;
   readonly digest: string;
@@ -46,8 +47,8 @@ export interface ImageArgs {
 }
 
 /**
- * One image for all platforms, built once and pushed. While its content does not change, nothing is built or pushed again. A preview builds every platform and
- * pushes nothing.
+ * One image for all platforms, built once and pushed. While its content does not change, nothing is built or pushed again. A preview builds
+ * every platform and pushes nothing.
  */
 export class Image extends pulumi.ComponentResource {
   /** `host` or `host:port` of the registry. */

@@ -18,6 +18,7 @@ export interface RefreshOptions {
   readonly timeout: number;
   /** Proves every machine of the group, in so many seconds. @throws Error that says which machine did not prove itself, and why. */
   readonly prove: (timeout: number) => Promise<unknown>;
+  /** Shows a line to the person who deploys. */
   readonly log: (message: string) => void;
 }
 

@@ -16,6 +16,7 @@ export interface MachineGroupArgs extends LaunchArgs, Pick<GroupProofArgs, "addr
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   /** Whether each machine has a public address. */
   publicAddress: boolean;
+  /** Fewest machines. */
   min: number;
   /** Most machines; a release needs one more than there are. */
   max: number;
