@@ -36,10 +36,14 @@ test("a network comes apart only from its end", async () => {
     privateIp: expect.stringMatching(/^10\.7\.0\./),
   });
   await expect(make("aws:ec2/natGateway:NatGateway", nat)).rejects.toThrow("is already associated");
-  const routeTo = (natGatewayId: string) =>
-    make("aws:ec2/route:Route", { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", natGatewayId });
-  await expect(routeTo("nat-0")).rejects.toThrow("does not exist");
-  const route = await routeTo(natGateway.id);
+  const routeTo = (natGatewayId: string) => ({
+    routeTableId: table.id,
+    destinationCidrBlock: "0.0.0.0/0",
+    natGatewayId,
+  });
+  await expect(make("aws:ec2/route:Route", routeTo("nat-0"))).rejects.toThrow("does not exist");
+  const route = await make("aws:ec2/route:Route", routeTo(natGateway.id));
+  await expect(route.update(routeTo("nat-0"), ["natGatewayId"])).rejects.toThrow("does not exist");
   expect(route.live).toMatchObject({ natGatewayId: natGateway.id, gatewayId: "" });
 
   const balancer = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "balancer", description: "b" });
