@@ -26,11 +26,13 @@ import { registry } from "./services/registry.ts";
 export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
   // Other commands than `npm run local` start it too.
   return exclusively(`hono-app-start:${cloud.dir}`, async () => {
-    await install();
-    ensurePlugins();
+    await alone("install", install);
     return startServices(cloud);
   });
 }
+
+/** Does what is made once for all local clouds of a clone, of which several may start at a time. */
+const alone = (what: string, work: () => Promise<void>) => exclusively(`hono-app-${what}:${home}`, work);
 
 async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   const hasMirror = existsSync(cloud.files("mirror").pidFile);
@@ -55,7 +57,8 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
     ]);
     await ensureBuilder(cloud);
     if (useMirror) {
-      await ensureBaseImages({ mirror: cloud.mirror, buildkit: `unix://${socket(cloud)}`, ...fetched });
+      const buildkit = `unix://${socket(cloud)}`;
+      await alone("base-images", () => ensureBaseImages({ mirror: cloud.mirror, buildkit, ...fetched }));
     }
     const image = await ensureMachineImage(cloud);
     await startDaemon(agent(cloud, image));
@@ -83,6 +86,7 @@ async function install(): Promise<void> {
   for (const each of await Promise.allSettled([fetchOthers(), ensureTools(failed.signal)])) {
     if (each.status === "rejected") throw each.reason;
   }
+  ensurePlugins();
 }
 
 /** Stops everything, and frees the addresses. */

@@ -23,10 +23,9 @@ declare module "vitest" {
 
 export default async function setup(tests: TestProject): Promise<() => Promise<void>> {
   const folders = Array.from({ length: tests.config.maxWorkers }, (_, index) => join(home, `test-${index + 1}`));
-  const [first = "", ...others] = folders;
-  // It installs what the system lacks, and makes the base images, which all have.
-  const clouds = [await makeCloud(first)];
-  await Promise.all([ensureVenv("cfn-lint"), ...others.map(async (folder) => clouds.push(await makeCloud(folder)))]);
+  const clouds = await Promise.all(folders.map(makeCloud));
+  // Afterwards: it may need a system package, and apt installs for one at a time.
+  await ensureVenv("cfn-lint");
   tests.provide("clouds", clouds);
   return async () => {
     try {
@@ -34,7 +33,7 @@ export default async function setup(tests: TestProject): Promise<() => Promise<v
       const findings = tests.name === "e2e" ? await lintHistory(...clouds.map(({ dir }) => dir)) : [];
       if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
     } finally {
-      for (const folder of folders) await removeSandbox(folder);
+      await Promise.all(folders.map(removeSandbox));
     }
   };
 }
