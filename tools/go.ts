@@ -12,8 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { basename, delimiter, dirname, join } from "node:path";
-import { isOlder } from "../engines.js";
+import { basename, dirname, join } from "node:path";
 import { home, readIfThere } from "./paths.ts";
 import { CommandError, run, say, step } from "./process.ts";
 
@@ -23,16 +22,11 @@ export const toolsFolder = join(home, "bin");
 /** What was built, by the hash of what it was built from: every clone of the same user takes it from here. */
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hono-app", "go");
 
-/** A program that is built from a Go module, pinned by the module's go.mod, where the machine has none that fits. */
+/** A program that is built from a Go module, pinned by the module's go.mod. */
 interface Program {
   readonly package: string;
   /** Go variable that the program takes its own version from. */
   readonly versionVariable?: string;
-  /**
-   * Arguments with which an installed one prints its version.
-   * @default The program is the project's own: no other one will do.
-   */
-  readonly version?: string;
   /**
    * Folder that a version of it goes to.
    * @default The tools' folder.
@@ -53,30 +47,25 @@ const localCloud: Module = {
     pulumi: {
       package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
       versionVariable: "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v",
-      version: "version",
     },
     "pulumi-resource-docker-build": {
       package: "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
       versionVariable: "github.com/pulumi/pulumi-docker-build/provider.Version=",
-      version: "--version",
       // On PATH the engine would find it too, but warn that it did.
       folder: (version) => join(home, "pulumi", "plugins", `resource-docker-build-v${version}`),
     },
     buildkitd: {
       package: "github.com/moby/buildkit/cmd/buildkitd",
       versionVariable: "github.com/moby/buildkit/version.Version=v",
-      version: "--version",
     },
-    buildctl: { package: "github.com/moby/buildkit/cmd/buildctl", version: "--version" },
+    buildctl: { package: "github.com/moby/buildkit/cmd/buildctl" },
     "docker-buildx": {
       package: "github.com/docker/buildx/cmd/buildx",
       versionVariable: "github.com/docker/buildx/version.Version=v",
-      version: "version",
     },
     "docker-compose": {
       package: "github.com/docker/compose/v5/cmd",
       versionVariable: "github.com/docker/compose/v5/internal.Version=v",
-      version: "version",
     },
     "language-host": { package: "./language-host" },
     registry: { package: "./registry" },
@@ -84,19 +73,15 @@ const localCloud: Module = {
 };
 
 /** Tools that the local cloud does not need: each is built when a command first uses it. */
-const others: Readonly<Record<string, Program>> = {
-  actionlint: { package: "github.com/rhysd/actionlint/cmd/actionlint", version: "-version" },
-  syft: { package: "github.com/anchore/syft/cmd/syft", versionVariable: "main.version=", version: "--version" },
-  oras: { package: "oras.land/oras/cmd/oras", version: "version" },
-  bombardier: {
-    package: "github.com/codesenberg/bombardier",
-    versionVariable: "main.version=",
-    version: "--version",
-  },
-};
+const others = {
+  actionlint: { package: "github.com/rhysd/actionlint/cmd/actionlint" },
+  syft: { package: "github.com/anchore/syft/cmd/syft", versionVariable: "main.version=" },
+  oras: { package: "oras.land/oras/cmd/oras" },
+  bombardier: { package: "github.com/codesenberg/bombardier", versionVariable: "main.version=" },
+} satisfies Record<string, Program>;
 
 /**
- * Makes every program of the local cloud available: what is installed in a fitting version is used, the rest is built, once.
+ * Makes every program of the local cloud available: built, once.
  *
  * @param signal Ends a build.
  */
@@ -109,22 +94,19 @@ export async function ensureTools(signal: AbortSignal): Promise<void> {
  *
  * @returns How to call it.
  */
-export async function ensureTool(name: string): Promise<string> {
-  const program = others[name];
-  if (program === undefined) throw new Error(`no such tool: ${name}`);
-  await ensure({ folder: name, programs: { [name]: program } });
-  const built = join(toolsFolder, name);
-  return existsSync(built) ? built : name;
+export async function ensureTool(name: keyof typeof others): Promise<string> {
+  await ensure({ folder: name, programs: { [name]: others[name] } });
+  return join(toolsFolder, name);
 }
 
 /** Downloads the modules that the local cloud's programs are built from, unless nothing has to be built. */
 export async function fetchModules(): Promise<void> {
-  const plan = await inspect(localCloud);
+  const plan = inspect(localCloud);
   if (plan.missing.length > 0) await listPackages(plan);
 }
 
 async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
-  const plan = await inspect(module);
+  const plan = inspect(module);
   const { key, store, stamp, isCurrent, needed, missing } = plan;
   if (missing.length > 0) await build(plan, signal);
   for (const { name, path } of needed) place(join(store, name), path);
@@ -135,7 +117,7 @@ async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
 }
 
 /** Looks which programs of a module are needed in this clone, and which of them no clone of this user has built yet. */
-async function inspect({ folder, programs }: Module) {
+function inspect({ folder, programs }: Module) {
   const source = join(import.meta.dirname, "go", folder);
   const versionOf = readVersions(join(source, "go.mod"));
   const variables = Object.values(programs).flatMap((program) =>
@@ -161,16 +143,12 @@ async function inspect({ folder, programs }: Module) {
   for (const [name, program] of Object.entries(programs)) {
     const version = versionOf(program.package);
     const path = join(program.folder?.(version ?? "") ?? toolsFolder, name);
-    if (isCurrent && existsSync(path)) continue;
-    rmSync(path, { force: true });
-    if (existsSync(join(store, name)) || !(await isInstalled(name, program, version))) {
-      needed.push({ name, path, package: program.package, version });
-    }
+    if (!isCurrent || !existsSync(path)) needed.push({ name, path, package: program.package, version });
   }
   const missing = needed.filter(({ name }) => !existsSync(join(store, name)));
   return { source, options, key, store, stamp, isCurrent, needed, missing };
 }
-type Plan = Awaited<ReturnType<typeof inspect>>;
+type Plan = ReturnType<typeof inspect>;
 
 /** Not a symbolic link: the engine looks for its parts beside its own file, and that would be in the store. */
 function place(built: string, path: string): void {
@@ -257,23 +235,4 @@ function hashOf(source: string, options: readonly string[]): string {
     hash.update(`\0${file}\0`).update(readFileSync(join(source, file)));
   }
   return hash.digest("hex").slice(0, 16);
-}
-
-async function isInstalled(name: string, program: Program, wanted: string | undefined): Promise<boolean> {
-  if (program.version === undefined || wanted === undefined) return false;
-  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== toolsFolder);
-  if (!path.some((folder) => existsSync(join(folder, name)))) return false;
-  try {
-    const env = { ...process.env, PATH: path.join(delimiter) };
-    return fits(await run([name, program.version], { env }), wanted);
-  } catch {
-    return false;
-  }
-}
-
-/** Whether the first version in a program's answer is at least the wanted one, within its major version (below 1: its minor version). */
-function fits(answer: string, wanted: string): boolean {
-  const [found = "", least = ""] = [answer, wanted].map((text) => /\d+\.\d+\.\d+/.exec(text)?.[0]);
-  const series = (version: string) => /^(0\.)?\d+/.exec(version)?.[0];
-  return found !== "" && series(found) === series(least) && !isOlder(found, least);
 }
