@@ -116,14 +116,14 @@ await runCommand(usage, async (args) => {
     throw new UsageError(`not a command: ${args.join(" ")}\n\n${usage}`);
   }
   say(`local cloud: ${name}`);
-  if (!command) return read?.({ dir: cloudFolder() }, values);
+  if (read) return read({ dir: cloudFolder() }, values);
   const started = new Date();
   const cloud = await openCloud();
   // One command at a time changes a local cloud.
   const other = await lock(`hono-app:${cloud.dir}`, `${name} (process ${process.pid})`);
   if (other) throw new Error(`${other} is using this local cloud; wait until it ends, then run ${name} again`);
   try {
-    await command(cloud);
+    await command?.(cloud);
   } catch (error) {
     const steps = error instanceof PulumiError ? await failedSteps(cloud, started) : [];
     if (steps.length > 0) say(`\nthe build failed in:\n${steps.map((line) => `  ${line}`).join("\n")}`);

@@ -136,9 +136,8 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     function summary(): string {
       const states = missing.map((member) => describeMember(member, group, health, template));
       const counted = `${serving.length} machines in service, ${group.min} needed`;
-      const hint = cutOff(last) ?? "";
-      const answered = last ? [`${last}${hint && `: the load balancer does not answer; ${hint}`}`] : [];
-      return [...(serving.length < group.min ? [counted] : []), ...states, ...answered].join("; ");
+      const answered = last + cutOff(last, ": the load balancer does not answer; ");
+      return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [answered] : [])].join("; ");
     }
     async function explain(): Promise<string> {
       const said = await failures(api, begun).catch((error: Error) => [unread(error)]);

@@ -83,9 +83,9 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const hint = log.includes("listening on port ") ? cutOff(answer.problem) : undefined;
+        const hint = log.includes("listening on port ") ? cutOff(answer.problem, "; it listens: ") : "";
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint ? `; it listens: ${hint}` : ""}\n${lastLines(log, options.logCommand)}`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}`,
         );
       }
       show(
@@ -97,11 +97,11 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   }
 }
 
-/** What may keep an address from answering, where it says nothing: what a security group or a firewall drops is not refused. */
-export const cutOff = (problem: string) =>
+/** What may be behind a problem, after `but`, where an address does not answer: what a security group or a firewall drops is not refused. */
+export const cutOff = (problem: string, but: string) =>
   /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem)
-    ? "perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)"
-    : undefined;
+    ? `${but}perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)`
+    : "";
 
 type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
 

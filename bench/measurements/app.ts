@@ -27,18 +27,17 @@ export async function measureApp(sandbox: Sandbox): Promise<Measurement[]> {
   });
   const answer = JSON.stringify(await running(sandbox, app, answerOf));
   const node = ["--volume", `${process.execPath}:/usr/local/bin/node:ro`, "--entrypoint", "node"];
-  const servers: Server[] = [
-    app,
+  const others: Server[] = [
     { name: "Hono on Node", run: [...node, "bench/servers", "/app/node.mjs"] },
     {
       name: "bare Bun.serve",
       run: ["--env", `ANSWER=${answer}`, "--entrypoint", "bun", "bench/servers", "/app/bare.js"],
     },
   ];
-  const loads = servers.map((server) => [server.name, () => measure(sandbox, server, bombardier)] as const);
-  const runs = await sandbox.rounds(sandbox.runs(3), Object.fromEntries(loads), (name) => `load on ${name}`);
-  const { [app.name]: ours = [], ...others } = runs;
-  const of = (numberOf: (run: Run) => number) => compare({ ours, ...others }, numberOf);
+  const load = (server: Server) => () => measure(sandbox, server, bombardier);
+  const loads = { ours: load(app), ...Object.fromEntries(others.map((server) => [server.name, load(server)])) };
+  const runs = await sandbox.rounds(sandbox.runs(3), loads, (name) => `load on ${name}`);
+  const of = (numberOf: (run: Run) => number) => compare(runs, numberOf);
   return [
     { what: "requests per second", unit: "requests/s", plot: "app", ...of(({ perSecond }) => perSecond) },
     { what: "container start to first answer", unit: "ms", plot: "app", ...of(({ start }) => start) },

@@ -77,7 +77,6 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
   writeFileSync(config, JSON.stringify({ ...known, aliases: { builder: "localbuild" } }), { mode: 0o600 });
   for (const name of ["docker-buildx", "docker-compose"]) {
     const tool = join(toolsFolder, name);
-    if (!existsSync(tool)) continue;
     // Of a clone that was moved, it leads to where the clone was.
     rmSync(join(plugins, name), { force: true });
     symlinkSync(tool, join(plugins, name));
