@@ -13,12 +13,16 @@ import { installPackages } from "./system.ts";
 export async function ensureVenv(name: string): Promise<string> {
   const venv = join(home, name);
   const requirements = join(root, "tools", "python", name, "requirements.txt");
-  // An environment belongs to the Python that made it.
-  const python = await run(["python3", "--version"]);
-  const wanted = createHash("sha256").update(readFileSync(requirements)).update(python).digest("hex");
-  const stamp = join(venv, ".installed");
   const programs = join(venv, "bin");
-  if (readIfThere(stamp) === wanted) return programs;
+  // An environment belongs to the Python that made it. Its own link to that one is asked: `python3` may be a slow script, as pyenv's is.
+  const python = () => run([join(programs, "python"), "--version"]).catch(() => "none");
+  const hash = async () =>
+    createHash("sha256")
+      .update(readFileSync(requirements))
+      .update(await python())
+      .digest("hex");
+  const stamp = join(venv, ".installed");
+  if (readIfThere(stamp) === (await hash())) return programs;
   // Debian keeps a part of Python that virtual environments need in a package of its own.
   if (!(await succeeds(["python3", "-c", "import ensurepip"]))) await installPackages(["python3-venv"]);
   await step(`${name}, from PyPI`, async () => {
@@ -26,7 +30,7 @@ export async function ensureVenv(name: string): Promise<string> {
     await run(["python3", "-m", "venv", venv]);
     const options = ["--quiet", "--no-deps", "--disable-pip-version-check"];
     await run([join(programs, "pip"), "install", ...options, "-r", requirements]);
-    writeFileSync(stamp, wanted);
+    writeFileSync(stamp, await hash());
   });
   return programs;
 }
