@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
+import { step } from "./process.ts";
 
 /**
  * Takes a lock that no other process of this machine has. It is a socket in Linux's abstract namespace, which the kernel removes with the
@@ -15,14 +16,21 @@ export async function lock(name: string, owner: string): Promise<string | undefi
   return (await take(name, owner)) ? undefined : text(connect(`\0${name}`)).catch(() => "another command");
 }
 
-/** Does the work while no other process of this machine does work of that name; waits for one that does. */
+/** Does the work while no other process of this machine does work of that name; waits for one that does, and says so. */
 export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
-  let server = await take(name, "");
-  for (; server === undefined; server = await take(name, "")) await wait(100);
+  const server = (await take(name, "")) ?? (await step(`waiting for another command: ${name}`, () => untilFree(name)));
   try {
     return await work();
   } finally {
     server.close();
+  }
+}
+
+async function untilFree(name: string): Promise<Server> {
+  for (;;) {
+    const server = await take(name, "");
+    if (server) return server;
+    await wait(100);
   }
 }
 
