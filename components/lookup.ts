@@ -34,10 +34,8 @@ export async function lookup(args: LookupArgs) {
     getAuthorizationToken(),
     // No Local or Wavelength Zones, to which an account opts in: not everything that the stack is made of exists there.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html
-    getAvailabilityZones({
-      state: "available",
-      filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }],
-    }),
+    // Whatever their state: while a zone has a fault, an `up` must not be refused, or move a stack to another zone and back.
+    getAvailabilityZones({ filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }] }),
     release === undefined ? undefined : lookupRelease(repository.name, release),
     eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
     fleet?.certificateDomain === undefined ? undefined : lookupCertificate(fleet.certificateDomain),

@@ -11,10 +11,9 @@ const toFilters = (filters?: Props[]) => filters?.map(({ name, values }) => ({ N
 
 export const functions: Record<string, Lookup> = {
   "aws:index/getAvailabilityZones:getAvailabilityZones": {
-    inputs: { state: [], ...FILTERS },
-    async run({ state, filters }) {
-      const { AvailabilityZones = [] } = await ec2().describeAvailabilityZones({ Filters: toFilters(filters) });
-      const zones = AvailabilityZones.filter((zone) => !state || zone.State === state);
+    inputs: FILTERS,
+    async run({ filters }) {
+      const { AvailabilityZones: zones = [] } = await ec2().describeAvailabilityZones({ Filters: toFilters(filters) });
       const pick = (key: "ZoneName" | "ZoneId" | "GroupName") => zones.map((zone) => zone[key]);
       return {
         id: region(),

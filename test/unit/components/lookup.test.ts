@@ -69,7 +69,7 @@ test("zones: none that the account has opted in to, a Local Zone, although it of
     },
     "aws:index/getAvailabilityZones:getAvailabilityZones": ({ state, filters }) => {
       const [{ name, values }] = filters as [{ name: string; values: string[] }];
-      const asked = state === "available" && name === "opt-in-status" ? values : ["opt-in-not-required", "opted-in"];
+      const asked = state === undefined && name === "opt-in-status" ? values : ["opt-in-not-required", "opted-in"];
       const all = { "opt-in-not-required": ["us-west-2a", "us-west-2b"], "opted-in": [local] };
       return { names: asked.flatMap((status) => all[status as keyof typeof all]) };
     },
