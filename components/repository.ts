@@ -51,7 +51,9 @@ export class Repository extends pulumi.ComponentResource {
       { parent: this },
     );
     const policy = lifecyclePolicy(args.keepReleases);
-    new LifecyclePolicy(name, { repository: repository.name, policy }, { parent: this });
+    // The provider replaces it when its rules change, which Pulumi refuses for what is protected.
+    const rules = { parent: this, protect: false };
+    new LifecyclePolicy(name, { repository: repository.name, policy }, rules);
     const access = repositoryPolicy(repository.registryId);
     new RepositoryPolicy(name, { repository: repository.name, policy: access }, { parent: this });
 

@@ -33,6 +33,9 @@ export const ecrRows = {
     names: { repository: "RepositoryName", policy: ["LifecyclePolicy.LifecyclePolicyText", "lifecyclePolicyText"] },
     price: "a rule",
     partOf: "aws:ecr/repository:Repository",
+    // https://github.com/hashicorp/terraform-provider-aws/issues/49624
+    replace: ["policy"],
+    deleteBeforeReplace: true,
     calls: { create: "putLifecyclePolicy", get: "getLifecyclePolicy", delete: "deleteLifecyclePolicy" },
   },
   "aws:ecr/repositoryPolicy:RepositoryPolicy": {
