@@ -45,8 +45,7 @@ export function readContext(folder: string): ContextEntry[] {
   const rules = dockerignore.default().add(existsSync(ignoreFile) ? readFileSync(ignoreFile, "utf8") : "");
   // The builder reads these two even where .dockerignore excludes them.
   const always = new Set(["Dockerfile", ".dockerignore"]);
-  const paths = readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .map((path) => path.replaceAll("\\", "/"))
+  const paths = pathsIn(folder)
     .filter((path) => always.has(path) || !rules.ignores(path))
     .sort(); // by code unit: a locale's order would differ between machines
   return paths.flatMap((path): ContextEntry[] => {
@@ -55,6 +54,14 @@ export function readContext(folder: string): ContextEntry[] {
     if (status.isSymbolicLink()) return [{ path, kind: "symlink", content: Buffer.from(readlinkSync(file)) }];
     if (!status.isFile()) return [];
     return [{ path, kind: status.mode & 0o100 ? "executable" : "file", content: readFileSync(file) }];
+  });
+}
+
+/** The paths of all that is in a folder but folders. Node's `recursive` would follow links to folders, which Docker sends as links. */
+function pathsIn(folder: string, within = ""): string[] {
+  return readdirSync(join(folder, within), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(within, entry.name);
+    return entry.isDirectory() ? pathsIn(folder, path) : [path];
   });
 }
 

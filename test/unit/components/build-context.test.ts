@@ -1,4 +1,4 @@
-import fs, {
+import {
   chmodSync,
   mkdirSync,
   readdirSync,
@@ -84,10 +84,21 @@ test("on Windows a context's paths are the same, in the same order, and so is th
     syncBuiltinESMExports();
   });
   vi.spyOn(path, "join").mockImplementation(path.win32.join);
-  vi.spyOn(fs, "readdirSync").mockReturnValue(["src\\page.ts", "src\\main.ts", "Dockerfile"] as never);
   syncBuiltinESMExports();
   expect(readContext(folder).map((entry) => entry.path)).toEqual(Object.keys(app));
   expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
+});
+
+test("a link to a folder is a link, and nothing behind it is read or written", () => {
+  const path = write({ ...app, "../outside/secret": "as it was" }, join(folder, "app"));
+  symlinkSync("../../outside", join(path, "src/shared"));
+  symlinkSync(".", join(path, "src/self"));
+  const entries = readContext(path);
+  expect(entries.map((entry) => `${entry.path} ${entry.kind}`)).toEqual([
+    ...["Dockerfile file", "src/main.ts file", "src/page.ts file", "src/self symlink", "src/shared symlink"],
+  ]);
+  const staged = stageContext(entries, join(folder, "staged"), "tag");
+  expect(readContext(staged)).toEqual(entries);
 });
 
 test("a staged context has the same modes whatever the clone's umask", () => {
