@@ -41,8 +41,17 @@ async function proven(inputs: Inputs): Promise<State> {
 
 export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
-    const facts = ({ address, domain, groupName, template, min, subnetIds, expected }: Inputs) =>
-      JSON.stringify([address, domain, groupName, template, min, subnetIds, ...Object.entries(expected).sort()]);
+    const facts = ({ profile, address, domain, groupName, template, min, subnetIds, expected }: Inputs) =>
+      JSON.stringify([
+        profile,
+        address,
+        domain,
+        groupName,
+        template,
+        min,
+        subnetIds,
+        ...Object.entries(expected).sort(),
+      ]);
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {
@@ -51,12 +60,12 @@ export const provider: Provider<Inputs, State> = {
   async update(_id, _olds, news) {
     return { outs: await proven(news) };
   },
-  // Refresh asks again, but not for long: what runs answers at once. A group that is proven no more leaves the state, so that a refresh
+  // Refresh asks again, but not for long: what runs answers at once, and what scaling has just added may still boot. A group that is proven no more leaves the state, so that a refresh
   // shows it and the next `up` verifies again, with the whole time-out.
   async read(id, props) {
     const state = props as State;
     try {
-      const { image, machines } = await prove(state, 10);
+      const { image, machines } = await prove(state, 10, true);
       const known = new Map(state.proof.machines.map((machine) => [machine.id, machine]));
       return {
         id,

@@ -144,9 +144,9 @@ async function inspect(api: ECR, { repositoryName, platforms }: Inputs, digest: 
   return { configs: Object.fromEntries(configs), manifest };
 }
 
-/** What the digest to deploy follows from. */
-function source({ repositoryName, built, tags, platforms }: Inputs): string {
-  return JSON.stringify([repositoryName, built, tags[0], platforms]);
+/** Equal where the same digest is to be deployed. */
+function keyOf({ region, repositoryName, built, tags, platforms }: Inputs): string {
+  return JSON.stringify([region, repositoryName, built, tags[0], platforms]);
 }
 
 /** The digest that the release's tag names, if that is an index of exactly the platforms. */
@@ -160,7 +160,7 @@ async function released(api: ECR, inputs: Inputs): Promise<string | undefined> {
 /** Checks the index, and has every tag name it. */
 async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> {
   const { repositoryName, built, tags } = inputs;
-  const isNew = before === undefined || source(before) !== source(inputs);
+  const isNew = before === undefined || keyOf(before) !== keyOf(inputs);
   const api = await connect(inputs);
   const digest = isNew ? ((await released(api, inputs)) ?? inputs.digest) : before.digest;
   const index = await inspect(api, inputs, digest);
@@ -224,13 +224,14 @@ async function untag(api: ECR, repositoryName: string, imageTag: string, imageDi
 export const provider: Provider<Inputs, Inputs & Found> = {
   // In a preview `built` may be unknown; then so is the digest, unless the tag names a whole index.
   async check(olds, news) {
-    const isKnown = olds.digest !== undefined && source(olds) === source(news);
+    const isKnown = olds.digest !== undefined && keyOf(olds) === keyOf(news);
     const digest = isKnown ? olds.digest : ((await released(await connect(news), news)) ?? news.built);
     return { inputs: { ...news, digest } };
   },
   async diff(_id, olds, news) {
     const moved = news.tags.some((tag) => olds.tagged[tag] !== olds.digest);
-    return { changes: moved || source(olds) !== source(news) };
+    // A refresh reads with the state's profile.
+    return { changes: moved || keyOf(olds) !== keyOf(news) || olds.profile !== news.profile };
   },
   async create(inputs) {
     return { id: `${inputs.repositoryName}@${inputs.built}`, outs: await ensure(inputs) };

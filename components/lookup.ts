@@ -71,7 +71,8 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
       `release is ${release}, which ${repositoryName} does not have (${error.message}), so nothing was changed\n${releases}`,
     );
   });
-  const tag = imageTags.find((each) => each.startsWith(contentTagPrefix));
+  // Contents that differ in what the build leaves out make one image, which has the tag of each.
+  const tag = [release, ...imageTags].find((each) => each.startsWith(contentTagPrefix));
   if (tag === undefined) {
     const tags = imageTags.join(", ") || "no tag";
     throw new pulumi.RunError(
@@ -81,7 +82,7 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
   return { tag, digest: imageDigest };
 }
 
-/** Those that a load balancer takes; without them ACM lists RSA keys of 2048 bits alone. */
+/** Those that a load balancer takes; unless it is asked for them, ACM lists RSA keys of 1024 and 2048 bits alone. */
 const keyTypes = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
 
 /** @throws Error when no certificate of that primary domain name has been issued in the stack's region. */

@@ -48,7 +48,8 @@ async function rollOut(inputs: Inputs): Promise<Inputs> {
 
 export const provider: Provider<Inputs, Inputs> = {
   async diff(_id, olds, news) {
-    const facts = ({ groupName, template, size }: Inputs) => JSON.stringify([groupName, template, size]);
+    const facts = ({ profile, groupName, template, size }: Inputs) =>
+      JSON.stringify([profile, groupName, template, size]);
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {

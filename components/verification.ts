@@ -54,7 +54,8 @@ What to do: docs/troubleshooting.md, "An instance failed verification". An earli
 
 export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
-    const facts = ({ url, expected }: Inputs) => JSON.stringify([url, ...Object.entries(expected).sort()]);
+    const facts = ({ profile, url, expected }: Inputs) =>
+      JSON.stringify([profile, url, ...Object.entries(expected).sort()]);
     return { changes: facts(olds) !== facts(news) };
   },
   async create(inputs) {

@@ -82,12 +82,12 @@ test("an earlier release is found by its tag or digest", async () => {
   await mock({
     "aws:ecr/getImage:getImage": (inputs) => {
       asked.push(inputs);
-      return { imageDigest: "sha256:old", imageTags: ["latest", "content-old"] };
+      return { imageDigest: "sha256:old", imageTags: ["latest", "content-older", "content-old"] };
     },
   });
   const old = { tag: "content-old", digest: "sha256:old" };
   expect((await lookup({ ...args, release: "content-old" })).release).toEqual(old);
-  expect((await lookup({ ...args, release: "sha256:old" })).release).toEqual(old);
+  expect((await lookup({ ...args, release: "sha256:old" })).release).toEqual({ ...old, tag: "content-older" });
   expect(asked).toEqual([
     { repositoryName: "app-dev", imageTag: "content-old" },
     { repositoryName: "app-dev", imageDigest: "sha256:old" },

@@ -26,9 +26,11 @@ test("another address, machine, digest or architecture is verified again; anothe
   const provider = providerOf(inputs);
   const changes = (news: object) => provider.diff("id", { ...inputs, proof: {} }, { ...inputs, ...news });
   expect(await changes({})).toEqual({ changes: false });
-  expect(await changes({ timeout: 30, profile: "other", logGroup: "other" })).toEqual({ changes: false });
+  expect(await changes({ timeout: 30, logGroup: "other" })).toEqual({ changes: false });
   const reversed = Object.fromEntries(Object.entries(ofMachine).reverse());
   expect(await changes({ expected: reversed })).toEqual({ changes: false });
+  // A refresh would read with the profile of the state.
+  expect(await changes({ profile: "other" })).toEqual({ changes: true });
   expect(await changes({ url: "http://203.0.113.8" })).toEqual({ changes: true });
   for (const key of Object.keys(ofMachine)) {
     expect(await changes({ expected: { ...ofMachine, [key]: "other" } }), key).toEqual({ changes: true });
