@@ -4,8 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, eachMachine, type MachineName } from "./components/architecture.ts";
 import { latestTag } from "./components/image-tags.ts";
-import { appName, policyArn } from "./components/names.ts";
-import { factNames } from "./components/user-data.ts";
+import { allowedAppName, appName, policyArn } from "./components/names.ts";
+import { factNames, type UserDataArgs, userData } from "./components/user-data.ts";
 
 /** A configuration that cannot be deployed; one line per wrong key: the key, what was given, what is allowed. */
 export class ConfigError extends pulumi.RunError {
@@ -73,7 +73,7 @@ export function loadConfig() {
   }
 
   const stack = pulumi.getStack();
-  const name = read("name", "2 to 32 lowercase letters, digits and single hyphens, first a letter", matching(appName));
+  const name = read("name", allowedAppName, matching(appName));
   const port = read(
     "port",
     "a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)",
@@ -81,7 +81,7 @@ export function loadConfig() {
   );
   const allowedCidrs = read(
     "allowedCidrs",
-    "a list of 1 to 60 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address",
+    "a list of 1 to 30 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address",
     parseCidrs,
   );
   const egress = readOfFleet("egress", "nat", "nat, endpoints or public", oneOf("nat", "endpoints", "public"));
@@ -129,7 +129,7 @@ export function loadConfig() {
   const publish = readPublish();
   const environment = read(
     "appEnvironment",
-    `a list of NAME=value of at most ${environmentLimit} bytes, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
+    `a list of NAME=value, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
     parseEnvironment,
   );
   const ownPath = `/${name}/${stack}`;
@@ -254,9 +254,9 @@ export function loadConfig() {
   if (certificateDomain && givenDomain === "") {
     problems.push(`${project}:certificateDomain is set and ${project}:domain is not; allowed: both, or domain alone`);
   }
-  if (domain && allowedCidrs?.length > 30) {
+  if (domain && allowedCidrs?.length > 15) {
     problems.push(
-      `${project}:allowedCidrs has ${allowedCidrs.length} networks; allowed: 30 with ${project}:domain, for each needs a rule for port 80 and one for 443`,
+      `${project}:allowedCidrs has ${allowedCidrs.length} networks; allowed: 15 with ${project}:domain, for each needs a rule for port 80 and one for 443`,
     );
   }
   // Load balancers and target groups have names of 32 characters at most, of which Pulumi's provider adds eight.
@@ -288,6 +288,19 @@ export function loadConfig() {
       problems.push(`${key} is not a key of this project; ${allowed}`);
     }
   }
+  if (problems.length === 0) {
+    const { image, machine } = settings;
+    const { length } = longestUserData(
+      { ...machine, appName: name, region: settings.aws.region },
+      image.repositoryName,
+      stack,
+    );
+    if (length > mostUserData) {
+      problems.push(
+        `${project}:appEnvironment and ${project}:appSecrets make user data of ${length} bytes; allowed: ${mostUserData}, which is what EC2 takes`,
+      );
+    }
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   if (publish && release) {
     pulumi.log.warn(`${project}:release is set: this is a rollback, and nothing is published to ${project}:publishTo`);
@@ -297,15 +310,16 @@ export function loadConfig() {
   );
   if (shell !== undefined) {
     pulumi.log.warn(
-      `${shell} is ${env[shell]}, but the stack ${stack} is deployed to ${settings.aws.region}, as aws:region says; to change that: pulumi config set aws:region ${env[shell]}`,
+      `${shell} is ${env[shell]}, but the stack ${stack} is deployed to ${settings.aws.region}, as aws:region says; before its first up that can be changed: pulumi config set aws:region ${env[shell]}`,
     );
   }
   return settings;
 }
 
 // The aws provider's other keys could lead it to another account or endpoint than AWS's SDK, which reads the image's index and the
-// machines' consoles: the SDK knows only the environment and the profile.
-const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds", "defaultTags", "ignoreTags"];
+// machines' consoles: the SDK knows only the environment and the profile. With defaultTags the provider would tag the VPC's default group,
+// which no policy allows, and IAM refuses a tag beside another one that differs only in case.
+const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds", "ignoreTags"];
 
 // A dot, a colon or `localhost` distinguishes a registry from a Docker Hub user, as in Docker; empty stands for none.
 const repositoryInRegistry =
@@ -375,19 +389,30 @@ function parseList(text: string, isValid: (item: string) => boolean, least = 0):
 const nameOf = (variable: string) => variable.split("=", 1)[0] ?? "";
 const isOwnName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) && !factNames.includes(name);
 
-/** Bytes: user data of at most 16,384 is what EC2 takes, and the script has less than 6,000 of its own. */
-const environmentLimit = 8000;
+/** Bytes. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html */
+const mostUserData = 16_384;
+
+/** With everything else as long as it can be. */
+function longestUserData(
+  own: Pick<UserDataArgs, "appName" | "region" | "port" | "environment" | "secrets">,
+  repository: string,
+  stack: string,
+): Buffer {
+  const registry = `000000000000.dkr.ecr.${own.region}.amazonaws.com.cn`;
+  const image = { registry, repository, tag: `content-${"0".repeat(16)}`, digest: `sha256:${"0".repeat(64)}` };
+  const machine = { instanceType: "t4g.2xlarge", architecture: architectures.graviton };
+  return Buffer.from(userData({ ...own, ...machine, image, logGroup: `${own.appName}-machines-${stack}-0000000` }));
+}
 
 function parseEnvironment(text: string): string[] | undefined {
-  if (Buffer.byteLength(text) > environmentLimit) return undefined;
   const list = parseList(text, (item) => item.includes("=") && isOwnName(nameOf(item)) && !/[\0\n\r]/.test(item));
   return new Set(list?.map(nameOf)).size === list?.length ? list : undefined;
 }
 
-// At most 60 rules in a security group is EC2's default quota.
+// At most 60 rules in a security group is EC2's default quota, and where all networks change, the new ones come before the old ones go.
 function parseCidrs(text: string): string[] | undefined {
   const list = parseList(text, (item) => parseCidr(item) !== undefined, 1);
-  return list && list.length <= 60 ? list : undefined;
+  return list && list.length <= 30 ? list : undefined;
 }
 
 function parseZones(text: string): string[] | undefined {

@@ -1,4 +1,8 @@
 /** ARN of a managed policy of an account, or of AWS (`aws`). */
 export const policyArn = /^arn:aws(?:-[a-z-]+)?:iam::(\d{12}|aws):policy\/[\w+=,.@/-]{1,512}$/;
 
-export const appName = /^(?=.{2,32}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
+/** Of an app. EC2 takes no security group whose name begins with `sg-`. */
+export const appName = /^(?=.{2,32}$)(?!sg(-|$))[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
+
+/** What {@link appName} takes, in words. */
+export const allowedAppName = "2 to 32 lowercase letters, digits and single hyphens, first a letter, but not sg or sg-…";

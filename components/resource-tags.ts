@@ -18,8 +18,7 @@ const withoutTags = new Set([
  * Gives every resource of AWS these tags, beside its own, and also to what a launch template or a group makes. To be called before the
  * first resource is made.
  *
- * Not the provider's `defaultTags`: they do not reach `volumeTags`, and a provider that the program makes would not have the
- * `aws:defaultTags` of a user. A transformation, and not a transform, since the engine would call back for each resource of every command.
+ * Not the provider's `defaultTags`: they do not reach `volumeTags`, and the VPC's default group would get them. A transformation, and not a transform, since the engine would call back for each resource of every command.
  */
 export function tagEveryResource(tags: Readonly<Record<string, string>>): void {
   const all = (own: object | undefined) => ({ ...tags, ...own });

@@ -101,7 +101,8 @@ report() {
 }
 
 fail() { report "$*"; exit 1; }
-trap 'fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $?"' ERR
+# Not in a subshell too, whose command fails here again.
+trap 'status=$?; [ "$BASH_SUBSHELL" -gt 0 ] || fail "line $LINENO: \\"$BASH_COMMAND\\" ended with exit status $status"' ERR
 
 # A new instance profile takes time to be known everywhere. After about three minutes the console says so, but the script goes on: a
 # registry may come back after an hour, and the next pulumi up then finds it running. (Auto Scaling replaces a machine sooner.)
@@ -172,17 +173,17 @@ fail 'the app printed no line with "message":"listening" within 60 s; its last l
 }
 
 /** Reads the app's secrets, as options of `docker run`. */
-const readSecrets = ({ path, names }: Secrets) => `read_secret() {
-  aws ssm get-parameter --region "$region" --with-decryption --name ${quote(path)}/"$1" --query Parameter.Value --output text
-}
-# What is tried again is printed in the end.
-has_secret() { read_secret "$1" >/dev/null; }
+const readSecrets = ({ path, names }: Secrets) => `# To a file in memory: what a command prints, "retry" may print too.
+read_secret() (
+  umask 077
+  aws ssm get-parameter --region "$region" --with-decryption --name ${quote(path)}/"$1" --query Parameter.Value --output text >"/run/$name-secret"
+)
 secrets=()
 for secret in ${names.join(" ")}; do
-  retry has_secret "$secret"
-  value=$(read_secret "$secret")
-  secrets+=(--env "$secret=$value")
+  retry read_secret "$secret"
+  secrets+=(--env "$secret=$(<"/run/$name-secret")")
 done
+rm "/run/$name-secret"
 
 `;
 

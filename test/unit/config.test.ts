@@ -1,7 +1,9 @@
 import { isSecret, log, type Output } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
+import { userData } from "../../components/user-data.ts";
 import { ConfigError, loadConfig, retentions } from "../../config.ts";
 import { propertySchema } from "../../local/providers/aws/schemas.ts";
+import { launchArgs } from "../support/machine.ts";
 import { configOf, configure, mock, settle } from "../support/mocks.ts";
 
 beforeEach(() => mock());
@@ -92,7 +94,7 @@ test.each([
   [
     { AWS_REGION: "us-east-1" },
     [
-      "AWS_REGION is us-east-1, but the stack dev is deployed to ap-northeast-2, as aws:region says; to change that: pulumi config set aws:region us-east-1",
+      "AWS_REGION is us-east-1, but the stack dev is deployed to ap-northeast-2, as aws:region says; before its first up that can be changed: pulumi config set aws:region us-east-1",
     ],
   ],
   [{ AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "eu-west-1" }, ["AWS_DEFAULT_REGION is eu-west-1, but"]],
@@ -123,9 +125,9 @@ const topic = "arn:aws:sns:ap-northeast-2:123456789012:alarms";
 const policy = "arn:aws:iam::123456789012:policy/";
 /** Up to the bounds; the last is not the default. */
 const allowed: Record<string, string[]> = {
-  name: ["ab", "a1-b2", "x".repeat(32)],
+  name: ["ab", "a1-b2", "sgx", "x".repeat(32)],
   port: ["1", "21", "444", "65535"],
-  allowedCidrs: ['["10.0.0.0/8"]', networks(60)],
+  allowedCidrs: ['["10.0.0.0/8"]', networks(30)],
   fleet: ["false", "true"],
   egress: ["nat", "endpoints", "public"],
   machinesMin: ["1", "100"],
@@ -159,7 +161,7 @@ const allowed: Record<string, string[]> = {
 };
 /** From the bounds on. */
 const refused: Record<string, string[]> = {
-  name: ["Hono", "a--b", "-a", "a-", "1a", "a", "a_b", "x".repeat(33)],
+  name: ["Hono", "sg", "sg-a", "a--b", "-a", "a-", "1a", "a", "a_b", "x".repeat(33)],
   port: ["22", "443", "0", "65536", "http"],
   allowedCidrs: [
     ...["[]", "0.0.0.0/0", '["10.0.0.0"]', '["10.0.0.1/8"]', '["10.0.0/24"]', '["10.0.0.0/8/8"]', '["::/0"]', "[8]"],
@@ -202,10 +204,7 @@ const refused: Record<string, string[]> = {
   verificationTimeoutSeconds: ["29", "3601"],
   builder: ["a b", ".a", ""],
   registryLogin: ["none"],
-  appEnvironment: [
-    ...['["A"]', '["A=b","A=c"]', '["PORT=1"]', '["1A=b"]', '["=b"]', '["A=b\\nc"]', "A=b"],
-    JSON.stringify([`A=${"b".repeat(8000)}`]),
-  ],
+  appEnvironment: [...['["A"]', '["A=b","A=c"]', '["PORT=1"]', '["1A=b"]', '["=b"]', '["A=b\\nc"]', "A=b"]],
   appSecrets: ['["PORT"]', '["A-B"]', '["A","A"]', '["A=b"]', "A"],
   appSecretsPath: [
     "/hono-app",
@@ -271,9 +270,9 @@ test("every wrong key is reported at once, a misspelt one too", () => {
   expect(loadConfig).toThrowErrorMatchingInlineSnapshot(`
     [ConfigError: the stack's configuration cannot be used:
       - hono-app:fleet is "yes"; allowed: true or false
-      - hono-app:name is "Hono"; allowed: 2 to 32 lowercase letters, digits and single hyphens, first a letter
+      - hono-app:name is "Hono"; allowed: 2 to 32 lowercase letters, digits and single hyphens, first a letter, but not sg or sg-…
       - hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here) or 443 (the app speaks plain HTTP, so https:// would fail)
-      - hono-app:allowedCidrs is "[]"; allowed: a list of 1 to 60 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address
+      - hono-app:allowedCidrs is "[]"; allowed: a list of 1 to 30 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address
       - hono-app:egress is "toString"; allowed: nat, endpoints or public
       - hono-app:machinesMin is "0"; allowed: a whole number from 1 to 100
       - hono-app:machinesMax is "1"; allowed: a whole number from 2 to 200
@@ -288,7 +287,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:publishTo is "a"; allowed: registry/repository, such as docker.io/yourusername/hono-app or ghcr.io/owner/hono-app
       - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
       - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
-      - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value of at most 8000 bytes, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
+      - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
       - hono-app:appSecretsPath is "/hono-app"; allowed: empty for /undefined/dev, or a path in Parameter Store that begins with /undefined/, without a slash at its end
       - hono-app:appSecrets is "[\\"PORT\\"]"; allowed: a list of names of environment variables, each of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
@@ -324,7 +323,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     { fleet: "true", name: "internal-app" },
     { fleet: "true", name: "a".repeat(25) },
     { fleet: "true", port: "8080" },
-    { fleet: "true", domain: "app.example.com", allowedCidrs: networks(31) },
+    { fleet: "true", domain: "app.example.com", allowedCidrs: networks(16) },
   ].map((values) => problems(values).join("\n"));
   expect(refusals.join("\n")).toMatchInlineSnapshot(`
     "aws:region is not set; allowed: an AWS region, such as ap-northeast-2
@@ -332,9 +331,9 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     aws:allowedAccountIds is [123456789012]; allowed: a list of account ids, each of 12 digits in quotes
     aws:allowedAccountIds is ["12345"]; allowed: a list of account ids, each of 12 digits in quotes
     aws:allowedAccountIds is ["1234567890123"]; allowed: a list of account ids, each of 12 digits in quotes
-    aws:accessKey is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:defaultTags, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
-    aws:assumeRoles is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:defaultTags, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
-    aws:endpoints is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:defaultTags, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:accessKey is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:assumeRoles is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:endpoints is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
     hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them
     hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them, since a protected stack has no mutable tag
     hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks
@@ -347,17 +346,39 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters that does not begin with internal-
     hono-app:name is aaaaaaaaaaaaaaaaaaaaaaaaa; allowed: with fleet, one of at most 24 characters that does not begin with internal-
     hono-app:port is 8080; allowed: with fleet, 80, which only the load balancer reaches; people reach its ports 80 and 443
-    hono-app:allowedCidrs has 31 networks; allowed: 30 with hono-app:domain, for each needs a rule for port 80 and one for 443"
+    hono-app:allowedCidrs has 16 networks; allowed: 15 with hono-app:domain, for each needs a rule for port 80 and one for 443"
   `);
 });
 
 test.each<Record<string, string>>([
   { "other:key": "another program's" },
-  { "aws:allowedAccountIds": '["012345678901"]', "aws:defaultTags": '{"tags":{}}' },
-  { "aws:forbiddenAccountIds": '["012345678901"]', "aws:ignoreTags": '{"keys":[]}' },
-  { fleet: "true", name: "a".repeat(24), allowedCidrs: networks(31) },
-  { fleet: "true", domain: "app.example.com", allowedCidrs: networks(30) },
+  {
+    "aws:allowedAccountIds": '["012345678901"]',
+    "aws:forbiddenAccountIds": '["012345678901"]',
+    "aws:ignoreTags": '{"keys":[]}',
+  },
+  { fleet: "true", name: "a".repeat(24), allowedCidrs: networks(30) },
+  { fleet: "true", domain: "app.example.com", allowedCidrs: networks(15) },
 ])("%j is allowed", (values) => expect(problems(values)).toEqual([]));
+
+// An apostrophe takes four bytes of the script, and each variable a line of its own.
+test.each([
+  ["apostrophes", 2700, (count: number) => ({ appEnvironment: JSON.stringify([`A=${"'".repeat(count)}`]) })],
+  [
+    "variables",
+    600,
+    (count: number) => ({ appEnvironment: JSON.stringify(numbered(count).map((name) => `${name}=`)) }),
+  ],
+  ["secrets", 1900, (count: number) => ({ appSecrets: JSON.stringify(numbered(count)) })],
+])("what EC2 takes as user data is allowed, and no more: %s", (_, count, settings) => {
+  expect(problems(settings(count))).toEqual([]);
+  configure(settings(count));
+  expect(Buffer.byteLength(userData({ ...launchArgs, ...loadConfig().machine }))).toBeLessThanOrEqual(16_384);
+  const reason = /^hono-app:appEnvironment and hono-app:appSecrets make user data of \d+ bytes; allowed: 16384,/;
+  expect(problems(settings(count * 1.1))).toEqual([expect.stringMatching(reason)]);
+});
+
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `v${index}`);
 
 test("a rollback publishes nothing, and says so", () => {
   const warn = vi.spyOn(log, "warn").mockResolvedValue();

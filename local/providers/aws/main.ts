@@ -15,7 +15,6 @@ const checkConfig = once(async () => {
   if (config.region && config.region !== process.env.AWS_REGION) {
     throw new Error(`aws:region is "${config.region}": this cloud is ${process.env.AWS_REGION}`);
   }
-  if (config.defaultTags) throw new Error("aws:defaultTags: not known to this cloud");
   const allowed: string[] = JSON.parse(config.allowedAccountIds ?? "[]");
   if (allowed.length === 0) return;
   const { Account = "" } = await sts().getCallerIdentity({});

@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { expect, test } from "vitest";
+import { readdirSync } from "node:fs";
+import { expect, onTestFinished, test } from "vitest";
 import { architectures } from "../../../components/architecture.ts";
 import { imageRef } from "../../../components/image-reference.ts";
 import { failureMarker, userData } from "../../../components/user-data.ts";
 import { launchArgs as args } from "../../support/machine.ts";
+import { temporaryFolder } from "../../support/process.ts";
 
 const script = userData(args);
 const functions = script.slice(0, script.indexOf('say "installing'));
@@ -50,6 +52,11 @@ test("what goes wrong stands in the output, marked", () => {
   expect(status).toBe(1);
   expect(output).toMatch(/hono-app: line \d+: "false" ended with exit status 1\nhono-app: USER-DATA-FAILED\n$/);
   expect(output).toContain(failureMarker);
+});
+
+test("a command that fails in a subshell is reported once, with its own exit status", () => {
+  const { output } = run(`${functions}there=$(ls /no/such)\n`);
+  expect(output).toMatch(/^hono-app: line \d+: "there=.*" ended with exit status 2\nhono-app: USER-DATA-FAILED\n$/);
 });
 
 test("what failed is written to the machine's log stream, as JSON whatever stands in it; where that fails, it is said and nothing else", () => {
@@ -110,10 +117,13 @@ aws() { echo >>$n; [ $(wc -l <$n) -gt 1 ] || { echo "ParameterNotFound: $*" >&2;
 docker() { printf '<%s>' "$@"; rm $n; exit; }
 image_architecture= image_id= image_digest=
 `;
-  const { output } = run(functions + there + own.slice(own.indexOf("read_secret() {"), own.indexOf("crashes=0")));
+  const memory = temporaryFolder(onTestFinished);
+  const reading = own.slice(own.indexOf("read_secret() ("), own.indexOf("crashes=0")).replaceAll("/run/", `${memory}/`);
+  const { output } = run(functions + there + reading);
+  expect(readdirSync(memory)).toEqual([]);
   const asked = "ssm get-parameter --region ap-northeast-2 --with-decryption --name /hono-app/dev/API_KEY";
   expect(output).toContain(
-    `has_secret API_KEY failed: ParameterNotFound: ${asked} --query Parameter.Value --output text; trying again in 1 s\n`,
+    `read_secret API_KEY failed: ParameterNotFound: ${asked} --query Parameter.Value --output text; trying again in 1 s\n`,
   );
   expect(output).toContain(`<--env><${environment[0]}>`);
   expect(output).toContain(`<--env><API_KEY=a b"c><${imageRef(args.image)}>`);
