@@ -179,7 +179,7 @@ export function loadConfig() {
       parseZones,
     ),
     logs: { retentionInDays: logRetentionDays },
-    role: { permissionsBoundary, secretsPath: secrets.path },
+    role: { permissionsBoundary, secretsPath: secrets.names?.length > 0 ? secrets.path : undefined },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
       ...{ port, environment, secrets },

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
@@ -11,8 +12,11 @@ export interface InstanceRoleArgs {
   repositoryArn: pulumi.Input<string>;
   /** ARN of the one log group that machines may write to. */
   logGroupArn: pulumi.Input<string>;
-  /** Path below which machines may read and decrypt parameters, such as `/hono-app/dev`. */
-  secretsPath: string;
+  /**
+   * Path below which machines may read and decrypt parameters, such as `/hono-app/dev`.
+   * @default none
+   */
+  secretsPath?: string;
   /**
    * ARN of the policy that limits what the role can do, whatever it is given.
    * @default none
@@ -22,7 +26,7 @@ export interface InstanceRoleArgs {
 
 /** What a machine may do in AWS: pull from one repository, write to one log group, be reached by Session Manager, and read the app's secrets. */
 export class InstanceRole extends pulumi.ComponentResource {
-  /** Name of the instance profile; known once the role has its policy. */
+  /** Name of the instance profile; known once the role has its policies. */
   readonly instanceProfile: pulumi.Output<string>;
 
   constructor(name: string, args: InstanceRoleArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -37,18 +41,26 @@ export class InstanceRole extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const statements = [
-      ...[...pullStatements(args.repositoryArn), writeStatement(args.logGroupArn), sessionStatement],
-      ...secretStatements(args.repositoryArn, args.secretsPath),
+    const allow = (id: string, ...statements: PolicyStatement[]) =>
+      new RolePolicy(id, { role: role.name, policy: policyOf(...statements) }, { parent: this });
+    const { repositoryArn, secretsPath } = args;
+    const policies = [
+      allow(name, ...pullStatements(repositoryArn), writeStatement(args.logGroupArn), sessionStatement),
+      // Another path is another policy: a machine of the release before, which a rollback launches, reads the old path until the new machines
+      // are proven.
+      ...(secretsPath
+        ? [allow(`${name}-secrets-${hashOf(secretsPath)}`, ...secretStatements(repositoryArn, secretsPath))]
+        : []),
     ];
-    const policy = new RolePolicy(name, { role: role.name, policy: policyOf(...statements) }, { parent: this });
-    // A profile is eventually consistent and a machine starts pulling at once: the policy comes first.
-    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: policy });
+    // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
+    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: policies });
 
     this.instanceProfile = profile.name;
     this.registerOutputs({ instanceProfile: this.instanceProfile });
   }
 }
+
+const hashOf = (path: string) => createHash("sha256").update(path).digest("hex").slice(0, 8);
 
 const trust = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
 

@@ -5,4 +5,5 @@ export const policyArn = /^arn:aws(?:-[a-z-]+)?:iam::(\d{12}|aws):policy\/[\w+=,
 export const appName = /^(?=.{2,32}$)(?!sg(-|$))[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 
 /** What {@link appName} takes, in words. */
-export const allowedAppName = "2 to 32 lowercase letters, digits and single hyphens, first a letter, but not sg or sg-…";
+export const allowedAppName =
+  "2 to 32 lowercase letters, digits and single hyphens, first a letter, but not sg or sg-…";

@@ -41,7 +41,7 @@ test("the defaults of Pulumi.yaml are the settings", () => {
     },
     availabilityZones: [],
     logs: { retentionInDays: 30 },
-    role: { permissionsBoundary: undefined, secretsPath: secrets.path },
+    role: { permissionsBoundary: undefined },
     instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
     machine: { port: 80, environment: [], secrets, volumeSize: 8, amiUpdate: "keep", verificationTimeout: 600 },
     fleet: undefined,

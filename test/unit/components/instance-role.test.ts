@@ -1,15 +1,17 @@
 import { beforeEach, expect, test } from "vitest";
 import { InstanceRole } from "../../../components/instance-role.ts";
 import { entriesOf } from "../../../policies/policy.ts";
-import { mock, only, settle } from "../../support/mocks.ts";
+import { find, mock, only, settle } from "../../support/mocks.ts";
 
 const logGroupArn = "arn:aws:logs:ap-northeast-2:123456789012:log-group:app-machines-1";
 const repositoryArn = "arn:aws:ecr:ap-northeast-2:123456789012:repository/app-dev";
 
-beforeEach(async () => {
+beforeEach(() => make({}));
+
+async function make(secrets: { secretsPath?: string }): Promise<void> {
   await mock();
-  await settle(new InstanceRole("app", { repositoryArn, logGroupArn, secretsPath: "/app/dev" }).instanceProfile);
-});
+  await settle(new InstanceRole("app", { repositoryArn, logGroupArn, ...secrets }).instanceProfile);
+}
 
 test("EC2 alone may take the role, which says what it is for", () => {
   expect(only("aws:iam/role:Role").inputs).toEqual({
@@ -21,14 +23,10 @@ test("EC2 alone may take the role, which says what it is for", () => {
   });
 });
 
-test("it may pull from the one repository, write to the streams of the one log group, serve a session, read and decrypt the parameters of its path, and do nothing else", () => {
-  const { role, policy } = only("aws:iam/rolePolicy:RolePolicy").inputs as {
-    role: string;
-    policy: { Statement: unknown };
-  };
+test("it may pull from the one repository, write to the streams of the one log group, serve a session, and do nothing else", () => {
+  const { role, policy } = only("aws:iam/rolePolicy:RolePolicy").inputs;
   expect(role).toBe("app");
-  const parameters = "arn:aws:ssm:ap-northeast-2:123456789012:parameter/app/dev/*";
-  expect(policy.Statement).toEqual([
+  expect((policy as { Statement: unknown }).Statement).toEqual([
     { Sid: "Login", Effect: "Allow", Action: "ecr:GetAuthorizationToken", Resource: "*" },
     {
       Sid: "Pull",
@@ -48,6 +46,16 @@ test("it may pull from the one repository, write to the streams of the one log g
       Action: Object.keys(entriesOf("boundary").find(({ sid }) => sid === "Session")?.actions ?? {}),
       Resource: "*",
     },
+  ]);
+});
+
+test("with secrets it may read and decrypt the parameters of their path too, by a policy that another path does not change", async () => {
+  await make({ secretsPath: "/app/dev" });
+  const [name] = find("aws:iam/rolePolicy:RolePolicy").flatMap(({ name }) => (name === "app" ? [] : name));
+  expect(name).toMatch(/^app-secrets-[0-9a-f]{8}$/);
+  const { inputs } = only("aws:iam/rolePolicy:RolePolicy", name);
+  const parameters = "arn:aws:ssm:ap-northeast-2:123456789012:parameter/app/dev/*";
+  expect((inputs.policy as { Statement: unknown }).Statement).toEqual([
     { Sid: "Secrets", Effect: "Allow", Action: "ssm:GetParameter", Resource: parameters },
     {
       Sid: "Decrypt",
@@ -66,4 +74,14 @@ test("no machine has the role's profile before the role has its policy", () => {
   const { inputs, dependsOn } = only("aws:iam/instanceProfile:InstanceProfile");
   expect(inputs.role).toBe("app");
   expect(dependsOn).toContain("aws:iam/rolePolicy:RolePolicy app");
+});
+
+test("another path of the secrets is another policy, which the machines have before the old one goes", async () => {
+  const names: string[] = [];
+  for (const secretsPath of ["/app/dev", "/app/dev2"]) {
+    await make({ secretsPath });
+    const { dependsOn } = only("aws:iam/instanceProfile:InstanceProfile");
+    names.push(...dependsOn.filter((each) => each.includes("app-secrets-")));
+  }
+  expect(new Set(names).size).toBe(2);
 });
