@@ -213,12 +213,10 @@ export function loadConfig() {
       `the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`,
     );
   }
-  if (publish) {
-    if (!allConfig()[`${project}:publishToken`]) {
-      problems.push(
-        `${project}:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)`,
-      );
-    }
+  if (publish && !allConfig()[`${project}:publishToken`]) {
+    problems.push(
+      `${project}:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)`,
+    );
   }
   if (protect && repository.forceDelete) {
     problems.push(`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`);

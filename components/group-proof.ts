@@ -28,7 +28,9 @@ export interface GroupProof {
 }
 
 /** What the engine hands to a provider that proves a group. Which machine answered, it says itself. */
-export type ProofInputs = pulumi.Unwrap<ReturnType<typeof proofInputs<GroupProofArgs>>>;
+export type ProofInputs<Args extends GroupProofArgs = GroupProofArgs> = pulumi.Unwrap<
+  ReturnType<typeof proofInputs<Args>>
+>;
 
 export interface ProveGroupOptions extends Pick<ProofInputs, "expected" | "template" | "timeout"> {
   /** Asks any machine behind the load balancer for its report, over a new connection. */

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider, readTimeout, stillProven } from "./dynamic-resource.ts";
 import { type GroupProof, type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
 import { proofInputs } from "./proof.ts";
 
@@ -10,14 +10,8 @@ export interface GroupVerificationArgs extends GroupProofArgs {
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
 }
 
-interface Inputs extends ProofInputs {
-  readonly min: number;
-  readonly subnetIds: readonly string[];
-}
-
-interface State extends Inputs {
-  readonly proof: GroupProof;
-}
+type Inputs = ProofInputs<GroupVerificationArgs>;
+type State = Inputs & { readonly proof: GroupProof };
 
 /**
  * Proof that every machine of a group runs the image that was pushed, on the architecture that it should. In the state only if each machine
@@ -60,20 +54,15 @@ export const provider: Provider<Inputs, State> = {
   async update(_id, _olds, news) {
     return { outs: await proven(news) };
   },
-  // Refresh asks again, but not for long: what runs answers at once, and what scaling has just added may still boot. A group that is proven no more leaves the state, so that a refresh
-  // shows it and the next `up` verifies again, with the whole time-out.
-  async read(id, props) {
-    const state = props as State;
-    try {
-      const { image, machines } = await prove(state, 10, true);
+  // What scaling has just added may still boot.
+  read: (id, props) =>
+    stillProven(async () => {
+      const state = props as State;
+      const { image, machines } = await prove(state, readTimeout, true);
       const known = new Map(state.proof.machines.map((machine) => [machine.id, machine]));
       return {
         id,
         props: { ...state, proof: { image, machines: machines.map((each) => known.get(each.id) ?? each) } },
       };
-    } catch (error) {
-      show(`no longer verified: ${(error as Error).message}`);
-      return {};
-    }
-  },
+    }),
 };

@@ -27,10 +27,7 @@ const interval = 2;
 
 /** Seconds in which so many machines can prove themselves: a question meets any of them. */
 const proofTime = (machines: number) => 10 + machines;
-/**
- * Seconds more for which Auto Scaling holds a refresh that has replaced every machine: until the proof begins, its last question ends and the
- * refresh is rolled back. One that has ended cannot be.
- */
+/** More seconds of bake time, for what is not the proof: until it begins, its last question, and the rollback. A refresh that has ended takes none. */
 const margin = 15;
 
 /** Seconds for which a rollback may stand still: longer than the group's warm-up, in which nothing moves. */

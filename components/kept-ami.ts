@@ -4,7 +4,7 @@ import { DynamicResource, type Provider } from "./dynamic-resource.ts";
 export interface KeptAmiArgs {
   /** The newest AMI. */
   newest: string;
-  /** Hash of everything else that a machine is launched with; when it changes, the newest AMI is taken. */
+  /** Hash of the instance type, the volume's size and the user data; when it changes, the newest AMI is taken. */
   occasion: pulumi.Input<string>;
 }
 

@@ -97,7 +97,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   }
 }
 
-/** What may be behind a problem, after `but`, where an address does not answer: what a security group or a firewall drops is not refused. */
+/** After `but`, what may be behind a time-out: what a security group or a firewall drops is not refused. */
 export const cutOff = (problem: string, but: string) =>
   /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem)
     ? `${but}perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)`

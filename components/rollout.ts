@@ -14,9 +14,7 @@ export interface RolloutArgs extends GroupProofArgs {
   size?: number;
 }
 
-interface Inputs extends ProofInputs {
-  readonly size?: number;
-}
+type Inputs = ProofInputs<RolloutArgs>;
 
 /**
  * A release, on one group: an instance refresh that `up` drives and waits for. The aws provider's own `instanceRefresh` does neither, and

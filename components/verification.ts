@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { readConsole } from "./console.ts";
-import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider, readTimeout, stillProven } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
 
@@ -64,16 +64,10 @@ export const provider: Provider<Inputs, State> = {
   async update(_id, _olds, news) {
     return { outs: { ...news, proof: await verifyNew(news) } };
   },
-  // Refresh asks again, but not for long: what runs answers at once. What is proven no more leaves the state, so that a
-  // refresh shows it and the next `up` verifies again, with the whole time-out.
-  async read(id, props) {
-    const state = props as State;
-    try {
-      const { verifiedAt: _, ...found } = await verify(state, 10);
+  read: (id, props) =>
+    stillProven(async () => {
+      const state = props as State;
+      const { verifiedAt: _, ...found } = await verify(state, readTimeout);
       return { id, props: { ...state, proof: { ...found, verifiedAt: state.proof.verifiedAt } } };
-    } catch (error) {
-      show(`no longer verified: ${(error as Error).message}`);
-      return {};
-    }
-  },
+    }),
 };
