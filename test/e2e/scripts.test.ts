@@ -301,6 +301,20 @@ const cases: Record<string, (script: string) => Promise<void>> = {
     } finally {
       await shell("pulumi stack rm drift --yes");
     }
+    // Updates that failed, and refreshes, which any checkout may have made.
+    const entry = (kind: string, result: string, head: string) => ({ kind, result, environment: { "git.head": head } });
+    const history = [
+      entry("refresh", "succeeded", "a"),
+      entry("update", "failed", "b"),
+      entry("update", "succeeded", "c"),
+    ];
+    const pulumi = `case "$2" in ls) echo '[{"name": "local"}]' ;; history) echo '${JSON.stringify(history)}' ;; esac`;
+    const { text } = await run(script, {
+      ...onStack(),
+      overrides: { STACK: "local" },
+      programs: { ...programs, pulumi },
+    });
+    expect(text).toMatch(/^git checkout --quiet --detach c\n/);
     // What somebody else has changed.
     const { graviton } = await deployed();
     const rename = (Value: string) => ec2.createTags({ Resources: [graviton.id], Tags: [{ Key: "Name", Value }] });
