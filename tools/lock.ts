@@ -1,8 +1,12 @@
+import { hash } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Server } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 import { step } from "./process.ts";
+
+/** A lock's address, for a socket's name has 107 bytes at most, and a name here may contain a path. */
+export const addressOf = (name: string) => `hono-app-${hash("sha256", name).slice(0, 32)}`;
 
 /**
  * Takes a lock that no other process of this machine has. It is a socket in Linux's abstract namespace, which the kernel removes with the
@@ -13,18 +17,20 @@ import { step } from "./process.ts";
  * @returns The owner's name where another process has the lock.
  */
 export async function lock(name: string, owner: string): Promise<string | undefined> {
-  return (await take(name, owner)) ? undefined : text(connect(`\0${name}`)).catch(() => "another command");
+  return (await take(name, owner)) ? undefined : text(connect(`\0${addressOf(name)}`)).catch(() => "another command");
 }
 
 /** Does the work while no other process of this machine does work of that name; waits for one that does, and says so. */
 export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const server = (await take(name, "")) ?? (await step(`waiting for another command: ${name}`, () => untilFree(name)));
+  const server = (await take(name, "")) ?? (await step(waiting, () => untilFree(name)));
   try {
     return await work();
   } finally {
     server.close();
   }
 }
+
+const waiting = "waiting for another command, which installs or starts the local cloud";
 
 async function untilFree(name: string): Promise<Server> {
   for (;;) {
@@ -38,7 +44,7 @@ async function untilFree(name: string): Promise<Server> {
 async function take(name: string, owner: string): Promise<Server | undefined> {
   const server = createServer((socket) => socket.end(owner)).unref();
   try {
-    await once(server.listen(`\0${name}`), "listening");
+    await once(server.listen(`\0${addressOf(name)}`), "listening");
     return server;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;

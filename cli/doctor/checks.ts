@@ -3,6 +3,7 @@ import { parse } from "yaml";
 import { type Architecture, architectures, machineNames, platforms } from "../../components/architecture.ts";
 import { isOlder, neededNode } from "../../engines.js";
 import { toolsFolder } from "../../tools/go.ts";
+import { addressOf } from "../../tools/lock.ts";
 import { root } from "../../tools/paths.ts";
 import { projectName } from "../../tools/stack-config.ts";
 import { parseBuilder } from "../image/builder.ts";
@@ -491,7 +492,8 @@ function leftover(probe: Probe, run: string): { what: string; remedy: string } |
   // Its clone was deleted, perhaps while it ran.
   if (!probe.exists(owner)) return { what: `${run} is left of a local cloud whose folder is gone`, remedy: down };
   // A command that is about to start what belongs there holds a socket of that name.
-  if (isRunning(probe, run) || probe.read("/proc/net/unix")?.includes(`@hono-app:${owner}`)) return undefined;
+  if (isRunning(probe, run) || probe.read("/proc/net/unix")?.includes(`@${addressOf(`hono-app:${owner}`)}`))
+    return undefined;
   const clone = /^(.+)\/\.local\/cloud$/.exec(owner)?.[1];
   return {
     what: `${run} is left of the local cloud in ${owner}, of which nothing runs any more`,

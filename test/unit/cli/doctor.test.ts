@@ -12,6 +12,7 @@ import { type Probe, realProbe } from "../../../cli/doctor/probe.ts";
 import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
+import { addressOf } from "../../../tools/lock.ts";
 import { root } from "../../../tools/paths.ts";
 import { listening, serving, temporaryFolder } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
@@ -389,7 +390,7 @@ test.each<[id: string, what: string, state: Finding["state"], world: World]>([
     "leftovers",
     "of a local cloud that a command is just starting",
     "ok",
-    aws({ ...other, "/proc/net/unix": "0001 01 1234 @hono-app:/other/.local/cloud\n" }),
+    aws({ ...other, "/proc/net/unix": `0001 01 1234 @${addressOf("hono-app:/other/.local/cloud")}\n` }),
   ],
   ["endpoint", "whose clock is a few seconds off", "ok", aws({ ahead: 5 })],
   [

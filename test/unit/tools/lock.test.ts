@@ -20,7 +20,11 @@ test("work of one name waits for other work of that name, also where that fails"
   expect(order).toEqual(["first begins", "other", "first ends", "second"]);
 });
 
-test("a lock that is taken names its owner", async () => {
-  expect(await lock(`${name} lock`, "up (process 1)")).toBeUndefined();
-  expect(await lock(`${name} lock`, "down (process 2)")).toBe("up (process 1)");
+// A socket's own name has 107 bytes at most; this one's has the path of a clone.
+test.each([
+  ["short", "lock"],
+  ["long", "lock".repeat(50)],
+])("a lock that is taken names its owner, where its name is %s", async (_, what) => {
+  expect(await lock(`${name} ${what}`, "up (process 1)")).toBeUndefined();
+  expect(await lock(`${name} ${what}`, "down (process 2)")).toBe("up (process 1)");
 });
