@@ -392,7 +392,7 @@ export const checks: readonly Check[] = [
   {
     id: "lock",
     title: "Pulumi's lock",
-    run({ probe, local, stack }) {
+    run({ probe, local }) {
       const path = /^file:\/\/([^?]*)/.exec(probe.env.PULUMI_BACKEND_URL ?? "")?.[1];
       if (path === undefined) return skipped("only a backend in a folder shows its locks");
       const folder = join(path.replace(/^~/, probe.home), ".pulumi", "locks");
@@ -401,8 +401,9 @@ export const checks: readonly Check[] = [
         if (pid === undefined) continue;
         if (host !== undefined && host !== probe.read("/proc/sys/kernel/hostname")?.trim()) continue;
         if (probe.exists(`/proc/${pid}/stat`)) return ok(`in use by process ${pid}`);
+        const stack = dirname(file);
         return fault(
-          `the stack ${dirname(file).split("/").at(-1)} is locked since ${timestamp ?? "some time"} by process ${pid}, which is gone`,
+          `the stack ${stack} is locked since ${timestamp ?? "some time"} by process ${pid}, which is gone`,
           local ? `${start} (its commands clear it)` : `pulumi cancel --yes --stack ${stack}`,
         );
       }

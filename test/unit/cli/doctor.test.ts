@@ -318,12 +318,12 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
   ],
   lock: [
     [
-      /stack local is locked since 2026-11-24 by process 99, .* → npm run local/,
+      /stack organization\/hono-app\/local is locked since 2026-11-24 by process 99, .* → npm run local/,
       locked('{"pid":99,"hostname":"here","timestamp":"2026-11-24"}'),
     ],
     [
-      /stack dev is locked.* → pulumi cancel --yes --stack dev/,
-      aws({ $PULUMI_BACKEND_URL: "file://~", [`/home/me/${lockFile}/dev/x.json`]: '{"pid":99,"hostname":"here"}' }),
+      /stack organization\/hono-app\/prod is locked.* → pulumi cancel --yes --stack organization\/hono-app\/prod/,
+      aws({ $PULUMI_BACKEND_URL: "file://~", [`/home/me/${lockFile}/prod/x.json`]: '{"pid":99,"hostname":"here"}' }),
     ],
   ],
   leftovers: [
