@@ -16,8 +16,10 @@ export async function runCommand(
 ): Promise<void> {
   const args = process.argv.slice(2);
   if (args.includes("--help") || args.includes("-h")) return void process.stdout.write(usage);
-  // `| head` closes the pipe when it has read enough.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+  // `| head` closes the pipe when it has read enough. The status stays what it is by then.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === "EPIPE" ? process.exitCode : 1),
+  );
   try {
     await main(args);
   } catch (error) {

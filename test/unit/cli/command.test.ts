@@ -20,6 +20,13 @@ describe("every command", () => {
   });
 });
 
+test("a command that failed says so, also to one that does not read what it prints", () => {
+  const unknown = { urn: "urn:pulumi:dev::hono-app::x:y:Z::z", type: "x:y:Z" };
+  const piped = ["-c", "set -o pipefail; node cli/cost.ts --from - | true"];
+  const input = JSON.stringify({ deployment: { resources: [unknown] } });
+  expect(spawnSync("bash", piped, { input, encoding: "utf8" })).toMatchObject({ status: 1, stderr: "" });
+});
+
 test.each([
   ["the command is none", 2, ["cli/local.ts", "deploy"], /not a command: deploy\n\nusage: npm run local -- /],
   ["the command line is wrong", 2, ["cli/image.ts", "--load", "--push"], /--load and --push exclude each other/],
