@@ -31,7 +31,7 @@ export async function step<T>(title: string, work: (progress: (text: string) => 
 
 /** A command that failed, with what it printed. */
 export class CommandError extends Error {
-  /** How it ended, such as `exit status 1`, or why it did not start. */
+  /** How it ended, such as `exit status 1` or `ended by SIGKILL`, or why it did not start. */
   readonly outcome: string;
 
   constructor(command: readonly string[], outcome: string, output: string) {
@@ -59,6 +59,7 @@ export function run(
   options: SpawnOptions & { input?: string; onLine?: (line: string) => void } = {},
 ): Promise<string> {
   const { input, onLine, ...spawnOptions } = options;
+  const { timeout = 0 } = options;
   const [file = "", ...args] = command;
   return new Promise((resolve, reject) => {
     const child: ChildProcess = spawn(file, args, { ...spawnOptions, stdio: ["pipe", "pipe", "pipe"] });
@@ -78,8 +79,11 @@ export function run(
       if (error.name !== "AbortError") reject(new CommandError(command, error.message, ""));
     });
     child.on("close", (code, signal) => {
-      if (code === 0) resolve(Buffer.concat(out).toString());
-      else reject(new CommandError(command, signal ?? `exit status ${code}`, Buffer.concat(all).toString()));
+      if (code === 0) return resolve(Buffer.concat(out).toString());
+      const ended = signal === null ? `exit status ${code}` : `ended by ${signal}`;
+      // `killed` is what this process ended, here for its timeout: nobody aborts what has one.
+      const outcome = timeout > 0 && child.killed ? `no answer in ${timeout / 1000} s` : ended;
+      reject(new CommandError(command, outcome, Buffer.concat(all).toString()));
     });
   });
 }
