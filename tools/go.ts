@@ -9,6 +9,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
@@ -109,11 +111,22 @@ async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
   const plan = inspect(module);
   const { key, store, stamp, isCurrent, needed, missing } = plan;
   if (missing.length > 0) await build(plan, signal);
+  tidy(store);
   for (const { name, path } of needed) place(join(store, name), path);
   if (isCurrent) return;
   mkdirSync(toolsFolder, { recursive: true });
   writeFileSync(`${stamp}.new`, key);
   renameSync(`${stamp}.new`, stamp);
+}
+
+/** Marks a store as used, and deletes those that no clone has used for a month: a version of the tools is hundreds of megabytes. */
+export function tidy(store: string): void {
+  const [now, month] = [Date.now(), 30 * 24 * 3_600_000];
+  try {
+    utimesSync(store, now / 1000, now / 1000);
+    for (const other of readdirSync(dirname(store)).map((name) => join(dirname(store), name)))
+      if (statSync(other).mtimeMs < now - month) rmSync(other, { recursive: true, force: true });
+  } catch {} // it is another user's, or another command deletes it: the next one goes on
 }
 
 /** Looks which programs of a module are needed in this clone, and which of them no clone of this user has built yet. */
@@ -134,7 +147,8 @@ function inspect({ folder, programs }: Module) {
       : [`-gcflags=all=${plain}`];
   const linker = ["-s", "-w", ...variables].join(" ");
   const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", linker];
-  const key = hashOf(source, options);
+  // A home may be shared by several systems.
+  const key = hashOf(source, [process.platform, process.arch, ...options]);
   const store = join(cache, key);
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);

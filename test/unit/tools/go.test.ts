@@ -1,0 +1,23 @@
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { tidy } from "../../../tools/go.ts";
+import { temporaryFolder } from "../../support/process.ts";
+
+test("built tools that no clone has used for a month are deleted, and no others", () => {
+  const folder = temporaryFolder(onTestFinished);
+  const store = (name: string, days: number) => {
+    const made = join(folder, name);
+    mkdirSync(made);
+    writeFileSync(join(made, "pulumi"), "");
+    const used = Date.now() / 1000 - days * 24 * 3600;
+    utimesSync(made, used, used);
+    return made;
+  };
+  const own = store("own", 31);
+  store("new", 29);
+  store("old", 31);
+  tidy(own);
+  expect(readdirSync(folder).sort()).toEqual(["new", "own"]);
+  tidy(join(folder, "none"));
+});
