@@ -70,10 +70,13 @@ type Line = ReturnType<typeof toLine>;
 
 /** The resources in what `pulumi stack export` or `pulumi preview --json` printed. */
 export function readResources(text: string): Resource[] {
-  const data = JSON.parse(text) as {
+  let data: {
     deployment?: { resources?: StateResource[] };
     steps?: { op: string; newState?: StateResource }[];
-  };
+  } = {};
+  try {
+    data = JSON.parse(text) ?? data;
+  } catch {} // empty or broken, as what a command that failed has printed
   const states =
     data.deployment?.resources ??
     // A replacement is several steps with the same new state; what is deleted has none.

@@ -165,8 +165,8 @@ describe("resources from the engine", () => {
     expect(estimate(found, prices.region).total).toBeCloseTo(21.66, 2);
   });
 
-  test("of something else", () => {
-    expect(() => readResources("{}")).toThrow("neither");
+  test.each(["{}", "null", "", '{"deployment":'])("of something else: %s", (text) => {
+    expect(() => readResources(text)).toThrow("neither");
   });
 });
 
