@@ -2,8 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 
-/** What AWS takes in a managed policy, spaces and line breaks not counted. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
-const managedPolicyLimit = 6144;
+/**
+ * What AWS takes in a managed policy, and without a raised quota in a role's trust, spaces and line breaks not counted.
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+ */
+const managed = { limit: 6144, remedy: "choose a shorter name, stack or bucket" };
+const ofRole = { limit: 2048, remedy: "name fewer environments, and make a role for the others" };
 
 export interface Values {
   /** 12 digits. */
@@ -61,11 +65,8 @@ export function policy(name: PolicyName, values: Values) {
     }));
   const result = { Version: "2012-10-17" as const, Statement };
   const { length } = JSON.stringify(result);
-  if (length > managedPolicyLimit) {
-    throw new Error(
-      `the policy has ${length} characters; AWS takes ${managedPolicyLimit} in one: choose a shorter name, stack or bucket`,
-    );
-  }
+  const { limit, remedy } = name === "trust" ? ofRole : managed;
+  if (length > limit) throw new Error(`the policy has ${length} characters; AWS takes ${limit} in one: ${remedy}`);
   return result;
 }
 

@@ -334,6 +334,15 @@ test("GitHub's token must be for AWS and name the environment, with ids where th
   );
 });
 
+test("a role's trust has less room than a policy", () => {
+  const environments = (count: number) =>
+    Array.from({ length: count }, (_, index) => ["--environment", `review-${index}`]).flat();
+  expect(subject(...environments(10))).toBeDefined();
+  expect(() => subject(...environments(50))).toThrow(
+    /^the policy has 2\d{3} characters; AWS takes 2048 in one: name fewer environments/,
+  );
+});
+
 test("a stack's own configuration gives what is not named", () => {
   expect(readArguments(["deploy", "--account", account, "--stack", "local"])).toEqual({
     policy: "deploy",
