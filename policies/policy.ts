@@ -45,14 +45,19 @@ export const policyNames = ["preview", "deploy", "fleet", "on-call", "boundary",
 export type PolicyName = (typeof policyNames)[number];
 export const isPolicyName = (name: string): name is PolicyName => (policyNames as readonly string[]).includes(name);
 
+/** AWS refuses a policy whose ARNs are another partition's: https://github.com/aws/copilot-cli/issues/2563 */
+const partitionOf = (region: string) =>
+  /^cn-/.test(region) ? "aws-cn" : /^us-gov-/.test(region) ? "aws-us-gov" : "aws";
+
 export function entriesOf(name: PolicyName): Entry[] {
   return parse(readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"))[name];
 }
 
 /** @throws Error where AWS would not take it, since it is too long. */
 export function policy(name: PolicyName, values: Values) {
-  const { name: app, stack } = values;
-  const filled = { ...values, repository: stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}` };
+  const { name: app, stack, region } = values;
+  const repository = stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}`;
+  const filled = { ...values, repository, partition: partitionOf(region) };
   const Statement = entriesOf(name)
     .filter(({ when }) => when === undefined || values[when] !== undefined)
     .map(({ sid, principal, resource, condition, actions }) => ({

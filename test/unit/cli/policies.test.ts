@@ -264,8 +264,8 @@ test("the longest name, a boundary and a bucket of 50 characters fit in what AWS
     boundary: iam(`policy/${name}-boundary`),
     stateBucket: "b".repeat(50),
   };
-  for (const each of policyNames)
-    expect(JSON.stringify(policy(each, { ...long, subjects: [] })).length).toBeLessThanOrEqual(6144);
+  for (const region of ["ap-northeast-2", "us-gov-west-1"])
+    for (const each of policyNames) expect(() => policy(each, { ...long, region, subjects: [] })).not.toThrow();
   expect(() => policy("deploy", { ...long, stack: "s".repeat(60) })).toThrow(
     /^the policy has \d{4} characters; AWS takes 6144/,
   );
@@ -332,6 +332,17 @@ test("GitHub's token must be for AWS and name the environment, with ids where th
   expect(subject("--environment", "dev", "--environment", "prod", "--owner-id", "12", "--repository-id", "34")).toEqual(
     trust(["repo:owner@12/app@34:environment:dev", "repo:owner@12/app@34:environment:prod"]),
   );
+});
+
+test.each([
+  ["cn-north-1", "aws-cn"],
+  ["us-gov-west-1", "aws-us-gov"],
+  ["us-east-1", "aws"],
+])("the policies for %s have ARNs of %s", (region, partition) => {
+  const arns = policyNames.flatMap((name) =>
+    JSON.stringify(policy(name, { ...values, region, boundary: undefined, subjects: [] })).match(/(?<="arn:)[^:]+/g),
+  );
+  expect(new Set(arns)).toEqual(new Set([partition]));
 });
 
 test("a role's trust has less room than a policy", () => {
