@@ -1,9 +1,6 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { appName, policyArn } from "../components/names.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
-import { root } from "../tools/paths.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 
@@ -53,7 +50,7 @@ function parse(args: readonly string[]) {
   });
 }
 
-/** @throws UsageError */
+/** @throws UsageError, and Error where the stack has no file */
 export function readArguments(args: readonly string[]): { readonly policy: PolicyName; readonly values: Values } {
   const { values: given, positionals } = parse(args);
   const [policy = "", ...others] = positionals;
@@ -62,11 +59,6 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
     throw new UsageError(`${given}; allowed: ${policyNames.join(", ")}`);
   }
   check("stack", given.stack, /^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/, "letters, digits and single . _ -");
-  if (given.stack !== undefined && !existsSync(join(root, `Pulumi.${given.stack}.yaml`))) {
-    throw new UsageError(
-      `--stack is "${given.stack}", which has no Pulumi.${given.stack}.yaml; allowed: a stack that has one`,
-    );
-  }
   const forTrust = ["repository", "environment", "owner-id", "repository-id"] as const;
   const unused = policy === "trust" ? undefined : forTrust.find((option) => given[option] !== undefined);
   if (unused)
@@ -120,12 +112,12 @@ function subjectsOf(given: ReturnType<typeof parse>["values"]): string[] {
   return environment.map((each) => `repo:${owner}${id(ownerId)}/${name}${id(repositoryId)}:environment:${each}`);
 }
 
-if (import.meta.main) {
-  await runCommand(usage, (args) => {
-    const { policy: name, values } = readArguments(args);
-    if (name === "deploy" && values.boundary === undefined) {
-      console.error("without --boundary this policy lets its user create a role with every permission in the account");
-    }
-    process.stdout.write(`${JSON.stringify(policy(name, values), null, 2)}\n`);
-  });
+function main(args: string[]): void {
+  const { policy: name, values } = readArguments(args);
+  if (name === "deploy" && values.boundary === undefined) {
+    console.error("without --boundary this policy lets its user create a role with every permission in the account");
+  }
+  process.stdout.write(`${JSON.stringify(policy(name, values), null, 2)}\n`);
 }
+
+if (import.meta.main) await runCommand(usage, main, 2);

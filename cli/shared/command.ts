@@ -7,7 +7,7 @@ export class UsageError extends Error {}
  * Runs a command with the arguments of this process. Its exit status is 0, 1 when it fails, and 2 when it is called wrongly.
  *
  * @param usage What `--help` prints; an unknown option shows it too.
- * @param failure Exit status of a failure: 2 for a command that ends with 1 when it finds something.
+ * @param failure Exit status of a failure: 2 for a command that ends with 1 when it finds something, or that nothing but its arguments lets fail.
  */
 export async function runCommand(
   usage: string,

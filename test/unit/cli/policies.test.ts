@@ -368,7 +368,7 @@ test.each([
   [["deploy", "--account", account, "--name", "*"], '--name is "*"; allowed: 2 to 32 lowercase letters'],
   [["deploy", "--account", account, "--region", "*"], '--region is "*"; allowed: an AWS region'],
   [["deploy", "--account", account, "--stack", "*"], '--stack is "*"; allowed: letters'],
-  [["deploy", "--account", account, "--stack", "none"], '--stack is "none", which has no Pulumi.none.yaml'],
+  [["deploy", "--account", account, "--stack", "none"], "Pulumi.none.yaml is not there; make it, or name a stack"],
   [["deploy", "--account", account, "--boundary", "*"], '--boundary is "*"; allowed: the ARN of a managed policy'],
   [["deploy", "--account", account, "--state-bucket", "*"], '--state-bucket is "*"; allowed: the name of an S3 bucket'],
   [
