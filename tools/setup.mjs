@@ -85,7 +85,7 @@ if (command === undefined) {
   --local-cloud   the command runs a local cloud: where none can run, nothing is installed`);
   process.exit(2);
 }
-const isForCloud = needsHost && !args.includes("--help");
+const isForCloud = needsHost && !args.some((arg) => arg === "--help" || arg === "-h");
 if (isForCloud) {
   try {
     checkHost();

@@ -48,6 +48,8 @@ test("where no local cloud can run, a command that needs one ends with a sentenc
   expect([status, stdout]).toEqual([1, ""]);
   expect([".local", "node_modules"].filter((name) => existsSync(join(clone, name)))).toEqual([]);
   expect(setup(["echo", "ran"], nobody).stdout).toBe("ran\n");
+  for (const help of ["--help", "-h"])
+    expect(setup(["--local-cloud", "echo", "usage", help], nobody).stdout).toBe(`usage ${help}\n`);
 });
 
 test("npm ci refuses a Node that is too old, and says which one is needed", () => {
