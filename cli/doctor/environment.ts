@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { type Cloud, describeCloud } from "../../local/cloud.ts";
+import { type Cloud, cloudFolder, describeCloud } from "../../local/cloud.ts";
 import { runningPid } from "../../local/daemon.ts";
-import { home, root } from "../../tools/paths.ts";
+import { root } from "../../tools/paths.ts";
 import { readConfig } from "../../tools/stack-config.ts";
 import type { AwsClient, Probe } from "./probe.ts";
 
@@ -61,7 +61,7 @@ export function findEnvironment(
   })();
   if (name === "aws") return { name, because, stack, probe };
 
-  const dir = env.LOCAL_CLOUD_DIR ?? join(home, "cloud");
+  const dir = cloudFolder(env.LOCAL_CLOUD_DIR);
   const number = Number(probe.read(join(dir, "prefix")) ?? 0);
   const cloud = describeCloud(dir, number, env);
   const running = probe.read(join(cloud.run, "owner")) === dir && isRunning(probe, cloud.run);

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, readdirSync, statfsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { home } from "../../tools/paths.ts";
+import { home, readIfThere } from "../../tools/paths.ts";
 import { accepts } from "../../tools/ready.ts";
 import { readQuotas, type StackNeeds } from "./quotas.ts";
 
@@ -60,7 +60,7 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
       return { status: answer.status, stdout: answer.stdout ?? "", stderr: answer.stderr ?? "" };
     },
     exists: existsSync as (path: string) => boolean,
-    read: (path: string) => attempt(() => readFileSync(path, "utf8")),
+    read: readIfThere,
     /** Names of what is in a folder; none where there is no such folder. */
     list: (path: string, recursive = false) => attempt(() => readdirSync(path, { recursive, encoding: "utf8" })) ?? [],
     freeBytes: (path: string) =>

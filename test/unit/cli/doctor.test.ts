@@ -430,6 +430,11 @@ describe("the environment that is looked at", () => {
     expect(env.DOCKER_HOST).toBe("unix:///run/hono-app-18/docker.sock");
     expect(env.PATH).toBe(`${join(root, ".local/bin")}:/usr/bin`);
   });
+
+  test("is the local cloud in LOCAL_CLOUD_DIR, as its commands take it: from where one is", () => {
+    const given = relative("", join(root, ".local/cloud"));
+    expect(environmentOf(local({ $LOCAL_CLOUD_DIR: given })).local).toMatchObject({ known: true, running: true });
+  });
 });
 
 describe("the account", () => {
