@@ -85,7 +85,10 @@ export function colour(text: string): string {
   return text.replace(/^ (?= *(\+-|[-+~])(?!-outputs:))/gm, (_, mark) => (mark === "~" || mark === "+-" ? "!" : mark));
 }
 
-/** At most `limit` characters of a text: whole lines of its beginning and of its end, two thirds and one, around a line that says what is missing. */
+/**
+ * At most `limit` characters of a text: whole lines of its beginning and of its end, two thirds and one, around a line that says what is
+ * missing. Of a line that is too long itself, it has the beginning.
+ */
 export function shorten(text: string, limit: number): string {
   if (text.length <= limit) return text;
   const lines = text.split("\n");
@@ -101,9 +104,11 @@ export function shorten(text: string, limit: number): string {
     return some.slice(0, end);
   };
   const first = fitting(lines, (room * 2) / 3);
-  const last = fitting(lines.slice(first.length).reverse(), room - size(first)).reverse();
+  const next = lines[first.length] ?? "";
+  const begun = next.length > room ? [next.slice(0, (room * 2) / 3 - size(first))] : [];
+  const last = fitting(lines.slice(first.length).reverse(), room - size(first) - size(begun)).reverse();
   const missing = lines.length - first.length - last.length;
-  return [...first, notice(missing), ...last].join("\n").slice(0, Math.max(limit, 0)).toWellFormed();
+  return [...first, ...begun, notice(missing), ...last].join("\n").slice(0, Math.max(limit, 0)).toWellFormed();
 }
 
 export interface GitHub {

@@ -89,6 +89,11 @@ describe("a text that is too long", () => {
     expect(comment.match(/^line /gm)?.length).toBe(20_000 - Number(missing));
   });
 
+  test("has the beginning of a line that does not fit at all", () => {
+    const comment = previewComment(preview({ text: `first\nerror: ${"x".repeat(100_000)}\nlast` }));
+    expect(comment).toMatch(/\nfirst\nerror: x{40000,}\n… 1 of 3 lines left out here; .*\nlast\n```\n/);
+  });
+
   test.each([
     ["of one line", "x".repeat(200_000)],
     ["of wide characters", "😀".repeat(70_000)],
