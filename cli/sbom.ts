@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { platforms } from "../components/architecture.ts";
-import { openCloud, ports } from "../local/cloud.ts";
+import { type Cloud, openCloud, ports } from "../local/cloud.ts";
 import { login } from "../local/services/registry.ts";
 import { hasResources, outputsOf } from "../local/stack.ts";
 import { start } from "../local/start.ts";
@@ -67,17 +67,23 @@ async function main(args: readonly string[]): Promise<void> {
  * @param folder Keeps the local registry's login.
  */
 async function find(given: string | undefined, folder: string): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
-  const foreign = given !== undefined && { image: given, env: process.env };
-  if (foreign && !new RegExp(`^127\\.\\d+\\.0\\.1:${ports.registry}$`).test(registryOf(foreign.image))) return foreign;
-  const cloud = await openCloud();
-  if (foreign && registryOf(foreign.image) !== cloud.registry) return foreign;
-  if (!foreign && !hasResources(cloud)) {
-    throw new Error("the local cloud has no stack: npm run local deploys it; or name an IMAGE");
+  if (given === undefined) {
+    const cloud = await openCloud();
+    if (!hasResources(cloud))
+      throw new Error("the local cloud has no stack: npm run local deploys it; or name an IMAGE");
+    const image = outputsOf(cloud).imageRef as string | undefined;
+    if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
+    return { image, env: await reach(cloud, folder) };
   }
+  const mayBeLocal = new RegExp(`^127\\.\\d+\\.0\\.1:${ports.registry}$`).test(registryOf(given));
+  const cloud = mayBeLocal ? await openCloud() : undefined;
+  const isLocal = registryOf(given) === cloud?.registry;
+  return { image: given, env: isLocal ? await reach(cloud, folder) : process.env };
+}
+
+async function reach(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
   await start(cloud);
-  const image = given ?? (outputsOf(cloud).imageRef as string | undefined);
-  if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
-  return { image, env: await login(cloud, folder) };
+  return login(cloud, folder);
 }
 
 async function work(image: string, { attach, output }: Options, env: NodeJS.ProcessEnv): Promise<void> {

@@ -141,14 +141,14 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
       read: () => every(ec2.paginateDescribeLaunchTemplates({}), (page) => page.LaunchTemplates),
     },
   ];
-  const what = "NAT gateways in the availability zone that has most";
   const nat: Limited[] = [
     {
       ...{ what: "Elastic IP addresses", service: "ec2", code: "L-0263D0A3", firstUp: 1 },
       read: async () => (await ec2.describeAddresses({})).Addresses ?? [],
     },
     {
-      ...{ what, service: "vpc", code: "L-FE5A380F", firstUp: 1 },
+      ...{ what: "NAT gateways in the availability zone that has most", service: "vpc", code: "L-FE5A380F" },
+      firstUp: 1,
       async read() {
         const Filter = [{ Name: "state", Values: ["pending", "available"] }];
         const gateways = await every(ec2.paginateDescribeNatGateways({ Filter }), (page) => page.NatGateways);
@@ -160,7 +160,6 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
       },
     },
   ];
-  const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
   const endpoints: Limited[] = [
     {
       ...{ what: "interface endpoints in a VPC", service: "vpc", code: "L-29B6F2EB", firstUp: 3 },
@@ -169,7 +168,10 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
     },
     {
       ...{ what: "gateway endpoints", service: "vpc", code: "L-1B52E74A", firstUp: 1 },
-      read: () => every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints),
+      read() {
+        const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
+        return every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints);
+      },
     },
   ];
   return [...always, ...ofFleet, ...(fleet.egress === "nat" ? nat : fleet.egress === "endpoints" ? endpoints : [])];
