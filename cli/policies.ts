@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { appName, policyArn } from "../components/names.ts";
+import { allowedAppName, appName, policyArn } from "../components/names.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
@@ -75,7 +75,7 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
   };
   check("account", values.account, /^\d{12}$/, "12 digits");
   check("region", values.region, /^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region, such as ap-northeast-2");
-  check("name", values.name, appName, "2 to 32 lowercase letters, digits and single hyphens, first a letter");
+  check("name", values.name, appName, allowedAppName);
   check(
     "boundary",
     values.boundary,
