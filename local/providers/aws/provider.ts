@@ -172,9 +172,10 @@ export function provider(
       const inputs = withoutMeta(news);
       const { changed, replaces } = difference(resource, olds, inputs);
       const all = [...new Set([...replaces, ...(resource.replaceIf?.(changed, unwrap(inputs)) ?? [])])];
-      // Two resources cannot have one name at a time; the real provider does the same.
-      const keepsName = resource.autoName && !changed.includes("name") && !isAutoName(inputs.name, name);
-      const deleteBeforeReplace = resource.deleteBeforeReplace || !!keepsName;
+      // As the real provider does it, whether the name that the program gives is the old one or a new one.
+      // https://github.com/pulumi/pulumi-terraform-bridge/blob/main/pkg/tfbridge/schema.go, nameRequiresDeleteBeforeReplace
+      const isNamed = resource.autoName && !isAutoName(inputs.name, name);
+      const deleteBeforeReplace = resource.deleteBeforeReplace || !!isNamed;
       // Unknown, so that the engine finds the changed keys, which it needs for replaceOnChanges: the SDK's server cannot say them.
       return { changes: changed.length > 0 ? undefined : false, replaces: all, deleteBeforeReplace };
     },

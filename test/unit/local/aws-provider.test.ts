@@ -212,6 +212,8 @@ describe("the provider", () => {
       deleteBeforeReplace: false,
     });
     expect(await replace("a", "a", "mine")).toMatchObject({ changes: false });
+    const renamed = aws.diff?.("id", urn, { __inputs: { name: "mine" } }, { name: "mine-too" });
+    expect(await renamed).toMatchObject({ replaces: ["name"], deleteBeforeReplace: true });
   });
 
   it("reads a deleted resource as gone, and an existing one with its live values", async () => {
