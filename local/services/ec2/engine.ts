@@ -5,6 +5,7 @@ import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readIfThere } from "../../../tools/paths.ts";
 import { run } from "../../../tools/process.ts";
+import { signal } from "../../../tools/processes.ts";
 
 /** A Docker Engine with its own store, its own containerd and nothing shared with another engine of the host. */
 export interface Engine {
@@ -77,11 +78,11 @@ const environment = () => Object.fromEntries(Object.entries(process.env).filter(
 
 /** Stops the engine and its containers: by SIGTERM, as a machine that shuts down, then by SIGKILL. */
 export async function stopEngine(engine: Engine): Promise<void> {
-  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+  for (const name of ["SIGTERM", "SIGKILL"] as const) {
     const pid = enginePid(engine);
     if (!pid) break;
     await writeFile(stopFile(engine), "");
-    process.kill(-pid, signal);
+    signal(-pid, name);
     for (const end = Date.now() + 15_000; isEngineAlive(engine) && Date.now() < end; ) await sleep(20);
   }
   await removeLeftovers(engine);

@@ -1,8 +1,13 @@
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Instance, IpPermission, VpcEndpoint } from "@aws-sdk/client-ec2";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { isEngineStarted, socketOf, stopEngine } from "../../../local/services/ec2/engine.ts";
 import { tableOf } from "../../../local/services/ec2/firewall.ts";
 import { gatewayFor, groupOf } from "../../../local/services/ec2/machine.ts";
 import { type Network, openingsOf, reachOf } from "../../../local/services/ec2/network.ts";
+import { temporaryFolder } from "../../support/process.ts";
 
 test("each loopback address has a subnet of its own in 240.0.0.0/4", () => {
   expect(gatewayFor("127.18.0.11")).toBe("241.32.0.177/28");
@@ -13,6 +18,16 @@ test("each loopback address has a subnet of its own in 240.0.0.0/4", () => {
 test("each loopback address has a group of its own, which no user of the host has", () => {
   expect(groupOf("127.18.0.11")).toBe(2 ** 30 + 18 * 65536 + 11);
   expect(groupOf("127.18.1.11") - groupOf("127.18.0.11")).toBe(256);
+});
+
+test("an engine that ends just before it is stopped is stopped", async () => {
+  const run = temporaryFolder(onTestFinished);
+  const engine = { run, data: run, log: join(run, "log") };
+  // Still there, but it leads no process group: as little to signal as when it has ended.
+  const { pid } = spawn("sh", ["-c", "sleep 0.2; :", `unix://${socketOf(engine)}`], { stdio: "ignore" });
+  writeFileSync(join(run, "engine.pid"), `${pid}`);
+  await stopEngine(engine);
+  expect(isEngineStarted(engine)).toBe(false);
 });
 
 beforeEach(() => {
