@@ -108,6 +108,16 @@ test("a load balancer, its target group and a group of machines are made, change
   await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
   const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
   await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
+  const wrong = [
+    [{ imageId: "ami-00000000" }, "The image id '[ami-00000000]' does not exist"],
+    [{ vpcSecurityGroupIds: ["sg-00000000"] }, "The security group 'sg-00000000' does not exist"],
+    [{ iamInstanceProfile: { name: "gone" } }, "(gone) for parameter iamInstanceProfile.name is invalid"],
+  ] as const;
+  for (const [index, [change, why]] of wrong.entries()) {
+    await template.update({ name: "fleet-test", ...data, ...change }, Object.keys(change));
+    const launchTemplate = { id: template.id, version: `${index + 2}` };
+    await expect(make("aws:autoscaling/group:Group", { ...group, launchTemplate })).rejects.toThrow(why);
+  }
   const waiting = make("aws:autoscaling/group:Group", { ...group, waitForCapacityTimeout: "10m" });
   await expect(waiting).rejects.toThrow('only waitForCapacityTimeout: "0"');
   const machines = await make("aws:autoscaling/group:Group", group);

@@ -14,11 +14,14 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.iam.models import iam_backends
 from moto.moto_api._internal.urls import url_paths
 
 touches(AutoScalingResponse)
 
 ACTIVE = ("Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress")
+MALFORMED = "You must use a valid fully-formed launch template."
 KEPT = ("DefaultInstanceWarmup", "InstanceMaintenancePolicy", "TerminationPolicies", "HealthCheckGracePeriod")
 
 
@@ -84,7 +87,7 @@ def create(original, self: AutoScalingResponse) -> ActionResult:
     if name in self.autoscaling_backend.autoscaling_groups:
         refuse("AlreadyExists", f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
     check_size(params["MinSize"], params["MaxSize"], params.get("DesiredCapacity"))
-    check_version(self, params["LaunchTemplate"])
+    check_data(self, check_version(self, params["LaunchTemplate"]).data)
     result = original(self)
     group = self.autoscaling_backend.autoscaling_groups[name]
     group.health_check_grace_period = 0
@@ -93,15 +96,30 @@ def create(original, self: AutoScalingResponse) -> ActionResult:
     return result
 
 
-def check_version(self: AutoScalingResponse, template: dict) -> None:
+def check_version(self: AutoScalingResponse, template: dict) -> LaunchTemplateVersion:
     id, version = template.get("LaunchTemplateId"), template.get("Version") or "$Default"
     if version.startswith("$") or not id:
         raise ValidationError(f"This cloud takes a launch template by its id and a numbered version, and not {id} and {version}")
     try:
-        found = self.autoscaling_backend.ec2_backend.get_launch_template(id)
-        found.get_version(version)
+        return self.autoscaling_backend.ec2_backend.get_launch_template(id).get_version(version)
     except EC2ClientError as error:
-        raise ValidationError(f"You must use a valid fully-formed launch template. {error.message}") from None
+        raise ValidationError(f"{MALFORMED} {error.message}") from None
+
+
+def check_data(self: AutoScalingResponse, data: dict) -> None:
+    """EC2 takes a template of what is not there, and a group of it is refused: https://github.com/hashicorp/terraform-provider-aws/issues/29866"""
+    ec2, profiles = self.autoscaling_backend.ec2_backend, iam_backends[ACCOUNT]["aws"].get_instance_profiles()
+    groups = [*data.get("SecurityGroupIds", []), *(id for each in data.get("NetworkInterfaces", []) for id in each.get("Groups", []))]
+    wrong = [
+        f"Value ({value}) for parameter iamInstanceProfile.{key.lower()} is invalid. Invalid IAM Instance Profile {'ARN' if key == 'Arn' else 'name'}"
+        for key, value in data.get("IamInstanceProfile", {}).items()
+        if value not in [getattr(each, key.lower()) for each in profiles]
+    ]
+    wrong += [f"The security group '{id}' does not exist" for id in groups if not ec2.get_security_group_from_id(id)]
+    if (image := data.get("ImageId")) not in ec2.amis:
+        wrong.append(f"The image id '[{image}]' does not exist")
+    if wrong:
+        raise ValidationError(f"{MALFORMED} {wrong[0]}")
 
 
 @replacing(AutoScalingResponse, "update_auto_scaling_group")
