@@ -65,9 +65,9 @@ test("a load balancer, its target group and a group of machines are made, change
       matcher: "200",
     },
   });
-  const changed = { ...targets.live, deregistrationDelay: 20, healthCheck: { path: "/well", interval: 6 } };
+  const changed = { ...targets.live, deregistrationDelay: 3600, healthCheck: { path: "/well", interval: 6 } };
   expect(await targets.update(changed, ["deregistrationDelay", "healthCheck"])).toMatchObject({
-    ...{ deregistrationDelay: 20, loadBalancingAlgorithmType: "round_robin" },
+    ...{ deregistrationDelay: 3600, loadBalancingAlgorithmType: "round_robin" },
     healthCheck: { path: "/well", interval: 6 },
   });
 

@@ -10,6 +10,7 @@ from marks import touches
 from methods import replacing
 from moto.acm.models import acm_backends
 from moto.acm.responses import AWSCertificateManagerResponse
+from moto.elbv2 import models
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, ValidationError
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
@@ -114,6 +115,9 @@ def modify_checked(original, self: ELBv2Backend, arn: str, port=None, protocol=N
     check_listener(self, protocol or listener.protocol, certificate, ssl_policy)
     return original(self, arn, port, protocol, ssl_policy, certificates, actions)
 
+
+# moto leaves out the end of the range of deregistration delays, 3600 s, which AWS takes.
+models.range = lambda first, last: range(first, last + 1)
 
 # Targets: their health is reported, and what is deregistered drains until the proxy reports that it has.
 
