@@ -85,6 +85,10 @@ test("a load balancer, its target group and a group of machines are made, change
   const http = { ...forward, port: 80, protocol: "HTTP" };
   const listener = await make("aws:lb/listener:Listener", http);
   await expect(make("aws:lb/listener:Listener", http)).rejects.toThrow("already exists");
+  const second = await make(type, { ...balancer, name: "fleet-test-2", subnets, internal: false });
+  await expect(make("aws:lb/listener:Listener", { ...http, loadBalancerArn: second.id })).rejects.toThrow(
+    `cannot be associated with more than one load balancer: ${targets.id}`,
+  );
   await expect(targets.remove()).rejects.toThrow("is currently in use by a listener or a rule");
   await expectAnswer(lb.live.dnsName).toEqual([503, undefined]);
   const redirect = { type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } };

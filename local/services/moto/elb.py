@@ -77,6 +77,15 @@ def set_with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object
 # Listeners.
 
 
+def check_groups(self: ELBv2Backend, balancer_arn: str, actions: list[dict] | None) -> None:
+    # https://github.com/hashicorp/terraform-provider-aws/issues/22005
+    listeners = [listener for each in self.load_balancers.values() if each.arn != balancer_arn for listener in each.listeners.values()]
+    others = [action.data for listener in listeners for rule in listener.rules.values() for action in rule.actions]
+    given, taken = ({arn for data in each for arn in self._get_target_group_arns_from(data)} for each in (actions or [], others))
+    if both := ", ".join(sorted(given & taken)):
+        raise ELBClientError("TargetGroupAssociationLimit", f"The following target groups cannot be associated with more than one load balancer: {both}")
+
+
 def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | None, ssl_policy: str | None) -> None:
     if protocol != "HTTPS":
         return
@@ -102,6 +111,7 @@ def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | 
 @replacing(ELBv2Backend, "create_listener")
 def create_checked(original, self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, *args, **kwargs):
     check_listener(self, protocol, certificate, ssl_policy)
+    check_groups(self, load_balancer_arn, kwargs["actions"])
     balancer = self.load_balancers.get(load_balancer_arn)
     if balancer and any(str(each.port) == str(port) for each in balancer.listeners.values()):
         raise DuplicateListenerError()
@@ -113,11 +123,13 @@ def modify_checked(original, self: ELBv2Backend, arn: str, port=None, protocol=N
     [listener] = self.describe_listeners(None, [arn])
     [certificate] = [each["CertificateArn"] for each in certificates or []][:1] or [listener.certificate]
     check_listener(self, protocol or listener.protocol, certificate, ssl_policy)
+    check_groups(self, listener.load_balancer_arn, actions)
     return original(self, arn, port, protocol, ssl_policy, certificates, actions)
 
 
 # moto leaves out the end of the range of deregistration delays, 3600 s, which AWS takes.
 models.range = lambda first, last: range(first, last + 1)
+
 
 # Targets: their health is reported, and what is deregistered drains until the proxy reports that it has.
 
