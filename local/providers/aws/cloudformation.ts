@@ -127,7 +127,7 @@ export function translate({ inputs: known, cloudFormation }: Described, inputs: 
 }
 
 /** A map is a list there, of tags or dimensions; a policy may be the document itself; numbers and switches may be texts. */
-function convert(value: unknown, schema?: AnySchemaObject): unknown {
+export function convert(value: unknown, schema?: AnySchemaObject): unknown {
   const types = [schema?.type].flat();
   if (isObject(value) && types.includes("array")) {
     const isNamed = JSON.stringify(schema?.items).includes("Dimension");

@@ -1,5 +1,6 @@
 import { repositoryPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
+import type { Props } from "./values.ts";
 
 const filters = "ImageTagMutabilityExclusionFilters";
 
@@ -14,6 +15,27 @@ const names = {
 const update = ["putImageTagMutability", "putImageScanningConfiguration"] as const;
 // AWS's defaults, for a property that was taken out of the program.
 const absent = { imageTagMutability: "MUTABLE", imageScanningConfiguration: { scanOnPush: false } };
+
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
+const rules = {
+  uniqueKeys: ["rulePriority"],
+  holds: [
+    "have its rule of any image last",
+    (all: Props[]) =>
+      all.every(
+        (each) => each.selection?.tagStatus !== "any" || !all.some((other) => other.rulePriority > each.rulePriority),
+      ),
+  ],
+  items: {
+    properties: {
+      selection: {
+        if: { properties: { tagStatus: { const: "tagged" } }, required: ["tagStatus"] },
+        // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+        then: { requiredOr: ["tagPatternList", "tagPrefixList"] },
+      },
+    },
+  },
+};
 
 export const ecrRows = {
   "aws:ecr/repository:Repository": {
@@ -33,6 +55,7 @@ export const ecrRows = {
     names: { repository: "RepositoryName", policy: ["LifecyclePolicy.LifecyclePolicyText", "lifecyclePolicyText"] },
     price: "a rule",
     partOf: "aws:ecr/repository:Repository",
+    rules: { properties: { LifecyclePolicy: { properties: { LifecyclePolicyText: { properties: { rules } } } } } },
     // https://github.com/hashicorp/terraform-provider-aws/issues/49624
     replace: ["policy"],
     deleteBeforeReplace: true,

@@ -3,7 +3,7 @@ import type { CheckFailure } from "@pulumi/pulumi/provider/provider.js";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import type { AnySchemaObject, ErrorObject } from "ajv";
 import { Ajv2019 } from "ajv/dist/2019.js";
-import { type Described, translate } from "./cloudformation.ts";
+import { convert, type Described, translate } from "./cloudformation.ts";
 import { schemaOf, schemas } from "./schemas.ts";
 import { toTags } from "./tags.ts";
 import { hasSecret, isObject, type Props } from "./values.ts";
@@ -25,17 +25,24 @@ export function refusals(described: Described, inputs: Props): CheckFailure[] {
       });
   const found = [
     ...judge(schemaOf(type), properties, sources),
-    ...judge(rules, properties, sources),
+    ...judge(rules, opened(properties), sources),
     ...[...tags].flatMap(([at, value]) => judge(tagging, { Tags: toTags(value) }, new Map([["/Tags", at]]))),
   ];
   // Two schemas may say the same.
   return found.filter(({ reason }, index) => found.findIndex((other) => other.reason === reason) === index);
 }
 
-type Keyword = { readonly type: "object" | "array" | "string"; readonly message: string };
+/** With what is in a document that AWS takes as a text. */
+const opened = (properties: Props): Props =>
+  JSON.parse(JSON.stringify(properties), (key, value) =>
+    key.endsWith("Text") ? convert(value, { type: "object" }) : value,
+  );
+
+type Type = "object" | "array" | "string";
+type Keyword = { readonly type: Type | Type[]; readonly message: string };
 type Names = Readonly<Record<string, readonly string[]>>;
 
-/** Keywords that ajv does not have: cfn-lint's, and `maxBytes` for the rules beside the schemas. */
+/** Keywords that ajv does not have: cfn-lint's, and `maxBytes` and `holds` for the rules beside the schemas. */
 const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boolean }> = {
   requiredXor: {
     type: "object",
@@ -76,6 +83,12 @@ const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boo
     type: "string",
     message: "must not have more bytes than",
     isMet: (most: number, text: string) => Buffer.byteLength(text) <= most,
+  },
+  // What JSON Schema cannot say, and whether it is so. It has to hold for what is not known yet.
+  holds: {
+    type: ["object", "array"],
+    message: "must",
+    isMet: ([, isMet]: [string, (value: unknown) => boolean], value: unknown) => isMet(value),
   },
 };
 
@@ -162,6 +175,7 @@ function ruleOf({ keyword, message, params, schema, data }: ErrorObject): string
   if (keyword === "format") return `must match ${schemas.formats[params.format] ?? params.format}`;
   if (keyword === "enum") return `must be one of ${allowed(params.allowedValues, data)}`;
   if (keyword === "not") return `must not match ${JSON.stringify(schema)}`;
+  if (keyword === "holds" && Array.isArray(schema)) return `must ${schema[0]}`;
   const own = keywords[keyword]?.message;
   return own ? `${own} ${Array.isArray(schema) ? schema.join(", ") : JSON.stringify(schema)}` : (message ?? keyword);
 }

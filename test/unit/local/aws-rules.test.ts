@@ -53,6 +53,11 @@ test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy 
 
 const document = (...statements: object[]) => JSON.stringify({ Statement: statements });
 const policyOf = (...statements: object[]) => ({ policy: document(...statements) });
+const lifecycle = (...selections: object[]) => ({
+  policy: JSON.stringify({ rules: selections.map((selection, rulePriority) => ({ rulePriority, selection })) }).padEnd(
+    100,
+  ),
+});
 const assume = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
 const allow = { Effect: "Allow", Action: "ecr:*", Resource: "*" };
 const deny = { Effect: "Deny", Action: "ecr:*", Principal: "*" };
@@ -291,8 +296,16 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     [["policy's principal", policyOf({ ...deny, Principal: undefined }), "one of Principal, NotPrincipal"]],
   ],
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": [
-    { repository: "app", policy: " ".repeat(100) },
-    [["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"]],
+    { repository: "app", ...lifecycle({ tagStatus: "tagged", tagPatternList: ["*"] }, { tagStatus: "any" }) },
+    [
+      ["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"],
+      [
+        "rule without tags",
+        lifecycle({ tagStatus: "tagged" }),
+        "must have at least one of tagPatternList, tagPrefixList",
+      ],
+      ["rule after that of any image", lifecycle({ tagStatus: "any" }, {}), "must have its rule of any image last"],
+    ],
   ],
 };
 
