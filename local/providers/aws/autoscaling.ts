@@ -38,6 +38,21 @@ const groupRow = {
     ...["instanceMaintenancePolicy", "maxSize", "minSize"],
   ],
   sets: ["targetGroupArns", "vpcZoneIdentifiers"],
+  rules: {
+    properties: {
+      // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceMaintenancePolicy.html
+      InstanceMaintenancePolicy: {
+        required: ["MinHealthyPercentage", "MaxHealthyPercentage"],
+        properties: { MaxHealthyPercentage: { not: { minimum: 0, exclusiveMaximum: 100 } } },
+        holds: [
+          "not have a difference of more than 100",
+          (policy: Props) => !(policy.MaxHealthyPercentage - policy.MinHealthyPercentage > 100),
+        ],
+      },
+      // https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-tagging.html
+      Tags: { maxItems: 50, uniqueKeys: ["Key"], items: { properties: { Key: { pattern: "^(?!aws:)" } } } },
+    },
+  },
   defaults: { healthCheckGracePeriod: 300 },
   computed: ["desiredCapacity"],
   price: groupPrice,

@@ -34,7 +34,7 @@ export interface CloudFormation {
   readonly absent?: Readonly<Record<string, unknown>>;
   /** Whether this is a part of another resource there, which has what is required. */
   readonly isPart?: boolean;
-  /** What AWS refuses although its schema does not say so: a JSON schema of the properties. */
+  /** What AWS refuses although its schema does not say so: a JSON schema of the properties, and of the attributes by AWS's keys. */
   readonly rules?: AnySchemaObject;
 }
 
@@ -109,6 +109,7 @@ function pathsBelow(type: string, steps: readonly string[]): string[] {
 export function translate({ inputs: known, cloudFormation }: Described, inputs: Props) {
   const { type, fixed = {}, absent = {}, spelled = {} } = cloudFormation;
   const properties: Props = {};
+  const attributes: Props = {};
   /** The input that a property was made from, by the property's JSON pointer. */
   const sources = new Map<string, string>();
   /** Tags of what CloudFormation cannot tag, by their inputs. */
@@ -117,13 +118,17 @@ export function translate({ inputs: known, cloudFormation }: Described, inputs: 
     // An object that is not known yet, or an input of no meaning to AWS.
     if (known[path] === undefined || value === undefined || value === absent[path]) continue;
     const steps = target(cloudFormation, path, at);
+    const attribute = cloudFormation.attributes?.[path]?.[0];
     if (steps !== undefined) {
       set(properties, steps, convert(spelled[path]?.[String(value)] ?? value, propertySchema(type, steps)));
       sources.set(`/${steps.join("/")}`, at);
+    } else if (attribute) {
+      attributes[attribute] = value;
+      sources.set(`/${attribute}`, at);
     } else if (isObject(value)) tags.set(at, value);
   }
   for (const [path, value] of Object.entries(fixed)) set(properties, stepsOf(path), value, false);
-  return { properties, sources, tags };
+  return { properties, attributes, sources, tags };
 }
 
 /** A map is a list there, of tags or dimensions; a policy may be the document itself; numbers and switches may be texts. */

@@ -11,6 +11,15 @@ export const cloudwatchRows = {
       ...["evaluationWindow", "extendedStatistic", "metrics", "thresholdMetricId", "warmUpConfiguration"],
     ],
     required: ["comparisonOperator", "evaluationPeriods"],
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, and for the data points
+    // https://github.com/hashicorp/terraform/issues/24070
+    rules: {
+      properties: { DatapointsToAlarm: { maximum: { $data: "1/EvaluationPeriods" } } },
+      holds: [
+        "not evaluate more than a day, or with periods of at least an hour more than seven",
+        ({ Period, EvaluationPeriods }: Props) => !(Period * EvaluationPeriods > (Period < 3600 ? 86_400 : 604_800)),
+      ],
+    },
     sets: ["alarmActions", "insufficientDataActions", "okActions"],
     price: alarmPrice(1),
     list: ["describeAlarms", "MetricAlarms"],

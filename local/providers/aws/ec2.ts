@@ -82,6 +82,14 @@ function modifySecurityGroupRules(inputs: Props, securityGroupRuleId: string): P
   return { groupId, securityGroupRules: { securityGroupRuleId, securityGroupRule } };
 }
 
+// Of ICMP the ports are a type and a code. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
+const port = { minimum: 0, maximum: 65_535 };
+const ports = {
+  if: { properties: { IpProtocol: { enum: ["tcp", "udp", "6", "17"] } } },
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+  then: { properties: { FromPort: { ...port, allOf: [{ maximum: { $data: "1/ToPort" } }] }, ToPort: port } },
+};
+
 const ofGroup = ({ securityGroupId: groupId }: Props) => ({ groupId });
 
 /** A rule on its own, one way or the other. */
@@ -96,7 +104,7 @@ function rule(direction: "Ingress" | "Egress"): Row {
     inPlace: ["cidrIpv4", "fromPort", "ipProtocol", "referencedSecurityGroupId", "toPort"],
     // As of a group's description; AWS's schema says it of that alone.
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
-    rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription } },
+    rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription }, ...ports },
     price: inVpc,
     shows: ["ipProtocol", "fromPort"],
     id: "SecurityGroupRuleId",

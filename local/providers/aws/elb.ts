@@ -59,7 +59,7 @@ export const elbRows = {
     attributes: balancerAttributes,
     spelled: { internal: { true: "internal", false: "internet-facing" } },
     sets: ["securityGroups", "subnets"],
-    rules: { properties: { Name: name } },
+    rules: { properties: { Name: name, "idle_timeout.timeout_seconds": { minimum: 1, maximum: 4000 } } },
     price: loadBalancerPrice,
     calls: { create: "createLoadBalancer", update: ["setSecurityGroups", "setSubnets"], delete: "deleteLoadBalancer" },
     isReady: ({ state }) => state.code === "active",
@@ -71,7 +71,16 @@ export const elbRows = {
     names: targetGroupNames,
     only: ["port", "protocol", "protocolVersion", "targetType", "vpcId", "tags"],
     attributes: targetGroupAttributes,
-    rules: { properties: { Name: name } },
+    rules: {
+      properties: {
+        Name: name,
+        // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
+        "deregistration_delay.timeout_seconds": { minimum: 0, maximum: 3600 },
+        "slow_start.duration_seconds": { minimum: 0, maximum: 900, not: { exclusiveMinimum: 0, exclusiveMaximum: 30 } },
+        "load_balancing.algorithm.type": { enum: ["round_robin", "least_outstanding_requests", "weighted_random"] },
+        HealthCheckPath: { pattern: "^/" },
+      },
+    },
     price: "part of the load balancer",
     calls: { create: "createTargetGroup", update: ["modifyTargetGroup"], delete: "deleteTargetGroup" },
     outputs: { arnSuffix, loadBalancerArns: "LoadBalancerArns" },

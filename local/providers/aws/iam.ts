@@ -19,6 +19,8 @@ export const iamRows = {
     type: "AWS::IAM::Role",
     names: roleNames,
     without: ["managedPolicyArns", "maxSessionDuration"],
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    rules: { properties: { AssumeRolePolicyDocument: { maxCharacters: 2048 } } },
     price,
     calls: { create: "createRole", update: roleUpdates, get: "getRole", delete: "deleteRole" },
     absent: { description: "", permissionsBoundary: "" },
@@ -27,6 +29,8 @@ export const iamRows = {
     type: "AWS::IAM::RolePolicy",
     names: { name: "PolicyName", role: "RoleName", policy: "PolicyDocument" },
     required: ["policy"],
+    // All of a role's policies have no more either; here each is looked at by itself.
+    rules: { properties: { PolicyDocument: { maxCharacters: 10_240 } } },
     price,
     partOf: "aws:iam/role:Role",
     id: "RoleName:PolicyName",

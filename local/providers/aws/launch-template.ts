@@ -36,6 +36,8 @@ const template: CloudFormation = {
           CreditSpecification: { properties: { CpuCredits: { enum: ["standard", "unlimited"] } } },
           // 16 KB, encoded: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
           UserData: { maxLength: 21848, pattern: "^[A-Za-z0-9+/]*={0,2}$" },
+          // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html: cfn-lint's rule, and the most there can be.
+          TagSpecifications: { items: { $ref: "E3024", properties: { Tags: { maxItems: 50 } } } },
           MetadataOptions: { properties: { HttpPutResponseHopLimit: { minimum: 1, maximum: 64 } } },
         },
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html

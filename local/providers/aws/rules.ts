@@ -14,7 +14,7 @@ import { hasSecret, isObject, type Props } from "./values.ts";
  */
 export function refusals(described: Described, inputs: Props): CheckFailure[] {
   const { type, isPart, rules = {} } = described.cloudFormation;
-  const { properties, sources, tags } = translate(described, inputs);
+  const { properties, attributes, sources, tags } = translate(described, inputs);
   const judge = (schema: AnySchemaObject, judged: Props, madeFrom: ReadonlyMap<string, string>) =>
     errorsOf(schema, judged)
       .filter(({ keyword, instancePath }) => !(isPart && keyword === "required" && instancePath === ""))
@@ -25,7 +25,7 @@ export function refusals(described: Described, inputs: Props): CheckFailure[] {
       });
   const found = [
     ...judge(schemaOf(type), properties, sources),
-    ...judge(rules, opened(properties), sources),
+    ...judge(rules, { ...opened(properties), ...attributes }, sources),
     ...[...tags].flatMap(([at, value]) => judge(tagging, { Tags: toTags(value) }, new Map([["/Tags", at]]))),
   ];
   // Two schemas may say the same.
@@ -42,7 +42,7 @@ type Type = "object" | "array" | "string";
 type Keyword = { readonly type: Type | Type[]; readonly message: string };
 type Names = Readonly<Record<string, readonly string[]>>;
 
-/** Keywords that ajv does not have: cfn-lint's, and `maxBytes` and `holds` for the rules beside the schemas. */
+/** Keywords that ajv does not have: cfn-lint's, and the last three for the rules beside the schemas. */
 const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boolean }> = {
   requiredXor: {
     type: "object",
@@ -84,6 +84,11 @@ const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boo
     message: "must not have more bytes than",
     isMet: (most: number, text: string) => Buffer.byteLength(text) <= most,
   },
+  maxCharacters: {
+    type: "object",
+    message: "must not have, without white space, more characters than",
+    isMet: (most: number, document: Props) => JSON.stringify(document).replace(/\s/g, "").length <= most,
+  },
   // What JSON Schema cannot say, and whether it is so. It has to hold for what is not known yet.
   holds: {
     type: ["object", "array"],
@@ -99,6 +104,7 @@ const isNetwork = (isAddress: (text: string) => boolean, bits: number) => (text:
 
 const ajv = new Ajv2019({
   allErrors: true,
+  $data: true,
   verbose: true,
   validateSchema: false,
   // A keyword or a format that is not known here is an error: to skip it would lose a rule.
@@ -132,7 +138,8 @@ function errorsOf(schema: AnySchemaObject, properties: Props): ErrorObject[] {
   const validate = ajv.compile(schema);
   if (validate(properties)) return [];
   const unknown = pointersTo(unknownValue, properties);
-  const isUnknown = ({ keyword, instancePath }: ErrorObject) =>
+  const isUnknown = ({ keyword, instancePath, params }: ErrorObject) =>
+    params.limit === unknownValue ||
     unknown.some(
       (pointer) =>
         pointer === instancePath || (looksInside.includes(keyword) && pointer.startsWith(`${instancePath}/`)),

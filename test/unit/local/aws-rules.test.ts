@@ -53,11 +53,10 @@ test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy 
 
 const document = (...statements: object[]) => JSON.stringify({ Statement: statements });
 const policyOf = (...statements: object[]) => ({ policy: document(...statements) });
-const lifecycle = (...selections: object[]) => ({
-  policy: JSON.stringify({ rules: selections.map((selection, rulePriority) => ({ rulePriority, selection })) }).padEnd(
-    100,
-  ),
-});
+const lifecycle = (...selections: object[]) => {
+  const rules = selections.map((selection, rulePriority) => ({ rulePriority, selection }));
+  return { policy: JSON.stringify({ rules }).padEnd(100) };
+};
 const assume = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
 const allow = { Effect: "Allow", Action: "ecr:*", Resource: "*" };
 const deny = { Effect: "Deny", Action: "ecr:*", Principal: "*" };
@@ -73,6 +72,8 @@ const ruleFaults: Faults = [
   ["pattern beside the schema", { description: "The app's" }, 'Description is "The app\'s", and must match'],
   ["network", { cidrIpv4: "10.0.0.0/33" }, 'is "10.0.0.0/33", and must match ipv4-network'],
   ["port of a protocol", { toPort: undefined }, "must have required property 'ToPort'"],
+  ["port beyond the last", { toPort: 65_536 }, "must be <= 65535"],
+  ["range that ends before it starts", { fromPort: 2 }, "FromPort is 2, and must be <= 1"],
   [
     "tag of what CloudFormation does not tag",
     { tags: { a: "b".repeat(257) } },
@@ -81,6 +82,7 @@ const ruleFaults: Faults = [
   ["lack of a source", { cidrIpv4: undefined }, "must have exactly one of CidrIp, CidrIpv6"],
 ];
 const groupRule = { ...rule, cidrIpv4: undefined, referencedSecurityGroupId: "sg-00000001" };
+const maintained = (instanceMaintenancePolicy: object) => ({ instanceMaintenancePolicy });
 const hops = (httpPutResponseHopLimit: number) => ({ metadataOptions: { httpPutResponseHopLimit } });
 type Faults = readonly (readonly [kind: string, change: Props, reason: string])[];
 
@@ -152,6 +154,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
         { tagSpecifications: [{ resourceType: "instances" }] },
         'TagSpecifications.0.ResourceType is "instances"',
       ],
+      ["AWS's own tag", { tagSpecifications: [{ resourceType: "instance", tags: { "aws:a": "b" } }] }, 'is "aws:a"'],
     ],
   ],
   "aws:ec2/vpc:Vpc": [
@@ -197,6 +200,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["pattern of a name", { name: "internal-app" }, 'Name is "internal-app"'],
       ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
       ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
+      ["attribute", { idleTimeout: 4001 }, "idle_timeout.timeout_seconds is 4001, and must be <= 4000"],
     ],
   ],
   "aws:lb/targetGroup:TargetGroup": [
@@ -209,6 +213,9 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["interval", { healthCheck: { interval: 4 } }, "HealthCheckIntervalSeconds is 4"],
+      ["path", { healthCheck: { path: "health" } }, 'HealthCheckPath is "health", and must match'],
+      ["slow start", { slowStart: 29 }, "slow_start.duration_seconds is 29, and must not match"],
+      ["algorithm", { loadBalancingAlgorithmType: "random" }, "must be one of round_robin, least_outstanding_requests"],
       ["missing port", { port: undefined }, "must have required property 'Port'"],
     ],
   ],
@@ -235,6 +242,9 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["type of health", { healthCheckType: "elb" }, 'HealthCheckType is "elb"'],
+      ["half a policy", maintained({ minHealthyPercentage: 90 }), "must have required property 'MaxHealthyPercentage'"],
+      ["wide policy", maintained({ minHealthyPercentage: 9, maxHealthyPercentage: 110 }), "of more than 100"],
+      ["AWS's own tag", { tags: [{ key: "aws:a", value: "b", propagateAtLaunch: true }] }, 'Tags.0.Key is "aws:a"'],
       ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
     ],
   ],
@@ -259,6 +269,8 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["period", { period: 61 }, "must be multiple of 60"],
+      ["data points", { datapointsToAlarm: 2 }, "DatapointsToAlarm is 2, and must be <= 1"],
+      ["length of time", { statistic: undefined, evaluationPeriods: 1441 }, "must not evaluate more than a day"],
       ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value must"],
     ],
   ],
@@ -271,11 +283,13 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
         'Effect is "Alow", and must be one of Allow, Deny',
       ],
       ["policy that is no JSON", { assumeRolePolicy: "{" }, "must be object"],
+      ["length", { assumeRolePolicy: document({ ...assume, Sid: "a".repeat(2048) }) }, "more characters than 2048"],
     ],
   ],
   "aws:iam/rolePolicy:RolePolicy": [
     { name: "p", role: "r", ...policyOf({ ...allow, Sid: "A" }, allow) },
     [
+      ["length", policyOf({ ...allow, Sid: "a".repeat(10_240) }), "more characters than 10240"],
       ["policy's resource", policyOf({ ...allow, Resource: "bucket" }), 'Resource is "bucket"'],
       ["policy's names", policyOf({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }), "two items with the same Sid"],
       ["policy's actions", policyOf({ ...allow, NotAction: "ecr:*" }), "must have exactly one of Action, NotAction"],
@@ -299,11 +313,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     { repository: "app", ...lifecycle({ tagStatus: "tagged", tagPatternList: ["*"] }, { tagStatus: "any" }) },
     [
       ["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"],
-      [
-        "rule without tags",
-        lifecycle({ tagStatus: "tagged" }),
-        "must have at least one of tagPatternList, tagPrefixList",
-      ],
+      ["rule without tags", lifecycle({ tagStatus: "tagged" }), "must have at least one of tagPatternList"],
       ["rule after that of any image", lifecycle({ tagStatus: "any" }, {}), "must have its rule of any image last"],
     ],
   ],
@@ -381,6 +391,8 @@ test("what is known is judged beside what is not", () => {
     rootBlockDevice: unknownValue,
   });
   expect(found.map(({ property }) => property)).toEqual(["vpcSecurityGroupIds"]);
+  const range = { ...rule, toPort: unknownValue };
+  expect(refusals(resources["aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"], range)).toEqual([]);
 });
 
 test("an error does not show a secret", () => {
