@@ -4,7 +4,6 @@
 // https://www.checkov.io/5.Policy%20Index/terraform.html
 
 import { set as setAt, stepsOf } from "../../local/providers/aws/cloudformation.ts";
-import { rows } from "../../local/providers/aws/rows.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: inputs are whatever the program registers
 type Inputs = Record<string, any>;
@@ -47,17 +46,6 @@ const egressRule = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule";
 const flowLog = "aws:ec2/flowLog:FlowLog";
 const subnet = "aws:ec2/subnet:Subnet";
 const vpc = "aws:ec2/vpc:Vpc";
-
-/**
- * Every type that the controls were written for. Another type may have controls of its own: look them up when you add its row.
- */
-export const knownTypes = new Set([
-  ...Object.keys(rows),
-  "docker-build:index:Image",
-  ...["ImageIndex", "Verification", "KeptAmi", "Rollout", "GroupVerification"].map(
-    (noun) => `pulumi-nodejs:dynamic/hono-app:${noun}`,
-  ),
-]);
 
 /** The resources with which a control does not hold. */
 export function violations(control: Exception, all: readonly Resource[]): string[] {

@@ -43,6 +43,8 @@ test("a load balancer in both subnets that asks machines for their health, and w
     loadBalancerType: "application",
     subnets: ["subnet-1", "subnet-2"],
     securityGroups: ["app-balancer-id"],
+    // The app keeps a connection for 75 s: test/unit/app/app.test.ts.
+    idleTimeout: 60,
     enableDeletionProtection: false,
   });
   expect(only("aws:lb/targetGroup:TargetGroup").inputs).toMatchObject({
@@ -105,13 +107,18 @@ test("alarms go to the topic, where there is one, and end there too", async () =
   await balancer({ alarmTopic: "arn:topic" });
   const alarms = find("aws:cloudwatch/metricAlarm:MetricAlarm").map(({ inputs }) => inputs);
   const target = { LoadBalancer: "app/app/1", TargetGroup: "targetgroup/app/1" };
-  expect(Object.fromEntries(alarms.map(({ metricName, dimensions }) => [metricName, dimensions]))).toEqual({
-    UnHealthyHostCount: target,
-    HTTPCode_Target_5XX_Count: target,
-    HTTPCode_ELB_5XX_Count: { LoadBalancer: "app/app/1" },
+  const seen = alarms.map(({ metricName, statistic, threshold, evaluationPeriods, dimensions }) => [
+    metricName,
+    [statistic, threshold, evaluationPeriods, dimensions],
+  ]);
+  expect(Object.fromEntries(seen)).toEqual({
+    UnHealthyHostCount: ["Maximum", 0, 5, target],
+    HTTPCode_Target_5XX_Count: ["Sum", 5, 1, target],
+    HTTPCode_ELB_5XX_Count: ["Sum", 5, 1, { LoadBalancer: "app/app/1" }],
   });
   for (const alarm of alarms) {
     expect(alarm).toMatchObject({
+      period: 60,
       namespace: "AWS/ApplicationELB",
       alarmDescription: expect.stringMatching(/^app, stack dev: [A-Z].*: docs\/fleet\.md, "At night"$/),
       alarmActions: ["arn:topic"],

@@ -45,13 +45,6 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
   expect(only("hono-app:index:Image").inputs).toMatchObject(inputs);
 });
 
-test("the registry's token stays a secret, and is no input of the component", async () => {
-  await settle(new Image("app", args).reference);
-  const { registries } = only("docker-build:index:Image").inputs as { registries: unknown };
-  expect(JSON.stringify(registries)).toContain("4dabf18193072939515e22adb298388d");
-  expect(JSON.stringify(only("hono-app:index:Image").inputs)).not.toContain("token");
-});
-
 test("with Docker's own login there is none in the state", async () => {
   await settle(new Image("app", { ...args, registry: { address: registryHost } }).reference);
   expect(only("docker-build:index:Image").inputs).not.toHaveProperty("registries");
