@@ -2,9 +2,10 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { every } from "../../local/lists.ts";
 import { filesBelow } from "../../tools/paths.ts";
-import { cloud, ec2 } from "./stack.ts";
+import { cloud, ec2, succeed } from "./stack.ts";
 
 /** All files below a folder, with what is in them. */
 function contents(folder: string): string[] {
@@ -27,14 +28,23 @@ export async function unwritten() {
   };
 }
 
-/** What BuildKit itself remembers of its last build. */
-export function lastBuild(): { status: string; platforms: string[] } {
-  const docker = (...args: string[]) =>
-    execFileSync("docker-buildx", ["history", ...args], { env: cloud.env, encoding: "utf8" });
-  const [{ ref }] = docker("ls", "--format", "json")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line)) as [{ ref: string }];
-  const { Status, Platform } = JSON.parse(docker("inspect", ref.split("/").at(-1) as string, "--format", "json"));
-  return { status: Status, platforms: [Platform].flat().sort() };
+const history = (...args: string[]) =>
+  execFileSync("docker-buildx", ["history", ...args], { env: cloud.env, encoding: "utf8" });
+
+/** The builds that BuildKit itself remembers, by their ids. */
+function builds(): string[] {
+  const lines = history("ls", "--format", "json").split("\n").filter(Boolean);
+  return lines.map((line) => (JSON.parse(line) as { ref: string }).ref.split("/").at(-1) as string);
+}
+
+/** A preview, which must build both platforms and write nothing anywhere. Returns its output. */
+export async function buildingPreview(): Promise<string> {
+  const [before, known] = [await unwritten(), builds()];
+  const output = await succeed("preview");
+  const build = builds().find((id) => !known.includes(id));
+  if (build === undefined) throw new Error(`the preview built nothing:\n${output}`);
+  const { Status, Platform } = JSON.parse(history("inspect", build, "--format", "json"));
+  expect([Status, ...[Platform].flat().sort()]).toEqual(["completed", "linux/amd64", "linux/arm64"]);
+  expect(await unwritten()).toEqual(before);
+  return output;
 }

@@ -200,17 +200,23 @@ afterEach(({ task }) => {
 /** A change of a file: what is replaced by what, or a function of its text. */
 type Change = readonly [from: string | RegExp, to: string] | ((text: string) => string);
 
-/** Changes a file of the clone while `work` runs. */
-export async function edited<T>(file: string, change: Change, work: () => Promise<T>): Promise<T> {
+/** Changes a file of the clone. Returns what undoes it. */
+function edit(file: string, change: Change): () => void {
   const path = join(cloud.project, file);
   const before = readFileSync(path, "utf8");
   const after = typeof change === "function" ? change(before) : before.replace(...(change as [string, string]));
   if (after === before) throw new Error(`the test's change of ${file} changes nothing`);
   writeFileSync(path, after);
+  return () => writeFileSync(path, before);
+}
+
+/** Changes a file of the clone while `work` runs. */
+export async function edited<T>(file: string, change: Change, work: () => Promise<T>): Promise<T> {
+  const undo = edit(file, change);
   try {
     return await work();
   } finally {
-    writeFileSync(path, before);
+    undo();
   }
 }
 
@@ -233,10 +239,7 @@ const withWord = (word: string) => (text: string) => text.replace(/(<h1[^>]*>)[^
 export const releasedEdit = <T>(word: string, work: () => Promise<T>): Promise<T> => edited(page, withWord(word), work);
 
 /** Edits the app's page for this test and the next ones: to take the edit back would be one more release. */
-export function editPage(word: string): void {
-  const path = join(cloud.project, page);
-  writeFileSync(path, withWord(word)(readFileSync(path, "utf8")));
-}
+export const editPage = (word: string) => void edit(page, withWord(word));
 
 /** A Dockerfile of the app that puts amd64 binaries into both images, which run on a host that has both architectures. */
 export const wrongImage = `FROM --platform=$BUILDPLATFORM oven/bun:${bunVersion} AS bundle
