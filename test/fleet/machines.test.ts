@@ -1,5 +1,3 @@
-import { Agent, get } from "node:http";
-import { setTimeout as wait } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { toLocalAddress } from "../../local/address.ts";
 import { killUntilSeen } from "../support/faults.ts";
@@ -59,13 +57,12 @@ test("nobody but the load balancer reaches a machine", () =>
     const instances = await describeInstances(...idsOf(fleet));
     expect(instances.map(({ PublicIpAddress }) => PublicIpAddress)).toEqual(instances.map(() => undefined));
     for (const { PrivateIpAddress = "" } of instances) {
-      await expect(ask(`http://${toLocalAddress(PrivateIpAddress, cloud.prefix)}`)).rejects.toThrow(
-        /ECONNREFUSED|timed? ?out|abort/i,
-      );
+      // A refusal would come from an address on which nothing listens.
+      await expect(ask(`http://${toLocalAddress(PrivateIpAddress, cloud.prefix)}`)).rejects.toThrow(/abort|ETIMEDOUT/);
     }
   }));
 
-test("two machines of each architecture are in two zones; a connection that was idle is used again", () =>
+test("two machines of each architecture are in two zones", () =>
   withFleet(
     async () => {
       const fleet = await fleetDeployed();
@@ -73,18 +70,6 @@ test("two machines of each architecture are in two zones; a connection that was 
         expect(new Set(machines.map(({ zone }) => zone)).size).toBe(2);
       }
       await expectFleetServing(fleet);
-      // Longer than Bun's own ten seconds.
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-      const asked = () =>
-        new Promise<number | undefined>((resolve, reject) => {
-          get(`${fleet.url}/health`, { agent }, (response) => {
-            response.resume().on("end", () => resolve(response.statusCode));
-          }).on("error", reject);
-        });
-      expect(await asked()).toBe(200);
-      await wait(15_000);
-      expect(await asked()).toBe(200);
-      agent.destroy();
     },
     { machinesMin: "2", machinesMax: "4" },
   ));

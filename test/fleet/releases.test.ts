@@ -42,13 +42,15 @@ test.each(["dynamic", "engine"] as const)("%s killed in the middle of a release:
     editPage(`killed-${who}`);
     const count = await refreshesOf(before.intel.group);
     const { load } = await underLoad(before.url, async () => {
-      const { status } = await killed(who, /Rollout hono-app-intel updating/, "up");
+      // By then there is the refresh.
+      const underWay = /hono-app-intel-\w+ to lt-\w+:\d+: (?:Pending|InProgress), /;
+      const { status } = await killed(who, underWay, "up");
       expect(status).not.toBe(0);
       await succeed("up");
     });
     expect(load.failed).toEqual([]);
     const after = await fleetDeployed();
-    // The one that the killed run began, if it came so far, and no second one.
+    // The one that the killed run began, and no second one.
     expect((await refreshesOf(before.intel.group)) - count).toBe(1);
     expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
     await expectFleetServing(after);
@@ -86,9 +88,11 @@ test("launches that AWS refuses, and takes when Auto Scaling tries again, end no
     await fleetDeployed();
     editPage("refused at first");
     await limited({ "L-1216C47A": 0 }, async (lift) => {
-      const onOutput = (output: string) => void (output.includes("vCPU limit of 0 allows") && lift());
+      const refusal = "vCPU limit of 0 allows";
+      const onOutput = (output: string) => void (output.includes(refusal) && lift());
       const { status, output } = await node("cli/local.ts", ["up"], { onOutput });
       expect(status, output).toBe(0);
+      expect(output).toContain(refusal);
     });
     await expectFleetServing(fleetOutputs());
   }));
@@ -138,8 +142,10 @@ test("an earlier release is deployed without a build", () =>
     expect(second.imageDigest).not.toBe(first.imageDigest);
     await withFleet(
       async () => {
-        const { result: back, load } = await underLoad(first.url, fleetDeployed);
+        const { result: up, load } = await underLoad(first.url, () => succeed("up"));
         expect(load.failed).toEqual([]);
+        expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
+        const back = fleetOutputs();
         expect(back.imageRef).toBe(first.imageRef);
         await expectFleetServing(back);
       },

@@ -2,7 +2,7 @@ import type { Subnet } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { every } from "../../local/lists.ts";
-import { expectConsistent, inventory } from "../support/faults.ts";
+import { expectConsistent, expectDestroyConverges } from "../support/faults.ts";
 import {
   expectFleetServing,
   type FleetOutputs,
@@ -54,7 +54,11 @@ test("machines with no way out run by endpoints; without one of them, the error 
         // The endpoint goes after everything else of an `up`; those who run need it no more.
         await succeed("up");
         await releasedEdit("cut off", async () => {
-          const failed = refused(local("up"), /the user data of i-[0-9a-f]+ failed/);
+          const failed = refused(
+            local("up"),
+            /the user data of i-[0-9a-f]+ failed/,
+            /still failing after about 3 minutes: login_and_pull: /,
+          );
           const { load } = await underLoad(fleet.url, () => failed);
           expect(load.failed).toEqual([]);
         });
@@ -120,8 +124,6 @@ test("destroy leaves nothing", async () => {
     await fleetDeployed();
     // The state then has what AWS has added: which NAT gateway has an address.
     await succeed("refresh");
-    await succeed("destroy");
+    await expectDestroyConverges();
   });
-  expect(await inventory()).toEqual({});
-  await expectConsistent();
 });

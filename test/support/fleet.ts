@@ -37,23 +37,19 @@ export async function fleetDeployed(): Promise<FleetOutputs> {
 /** What people at an address got while something else went on. */
 interface Load {
   readonly failed: string[];
-  readonly machines: Set<string>;
   readonly digests: Set<string>;
   asked: number;
 }
 
 /** Asks at an address without a break, four requests at a time, while `work` runs. */
 export async function underLoad<T>(url: string, work: (load: Load) => Promise<T>): Promise<{ result: T; load: Load }> {
-  const load: Load = { failed: [], machines: new Set(), digests: new Set(), asked: 0 };
+  const load: Load = { failed: [], digests: new Set(), asked: 0 };
   let isOver = false;
   const person = async () => {
     while (!isOver) {
       load.asked++;
       await ask(url).then(
-        ({ machine, image }) => {
-          load.machines.add(machine.instanceId);
-          load.digests.add(image.digest);
-        },
+        ({ image }) => load.digests.add(image.digest),
         (error: Error) => load.failed.push(`${new Date().toISOString()} ${error.message}`),
       );
       await wait(20);
