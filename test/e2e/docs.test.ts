@@ -6,16 +6,11 @@ import { architectures } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
 import { ensureVenv } from "../../tools/python.ts";
+import { blocksOf, text } from "../support/documents.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { freePort, temporaryFolder } from "../support/process.ts";
 import { cloud, deployed, ecr, type Result, shell as run, summary } from "../support/stack.ts";
 
-// The documents' blocks, unchanged. The Korean documents have the same ones: test/unit/docs.test.ts.
-const documents = ["README.md", "docs/guide.md", "docs/operation.md"].map((file) => readFileSync(file, "utf8"));
-const blocksOf = (kind: string) =>
-  [...documents.join("\n").matchAll(new RegExp(`^\`\`\`sh ${kind}\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(([, code = ""]) =>
-    code.trimEnd(),
-  );
 const blocks = blocksOf("local");
 
 /** What each block prints, by its first line. A new block needs an entry. */
@@ -75,9 +70,9 @@ test.each(blocks.map((block) => [block.split("\n")[0] as string, block]))("%s", 
 });
 
 /** The guide's commands, with their kind and the output that it shows. */
-const guide = [
-  ...(documents[1] as string).matchAll(/^```sh guide ?(\w*)\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm),
-].map(([, kind = "", commands = "", output = ""]) => ({ kind, commands, output }));
+const guide = [...text.matchAll(/^```sh guide ?(\w*)\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```)?/gm)].map(
+  ([, kind = "", commands = "", output = ""]) => ({ kind, commands, output }),
+);
 test("the guide shows what each of its commands prints", () => {
   expect(guide.filter(({ output }) => output === "")).toEqual([]);
 });

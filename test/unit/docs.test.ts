@@ -5,19 +5,18 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { estimate, planned } from "../../cli/cost.ts";
 import { prices } from "../../local/providers/aws/prices.ts";
+import { documents as run } from "../support/documents.ts";
 import { configOf } from "../support/mocks.ts";
 
-const translations = ["README", ...globSync("docs/*.ko.md").map((file) => file.slice(0, -".ko.md".length))].map(
-  (file) => [`${file}.md`, `${file}.ko.md`] as const,
-);
+const names = new Set(globSync("{README*,docs/*}.md").map((file) => file.replace(/(\.ko)?\.md$/, "")));
+const translations = [...names].map((name) => [`${name}.md`, `${name}.ko.md`] as const);
 const documents = [
   ...translations.flat(),
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "local/README.md",
   "docs/native-modules/README.md",
-  ".github/workflows/deploy.yml",
-  ".github/workflows/review.yml",
+  ...globSync(".github/workflows/*.yml"),
 ];
 
 interface Block {
@@ -240,12 +239,14 @@ test("the README is short", () => {
   for (const file of ["README.md", "README.ko.md"]) expect(read(file).text.split("\n").length).toBeLessThan(130);
 });
 
-test("every block of commands is of a kind that a test runs, or needs GitHub", () => {
-  const run = /^sh (local|account|teardown|template|sbom|guide( own| graviton| intel| fails)?|github)$/;
+test("every block of commands that is of a kind is one that a test runs, or needs GitHub", () => {
+  const kinds = /^sh (local|account|teardown|template|sbom|guide( own| graviton| intel| fails)?|github)$/;
   const shown = ["text", "mermaid", "dockerfile"];
-  for (const file of ["README", "docs/guide", "docs/operation", "docs/settings", "docs/security"]) {
-    const infos = read(`${file}.md`).blocks.map(({ info }) => info);
-    expect(infos.filter((info) => !run.test(info) && !shown.includes(info))).toEqual([]);
+  for (const file of documents) {
+    const commands = read(file).blocks.filter(({ info }) => !shown.includes(info));
+    // In the others a block of commands has no kind, and is only shown.
+    const allowed = run.includes(file.replace(".ko.md", ".md")) ? kinds : /^sh$/;
+    expect(commands.filter(({ info }) => !allowed.test(info))).toEqual([]);
   }
 });
 
@@ -308,7 +309,7 @@ test.each([
 });
 
 test("what a message says to read is there", () => {
-  const named = globSync("components/*.ts").flatMap((file) =>
+  const named = globSync(["config.ts", "{components,cli,local}/**/*.ts"]).flatMap((file) =>
     [...readFileSync(file, "utf8").matchAll(/(docs\/\w+\.md)(?:, "([^"]+)")?/g)].map(([, document = "", heading]) => {
       return existsSync(document) && (!heading || headings(document).some(({ title }) => title === heading));
     }),
