@@ -232,6 +232,13 @@ const refused: Record<string, string[]> = {
   protect: ["1"],
 };
 
+test("of every setting it is tested what is allowed and what is refused", () => {
+  const names = Object.keys(configOf()).flatMap((key) => /^hono-app:(.*)$/.exec(key)?.[1] ?? []);
+  // A secret, of which nothing is known.
+  const settings = names.filter((name) => name !== "publishToken").sort();
+  for (const tested of [allowed, refused]) expect(Object.keys(tested).sort()).toEqual(settings);
+});
+
 test.each(Object.entries(allowed))("%s: what is allowed", (key, values) => {
   // Another port than 80 is for narrower networks, and protect for a stack without a tag that moves.
   const others = keysOfFleet.includes(key) ? withFleet : { allowedCidrs: networks(1), latestTag: "false" };

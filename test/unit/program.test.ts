@@ -129,14 +129,29 @@ test("an image alone stays when it leaves the stack", () => {
   expect(kept.map(({ type }) => type)).toEqual(["docker-build:index:Image"]);
 });
 
-test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", () => {
+/** With all that a fleet can have. */
+const wholeFleet = {
+  ...{ fleet: "true", egress: "endpoints", cpuTarget: "60", domain: "app.example.com" },
+  alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
+};
+
+test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", async () => {
   const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
+  const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
+  const found = [...all()];
+  for (const settings of [{ fleet: "true" }, wholeFleet]) found.push(...(await runProgram(settings)));
   // The tags of an image are Docker's.
-  const aws = all().filter(({ type }) => type.startsWith("aws:"));
+  const aws = found.filter(({ type }) => type.startsWith("aws:"));
   const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
-  for (const { type, name, inputs } of tagged) expect(inputs.tags, `${type} ${name}`).toMatchObject(stack);
+  for (const { type, name, inputs } of tagged) {
+    // A group has a list of them.
+    const { tags } = inputs as { tags: object };
+    const own = Array.isArray(tags) ? Object.fromEntries(tags.map(({ key, value }) => [key, value])) : tags;
+    expect(own, `${type} ${name}`).toMatchObject(stack);
+  }
   const others = aws.filter(({ inputs }) => inputs.tags === undefined);
   expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
+    "aws:autoscaling/policy:Policy",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
@@ -144,7 +159,6 @@ test("every resource of AWS that takes tags has the stack's, and an instance's v
     "aws:ecr/repositoryPolicy:RepositoryPolicy",
     "aws:iam/rolePolicy:RolePolicy",
   ]);
-  const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
   expect(inputs.tags).toEqual({ ...stack, Name: "hono-app-intel" });
   expect(inputs.volumeTags).toEqual(inputs.tags);
 });
@@ -231,9 +245,7 @@ describe("with other settings", () => {
     beforeEach(async () => void (await runProgram({ fleet: "true" })));
 
     test("every resource has its name and its component, with all that a fleet can have", async () => {
-      const alarmTopic = `arn:aws:sns:ap-northeast-2:${account}:alarms`;
-      const more = { egress: "endpoints", cpuTarget: "60", domain: "app.example.com", alarmTopic };
-      await runProgram({ fleet: "true", ...more });
+      await runProgram(wholeFleet);
       expect(tree()).toMatchSnapshot();
     });
 

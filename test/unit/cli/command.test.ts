@@ -43,3 +43,14 @@ test.each([
 ])("%s: exit status %i", (_, status, args, message) => {
   expect(run(...args)).toMatchObject({ status, stdout: "", stderr: expect.stringMatching(message) });
 });
+
+test.each([
+  ["a type without a price", ["cli/cost.ts", "--from", "-"], "WITHOUT A PRICE: aws:x/y:Z one"],
+  ["a fault", ["cli/doctor.ts", "--environment", "local"], "Docker CLI: there is no docker"],
+])("a command that finds %s: exit status 1", (_, args, found) => {
+  const input = JSON.stringify({ steps: [{ op: "create", newState: { urn: "urn::one", type: "aws:x/y:Z" } }] });
+  // Without Docker.
+  const env = { ...process.env, PATH: "/nowhere" };
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", input, env });
+  expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringContaining(found) });
+});

@@ -1,9 +1,11 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import type { Cloud } from "../../../local/cloud.ts";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
-import { restoreState } from "../../../local/recovery/recover.ts";
+import { change, restoreState } from "../../../local/recovery/recover.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
 let dir: string;
@@ -45,6 +47,18 @@ describe("corrupt blobs", () => {
   test("are none without a registry", () => {
     expect(removeCorruptBlobs({ dir })).toEqual([]);
   });
+});
+
+test("a lock of a Pulumi CLI that runs stays, and the command is refused", async () => {
+  // Node, which waits for its input.
+  const pulumi = spawn(process.execPath, [], { argv0: "pulumi" });
+  onTestFinished(() => void pulumi.kill("SIGKILL"));
+  const lock = put("state/.pulumi/locks/organization/hono-app/local/1.json", JSON.stringify({ pid: pulumi.pid }));
+  const work = () => Promise.reject(new Error("the work has begun"));
+  await expect(change({ dir } as Cloud, work, work)).rejects.toThrow(
+    `pulumi (process ${pulumi.pid}) is using this stack; wait until it ends, then try again`,
+  );
+  expect([existsSync(lock), pulumi.exitCode, pulumi.signalCode]).toEqual([true, null, null]);
 });
 
 describe("a damaged state", () => {
