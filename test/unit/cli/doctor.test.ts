@@ -561,7 +561,7 @@ describe("on this machine", () => {
     const environment = real({ AWS_ENDPOINT_URL: `http://${host}` });
     const credentials = { state: "fault", remedy: expect.stringContaining("aws sso login") };
     expect(await find("aws-credentials", environment)).toMatchObject(credentials);
-    const clock = { state: "fault", fault: expect.stringMatching(/(599|600|601) s ahead/) };
+    const clock = { state: "fault", fault: expect.stringMatching(/(599|6\d\d) s ahead/) };
     expect(await find("endpoint", environment)).toMatchObject(clock);
   });
 

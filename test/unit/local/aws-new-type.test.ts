@@ -1,5 +1,5 @@
 import { EC2Client } from "@aws-sdk/client-ec2";
-import { expect, test, vi } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
@@ -38,6 +38,9 @@ Object.assign(schemas.resources, {
     allOf: [{ $ref: "E3024" }],
   },
 });
+
+// A worker keeps them for the next file.
+afterAll(() => void Reflect.deleteProperty(schemas.resources, row.type));
 
 const resource = define(token, row);
 const aws = provider("", { [token]: resource }, {}, async () => {});

@@ -1,5 +1,5 @@
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
 import {
@@ -226,12 +226,12 @@ describe("the provider", () => {
     attempts = 0;
     await aws.delete?.("left", urn, {});
     expect(attempts).toBe(2);
+    onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ["Date"] });
     const refused = expect(aws.delete?.("used", urn, {})).rejects.toThrow("DependencyViolation: must detach");
     await expect.poll(() => attempts).toBe(4);
     vi.setSystemTime(Date.now() + 20 * 60_000);
     await refused;
-    vi.useRealTimers();
   });
 
   it("passes AWS's code and message on", async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { exclusively, lock } from "../../../tools/lock.ts";
 
-const name = `hono-app-test:${process.pid}`;
+// A lock is kept until its process ends, which may run this file again.
+const name = `hono-app-test:${crypto.randomUUID()}`;
 
 test("work of one name waits for other work of that name, also where that fails", async () => {
   const order: string[] = [];
