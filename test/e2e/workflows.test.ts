@@ -229,6 +229,7 @@ describe("jobs", () => {
     readonly label?: string;
     readonly labels?: string[];
     readonly from?: string;
+    readonly by?: string;
     readonly words?: string;
   }
   test.each<[string, Event, string]>([
@@ -244,11 +245,13 @@ describe("jobs", () => {
     ["is closed without the label", { action: "closed", state: "closed", labels: [] }, ""],
     ["comes from a fork and gets the label", { action: "labeled", label: "review", from: "other/name" }, ""],
     ["comes from a fork and is closed", { action: "closed", state: "closed", from: "other/name" }, ""],
+    ["is Dependabot's and gets the label", { action: "labeled", label: "review", by: "dependabot[bot]" }, ""],
     ["gets the label, where nothing is set up", { action: "labeled", label: "review", words: "dev" }, ""],
   ])("for a review environment, when the pull request %s", (_, event, expected) => {
-    const { action, state = "open", label = "", labels = ["review"], from = "owner/name", words = all } = event;
-    const head = { repo: { full_name: from } };
-    const pull_request = { number: 7, state, head, labels: labels.map((name) => ({ name })) };
+    const { action, state = "open", label = "", labels = ["review"], words = all } = event;
+    const { from: full_name = "owner/name", by: login = "owner" } = event;
+    const of = { number: 7, state, head: { repo: { full_name } }, user: { login } };
+    const pull_request = { ...of, labels: labels.map((name) => ({ name })) };
     const github = {
       ...{ repository: "owner/name", event_name: "pull_request" },
       event: { action, label: { name: label }, pull_request },
@@ -271,6 +274,26 @@ describe("jobs", () => {
       fill(workflows.get("review.yml")?.jobs.destroy?.strategy?.matrix.stack, contexts);
     expect(stacks({ needs: { expired: { outputs: { stacks: '["pr-7","pr-8"]' } } } })).toBe("pr-7,pr-8");
     expect(stacks({ github: { event: { pull_request: { number: 9 } } } })).toBe("pr-9");
+  });
+
+  test("comment on a review environment that could not be deployed, and on one that is gone and not on one that stays", () => {
+    const goOn = steps.filter(({ step }) => step["continue-on-error"]);
+    expect(goOn.map(({ name }) => name)).toEqual(["review.yml deploy: pulumi up"]);
+    const { step } = find("review.yml destroy: the comment says so");
+    const says = ["", "true"].map((stays) => runs(step, { steps: { destroy: { outputs: { stays } } } }));
+    expect(says).toEqual([true, false]);
+  });
+
+  test("have credentials for main's code alone, unless a commit is what they are for", () => {
+    const checkouts = steps.filter(({ job, step }) => job.environment && step.uses?.startsWith("actions/checkout@"));
+    const refs = checkouts.map(({ where, step }) => [where, step.with?.ref ?? "the event's"]);
+    const [event, main] = ["the event's", "main"];
+    expect(Object.fromEntries(refs)).toEqual({
+      ...{ "deploy.yml dev": event, "deploy.yml prod-preview": event, "deploy.yml prod": event },
+      ...{ "release.yml build": event, "release.yml sbom": event, "destroy.yml destroy": event },
+      ...{ "pull-request.yml preview": event, "review.yml deploy": event },
+      ...{ "review.yml expired": main, "review.yml destroy": main, "drift.yml dev": main, "drift.yml prod": main },
+    });
   });
 
   test("that write to the pull request have no access to the cloud, and the reverse", () => {

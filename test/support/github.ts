@@ -19,6 +19,7 @@ export interface Step {
   readonly shell?: string;
   readonly env?: Strings;
   readonly "working-directory"?: string;
+  readonly "continue-on-error"?: boolean;
 }
 export interface Job {
   readonly needs?: string | string[];
