@@ -74,7 +74,8 @@ test("an instance's console shows what its user data did", async () => {
 test("preview, refresh and up of what is deployed change nothing, nor do other functions of the program's own resources, which the next refresh runs", async () => {
   const before = await deployed();
   await expectUnchanged("preview");
-  const noisy = ["    try {", '    show("asked in other words");\n    try {'] as const;
+  const asking = "const state = props as State;";
+  const noisy = [asking, `${asking} process.stdout.write("asked in other words\\n");`] as const;
   await edited("components/verification.ts", noisy, async () => {
     await expectUnchanged("preview");
     const refresh = await succeed("refresh");
