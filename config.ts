@@ -190,8 +190,8 @@ export function loadConfig() {
     // With it, machines are Auto Scaling's, behind a load balancer; without it, each architecture has one instance.
     fleet: fleet
       ? {
-          balancer: { allowedCidrs, domain, alarmTopic },
-          group: { ...group, alarmTopic },
+          balancer: { port, allowedCidrs, domain, alarmTopic },
+          group: { ...group, domain, alarmTopic },
           certificateDomain: domain && (certificateDomain || domain),
         }
       : undefined,

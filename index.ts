@@ -29,8 +29,8 @@ const network = new Network(name, { ...settings.network, availabilityZones, repo
 const logs = new LogGroup(`${name}-machines-${getStack()}`, settings.logs);
 const access = { repositoryArn: repository.arn, logGroupArn: logs.arn };
 const role = new InstanceRole(name, { ...settings.role, ...access });
-const behind = { ...network.forBalancer, certificateArn, protect };
-const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...behind }, { dependsOn: network });
+const front = { ...network.forBalancer, certificateArn, protect };
+const balancer = fleet && new Balancer(name, { ...fleet.balancer, ...front }, { dependsOn: network });
 
 const machines = eachMachine((machine) => {
   const args = {
@@ -49,7 +49,8 @@ const machines = eachMachine((machine) => {
   if (!fleet || !balancer) {
     return new Machine(`${name}-${machine}`, { ...args, subnetId: network.subnetIds[machine] }, { protect });
   }
-  const group = { ...fleet.group, ...network.forGroup, ...balancer.forGroup, protect };
+  const { dnsName: address, targetGroupArn } = balancer;
+  const group = { ...fleet.group, ...network.forGroup, address, targetGroupArn, protect };
   return new MachineGroup(`${name}-${machine}`, { ...args, ...group }, { dependsOn: balancer });
 });
 

@@ -41,7 +41,6 @@ export class Balancer extends pulumi.ComponentResource {
   /** The load balancer's own name, which answers before the domain leads to it. */
   readonly dnsName: pulumi.Output<string>;
   readonly targetGroupArn: pulumi.Output<string>;
-  private readonly domain?: string;
 
   constructor(name: string, args: BalancerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Balancer", name, args, opts);
@@ -154,7 +153,6 @@ export class Balancer extends pulumi.ComponentResource {
     }
 
     this.dnsName = balancer.dnsName;
-    this.domain = domain;
     this.url = domain ? pulumi.output(`https://${domain}`) : pulumi.interpolate`http://${balancer.dnsName}`;
     this.targetGroupArn = targets.arn;
     this.registerOutputs({
@@ -162,11 +160,5 @@ export class Balancer extends pulumi.ComponentResource {
       dnsName: this.dnsName,
       targetGroupArn: this.targetGroupArn,
     });
-  }
-
-  /** What the groups of the machines behind it take of it. */
-  get forGroup() {
-    const { dnsName: address, domain, targetGroupArn } = this;
-    return { address, domain, targetGroupArn };
   }
 }

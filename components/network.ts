@@ -33,7 +33,6 @@ export class Network extends pulumi.ComponentResource {
   /** A private subnet in each zone, where machines are private. */
   readonly privateSubnetIds?: pulumi.Output<string>[];
   readonly securityGroupId: pulumi.Output<string>;
-  private readonly port: number;
 
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     const { repositoryArn, ...inputs } = args;
@@ -94,7 +93,6 @@ export class Network extends pulumi.ComponentResource {
     this.subnetIds = eachMachine((_, index) => subnetIds[index % subnetIds.length] as pulumi.Output<string>);
     this.privateSubnetIds = vpc.private?.subnetIds;
     this.securityGroupId = group.id;
-    this.port = args.port;
     this.registerOutputs({
       vpcId: this.vpcId,
       subnetIds: this.subnetIds,
@@ -105,8 +103,8 @@ export class Network extends pulumi.ComponentResource {
 
   /** What a load balancer in front of the machines takes of it. */
   get forBalancer() {
-    const { vpcId, securityGroupId: machineSecurityGroupId, port } = this;
-    return { vpcId, subnetIds: Object.values(this.subnetIds), machineSecurityGroupId, port };
+    const { vpcId, securityGroupId: machineSecurityGroupId } = this;
+    return { vpcId, subnetIds: Object.values(this.subnetIds), machineSecurityGroupId };
   }
 
   /** Where a group launches its machines. */

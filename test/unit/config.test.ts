@@ -423,7 +423,7 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
   expect(loadConfig()).toMatchObject({
     network: { allowedCidrs: [], egress: "nat" },
     fleet: {
-      balancer: { allowedCidrs: ["0.0.0.0/0"], domain: undefined, alarmTopic: undefined },
+      balancer: { port: 80, allowedCidrs: ["0.0.0.0/0"], domain: undefined, alarmTopic: undefined },
       group: { min: 1, max: 2, cpuTarget: undefined },
       certificateDomain: undefined,
     },
@@ -436,7 +436,7 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
     network: { cidrBlock: "10.0.0.0/20", port: 80, egress: "endpoints" },
     fleet: {
       balancer: { domain: "app.example.com", alarmTopic: topic },
-      group: { min: 2, max: 6, cpuTarget: 60, alarmTopic: topic },
+      group: { min: 2, max: 6, cpuTarget: 60, domain: "app.example.com", alarmTopic: topic },
       certificateDomain: "*.example.com",
     },
   });

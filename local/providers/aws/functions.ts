@@ -14,13 +14,7 @@ export const functions: Record<string, Lookup> = {
     inputs: FILTERS,
     async run({ filters }) {
       const { AvailabilityZones: zones = [] } = await ec2().describeAvailabilityZones({ Filters: toFilters(filters) });
-      const pick = (key: "ZoneName" | "ZoneId" | "GroupName") => zones.map((zone) => zone[key]);
-      return {
-        id: region(),
-        names: pick("ZoneName"),
-        zoneIds: pick("ZoneId"),
-        groupNames: [...new Set(pick("GroupName"))],
-      };
+      return { id: region(), names: zones.map(({ ZoneName }) => ZoneName) };
     },
   },
   "aws:acm/getCertificate:getCertificate": {
@@ -110,12 +104,7 @@ export const functions: Record<string, Lookup> = {
       const request = { LocationType: locationType, Filters: toFilters(filters) };
       const pages = ec2().paginateDescribeInstanceTypeOfferings(request);
       const found = await every(pages, (page) => page.InstanceTypeOfferings);
-      return {
-        id: region(),
-        instanceTypes: found.map((offering) => offering.InstanceType),
-        locations: found.map((offering) => offering.Location),
-        locationTypes: found.map((offering) => offering.LocationType),
-      };
+      return { id: region(), locations: found.map(({ Location }) => Location) };
     },
   },
 };

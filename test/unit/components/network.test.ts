@@ -50,7 +50,6 @@ test("private machines are in the private subnets, and nobody reaches them", asy
     vpcId: "app-id",
     subnetIds: ["app-public-a-id", "app-public-c-id"],
     machineSecurityGroupId: "app-id",
-    port: 8080,
   });
   expect(find("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")).toEqual([]);
   expect(find("aws:ec2/vpcEndpoint:VpcEndpoint")).toEqual([]);
