@@ -365,24 +365,33 @@ test.each<Record<string, string>>([
     "aws:ignoreTags": '{"keys":[]}',
   },
   { fleet: "true", name: "a".repeat(24), allowedCidrs: networks(30) },
-  { fleet: "true", domain: "app.example.com", allowedCidrs: networks(15) },
+  { fleet: "true", domain: "app.example.com", allowedCidrs: networks(15), appSecrets: '["A"]' },
+  { name: "my-aws", appSecrets: '["A"]' },
+  { name: "awsome" },
 ])("%j is allowed", (values) => expect(problems(values)).toEqual([]));
 
 // An apostrophe takes four bytes of the script, and each variable a line of its own.
 test.each([
-  ["apostrophes", 2700, (count: number) => ({ appEnvironment: JSON.stringify([`A=${"'".repeat(count)}`]) })],
-  [
-    "variables",
-    600,
-    (count: number) => ({ appEnvironment: JSON.stringify(numbered(count).map((name) => `${name}=`)) }),
-  ],
-  ["secrets", 1900, (count: number) => ({ appSecrets: JSON.stringify(numbered(count)) })],
-])("what EC2 takes as user data is allowed, and no more: %s", (_, count, settings) => {
-  expect(problems(settings(count))).toEqual([]);
-  configure(settings(count));
-  expect(Buffer.byteLength(userData({ ...launchArgs, ...loadConfig().machine }))).toBeLessThanOrEqual(16_384);
-  const reason = /^hono-app:appEnvironment and hono-app:appSecrets make user data of \d+ bytes; allowed: 16384,/;
-  expect(problems(settings(count * 1.1))).toEqual([expect.stringMatching(reason)]);
+  ["apostrophes", 2700, (count: number) => [[`A=${"'".repeat(count)}`], []]],
+  ["variables", 600, (count: number) => [numbered(count).map((name) => `${name}=`), []]],
+  ["secrets", 1900, (count: number) => [[], numbered(count)]],
+] as const)("what EC2 takes as user data is allowed, and no more: %s", (_, count, make) => {
+  const judged = (count: number) => {
+    const [environment, names] = make(count).map((list) => [...list]) as [string[], string[]];
+    const secrets = { path: "/hono-app/dev", names };
+    const longest = { instanceType: "t4g.2xlarge", logGroup: "hono-app-machines-dev-0123456" };
+    const { length } = Buffer.from(userData({ ...launchArgs, ...longest, environment, secrets }));
+    return {
+      length,
+      found: problems({ appEnvironment: JSON.stringify(environment), appSecrets: JSON.stringify(names) }),
+    };
+  };
+  expect(judged(count)).toEqual({ length: expect.any(Number), found: [] });
+  expect(judged(count).length).toBeLessThan(16_384);
+  const { length, found } = judged(count * 1.1);
+  expect(found).toHaveLength(1);
+  const reason = /^hono-app:appEnvironment and hono-app:appSecrets make user data of (\d+) bytes; allowed: 16384,/;
+  expect(Number(reason.exec(String(found))?.[1])).toBeGreaterThanOrEqual(length);
 });
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `v${index}`);

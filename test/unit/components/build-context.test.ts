@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
@@ -89,13 +90,21 @@ test("on Windows a context's paths are the same, in the same order, and so is th
   expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
 });
 
-test("a link to a folder is a link, and nothing behind it is read or written", () => {
-  const path = write({ ...app, "../outside/secret": "as it was" }, join(folder, "app"));
+test("a link to a folder is a link, and nothing behind it is read or written; a pipe is left out", () => {
+  const path = write({ ...app, "src-x": "", "../outside/secret": "as it was" }, join(folder, "app"));
+  execFileSync("mkfifo", [join(path, "pipe")]);
   symlinkSync("../../outside", join(path, "src/shared"));
   symlinkSync(".", join(path, "src/self"));
   const entries = readContext(path);
   expect(entries.map((entry) => `${entry.path} ${entry.kind}`)).toEqual([
-    ...["Dockerfile file", "src/main.ts file", "src/page.ts file", "src/self symlink", "src/shared symlink"],
+    ...[
+      "Dockerfile file",
+      "src-x file",
+      "src/main.ts file",
+      "src/page.ts file",
+      "src/self symlink",
+      "src/shared symlink",
+    ],
   ]);
   const staged = stageContext(entries, join(folder, "staged"), "tag");
   expect(readContext(staged)).toEqual(entries);
