@@ -146,6 +146,7 @@ export function loadConfig() {
       (text) => parseList(text, (item) => isOwnName(item) && !environment?.map(nameOf).includes(item)),
     ),
   };
+  const hasSecrets = secrets.names?.length > 0;
   const repositoryName = `${name}-${stack.toLowerCase()}`;
   const settings = {
     name,
@@ -179,7 +180,7 @@ export function loadConfig() {
       parseZones,
     ),
     logs: { retentionInDays: logRetentionDays },
-    role: { permissionsBoundary, secretsPath: secrets.names?.length > 0 ? secrets.path : undefined },
+    role: { permissionsBoundary, secretsPath: hasSecrets ? secrets.path : undefined },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
       ...{ port, environment, secrets },
@@ -239,12 +240,12 @@ export function loadConfig() {
       `${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`,
     );
   }
-  if (/^(aws|ssm)/.test(name) && secrets.names?.length > 0) {
+  if (/^(aws|ssm)/.test(name) && hasSecrets) {
     problems.push(
       `${project}:appSecrets is set and ${project}:name is ${name}; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves`,
     );
   }
-  if (fleet && egress === "endpoints" && secrets.names?.length > 0) {
+  if (fleet && egress === "endpoints" && hasSecrets) {
     problems.push(
       `${project}:appSecrets is set and ${project}:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager`,
     );
@@ -287,12 +288,8 @@ export function loadConfig() {
     }
   }
   if (problems.length === 0) {
-    const { image, machine } = settings;
-    const { length } = longestUserData(
-      { ...machine, appName: name, region: settings.aws.region },
-      image.repositoryName,
-      stack,
-    );
+    const own = { ...settings.machine, appName: name, region: settings.aws.region };
+    const { length } = longestUserData(own, repositoryName, stack);
     if (length > mostUserData) {
       problems.push(
         `${project}:appEnvironment and ${project}:appSecrets make user data of ${length} bytes; allowed: ${mostUserData}, which is what EC2 takes`,

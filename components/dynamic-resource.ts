@@ -34,19 +34,6 @@ const handlerOf = (file: string) =>
 exports.handler = () => new Proxy({}, { get });
 `;
 
-/** Seconds for which a refresh asks: what runs answers at once. */
-export const readTimeout = 10;
-
-/** A provider's `read` of a proof. What is proven no more leaves the state: a refresh shows it, and the next `up` verifies again, with all its time. */
-export async function stillProven<T extends object>(read: () => Promise<T>): Promise<T | Record<string, never>> {
-  try {
-    return await read();
-  } catch (error) {
-    show(`no longer verified: ${(error as Error).message}`);
-    return {};
-  }
-}
-
 /**
  * Prints a line for the person who deploys. If the engine was killed, the provider exits: Pulumi's own handler would retry the write for
  * ever, and use a whole processor.

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, type Provider, readTimeout, stillProven } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider } from "./dynamic-resource.ts";
 import { type GroupProof, type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
-import { proofInputs } from "./proof.ts";
+import { proofInputs, stillProven } from "./proof.ts";
 
 export interface GroupVerificationArgs extends GroupProofArgs {
   /** Fewest machines of the group; when it changes, the machines prove themselves again. */
@@ -37,14 +37,8 @@ export const provider: Provider<Inputs, State> = {
   async diff(_id, olds, news) {
     const facts = ({ profile, address, domain, groupName, template, min, subnetIds, expected }: Inputs) =>
       JSON.stringify([
-        profile,
-        address,
-        domain,
-        groupName,
-        template,
-        min,
-        subnetIds,
-        ...Object.entries(expected).sort(),
+        [profile, address, domain, groupName, template, min, subnetIds],
+        Object.entries(expected).sort(),
       ]);
     return { changes: facts(olds) !== facts(news) };
   },
@@ -56,9 +50,9 @@ export const provider: Provider<Inputs, State> = {
   },
   // What scaling has just added may still boot.
   read: (id, props) =>
-    stillProven(async () => {
+    stillProven(async (timeout) => {
       const state = props as State;
-      const { image, machines } = await prove(state, readTimeout, true);
+      const { image, machines } = await prove(state, timeout, true);
       const known = new Map(state.proof.machines.map((machine) => [machine.id, machine]));
       return {
         id,

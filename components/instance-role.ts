@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import { InstanceProfile } from "@pulumi/aws/iam/instanceProfile.js";
 import { Role } from "@pulumi/aws/iam/role.js";
@@ -49,7 +49,12 @@ export class InstanceRole extends pulumi.ComponentResource {
       // Another path is another policy: a machine of the release before, which a rollback launches, reads the old path until the new machines
       // are proven.
       ...(secretsPath
-        ? [allow(`${name}-secrets-${hashOf(secretsPath)}`, ...secretStatements(repositoryArn, secretsPath))]
+        ? [
+            allow(
+              `${name}-secrets-${hash("sha256", secretsPath).slice(0, 8)}`,
+              ...secretStatements(repositoryArn, secretsPath),
+            ),
+          ]
         : []),
     ];
     // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
@@ -59,8 +64,6 @@ export class InstanceRole extends pulumi.ComponentResource {
     this.registerOutputs({ instanceProfile: this.instanceProfile });
   }
 }
-
-const hashOf = (path: string) => createHash("sha256").update(path).digest("hex").slice(0, 8);
 
 const trust = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
 

@@ -112,6 +112,19 @@ async function ask(url: string, expected: Expectation): Promise<Answer> {
   return problems.length === 0 ? { proven: true } : { proven: false, final: own, problem: problems.join("; ") };
 }
 
+/**
+ * A provider's `read` of a proof: it asks again, for a few seconds, since what runs answers at once. What is proven no more leaves the state: a
+ * refresh shows it, and the next `up` verifies again, with all its time.
+ */
+export async function stillProven<T>(read: (timeout: number) => Promise<T>): Promise<T | Record<string, never>> {
+  try {
+    return await read(10);
+  } catch (error) {
+    show(`no longer verified: ${(error as Error).message}`);
+    return {};
+  }
+}
+
 /** Asks once, with a nonce, so that no earlier answer counts. */
 export async function askOnce(ask: (nonce: string) => Promise<unknown>) {
   const nonce = crypto.randomUUID();

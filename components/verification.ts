@@ -1,8 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { readConsole } from "./console.ts";
-import { DynamicResource, type Provider, readTimeout, stillProven } from "./dynamic-resource.ts";
+import { DynamicResource, type Provider } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
-import { type Proof, type ProofArgs, proofInputs, prove } from "./proof.ts";
+import { type Proof, type ProofArgs, proofInputs, prove, stillProven } from "./proof.ts";
 
 export interface VerificationArgs extends ProofArgs {
   /** The app's address, without a path. */
@@ -65,9 +65,9 @@ export const provider: Provider<Inputs, State> = {
     return { outs: { ...news, proof: await verifyNew(news) } };
   },
   read: (id, props) =>
-    stillProven(async () => {
+    stillProven(async (timeout) => {
       const state = props as State;
-      const { verifiedAt: _, ...found } = await verify(state, readTimeout);
+      const { verifiedAt: _, ...found } = await verify(state, timeout);
       return { id, props: { ...state, proof: { ...found, verifiedAt: state.proof.verifiedAt } } };
     }),
 };

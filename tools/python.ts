@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { home, readIfThere, root } from "./paths.ts";
@@ -16,13 +16,9 @@ export async function ensureVenv(name: string): Promise<string> {
   const programs = join(venv, "bin");
   // An environment belongs to the Python that made it. Its own link to that one is asked: `python3` may be a slow script, as pyenv's is.
   const python = () => run([join(programs, "python"), "--version"]).catch(() => "none");
-  const hash = async () =>
-    createHash("sha256")
-      .update(readFileSync(requirements))
-      .update(await python())
-      .digest("hex");
+  const key = async () => hash("sha256", readFileSync(requirements, "utf8") + (await python()));
   const stamp = join(venv, ".installed");
-  if (readIfThere(stamp) === (await hash())) return programs;
+  if (readIfThere(stamp) === (await key())) return programs;
   // Debian keeps a part of Python that virtual environments need in a package of its own.
   if (!(await succeeds(["python3", "-c", "import ensurepip"]))) await installPackages(["python3-venv"]);
   await step(`${name}, from PyPI`, async () => {
@@ -30,7 +26,7 @@ export async function ensureVenv(name: string): Promise<string> {
     await run(["python3", "-m", "venv", venv]);
     const options = ["--quiet", "--no-deps", "--disable-pip-version-check"];
     await run([join(programs, "pip"), "install", ...options, "-r", requirements]);
-    writeFileSync(stamp, await hash());
+    writeFileSync(stamp, await key());
   });
   return programs;
 }
