@@ -66,9 +66,10 @@ test("the one tag is an index of exactly the two platforms", async () => {
 
 test("an instance's console shows what its user data did", async () => {
   const stack = await deployed();
-  const log = readFileSync(join(cloud.dir, "console", `${stack.graviton.id}.log`), "utf8");
-  expect(log).toContain(`hono-app: machine aarch64, image arm64, digest ${stack.imageDigest}`);
-  expect(log).toContain("hono-app: listening on port 80");
+  const log = () => readFileSync(join(cloud.dir, "console", `${stack.graviton.id}.log`), "utf8");
+  expect(log()).toContain(`hono-app: machine aarch64, image arm64, digest ${stack.imageDigest}`);
+  // The script looks once a second, and the machine may have proven itself before.
+  await expect.poll(log, { timeout: 10_000 }).toContain("hono-app: listening on port 80");
 });
 
 test("preview, refresh and up of what is deployed change nothing, nor do other functions of the program's own resources, which the next refresh runs", async () => {
