@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { account, all, configure, digest, mock, only, registryHost, runProgram } from "../support/mocks.ts";
 
 // The whole program, as index.ts wires it; for each test, so that mutation testing knows which test covers what.
-beforeEach(async () => void (await runProgram()));
 
 const components = () => all().filter(({ type }) => type.startsWith("hono-app:index:"));
 
@@ -38,10 +37,6 @@ const nameTag = ({ tags }: Record<string, unknown>) => {
   return Name ? ` = ${Name}` : "";
 };
 
-test("every resource has its name, without which it would be replaced, and its component", () => {
-  expect(tree()).toMatchSnapshot();
-});
-
 /** What a machine has to prove, and by the mocks proves. */
 const proofOf = (name: string, machine: string, image: string, process: string) => {
   return { digest, machine, image, process, imageId: `sha256:${image}`, instanceId: `hono-app-${name}-id` };
@@ -53,129 +48,137 @@ const proofs = {
 const newestAmi = (architecture: string) =>
   `ami-of-/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${architecture}`;
 
-test("every component registers as outputs what others read of it", () => {
-  const outputs = components().map(({ type, name, outputs }) => [`${type.split(":").at(-1)} ${name}`, outputs]);
-  const instance = (name: string, instanceType: string, ami: string) => {
-    return { instanceId: `hono-app-${name}-id`, instanceType, ami: newestAmi(ami), url: "http://203.0.113.7" };
-  };
-  const [graviton, intel] = [instance("graviton", "t4g.small", "arm64"), instance("intel", "t3.small", "x86_64")];
-  const image = { registry: registryHost, digest };
-  const tag = expect.stringMatching(/^content-[0-9a-f]{16}$/);
-  expect(Object.fromEntries(outputs)).toEqual({
-    "Repository hono-app": {
-      arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/hono-app-dev`,
-      url: `${registryHost}/hono-app-dev`,
-    },
-    "Image hono-app": {
-      ...image,
-      platforms: ["linux/arm64", "linux/amd64"],
-      reference: { ...image, repository: "hono-app-dev", tag },
-      repositoryName: "hono-app-dev",
-      tags: [tag, "latest"],
-    },
-    "Network hono-app": {
-      securityGroupId: "hono-app-id",
-      subnetIds: { graviton: "hono-app-public-a-id", intel: "hono-app-public-c-id" },
-      vpcId: "hono-app-id",
-    },
-    "Vpc hono-app": {
-      vpcId: "hono-app-id",
-      public: { routeTableId: "hono-app-public-id", subnetIds: ["hono-app-public-a-id", "hono-app-public-c-id"] },
-    },
-    "FlowLogs hono-app": {},
-    "InstanceRole hono-app": { instanceProfile: "hono-app" },
-    "Machine hono-app-graviton": { ...graviton, proof: proofs.graviton },
-    "Machine hono-app-intel": { ...intel, proof: proofs.intel },
-  });
-});
-
-test("the stack's outputs have the shape that scripts read", () => {
-  const { outputs } = only("pulumi:pulumi:Stack");
-  const image = expect.stringMatching(/^sha256:d{64}$/);
-  const machine = (name: string, type: string, ami: string) => ({
-    id: `hono-app-${name}-id`,
-    type,
-    ami: newestAmi(ami),
-    url: "http://203.0.113.7",
-  });
-  expect(outputs).toMatchObject({
-    repositoryUrl: "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/hono-app-dev",
-    imageRef: expect.stringMatching(
-      /^123456789012\.dkr\.ecr\.ap-northeast-2\.amazonaws\.com\/hono-app-dev:content-[0-9a-f]{16}@sha256:d{64}$/,
-    ),
-    imageDigest: image,
-    imagePlatforms: ["linux/arm64", "linux/amd64"],
-    logGroup: "hono-app-machines-dev",
-    graviton: machine("graviton", "t4g.small", "arm64"),
-    intel: machine("intel", "t3.small", "x86_64"),
-    verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
-  });
-});
-
-test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
-  for (const name of ["graviton", "intel"] as const) {
-    const { inputs } = only("pulumi-nodejs:dynamic/hono-app:Verification", `hono-app-${name}`);
-    const asked = { url: "http://203.0.113.7", logGroup: "hono-app-machines-dev", timeout: 600 };
-    expect(inputs).toMatchObject({ ...asked, expected: proofs[name] });
-  }
-});
-
-test("an image is pushed when there is its repository", () => {
-  expect(only("hono-app:index:Image").dependsOn).toContain("aws:ecr/repository:Repository hono-app");
-});
-
-test("an image alone stays when it leaves the stack", () => {
-  const kept = all().filter(({ retainOnDelete }) => retainOnDelete);
-  expect(kept.map(({ type }) => type)).toEqual(["docker-build:index:Image"]);
-});
-
 /** With all that a fleet can have. */
 const wholeFleet = {
   ...{ fleet: "true", egress: "endpoints", cpuTarget: "60", domain: "app.example.com" },
   alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
 };
 
-test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", async () => {
-  const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
-  const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
-  const found = [...all()];
-  for (const settings of [{ fleet: "true" }, wholeFleet]) found.push(...(await runProgram(settings)));
-  // The tags of an image are Docker's.
-  const aws = found.filter(({ type }) => type.startsWith("aws:"));
-  const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
-  for (const { type, name, inputs } of tagged) {
-    // A group has a list of them.
-    const { tags } = inputs as { tags: object };
-    const own = Array.isArray(tags) ? Object.fromEntries(tags.map(({ key, value }) => [key, value])) : tags;
-    expect(own, `${type} ${name}`).toMatchObject(stack);
-  }
-  const others = aws.filter(({ inputs }) => inputs.tags === undefined);
-  expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
-    "aws:autoscaling/policy:Policy",
-    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
-    "aws:ec2/route:Route",
-    "aws:ec2/routeTableAssociation:RouteTableAssociation",
-    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
-    "aws:ecr/repositoryPolicy:RepositoryPolicy",
-    "aws:iam/rolePolicy:RolePolicy",
-  ]);
-  expect(inputs.tags).toEqual({ ...stack, Name: "hono-app-intel" });
-  expect(inputs.volumeTags).toEqual(inputs.tags);
-});
+describe("with the defaults", () => {
+  beforeEach(async () => void (await runProgram()));
 
-test("a component's inputs hold no token, and nothing that an up with nothing to do could change", async () => {
-  expect(only("hono-app:index:Machine", "hono-app-graviton").inputs).toMatchObject({
-    instanceType: "t4g.small",
-    architecture: "arm64",
-    subnetId: "hono-app-public-a-id",
-    image: { repository: "hono-app-dev" },
+  test("every resource has its name, without which it would be replaced, and its component", () => {
+    expect(tree()).toMatchSnapshot();
   });
-  expect(only("hono-app:index:Network").inputs).toMatchObject({ cidrBlock: "10.0.0.0/16", port: 80 });
-  const ofPair = components();
-  await runProgram({ fleet: "true" });
-  for (const { type, name, inputs } of [...ofPair, ...components()]) {
-    expect(JSON.stringify(inputs), `${type} ${name}`).not.toMatch(/canary-token|ami-/);
-  }
+
+  test("every component registers as outputs what others read of it", () => {
+    const outputs = components().map(({ type, name, outputs }) => [`${type.split(":").at(-1)} ${name}`, outputs]);
+    const instance = (name: string, instanceType: string, ami: string) => {
+      return { instanceId: `hono-app-${name}-id`, instanceType, ami: newestAmi(ami), url: "http://203.0.113.7" };
+    };
+    const [graviton, intel] = [instance("graviton", "t4g.small", "arm64"), instance("intel", "t3.small", "x86_64")];
+    const image = { registry: registryHost, digest };
+    const tag = expect.stringMatching(/^content-[0-9a-f]{16}$/);
+    expect(Object.fromEntries(outputs)).toEqual({
+      "Repository hono-app": {
+        arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/hono-app-dev`,
+        url: `${registryHost}/hono-app-dev`,
+      },
+      "Image hono-app": {
+        ...image,
+        platforms: ["linux/arm64", "linux/amd64"],
+        reference: { ...image, repository: "hono-app-dev", tag },
+        repositoryName: "hono-app-dev",
+        tags: [tag, "latest"],
+      },
+      "Network hono-app": {
+        securityGroupId: "hono-app-id",
+        subnetIds: { graviton: "hono-app-public-a-id", intel: "hono-app-public-c-id" },
+        vpcId: "hono-app-id",
+      },
+      "Vpc hono-app": {
+        vpcId: "hono-app-id",
+        public: { routeTableId: "hono-app-public-id", subnetIds: ["hono-app-public-a-id", "hono-app-public-c-id"] },
+      },
+      "FlowLogs hono-app": {},
+      "InstanceRole hono-app": { instanceProfile: "hono-app" },
+      "Machine hono-app-graviton": { ...graviton, proof: proofs.graviton },
+      "Machine hono-app-intel": { ...intel, proof: proofs.intel },
+    });
+  });
+
+  test("the stack's outputs have the shape that scripts read", () => {
+    const { outputs } = only("pulumi:pulumi:Stack");
+    const image = expect.stringMatching(/^sha256:d{64}$/);
+    const machine = (name: string, type: string, ami: string) => ({
+      id: `hono-app-${name}-id`,
+      type,
+      ami: newestAmi(ami),
+      url: "http://203.0.113.7",
+    });
+    expect(outputs).toMatchObject({
+      repositoryUrl: "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com/hono-app-dev",
+      imageRef: expect.stringMatching(
+        /^123456789012\.dkr\.ecr\.ap-northeast-2\.amazonaws\.com\/hono-app-dev:content-[0-9a-f]{16}@sha256:d{64}$/,
+      ),
+      imageDigest: image,
+      imagePlatforms: ["linux/arm64", "linux/amd64"],
+      logGroup: "hono-app-machines-dev",
+      graviton: machine("graviton", "t4g.small", "arm64"),
+      intel: machine("intel", "t3.small", "x86_64"),
+      verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
+    });
+  });
+
+  test("each instance is proven to be of its own architecture, by its own address, with the index's digests", () => {
+    for (const name of ["graviton", "intel"] as const) {
+      const { inputs } = only("pulumi-nodejs:dynamic/hono-app:Verification", `hono-app-${name}`);
+      const asked = { url: "http://203.0.113.7", logGroup: "hono-app-machines-dev", timeout: 600 };
+      expect(inputs).toMatchObject({ ...asked, expected: proofs[name] });
+    }
+  });
+
+  test("an image is pushed when there is its repository", () => {
+    expect(only("hono-app:index:Image").dependsOn).toContain("aws:ecr/repository:Repository hono-app");
+  });
+
+  test("an image alone stays when it leaves the stack", () => {
+    const kept = all().filter(({ retainOnDelete }) => retainOnDelete);
+    expect(kept.map(({ type }) => type)).toEqual(["docker-build:index:Image"]);
+  });
+
+  test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", async () => {
+    const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
+    const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
+    const found = [...all()];
+    for (const settings of [{ fleet: "true" }, wholeFleet]) found.push(...(await runProgram(settings)));
+    // The tags of an image are Docker's.
+    const aws = found.filter(({ type }) => type.startsWith("aws:"));
+    const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
+    for (const { type, name, inputs } of tagged) {
+      // A group has a list of them.
+      const { tags } = inputs as { tags: object };
+      const own = Array.isArray(tags) ? Object.fromEntries(tags.map(({ key, value }) => [key, value])) : tags;
+      expect(own, `${type} ${name}`).toMatchObject(stack);
+    }
+    const others = aws.filter(({ inputs }) => inputs.tags === undefined);
+    expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
+      "aws:autoscaling/policy:Policy",
+      "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
+      "aws:ec2/route:Route",
+      "aws:ec2/routeTableAssociation:RouteTableAssociation",
+      "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+      "aws:ecr/repositoryPolicy:RepositoryPolicy",
+      "aws:iam/rolePolicy:RolePolicy",
+    ]);
+    expect(inputs.tags).toEqual({ ...stack, Name: "hono-app-intel" });
+    expect(inputs.volumeTags).toEqual(inputs.tags);
+  });
+
+  test("a component's inputs hold no token, and nothing that an up with nothing to do could change", async () => {
+    expect(only("hono-app:index:Machine", "hono-app-graviton").inputs).toMatchObject({
+      instanceType: "t4g.small",
+      architecture: "arm64",
+      subnetId: "hono-app-public-a-id",
+      image: { repository: "hono-app-dev" },
+    });
+    expect(only("hono-app:index:Network").inputs).toMatchObject({ cidrBlock: "10.0.0.0/16", port: 80 });
+    const ofPair = components();
+    await runProgram({ fleet: "true" });
+    for (const { type, name, inputs } of [...ofPair, ...components()]) {
+      expect(JSON.stringify(inputs), `${type} ${name}`).not.toMatch(/canary-token|ami-/);
+    }
+  });
 });
 
 describe("with other settings", () => {
@@ -200,6 +203,7 @@ describe("with other settings", () => {
       ["LoadBalancer hono-app, at AWS too"],
     ],
   ])("protect refuses to destroy %s", async (_, settings, machines, others) => {
+    await runProgram(settings);
     expect(protectedOnes()).toEqual([]);
     await runProgram({ ...settings, protect: "true", latestTag: "false" });
     const repository = ["Repository hono-app", "Repository hono-app", "RepositoryPolicy hono-app"];
@@ -241,13 +245,13 @@ describe("with other settings", () => {
     expect(outputs?.publishedImage).toEqual({ ref: `ghcr.io/owner/app:1.0.0@${digest}`, digest });
   });
 
+  test("every resource has its name and its component, with all that a fleet can have", async () => {
+    await runProgram(wholeFleet);
+    expect(tree()).toMatchSnapshot();
+  });
+
   describe("with a fleet", () => {
     beforeEach(async () => void (await runProgram({ fleet: "true" })));
-
-    test("every resource has its name and its component, with all that a fleet can have", async () => {
-      await runProgram(wholeFleet);
-      expect(tree()).toMatchSnapshot();
-    });
 
     test("its outputs are one address, the machines with their proofs, and the same architectures", () => {
       const { outputs } = only("pulumi:pulumi:Stack");
