@@ -50,7 +50,7 @@ const groupRow = {
         ],
       },
       // https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-tagging.html
-      Tags: { maxItems: 50, uniqueKeys: ["Key"], items: { properties: { Key: { pattern: "^(?!aws:)" } } } },
+      Tags: { maxItems: 50 },
     },
   },
   defaults: { healthCheckGracePeriod: 300 },

@@ -247,6 +247,13 @@ export const ec2Rows = {
     without: ["dnsOptions", "ipAddressType", "resourceConfigurationArn", "serviceNetworkArn", "serviceRegion"],
     required: ["serviceName"],
     sets: ["routeTableIds", "securityGroupIds", "subnetIds"],
+    // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html
+    rules: {
+      if: { properties: { VpcEndpointType: { const: "Gateway" } } },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+      then: { properties: { SecurityGroupIds: false, SubnetIds: false } },
+      else: { properties: { RouteTableIds: false } },
+    },
     price: endpointPrice,
     id: "VpcEndpointId",
     calls: { create: "createVpcEndpoint", update: ["modifyVpcEndpoint"], delete: "deleteVpcEndpoints" },

@@ -59,7 +59,14 @@ export const elbRows = {
     attributes: balancerAttributes,
     spelled: { internal: { true: "internal", false: "internet-facing" } },
     sets: ["securityGroups", "subnets"],
-    rules: { properties: { Name: name, "idle_timeout.timeout_seconds": { minimum: 1, maximum: 4000 } } },
+    rules: {
+      properties: {
+        Name: name,
+        // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
+        "idle_timeout.timeout_seconds": { minimum: 1, maximum: 4000 },
+        "routing.http.desync_mitigation_mode": { enum: ["monitor", "defensive", "strictest"] },
+      },
+    },
     price: loadBalancerPrice,
     calls: { create: "createLoadBalancer", update: ["setSecurityGroups", "setSubnets"], delete: "deleteLoadBalancer" },
     isReady: ({ state }) => state.code === "active",
@@ -79,6 +86,7 @@ export const elbRows = {
         "slow_start.duration_seconds": { minimum: 0, maximum: 900, not: { exclusiveMinimum: 0, exclusiveMaximum: 30 } },
         "load_balancing.algorithm.type": { enum: ["round_robin", "least_outstanding_requests", "weighted_random"] },
         HealthCheckPath: { pattern: "^/" },
+        HealthCheckTimeoutSeconds: { exclusiveMaximum: { $data: "1/HealthCheckIntervalSeconds" } },
       },
     },
     price: "part of the load balancer",
@@ -89,6 +97,12 @@ export const elbRows = {
     type: "AWS::ElasticLoadBalancingV2::Listener",
     names: listenerNames,
     only: ["loadBalancerArn", "port", "protocol", "sslPolicy", "tags"],
+    // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html
+    rules: {
+      if: { properties: { Protocol: { const: "HTTP" } } },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+      then: { properties: { Certificates: false, SslPolicy: false } },
+    },
     price: "part of the load balancer",
     partOf: "aws:lb/loadBalancer:LoadBalancer",
     calls: { create: "createListener", update: ["modifyListener"], delete: "deleteListener" },

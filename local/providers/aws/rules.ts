@@ -178,6 +178,7 @@ function explain(error: ErrorObject, type: string, isSecret: boolean): string {
 }
 
 function ruleOf({ keyword, message, params, schema, data }: ErrorObject): string {
+  if (keyword === "false schema") return "must not be given beside the others";
   if (keyword === "additionalProperties") return `must not have ${params.additionalProperty}`;
   if (keyword === "format") return `must match ${schemas.formats[params.format] ?? params.format}`;
   if (keyword === "enum") return `must be one of ${allowed(params.allowedValues, data)}`;

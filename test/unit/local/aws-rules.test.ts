@@ -121,6 +121,12 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["enumeration", { vpcEndpointType: "Door" }, 'VpcEndpointType is "Door"'],
       ["format in a list", { securityGroupIds: ["group"] }, 'SecurityGroupIds.0 is "group"'],
       ["type", { privateDnsEnabled: "yes" }, "must be boolean"],
+      ["way of another type", { routeTableIds: ["rtb-00000000"] }, "RouteTableIds must not be given beside the others"],
+      [
+        "interface of a gateway",
+        { securityGroupIds: ["sg-00000000"], vpcEndpointType: "Gateway" },
+        "SecurityGroupIds must not be given beside the others",
+      ],
     ],
   ],
   "aws:ec2/launchTemplate:LaunchTemplate": [
@@ -201,6 +207,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
       ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
       ["attribute", { idleTimeout: 4001 }, "idle_timeout.timeout_seconds is 4001, and must be <= 4000"],
+      ["attribute's value", { desyncMitigationMode: "off" }, "must be one of monitor, defensive, strictest"],
     ],
   ],
   "aws:lb/targetGroup:TargetGroup": [
@@ -213,6 +220,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     },
     [
       ["interval", { healthCheck: { interval: 4 } }, "HealthCheckIntervalSeconds is 4"],
+      ["time-out as long as the interval", { healthCheck: { interval: 5, timeout: 5 } }, "is 5, and must be < 5"],
       ["path", { healthCheck: { path: "health" } }, 'HealthCheckPath is "health", and must match'],
       ["slow start", { slowStart: 29 }, "slow_start.duration_seconds is 29, and must not match"],
       ["algorithm", { loadBalancingAlgorithmType: "random" }, "must be one of round_robin, least_outstanding_requests"],
@@ -230,6 +238,11 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
     [
       ["missing certificate", { certificateArn: undefined }, "must have required property 'Certificates'"],
       ["port", { port: 65536 }, "Port is 65536, and must be <= 65535"],
+      [
+        "certificate without HTTPS",
+        { certificateArn: "arn", protocol: "HTTP" },
+        "Certificates must not be given beside the others",
+      ],
     ],
   ],
   "aws:autoscaling/group:Group": [
@@ -245,6 +258,7 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["half a policy", maintained({ minHealthyPercentage: 90 }), "must have required property 'MaxHealthyPercentage'"],
       ["wide policy", maintained({ minHealthyPercentage: 9, maxHealthyPercentage: 110 }), "of more than 100"],
       ["AWS's own tag", { tags: [{ key: "aws:a", value: "b", propagateAtLaunch: true }] }, 'Tags.0.Key is "aws:a"'],
+      ["tag twice", { tags: [1, 2].map(() => ({ key: "app", value: "a", propagateAtLaunch: true })) }, "the same Key"],
       ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
     ],
   ],
