@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { autoscaling } from "./clients.ts";
 import { alarmPrice, groupPrice } from "./prices.ts";
-import { type Resource, until } from "./provider.ts";
+import { ofMade, type Resource, until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -141,7 +141,7 @@ async function create(made: Resource, inputs: Props): Promise<string> {
   if (inputs.waitForCapacityTimeout !== "0")
     throw new Error('waiting for capacity is not modelled here: only waitForCapacityTimeout: "0"');
   const id = await made.create(inputs);
-  if (inputs.enabledMetrics) await collect(id, inputs);
+  if (inputs.enabledMetrics) await ofMade(id, collect(id, inputs));
   return id;
 }
 

@@ -54,6 +54,12 @@ export async function until(isReached: () => Promise<boolean>): Promise<void> {
   while (!(await isReached())) await setTimeout(250);
 }
 
+/** What follows a resource's creation: where it fails, there is the resource all the same, and the engine keeps it in the state. */
+export const ofMade = (id: string, rest: Promise<unknown>) =>
+  rest.catch((error: Error) => {
+    throw Object.assign(error, { id });
+  });
+
 /** The result, or undefined when AWS says that there is no such thing. */
 export async function orGone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
@@ -184,7 +190,6 @@ export function provider(
       const inputs = unwrap(news);
       return explained(`creating ${what}`, async () => {
         const id = await resource.create(inputs).catch(async (error) => {
-          // Made, but not as it should be: the engine keeps it in the state.
           if (error.id) error.properties = stateOf((await resource.read(error.id, inputs)) ?? {}, news);
           throw error;
         });

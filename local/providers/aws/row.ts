@@ -4,7 +4,7 @@ import { type Operation, services } from "./clients.ts";
 import { type CloudFormation, inputsOf, set, stepsOf, target, translate } from "./cloudformation.ts";
 import { lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
-import { orGone, type Resource, until } from "./provider.ts";
+import { ofMade, orGone, type Resource, until } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
 import { arn, fromTags, retagEc2 } from "./tags.ts";
 import { isObject, leaves, lower, type Props, withoutUndefined } from "./values.ts";
@@ -307,16 +307,14 @@ export function define(
       values[lower(member)];
     const id =
       typeof row.id === "function" ? row.id(values) : row.id.replace(/\w+/g, (member) => [made(member)].flat()[0]);
+    const sent = await sentBy(row, row.calls.create, tops);
+    const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
     const finish = async () => {
       await row.created?.(id, given);
       await until(async () => row.isReady?.((await find(id)) ?? refuse("NotFound", `${id} is gone`)) ?? true);
+      await update(id, given, rest, {});
     };
-    await finish().catch((error: Error) => {
-      throw Object.assign(error, { id });
-    });
-    const sent = await sentBy(row, row.calls.create, tops);
-    const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
-    await update(id, given, rest, {});
+    await ofMade(id, finish());
     return id;
   }
 

@@ -2,7 +2,7 @@ import { EC2Client } from "@aws-sdk/client-ec2";
 import { beforeEach, expect, test, vi } from "vitest";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import type { Token } from "../../../local/providers/aws/rows.ts";
-import { answering } from "../../support/sdk.ts";
+import { answering, awsError } from "../../support/sdk.ts";
 
 beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
@@ -53,6 +53,15 @@ test("a NAT gateway is awaited, and one that has failed says why", async () => {
   const made = resources["aws:ec2/natGateway:NatGateway"].create({ subnetId: "subnet-1", allocationId: "eipalloc-1" });
   await expect(made).rejects.toMatchObject({ name: "Gateway.NotAttached", message: "no Internet gateway" });
   expect(states).toEqual([]);
+});
+
+test("what is made is kept where the rest of its creation fails", async () => {
+  answering([EC2Client], (action) => {
+    if (action === "AttachInternetGateway") throw awsError("InvalidParameterValue");
+    return { InternetGateway: { InternetGatewayId: "igw-1" } };
+  });
+  const made = resources["aws:ec2/internetGateway:InternetGateway"].create({ vpcId: "vpc-1" });
+  await expect(made).rejects.toMatchObject({ name: "InvalidParameterValue", id: "igw-1" });
 });
 
 test("routes that AWS makes with a table or an endpoint are not the program's", async () => {
