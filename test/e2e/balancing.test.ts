@@ -39,6 +39,9 @@ test("a load balancer, its target group and a group of machines are made, change
   const type = "aws:lb/loadBalancer:LoadBalancer";
   const zones = "At least two subnets in two different Availability Zones must be specified";
   await expect(make(type, { ...balancer, subnets: [a.id, b.id] })).rejects.toThrow(zones);
+  await expect(make(type, { ...balancer, subnets })).rejects.toThrow("has no internet gateway");
+  await make("aws:ec2/internetGateway:InternetGateway", { vpcId });
+  await expect(make(type, { ...balancer, subnets, securityGroups: ["sg-0"] })).rejects.toThrow("does not exist");
   const one = "A load balancer cannot be attached to multiple subnets in the same Availability Zone";
   await expect(make(type, { ...balancer, subnets: [...subnets, b.id] })).rejects.toThrow(one);
   const inputs = {

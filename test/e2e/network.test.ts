@@ -28,6 +28,10 @@ test("a network comes apart only from its end", async () => {
     "AllocationId",
   );
   const gateway = await make("aws:ec2/internetGateway:InternetGateway", { vpcId });
+  const { InternetGateway: { InternetGatewayId } = {} } = await api.createInternetGateway({});
+  const second = api.attachInternetGateway({ InternetGatewayId, VpcId: vpcId });
+  await expect(second).rejects.toThrow(`Network ${vpcId} already has an internet gateway attached`);
+  await api.deleteInternetGateway({ InternetGatewayId });
   const natGateway = await make("aws:ec2/natGateway:NatGateway", nat);
   expect(natGateway.live).toMatchObject({
     ...nat,
@@ -45,6 +49,14 @@ test("a network comes apart only from its end", async () => {
   const route = await make("aws:ec2/route:Route", routeTo(natGateway.id));
   await expect(route.update(routeTo("nat-0"), ["natGatewayId"])).rejects.toThrow("does not exist");
   expect(route.live).toMatchObject({ natGatewayId: natGateway.id, gatewayId: "" });
+
+  const linkTo = ({ id: routeTableId }: Made) => ({ routeTableId, subnetId: inside.id });
+  const link = await make("aws:ec2/routeTableAssociation:RouteTableAssociation", linkTo(table));
+  const other = await make("aws:ec2/routeTable:RouteTable", { vpcId });
+  await expect(make("aws:ec2/routeTableAssociation:RouteTableAssociation", linkTo(other))).rejects.toThrow(
+    "conflicts with an existing association",
+  );
+  for (const made of [link, other]) await made.remove();
 
   const balancer = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "balancer", description: "b" });
   const machines = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name: "machines", description: "m" });

@@ -9,7 +9,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCEndPoint
 from moto.ec2.responses.vpcs import VPCs
-from network import before, fit_interfaces
+from network import before, fit_interfaces, gateway_of
 
 # NAT gateways. https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
 PATIENCE = 10  # seconds that one without an internet gateway is pending, before it has failed
@@ -29,7 +29,7 @@ def create_nat(original, self: EC2Backend, subnet_id: str, allocation_id: str | 
 
 def nat_state(self: NatGateway) -> str:
     if self.settled == "pending":
-        if any(each.vpc and each.vpc.id == self.vpc_id for each in self.ec2_backend.internet_gateways.values()):
+        if gateway_of(self.ec2_backend, self.vpc_id):
             self.settled = "available"
         elif monotonic() > self.begin + PATIENCE:
             self.settled, self.failure_code = "failed", "Gateway.NotAttached"

@@ -68,17 +68,21 @@ elastic_network_interfaces.random_public_ip = elastic_ip_addresses.random_ip = p
 nat_gateways.random_private_ip = vpcs.random_private_ip = lambda: None
 
 
-@replacing(EC2Backend, "create_network_interface")
-def create_in_subnet(
-    original, self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, group_ids: list[str] | None = None, *args, **kwargs
-) -> NetworkInterface:
-    subnet = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
-    for each in group_ids or []:
+def check_worn(self: EC2Backend, subnet: Subnet, group_ids: list[str]) -> None:
+    for each in group_ids:
         group = self.get_security_group_from_id(each)
         if not group:
             raise EC2ClientError("InvalidGroup.NotFound", f"The security group '{each}' does not exist")
         if group.vpc_id != subnet.vpc_id:
             raise EC2ClientError("InvalidParameter", f"Security group {each} and subnet {subnet.id} belong to different networks.")
+
+
+@replacing(EC2Backend, "create_network_interface")
+def create_in_subnet(
+    original, self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, group_ids: list[str] | None = None, *args, **kwargs
+) -> NetworkInterface:
+    subnet = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
+    check_worn(self, subnet, group_ids or [])
     if not address and not addresses:
         address = subnet.get_available_subnet_ip(None)
     return original(self, subnet, address, addresses, group_ids, *args, **kwargs)
@@ -109,6 +113,26 @@ def fit_interfaces(
 # An instance's interface has the instance's groups: moto keeps two lists, and adds one to the other.
 NetworkInterface.group_set = property(lambda self: (self.instance and self.instance.security_groups) or self._group_set)
 
+# Of what there is one alone: what another name in the program makes again is refused.
+
+
+@before("attach_internet_gateway")
+def check_single(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
+    if gateway_of(self, vpc_id):
+        raise EC2ClientError("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
+
+
+def gateway_of(self: EC2Backend, vpc_id: str) -> object:
+    return next((each for each in self.internet_gateways.values() if each.vpc and each.vpc.id == vpc_id), None)
+
+
+@before("associate_route_table")
+def check_table(self: EC2Backend, route_table_id: str, subnet_id: str | None = None, **_: object) -> None:
+    if subnet_id and any(subnet_id in each._associations.values() for each in self.route_tables.values() if each.id != route_table_id):
+        conflict = f"the specified association for route table {route_table_id} conflicts with an existing association"
+        raise EC2ClientError("Resource.AlreadyAssociated", conflict)
+
+
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 
 
@@ -129,10 +153,9 @@ def check_group(self: EC2Backend, name: str | None = None, group_id: str | None 
 
 @before("delete_vpc")
 def check_vpc(self: EC2Backend, vpc_id: str) -> None:
-    gateways = [each for each in self.internet_gateways.values() if each.vpc and each.vpc.id == vpc_id]
     groups = [each for each in self.groups[vpc_id].values() if not each.is_default]
     endpoints = [each for each in self.vpc_end_points.values() if each.vpc_id == vpc_id]
-    if gateways or groups or endpoints:
+    if gateway_of(self, vpc_id) or groups or endpoints:
         raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
 
