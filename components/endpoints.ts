@@ -36,7 +36,7 @@ export class Endpoints extends pulumi.ComponentResource {
       { vpcId, description: "HTTPS from the machines in", tags },
       { parent: this },
     );
-    new SecurityGroupIngressRule(
+    const rule = new SecurityGroupIngressRule(
       `${name}-endpoints`,
       {
         ...tcp(443),
@@ -62,7 +62,8 @@ export class Endpoints extends pulumi.ComponentResource {
           policy: pulumi.jsonStringify(policies[service]),
           tags: { Name: `${name}-${service}` },
         },
-        { parent: this },
+        // While an endpoint is there, which AWS takes minutes to delete, the service's name leads to it: it must let machines in.
+        { parent: this, dependsOn: rule },
       );
     }
   }

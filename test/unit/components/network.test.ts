@@ -56,12 +56,11 @@ test("private machines are in the private subnets, and nobody reaches them", asy
 });
 
 test("machines with no way out: endpoints of AWS's services, for the one repository, reached by the machines alone", async () => {
-  const made = new Network("app", { ...fleetArgs, egress: "endpoints" });
-  const [group] = await settle(pulumi.output(made.forGroup), made.securityGroupId);
+  const { forGroup, securityGroupId } = new Network("app", { ...fleetArgs, egress: "endpoints" });
+  const [group] = await settle(pulumi.output(forGroup), securityGroupId);
   expect(group).toMatchObject({ subnetIds: ["app-private-a-id", "app-private-c-id"] });
-  const endpoints = find("aws:ec2/vpcEndpoint:VpcEndpoint")
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ inputs }) => inputs);
+  const made = find("aws:ec2/vpcEndpoint:VpcEndpoint").sort((a, b) => (a.name < b.name ? -1 : 1));
+  const endpoints = made.map(({ inputs }) => inputs);
   const service = (name: string) => `com.amazonaws.ap-northeast-2.${name}`;
   const inVpc = {
     vpcEndpointType: "Interface",
@@ -93,12 +92,15 @@ test("machines with no way out: endpoints of AWS's services, for the one reposit
     ["Allow * logs:CreateLogStream,logs:PutLogEvents arn:aws:logs:ap-northeast-2:123456789012:log-group:*"],
     [`Allow * s3:GetObject ${buckets.map((bucket) => `arn:aws:s3:::${bucket}/*`)}`],
   ]);
-  expect(only("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule").inputs).toMatchObject({
+  const rule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
+  expect(only(rule).inputs).toMatchObject({
     securityGroupId: "app-endpoints-id",
     referencedSecurityGroupId: "app-id",
     fromPort: 443,
     toPort: 443,
   });
+  // It is closed only when they are gone.
+  for (const { dependsOn } of made) expect(dependsOn).toContain(`${rule} app-endpoints`);
 });
 
 test("machines of a fleet with addresses of their own are in the public subnets", async () => {
