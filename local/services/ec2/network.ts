@@ -92,26 +92,20 @@ export function openingsOf({ instances, interfaces, groups }: Network): Opening[
 
 /**
  * How far a machine's requests come: by its subnet's route to the internet, which it uses with a public address or through a NAT gateway
- * in a public subnet, or by endpoints in its VPC.
+ * in a public subnet, or by endpoints in its VPC. Where there is an endpoint a service's name, or the route to it, leads there and nowhere else.
+ *
+ * @see https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-services.html
  */
 export function reachOf(instance: Instance, network: Network): Reach {
   const own = groupsOf(idsOf(instance.SecurityGroups), network.groups);
   const goesOut = permits(own.flatMap(({ IpPermissionsEgress = [] }) => IpPermissionsEgress));
   const isOnline = goesOut && hasInternet(instance, network);
-  const has = (service: string) =>
-    goesOut &&
-    network.endpoints.some(
-      (endpoint) =>
-        endpoint.VpcId === instance.VpcId &&
-        endpoint.State?.toLowerCase() === "available" &&
-        endpoint.ServiceName?.endsWith(`.${service}`) &&
-        admits(endpoint, instance, network),
-    );
-  return {
-    api: isOnline || has("ecr.api"),
-    registry: isOnline || (has("ecr.dkr") && has("s3")),
-    hub: isOnline,
+  const reaches = (service: string) => {
+    const leads = (each: VpcEndpoint) => each.ServiceName?.endsWith(`.${service}`) && leadsTo(each, instance, network);
+    const endpoint = network.endpoints.find(leads);
+    return endpoint ? goesOut && admits(endpoint, instance, network) : isOnline;
   };
+  return { api: reaches("ecr.api"), registry: reaches("ecr.dkr") && reaches("s3"), hub: isOnline };
 }
 
 function hasInternet({ PublicIpAddress, SubnetId, VpcId }: Instance, network: Network): boolean {
@@ -129,14 +123,17 @@ const tableOf = ({ routeTables }: Network, vpc?: string, subnet?: string) =>
   routeTables.find(({ Associations = [] }) => Associations.some(({ SubnetId }) => SubnetId === subnet)) ??
   routeTables.find(({ VpcId, Associations = [] }) => VpcId === vpc && Associations.some(({ Main }) => Main));
 
-/** Whether an endpoint takes the machine's requests: by the subnet's routes, or by its own security groups. */
+/** Whether requests of the machine go to an endpoint: by the subnet's routes, or by the service's name in the VPC. */
+function leadsTo(endpoint: VpcEndpoint, { VpcId, SubnetId }: Instance, network: Network): boolean {
+  if (endpoint.VpcId !== VpcId || endpoint.State?.toLowerCase() !== "available") return false;
+  const table = tableOf(network, VpcId, SubnetId)?.RouteTableId ?? "";
+  if (endpoint.VpcEndpointType === "Gateway") return endpoint.RouteTableIds?.includes(table) ?? false;
+  return endpoint.PrivateDnsEnabled === true && (endpoint.SubnetIds?.length ?? 0) > 0;
+}
+
+/** Whether an endpoint's own security groups let the machine in. A gateway has none. */
 function admits(endpoint: VpcEndpoint, instance: Instance, network: Network): boolean {
-  if (endpoint.VpcEndpointType === "Gateway") {
-    const table = tableOf(network, instance.VpcId, instance.SubnetId)?.RouteTableId;
-    return endpoint.RouteTableIds?.includes(table ?? "") ?? false;
-  }
-  // Without private DNS, ECR's usual names do not lead to it.
-  if (!endpoint.PrivateDnsEnabled || !endpoint.SubnetIds?.length) return false;
+  if (endpoint.VpcEndpointType === "Gateway") return true;
   const groups = groupsOf(idsOf(endpoint.Groups), network.groups);
   return permits(
     groups.flatMap(({ IpPermissions = [] }) => IpPermissions),

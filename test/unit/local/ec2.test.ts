@@ -183,6 +183,12 @@ describe("a machine's requests", () => {
     ["are led past endpoints without private DNS", byAll({ PrivateDnsEnabled: false }), machine, none],
     ["do not pass an endpoint's groups", byAll({ Groups: [{ GroupId: "sg-balancer" }] }), machine, none],
     [
+      "are led to an endpoint, whatever other way there is",
+      { ...byNat(), endpoints: [{ ...api, Groups: [{ GroupId: "sg-balancer" }] }, registry] },
+      machine,
+      { ...all, api: false },
+    ],
+    [
       "find S3 by the subnet's own table",
       by(api, registry, { ...s3, RouteTableIds: ["rtb-public"] }),
       machine,
