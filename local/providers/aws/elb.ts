@@ -88,6 +88,13 @@ export const elbRows = {
         HealthCheckPath: { pattern: "^/" },
         HealthCheckTimeoutSeconds: { exclusiveMaximum: { $data: "1/HealthCheckIntervalSeconds" } },
       },
+      // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
+      if: {
+        properties: { "load_balancing.algorithm.type": { const: "least_outstanding_requests" } },
+        required: ["load_balancing.algorithm.type"],
+      },
+      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+      then: { properties: { "slow_start.duration_seconds": { maximum: 0 } } },
     },
     price: "part of the load balancer",
     calls: { create: "createTargetGroup", update: ["modifyTargetGroup"], delete: "deleteTargetGroup" },

@@ -223,6 +223,11 @@ const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
       ["time-out as long as the interval", { healthCheck: { interval: 5, timeout: 5 } }, "is 5, and must be < 5"],
       ["path", { healthCheck: { path: "health" } }, 'HealthCheckPath is "health", and must match'],
       ["slow start", { slowStart: 29 }, "slow_start.duration_seconds is 29, and must not match"],
+      [
+        "slow start beside an algorithm",
+        { slowStart: 30, loadBalancingAlgorithmType: "least_outstanding_requests" },
+        "slow_start.duration_seconds is 30, and must be <= 0",
+      ],
       ["algorithm", { loadBalancingAlgorithmType: "random" }, "must be one of round_robin, least_outstanding_requests"],
       ["missing port", { port: undefined }, "must have required property 'Port'"],
     ],
