@@ -113,6 +113,8 @@ test("a load balancer, its target group and a group of machines are made, change
   const group = { ...live, waitForCapacityTimeout: "0" };
   const tooMany = "Desired capacity:2 must be between the specified min size:0 and max size:1";
   await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
+  const elsewhere = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [lb.id] });
+  await expect(elsewhere).rejects.toThrow("Provided Target Groups may not be valid");
   const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
   await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
   const wrong = [

@@ -15,6 +15,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.moto_api._internal.urls import url_paths
 
@@ -88,6 +89,8 @@ def create(original, self: AutoScalingResponse) -> ActionResult:
         refuse("AlreadyExists", f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
     check_size(params["MinSize"], params["MaxSize"], params.get("DesiredCapacity"))
     check_data(self, check_version(self, params["LaunchTemplate"]).data)
+    if set(params.get("TargetGroupARNs", [])) - set(elbv2_backends[ACCOUNT][REGION].target_groups):
+        raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
     result = original(self)
     group = self.autoscaling_backend.autoscaling_groups[name]
     group.health_check_grace_period = 0
