@@ -1,25 +1,27 @@
 import { parseArgs } from "node:util";
 import { stackConfig } from "../tools/stack-config.ts";
-import { type Check, checks, type Finding, inspect } from "./doctor/checks.ts";
-import { type Environment, findEnvironment } from "./doctor/environment.ts";
+import { type Check, type Environment, type Finding, inspect, machineChecks, stackChecks } from "./doctor/checks.ts";
 import { realProbe } from "./doctor/probe.ts";
-import { runCommand, UsageError } from "./shared/command.ts";
+import { runCommand } from "./shared/command.ts";
 
 const usage = `usage: npm run doctor -- [OPTION ...]
 
 Looks for what would stop the guide's commands here, and says what fixes it. Ends with 1 if it found a fault. It changes nothing.
+The local cloud looks after itself: npm run local installs and mends what it needs.
 
-  --environment local|aws   which cloud is meant (default: AWS where its credentials are set up, else the local one)
-  --stack NAME              the stack whose configuration is meant; it is AWS's then (default: dev)
-  --json                    for scripts
+  --stack NAME   looks at Pulumi and AWS too: what pulumi up of this stack needs
+  --json         for scripts
 `;
 
 export type Report = Awaited<ReturnType<typeof diagnose>>;
 
-export async function diagnose(environment: Environment, list: readonly Check[] = checks) {
+export async function diagnose(
+  environment: Environment,
+  list: readonly Check[] = environment.stack === undefined ? machineChecks : [...machineChecks, ...stackChecks],
+) {
   const results: (Pick<Check, "id" | "title"> & Finding)[] = [];
   for (const check of list) results.push({ id: check.id, title: check.title, ...(await inspect(check, environment)) });
-  const { name, because, stack, probe } = environment;
+  const { stack, probe } = environment;
   const answerOf = (...[file, ...options]: [string, ...string[]]) => {
     try {
       const { status, stdout } = probe.exec(file, ...options);
@@ -29,8 +31,6 @@ export async function diagnose(environment: Environment, list: readonly Check[] 
     }
   };
   return {
-    environment: name,
-    because,
     stack,
     /** What the guide's last section asks for, and what is behind it. */
     platform: {
@@ -47,7 +47,7 @@ export async function diagnose(environment: Environment, list: readonly Check[] 
 export function toText(report: Report): string {
   const mark = { ok: "ok     ", skipped: "-      ", fault: "FAULT  " } as const;
   const lines = [
-    `looked at: ${report.environment === "aws" ? "AWS" : "the local cloud"} (${report.because}), stack ${report.stack}`,
+    `looked at: this machine${report.stack === undefined ? "; AWS too with: npm run doctor -- --stack NAME" : `, and AWS for the stack ${report.stack}`}`,
     ...Object.entries(report.platform).map(([name, value]) => `${name}: ${value}`),
     "",
     ...report.checks.map((check) => {
@@ -63,20 +63,9 @@ export function toText(report: Report): string {
 }
 
 async function main(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: { environment: { type: "string" }, stack: { type: "string" }, json: { type: "boolean" } },
-  });
-  const { environment: wanted, stack } = values;
-  if (wanted !== undefined && wanted !== "local" && wanted !== "aws")
-    throw new UsageError(`--environment is "${wanted}"; allowed: local, aws`);
-  if (stack !== undefined && wanted === "local")
-    throw new UsageError("--stack is given, and the local cloud has its own; allowed: with --environment aws");
-  // Its file must be there.
-  stackConfig(stack);
-  const report = await diagnose(
-    findEnvironment(realProbe, process.env, wanted ?? (stack === undefined ? undefined : "aws"), stack),
-  );
+  const { values } = parseArgs({ args, options: { stack: { type: "string" }, json: { type: "boolean" } } });
+  const { stack } = values;
+  const report = await diagnose({ probe: realProbe(), stack, config: stackConfig(stack) });
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   if (!report.healthy) process.exitCode = 1;
 }

@@ -72,7 +72,8 @@ async function claimPrefix(dir: string): Promise<number> {
   }
   for (const number of before === undefined ? candidates : [before, ...candidates]) {
     const owner = ownerOf(number);
-    if (existsSync(runFolder(number)) || (await accepts(`127.${number}.0.1:${ports.api}`))) continue;
+    const inUse = await Promise.all(Object.values(ports).map((port) => accepts(`127.${number}.0.1:${port}`)));
+    if (existsSync(runFolder(number)) || inUse.includes(true)) continue;
     mkdirSync(runFolder(number), { mode: 0o755 });
     writeFileSync(`${owner}.new`, dir);
     renameSync(`${owner}.new`, owner);
@@ -80,18 +81,17 @@ async function claimPrefix(dir: string): Promise<number> {
     return number;
   }
   throw new Error(
-    "all of 127.18.0.0 to 127.217.255.255 is taken by other local clouds; end one with: npm run local -- down",
+    `each of 127.18.0.1 to 127.217.0.1 has a local cloud, or another program at port ${Object.values(ports).join(", ")}; ` +
+      "end one of them: npm run local -- down in its clone, or what ss -ltnp shows at these ports",
   );
 }
 
 /**
- * A local cloud's addresses and folders, without claiming them.
+ * A local cloud's addresses and folders.
  *
- * @param dir Its folder.
  * @param number Second octet of its addresses.
- * @param own The environment that it is used from.
  */
-export function describeCloud(dir: string, number: number, own: NodeJS.ProcessEnv = process.env): Cloud {
+function describeCloud(dir: string, number: number): Cloud {
   const prefix = `127.${number}`;
   const run = runFolder(number);
   const address = `${prefix}.0.1`;
@@ -101,7 +101,7 @@ export function describeCloud(dir: string, number: number, own: NodeJS.ProcessEn
     registry: `${address}:${ports.registry}`,
     mirror: `${address}:${ports.hub}`,
   };
-  return { ...cloud, env: environment(cloud, own) };
+  return { ...cloud, env: environment(cloud) };
 }
 
 /** The files of a daemon whose log goes to one folder and whose process id to another. */
@@ -117,7 +117,8 @@ export const certificate = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "ce
 export const certificateBundle = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "bundle.pem");
 
 /** What the local cloud changes in the environment of the commands that use it. */
-export function exports(cloud: Cloud, path = process.env.PATH ?? ""): Record<string, string> {
+export function exports(cloud: Cloud): Record<string, string> {
+  const path = process.env.PATH ?? "";
   return {
     PATH: [toolsFolder, ...path.split(delimiter).filter((folder) => folder !== toolsFolder)].join(delimiter),
     AWS_ENDPOINT_URL: cloud.endpoint,
@@ -156,9 +157,9 @@ export function sdkOf({ dir, endpoint }: Pick<Cloud, "dir" | "endpoint">, identi
   return { endpoint, region, credentials: { accessKeyId, secretAccessKey } };
 }
 
-function environment(cloud: Cloud, given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function environment(cloud: Cloud): NodeJS.ProcessEnv {
   // The user's own AWS profile or Pulumi token must not reach the local cloud.
   const foreign = /^(AWS|PULUMI|DOCKER|BUILDX|BUILDKIT)_/;
-  const own = Object.entries(given).filter(([name]) => !foreign.test(name));
-  return { ...Object.fromEntries(own), ...exports(cloud, given.PATH) };
+  const own = Object.entries(process.env).filter(([name]) => !foreign.test(name));
+  return { ...Object.fromEntries(own), ...exports(cloud) };
 }

@@ -59,14 +59,14 @@ export async function stopDaemon(daemon: Pick<Daemon, "pidFile">, patience = 20_
 }
 
 /** The daemon's process id, if that very process still runs. */
-export function runningPid({ pidFile }: Pick<Daemon, "pidFile">, read = readIfThere): number | undefined {
-  const [pid, started] = (read(pidFile) ?? "").split(" ");
+export function runningPid({ pidFile }: Pick<Daemon, "pidFile">): number | undefined {
+  const [pid, started] = (readIfThere(pidFile) ?? "").split(" ");
   // Without a start time it had ended before its start time could be read.
-  return started && startTime(Number(pid), read) === started ? Number(pid) : undefined;
+  return started && startTime(Number(pid)) === started ? Number(pid) : undefined;
 }
 
 /** When a process started, in clock ticks after boot (proc(5), field 22 of stat); empty if there is none, or only its zombie. */
-function startTime(pid: number, read = readIfThere): string {
-  const [state, ...fields] = (read(`/proc/${pid}/stat`) ?? "").replace(/^.*\) /s, "").split(" ");
+function startTime(pid: number): string {
+  const [state, ...fields] = (readIfThere(`/proc/${pid}/stat`) ?? "").replace(/^.*\) /s, "").split(" ");
   return state === "Z" ? "" : (fields[18] ?? "");
 }

@@ -6,7 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { step } from "./process.ts";
 
 /** A lock's address, for a socket's name has 107 bytes at most, and a name here may contain a path. */
-export const addressOf = (name: string) => `hono-app-${hash("sha256", name).slice(0, 32)}`;
+const addressOf = (name: string) => `hono-app-${hash("sha256", name).slice(0, 32)}`;
 
 /**
  * Takes a lock that no other process of this machine has. It is a socket in Linux's abstract namespace, which the kernel removes with the

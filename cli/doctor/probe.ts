@@ -1,8 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statfsSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { home, readIfThere } from "../../tools/paths.ts";
-import { accepts } from "../../tools/ready.ts";
+import { existsSync, readdirSync } from "node:fs";
+import { hostname } from "node:os";
+import { readIfThere } from "../../tools/paths.ts";
 import { readQuotas, type StackNeeds } from "./quotas.ts";
 
 /** How the stack's AWS clients are configured. */
@@ -36,18 +35,15 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     env,
     platform: process.platform as string,
     architecture: process.arch as string,
-    /** Version of the Node with which `pulumi` runs the program: the shell's, not the one that npm's scripts here bring. */
-    nodeVersion(): string | undefined {
-      const isOurs = (folder: string) => folder.startsWith(home) || folder.endsWith("node_modules/.bin");
-      const folders = (env.PATH ?? "").split(delimiter).filter((folder) => !isOurs(folder));
-      const answer = spawnSync("node", ["--version"], {
-        env: { ...env, PATH: folders.join(delimiter) },
-        encoding: "utf8",
-      });
-      return answer.stdout?.trim().replace(/^v/, "") || undefined;
+    hostname: hostname(),
+    /** Whether a process of this machine runs. */
+    isAlive(pid: number): boolean {
+      try {
+        return process.kill(pid, 0);
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
+      }
     },
-    uid: process.getuid?.(),
-    home: env.HOME ?? "",
     /**
      * What a program answers; the status is null where it cannot be started.
      *
@@ -62,13 +58,7 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     exists: existsSync as (path: string) => boolean,
     read: readIfThere,
     /** Names of what is in a folder; none where there is no such folder. */
-    list: (path: string, recursive = false) => attempt(() => readdirSync(path, { recursive, encoding: "utf8" })) ?? [],
-    freeBytes: (path: string) =>
-      attempt(() => {
-        const { bavail, bsize } = statfsSync(path);
-        return bavail * bsize;
-      }),
-    accepts,
+    list: (path: string) => (existsSync(path) ? readdirSync(path) : []),
     /** By how many seconds this machine's clock is ahead of a server's; undefined where none answers. */
     async clockSkew(url: string): Promise<number | undefined> {
       const options = { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(5000) } as const;
@@ -90,15 +80,3 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     },
   };
 }
-
-function attempt<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether a program of that name is on PATH. */
-export const has = (probe: Probe, program: string): boolean =>
-  (probe.env.PATH ?? "").split(delimiter).some((folder) => probe.exists(join(folder, program)));

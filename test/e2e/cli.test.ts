@@ -1,7 +1,11 @@
+import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { openCloud, ports } from "../../local/cloud.ts";
 import { password } from "../../local/services/registry.ts";
+import { temporaryFolder } from "../support/process.ts";
 import {
   cloud,
   configured,
@@ -18,6 +22,17 @@ import {
   shell,
   summary,
 } from "../support/stack.ts";
+
+test("a local cloud takes no address at which another program has a port that it needs", async () => {
+  const folder = temporaryFolder(onTestFinished);
+  writeFileSync(join(folder, "prefix"), "217");
+  const server = createServer().listen(ports.registry, "127.217.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { prefix, run } = await openCloud(folder);
+  onTestFinished(() => rmSync(run, { recursive: true }));
+  expect(prefix).not.toBe("127.217");
+});
 
 // The plain CLI, as a person calls it: other options, and no repair of what an earlier command left.
 const changes = ({ output }: { output: string }) => Object.keys(summary(output)).sort();

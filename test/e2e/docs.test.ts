@@ -30,7 +30,7 @@ const shows: Record<string, RegExp> = {
   "npm run doctor": /^uname -m: \w+\ndocker info, Architecture: \w+$/m,
 };
 
-/** doctor ends with 1 when it finds a fault, and this host may have one, such as another clone's leftovers. */
+/** doctor ends with 1 when it finds a fault, and this host may have one, such as the processes of a deleted clone. */
 const mayFail = ["npm run doctor"];
 
 // Used instead of Docker Hub, where the tests have no login.

@@ -39,7 +39,7 @@ import {
 
 /** What `npm run doctor` finds of the account's quotas. */
 async function quotasByDoctor(): Promise<{ state: string; fault?: string; note?: string }> {
-  const command = "node cli/doctor.ts --environment aws --stack local --json 2>/dev/null || true";
+  const command = "node cli/doctor.ts --stack local --json 2>/dev/null || true";
   const { output } = await shell(command);
   return JSON.parse(output).checks.find(({ id }: { id: string }) => id === "aws-quotas");
 }

@@ -46,7 +46,7 @@ test.each([
 
 test.each([
   ["a type without a price", ["cli/cost.ts", "--from", "-"], "WITHOUT A PRICE: aws:x/y:Z one"],
-  ["a fault", ["cli/doctor.ts", "--environment", "local"], "Docker CLI: there is no docker"],
+  ["a fault", ["cli/doctor.ts"], "Docker Engine: there is no docker"],
 ])("a command that finds %s: exit status 1", (_, args, found) => {
   const input = JSON.stringify({ steps: [{ op: "create", newState: { urn: "urn::one", type: "aws:x/y:Z" } }] });
   // Without Docker.
