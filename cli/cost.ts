@@ -1,8 +1,6 @@
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Item, prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
-import type { StateResource } from "../local/stack.ts";
 import { root } from "../tools/paths.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { notIncluded, priceOf, type Resource } from "./cost/prices.ts";
@@ -13,7 +11,6 @@ const usage = `usage: npm run cost -- [OPTION ...]
 The monthly price of a stack, from the price table in local/providers/aws/prices.ts.
 
   --stack NAME    prices what the program registers with that stack's configuration (default: dev); needs no account
-  --from FILE     prices what is in FILE instead: the output of "pulumi stack export" or "pulumi preview --json"; - is stdin
   --json          for scripts
   --markdown      for a comment
 `;
@@ -67,35 +64,6 @@ function toLine(resource: string, { what, quantity, each, most }: Item) {
 }
 
 type Line = ReturnType<typeof toLine>;
-
-/** The resources in what `pulumi stack export` or `pulumi preview --json` printed. */
-export function readResources(text: string): Resource[] {
-  let data: {
-    deployment?: { resources?: StateResource[] };
-    steps?: { op: string; newState?: StateResource }[];
-  } = {};
-  try {
-    data = JSON.parse(text) ?? data;
-  } catch {} // empty or broken, as what a command that failed has printed
-  const states =
-    data.deployment?.resources ??
-    // A replacement is several steps with the same new state; what is deleted has none.
-    data.steps?.filter(({ op }) => !/^(delete|discard|remove)/.test(op)).flatMap(({ newState }) => newState ?? []);
-  if (states === undefined)
-    throw new Error('neither the output of "pulumi stack export" nor of "pulumi preview --json"');
-  const real = states.filter((state) => state.custom !== false && !state.delete);
-  const unique = new Map(real.map((state) => [state.urn, state]));
-  return [...unique.values()].map(({ type, urn, inputs = {} }) => ({
-    type,
-    name: urn.split("::").at(-1) ?? urn,
-    inputs,
-  }));
-}
-
-/** The region that the resources are in; unknown where the engine has not said it. */
-export function regionOf(resources: readonly Resource[]): string | undefined {
-  return resources.find(({ type }) => type === "pulumi:providers:aws")?.inputs.region as string | undefined;
-}
 
 /** What the program registers: it runs, but every answer is made up here and nothing is created. */
 export async function planned(stack: string, config: Record<string, string>): Promise<Resource[]> {
@@ -213,7 +181,6 @@ async function main(args: string[]): Promise<void> {
     args,
     options: {
       stack: { type: "string", default: "dev" },
-      from: { type: "string" },
       json: { type: "boolean" },
       markdown: { type: "boolean" },
     },
@@ -221,11 +188,7 @@ async function main(args: string[]): Promise<void> {
   // The program finds its build context beside Pulumi.yaml.
   process.chdir(root);
   const config = stackConfig(values.stack);
-  const resources =
-    values.from === undefined
-      ? await planned(values.stack, config)
-      : readResources(readFileSync(values.from === "-" ? 0 : values.from, "utf8"));
-  const result = estimate(resources, regionOf(resources) ?? config["aws:region"] ?? prices.region);
+  const result = estimate(await planned(values.stack, config), config["aws:region"] ?? prices.region);
   process.stdout.write(
     values.json ? `${JSON.stringify(result, null, 2)}\n` : values.markdown ? toMarkdown(result) : toText(result),
   );

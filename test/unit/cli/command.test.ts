@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { globSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { globSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import project from "../../../package.json" with { type: "json" };
+import { makeClone } from "../../../tools/clone.ts";
+import { temporaryFolder } from "../../support/process.ts";
 
 const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: "utf8" });
 
@@ -21,10 +24,10 @@ describe("every command", () => {
 });
 
 test("a command that failed says so, also to one that does not read what it prints", () => {
-  const unknown = { urn: "urn:pulumi:dev::hono-app::x:y:Z::z", type: "x:y:Z" };
-  const piped = ["-c", "set -o pipefail; node cli/cost.ts --from - | true"];
-  const input = JSON.stringify({ deployment: { resources: [unknown] } });
-  expect(spawnSync("bash", piped, { input, encoding: "utf8" })).toMatchObject({ status: 1, stderr: "" });
+  // Without Docker, which is a fault.
+  const env = { ...process.env, PATH: "/nowhere" };
+  const piped = ["-c", `set -o pipefail; ${process.execPath} cli/doctor.ts | true`];
+  expect(spawnSync("/bin/bash", piped, { env, encoding: "utf8" })).toMatchObject({ status: 1, stderr: "" });
 });
 
 test.each([
@@ -45,12 +48,14 @@ test.each([
 });
 
 test.each([
-  ["a type without a price", ["cli/cost.ts", "--from", "-"], "WITHOUT A PRICE: aws:x/y:Z one"],
+  ["no price of a region", ["cli/cost.ts", "--stack", "abroad"], "WITHOUT A PRICE: region us-east-1"],
   ["a fault", ["cli/doctor.ts"], "Docker Engine: there is no docker"],
 ])("a command that finds %s: exit status 1", (_, args, found) => {
-  const input = JSON.stringify({ steps: [{ op: "create", newState: { urn: "urn::one", type: "aws:x/y:Z" } }] });
+  const cwd = temporaryFolder(onTestFinished);
+  makeClone(cwd);
+  writeFileSync(join(cwd, "Pulumi.abroad.yaml"), "config:\n  aws:region: us-east-1\n");
   // Without Docker.
   const env = { ...process.env, PATH: "/nowhere" };
-  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", input, env });
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", env, cwd });
   expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringContaining(found) });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { priceOf, type Resource } from "../../../cli/cost/prices.ts";
-import { estimate, planned, readResources, regionOf, toMarkdown, toText } from "../../../cli/cost.ts";
+import { estimate, planned, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
@@ -140,36 +140,6 @@ test("the table has every size of the families that the program takes", () => {
   }
 });
 
-describe("resources from the engine", () => {
-  const urn = "urn:pulumi:dev::hono-app::hono-app:index:Machine$aws:ec2/instance:Instance::hono-app-graviton";
-  const { inputs } = instance();
-  const state = { urn, type: "aws:ec2/instance:Instance", inputs };
-
-  test("of a stack export", () => {
-    const component = { urn: "urn:x::v", type: "hono-app:index:Vpc", custom: false };
-    const text = JSON.stringify({ version: 3, deployment: { resources: [component, { ...state, custom: true }] } });
-    expect(readResources(text)).toEqual([{ type: state.type, name: "hono-app-graviton", inputs }]);
-  });
-
-  test("of a preview: a replacement counts once, what is deleted does not", () => {
-    const gone = { ...state, urn: `${urn}-gone` };
-    const steps = [
-      { op: "create-replacement", urn, newState: state },
-      { op: "replace", urn, newState: state },
-      { op: "delete-replaced", urn, oldState: state },
-      { op: "delete", urn: gone.urn, oldState: gone },
-      { op: "same", urn: "urn:x::y", newState: { urn: "urn:x::y", type: "pulumi:pulumi:Stack" } },
-    ];
-    const found = readResources(JSON.stringify({ steps }));
-    expect(found.map(({ name }) => name)).toEqual(["hono-app-graviton", "y"]);
-    expect(estimate(found, prices.region).total).toBeCloseTo(21.66, 2);
-  });
-
-  test.each(["{}", "null", "", '{"deployment":'])("of something else: %s", (text) => {
-    expect(() => readResources(text)).toThrow("neither");
-  });
-});
-
 test("as text and as Markdown, with what is not in the sum", () => {
   const result = estimate([instance(), { type: "x:y:Z", name: "a|b", inputs: {} }], prices.region);
   const text = toText(result);
@@ -181,22 +151,4 @@ test("as text and as Markdown, with what is not in the sum", () => {
   expect(markdown).toContain("| machine | EBS gp3, GiB | 8 | 0.73 |");
   // GitHub takes a table only after an empty line.
   expect(markdown).toContain("</summary>\n\n| resource");
-});
-
-test("what waits for its deletion is not priced in place of its successor, and the region is their provider's", () => {
-  const of = (type: string, inputs: object, more: object = {}) => ({
-    type,
-    urn: `urn::dev::app::${type}::x`,
-    inputs,
-    ...more,
-  });
-  const resources = [
-    of("pulumi:providers:aws", { region: "us-east-1" }),
-    of("aws:ec2/instance:Instance", { instanceType: "t4g.small" }),
-    of("aws:ec2/instance:Instance", { instanceType: "t4g.large" }, { delete: true }),
-  ];
-  const found = readResources(JSON.stringify({ deployment: { resources } }));
-  expect(found.map(({ inputs }) => inputs.instanceType ?? inputs.region)).toEqual(["us-east-1", "t4g.small"]);
-  expect(regionOf(found)).toBe("us-east-1");
-  expect(regionOf([])).toBeUndefined();
 });
