@@ -245,6 +245,27 @@ const cases: Record<string, (script: string) => Promise<void>> = {
     expect((await up({ contexts })).text).toContain("incorrect passphrase");
     await configured({ port: '"22"' }, async () => expect((await up()).status).not.toBe(0));
     await expectFirstProcess(script);
+    // A run that is started again, after a later commit's: what is deployed stays. Nothing, or what is not known here, is no later commit.
+    const cwd = newFolder();
+    checkOut(cwd);
+    const git = "git -c user.name=x -c user.email=x@example.com";
+    const commit = `${git} commit --quiet --allow-empty --message x && git rev-parse HEAD`;
+    const made = await shell(`git init --quiet && ${commit} && ${commit}`, { cwd });
+    const [older = "", newer = ""] = made.output.trim().split("\n");
+    for (const [sha, head, status] of [
+      [older, newer, 1],
+      [newer, newer, 0],
+      [newer, older, 0],
+      [older, "c0ffee", 0],
+      [older, "", 0],
+    ] as const) {
+      const programs = {
+        pulumi: `[ "$2" != history ] && echo "pulumi $1" || echo '${historyOf(["update", "succeeded", head])}'`,
+      };
+      const ran = await run(script, { runner: { ...runner(), GITHUB_SHA: sha }, programs, cwd });
+      expect([ran.status, ran.text.includes("pulumi up")], ran.text).toEqual([status, status === 0]);
+      expect(ran.text.includes(`::error::dev has ${head}, which is later than this run's ${sha};`)).toBe(status === 1);
+    }
   },
 
   async "deploy.yml dev: outputs"(script) {
@@ -302,13 +323,8 @@ const cases: Record<string, (script: string) => Promise<void>> = {
       await shell("pulumi stack rm drift --yes");
     }
     // Updates that failed, and refreshes, which any checkout may have made.
-    const entry = (kind: string, result: string, head: string) => ({ kind, result, environment: { "git.head": head } });
-    const history = [
-      entry("refresh", "succeeded", "a"),
-      entry("update", "failed", "b"),
-      entry("update", "succeeded", "c"),
-    ];
-    const pulumi = `case "$2" in ls) echo '[{"name": "local"}]' ;; history) echo '${JSON.stringify(history)}' ;; esac`;
+    const history = historyOf(["refresh", "succeeded", "a"], ["update", "failed", "b"], ["update", "succeeded", "c"]);
+    const pulumi = `case "$2" in ls) echo '[{"name": "local"}]' ;; history) echo '${history}' ;; esac`;
     const { text } = await run(script, {
       ...onStack(),
       overrides: { STACK: "local" },
@@ -688,6 +704,11 @@ const cases: Record<string, (script: string) => Promise<void>> = {
   },
 };
 
+/** What `pulumi stack history --json` prints, the newest first. */
+function historyOf(...entries: (readonly [kind: string, result: string, commit: string])[]): string {
+  return JSON.stringify(entries.map(([kind, result, head]) => ({ kind, result, environment: { "git.head": head } })));
+}
+
 /** The script ends with the status that another step has kept. */
 async function endsAs(name: string, step: string): Promise<void> {
   for (const status of ["0", "255"]) {
@@ -769,7 +790,8 @@ function lockReview(): string {
 
 /** Pulumi is the step's first process, which is all that a cancelled run tells: a shell would be between it and this test. */
 async function expectFirstProcess(name: string): Promise<void> {
-  const { text } = await run(name, { contexts: settings, programs: { pulumi: 'echo "$1 $PPID"' } });
+  const pulumi = '[ "$2" = history ] && echo "[]" || echo "$1 $PPID"';
+  const { text } = await run(name, { contexts: settings, programs: { pulumi }, cwd: cloud.project });
   expect(text.trim().split("\n").at(-1)).toBe(`${name.split(" ").at(-1)} ${process.pid}`);
 }
 
