@@ -304,7 +304,7 @@ function dockerPlugin(name: "Buildx" | "Compose"): Check {
       if (answer.status === 0) return ok(answer.stdout.trim());
       if (answer.status === null) return noDocker;
       const linux = `sudo apt-get install -y docker-${id}-plugin (Docker's repository) or docker-${id} (Debian's)`;
-      return fault(`Docker has no ${name}`, onMac(probe, `brew install docker-${id}`, linux));
+      return fault(`Docker has no ${name}`, `${onMac(probe, `brew install docker-${id}`, linux)}, ${localCloud}`);
     },
   };
 }
