@@ -24,10 +24,14 @@ interface Exception {
   readonly holds: (resource: Resource, all: readonly Resource[]) => boolean;
 }
 
+/** All resources of a type, and what becomes of their inputs, by path; without that they are taken away. */
+export type Change = readonly [type: string, inputs?: Inputs];
+
 export interface Control extends Exception {
   /** Changes of a good program, each of which the rule must catch. */
-  readonly mutants: Readonly<Record<string, (all: readonly Resource[]) => Resource[]>>;
+  readonly mutants: Readonly<Record<string, Change>>;
 }
+type Rule = Omit<Control, "ids" | "title">;
 
 const instance = "aws:ec2/instance:Instance";
 const template = "aws:ec2/launchTemplate:LaunchTemplate";
@@ -58,27 +62,14 @@ const isA =
   ({ type }: Resource) =>
     types.includes(type);
 
-/** The program with the first resource of a type, or the one that is meant, changed. */
-const change =
-  (type: string, edit: (inputs: Inputs) => void, isIt: (resource: Resource) => boolean = () => true) =>
-  (all: readonly Resource[]) => {
-    const copy = structuredClone(all) as Resource[];
-    const found = copy.find((resource) => resource.type === type && isIt(resource));
-    if (found === undefined) throw new Error(`no ${type} to change`);
-    edit(found.inputs);
-    return copy;
-  };
-
-/** The same with values for its inputs. */
-const assign = (type: string, values: Inputs, isIt?: (resource: Resource) => boolean) =>
-  change(type, (inputs) => Object.assign(inputs, values), isIt);
-
-/** The same with an input, by its path, set to a value or to nothing. */
-const set = (type: string, path: string, value?: unknown) =>
-  change(type, (inputs) => setAt(inputs, stepsOf(path), value));
-
-/** The program with no resource of a type. */
-const without = (type: string) => (all: readonly Resource[]) => all.filter((resource) => resource.type !== type);
+/** A program after a change of it. */
+export function changed(all: readonly Resource[], [type, inputs]: Change): Resource[] {
+  if (inputs === undefined) return all.filter((each) => each.type !== type);
+  const copy = structuredClone(all) as Resource[];
+  for (const each of copy.filter((resource) => resource.type === type))
+    for (const [path, value] of Object.entries(inputs)) setAt(each.inputs, stepsOf(path), value);
+  return copy;
+}
 
 const named = ({ name, inputs }: Resource): string => inputs.name ?? name;
 
@@ -92,15 +83,9 @@ interface Statement {
 
 const list = (value: string | string[] = []) => [value].flat();
 
-/** A policy as the program gives it, or as a state has it. */
-const documentOf = (policy: string | object): Inputs =>
-  typeof policy === "string" ? JSON.parse(policy) : structuredClone(policy);
-
 /** What a policy allows. A statement that says what it does not mean is taken for one that means everything else. */
 function allowed({ inputs }: Resource): { actions: string[]; resources: string[] }[] {
-  const { Statement } = documentOf(inputs.policy) as { Statement: Statement | Statement[] };
-  return [Statement]
-    .flat()
+  return (inputs.policy.Statement as Statement[])
     .filter(({ Effect }) => Effect === "Allow")
     .map((statement) => ({
       actions: statement.NotAction === undefined ? list(statement.Action) : ["*"],
@@ -108,29 +93,11 @@ function allowed({ inputs }: Resource): { actions: string[]; resources: string[]
     }));
 }
 
-/** The policy of the machines' role, which is the one that names GetAuthorizationToken. */
-const isMachines = ({ inputs }: Resource) => JSON.stringify(inputs.policy).includes("GetAuthorizationToken");
-
-/** The same with its statements changed. */
-const changePolicy = (edit: (statements: Inputs[]) => void) =>
-  change(
-    rolePolicy,
-    (inputs) => {
-      inputs.policy = documentOf(inputs.policy);
-      edit(inputs.policy.Statement);
-    },
-    isMachines,
-  );
-
-/** The same with one more statement. */
-const add = (statement: Partial<Statement>) =>
-  changePolicy((statements) => void statements.push({ Effect: "Allow", ...statement }));
-
-const allow = (Action: string | string[], Resource: string | string[]) => add({ Action, Resource });
-
-/** The program with another policy of its repository. */
-const lettingIn = (Statement: object) =>
-  set(repositoryPolicy, "policy", JSON.stringify({ Version: "2012-10-17", Statement }));
+/** Roles whose policies have one more statement. */
+const allow = (statement: Partial<Statement>): Change => [
+  rolePolicy,
+  { "policy.Statement[9]": { Effect: "Allow", ...statement } },
+];
 
 /** What Systems Manager asks of a role, at the least, for Session Manager: components/instance-role.ts has the source. */
 const sessionActions = [
@@ -157,12 +124,12 @@ const unsaid = "Managed by Pulumi";
 const openInline = [{ protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] }];
 
 /** An input, by its path, has a certain value. Caught are a wrong value, and none of it, alone or with all that it is part of. */
-function says(types: readonly string[], path: string, isGood: (value: unknown) => boolean, wrong: unknown) {
+function says(types: readonly string[], path: string, isGood: (value: unknown) => boolean, wrong: unknown): Rule {
   const steps = stepsOf(path);
   const left = [...new Set([path, steps[0] as string])];
   const mutantsOf = (type: string) => [
-    [`${path} of ${type} is ${JSON.stringify(wrong)}`, set(type, path, wrong)] as const,
-    ...left.map((each) => [`nothing is said of ${each} of ${type}`, set(type, each)] as const),
+    [`${path} of ${type} is ${JSON.stringify(wrong)}`, [type, { [path]: wrong }]] as const,
+    ...left.map((each) => [`nothing is said of ${each} of ${type}`, [type, { [each]: undefined }]] as const),
   ];
   return {
     applies: isA(...types),
@@ -172,17 +139,17 @@ function says(types: readonly string[], path: string, isGood: (value: unknown) =
 }
 
 /** No port of a list is open to everyone. */
-const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0], toPort: ports[0] }) => ({
+const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0], toPort: ports[0] }): Rule => ({
   applies: isA(ingressRule, group),
   // A rule inline is one that no control sees.
   holds: ({ type, inputs }: Resource) =>
     type === group ? inputs.ingress === undefined : !(isEveryone(inputs) && ports.some((port) => covers(inputs, port))),
   mutants: {
-    "the port is opened": assign(ingressRule, { ...everyone, ...port }),
-    "it is opened over IPv6": assign(ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...port }),
-    "a range that holds it is opened": assign(ingressRule, { ...everyone, ...anyPort }),
-    "all protocols are opened": assign(ingressRule, { ...everyone, ...anyProtocol }),
-    "it is opened inline": set(group, "ingress", [{ protocol: "tcp", ...port, cidrBlocks: ["0.0.0.0/0"] }]),
+    "the port is opened": [ingressRule, { ...everyone, ...port }],
+    "it is opened over IPv6": [ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...port }],
+    "a range that holds it is opened": [ingressRule, { ...everyone, ...anyPort }],
+    "all protocols are opened": [ingressRule, { ...everyone, ...anyProtocol }],
+    "it is opened inline": [group, { ingress: [{ protocol: "tcp", ...port, cidrBlocks: ["0.0.0.0/0"] }] }],
   },
 });
 
@@ -204,9 +171,9 @@ export const controls: readonly Control[] = [
       return found !== undefined && ![found.inputs.ingress, found.inputs.egress].some((rules) => rules?.length > 0);
     },
     mutants: {
-      "nobody closes it": without(defaultGroup),
-      "another VPC's is closed": set(defaultGroup, "vpcId", "vpc-other"),
-      "it is opened": set(defaultGroup, "egress", openInline),
+      "nobody closes it": [defaultGroup],
+      "another VPC's is closed": [defaultGroup, { vpcId: "vpc-other" }],
+      "it is opened": [defaultGroup, { egress: openInline }],
     },
   },
   {
@@ -219,11 +186,11 @@ export const controls: readonly Control[] = [
       return volumes.every((volume: Inputs) => String(volume?.encrypted) === "true");
     },
     mutants: {
-      "a group's volume is not": set(template, "blockDeviceMappings[0].ebs.encrypted", "false"),
-      "nothing is said about a group's volume": set(template, "blockDeviceMappings"),
-      "the root volume is not": set(instance, "rootBlockDevice.encrypted", false),
-      "nothing is said about the root volume": set(instance, "rootBlockDevice"),
-      "another volume is not": set(instance, "ebsBlockDevices", [{ deviceName: "/dev/sdf", volumeSize: 8 }]),
+      "a group's volume is not": [template, { "blockDeviceMappings[0].ebs.encrypted": "false" }],
+      "nothing is said about a group's volume": [template, { blockDeviceMappings: undefined }],
+      "the root volume is not": [instance, { "rootBlockDevice.encrypted": false }],
+      "nothing is said about the root volume": [instance, { rootBlockDevice: undefined }],
+      "another volume is not": [instance, { ebsBlockDevices: [{ deviceName: "/dev/sdf", volumeSize: 8 }] }],
     },
   },
   {
@@ -236,9 +203,9 @@ export const controls: readonly Control[] = [
       return all.some(({ type, inputs }) => type === flowLog && isOfRefused(inputs));
     },
     mutants: {
-      "there is none": without(flowLog),
-      "it is of accepted traffic": set(flowLog, "trafficType", "ACCEPT"),
-      "it is another VPC's": set(flowLog, "vpcId", "vpc-other"),
+      "there is none": [flowLog],
+      "it is of accepted traffic": [flowLog, { trafficType: "ACCEPT" }],
+      "it is another VPC's": [flowLog, { vpcId: "vpc-other" }],
     },
   },
   {
@@ -246,7 +213,7 @@ export const controls: readonly Control[] = [
     title: "no subnet gives out public addresses by itself",
     applies: isA(subnet),
     holds: ({ inputs }) => inputs.mapPublicIpOnLaunch !== true,
-    mutants: { "one does": set(subnet, "mapPublicIpOnLaunch", true) },
+    mutants: { "one does": [subnet, { mapPublicIpOnLaunch: true }] },
   },
   {
     // AutoScaling.3 is of launch configurations, EC2.170 the same of launch templates.
@@ -270,10 +237,10 @@ export const controls: readonly Control[] = [
     holds: ({ inputs: { ipProtocol, fromPort, toPort, ...from } }) =>
       !isEveryone(from) || (ipProtocol === "tcp" && fromPort === toPort && authorizedPorts.includes(fromPort)),
     mutants: {
-      "another port is opened": assign(ingressRule, { ...everyone, fromPort: 81, toPort: 81 }),
-      "a range is opened": assign(ingressRule, { ...everyone, fromPort: 80, toPort: 443 }),
-      "UDP is opened": assign(ingressRule, { ...everyone, ipProtocol: "udp" }),
-      "everything is opened": assign(ingressRule, { ...everyone, ipProtocol: "-1" }),
+      "another port is opened": [ingressRule, { ...everyone, fromPort: 81, toPort: 81 }],
+      "a range is opened": [ingressRule, { ...everyone, fromPort: 80, toPort: 443 }],
+      "UDP is opened": [ingressRule, { ...everyone, ipProtocol: "udp" }],
+      "everything is opened": [ingressRule, { ...everyone, ipProtocol: "-1" }],
     },
   },
   {
@@ -291,9 +258,9 @@ export const controls: readonly Control[] = [
       return type === group ? egress === undefined : !(isEveryone(inputs) && isWide);
     },
     mutants: {
-      "all protocols are let out": assign(egressRule, anyProtocol),
-      "all TCP ports are let out": assign(egressRule, anyPort),
-      "all is let out inline": set(group, "egress", openInline),
+      "all protocols are let out": [egressRule, anyProtocol],
+      "all TCP ports are let out": [egressRule, anyPort],
+      "all is let out inline": [group, { egress: openInline }],
     },
   },
   {
@@ -310,12 +277,15 @@ export const controls: readonly Control[] = [
       mutability === "IMMUTABLE" ||
       (mutability === "IMMUTABLE_WITH_EXCLUSION" && filters.every(({ filter }: Inputs) => filter === "latest")),
     mutants: {
-      "tags are mutable": set(repository, "imageTagMutability", "MUTABLE"),
-      "nothing is said about it": set(repository, "imageTagMutability"),
-      "every tag is excluded": assign(repository, {
-        imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
-        imageTagMutabilityExclusionFilters: [{ filter: "*", filterType: "WILDCARD" }],
-      }),
+      "tags are mutable": [repository, { imageTagMutability: "MUTABLE" }],
+      "nothing is said about it": [repository, { imageTagMutability: undefined }],
+      "every tag is excluded": [
+        repository,
+        {
+          imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
+          imageTagMutabilityExclusionFilters: [{ filter: "*", filterType: "WILDCARD" }],
+        },
+      ],
     },
   },
   {
@@ -324,12 +294,15 @@ export const controls: readonly Control[] = [
     applies: isA(repositoryPolicy),
     holds: ({ inputs }) => {
       const isEverybody = ({ Principal }: Inputs) => Principal === "*" || list(Principal?.AWS).includes("*");
-      const statements = [documentOf(inputs.policy).Statement].flat() as Inputs[];
+      const statements = inputs.policy.Statement as Inputs[];
       return !statements.some((statement) => statement.Effect === "Allow" && isEverybody(statement));
     },
     mutants: {
-      "everybody may pull": lettingIn([{ Effect: "Allow", Principal: "*", Action: "ecr:BatchGetImage" }]),
-      "every account may": lettingIn({ Effect: "Allow", Principal: { AWS: ["*"] }, Action: "ecr:*" }),
+      "everybody may pull": [repositoryPolicy, { "policy.Statement": [{ Effect: "Allow", Principal: "*" }] }],
+      "every account may": [
+        repositoryPolicy,
+        { "policy.Statement[1]": { Effect: "Allow", Principal: { AWS: ["*"] } } },
+      ],
     },
   },
   {
@@ -339,8 +312,8 @@ export const controls: readonly Control[] = [
     holds: (resource, all) =>
       all.some(({ type, inputs }) => type === lifecyclePolicy && inputs.repository === named(resource)),
     mutants: {
-      "there is none": without(lifecyclePolicy),
-      "it is another repository's": set(lifecyclePolicy, "repository", "other"),
+      "there is none": [lifecyclePolicy],
+      "it is another repository's": [lifecyclePolicy, { repository: "other" }],
     },
   },
   {
@@ -355,9 +328,9 @@ export const controls: readonly Control[] = [
     holds: (resource) =>
       !allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*")),
     mutants: {
-      "one statement does": allow("*", "*"),
-      "it does among others": allow(["ecr:GetAuthorizationToken", "*"], ["arn:aws:s3:::x", "*"]),
-      "all but one action is allowed": add({ NotAction: "iam:DeleteUser", Resource: "*" }),
+      "one statement does": allow({ Action: "*", Resource: "*" }),
+      "it does among others": allow({ Action: ["ecr:GetAuthorizationToken", "*"], Resource: ["arn:aws:s3:::x", "*"] }),
+      "all but one action is allowed": allow({ NotAction: "iam:DeleteUser", Resource: "*" }),
     },
   },
   {
@@ -366,9 +339,15 @@ export const controls: readonly Control[] = [
     applies: isA(rolePolicy),
     holds: (resource) => !allowed(resource).some(({ actions }) => actions.some((action) => /[*?]/.test(action))),
     mutants: {
-      "every action of a service": allow("ecr:*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
-      "every action that starts so": allow("ecr:Get*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
-      "every action": allow("*", "arn:aws:ecr:ap-northeast-2:123456789012:repository/x"),
+      "every action of a service": allow({
+        Action: "ecr:*",
+        Resource: "arn:aws:ecr:ap-northeast-2:123456789012:repository/x",
+      }),
+      "every action that starts so": allow({
+        Action: "ecr:Get*",
+        Resource: "arn:aws:ecr:ap-northeast-2:123456789012:repository/x",
+      }),
+      "every action": allow({ Action: "*", Resource: "arn:aws:ecr:ap-northeast-2:123456789012:repository/x" }),
     },
   },
   {
@@ -380,11 +359,12 @@ export const controls: readonly Control[] = [
       return wide.every(({ actions }) => actions.every((action) => unrestrictable.includes(action)));
     },
     mutants: {
-      "pulling from every repository": changePolicy((statements) => {
-        for (const statement of statements) statement.Resource = "*";
+      "pulling from every repository": allow({ Action: "ecr:BatchGetImage", Resource: "*" }),
+      "another action beside the excepted one": allow({
+        Action: [...unrestrictable, "ecr:BatchGetImage"],
+        Resource: "*",
       }),
-      "another action beside the excepted one": allow([...unrestrictable, "ecr:BatchGetImage"], "*"),
-      "all resources but one": add({ Action: "ecr:BatchGetImage", NotResource: "x" }),
+      "all resources but one": allow({ Action: "ecr:BatchGetImage", NotResource: "x" }),
     },
   },
   {
@@ -402,13 +382,14 @@ export const controls: readonly Control[] = [
       );
     },
     mutants: {
-      "its role has no policy": without(rolePolicy),
-      "the policy is another role's": assign(rolePolicy, { role: "other" }, isMachines),
-      "its role may not open a session's channel": changePolicy(
-        (statements) => void statements.find(({ Sid }) => Sid === "Session")?.Action.pop(),
-      ),
-      "the machine has no profile": set(instance, "iamInstanceProfile"),
-      "a group's machines have no profile": set(template, "iamInstanceProfile"),
+      "its role has no policy": [rolePolicy],
+      "the policy is another role's": [rolePolicy, { role: "other" }],
+      "its role may not open a session's channel": [
+        rolePolicy,
+        { "policy.Statement[3].Action": sessionActions.slice(1) },
+      ],
+      "the machine has no profile": [instance, { iamInstanceProfile: undefined }],
+      "a group's machines have no profile": [template, { iamInstanceProfile: undefined }],
     },
   },
   {
@@ -417,9 +398,9 @@ export const controls: readonly Control[] = [
     applies: isA(scalingGroup),
     holds: ({ inputs }) => inputs.targetGroupArns?.length > 0 && inputs.healthCheckType === "ELB",
     mutants: {
-      "it asks EC2": set(scalingGroup, "healthCheckType", "EC2"),
-      "nothing is said about it": set(scalingGroup, "healthCheckType"),
-      "it is behind none": set(scalingGroup, "targetGroupArns"),
+      "it asks EC2": [scalingGroup, { healthCheckType: "EC2" }],
+      "nothing is said about it": [scalingGroup, { healthCheckType: undefined }],
+      "it is behind none": [scalingGroup, { targetGroupArns: undefined }],
     },
   },
   {
@@ -427,7 +408,7 @@ export const controls: readonly Control[] = [
     title: "a group covers more than one zone",
     applies: isA(scalingGroup),
     holds: ({ inputs }) => new Set(inputs.vpcZoneIdentifiers).size > 1,
-    mutants: { "it is in one subnet": set(scalingGroup, "vpcZoneIdentifiers", ["subnet-1"]) },
+    mutants: { "it is in one subnet": [scalingGroup, { vpcZoneIdentifiers: ["subnet-1"] }] },
   },
   {
     ids: ["AutoScaling.9", "CKV_AWS_315"],
@@ -435,7 +416,7 @@ export const controls: readonly Control[] = [
     applies: isA(scalingGroup),
     holds: ({ inputs }) => inputs.launchTemplate?.id,
     mutants: {
-      "it has a launch configuration": assign(scalingGroup, { launchTemplate: undefined, launchConfiguration: "x" }),
+      "it has a launch configuration": [scalingGroup, { launchTemplate: undefined, launchConfiguration: "x" }],
     },
   },
   {
@@ -453,7 +434,7 @@ export const controls: readonly Control[] = [
     title: "a load balancer is in more than one zone",
     applies: isA(balancer),
     holds: ({ inputs }) => new Set(inputs.subnets).size > 1,
-    mutants: { "it is in one": set(balancer, "subnets", ["subnet-1"]) },
+    mutants: { "it is in one": [balancer, { subnets: ["subnet-1"] }] },
   },
   {
     ids: ["ELB.17", "CKV_AWS_103"],
@@ -461,11 +442,10 @@ export const controls: readonly Control[] = [
     applies: ({ type, inputs }) => type === listener && inputs.protocol === "HTTPS",
     holds: ({ inputs }) => /^ELBSecurityPolicy-TLS13-1-[23]-Res(-FIPS)?-PQ-2025-09$/.test(inputs.sslPolicy),
     mutants: {
-      "it has the API's default, with TLS 1.0": (all) => {
-        const copy = structuredClone(all) as Resource[];
-        for (const { inputs } of copy) if (inputs.sslPolicy) inputs.sslPolicy = "ELBSecurityPolicy-2016-08";
-        return copy;
-      },
+      "it has the API's default, with TLS 1.0": [
+        listener,
+        { protocol: "HTTPS", sslPolicy: "ELBSecurityPolicy-2016-08" },
+      ],
     },
   },
 ];
