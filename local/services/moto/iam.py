@@ -14,7 +14,6 @@ from moto.core.exceptions import _RESTError as RESTError
 from moto.core.responses import BaseResponse
 from moto.iam.access_control import (
     AssumedRoleAccessKey,
-    CreateAccessKeyFailure,
     IAMPolicy,
     IAMRequest,
     IAMUserAccessKey,
