@@ -70,6 +70,7 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
     name: given.name ?? config[`${projectName}:name`] ?? "",
     stack: given.stack,
     boundary: given.boundary ?? (config[`${projectName}:permissionsBoundary`] || undefined),
+    secretsPath: config[`${projectName}:appSecretsPath`] || undefined,
     stateBucket: given["state-bucket"],
     subjects: policy === "trust" ? subjectsOf(given) : undefined,
   };

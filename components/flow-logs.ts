@@ -4,7 +4,7 @@ import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
-import { placeOf, policyOf } from "./policy-document.ts";
+import { iamPath, placeOf, policyOf } from "./policy-document.ts";
 
 export interface FlowLogsArgs {
   vpcId: pulumi.Input<string>;
@@ -32,6 +32,7 @@ export class FlowLogs extends pulumi.ComponentResource {
     const role = new Role(
       `${name}-flow-logs`,
       {
+        path: iamPath(name),
         description: "Writes the VPC's flow log",
         assumeRolePolicy: deliveryTrust(group.arn),
         permissionsBoundary: args.permissionsBoundary,

@@ -5,7 +5,7 @@ import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
-import { placeOf, policyOf } from "./policy-document.ts";
+import { iamPath, placeOf, policyOf } from "./policy-document.ts";
 
 export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
@@ -32,9 +32,11 @@ export class InstanceRole extends pulumi.ComponentResource {
   constructor(name: string, args: InstanceRoleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:InstanceRole", name, args, opts);
 
+    const path = iamPath(name);
     const role = new Role(
       name,
       {
+        path,
         description: "Pulls the app's image, writes its log; reached by Session Manager",
         assumeRolePolicy: trust,
         permissionsBoundary: args.permissionsBoundary,
@@ -58,7 +60,7 @@ export class InstanceRole extends pulumi.ComponentResource {
         : []),
     ];
     // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
-    const profile = new InstanceProfile(name, { role: role.name }, { parent: this, dependsOn: policies });
+    const profile = new InstanceProfile(name, { path, role: role.name }, { parent: this, dependsOn: policies });
 
     this.instanceProfile = profile.name;
     this.registerOutputs({ instanceProfile: this.instanceProfile });

@@ -7,6 +7,9 @@ export function placeOf(arn: pulumi.Input<string>) {
   return { partition: part(1), region: part(3), account: part(4) };
 }
 
+/** IAM path of what the stack has there. Who deploys the stack may pass the roles of this path to AWS's services, and no other stack's. */
+export const iamPath = (app: string) => `/${app}/${pulumi.getStack()}/`;
+
 export function policyOf(...Statement: PolicyStatement[]): PolicyDocument {
   return { Version: "2012-10-17", Statement };
 }

@@ -19,6 +19,8 @@ export interface Values {
   readonly stack?: string | undefined;
   /** ARN of the boundary that every role must have. @default none is asked for */
   readonly boundary?: string | undefined;
+  /** Path of the app's secrets that the stack's configuration has, such as `/hono-app/shared`. @default only the stack's own path is allowed */
+  readonly secretsPath?: string | undefined;
   /** @default the state is kept elsewhere */
   readonly stateBucket?: string | undefined;
   /** Whom GitHub's tokens may name. */
@@ -57,17 +59,21 @@ export function entriesOf(name: PolicyName): Entry[] {
 export function policy(name: PolicyName, values: Values) {
   const { name: app, stack, region } = values;
   const repository = stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}`;
-  const filled = { ...values, repository, partition: partitionOf(region) };
+  const path = stack === undefined ? app : `${app}/${stack}`;
+  const filled = { ...values, repository, path, partition: partitionOf(region) };
   const Statement = entriesOf(name)
     .filter(({ when }) => when === undefined || values[when] !== undefined)
-    .map(({ sid, principal, resource, condition, actions }) => ({
-      Sid: sid,
-      Effect: "Allow" as const,
-      ...(principal && { Principal: fill(principal, filled) }),
-      Action: one(Object.keys(actions)),
-      ...(resource && { Resource: one(fill(resource, filled) as string[]) }),
-      ...(condition && { Condition: fill(condition, filled) }),
-    }));
+    .map(({ sid, principal, resource, condition = {}, actions }) => {
+      const holding = fill(condition, filled);
+      return {
+        Sid: sid,
+        Effect: "Allow" as const,
+        ...(principal && { Principal: fill(principal, filled) }),
+        Action: one(Object.keys(actions)),
+        ...(resource && { Resource: one(fill(resource, filled) as string[]) }),
+        ...(holding !== undefined && { Condition: holding }),
+      };
+    });
   const result = { Version: "2012-10-17" as const, Statement };
   const { length } = JSON.stringify(result);
   const { limit, remedy } = name === "trust" ? ofRole : managed;
@@ -78,8 +84,8 @@ export function policy(name: PolicyName, values: Values) {
 /** Shorter, which counts: AWS takes the item of a list of one for the list. */
 const one = (list: readonly string[]) => (list.length === 1 ? (list[0] as string) : list);
 
-/** What may be left out of a condition. Without any other value a policy would allow more than it should. */
-const optional = ["stack", "boundary"];
+/** What may be left out of a condition or a list. Without any other value a policy would allow more than it should. */
+const optional = ["stack", "boundary", "secretsPath"];
 
 /** Fills in the values. A string with an optional value that is not given becomes undefined, and what holds it is left out. */
 function fill(data: unknown, values: Readonly<Record<string, unknown>>): unknown {
@@ -93,7 +99,8 @@ function fill(data: unknown, values: Readonly<Record<string, unknown>>): unknown
     if (data === `\${${first}}`) return values[first];
     return data.replaceAll(/\$\{(\w+)\}/g, (_, name) => String(values[name]));
   }
-  if (Array.isArray(data)) return data.map((item) => fill(item, values));
+  if (Array.isArray(data)) return data.map((item) => fill(item, values)).filter((item) => item !== undefined);
   const entries = Object.entries(data as object).map(([key, value]) => [key, fill(value, values)]);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  const given = entries.filter(([, value]) => value !== undefined);
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
 }

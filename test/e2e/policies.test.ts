@@ -63,8 +63,8 @@ async function refusal(call: Promise<unknown>): Promise<string> {
 describe("the user who deploys", () => {
   test("creates a role with the boundary, and none without it", async () => {
     const iam = new IAM(as("bound"));
-    const role = { RoleName: "hono-app-tried", AssumeRolePolicyDocument: trust, Tags };
-    const denied = `AccessDenied: iam:CreateRole on resource: arn:aws:iam::${account}:role/hono-app-tried`;
+    const role = { RoleName: "hono-app-tried", Path: "/hono-app/local/", AssumeRolePolicyDocument: trust, Tags };
+    const denied = `AccessDenied: iam:CreateRole on resource: arn:aws:iam::${account}:role/hono-app/local/hono-app-tried`;
     expect(await refusal(iam.createRole(role))).toBe(denied);
     const other = `arn:aws:iam::${account}:policy/deploy`;
     expect(await refusal(iam.createRole({ ...role, PermissionsBoundary: other }))).toBe(denied);

@@ -57,9 +57,9 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:RunInstances", ec2("volume/new"), asked],
   ["ec2:CreateTags", ec2("vpc/vpc-1"), { ...asked, "ec2:CreateAction": "CreateVpc" }],
   ["ec2:RunInstances", `arn:aws:ec2:${region}::image/ami-1`],
-  ["iam:CreateRole", iam("role/hono-app-0123456"), { ...asked, "iam:PermissionsBoundary": boundary }],
-  ["iam:PassRole", iam("role/hono-app-0123456"), { "iam:PassedToService": "ec2.amazonaws.com" }],
-  ["iam:PutRolePermissionsBoundary", iam("role/hono-app-0123456"), { ...owned, "iam:PermissionsBoundary": boundary }],
+  ["iam:CreateRole", iam("role/hono-app/dev/x"), { ...asked, "iam:PermissionsBoundary": boundary }],
+  ["iam:PassRole", iam("role/hono-app/dev/x"), { "iam:PassedToService": "ec2.amazonaws.com" }],
+  ["iam:PutRolePermissionsBoundary", iam("role/hono-app/dev/x"), { ...owned, "iam:PermissionsBoundary": boundary }],
   ["logs:CreateLogGroup", logGroup("hono-app-machines-1"), asked],
   ["logs:PutRetentionPolicy", logGroup("hono-app-machines-1"), owned],
   ["ecr:PutImage", ecr("hono-app-dev")],
@@ -83,19 +83,19 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:CreateVpc", ec2("vpc/new"), { "aws:RequestTag/app": "other" }],
   ["iam:CreateUser", iam("user/x")],
   ["iam:CreateAccessKey", iam("user/x")],
-  ["iam:CreateRole", iam("role/hono-app-0123456"), asked],
-  ["iam:CreateRole", iam("role/hono-app-0123456"), { ...asked, "iam:PermissionsBoundary": iam("policy/other") }],
+  ["iam:CreateRole", iam("role/hono-app/dev/x"), asked],
+  ["iam:CreateRole", iam("role/hono-app/dev/x"), { ...asked, "iam:PermissionsBoundary": iam("policy/other") }],
   ["iam:CreateRole", iam("role/other"), { ...asked, "iam:PermissionsBoundary": boundary }],
-  ["iam:PutRolePolicy", iam("role/hono-app-0123456"), owned],
-  ["iam:TagRole", iam("role/hono-app-0123456"), { ...asked, "aws:ResourceTag/app": "other" }],
-  ["iam:DeleteRolePermissionsBoundary", iam("role/hono-app-0123456"), { "iam:PermissionsBoundary": boundary }],
+  ["iam:PutRolePolicy", iam("role/hono-app/dev/x"), owned],
+  ["iam:TagRole", iam("role/other"), asked],
+  ["iam:DeleteRolePermissionsBoundary", iam("role/hono-app/dev/x"), { "iam:PermissionsBoundary": boundary }],
   ["iam:CreatePolicyVersion", boundary],
-  ["iam:AttachRolePolicy", iam("role/hono-app-0123456"), { "iam:PolicyARN": "arn:aws:iam::aws:policy/IAMFullAccess" }],
-  ["iam:PutRolePermissionsBoundary", iam("role/hono-app-1"), { ...prod, "iam:PermissionsBoundary": boundary }],
-  ["iam:PassRole", iam("role/hono-app-0123456"), { "iam:PassedToService": "lambda.amazonaws.com" }],
+  ["iam:AttachRolePolicy", iam("role/hono-app/dev/x"), { "iam:PolicyARN": "arn:aws:iam::aws:policy/IAMFullAccess" }],
+  ["iam:PutRolePermissionsBoundary", iam("role/hono-app/prod/x"), { "iam:PermissionsBoundary": boundary }],
+  ["iam:PassRole", iam("role/hono-app/dev/x"), { "iam:PassedToService": "lambda.amazonaws.com" }],
   ["logs:DeleteLogGroup", logGroup("hono-app-machines-1"), prod],
   ["logs:FilterLogEvents", logGroup("hono-app-machines-1"), prod],
-  ["iam:PassRole", iam("role/other"), { "iam:PassedToService": "ec2.amazonaws.com" }],
+  ["iam:PassRole", iam("role/hono-app/prod/x"), { "iam:PassedToService": "ec2.amazonaws.com" }],
   ["ecr:PutImage", ecr("hono-app-prod")],
   ["ecr:DeleteRepository", ecr("other-dev")],
   ["s3:GetObject", "arn:aws:s3:::other/x"],
@@ -191,7 +191,8 @@ test("without a stack the policies are for every stack of the app, without a bou
   const wide = deployer({ stack: undefined, boundary: undefined, stateBucket: undefined });
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), prod])).toBe("Allowed");
   expect(await decide(wide, ["ecr:PutImage", ecr("hono-app-prod")])).toBe("Allowed");
-  expect(await decide(wide, ["iam:CreateRole", iam("role/hono-app-1"), asked])).toBe("Allowed");
+  for (const stack of ["dev", "prod"])
+    expect(await decide(wide, ["iam:CreateRole", iam(`role/hono-app/${stack}/x`), asked])).toBe("Allowed");
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), { "aws:ResourceTag/app": "other" }])).toBe(
     "ImplicitlyDenied",
   );
@@ -255,18 +256,18 @@ test("what AWS does not have is found", async () => {
 });
 
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-test("the longest name, a boundary and a bucket of 50 characters fit in what AWS takes", () => {
+test("the longest name and bucket, a stack of 16 characters and a boundary fit in what AWS takes", () => {
   const name = "a".repeat(32);
   const long = {
     ...values,
     name,
-    stack: "prod",
+    stack: "s".repeat(16),
     boundary: iam(`policy/${name}-boundary`),
-    stateBucket: "b".repeat(50),
+    stateBucket: "b".repeat(63),
   };
   for (const region of ["ap-northeast-2", "us-gov-west-1"])
     for (const each of policyNames) expect(() => policy(each, { ...long, region, subjects: [] })).not.toThrow();
-  expect(() => policy("deploy", { ...long, stack: "s".repeat(60) })).toThrow(
+  expect(() => policy("fleet", { ...long, stack: "s".repeat(60) })).toThrow(
     /^the policy has \d{4} characters; AWS takes 6144/,
   );
 });
@@ -304,6 +305,26 @@ test("the program's roles stay inside the boundary, which all of them have", asy
   expect(await decide([everything], ["iam:CreateUser", iam("user/x")], most)).toBe("ImplicitlyDenied");
   expect(await decide([everything], ["ecr:BatchGetImage", ecr("other-dev")], most)).toBe("ImplicitlyDenied");
 });
+
+test.each([
+  ["dev", undefined, ["dev"]],
+  ["dev", "/hono-app/shared", ["dev", "shared"]],
+  [undefined, undefined, ["dev", "prod", "shared"]],
+])(
+  "inside the boundary for stack %s with the secrets' path %s a role reads secrets of %s alone",
+  async (stack, secretsPath, read) => {
+    const most = policy("boundary", { ...values, stack, secretsPath });
+    const own: Policy = {
+      Version: "2012-10-17",
+      Statement: [{ Sid: "Secrets", Effect: "Allow", Action: ["ssm:GetParameter"], Resource: "*" }],
+    };
+    const secret = (path: string) => `arn:aws:ssm:${region}:${account}:parameter/hono-app/${path}/TOKEN`;
+    for (const path of ["dev", "prod", "shared"])
+      expect(await decide([own], ["ssm:GetParameter", secret(path)], most), path).toBe(
+        read.includes(path) ? "Allowed" : "ImplicitlyDenied",
+      );
+  },
+);
 
 const subject = (...args: string[]) => {
   const read = readArguments(["trust", "--account", account, "--repository", "owner/app", ...args]);
@@ -358,6 +379,10 @@ test("a stack's own configuration gives what is not named", () => {
   expect(readArguments(["deploy", "--account", account, "--stack", "local"])).toEqual({
     policy: "deploy",
     values: { account, region, name: "hono-app", stack: "local" },
+  });
+  const secretsPath = "/hono-app-review/review";
+  expect(readArguments(["boundary", "--account", account, "--stack", "review"])).toMatchObject({
+    values: { name: "hono-app-review", secretsPath },
   });
 });
 

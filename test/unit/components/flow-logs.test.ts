@@ -35,8 +35,8 @@ test("its role writes to its log group, and does nothing else", () => {
 });
 
 test("the flow log service alone may take the role, and only for flow logs of the log group's account and region", () => {
-  const { assumeRolePolicy, description } = only("aws:iam/role:Role").inputs;
-  expect(description).toBe("Writes the VPC's flow log");
+  const { assumeRolePolicy, ...others } = only("aws:iam/role:Role").inputs;
+  expect(others).toEqual({ path: "/app/dev/", description: "Writes the VPC's flow log" });
   expect(assumeRolePolicy).toEqual({
     Version: "2012-10-17",
     Statement: [

@@ -15,6 +15,7 @@ async function make(secrets: { secretsPath?: string }): Promise<void> {
 
 test("EC2 alone may take the role, which says what it is for", () => {
   expect(only("aws:iam/role:Role").inputs).toEqual({
+    path: "/app/dev/",
     description: expect.stringContaining("Pulls"),
     assumeRolePolicy: {
       Version: "2012-10-17",
@@ -72,7 +73,7 @@ test("with secrets it may read and decrypt the parameters of their path too, by 
 
 test("no machine has the role's profile before the role has its policy", () => {
   const { inputs, dependsOn } = only("aws:iam/instanceProfile:InstanceProfile");
-  expect(inputs.role).toBe("app");
+  expect(inputs).toMatchObject({ role: "app", path: "/app/dev/" });
   expect(dependsOn).toContain("aws:iam/rolePolicy:RolePolicy app");
 });
 
