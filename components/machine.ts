@@ -54,8 +54,8 @@ export class Machine extends pulumi.ComponentResource {
         // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html
         replaceOnChanges: [
           ...["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"],
-          // Each would take an action more of who deploys.
-          ...["creditSpecification", "iamInstanceProfile"],
+          // Each would take an action more of who deploys, also where somebody has changed it by hand: another type stops the machine.
+          ...["creditSpecification", "iamInstanceProfile", "instanceType", "rootBlockDevice.volumeType"],
         ],
         // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
         protect: false,

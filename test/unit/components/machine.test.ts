@@ -14,6 +14,7 @@ test("a machine of its architecture: IMDSv2 with one hop, encrypted, no key, rep
   expect(ignoreChanges).toEqual(["ami"]);
   expect(replaceOnChanges).toEqual([
     ...["rootBlockDevice.volumeSize", "vpcSecurityGroupIds", "creditSpecification", "iamInstanceProfile"],
+    ...["instanceType", "rootBlockDevice.volumeType"],
   ]);
   expect(inputs).toEqual({
     ami: "ami-1",
