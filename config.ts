@@ -142,8 +142,8 @@ export function loadConfig() {
       ) || ownPath,
     names: read(
       "appSecrets",
-      `a list of names of environment variables, each of letters, digits and _, and none of ${factNames.join(", ")} or of appEnvironment`,
-      (text) => parseList(text, (item) => isOwnName(item) && !environment?.map(nameOf).includes(item)),
+      `a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, ${factNames.join(", ")} or of appEnvironment`,
+      (text) => parseList(text, (item) => isSecretName(item) && !environment?.map(nameOf).includes(item)),
     ),
   };
   const hasSecrets = secrets.names?.length > 0;
@@ -383,6 +383,8 @@ function parseList(text: string, isValid: (item: string) => boolean, least = 0):
 /** The name in `NAME=value`. */
 const nameOf = (variable: string) => variable.split("=", 1)[0] ?? "";
 const isOwnName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) && !factNames.includes(name);
+// For a moment a secret is a variable of the script that starts the app, whose own are small, and of Docker's client.
+const isSecretName = (name: string) => isOwnName(name) && !/[a-z]|^(DOCKER_|PATH$)/.test(name);
 
 /** Bytes. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html */
 const mostUserData = 16_384;

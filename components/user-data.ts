@@ -68,6 +68,7 @@ export const factNames: readonly string[] = Object.keys(facts);
 export function userData(args: UserDataArgs): string {
   const { registry, repository, tag, digest } = args.image;
   const { environment = [], secrets = { path: "", names: [] } } = args;
+  const hasSecrets = secrets.names.length > 0;
   const variables = [...Object.entries(facts).map((fact) => fact.join("=")), ...environment.map(quote)];
   return `#!/bin/bash
 set -Eeuo pipefail
@@ -141,7 +142,7 @@ say "machine $(uname -m), image $image_architecture, digest $image_digest"
 [ "$image_architecture" = "$expected_architecture" ] || fail "the image is $image_architecture; expected $expected_architecture"
 [ "$image_digest" = "$expected_digest" ] || fail "the image is $image_digest; expected $expected_digest"
 
-${secrets.names.length > 0 ? readSecrets(secrets) : ""}say "starting"
+${hasSecrets ? readSecrets(secrets) : ""}say "starting"
 # Always: with unless-stopped, a container that Docker itself stopped on its way up, after a crash, would stay down.
 # The app never waits for CloudWatch: what does not fit into the buffer, which has the size that AWS advises, is lost there. "docker logs"
 # reads a copy on this machine.
@@ -153,8 +154,8 @@ docker run --detach --name "$name" --restart always \\
   --log-opt awslogs-region="$region" --log-opt awslogs-group="$log_group" --log-opt awslogs-stream="$instance_id" \\
   --log-opt cache-max-size=10m --log-opt cache-max-file=3 \\
 ${variables.map((variable) => `  --env ${variable} \\`).join("\n")}
-  ${secrets.names.length > 0 ? `"\${secrets[@]}" ` : ""}"$image"
-
+  ${hasSecrets ? `"\${named[@]}" ` : ""}"$image"
+${hasSecrets ? `unset "\${secrets[@]%%=*}"\n` : ""}
 crashes=0
 for _ in $(seq 60); do
   # As the app logs it: where it crashes, Bun prints lines of its source, which has the word too.
@@ -172,18 +173,24 @@ fail 'the app printed no line with "message":"listening" within 60 s; its last l
 `;
 }
 
-/** Reads the app's secrets, as options of `docker run`. */
+/**
+ * Reads the app's secrets, for `docker run` to find in its environment: its arguments are in the list of processes, which security agents
+ * record.
+ */
 const readSecrets = ({ path, names }: Secrets) => `# To a file in memory: what a command prints, "retry" may print too.
 read_secret() (
   umask 077
   aws ssm get-parameter --region "$region" --with-decryption --name ${quote(path)}/"$1" --query Parameter.Value --output text >"/run/$name-secret"
 )
-secrets=()
+secrets=() named=()
 for secret in ${names.join(" ")}; do
   retry read_secret "$secret"
-  secrets+=(--env "$secret=$(<"/run/$name-secret")")
+  secrets+=("$secret=$(<"/run/$name-secret")")
+  named+=(--env "$secret")
 done
 rm "/run/$name-secret"
+# Not before all are read: the AWS CLI has variables too.
+export "\${secrets[@]}"
 
 `;
 

@@ -113,23 +113,23 @@ test("the image must be of the machine's architecture, and the one that was depl
 
 test("the app gets its own variables, and its secrets when they are there; no secret is printed, and none is in the script", () => {
   const environment = [`GREETING=it's "me", $HOME`];
-  const own = userData({ ...args, environment, secrets: { path: "/hono-app/dev", names: ["API_KEY"] } });
+  const own = userData({ ...args, environment, secrets: { path: "/hono-app/dev", names: ["API_KEY", "AWS_PROFILE"] } });
   const there = `n=$(mktemp)
-aws() { echo >>$n; [ $(wc -l <$n) -gt 1 ] || { echo "ParameterNotFound: $*" >&2; return 254; }; echo 'a b"c'; }
-docker() { printf '<%s>' "$@"; rm $n; exit; }
+aws() { echo >>$n; [ $(wc -l <$n) -gt 1 ] || { echo "ParameterNotFound: $*" >&2; return 254; }; printenv API_KEY; echo 'a b"c'; }
+docker() { printf '<%s>' "$@"; rm $n; printenv API_KEY AWS_PROFILE; }
 image_architecture= image_id= image_digest=
 `;
   const memory = temporaryFolder(onTestFinished);
   const reading = own.slice(own.indexOf("read_secret() ("), own.indexOf("crashes=0")).replaceAll("/run/", `${memory}/`);
-  const { output } = run(functions + there + reading);
+  const { output } = run(`${functions}${there}${reading}echo "left: $(printenv API_KEY AWS_PROFILE || echo none)"`);
   expect(readdirSync(memory)).toEqual([]);
   const asked = "ssm get-parameter --region ap-northeast-2 --with-decryption --name /hono-app/dev/API_KEY";
   expect(output).toContain(
     `read_secret API_KEY failed: ParameterNotFound: ${asked} --query Parameter.Value --output text; trying again in 1 s\n`,
   );
   expect(output).toContain(`<--env><${environment[0]}>`);
-  expect(output).toContain(`<--env><API_KEY=a b"c><${imageRef(args.image)}>`);
-  expect(output.split('a b"c')).toHaveLength(2);
+  expect(output).toContain(`<--env><API_KEY><--env><AWS_PROFILE><${imageRef(args.image)}>a b"c\na b"c\nleft: none\n`);
+  expect(output.split('a b"c')).toHaveLength(3);
 });
 
 /** What the script does once the container runs, which says this and has been started again so many times. */
