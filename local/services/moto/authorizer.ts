@@ -100,8 +100,11 @@ async function describe(action: string) {
 // The library takes no ARN without an account where AWS's data has a variable; AWS's own parameters have none.
 const withAccount = (text: string) => text.replaceAll(/(arn:aws:ssm:[^:"]*:):parameter/g, "$1aws:parameter");
 
+// The library finds no key that has its variable after a colon, in policies and requests alike: another key of the same actions stands for it.
+const withKey = (text: string) => text.replaceAll("kms:EncryptionContext:PARAMETER_ARN", "kms:RequestAlias");
+
 for await (const line of createInterface({ input: process.stdin })) {
-  const question = JSON.parse(withAccount(line));
+  const question = JSON.parse(withKey(withAccount(line)));
   const answer = typeof question === "string" ? await describe(question) : await judge(question);
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

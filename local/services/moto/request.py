@@ -17,6 +17,7 @@ from moto.ecr.models import ecr_backends
 from moto.elbv2.models import elbv2_backends
 from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
+from moto.ssm.models import ssm_backends
 from moto.utilities.tagging_service import TaggingService
 
 NEW = "new"  # stands for an id or a name that is not known yet
@@ -132,6 +133,13 @@ def checks_of(call: Call) -> list[dict]:
         check(action, "*")
     for role, service in passed(call):
         check("iam:PassRole", role, **{"iam:PassedToService": service})
+    if decrypts(call):
+        keys = {"kms:ViaService": f"ssm.{call.region}.amazonaws.com", "kms:EncryptionContext:PARAMETER_ARN": checks[0]["resource"]}
+        check("kms:Decrypt", f"arn:aws:kms:{call.region}:{call.account}:key/{NEW}", **keys)
+        # The key's own policy leaves the decision to IAM, as that of a new key does.
+        root = {"AWS": f"arn:aws:iam::{call.account}:root"}
+        allow = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
+        checks[-1]["resourcePolicy"] = {"Version": "2012-10-17", "Statement": [allow]}
     for launch in launches(call):
         checks += checks_of(launch)
     return checks
@@ -352,6 +360,17 @@ def launches(call: Call) -> Iterator[Call]:
         subnets = call.params.get("VPCZoneIdentifier") or (group and group.vpc_zone_identifier) or ""
         params = {**data, "Subnets": subnets.split(","), "LaunchTemplate": template}
         yield Call("ec2", "RunInstances", params, call.account, call.region)
+
+
+def decrypts(call: Call) -> bool:
+    """
+    Systems Manager decrypts a parameter in its caller's name. (AWS's own key, aws/ssm, lets everyone of the account; here no key does.)
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/ps-restrict-decryption.html
+    """
+    if call.action != "ssm:GetParameter" or not call.params.get("WithDecryption"):
+        return False
+    parameter = ssm_backends[call.account][call.region].get_parameter(call.params["Name"])
+    return parameter is not None and parameter.parameter_type == "SecureString"
 
 
 def passed(call: Call) -> Iterator[tuple[str, str]]:
