@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { step } from "../tools/process.ts";
 import { stackConfig } from "../tools/stack-config.ts";
 import { type Check, type Environment, type Finding, inspect, machineChecks, stackChecks } from "./doctor/checks.ts";
 import { realProbe } from "./doctor/probe.ts";
@@ -51,7 +52,7 @@ export function toText(report: Report): string {
     ...Object.entries(report.platform).map(([name, value]) => `${name}: ${value}`),
     "",
     ...report.checks.map((check) => {
-      const note = check.state === "fault" ? check.fault : check.note;
+      const note = check.state !== "fault" && check.note;
       return `${mark[check.state]}${check.title}${note ? `: ${note}` : ""}`;
     }),
     "",
@@ -65,7 +66,8 @@ export function toText(report: Report): string {
 async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { stack: { type: "string" }, json: { type: "boolean" } } });
   const { stack } = values;
-  const report = await diagnose({ probe: realProbe(), stack, config: stackConfig(stack) });
+  const environment = { probe: realProbe(), stack, config: stackConfig(stack) };
+  const report = await step("looking", () => diagnose(environment));
   process.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : toText(report));
   if (!report.healthy) process.exitCode = 1;
 }

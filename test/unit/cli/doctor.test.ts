@@ -312,7 +312,9 @@ test("a check that fails itself is a fault, and the others still run", async () 
   expect(report.checks[0]).toMatchObject({ state: "fault", fault: "the check itself failed: boom" });
   expect(report.checks.length).toBe(checks.length + 1);
   expect(report.healthy).toBe(false);
-  expect(toText(report)).toContain("1 fault found");
+  expect(toText(report)).toMatch(
+    /\nFAULT {2}Broken\n[\s\S]*\n\nBroken: the check itself failed: boom\n .*\n1 fault found\n$/,
+  );
 });
 
 test.each([
