@@ -26,7 +26,7 @@ export interface LookupArgs {
 /**
  * Asks AWS, before anything is created, what the machines are to be made from; checks the AMIs, and that zones offer every instance type.
  *
- * @throws Error when an AMI is of another architecture than its machine, or too few zones offer every type.
+ * @throws Error when AWS refuses a question, an AMI is of another architecture than its machine, or too few zones offer every type.
  */
 export async function lookup(args: LookupArgs) {
   const { instanceTypes, repository, registryLogin, release, fleet } = args;
@@ -39,7 +39,14 @@ export async function lookup(args: LookupArgs) {
     release === undefined ? undefined : lookupRelease(repository.name, release),
     eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
     fleet?.certificateDomain === undefined ? undefined : lookupCertificate(fleet.certificateDomain),
-  ]);
+  ]).catch((error: unknown) => {
+    // Any other error would be shown with the stack of the engine's connection.
+    throw pulumi.RunError.isInstance(error)
+      ? error
+      : new pulumi.RunError(
+          `${(error as Error).message}, so nothing was changed\nWhat to do: npm run doctor -- --environment aws --stack ${pulumi.getStack()}`,
+        );
+  });
   const login = { username: token.userName, password: pulumi.secret(token.password) };
   return {
     /** Newest Amazon Linux 2023 AMI of each machine's architecture. */

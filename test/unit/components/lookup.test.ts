@@ -1,3 +1,4 @@
+import { RunError } from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { commonZones, lookup } from "../../../components/lookup.ts";
 import { mock, registryHost } from "../../support/mocks.ts";
@@ -25,6 +26,19 @@ test("each machine gets its architecture's newest AMI, zones that offer both typ
 test("a login that is left to Docker is not in the program", async () => {
   const { registry } = await lookup({ ...args, registryLogin: "docker" });
   expect(registry).toEqual({ address: registryHost, login: undefined });
+});
+
+test("a question that AWS refuses ends with a sentence, not with a stack", async () => {
+  await mock({
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => {
+      throw new Error();
+    },
+  });
+  const error = await lookup(args).catch((reason: unknown) => reason);
+  expect(RunError.isInstance(error)).toBe(true);
+  expect(String(error)).toMatch(
+    /, so nothing was changed\nWhat to do: npm run doctor -- --environment aws --stack dev$/,
+  );
 });
 
 test("an AMI of the wrong architecture is refused", async () => {
