@@ -10,7 +10,7 @@ import { ensureStack, hasResources, outputsOf, PulumiError, pulumi, resourcesOf 
 import { start, stop } from "../local/start.ts";
 import { lock } from "../tools/lock.ts";
 import { root } from "../tools/paths.ts";
-import { say } from "../tools/process.ts";
+import { say, step } from "../tools/process.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 import { machinesIn } from "./shared/outputs.ts";
 
@@ -69,7 +69,7 @@ const commands: Record<string, (cloud: Cloud) => Promise<void>> = {
   async down(cloud) {
     // What was never deployed, or is gone with its cloud, needs no cloud to be destroyed in.
     if (hasResources(cloud)) await destroy(cloud);
-    await stop(cloud);
+    await step("stopping the local cloud", () => stop(cloud));
     say("the local cloud is down: no process, container or network of it is left");
   },
   async env(cloud) {

@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { posix } from "node:path";
 import dockerignore from "@balena/dockerignore";
+import { RunError } from "@pulumi/pulumi";
 import { contentTagPrefix } from "./image-tags.ts";
 
 // With / on Windows too, where Node takes either: the provider compares the path of the context that it was given.
@@ -37,7 +38,7 @@ export interface ContextEntry {
  */
 export function readContext(folder: string): ContextEntry[] {
   if (!existsSync(join(folder, "Dockerfile"))) {
-    throw new Error(
+    throw new RunError(
       `the build context ${JSON.stringify(folder)} has no Dockerfile; it must be a folder with a Dockerfile in it`,
     );
   }

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import path, { join } from "node:path";
+import { RunError } from "@pulumi/pulumi";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type ContextEntry, contentTag, readContext, stageContext } from "../../../components/build-context.ts";
 import { temporaryFolder } from "../../support/process.ts";
@@ -75,6 +76,7 @@ test("the real app's context holds the app and nothing else", () => {
 
 test("a folder without a Dockerfile is refused before anything starts", () => {
   expect(() => readContext(folder)).toThrow(`the build context ${JSON.stringify(folder)} has no Dockerfile`);
+  expect(() => readContext(folder)).toThrow(RunError); // which Pulumi shows without a stack
 });
 
 test("on Windows a context's paths are the same, in the same order, and so is the staged one's", () => {
