@@ -24,7 +24,9 @@ export async function runCommand(
     await main(args);
   } catch (error) {
     const isUnknown = (error as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS");
-    say(`\n${error instanceof Error ? error.message : error}${isUnknown ? `\n${usage}` : ""}`);
+    // Node goes on about arguments that begin with a dash, which none here does.
+    const message = String(error instanceof Error ? error.message : error).replace(/\. To specify a positional.*/s, "");
+    say(`\n${message}${isUnknown ? `\n${usage}` : ""}`);
     process.exitCode = isUnknown || error instanceof UsageError ? 2 : failure;
   }
 }
