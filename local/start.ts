@@ -4,7 +4,7 @@ import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools, toolsFolder } from "../tools/go.ts";
 import { exclusively } from "../tools/lock.ts";
 import { home } from "../tools/paths.ts";
-import { run, say, step, succeeds } from "../tools/process.ts";
+import { run, step, succeeds } from "../tools/process.ts";
 import { ensureVenv } from "../tools/python.ts";
 import { ensureSystem } from "../tools/system.ts";
 import { as, type Cloud } from "./cloud.ts";
@@ -67,7 +67,7 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
 }
 
 /** What the base images are made of, and how it is shown. */
-const fetched = { cacheDir: join(home, "cache"), log: say };
+const fetched = { cacheDir: join(home, "cache") };
 
 /** Installs what is missing. What is fetched does not wait for the compiler, which takes minutes the first time and wants the processors alone. */
 async function install(): Promise<void> {

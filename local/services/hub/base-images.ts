@@ -5,7 +5,7 @@ import { availableParallelism } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
 import { filesBelow, root } from "../../../tools/paths.ts";
-import { run } from "../../../tools/process.ts";
+import { run, say, step } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
 /** The host's certificate authorities. */
@@ -19,7 +19,6 @@ export interface BaseImagesArgs {
   buildkit: string;
   /** Keeps what an interrupted run has fetched. */
   cacheDir: string;
-  log: (line: string) => void;
   /** Names of those to make. @default all */
   only?: readonly string[];
 }
@@ -106,7 +105,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   const context = await prepareBaseImages(args, missing);
   // One after another: BuildKit itself works on both platforms at once.
   for (const image of missing) {
-    args.log(`base images: ${image.name}`);
+    say(`base images: ${image.name}`);
     const files = join(context, basename(image.files));
     await rm(files, { recursive: true, force: true });
     await cp(image.files, files, { recursive: true });
@@ -122,7 +121,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
  * @returns The folder of it.
  */
 export async function prepareBaseImages(
-  { cacheDir, log }: Pick<BaseImagesArgs, "cacheDir" | "log">,
+  { cacheDir }: Pick<BaseImagesArgs, "cacheDir">,
   needed = images,
 ): Promise<string> {
   const context = join(
@@ -141,9 +140,7 @@ export async function prepareBaseImages(
     }
   }
   await inParallel([...parts], async ([part, make]) => {
-    if (existsSync(part)) return;
-    log(`base images: ${relative(context, part)}`);
-    await make();
+    if (!existsSync(part)) await step(`base images: ${relative(context, part)}`, make);
   });
   return context;
 }
