@@ -183,7 +183,9 @@ export function loadConfig() {
     role: { permissionsBoundary, secretsPath: hasSecrets ? secrets.path : undefined },
     instanceTypes: eachMachine((machine) => read(`${machine}InstanceType`, ...instanceTypeOf(machine))),
     machine: {
-      ...{ port, environment, secrets },
+      port,
+      environment,
+      secrets,
       volumeSize: read("volumeSizeGiB", "a whole number from 8 to 1024", integer(8, 1024)),
       amiUpdate: read("amiUpdate", "keep or latest", oneOf("keep", "latest")),
       verificationTimeout: read("verificationTimeoutSeconds", "a whole number from 30 to 3600", integer(30, 3600)),

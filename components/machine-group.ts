@@ -149,9 +149,13 @@ export class MachineGroup extends pulumi.ComponentResource {
         `${name}-missing`,
         {
           ...alarmInputs(args.alarmTopic, args.appName, meaning),
-          ...{ namespace: "AWS/AutoScaling", metricName: inService, statistic: "Minimum" },
+          namespace: "AWS/AutoScaling",
+          metricName: inService,
+          statistic: "Minimum",
           dimensions: { AutoScalingGroupName: group.name },
-          ...{ comparisonOperator: "LessThanThreshold", threshold: args.min, evaluationPeriods: 5 },
+          comparisonOperator: "LessThanThreshold",
+          threshold: args.min,
+          evaluationPeriods: 5,
         },
         { parent: this },
       );

@@ -96,7 +96,12 @@ function describeCloud(dir: string, number: number): Cloud {
   const run = runFolder(number);
   const address = `${prefix}.0.1`;
   const cloud: Cloud = {
-    ...{ dir, run, prefix, account: "123456789012", env: {}, files: filesIn(dir, run) },
+    dir,
+    run,
+    prefix,
+    account: "123456789012",
+    env: {},
+    files: filesIn(dir, run),
     endpoint: `http://${address}:${ports.api}`,
     registry: `${address}:${ports.registry}`,
     mirror: `${address}:${ports.hub}`,

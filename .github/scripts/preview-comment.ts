@@ -210,7 +210,10 @@ function deployedComment(
   const file = preview ?? review;
   if (file === undefined || status === undefined) throw new UsageError(usage);
   const shared = {
-    ...{ stack, runUrl, status: Number(status), commit: values.commit ?? "" },
+    stack,
+    runUrl,
+    status: Number(status),
+    commit: values.commit ?? "",
     cost: cost === undefined ? undefined : readFileSync(cost, "utf8"),
   };
   return preview === undefined

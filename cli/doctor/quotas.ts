@@ -85,8 +85,11 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
   const machines = instanceTypes.reduce((total, name) => total + unitsOf(name), 0) * (fleet?.machines ?? 1);
   const always: Limited[] = [
     {
-      ...{ what: "vCPUs of On-Demand Standard instances", service: "ec2", code: "L-1216C47A" },
-      ...{ firstUp: machines, release: machines },
+      what: "vCPUs of On-Demand Standard instances",
+      service: "ec2",
+      code: "L-1216C47A",
+      firstUp: machines,
+      release: machines,
       async read() {
         const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
         const reservations = await every(ec2.paginateDescribeInstances({ Filters }), (page) => page.Reservations);
@@ -98,7 +101,10 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
       },
     },
     {
-      ...{ what: "VPCs", service: "vpc", code: "L-F678F1CE", firstUp: 1 },
+      what: "VPCs",
+      service: "vpc",
+      code: "L-F678F1CE",
+      firstUp: 1,
       read: () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs),
     },
   ];
@@ -119,35 +125,52 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
   };
   const ofFleet: Limited[] = [
     {
-      ...{ what: "Application Load Balancers", service: "elasticloadbalancing", code: "L-53DA6B97", firstUp: 1 },
+      what: "Application Load Balancers",
+      service: "elasticloadbalancing",
+      code: "L-53DA6B97",
+      firstUp: 1,
       async read() {
         const all = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
         return withTags(all.filter(({ Type }) => Type === "application").map(({ LoadBalancerArn }) => LoadBalancerArn));
       },
     },
     {
-      ...{ what: "target groups", service: "elasticloadbalancing", code: "L-B22855CB", firstUp: 1 },
+      what: "target groups",
+      service: "elasticloadbalancing",
+      code: "L-B22855CB",
+      firstUp: 1,
       async read() {
         const all = await every(elb.paginateDescribeTargetGroups({}), (page) => page.TargetGroups);
         return withTags(all.map(({ TargetGroupArn }) => TargetGroupArn));
       },
     },
     {
-      ...{ what: "Auto Scaling groups", service: "autoscaling", code: "L-CDE20ADC", firstUp: 2 },
+      what: "Auto Scaling groups",
+      service: "autoscaling",
+      code: "L-CDE20ADC",
+      firstUp: 2,
       read: () => every(scaling.paginateDescribeAutoScalingGroups({}), (page) => page.AutoScalingGroups),
     },
     {
-      ...{ what: "launch templates", service: "ec2", code: "L-FB451C26", firstUp: 2 },
+      what: "launch templates",
+      service: "ec2",
+      code: "L-FB451C26",
+      firstUp: 2,
       read: () => every(ec2.paginateDescribeLaunchTemplates({}), (page) => page.LaunchTemplates),
     },
   ];
   const nat: Limited[] = [
     {
-      ...{ what: "Elastic IP addresses", service: "ec2", code: "L-0263D0A3", firstUp: 1 },
+      what: "Elastic IP addresses",
+      service: "ec2",
+      code: "L-0263D0A3",
+      firstUp: 1,
       read: async () => (await ec2.describeAddresses({})).Addresses ?? [],
     },
     {
-      ...{ what: "NAT gateways in the availability zone that has most", service: "vpc", code: "L-FE5A380F" },
+      what: "NAT gateways in the availability zone that has most",
+      service: "vpc",
+      code: "L-FE5A380F",
       firstUp: 1,
       async read() {
         const Filter = [{ Name: "state", Values: ["pending", "available"] }];
@@ -162,12 +185,18 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
   ];
   const endpoints: Limited[] = [
     {
-      ...{ what: "interface endpoints in a VPC", service: "vpc", code: "L-29B6F2EB", firstUp: 3 },
+      what: "interface endpoints in a VPC",
+      service: "vpc",
+      code: "L-29B6F2EB",
+      firstUp: 3,
       // The stack's own VPC has no others.
       read: async () => [],
     },
     {
-      ...{ what: "gateway endpoints", service: "vpc", code: "L-1B52E74A", firstUp: 1 },
+      what: "gateway endpoints",
+      service: "vpc",
+      code: "L-1B52E74A",
+      firstUp: 1,
       read() {
         const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
         return every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints);

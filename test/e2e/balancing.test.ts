@@ -58,7 +58,12 @@ test("a load balancer, its target group and a group of machines are made, change
   await lb.update({ ...inputs, enableDeletionProtection: false }, ["enableDeletionProtection"]);
 
   const targets = await make("aws:lb/targetGroup:TargetGroup", {
-    ...{ name: "fleet-test", vpcId, targetType: "instance", protocol: "HTTP", port: 80, deregistrationDelay: 30 },
+    name: "fleet-test",
+    vpcId,
+    targetType: "instance",
+    protocol: "HTTP",
+    port: 80,
+    deregistrationDelay: 30,
     healthCheck: {
       path: "/health",
       interval: 5,
@@ -70,7 +75,8 @@ test("a load balancer, its target group and a group of machines are made, change
   });
   const changed = { ...targets.live, deregistrationDelay: 3600, healthCheck: { path: "/well", interval: 6 } };
   expect(await targets.update(changed, ["deregistrationDelay", "healthCheck"])).toMatchObject({
-    ...{ deregistrationDelay: 3600, loadBalancingAlgorithmType: "round_robin" },
+    deregistrationDelay: 3600,
+    loadBalancingAlgorithmType: "round_robin",
     healthCheck: { path: "/well", interval: 6 },
   });
 
@@ -104,7 +110,11 @@ test("a load balancer, its target group and a group of machines are made, change
   const data = { imageId: Images[0]?.ImageId, instanceType: "t3.small" };
   const template = await make("aws:ec2/launchTemplate:LaunchTemplate", { name: "fleet-test", ...data });
   const live = {
-    ...{ name: "fleet-test", minSize: 0, maxSize: 1, desiredCapacity: 0, vpcZoneIdentifiers: subnets },
+    name: "fleet-test",
+    minSize: 0,
+    maxSize: 1,
+    desiredCapacity: 0,
+    vpcZoneIdentifiers: subnets,
     targetGroupArns: [targets.id],
     launchTemplate: { id: template.id, version: "1" },
     enabledMetrics: ["GroupInServiceInstances"],
@@ -150,16 +160,25 @@ test("a load balancer, its target group and a group of machines are made, change
   // There is nothing to replace.
   await expect.poll(status, { timeout: 15_000 }).toBe("Successful");
   await make("aws:autoscaling/policy:Policy", {
-    ...{ name: "cpu", autoscalingGroupName: machines.id, policyType: "TargetTrackingScaling" },
+    name: "cpu",
+    autoscalingGroupName: machines.id,
+    policyType: "TargetTrackingScaling",
     targetTrackingConfiguration: {
       predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
       targetValue: 50,
     },
   });
   const alarm = await make("aws:cloudwatch/metricAlarm:MetricAlarm", {
-    ...{ name: "unhealthy", comparisonOperator: "GreaterThanThreshold", evaluationPeriods: 2, period: 60 },
-    ...{ namespace: "AWS/ApplicationELB", metricName: "UnHealthyHostCount", statistic: "Maximum", threshold: 0 },
-    ...{ dimensions: { LoadBalancer: lb.live.arnSuffix }, tags: { app: "t" } },
+    name: "unhealthy",
+    comparisonOperator: "GreaterThanThreshold",
+    evaluationPeriods: 2,
+    period: 60,
+    namespace: "AWS/ApplicationELB",
+    metricName: "UnHealthyHostCount",
+    statistic: "Maximum",
+    threshold: 0,
+    dimensions: { LoadBalancer: lb.live.arnSuffix },
+    tags: { app: "t" },
   });
   expect(alarm.live).toMatchObject({
     dimensions: { LoadBalancer: lb.live.arnSuffix },

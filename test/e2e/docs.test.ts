@@ -105,8 +105,11 @@ test("the guide's commands print what it shows, run in its order in app/", async
       const typed = await run(here(commands), {
         cwd: join(cloud.project, "app"),
         env: {
-          ...{ ...env, ...keysOf(cloud.dir, "root"), ...machine },
-          ...{ DOCKER_CONFIG: config, PATH: `${dirname(cli)}:${cloud.env.PATH}` },
+          ...env,
+          ...keysOf(cloud.dir, "root"),
+          ...machine,
+          DOCKER_CONFIG: config,
+          PATH: `${dirname(cli)}:${cloud.env.PATH}`,
         },
       });
       expect(typed.status !== 0, `${commands}\n${typed.output}`).toBe(kind === "fails");

@@ -86,8 +86,13 @@ test("a network comes apart only from its end", async () => {
 
   const service = (name: string) => `com.amazonaws.ap-northeast-2.${name}`;
   const interfaces = {
-    ...{ vpcId, serviceName: service("ecr.api"), vpcEndpointType: "Interface", privateDnsEnabled: true },
-    ...{ subnetIds: [inside.id], securityGroupIds: [balancer.id], tags: { app: "hono" } },
+    vpcId,
+    serviceName: service("ecr.api"),
+    vpcEndpointType: "Interface",
+    privateDnsEnabled: true,
+    subnetIds: [inside.id],
+    securityGroupIds: [balancer.id],
+    tags: { app: "hono" },
   };
   const refused = (change: Props) =>
     expect(make("aws:ec2/vpcEndpoint:VpcEndpoint", { ...interfaces, ...change })).rejects;
@@ -219,7 +224,9 @@ test("an interface has an address that no other network gives either, and groups
   for (const subnet of [first, second, first, second]) addresses.push(await attach(subnet));
   expect(new Set(addresses).size).toBe(4);
   const { GroupId = "" } = await api.createSecurityGroup({
-    ...{ GroupName: "second", Description: "of the second network", VpcId: networks[1]?.vpc.id },
+    GroupName: "second",
+    Description: "of the second network",
+    VpcId: networks[1]?.vpc.id,
   });
   const foreign = (group: string) => expect(api.createNetworkInterface({ SubnetId: first, Groups: [group] })).rejects;
   await foreign(GroupId).toThrow("belong to different networks");

@@ -476,7 +476,8 @@ const cases: Record<string, (script: string) => Promise<void>> = {
       run(script, {
         contexts: { ...settings, matrix: { stack: "pr-7" } },
         overrides: { GITHUB_EVENT_NAME: event },
-        ...{ runner: runner(), cwd: cloud.project },
+        runner: runner(),
+        cwd: cloud.project,
       });
     // At night one stays that was updated since the list was made.
     const stays = await destroy("schedule");
@@ -613,8 +614,11 @@ const cases: Record<string, (script: string) => Promise<void>> = {
           run(script, {
             contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
             runner: {
-              ...{ ...runner(), GITHUB_API_URL, GITHUB_SHA: sha },
-              ...{ GITHUB_REF_TYPE: version ? "tag" : "branch", GITHUB_REF_NAME: version || "main" },
+              ...runner(),
+              GITHUB_API_URL,
+              GITHUB_SHA: sha,
+              GITHUB_REF_TYPE: version ? "tag" : "branch",
+              GITHUB_REF_NAME: version || "main",
             },
             overrides: { REGISTRY: registry },
             cwd,
@@ -753,7 +757,10 @@ async function commenting(
       run(name, {
         contexts: {
           github: {
-            ...{ token: "job-token", repository: "Owner/Hono-App", server_url: "https://github.com", run_id: 5 },
+            token: "job-token",
+            repository: "Owner/Hono-App",
+            server_url: "https://github.com",
+            run_id: 5,
             event: { pull_request: { number: 7, head: { sha: "abc" } } },
           },
           ...contexts,
@@ -768,7 +775,8 @@ async function commenting(
 
 const onReview: Run = {
   contexts: { ...settings, github: { event: { pull_request: { number: 7 } } } },
-  ...{ runner: runner(), cwd: cloud.project },
+  runner: runner(),
+  cwd: cloud.project,
 };
 
 /** Runs a step of the job that deploys the review environment of pull request 7. */

@@ -35,7 +35,9 @@ describe("the credentials of an instance's role", () => {
 
   let instance: string;
   const configurationOf = (instance: string) => ({
-    ...{ ...aws, maxAttempts: 1, credentials: roleKeys(instance) },
+    ...aws,
+    maxAttempts: 1,
+    credentials: roleKeys(instance),
     // Hundreds of calls wait for each other, of which the SDK would warn.
     requestHandler: { socketAcquisitionWarningTimeout: 60_000 },
   });

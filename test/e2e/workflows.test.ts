@@ -135,7 +135,8 @@ describe("jobs", () => {
     const found = changing.flatMap(({ where, job, workflow }) =>
       ["dev", "prod"].map((stack) => {
         const contexts = {
-          ...{ inputs: { stack }, matrix: { stack: "pr-7" } },
+          inputs: { stack },
+          matrix: { stack: "pr-7" },
           github: { event: { pull_request: { number: 7 } } },
         };
         expect(workflow.concurrency).toBeUndefined();
@@ -253,7 +254,8 @@ describe("jobs", () => {
     const of = { number: 7, state, head: { repo: { full_name } }, user: { login } };
     const pull_request = { ...of, labels: labels.map((name) => ({ name })) };
     const github = {
-      ...{ repository: "owner/name", event_name: "pull_request" },
+      repository: "owner/name",
+      event_name: "pull_request",
       event: { action, label: { name: label }, pull_request },
     };
     expect(run("review.yml", github, words, { deploy: ends("success", "0") })).toBe(expected);
@@ -289,10 +291,18 @@ describe("jobs", () => {
     const refs = checkouts.map(({ where, step }) => [where, step.with?.ref ?? "the event's"]);
     const [event, main] = ["the event's", "main"];
     expect(Object.fromEntries(refs)).toEqual({
-      ...{ "deploy.yml dev": event, "deploy.yml prod-preview": event, "deploy.yml prod": event },
-      ...{ "release.yml build": event, "release.yml sbom": event, "destroy.yml destroy": event },
-      ...{ "pull-request.yml preview": event, "review.yml deploy": event },
-      ...{ "review.yml expired": main, "review.yml destroy": main, "drift.yml dev": main, "drift.yml prod": main },
+      "deploy.yml dev": event,
+      "deploy.yml prod-preview": event,
+      "deploy.yml prod": event,
+      "release.yml build": event,
+      "release.yml sbom": event,
+      "destroy.yml destroy": event,
+      "pull-request.yml preview": event,
+      "review.yml deploy": event,
+      "review.yml expired": main,
+      "review.yml destroy": main,
+      "drift.yml dev": main,
+      "drift.yml prod": main,
     });
   });
 

@@ -86,7 +86,9 @@ const contextNames = ["github", "env", "vars", "secrets", "inputs", "needs", "st
 /** Evaluates one expression, without `${{ }}`. */
 export function evaluate(expression: string, contexts: Contexts, functions: Record<string, boolean> = {}): unknown {
   const own = Object.entries(functions).map(([name, value]) => ({
-    ...{ name, minArgs: 0, maxArgs: 0 },
+    name,
+    minArgs: 0,
+    maxArgs: 0,
     call: () => new data.BooleanData(value),
   }));
   const { tokens } = new Lexer(expression).lex();
@@ -195,7 +197,10 @@ export async function run(name: string, { contexts = {}, runner = {}, overrides 
         HOME: process.env.HOME,
         ...runner,
         PATH: `${bin}:${runner.PATH ?? process.env.PATH}`,
-        ...{ CI: "true", GITHUB_ACTIONS: "true", GITHUB_OUTPUT: output, GITHUB_STEP_SUMMARY: summary },
+        CI: "true",
+        GITHUB_ACTIONS: "true",
+        GITHUB_OUTPUT: output,
+        GITHUB_STEP_SUMMARY: summary,
         ...fillAll({ ...workflow.env, ...job.env, ...step.env }, contexts),
         ...overrides,
       },

@@ -25,7 +25,9 @@ export async function startRegistry(
   const data = join(folder, "data");
   mkdirSync(data);
   const daemon = distribution({ dir: folder, env: cloud.env, files: filesIn(folder, folder) }, "registry", {
-    ...{ address, data, tls },
+    address,
+    data,
+    tls,
     passwords: user && passwords,
   });
   await startDaemon(daemon);

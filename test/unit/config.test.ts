@@ -61,9 +61,20 @@ test("what a stack sets instead", () => {
   const permissionsBoundary = "arn:aws-cn:iam::123456789012:policy/boundary";
   const release = `sha256:${"0".repeat(64)}`;
   configure({
-    ...{ "aws:profile": "work", allowedCidrs: networks(2), port: "8080", latestTag: "false", registryLogin: "docker" },
-    ...{ logRetentionDays: "365", permissionsBoundary, amiUpdate: "latest", protect: "true", release, cpuTarget: "0" },
-    ...{ appEnvironment: '["LOG_LEVEL=debug"]', appSecrets: '["API_KEY"]', appSecretsPath: "/hono-app/all/of.us" },
+    "aws:profile": "work",
+    allowedCidrs: networks(2),
+    port: "8080",
+    latestTag: "false",
+    registryLogin: "docker",
+    logRetentionDays: "365",
+    permissionsBoundary,
+    amiUpdate: "latest",
+    protect: "true",
+    release,
+    cpuTarget: "0",
+    appEnvironment: '["LOG_LEVEL=debug"]',
+    appSecrets: '["API_KEY"]',
+    appSecretsPath: "/hono-app/all/of.us",
   });
   const secrets = { path: "/hono-app/all/of.us", names: ["API_KEY"] };
   expect(loadConfig()).toMatchObject({
@@ -74,7 +85,9 @@ test("what a stack sets instead", () => {
     logs: { retentionInDays: 365 },
     role: { permissionsBoundary, secretsPath: secrets.path },
     machine: { port: 8080, amiUpdate: "latest", environment: ["LOG_LEVEL=debug"], secrets },
-    ...{ registryLogin: "docker", protect: true, release },
+    registryLogin: "docker",
+    protect: true,
+    release,
   });
 });
 
@@ -117,7 +130,10 @@ const publish = {
   publishToken: "canary",
 };
 const withFleet = {
-  ...{ fleet: "true", machinesMax: "200", domain: "app.example.com", certificateDomain: "*.example.com" },
+  fleet: "true",
+  machinesMax: "200",
+  domain: "app.example.com",
+  certificateDomain: "*.example.com",
 };
 const keysOfFleet = ["egress", "machinesMin", "machinesMax", "cpuTarget", "domain", "certificateDomain", "alarmTopic"];
 
@@ -438,8 +454,15 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
     },
   });
   configure({
-    ...{ fleet: "true", machinesMin: "2", machinesMax: "6", cpuTarget: "60", domain: "app.example.com" },
-    ...{ certificateDomain: "*.example.com", egress: "endpoints", alarmTopic: topic, vpcCidr: "10.0.0.0/20" },
+    fleet: "true",
+    machinesMin: "2",
+    machinesMax: "6",
+    cpuTarget: "60",
+    domain: "app.example.com",
+    certificateDomain: "*.example.com",
+    egress: "endpoints",
+    alarmTopic: topic,
+    vpcCidr: "10.0.0.0/20",
   });
   expect(loadConfig()).toMatchObject({
     network: { cidrBlock: "10.0.0.0/20", port: 80, egress: "endpoints" },

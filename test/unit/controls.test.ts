@@ -12,7 +12,9 @@ const variants = {
   fleet,
   "protected fleet with a domain": { ...fleet, domain: "app.example.com", protect: "true", latestTag: "false" },
   "fleet with endpoints": {
-    ...{ ...fleet, egress: "endpoints", cpuTarget: "60" },
+    ...fleet,
+    egress: "endpoints",
+    cpuTarget: "60",
     alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
   },
   "fleet with addresses": { ...fleet, egress: "public" },

@@ -50,7 +50,10 @@ const newestAmi = (architecture: string) =>
 
 /** With all that a fleet can have. */
 const wholeFleet = {
-  ...{ fleet: "true", egress: "endpoints", cpuTarget: "60", domain: "app.example.com" },
+  fleet: "true",
+  egress: "endpoints",
+  cpuTarget: "60",
+  domain: "app.example.com",
   alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
 };
 

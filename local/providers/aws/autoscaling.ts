@@ -31,7 +31,9 @@ const groupRow = {
     "tags.value": "Tags[].Value",
     "tags.propagateAtLaunch": "Tags[].PropagateAtLaunch",
     // What the provider does, and not AWS; and what has calls of its own.
-    ...{ waitForCapacityTimeout: null, forceDelete: null, enabledMetrics: null },
+    waitForCapacityTimeout: null,
+    forceDelete: null,
+    enabledMetrics: null,
   },
   only: [
     ...["defaultInstanceWarmup", "desiredCapacity", "healthCheckGracePeriod", "healthCheckType"],
@@ -65,7 +67,8 @@ const groupRow = {
   unlike: (made: Resource) => ({
     create: (inputs: Props) => create(made, inputs),
     update: (id: string, inputs: Props, changed: string[], olds: Props) => update(made, id, inputs, changed, olds),
-    ...{ retag, delete: remove },
+    retag,
+    delete: remove,
   }),
 } satisfies Row;
 
@@ -115,7 +118,10 @@ async function retag(ResourceId: string, tags: Props, _removed: string[], olds: 
   if (gone.length > 0) await autoscaling().deleteTags({ Tags: gone.map(({ key }) => ({ ...group, Key: key })) });
   const changed = tags.filter((tag: Props) => !(olds.tags as Props[]).some((old) => isDeepStrictEqual(old, tag)));
   const Tags = changed.map(({ key, value, propagateAtLaunch }: Props) => ({
-    ...{ ...group, Key: key, Value: value, PropagateAtLaunch: propagateAtLaunch },
+    ...group,
+    Key: key,
+    Value: value,
+    PropagateAtLaunch: propagateAtLaunch,
   }));
   if (Tags.length > 0) await autoscaling().createOrUpdateTags({ Tags });
 }

@@ -39,8 +39,12 @@ export const functions: Record<string, Lookup> = {
       const text = Status === "ISSUED" ? await acm().getCertificate({ CertificateArn }) : undefined;
       const { Tags } = await acm().listTagsForCertificate({ CertificateArn });
       return {
-        ...{ id: CertificateArn, arn: CertificateArn, status: Status, tags: fromTags(Tags) },
-        ...{ certificate: text?.Certificate, certificateChain: text?.CertificateChain },
+        id: CertificateArn,
+        arn: CertificateArn,
+        status: Status,
+        tags: fromTags(Tags),
+        certificate: text?.Certificate,
+        certificateChain: text?.CertificateChain,
       };
     },
   },

@@ -141,7 +141,9 @@ function search(value: unknown, ...keys: string[]): unknown {
 const byArn = { list: "listTagsForResource", tag: "tagResource", untag: "untagResource" } as const;
 /** How a service tags, where it is asked for tags by the resource's ARN. */
 const tagging: Partial<Record<keyof typeof services, Readonly<Record<"list" | "tag" | "untag", Operation>>>> = {
-  ...{ CloudWatch: byArn, ECR: byArn, Logs: byArn },
+  CloudWatch: byArn,
+  ECR: byArn,
+  Logs: byArn,
   ElasticLoadBalancingV2: { list: "describeTags", tag: "addTags", untag: "removeTags" },
 };
 
@@ -326,7 +328,8 @@ export function define(
     cloudFormation: row,
     inputs,
     autoName: inputs.name && (longest(row.rules, row) ?? longest(schemaOf(row.type), row) ?? 255),
-    ...{ defaults: row.defaults, computed: row.computed },
+    defaults: row.defaults,
+    computed: row.computed,
     deleteBeforeReplace: row.deleteBeforeReplace,
     create,
     async read(id, declared) {

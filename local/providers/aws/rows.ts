@@ -9,8 +9,14 @@ import { logsRows } from "./logs.ts";
 import type { Row } from "./row.ts";
 
 const all = {
-  ...{ ...ecrRows, ...logsRows, ...ec2Rows, ...iamRows, "aws:ec2/instance:Instance": instanceRow },
-  ...{ ...elbRows, ...autoscalingRows, ...cloudwatchRows },
+  ...ecrRows,
+  ...logsRows,
+  ...ec2Rows,
+  ...iamRows,
+  "aws:ec2/instance:Instance": instanceRow,
+  ...elbRows,
+  ...autoscalingRows,
+  ...cloudwatchRows,
 };
 
 export type Token = keyof typeof all;

@@ -205,7 +205,9 @@ function frontendOf(listener: ListenerOfAws, attributes: Attributes, certificate
   };
   const backend = arnOf(listener);
   return {
-    ...{ name: nameOf(ListenerArn), port: Port, ...(Protocol === "HTTPS" && { tls }) },
+    name: nameOf(ListenerArn),
+    port: Port,
+    ...(Protocol === "HTTPS" && { tls }),
     dropsInvalidHeaders: attribute(attributes, "routing.http.drop_invalid_header_fields.enabled") === "true",
     ...(backend ? { backend: nameOf(backend) } : { redirect: { port: to, code: StatusCode.replace("HTTP_", "") } }),
   };
@@ -213,12 +215,17 @@ function frontendOf(listener: ListenerOfAws, attributes: Attributes, certificate
 
 function backendOf(group: TargetGroup, attributes: Attributes, source: string, idle: number): Backend {
   return {
-    ...{ name: nameOf(group.TargetGroupArn), source, idle },
+    name: nameOf(group.TargetGroupArn),
+    source,
+    idle,
     algorithm: attribute(attributes, "load_balancing.algorithm.type") ?? "round_robin",
     slowStart: Number(attribute(attributes, "slow_start.duration_seconds") ?? 0),
-    ...{ path: group.HealthCheckPath ?? "/", codes: group.Matcher?.HttpCode ?? "200" },
-    ...{ interval: group.HealthCheckIntervalSeconds ?? 30, timeout: group.HealthCheckTimeoutSeconds ?? 5 },
-    ...{ rise: group.HealthyThresholdCount ?? 5, fall: group.UnhealthyThresholdCount ?? 2 },
+    path: group.HealthCheckPath ?? "/",
+    codes: group.Matcher?.HttpCode ?? "200",
+    interval: group.HealthCheckIntervalSeconds ?? 30,
+    timeout: group.HealthCheckTimeoutSeconds ?? 5,
+    rise: group.HealthyThresholdCount ?? 5,
+    fall: group.UnhealthyThresholdCount ?? 2,
   };
 }
 

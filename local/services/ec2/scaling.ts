@@ -321,7 +321,11 @@ export function goalOf(group: Partial<AutoScalingGroup>, refresh?: InstanceRefre
     member.version !== version || (isRefreshed && !preferences.SkipMatching && isLaunchedBefore(member));
   return {
     zones: group.AvailabilityZones ?? [],
-    ...{ desired, max, version, looksAtTargets: HealthCheckType.includes("ELB"), grace: HealthCheckGracePeriod * 1000 },
+    desired,
+    max,
+    version,
+    looksAtTargets: HealthCheckType.includes("ELB"),
+    grace: HealthCheckGracePeriod * 1000,
     warmup:
       (preferences.InstanceWarmup ?? group.DefaultInstanceWarmup ?? HealthCheckGracePeriod) * 1000 * (refresh ? 1 : 0),
     ...(min !== undefined && most !== undefined && { policy: { min, max: most } }),
@@ -343,7 +347,7 @@ export function refreshed(
   const since = (RollbackDetails?.RollbackStartTime ?? StartTime)?.getTime() ?? now;
   const change = (status: InstanceRefresh["Status"], more: Partial<InstanceRefresh> = {}) => {
     const EndTime = endings.includes(status ?? "") ? { EndTime: new Date(now) } : {};
-    return { ...{ InstanceRefreshId, before: Status }, Status: status, ...EndTime, ...more };
+    return { InstanceRefreshId, before: Status, Status: status, ...EndTime, ...more };
   };
   if (Status === "Cancelling") return change("Cancelled", { StatusReason: "Cancelled due to user request." });
   if (isDone) {

@@ -17,8 +17,13 @@ const DIGEST = `sha256:${"ab".repeat(32)}`;
 const IMAGE_ID = `sha256:${"1d".repeat(32)}`;
 
 const onGraviton: ProcessFacts = {
-  ...{ architecture: "arm64", machine: "aarch64", elf: "aarch64" },
-  ...{ runtime: "bun", version: "1.4.5", pid: 1, startedAt: STARTED },
+  architecture: "arm64",
+  machine: "aarch64",
+  elf: "aarch64",
+  runtime: "bun",
+  version: "1.4.5",
+  pid: 1,
+  startedAt: STARTED,
 };
 
 const environment = {

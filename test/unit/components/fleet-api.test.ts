@@ -47,7 +47,9 @@ test("a group: its bounds, the version that it launches and where, and each mach
     AutoScalingGroups: [{ ...group, AvailabilityZones: ["a", "c"], Instances: [member] }],
   };
   expect(await api.group()).toEqual({
-    ...{ min: 2, max: 4, size: 3 },
+    min: 2,
+    max: 4,
+    size: 3,
     template: "lt-1:3",
     zones: ["a", "c"],
     members: [{ id: "i-1", zone: "a", template: "lt-1:2", state: "InService" }],

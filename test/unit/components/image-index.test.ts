@@ -176,8 +176,12 @@ test("a tag that was moved is a change; the same is none", async () => {
     expect(await provider.diff("id", { ...olds, tagged }, news)).toEqual({ changes: true });
   }
   const others = {
-    ...{ built: "sha256:other", repositoryName: "other", platforms: ["linux/arm64"], tags: ["content-2"] },
-    ...{ region: "us-west-2", profile: "other" },
+    built: "sha256:other",
+    repositoryName: "other",
+    platforms: ["linux/arm64"],
+    tags: ["content-2"],
+    region: "us-west-2",
+    profile: "other",
   };
   for (const [key, other] of Object.entries(others)) {
     expect(await provider.diff("id", olds, { ...news, [key]: other }), key).toEqual({ changes: true });

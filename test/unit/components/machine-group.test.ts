@@ -135,10 +135,16 @@ test("who is on call hears of machines that are missing, where there is a topic"
   expect(only("aws:cloudwatch/metricAlarm:MetricAlarm").inputs).toMatchObject({
     alarmDescription:
       'hono-app, stack dev: app-graviton has had fewer machines than machinesMin for five minutes. What to do: docs/fleet.md, "At night"',
-    ...{ namespace: "AWS/AutoScaling", metricName: "GroupInServiceInstances", statistic: "Minimum", period: 60 },
+    namespace: "AWS/AutoScaling",
+    metricName: "GroupInServiceInstances",
+    statistic: "Minimum",
+    period: 60,
     dimensions: { AutoScalingGroupName: "app-graviton" },
-    ...{ comparisonOperator: "LessThanThreshold", threshold: 2, evaluationPeriods: 5 },
-    ...{ alarmActions: ["arn:topic"], okActions: ["arn:topic"] },
+    comparisonOperator: "LessThanThreshold",
+    threshold: 2,
+    evaluationPeriods: 5,
+    alarmActions: ["arn:topic"],
+    okActions: ["arn:topic"],
   });
 });
 

@@ -32,7 +32,11 @@ test("in: the app's port from the given blocks, and nothing else", async () => {
 test("out: HTTPS, and nothing else", async () => {
   await network();
   expect(only("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule").inputs).toMatchObject({
-    ...{ securityGroupId: "app-id", cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 443, toPort: 443 },
+    securityGroupId: "app-id",
+    cidrIpv4: "0.0.0.0/0",
+    ipProtocol: "tcp",
+    fromPort: 443,
+    toPort: 443,
   });
 });
 

@@ -18,10 +18,17 @@ const made = (type: string) =>
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 const tags = (Name: string) => ({ tags: { Name } });
 const subnet = (id: string, availabilityZone: string, cidrBlock: string) => ({
-  ...{ name: `app-${id}`, vpcId: "app-id", availabilityZone, cidrBlock, ...tags(`app-${id}`) },
+  name: `app-${id}`,
+  vpcId: "app-id",
+  availabilityZone,
+  cidrBlock,
+  ...tags(`app-${id}`),
 });
 const route = (kind: string, target: object) => ({
-  ...{ name: `app-${kind}`, routeTableId: `app-${kind}-id`, destinationCidrBlock: "0.0.0.0/0", ...target },
+  name: `app-${kind}`,
+  routeTableId: `app-${kind}-id`,
+  destinationCidrBlock: "0.0.0.0/0",
+  ...target,
 });
 const publicSubnets = [
   subnet("public-a", "ap-northeast-2a", "10.0.0.0/24"),

@@ -21,8 +21,12 @@ test("a load balancer is changed by the calls that what changed needs, and an at
     DescribeLoadBalancers: {
       LoadBalancers: [
         {
-          ...{ LoadBalancerArn, LoadBalancerName: "app", DNSName: "127.18.0.4", Scheme: "internet-facing" },
-          ...{ State: { Code: "active" }, AvailabilityZones: [{ SubnetId: "s-2" }, { SubnetId: "s-1" }] },
+          LoadBalancerArn,
+          LoadBalancerName: "app",
+          DNSName: "127.18.0.4",
+          Scheme: "internet-facing",
+          State: { Code: "active" },
+          AvailabilityZones: [{ SubnetId: "s-2" }, { SubnetId: "s-1" }],
         },
       ],
     },
@@ -56,15 +60,24 @@ test("a load balancer is changed by the calls that what changed needs, and an at
 describe("a group", () => {
   const type = "aws:autoscaling/group:Group";
   const inputs = {
-    ...{ name: "app", minSize: 1, maxSize: 2, waitForCapacityTimeout: "0" },
+    name: "app",
+    minSize: 1,
+    maxSize: 2,
+    waitForCapacityTimeout: "0",
     launchTemplate: { id: "lt-1", version: "1" },
-    ...{ vpcZoneIdentifiers: ["s-1", "s-2"], targetGroupArns: ["tg"] },
+    vpcZoneIdentifiers: ["s-1", "s-2"],
+    targetGroupArns: ["tg"],
     tags: [{ key: "app", value: "hono", propagateAtLaunch: true }],
   };
   const AutoScalingGroupName = "app";
   const group = {
-    ...{ AutoScalingGroupName, MinSize: 1, MaxSize: 2, DesiredCapacity: 1, TargetGroupARNs: ["tg"] },
-    ...{ LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" }, VPCZoneIdentifier: "s-2,s-1" },
+    AutoScalingGroupName,
+    MinSize: 1,
+    MaxSize: 2,
+    DesiredCapacity: 1,
+    TargetGroupARNs: ["tg"],
+    LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" },
+    VPCZoneIdentifier: "s-2,s-1",
     Tags: [{ Key: "app", Value: "hono", PropagateAtLaunch: true, ResourceId: "app" }],
   };
   let asked: Asked[];
@@ -116,7 +129,8 @@ test("a certificate is the newest issued one of the domain, or an error that nam
   expect(found).toMatchObject({ arn: "arn-2" });
   expect(asked[0]).toEqual({
     action: "ListCertificates",
-    ...{ CertificateStatuses: ["ISSUED"], Includes: { keyTypes: ["EC_prime256v1"] } },
+    CertificateStatuses: ["ISSUED"],
+    Includes: { keyTypes: ["EC_prime256v1"] },
   });
   await expect(find({ domain: "app.example" })).rejects.toThrow(
     "multiple ACM Certificates matching domain (app.example)",

@@ -87,12 +87,20 @@ describe("inputs", () => {
 
   it("are refreshed from AWS, and keep the program's spelling where it means the same", () => {
     const declared = {
-      ...{ policy: '{ "a": 1 }', groups: ["b", "a"], disk: { size: 8, encrypted: true }, name: "n" },
-      ...{ filters: [{ value: "a" }], tags: secret({ k: "v" }) },
+      policy: '{ "a": 1 }',
+      groups: ["b", "a"],
+      disk: { size: 8, encrypted: true },
+      name: "n",
+      filters: [{ value: "a" }],
+      tags: secret({ k: "v" }),
     };
     const live = {
-      ...{ policy: '{"a":1}', groups: ["a", "b"], disk: { size: 9, iops: 3 }, other: 1 },
-      ...{ filters: [{ value: "b", kind: "x" }, { value: "c" }], tags: { k: "v" } },
+      policy: '{"a":1}',
+      groups: ["a", "b"],
+      disk: { size: 9, iops: 3 },
+      other: 1,
+      filters: [{ value: "b", kind: "x" }, { value: "c" }],
+      tags: { k: "v" },
     };
     const found = { disk: { size: 9, encrypted: true }, filters: [{ value: "b" }, { value: "c" }] };
     expect(refresh(inputs, declared, live)).toEqual({ ...declared, ...found });

@@ -35,7 +35,9 @@ beforeEach(() => {
 });
 
 const group = (GroupId: string, IpPermissions: IpPermission[], IpPermissionsEgress: IpPermission[] = []) => ({
-  ...{ GroupId, IpPermissions, IpPermissionsEgress },
+  GroupId,
+  IpPermissions,
+  IpPermissionsEgress,
 });
 const everywhere = [{ CidrIp: "0.0.0.0/0" }];
 const tcp = (port: number) => ({ IpProtocol: "tcp", FromPort: port, ToPort: port });
@@ -52,7 +54,9 @@ const network: Network = {
   instances: [machine, { ...instance("i-2", "10.0.0.5", "sg-other"), PublicIpAddress: "54.214.7.9" }],
   interfaces: [
     ...["10.0.0.8", "10.0.128.8"].map((PrivateIpAddress) => ({
-      ...{ PrivateIpAddress, Description: "ELB app/hono/1", Groups: [{ GroupId: "sg-balancer" }] },
+      PrivateIpAddress,
+      Description: "ELB app/hono/1",
+      Groups: [{ GroupId: "sg-balancer" }],
     })),
     {
       PrivateIpAddress: "10.0.0.9",
@@ -129,7 +133,9 @@ test("what no rule allows is dropped, coming in as going out; what was accepted 
 
 describe("a machine's requests", () => {
   const table = (RouteTableId: string, target: object, association: object) => ({
-    ...{ RouteTableId, VpcId: "vpc-1", Associations: [association] },
+    RouteTableId,
+    VpcId: "vpc-1",
+    Associations: [association],
     Routes: [
       { DestinationCidrBlock: "10.0.0.0/16", GatewayId: "local" },
       { DestinationCidrBlock: "0.0.0.0/0", ...target },
@@ -140,13 +146,21 @@ describe("a machine's requests", () => {
   const isolated = { ...throughNat, Routes: throughNat.Routes.slice(0, 1) };
   const nat = { NatGatewayId: "nat-1", State: "available" as const, VpcId: "vpc-1", SubnetId: "subnet-public" };
   const endpoint = (service: string) => ({
-    ...{ ServiceName: `com.amazonaws.ap-northeast-2.${service}`, VpcId: "vpc-1", State: "Available" as const },
-    ...{ VpcEndpointType: "Interface" as const, PrivateDnsEnabled: true, SubnetIds: ["subnet-private"] },
+    ServiceName: `com.amazonaws.ap-northeast-2.${service}`,
+    VpcId: "vpc-1",
+    State: "Available" as const,
+    VpcEndpointType: "Interface" as const,
+    PrivateDnsEnabled: true,
+    SubnetIds: ["subnet-private"],
     Groups: [{ GroupId: "sg-endpoints" }],
   });
   const s3 = {
-    ...{ ...endpoint("s3"), VpcEndpointType: "Gateway" as const, PrivateDnsEnabled: false },
-    ...{ SubnetIds: [], Groups: [], RouteTableIds: ["rtb-private"] },
+    ...endpoint("s3"),
+    VpcEndpointType: "Gateway" as const,
+    PrivateDnsEnabled: false,
+    SubnetIds: [],
+    Groups: [],
+    RouteTableIds: ["rtb-private"],
   };
   const [api, registry] = [endpoint("ecr.api"), endpoint("ecr.dkr")];
   const all = { api: true, registry: true, hub: true };

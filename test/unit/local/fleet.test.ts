@@ -19,14 +19,27 @@ let count = 0;
 const member = (given: Partial<Member> = {}): Member => {
   count += 1;
   return {
-    ...{ id: `i-${count}`, lifecycle: "InService", health: "Healthy", isProtected: false, version: "1", zone: "a" },
-    ...{ launched: 0, runs: true, target: "healthy", isReady: true },
+    id: `i-${count}`,
+    lifecycle: "InService",
+    health: "Healthy",
+    isProtected: false,
+    version: "1",
+    zone: "a",
+    launched: 0,
+    runs: true,
+    target: "healthy",
+    isReady: true,
     ...given,
   };
 };
 const starting = { target: "initial", isReady: false, launched: now } as Partial<Member>;
 const goal: Goal = {
-  ...{ desired: 2, max: 4, version: "1", looksAtTargets: true, grace: 5 * minute, warmup: minute },
+  desired: 2,
+  max: 4,
+  version: "1",
+  looksAtTargets: true,
+  grace: 5 * minute,
+  warmup: minute,
   policy: { min: 100, max: 200 },
   zones: ["a", "b"],
 };
@@ -130,8 +143,10 @@ describe("an instance refresh", () => {
     HealthCheckType: "ELB",
   };
   const refresh = {
-    ...{ InstanceRefreshId: "r", Status: "InProgress" as const, StartTime: new Date(now) },
-    ...{ DesiredConfiguration: { LaunchTemplate: { Version: "2" } } },
+    InstanceRefreshId: "r",
+    Status: "InProgress" as const,
+    StartTime: new Date(now),
+    DesiredConfiguration: { LaunchTemplate: { Version: "2" } },
   };
 
   test("leaves those that match, unless it is to replace them too; the group's own version is what it is rolled back to", () => {
@@ -238,15 +253,17 @@ test("a launch that fails is an activity with its reason, and is not tried again
 });
 
 const backend: Backend = {
-  ...{
-    name: "b",
-    source: "127.18.0.4",
-    idle: 60,
-    algorithm: "least_outstanding_requests",
-    path: "/health",
-    codes: "200",
-  },
-  ...{ interval: 5, timeout: 4, slowStart: 0, rise: 2, fall: 2 },
+  name: "b",
+  source: "127.18.0.4",
+  idle: 60,
+  algorithm: "least_outstanding_requests",
+  path: "/health",
+  codes: "200",
+  interval: 5,
+  timeout: 4,
+  slowStart: 0,
+  rise: 2,
+  fall: 2,
 };
 const frontend: Frontend = {
   name: "f",
