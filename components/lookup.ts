@@ -44,7 +44,7 @@ export async function lookup(args: LookupArgs) {
     throw pulumi.RunError.isInstance(error)
       ? error
       : new pulumi.RunError(
-          `${(error as Error).message}, so nothing was changed\nWhat to do: npm run doctor -- --environment aws --stack ${pulumi.getStack()}`,
+          `${(error as Error).message}, so nothing was changed\nWhat to do: npm run doctor -- --stack ${pulumi.getStack()}`,
         );
   });
   const login = { username: token.userName, password: pulumi.secret(token.password) };

@@ -65,21 +65,7 @@ describe.each(documents)("%s", (file) => {
     expect(broken).toEqual([]);
   });
 
-  test("every npm command is a script, with options that it knows", () => {
-    const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
-    const unknown = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)(?: -- ([^`\n)]*))?/g)].filter(
-      ([, script = "", options]) => {
-        if (!Object.hasOwn(scripts, script)) return true;
-        if (options === undefined) return false;
-        const help = helpOf(scripts[script] as string);
-        const named = options.split(" ").flatMap((word) => /^--\w[\w-]*/.exec(word)?.[0] ?? []);
-        const command = /^[a-z]\w*/.exec(options)?.[0];
-        const knows = (word: string, before = "") => new RegExp(`${before}${word}(?![\\w-])`, "m").test(help);
-        return !named.every((option) => knows(option)) || (command !== undefined && !knows(command, "^  "));
-      },
-    );
-    expect(unknown.map(([whole]) => whole)).toEqual([]);
-  });
+  test("every npm command is a script, with options that it knows", () => expect(unknownCommands(text)).toEqual([]));
 
   test("every setting that is named is one", () => {
     const named = [/pulumi config (?:set|rm) (?:--[\w-]+ )*([\w:]+)/g, /hono-app:(\w+) is "/g].flatMap((pattern) =>
@@ -88,6 +74,28 @@ describe.each(documents)("%s", (file) => {
     expect(named.filter((key) => key !== "KEY" && !Object.hasOwn(settings, key))).toEqual([]);
   });
 });
+
+test("so is every npm command that a program prints", () => {
+  const sources = globSync("{*,{bench,cli,components,local,policies,tools}/**/*,.github/scripts/*}.{ts,mjs,yaml}");
+  expect(sources.flatMap((file) => unknownCommands(readFileSync(file, "utf8")))).toEqual([]);
+});
+
+/** What a text calls that is no script, or has no such option or command. */
+function unknownCommands(text: string): string[] {
+  const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+  const unknown = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)(?: -- ([^`\n)]*))?/g)].filter(
+    ([, script = "", options]) => {
+      if (!Object.hasOwn(scripts, script)) return true;
+      if (options === undefined) return false;
+      const help = helpOf(scripts[script] as string);
+      const named = options.split(" ").flatMap((word) => /^--\w[\w-]*/.exec(word)?.[0] ?? []);
+      const command = /^[a-z]\w*/.exec(options)?.[0];
+      const knows = (word: string, before = "") => new RegExp(`${before}${word}(?![\\w-])`, "m").test(help);
+      return !named.every((option) => knows(option)) || (command !== undefined && !knows(command, "^  "));
+    },
+  );
+  return unknown.map(([whole]) => whole);
+}
 
 const helps = new Map<string, string>();
 function helpOf(script: string): string {
