@@ -16,7 +16,7 @@ from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, Fake
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES
 from moto.moto_api._internal.urls import url_paths
-from network import check_worn, fit_interfaces, gateway_of
+from network import check_security_groups, fit_interfaces, gateway_of
 
 touches(ELBV2Response)
 touches(ELBV2Response, "ec2-changed")  # its interfaces
@@ -53,7 +53,7 @@ def create_with_interfaces(original, self: ELBv2Backend, name: str, security_gro
     if kwargs["scheme"] == "internet-facing" and not gateway_of(self.ec2_backend, subnets[0].vpc_id):
         # https://github.com/hashicorp/terraform-provider-aws/pull/4587
         raise ELBClientError("InvalidSubnet", f"VPC {subnets[0].vpc_id} has no internet gateway")
-    check_worn(self.ec2_backend, subnets[0], security_groups)
+    check_security_groups(self.ec2_backend, subnets[0], security_groups)
     balancer = original(self, name, security_groups, subnet_ids, *args, **kwargs)
     fit(self, balancer, balancer.subnets)
     balancer.dns_name = local_address(balancer.interfaces[0].private_ip_address)

@@ -68,7 +68,7 @@ elastic_network_interfaces.random_public_ip = elastic_ip_addresses.random_ip = p
 nat_gateways.random_private_ip = vpcs.random_private_ip = lambda: None
 
 
-def check_worn(self: EC2Backend, subnet: Subnet, group_ids: list[str]) -> None:
+def check_security_groups(self: EC2Backend, subnet: Subnet, group_ids: list[str]) -> None:
     for each in group_ids:
         group = self.get_security_group_from_id(each)
         if not group:
@@ -82,7 +82,7 @@ def create_in_subnet(
     original, self: EC2Backend, subnet: Subnet | str, address=None, addresses=None, group_ids: list[str] | None = None, *args, **kwargs
 ) -> NetworkInterface:
     subnet = self.get_subnet(subnet) if isinstance(subnet, str) else subnet
-    check_worn(self, subnet, group_ids or [])
+    check_security_groups(self, subnet, group_ids or [])
     if not address and not addresses:
         address = subnet.get_available_subnet_ip(None)
     return original(self, subnet, address, addresses, group_ids, *args, **kwargs)
@@ -113,11 +113,11 @@ def fit_interfaces(
 # An instance's interface has the instance's groups: moto keeps two lists, and adds one to the other.
 NetworkInterface.group_set = property(lambda self: (self.instance and self.instance.security_groups) or self._group_set)
 
-# Of what there is one alone: what another name in the program makes again is refused.
+# Of these a VPC or a subnet has one: a second one, as under another name in the program, is refused.
 
 
 @before("attach_internet_gateway")
-def check_single(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
+def check_attachment(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
     if gateway_of(self, vpc_id):
         raise EC2ClientError("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
 
