@@ -60,6 +60,9 @@ test.each<[string, string, Record<string, string>?]>([
   ["iam:CreateRole", iam("role/hono-app/dev/x"), { ...asked, "iam:PermissionsBoundary": boundary }],
   ["iam:PassRole", iam("role/hono-app/dev/x"), { "iam:PassedToService": "ec2.amazonaws.com" }],
   ["iam:PutRolePermissionsBoundary", iam("role/hono-app/dev/x"), { ...owned, "iam:PermissionsBoundary": boundary }],
+  // Gone, and so without a path.
+  ["iam:GetRole", iam("role/hono-app-0123456")],
+  ["iam:GetInstanceProfile", iam("instance-profile/hono-app-0123456")],
   ["logs:CreateLogGroup", logGroup("hono-app-machines-1"), asked],
   ["logs:PutRetentionPolicy", logGroup("hono-app-machines-1"), owned],
   ["ecr:PutImage", ecr("hono-app-dev")],
