@@ -58,7 +58,7 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
     await ensureBuilder(cloud);
     if (useMirror) {
       const buildkit = `unix://${socket(cloud)}`;
-      await alone("base-images", () => ensureBaseImages({ mirror: cloud.mirror, buildkit, ...fetched }));
+      await alone("base-images", () => ensureBaseImages({ mirror: cloud.mirror, buildkit, cacheDir }));
     }
     const image = await ensureMachineImage(cloud);
     await startDaemon(agent(cloud, image));
@@ -66,8 +66,8 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   });
 }
 
-/** What the base images are made of, and how it is shown. */
-const fetched = { cacheDir: join(home, "cache") };
+/** Keeps what the base images are made of. */
+const cacheDir = join(home, "cache");
 
 /** Installs what is missing. What is fetched does not wait for the compiler, which takes minutes the first time and wants the processors alone. */
 async function install(): Promise<void> {
@@ -77,7 +77,7 @@ async function install(): Promise<void> {
     try {
       await ensureSystem();
       await ensureVenv("moto");
-      if (isFirst && !(await reachesDockerHub())) await prepareBaseImages(fetched);
+      if (isFirst && !(await reachesDockerHub())) await prepareBaseImages(cacheDir);
     } catch (error) {
       failed.abort();
       throw error;

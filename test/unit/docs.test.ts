@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { estimate, planned } from "../../cli/cost.ts";
 import { prices } from "../../local/providers/aws/prices.ts";
+import project from "../../package.json" with { type: "json" };
 import { documents as run } from "../support/documents.ts";
 import { configOf } from "../support/mocks.ts";
 
@@ -82,7 +83,7 @@ test("so is every npm command that a program prints", () => {
 
 /** What a text calls that is no script, or has no such option or command. */
 function unknownCommands(text: string): string[] {
-  const { scripts } = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
+  const scripts: Readonly<Record<string, string>> = project.scripts;
   const unknown = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)(?: -- ([^`\n)]*))?/g)].filter(
     ([, script = "", options]) => {
       if (!Object.hasOwn(scripts, script)) return true;

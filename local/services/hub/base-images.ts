@@ -102,7 +102,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   }
   if (missing.length === 0) return;
 
-  const context = await prepareBaseImages(args, missing);
+  const context = await prepareBaseImages(args.cacheDir, missing);
   // One after another: BuildKit itself works on both platforms at once.
   for (const image of missing) {
     say(`base images: ${image.name}`);
@@ -120,10 +120,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
  *
  * @returns The folder of it.
  */
-export async function prepareBaseImages(
-  { cacheDir }: Pick<BaseImagesArgs, "cacheDir">,
-  needed = images,
-): Promise<string> {
+export async function prepareBaseImages(cacheDir: string, needed = images): Promise<string> {
   const context = join(
     cacheDir,
     `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], [])}`,

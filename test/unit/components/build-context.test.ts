@@ -99,14 +99,12 @@ test("a link to a folder is a link, and nothing behind it is read or written; a 
   symlinkSync(".", join(path, "src/self"));
   const entries = readContext(path);
   expect(entries.map((entry) => `${entry.path} ${entry.kind}`)).toEqual([
-    ...[
-      "Dockerfile file",
-      "src-x file",
-      "src/main.ts file",
-      "src/page.ts file",
-      "src/self symlink",
-      "src/shared symlink",
-    ],
+    "Dockerfile file",
+    "src-x file",
+    "src/main.ts file",
+    "src/page.ts file",
+    "src/self symlink",
+    "src/shared symlink",
   ]);
   const staged = stageContext(entries, join(folder, "staged"), "tag");
   expect(readContext(staged)).toEqual(entries);
