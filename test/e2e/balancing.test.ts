@@ -159,7 +159,7 @@ test("a load balancer, its target group and a group of machines are made, change
     (await scaling.describeInstanceRefreshes({ AutoScalingGroupName })).InstanceRefreshes?.[0]?.Status;
   // There is nothing to replace.
   await expect.poll(status, { timeout: 15_000 }).toBe("Successful");
-  await make("aws:autoscaling/policy:Policy", {
+  const policy = {
     name: "cpu",
     autoscalingGroupName: machines.id,
     policyType: "TargetTrackingScaling",
@@ -167,7 +167,11 @@ test("a load balancer, its target group and a group of machines are made, change
       predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
       targetValue: 50,
     },
-  });
+  };
+  await expect(make("aws:autoscaling/policy:Policy", { ...policy, autoscalingGroupName: "other" })).rejects.toThrow(
+    "AutoScalingGroup 'other' not found",
+  );
+  await make("aws:autoscaling/policy:Policy", policy);
   const alarm = await make("aws:cloudwatch/metricAlarm:MetricAlarm", {
     name: "unhealthy",
     comparisonOperator: "GreaterThanThreshold",

@@ -16,6 +16,12 @@ test("a network comes apart only from its end", async () => {
   const inside = await make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock: "10.7.1.0/24", availabilityZone: zone });
   const table = await make("aws:ec2/routeTable:RouteTable", { vpcId });
 
+  const ofMachines = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
+  const assumeRolePolicy = JSON.stringify({ Version: "2012-10-17", Statement: [ofMachines] });
+  const { live: role } = await make("aws:iam/role:Role", { name: "flow-logs", assumeRolePolicy });
+  const log = { vpcId, trafficType: "REJECT", logDestination: `${role.arn}`, iamRoleArn: role.arn };
+  await expect(make("aws:ec2/flowLog:FlowLog", log)).rejects.toThrow("Unable to assume given IAM role");
+
   // Nothing of it stays behind where AWS refuses it.
   const address = await make("aws:ec2/eip:Eip", { tags: { app: "hono" } });
   expect(address.live).toMatchObject({
@@ -31,6 +37,8 @@ test("a network comes apart only from its end", async () => {
   const { InternetGateway: { InternetGatewayId } = {} } = await api.createInternetGateway({});
   const second = api.attachInternetGateway({ InternetGatewayId, VpcId: vpcId });
   await expect(second).rejects.toThrow(`Network ${vpcId} already has an internet gateway attached`);
+  const outside = { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", gatewayId: InternetGatewayId };
+  await expect(make("aws:ec2/route:Route", outside)).rejects.toThrow("belong to different networks");
   await api.deleteInternetGateway({ InternetGatewayId });
   const natGateway = await make("aws:ec2/natGateway:NatGateway", nat);
   expect(natGateway.live).toMatchObject({

@@ -150,6 +150,12 @@ def set_desired_capacity(original, self: AutoScalingResponse) -> ActionResult:
     return original(self)
 
 
+@replacing(AutoScalingResponse, "put_scaling_policy")
+def put_scaling_policy(original, self: AutoScalingResponse) -> ActionResult:
+    find(self)
+    return original(self)
+
+
 @replacing(AutoScalingResponse, "delete_auto_scaling_group")
 def delete(_original, self: AutoScalingResponse) -> ActionResult:
     group = find(self)

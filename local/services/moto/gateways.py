@@ -60,9 +60,13 @@ def delete_nat(_original, self: EC2Backend, nat_gateway_id: str) -> NatGateway:
 
 @before("create_route")
 @before("replace_route")
-def check_route(self: EC2Backend, nat_gateway_id: str | None = None, **_: object) -> None:
+def check_route(self: EC2Backend, route_table_id: str, gateway_id: str | None = None, nat_gateway_id: str | None = None, **_: object) -> None:
     if nat_gateway_id and (nat_gateway_id not in self.nat_gateways or self.nat_gateways[nat_gateway_id].state == "deleted"):
         raise EC2ClientError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist")
+    gateway = self.internet_gateways.get(gateway_id)
+    if gateway and gateway is not gateway_of(self, self.get_route_table(route_table_id).vpc_id):
+        message = f"route table {route_table_id} and network gateway {gateway_id} belong to different networks"
+        raise EC2ClientError("InvalidParameterValue", message)
 
 
 # VPC endpoints. https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html

@@ -10,6 +10,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import random_public_ip
+from moto.iam.models import iam_backends
 
 
 def before(name: str):
@@ -131,6 +132,14 @@ def check_table(self: EC2Backend, route_table_id: str, subnet_id: str | None = N
     if subnet_id and any(subnet_id in each._associations.values() for each in self.route_tables.values() if each.id != route_table_id):
         conflict = f"the specified association for route table {route_table_id} conflicts with an existing association"
         raise EC2ClientError("Resource.AlreadyAssociated", conflict)
+
+
+@before("create_flow_logs")
+def check_role(self: EC2Backend, deliver_logs_permission_arn: str | None = None, **_: object) -> None:
+    roles = iam_backends[self.account_id]["aws"].roles.values()
+    trusts = [each.assume_role_policy_document for each in roles if each.arn == deliver_logs_permission_arn]
+    if deliver_logs_permission_arn and not any('"vpc-flow-logs.amazonaws.com"' in each for each in trusts):
+        raise EC2ClientError("InvalidParameter", "Unable to assume given IAM role")
 
 
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
