@@ -83,7 +83,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = hasUserDataFailed(log);
       if (answer.final || late || failed) {
         const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const hint = log.includes("listening on port ") ? whyUnanswered(answer.problem) : "";
+        const hint = log.includes("GET /health answers ") ? cutOff(answer.problem, "; it listens: ") : "";
         throw new Error(
           `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}`,
         );
@@ -102,12 +102,6 @@ export const cutOff = (problem: string, but: string) =>
   /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem)
     ? `${but}perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)`
     : "";
-
-/** What may be behind the problem, where the app has said that it listens. */
-const whyUnanswered = (problem: string) =>
-  /ECONNREFUSED|ECONNRESET|hang up/.test(problem)
-    ? "; it says that it listens: perhaps on another port than PORT, or only on 127.0.0.1 in its container (docs/app.md)"
-    : cutOff(problem, "; it listens: ");
 
 type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
 

@@ -108,14 +108,17 @@ trap 'status=$?; [ "$BASH_SUBSHELL" -gt 0 ] || fail "line $LINENO: \\"$BASH_COMM
 # A new instance profile takes time to be known everywhere. After about three minutes the console says so, but the script goes on: a
 # registry may come back after an hour, and the next pulumi up then finds it running. (Auto Scaling replaces a machine sooner.)
 retry() {
-  local attempt answer
-  for attempt in 1 2 4 8 15 15 15 30 30 30; do
-    if answer=$("$@" 2>&1); then return 0; fi
-    say "$* failed: $answer; trying again in $attempt s"
-    sleep "$attempt"
+  local begun=$SECONDS pause=1 answer
+  until answer=$("$@" 2>&1); do
+    if [ $((SECONDS - begun)) -ge 150 ]; then
+      report "still failing after about 3 minutes: $*: $answer; trying again every 10 s"
+      until "$@"; do sleep 10; done
+      return
+    fi
+    say "$* failed: $answer; trying again in $pause s"
+    sleep "$pause"
+    pause=$((pause < 15 ? pause * 2 : 30))
   done
-  report "still failing after about 3 minutes: $*: $answer; trying again every 10 s"
-  until "$@"; do sleep 10; done
 }
 
 login_and_pull() {
@@ -124,7 +127,8 @@ login_and_pull() {
 }
 
 say "installing Docker"
-retry dnf install -y -q docker
+# Where nothing answers, dnf asks each repository twelve times, then goes on without it, and finds no package.
+retry dnf install -y -q --setopt=timeout=5 --setopt=amazonlinux.skip_if_unavailable=False docker
 retry systemctl enable --now docker
 
 say "pulling $image"
@@ -156,20 +160,20 @@ docker run --detach --name "$name" --restart always \\
 ${variables.map((variable) => `  --env ${variable} \\`).join("\n")}
   ${hasSecrets ? `"\${named[@]}" ` : ""}"$image"
 ${hasSecrets ? `unset "\${secrets[@]%%=*}"\n` : ""}
-crashes=0
-for _ in $(seq 60); do
-  # As the app logs it: where it crashes, Bun prints lines of its source, which has the word too.
-  if docker logs "$name" 2>&1 | grep '"message":"listening"' >/dev/null; then
-    say "listening on port ${args.port}"
+# Any answer will do: what it is, the load balancer and the verification look at, which wait for longer.
+for ((end = SECONDS + 60; SECONDS < end; )); do
+  state=$(docker inspect --format '{{.RestartCount}} {{.NetworkSettings.Networks.bridge.IPAddress}}' "$name")
+  read -r crashes address <<<"$state"
+  [ "$crashes" -lt 3 ] || break
+  if answer=$(curl -s -m 5 -o /dev/null -w '%{http_code} %{errormsg}' "http://$address:${containerPort}/health"); then
+    say "listening on port ${args.port}: GET /health answers \${answer% }"
     exit 0
   fi
-  crashes=$(docker inspect --format '{{.RestartCount}}' "$name")
-  [ "$crashes" -lt 3 ] || break
   sleep 1
 done
 docker logs --tail 20 "$name" 2>&1 || true
-[ "$crashes" -lt 3 ] || fail "the app ended $crashes times before it listened; its last lines are above"
-fail 'the app printed no line with "message":"listening" within 60 s; its last lines are above (docs/app.md)'
+[ "$crashes" -lt 3 ] || fail "the app ended $crashes times before it answered; its last lines are above"
+fail "the app does not answer at port ${containerPort} (PORT): \${answer#* }; perhaps it listens on another, or only on 127.0.0.1 (docs/app.md); its last lines are above"
 `;
 }
 

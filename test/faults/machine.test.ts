@@ -5,7 +5,6 @@ import { expectUpConverges, signalDaemon, when } from "../support/faults.ts";
 import {
   ask,
   cloud,
-  configured,
   deployed,
   edited,
   expectServing,
@@ -66,25 +65,23 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
 
 const failed = (reason: string) => new RegExp(`i-[0-9a-f]{17} at http://127\\.\\S+ failed verification: ${reason}`);
 
-/** A mistake in a release, the seconds that its verification may take, what `up` prints, and what the machine has logged. */
-const mistakes: [string, string, readonly [string, string], number, RegExp[], RegExp][] = [
+/** A mistake in a release, what `up` prints, and what the machine has logged. */
+const mistakes: [string, string, readonly [string, string], RegExp[], RegExp][] = [
   [
     "app crashing at its start",
     "app/src/main.ts",
     ["const app = createApp(", 'throw new Error("no such thing as a database");\n  const app = createApp('],
-    300,
     [
       failed("the machine's user data failed"),
       /\| .*no such thing as a database/,
-      /\| hono-app: the app ended \d+ times before it listened; its last lines are above/,
+      /\| hono-app: the app ended \d+ times before it answered; its last lines are above/,
     ],
-    /no such thing as a database[\s\S]*hono-app: the app ended \d+ times before it listened/,
+    /no such thing as a database[\s\S]*hono-app: the app ended \d+ times before it answered/,
   ],
   [
     "user data failing",
     "components/user-data.ts",
     ['say "starting"', 'say "starting"\nls /no/such/folder'],
-    300,
     [
       failed("the machine's user data failed"),
       /\| ls: cannot access '\/no\/such\/folder': No such file or directory/,
@@ -93,30 +90,28 @@ const mistakes: [string, string, readonly [string, string], number, RegExp[], Re
     /^hono-app: line \d+: {2}ls \/no\/such\/folder {2}ended with exit status 2$/,
   ],
   [
-    "app that never answers",
+    "app that listens only in its container",
     "app/src/main.ts",
-    ["fetch: app.fetch", "fetch: () => new Promise<Response>(() => {})"],
-    30,
-    [failed("time-out after 30 s; /platform: .*"), /\| hono-app: listening on port 80/],
-    /"message":"listening"/,
+    ["port: readPort(process.env)", 'hostname: "127.0.0.1", port: readPort(process.env)'],
+    [
+      failed("the machine's user data failed; /platform: .*"),
+      /\| .*"url":"http:\/\/127\.0\.0\.1:3000\/"/,
+      /\| hono-app: the app does not answer at port 3000 \(PORT\): Failed to connect to .* port 3000 .*; perhaps it listens on another, or only on 127\.0\.0\.1/,
+    ],
+    /"message":"listening"[\s\S]*hono-app: the app does not answer at port 3000/,
   ],
 ];
 
-test.each(mistakes)(
-  "%s: up prints the reason, the old instances serve",
-  async (_, file, change, seconds, messages, logged) => {
-    const before = await deployed();
-    await configured({ verificationTimeoutSeconds: String(seconds) }, () =>
-      edited(file, change, async () => {
-        const output = await refused(local("up"), ...messages);
-        await expectServing(before);
-        // What the user data said last, or, where that did not fail, the app, is in the log that the error names.
-        const [, command = ""] = /its log, which outlives the machine: (.*)/.exec(output) ?? [];
-        const [, group = "", instance = ""] = /^aws logs tail (\S+) --log-stream-names (\S+) /.exec(command) ?? [];
-        // The machine writes it after the console, which the error came from.
-        await expect.poll(() => logOf(group, instance), { timeout: 30_000 }).toMatch(logged);
-      }),
-    );
-    expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
-  },
-);
+test.each(mistakes)("%s: up prints the reason, the old instances serve", async (_, file, change, messages, logged) => {
+  const before = await deployed();
+  await edited(file, change, async () => {
+    const output = await refused(local("up"), ...messages);
+    await expectServing(before);
+    // What the user data said last is in the log that the error names.
+    const [, command = ""] = /its log, which outlives the machine: (.*)/.exec(output) ?? [];
+    const [, group = "", instance = ""] = /^aws logs tail (\S+) --log-stream-names (\S+) /.exec(command) ?? [];
+    // The machine writes it after the console, which the error came from.
+    await expect.poll(() => logOf(group, instance), { timeout: 30_000 }).toMatch(logged);
+  });
+  expect((await expectUpConverges()).imageRef).toBe(before.imageRef);
+});

@@ -294,6 +294,7 @@ test.each([
   ["components/console.ts", "its log, which outlives the machine: "],
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],
   ["components/user-data.ts", "still failing after about 3 minutes: "],
+  ["components/user-data.ts", "the app does not answer"],
   ["tools/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
   ["tools/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
   ["program.js", " is too old: this program needs "],

@@ -33,13 +33,13 @@ test("each machine asserts its own architecture, and serves the configured port"
   expect(intel).toContain("--publish 8080:3000");
 });
 
-/** An AWS CLI that prints what it is asked, on stderr, which is not looked at where the script succeeds. */
-const cli = 'timeout() { shift; "$@"; }\naws() { printf "%s\\n" "$@" >&2; }\n';
+/** An AWS CLI that prints what it is asked, on stderr, which is not looked at where the script succeeds; and a clock that sleeping moves. */
+const cli = 'timeout() { shift; "$@"; }\naws() { printf "%s\\n" "$@" >&2; }\nsleep() { SECONDS=$((SECONDS + $1)); }\n';
 
 /** Runs a machine's script to its end, without waiting anywhere. */
 function run(script: string): { status: number; output: string; asked?: string } {
   try {
-    const input = cli + script.replaceAll("sleep", "true").replace("$(</var/lib/cloud/data/instance-id)", "i-1");
+    const input = cli + script.replace("$(</var/lib/cloud/data/instance-id)", "i-1");
     return { status: 0, output: execFileSync("bash", { input, stdio: ["pipe", "pipe", "pipe"] }).toString() };
   } catch (error) {
     const { status, stdout, stderr } = error as { status: number; stdout: Buffer; stderr: Buffer };
@@ -120,7 +120,9 @@ docker() { printf '<%s>' "$@"; rm $n; printenv API_KEY AWS_PROFILE; }
 image_architecture= image_id= image_digest=
 `;
   const memory = temporaryFolder(onTestFinished);
-  const reading = own.slice(own.indexOf("read_secret() ("), own.indexOf("crashes=0")).replaceAll("/run/", `${memory}/`);
+  const reading = own
+    .slice(own.indexOf("read_secret() ("), own.indexOf("# Any answer"))
+    .replaceAll("/run/", `${memory}/`);
   const { output } = run(`${functions}${there}${reading}echo "left: $(printenv API_KEY AWS_PROFILE || echo none)"`);
   expect(readdirSync(memory)).toEqual([]);
   const asked = "ssm get-parameter --region ap-northeast-2 --with-decryption --name /hono-app/dev/API_KEY";
@@ -132,30 +134,43 @@ image_architecture= image_id= image_digest=
   expect(output.split('a b"c')).toHaveLength(3);
 });
 
-/** What the script does once the container runs, which says this and has been started again so many times. */
-const afterStart = (log: string, restarts: number) => {
-  const docker = `docker() { if [ "$1" = logs ]; then echo '${log}'; else echo ${restarts}; fi; }\n`;
-  return run(functions + docker + script.slice(script.indexOf("crashes=0")));
+/** What the script does once the container runs, which has been started again so many times, and of which curl says this; and for how long. */
+const afterStart = (restarts: number, status: number, answer: string) => {
+  const docker = `docker() { if [ "$1" = logs ]; then echo 'no such database'; else echo ${restarts} 172.17.0.2; fi; }\n`;
+  const curl = `curl() { echo "${answer}"; [ "\${@: -1}" = http://172.17.0.2:3000/health ] && return ${status}; }\n`;
+  const asking = `trap 'echo "$SECONDS"' EXIT\n${script.slice(script.indexOf("for ((end"))}`;
+  const { status: ended, output } = run(functions + docker + curl + asking);
+  const lines = output.trimEnd().split("\n");
+  return { ended, seconds: Number(lines.pop()), lines };
 };
 
 test("an app that ends again and again is not waited for", () => {
-  const { status, output } = afterStart("no such thing as a database", 3);
-  expect(status).toBe(1);
-  expect(output).toBe(
-    "no such thing as a database\nhono-app: the app ended 3 times before it listened; its last lines are above\nhono-app: USER-DATA-FAILED\n",
-  );
+  const { ended, seconds, lines } = afterStart(3, 7, "000 Connection refused");
+  expect(lines).toEqual([
+    "no such database",
+    "hono-app: the app ended 3 times before it answered; its last lines are above",
+    "hono-app: USER-DATA-FAILED",
+  ]);
+  expect(ended).toBe(1);
+  expect(seconds).toBeLessThan(10);
 });
 
-test("a line of source in a crash is not the app's word that it listens", () => {
-  const { output } = afterStart('P({level:"info",message:"listening"})', 3);
-  expect(output).toContain("the app ended 3 times before it listened");
+test("an app that does not answer, or ended once or twice, is asked for a minute", () => {
+  const why = "Failed to connect to 172.17.0.2 port 3000 after 0 ms: Couldn't connect to server";
+  const { ended, seconds, lines } = afterStart(2, 7, `000 ${why}`);
+  expect(lines).toEqual([
+    "no such database",
+    `hono-app: the app does not answer at port 3000 (PORT): ${why}; perhaps it listens on another, or only on 127.0.0.1 (docs/app.md); its last lines are above`,
+    "hono-app: USER-DATA-FAILED",
+  ]);
+  expect(ended).toBe(1);
+  expect(seconds).toBeGreaterThanOrEqual(60);
+  expect(seconds).toBeLessThan(70);
 });
 
-test("an app that is slow, or ended once or twice, is waited for", () => {
-  expect(afterStart("still reading", 2)).toMatchObject({
-    status: 1,
-    output:
-      'still reading\nhono-app: the app printed no line with "message":"listening" within 60 s; its last lines are above (docs/app.md)\nhono-app: USER-DATA-FAILED\n',
-  });
-  expect(afterStart('{"message":"listening"}', 2)).toEqual({ status: 0, output: "hono-app: listening on port 80\n" });
+test.each(["200", "503"])("any answer of the app ends the wait: %s", (answer) => {
+  const { ended, seconds, lines } = afterStart(2, 0, `${answer} `);
+  expect(lines).toEqual([`hono-app: listening on port 80: GET /health answers ${answer}`]);
+  expect(ended).toBe(0);
+  expect(seconds).toBeLessThan(10);
 });
