@@ -142,7 +142,7 @@ export function loadConfig() {
       ) || ownPath,
     names: read(
       "appSecrets",
-      `a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, ${factNames.join(", ")} or of appEnvironment`,
+      `a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, LC_…, LD_…, Bash's own (such as UID), ${factNames.join(", ")} or of appEnvironment`,
       (text) => parseList(text, (item) => isSecretName(item) && !environment?.map(nameOf).includes(item)),
     ),
   };
@@ -385,8 +385,11 @@ function parseList(text: string, isValid: (item: string) => boolean, least = 0):
 /** The name in `NAME=value`. */
 const nameOf = (variable: string) => variable.split("=", 1)[0] ?? "";
 const isOwnName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) && !factNames.includes(name);
-// For a moment a secret is a variable of the script that starts the app, whose own are small, and of Docker's client.
-const isSecretName = (name: string) => isOwnName(name) && !/[a-z]|^(DOCKER_|PATH$)/.test(name);
+// For a moment a secret is a variable of the script that starts the app, whose own are small, and of Docker's client. Bash does not take
+// another value for some of its own, and prints that of others (LC_…, as the loader does that of LD_…) where they cannot have it.
+const notSecret =
+  /[a-z]|^(DOCKER_|BASH_|LC_|LD_|EPOCH|((BASH|SHELL)OPTS|BASHPID|DIRSTACK|E?UID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PATH|PIPESTATUS|PPID|S?RANDOM|SECONDS|SHLVL|_)$)/;
+const isSecretName = (name: string) => isOwnName(name) && !notSecret.test(name);
 
 /** Bytes. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html */
 const mostUserData = 16_384;

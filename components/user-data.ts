@@ -151,15 +151,15 @@ ${hasSecrets ? readSecrets(secrets) : ""}say "starting"
 # The app never waits for CloudWatch: what does not fit into the buffer, which has the size that AWS advises, is lost there. "docker logs"
 # reads a copy on this machine.
 # https://aws.amazon.com/blogs/containers/preventing-log-loss-with-non-blocking-mode-in-the-awslogs-container-log-driver/
-docker run --detach --name "$name" --restart always \\
+${hasSecrets ? `# Here alone: the AWS CLI has variables too.\n(export "\${secrets[@]}"\n` : ""}docker run --detach --name "$name" --restart always \\
   --publish ${args.port}:${containerPort} \\
   ${hardening.join(" ")} \\
   --log-driver awslogs --log-opt mode=non-blocking --log-opt max-buffer-size=25m \\
   --log-opt awslogs-region="$region" --log-opt awslogs-group="$log_group" --log-opt awslogs-stream="$instance_id" \\
   --log-opt cache-max-size=10m --log-opt cache-max-file=3 \\
 ${variables.map((variable) => `  --env ${variable} \\`).join("\n")}
-  ${hasSecrets ? `"\${named[@]}" ` : ""}"$image"
-${hasSecrets ? `unset "\${secrets[@]%%=*}"\n` : ""}
+  ${hasSecrets ? `"\${named[@]}" "$image")` : '"$image"'}
+
 # Any answer will do: what it is, the load balancer and the verification look at, which wait for longer.
 for ((end = SECONDS + 60; SECONDS < end; )); do
   state=$(docker inspect --format '{{.RestartCount}} {{.NetworkSettings.Networks.bridge.IPAddress}}' "$name")
@@ -193,8 +193,6 @@ for secret in ${names.join(" ")}; do
   named+=(--env "$secret")
 done
 rm "/run/$name-secret"
-# Not before all are read: the AWS CLI has variables too.
-export "\${secrets[@]}"
 
 `;
 

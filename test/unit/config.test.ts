@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { env } from "node:process";
 import { isSecret, log, type Output } from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
 import { userData } from "../../components/user-data.ts";
@@ -167,7 +169,7 @@ const allowed: Record<string, string[]> = {
   builder: ["b", "a.b_c-D9"],
   registryLogin: ["program", "docker"],
   appEnvironment: ["[]", '["LOG_LEVEL=a=b \\"c\\"","_x1="]'],
-  appSecrets: ["[]", '["API_KEY","B_2"]'],
+  appSecrets: ["[]", '["API_KEY","B_2"]', '["PATHS","MY_UID","LD","DOCKER"]'],
   appSecretsPath: ["", "/hono-app/a_b-c.d/E"],
   release: ["", "content-0123456789abcdef", `sha256:${"0".repeat(64)}`],
   publishTo: ["localhost/app", "localhost:5000/app", "registry:5000/a/b", "a.b.example.com/c", "docker.io/me/a__b.c-d"],
@@ -221,7 +223,10 @@ const refused: Record<string, string[]> = {
   builder: ["a b", ".a", ""],
   registryLogin: ["none"],
   appEnvironment: [...['["A"]', '["A=b","A=c"]', '["PORT=1"]', '["1A=b"]', '["=b"]', '["A=b\\nc"]', "A=b"]],
-  appSecrets: ['["PORT"]', '["A-B"]', '["a"]', '["PATH"]', '["DOCKER_HOST"]', '["A","A"]', '["A=b"]', "A"],
+  appSecrets: [
+    ...['["PORT"]', '["A-B"]', '["a"]', '["PATH"]', '["DOCKER_HOST"]', '["LC_ALL"]', '["UID"]', '["A","A"]', '["A=b"]'],
+    "A",
+  ],
   appSecretsPath: [
     "/hono-app",
     "/hono-app/",
@@ -312,7 +317,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
       - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
       - hono-app:appSecretsPath is "/hono-app"; allowed: empty for /undefined/dev, or a path in Parameter Store that begins with /undefined/, without a slash at its end
-      - hono-app:appSecrets is "[\\"PORT\\"]"; allowed: a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
+      - hono-app:appSecrets is "[\\"PORT\\"]"; allowed: a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, LC_…, LD_…, Bash's own (such as UID), PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
       - hono-app:forceDelete is "yes"; allowed: true or false
       - hono-app:vpcCidr is "10.0.0.1/16"; allowed: a private IPv4 network from /16 to /20 without host bits, such as 10.0.0.0/16
@@ -361,7 +366,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them, since a protected stack has no mutable tag
     hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks
     hono-app:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)
-    hono-app:appSecrets is "[\\"A\\"]"; allowed: a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
+    hono-app:appSecrets is "[\\"A\\"]"; allowed: a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, LC_…, LD_…, Bash's own (such as UID), PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
     hono-app:appSecrets is set and hono-app:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager
     hono-app:appSecrets is set and hono-app:name is ssm-app; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves
     hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum, since a release starts a new machine before it ends an old one
@@ -411,6 +416,19 @@ test.each([
 });
 
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `V${index}`);
+
+test("a secret that is named as a variable of Bash reaches the app, or is refused", () => {
+  const bash = (script: string, ...names: string[]) =>
+    execFileSync("bash", ["--norc", "-c", script, "bash", ...names], { env: { PATH: env.PATH } }).toString();
+  const isTaken = (name: string) => problems({ appSecrets: JSON.stringify([name]) }).length === 0;
+  const taken = bash("compgen -v").split("\n").filter(isTaken);
+  expect(taken).toContain("HOSTNAME");
+  const reached = bash(
+    'for name; do (export "$name=it is"; [ "$(printenv "$name")" != "it is" ] || echo "$name"); done',
+    ...taken,
+  );
+  expect(reached).toBe(`${taken.join("\n")}\n`);
+});
 
 test("a rollback publishes nothing, and says so", () => {
   const warn = vi.spyOn(log, "warn").mockResolvedValue();

@@ -132,6 +132,12 @@ image_architecture= image_id= image_digest=
   expect(output).toContain(`<--env><${environment[0]}>`);
   expect(output).toContain(`<--env><API_KEY><--env><AWS_PROFILE><${imageRef(args.image)}>a b"c\na b"c\nleft: none\n`);
   expect(output.split('a b"c')).toHaveLength(3);
+  const failing = `docker() { return 125; }\naws() { printenv AWS_PROFILE || echo "its own"; } >&2\nsecrets=(AWS_PROFILE=app) named=()\n`;
+  const starting = own.slice(own.indexOf("(export"), own.indexOf("# Any answer"));
+  expect(run(`${functions}image_architecture= image_id= image_digest=\n${failing}${starting}`)).toMatchObject({
+    output: expect.stringMatching(/docker run .* ended with exit status 125\n.*USER-DATA-FAILED\n$/),
+    asked: "its own\n",
+  });
 });
 
 /** What the script does once the container runs, which has been started again so many times, and of which curl says this; and for how long. */
