@@ -52,8 +52,9 @@ export class FlowLogs extends pulumi.ComponentResource {
         logDestination: group.arn,
         iamRoleArn: role.arn,
       },
-      // Without the policy in place, the flow log reports delivery failures.
-      { parent: this, dependsOn: policy },
+      // Without the policy in place, the flow log reports delivery failures. EC2 takes no second one to the same log group, so that with another
+      // role, as when somebody has deleted this one, the old one goes first.
+      { parent: this, dependsOn: policy, deleteBeforeReplace: true },
     );
 
     this.registerOutputs();

@@ -15,6 +15,7 @@ export interface Registration {
   readonly dependsOn: readonly string[];
   readonly protect: boolean;
   readonly retainOnDelete: boolean;
+  readonly deleteBeforeReplace: boolean;
   readonly ignoreChanges: readonly string[];
   readonly replaceOnChanges: readonly string[];
   readonly timeouts: { readonly create: string; readonly update: string };
@@ -75,6 +76,7 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
           dependsOn: request.getDependenciesList().map(nameOf).sort(),
           protect: request.getProtect() ?? false,
           retainOnDelete: request.getRetainondelete() ?? false,
+          deleteBeforeReplace: request.getDeletebeforereplace() ?? false,
           ignoreChanges: request.getIgnorechangesList(),
           replaceOnChanges: request.getReplaceonchangesList(),
           timeouts: { create: timeouts?.getCreate() ?? "", update: timeouts?.getUpdate() ?? "" },

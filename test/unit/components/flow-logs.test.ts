@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 
 test("the flow log is of the VPC's refused traffic, and there when its role may write it", () => {
-  const { inputs, dependsOn } = only("aws:ec2/flowLog:FlowLog");
+  const { inputs, dependsOn, deleteBeforeReplace } = only("aws:ec2/flowLog:FlowLog");
   expect(inputs).toEqual({
     vpcId: "vpc-1",
     trafficType: "REJECT",
@@ -18,6 +18,7 @@ test("the flow log is of the VPC's refused traffic, and there when its role may 
     iamRoleArn: "arn:aws:iam::123456789012:role/app-flow-logs",
   });
   expect(dependsOn).toContain("aws:iam/rolePolicy:RolePolicy app-flow-logs");
+  expect(deleteBeforeReplace).toBe(true);
 });
 
 test("its role writes to its log group, and does nothing else", () => {
