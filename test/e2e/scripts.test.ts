@@ -252,18 +252,19 @@ const cases: Record<string, (script: string) => Promise<void>> = {
     const commit = `${git} commit --quiet --allow-empty --message x && git rev-parse HEAD`;
     const made = await shell(`git init --quiet && ${commit} && ${commit}`, { cwd });
     const [older = "", newer = ""] = made.output.trim().split("\n");
-    for (const [sha, head, status] of [
+    const failed = ["update", "failed", "c0ffee"] as const;
+    for (const [sha, head, status, ...later] of [
       [older, newer, 1],
       [newer, newer, 0],
-      [newer, older, 0],
-      [older, "c0ffee", 0],
+      [newer, older, 0, failed],
+      [older, "c0ffee", 0, ["refresh", "succeeded", "c0ffee"], failed],
       [older, "", 0],
     ] as const) {
-      const programs = {
-        pulumi: `[ "$2" != history ] && echo "pulumi $1" || echo '${historyOf(["update", "succeeded", head])}'`,
-      };
+      const history = historyOf(...later, ["update", "succeeded", head]);
+      const programs = { pulumi: `[ "$2" != history ] && echo "pulumi $*" || echo '${history}'` };
       const ran = await run(script, { runner: { ...runner(), GITHUB_SHA: sha }, programs, cwd });
       expect([ran.status, ran.text.includes("pulumi up")], ran.text).toEqual([status, status === 0]);
+      if (status === 0) expect(ran.text).toContain(`--refresh=${later[0] === failed}\n`);
       expect(ran.text.includes(`::error::dev has ${head}, which is later than this run's ${sha};`)).toBe(status === 1);
     }
   },

@@ -106,6 +106,7 @@ function rule(direction: "Ingress" | "Egress"): Row {
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
     rules: { properties: { Description: schemaOf("AWS::EC2::SecurityGroup").properties.GroupDescription }, ...ports },
     price: inVpc,
+    keepsState: true,
     shows: ["ipProtocol", "fromPort"],
     id: "SecurityGroupRuleId",
     calls: { create: authorize, update: ["modifySecurityGroupRules"], delete: revoke },

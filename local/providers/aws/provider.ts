@@ -29,6 +29,12 @@ export type Resource = {
   computed?: readonly string[];
   /** Whether the old resource must go before its replacement can exist. */
   deleteBeforeReplace?: boolean;
+  /**
+   * Whether an update that AWS refuses leaves the state as it was, as with Terraform's newer plugin framework. With the older one, which has most
+   * types, the state says that it was made, and only a refresh shows that it was not.
+   * https://github.com/pulumi/pulumi-terraform-bridge/blob/main/pkg/tfbridge/provider.go, Update
+   */
+  keepsState?: boolean;
   /** Properties that need a new resource under a condition. */
   replaceIf?(changed: string[], inputs: Props): string[];
   create(inputs: Props): Promise<string>;
@@ -212,15 +218,19 @@ export function provider(
     async update(id, urn, olds, news) {
       const { resource, what } = entry(urn);
       const [before, inputs] = [unwrap(olds.__inputs ?? olds), unwrap(news)];
-      return explained(`updating ${what}`, async () => {
-        const { changed } = difference(resource, olds, news);
-        const others = changed.filter((property) => property !== "tags");
+      const { changed } = difference(resource, olds, news);
+      const others = changed.filter((property) => property !== "tags");
+      const change = async () => {
         if (others.length > 0) await resource.update?.(id, inputs, others, unwrap(olds));
-        if (changed.includes("tags")) {
-          const tags = inputs.tags ?? {};
-          const removed = Object.keys(before.tags ?? {}).filter((key) => !(key in tags));
-          await resource.retag?.(id, tags, removed, unwrap(olds));
-        }
+        if (!changed.includes("tags")) return;
+        const tags = inputs.tags ?? {};
+        const removed = Object.keys(before.tags ?? {}).filter((key) => !(key in tags));
+        await resource.retag?.(id, tags, removed, unwrap(olds));
+      };
+      return explained(`updating ${what}`, async () => {
+        await change().catch((error) => {
+          throw resource.keepsState ? error : Object.assign(error, { id, properties: stateOf(olds, news) });
+        });
         return { outs: stateOf((await resource.read(id, inputs)) ?? {}, news) };
       });
     },

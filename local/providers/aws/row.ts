@@ -59,6 +59,7 @@ export interface Row extends CloudFormation {
   /** What the real provider does before the deletion, with what it has in its state. */
   readonly deleting?: (state: Props) => Promise<unknown>;
   readonly deleteBeforeReplace?: boolean;
+  readonly keepsState?: boolean;
   readonly defaults?: Props;
   /** Inputs for which AWS chooses a value where none is given. */
   readonly computed?: readonly string[];
@@ -331,6 +332,7 @@ export function define(
     defaults: row.defaults,
     computed: row.computed,
     deleteBeforeReplace: row.deleteBeforeReplace,
+    keepsState: row.keepsState,
     create,
     async read(id, declared) {
       const found = await find(id);

@@ -10,6 +10,7 @@ import {
   keepSecrets,
   leaves,
   merge,
+  type Props,
   refresh,
   same,
 } from "../../../local/providers/aws/values.ts";
@@ -240,6 +241,19 @@ describe("the provider", () => {
     await expect.poll(() => attempts).toBe(4);
     vi.setSystemTime(Date.now() + 20 * 60_000);
     await refused;
+  });
+
+  it.each([false, true])("takes a refused update as made, unless its type keeps the state: %j", async (keepsState) => {
+    const update = () => Promise.reject(Object.assign(new Error("no"), { name: "AccessDenied" }));
+    const types = { "aws:iam/role:Role": { ...role, keepsState, update } };
+    const { diff, ...refusing } = provider("", types, {}, async () => {});
+    const [olds, news] = [{ arn: "x", policy: "a", __inputs: { policy: "a" } }, { policy: "b" }];
+    const error: Props = await refusing.update?.("id", urn, olds, news).catch((refusal) => refusal);
+    const { message, id, reasons, properties = olds } = error;
+    expect(message).toBe("updating IAM Role (graviton): AccessDenied: no");
+    expect([id, reasons]).toEqual(keepsState ? [undefined, undefined] : ["id", [message]]);
+    expect(properties.arn).toBe("x");
+    expect((await diff?.("id", urn, properties, news))?.changes).toBe(keepsState ? undefined : false);
   });
 
   it("passes AWS's code and message on", async () => {
