@@ -99,6 +99,8 @@ const allow = (statement: Partial<Statement>): Change => [
   { "policy.Statement[9]": { Effect: "Allow", ...statement } },
 ];
 
+const aRepository = "arn:aws:ecr:ap-northeast-2:123456789012:repository/x";
+
 /** What Systems Manager asks of a role, at the least, for Session Manager: components/instance-role.ts has the source. */
 const sessionActions = [
   "ssm:UpdateInstanceInformation",
@@ -113,10 +115,9 @@ const unrestrictable = ["ecr:GetAuthorizationToken", ...sessionActions];
 
 const isEveryone = ({ cidrIpv4, cidrIpv6 }: Inputs) => cidrIpv4 === "0.0.0.0/0" || cidrIpv6 === "::/0";
 const allProtocols = ["-1", "all"];
-const covers = ({ ipProtocol, fromPort, toPort }: Inputs, port: number) =>
-  allProtocols.includes(ipProtocol) || (fromPort <= port && port <= toPort);
 
 const everyone = { cidrIpv4: "0.0.0.0/0" };
+const ssh = { fromPort: 22, toPort: 22 };
 const anyProtocol = { ipProtocol: "-1", fromPort: undefined, toPort: undefined };
 const anyPort = { fromPort: 0, toPort: 65_535 };
 /** The provider's own description, where the program gives none. */
@@ -138,28 +139,8 @@ function says(types: readonly string[], path: string, isGood: (value: unknown) =
   };
 }
 
-/** No port of a list is open to everyone. */
-const closedToEveryone = (ports: readonly number[], port = { fromPort: ports[0], toPort: ports[0] }): Rule => ({
-  applies: isA(ingressRule, group),
-  // A rule inline is one that no control sees.
-  holds: ({ type, inputs }: Resource) =>
-    type === group ? inputs.ingress === undefined : !(isEveryone(inputs) && ports.some((port) => covers(inputs, port))),
-  mutants: {
-    "the port is opened": [ingressRule, { ...everyone, ...port }],
-    "it is opened over IPv6": [ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...port }],
-    "a range that holds it is opened": [ingressRule, { ...everyone, ...anyPort }],
-    "all protocols are opened": [ingressRule, { ...everyone, ...anyProtocol }],
-    "it is opened inline": [group, { ingress: [{ protocol: "tcp", ...port, cidrBlocks: ["0.0.0.0/0"] }] }],
-  },
-});
-
 /** The ports that EC2.18 opens to everyone by default. */
 const authorizedPorts = [80, 443];
-/** EC2.19's list. */
-const highRiskPorts = [
-  ...[20, 21, 22, 23, 25, 110, 135, 143, 445, 1433, 1434, 3000, 3306, 3389, 4333, 5000],
-  ...[5432, 5500, 5601, 8080, 8088, 8888, 9200, 9300],
-];
 
 export const controls: readonly Control[] = [
   {
@@ -227,20 +208,23 @@ export const controls: readonly Control[] = [
     // A container's bridge is one hop more; 2 is also what the AMI has where nothing is said.
     ...says([instance, template], "metadataOptions.httpPutResponseHopLimit", (limit) => limit === 1, 2),
   },
-  { ids: ["EC2.13", "CKV_AWS_24"], title: "SSH is not open to everyone", ...closedToEveryone([22]) },
-  { ids: ["EC2.14", "CKV_AWS_25"], title: "RDP is not open to everyone", ...closedToEveryone([3389]) },
-  { ids: ["EC2.19"], title: "no port of high risk is open to everyone", ...closedToEveryone(highRiskPorts) },
   {
-    ids: ["EC2.18"],
+    // That includes SSH (EC2.13), RDP (EC2.14) and every other port of high risk (EC2.19).
+    ids: ["EC2.13", "EC2.14", "EC2.18", "EC2.19", "CKV_AWS_24", "CKV_AWS_25"],
     title: `everyone may reach TCP ${authorizedPorts.join(" and ")} only`,
-    applies: isA(ingressRule),
-    holds: ({ inputs: { ipProtocol, fromPort, toPort, ...from } }) =>
-      !isEveryone(from) || (ipProtocol === "tcp" && fromPort === toPort && authorizedPorts.includes(fromPort)),
+    applies: isA(ingressRule, group),
+    holds: ({ type, inputs: { ipProtocol, fromPort, toPort, ingress, ...from } }) => {
+      const isAuthorized = ipProtocol === "tcp" && fromPort === toPort && authorizedPorts.includes(fromPort);
+      // A rule inline is one that no control sees.
+      return type === group ? ingress === undefined : !isEveryone(from) || isAuthorized;
+    },
     mutants: {
-      "another port is opened": [ingressRule, { ...everyone, fromPort: 81, toPort: 81 }],
+      "another port is opened": [ingressRule, { ...everyone, ...ssh }],
+      "it is opened over IPv6": [ingressRule, { cidrIpv4: undefined, cidrIpv6: "::/0", ...ssh }],
       "a range is opened": [ingressRule, { ...everyone, fromPort: 80, toPort: 443 }],
       "UDP is opened": [ingressRule, { ...everyone, ipProtocol: "udp" }],
-      "everything is opened": [ingressRule, { ...everyone, ipProtocol: "-1" }],
+      "all protocols are opened": [ingressRule, { ...everyone, ...anyProtocol }],
+      "a port is opened inline": [group, { ingress: [{ protocol: "tcp", ...ssh, cidrBlocks: ["0.0.0.0/0"] }] }],
     },
   },
   {
@@ -322,32 +306,17 @@ export const controls: readonly Control[] = [
     ...says([repository], "encryptionConfigurations[0].encryptionType", (type) => type === "KMS", "AES256"),
   },
   {
-    ids: ["IAM.1", "CKV_AWS_62"],
-    title: "no policy allows everything on everything",
-    applies: isA(rolePolicy),
-    holds: (resource) =>
-      !allowed(resource).some(({ actions, resources }) => actions.includes("*") && resources.includes("*")),
-    mutants: {
-      "one statement does": allow({ Action: "*", Resource: "*" }),
-      "it does among others": allow({ Action: ["ecr:GetAuthorizationToken", "*"], Resource: ["arn:aws:s3:::x", "*"] }),
-      "all but one action is allowed": allow({ NotAction: "iam:DeleteUser", Resource: "*" }),
-    },
-  },
-  {
-    ids: ["IAM.21", "CKV_AWS_63"],
+    // Nor everything on everything, as IAM.1 has it.
+    ids: ["IAM.1", "IAM.21", "CKV_AWS_62", "CKV_AWS_63"],
     title: "no policy allows actions by a wildcard",
     applies: isA(rolePolicy),
     holds: (resource) => !allowed(resource).some(({ actions }) => actions.some((action) => /[*?]/.test(action))),
     mutants: {
-      "every action of a service": allow({
-        Action: "ecr:*",
-        Resource: "arn:aws:ecr:ap-northeast-2:123456789012:repository/x",
-      }),
-      "every action that starts so": allow({
-        Action: "ecr:Get*",
-        Resource: "arn:aws:ecr:ap-northeast-2:123456789012:repository/x",
-      }),
-      "every action": allow({ Action: "*", Resource: "arn:aws:ecr:ap-northeast-2:123456789012:repository/x" }),
+      "every action of a service": allow({ Action: "ecr:*", Resource: aRepository }),
+      "every action that starts so": allow({ Action: "ecr:Get*", Resource: aRepository }),
+      "every action": allow({ Action: "*", Resource: "*" }),
+      "every action, among others": allow({ Action: ["ecr:GetAuthorizationToken", "*"], Resource: aRepository }),
+      "all actions but one": allow({ NotAction: "iam:DeleteUser", Resource: aRepository }),
     },
   },
   {
