@@ -7,10 +7,11 @@ import { architectures, machineNames } from "../../components/architecture.ts";
 import { keysOf } from "../../local/identity.ts";
 import { checkOut } from "../../tools/clone.ts";
 import { ensureVenv } from "../../tools/python.ts";
+import { github, ofBot } from "../support/comments.ts";
 import { expectConsistent } from "../support/faults.ts";
 import { type Contexts, environmentOf, fill, inputsOf, job, type Run, run, scripts, steps } from "../support/github.ts";
 import { getFrom, startRegistry } from "../support/other-registry.ts";
-import { serving as serve, temporaryFolder } from "../support/process.ts";
+import { listening, temporaryFolder } from "../support/process.ts";
 import {
   answering,
   registry as askRegistry,
@@ -63,18 +64,14 @@ const onStack = (): Run => ({
 /** The same as the user whose role only reads. */
 const asPreviewer = (): Run => ({ ...onStack(), runner: { ...runner(), ...keysOf(cloud.dir, "previewer") } });
 
-/** Runs an HTTP server for as long as `use` takes, which is given its URL. */
-const serving = <T>(
-  answer: (request: IncomingMessage, body: string) => { status?: number; body: string },
-  use: (url: string) => Promise<T>,
-): Promise<T> =>
-  serve(
-    async (request, response) => {
-      const { status = 200, body } = answer(request, await textOf(request));
-      response.writeHead(status).end(body);
-    },
-    (host) => use(`http://${host}`),
-  );
+/** Runs an HTTP server until the test ends. @returns Its URL. */
+const serving = async (answer: (request: IncomingMessage, body: string) => { status?: number; body: string }) => {
+  const host = await listening(async (request, response) => {
+    const { status = 200, body } = answer(request, await textOf(request));
+    response.writeHead(status).end(body);
+  });
+  return `http://${host}`;
+};
 
 /** Stands in for GitHub's registry and Docker Hub. The image is built and pushed there as in the job "build". */
 const registry = `${cloud.prefix}.0.1:5602`;
@@ -211,20 +208,15 @@ const cases: Record<string, (script: string) => Promise<void>> = {
     const sub = "repo:owner@1/name@2:environment:dev";
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const value = `${part({ alg: "RS256" })}.${part({ sub, aud: "sts.amazonaws.com" })}.c2ln`;
-    const subject = (token: string) =>
-      serving(
-        ({ url, headers }) =>
-          url === "/token?api-version=2&audience=sts.amazonaws.com" && headers.authorization === "bearer request-token"
-            ? { body: JSON.stringify({ value }) }
-            : { status: 401, body: "{}" },
-        (url) => {
-          const request = {
-            ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2`,
-            ACTIONS_ID_TOKEN_REQUEST_TOKEN: token,
-          };
-          return run(script, { runner: { ...runner(), ...request } });
-        },
-      );
+    const url = await serving(({ url, headers }) =>
+      url === "/token?api-version=2&audience=sts.amazonaws.com" && headers.authorization === "bearer request-token"
+        ? { body: JSON.stringify({ value }) }
+        : { status: 401, body: "{}" },
+    );
+    const subject = (ACTIONS_ID_TOKEN_REQUEST_TOKEN: string) => {
+      const request = { ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2`, ACTIONS_ID_TOKEN_REQUEST_TOKEN };
+      return run(script, { runner: { ...runner(), ...request } });
+    };
     expect(await subject("request-token")).toMatchObject({
       status: 0,
       text: `The role has to trust the subject ${sub}\n`,
@@ -579,7 +571,7 @@ const cases: Record<string, (script: string) => Promise<void>> = {
   async "release.yml merge: tag what was built"(script) {
     const { imageRef } = await deployed();
     const { digests } = await release();
-    const tag = (
+    const tag = async (
       sha: string,
       newest: string,
       {
@@ -589,42 +581,33 @@ const cases: Record<string, (script: string) => Promise<void>> = {
         version = "",
         cwd = downloaded(built),
       } = {},
-    ) =>
-      serving(
-        ({ url = "", headers }) => {
-          if (headers.authorization !== "Bearer job-token") return { status: 401, body: "" };
-          if (url === "/repos/Owner/Hono-App/commits/main" && headers.accept === "application/vnd.github.sha") {
-            return { status, body: newest };
-          }
-          // As https://docs.github.com/en/rest/commits/commits#compare-two-commits does.
-          const [, compared] = /^\/repos\/Owner\/Hono-App\/compare\/main\.\.\.(\w+)$/.exec(url) ?? [];
-          if (compared) {
-            const place = compared === "aside" ? "diverged" : compared === newest ? "identical" : "behind";
-            return { body: JSON.stringify({ url, status: place, files: [{ status: "added" }] }) };
-          }
-          // As https://docs.github.com/en/rest/git/refs#list-matching-references answers.
-          const [, prefix = "-"] = /^\/repos\/Owner\/Hono-App\/git\/matching-refs\/(.*)$/.exec(url) ?? [];
-          const refs = ["v1.0.0", "v1.0.9", "v1.0.10", "v1.2.0", "v1.3.0-rc.1", "v10.0.0"].map(
-            (name) => `refs/tags/${name}`,
-          );
-          const found = refs.filter((ref) => ref.startsWith(`refs/${prefix}`));
-          const git = "https://api.github.com/repos/Owner/Hono-App/git";
-          return { body: JSON.stringify(found.map((ref) => ({ ref, url: `${git}/${ref}` }))) };
-        },
-        (GITHUB_API_URL) =>
-          run(script, {
-            contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
-            runner: {
-              ...runner(),
-              GITHUB_API_URL,
-              GITHUB_SHA: sha,
-              GITHUB_REF_TYPE: version ? "tag" : "branch",
-              GITHUB_REF_NAME: version || "main",
-            },
-            overrides: { REGISTRY: registry },
-            cwd,
-          }),
-      );
+    ) => {
+      const GITHUB_API_URL = await serving(({ url = "", headers }) => {
+        if (headers.authorization !== "Bearer job-token") return { status: 401, body: "" };
+        if (url === "/repos/Owner/Hono-App/commits/main" && headers.accept === "application/vnd.github.sha") {
+          return { status, body: newest };
+        }
+        // As https://docs.github.com/en/rest/commits/commits#compare-two-commits does.
+        const [, compared] = /^\/repos\/Owner\/Hono-App\/compare\/main\.\.\.(\w+)$/.exec(url) ?? [];
+        if (compared) {
+          const place = compared === "aside" ? "diverged" : compared === newest ? "identical" : "behind";
+          return { body: JSON.stringify({ url, status: place, files: [{ status: "added" }] }) };
+        }
+        // As https://docs.github.com/en/rest/git/refs#list-matching-references answers.
+        const [, prefix = "-"] = /^\/repos\/Owner\/Hono-App\/git\/matching-refs\/(.*)$/.exec(url) ?? [];
+        const versions = ["v1.0.0", "v1.0.9", "v1.0.10", "v1.2.0", "v1.3.0-rc.1", "v10.0.0"];
+        const refs = versions.map((name) => `refs/tags/${name}`).filter((ref) => ref.startsWith(`refs/${prefix}`));
+        const git = "https://api.github.com/repos/Owner/Hono-App/git";
+        return { body: JSON.stringify(refs.map((ref) => ({ ref, url: `${git}/${ref}` }))) };
+      });
+      const GITHUB = { GITHUB_API_URL, GITHUB_SHA: sha, GITHUB_REF_TYPE: version ? "tag" : "branch" };
+      return run(script, {
+        contexts: { github: { token: "job-token" }, vars: { DOCKERHUB_IMAGE: hub } },
+        runner: { ...runner(), ...GITHUB, GITHUB_REF_NAME: version || "main" },
+        overrides: { REGISTRY: registry },
+        cwd,
+      });
+    };
     const [half = ""] = digests.values();
     expect((await tag("half", "half", { built: [half] })).status).toBe(1);
     expect((await tag("unknown", "", { status: 403 })).status).not.toBe(0);
@@ -740,38 +723,16 @@ async function commenting(
     mkdirSync(dirname(join(cwd, file)), { recursive: true });
     writeFileSync(join(cwd, file), text);
   }
-  const comments = [...there];
-  const { status, text } = await serving(
-    ({ method, url, headers }, body) => {
-      if (headers.authorization !== "Bearer job-token") return { status: 401, body: "{}" };
-      const [, comment] =
-        /^\/repos\/Owner\/Hono-App\/issues\/(7\/comments|comments\/\d+)(?=$|\?)/.exec(url ?? "") ?? [];
-      if (method === "GET" && comment === "7/comments") {
-        return { body: JSON.stringify(comments.map((each, id) => ({ id, body: each, user: { type: "Bot" } }))) };
-      }
-      if (method === "POST" && comment === "7/comments") comments.push(JSON.parse(body).body);
-      else if (method === "PATCH" && comment) comments[Number(comment.split("/")[1])] = JSON.parse(body).body;
-      else return { status: 404, body: "{}" };
-      return { status: 201, body: '{"id":1}' };
-    },
-    (GITHUB_API_URL) =>
-      run(name, {
-        contexts: {
-          github: {
-            token: "job-token",
-            repository: "Owner/Hono-App",
-            server_url: "https://github.com",
-            run_id: 5,
-            event: { pull_request: { number: 7, head: { sha: "abc" } } },
-          },
-          ...contexts,
-        },
-        runner: { ...runner(), GITHUB_API_URL },
-        cwd,
-      }),
-  );
+  const { url: GITHUB_API_URL, comments } = await github(there.map((body, id) => ofBot(body, id)));
+  const event = { pull_request: { number: 7, head: { sha: "abc" } } };
+  const repository = { repository: "Owner/Hono-App", server_url: "https://github.com" };
+  const { status, text } = await run(name, {
+    contexts: { github: { token: "job-token", ...repository, run_id: 5, event }, ...contexts },
+    runner: { ...runner(), GITHUB_API_URL },
+    cwd,
+  });
   expect(status, text).toBe(0);
-  return { text, comments };
+  return { text, comments: comments.map(({ body }) => body) };
 }
 
 const onReview: Run = {

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { artifactType, findSbom } from "../../cli/sbom/referrers.ts";
 import { platforms } from "../../components/architecture.ts";
 import { blocksOf } from "../support/documents.ts";
-import { type Result, serving, temporaryFolder } from "../support/process.ts";
+import { listening, type Result, temporaryFolder } from "../support/process.ts";
 import {
   deployed,
   editPage,
@@ -123,12 +123,10 @@ test("an SBOM on the last page of what refers to an image is found", async () =>
     response.setHeader("content-type", index);
     response.end(JSON.stringify({ schemaVersion: 2, mediaType: index, manifests: pages[page] }));
   };
-  await serving(answer, async (host) => {
-    // To localhost ORAS speaks plain HTTP.
-    const reference = `${host.replace("127.0.0.1", "localhost")}/app@${image.digest}`;
-    const subject = { platform: "linux/arm64", reference };
-    expect(await findSbom(subject, process.env)).toEqual({ digest: sbomManifest.digest, document: "the document" });
-  });
+  // To localhost ORAS speaks plain HTTP.
+  const host = (await listening(answer)).replace("127.0.0.1", "localhost");
+  const subject = { platform: "linux/arm64", reference: `${host}/app@${image.digest}` };
+  expect(await findSbom(subject, process.env)).toEqual({ digest: sbomManifest.digest, document: "the document" });
 });
 
 test("refuses an image that does not exist, and one of a single platform", async () => {

@@ -49,32 +49,22 @@ export function temporaryFolder(after: (remove: () => void) => void = afterAll):
   return folder;
 }
 
-async function listen(answer: RequestListener) {
-  const server = createServer(answer).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const close = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { host: `127.0.0.1:${(server.address() as AddressInfo).port}`, close };
-}
-
 /** Runs an HTTP server on loopback until the test ends. */
 export async function listening(answer: RequestListener): Promise<string> {
-  const { host, close } = await listen(answer);
-  onTestFinished(close);
-  return host;
-}
-
-/** Runs one for as long as `use` takes. */
-export async function serving<T>(answer: RequestListener, use: (host: string) => Promise<T>): Promise<T> {
-  const { host, close } = await listen(answer);
-  return use(host).finally(close);
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** A port of loopback that nothing listens on. */
-export const freePort = () =>
-  serving(
-    () => {},
-    async (host) => Number(host.split(":")[1]),
-  );
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}

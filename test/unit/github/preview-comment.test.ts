@@ -1,4 +1,3 @@
-import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import {
   colour,
@@ -10,7 +9,7 @@ import {
   reviewComment,
   shorten,
 } from "../../../.github/scripts/preview-comment.ts";
-import { listening } from "../../support/process.ts";
+import { github, ofBot } from "../../support/comments.ts";
 
 const preview = (changes: Partial<Preview> = {}): Preview => ({
   stack: "dev",
@@ -146,60 +145,42 @@ test("a review environment: where it is, what answers there, what it costs; or t
 });
 
 describe("publishing", () => {
-  /** GitHub, as far as comments go. */
-  async function github(comments: { id: number; body: string; user: { type: string } | null }[], status = 200) {
-    const requests: { method?: string; url?: string; authorization?: string; body: string }[] = [];
-    const host = await listening(async (request, response) => {
-      const { method, url = "", headers } = request;
-      requests.push({ method, url, authorization: headers.authorization, body: await text(request) });
-      const page = Number(new URL(url, "http://x").searchParams.get("page"));
-      const answer = method === "GET" ? comments.slice((page - 1) * 100, page * 100) : { id: 1 };
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
-    });
-    return { api: { apiUrl: `http://${host}`, repository: "owner/name", token: "t" }, requests };
+  const there = marker("dev");
+  async function publishing(comments: Parameters<typeof github>[0], body: string, makes = true, token = "job-token") {
+    const { url: apiUrl, requests } = await github(comments);
+    const done = await publish(body, 7, { apiUrl, repository: "Owner/Hono-App", token }, makes);
+    return { done, requests, bodies: comments.map(({ body }) => body) };
   }
-  const bot = { type: "Bot" };
 
   test("makes the comment when there is none", async () => {
-    const { api, requests } = await github([{ id: 5, body: "hello", user: bot }]);
-    expect(await publish(`${marker("dev")}\ntext`, 7, api)).toBe("created");
-    expect(requests.at(-1)).toMatchObject({
-      method: "POST",
-      url: "/repos/owner/name/issues/7/comments",
-      body: JSON.stringify({ body: `${marker("dev")}\ntext` }),
-      authorization: "Bearer t",
-    });
+    const { done, bodies } = await publishing([ofBot("hello")], `${there}\ntext`);
+    expect([done, ...bodies]).toEqual(["created", "hello", `${there}\ntext`]);
   });
 
   test("updates the one that is there, also when it is far down", async () => {
-    const others = Array.from({ length: 250 }, (_, id) => ({ id, body: "talk", user: bot }));
-    const { api, requests } = await github([...others, { id: 999, body: `${marker("dev")}\nold`, user: bot }]);
-    expect(await publish(`${marker("dev")}\nnew`, 7, api)).toBe("updated");
-    expect(requests.at(-1)).toMatchObject({
-      method: "PATCH",
-      url: "/repos/owner/name/issues/comments/999",
-      body: JSON.stringify({ body: `${marker("dev")}\nnew` }),
-    });
+    const others = Array.from({ length: 250 }, (_, id) => ofBot("talk", id));
+    const { done, bodies, requests } = await publishing([...others, ofBot(`${there}\nold`, 999)], `${there}\nnew`);
+    expect([done, bodies.length, bodies.at(-1)]).toEqual(["updated", 251, `${there}\nnew`]);
     expect(requests).toHaveLength(4);
   });
 
   test("makes none where only one that is there is to be updated", async () => {
-    const { api, requests } = await github([{ id: 5, body: marker("prod"), user: bot }]);
-    expect(await publish(`${marker("dev")}\ntext`, 7, api, false)).toBe("not there");
-    expect(requests.map(({ method }) => method)).toEqual(["GET"]);
+    const { done, requests } = await publishing([ofBot(marker("prod"))], `${there}\ntext`, false);
+    expect([done, requests.length]).toEqual(["not there", 1]);
   });
 
   test("leaves alone another stack's, and what somebody else wrote with the same mark", async () => {
-    const { api } = await github([
-      { id: 1, body: marker("prod"), user: bot },
-      { id: 2, body: `${marker("dev")} mine`, user: { type: "User" } },
-      { id: 3, body: marker("dev"), user: null },
-    ]);
-    expect(await publish(`${marker("dev")}\ntext`, 7, api)).toBe("created");
+    const others = [
+      ofBot(marker("prod")),
+      { id: 2, body: `${there} mine`, user: { type: "User" } },
+      { id: 3, body: there, user: null },
+    ];
+    const before = others.map(({ body }) => body);
+    const { done, bodies } = await publishing(others, `${there}\ntext`);
+    expect([done, ...bodies]).toEqual(["created", ...before, `${there}\ntext`]);
   });
 
   test("says what GitHub answered", async () => {
-    const { api } = await github([], 403);
-    await expect(publish(`${marker("dev")}\ntext`, 7, api)).rejects.toThrow(/GET .*: 403/);
+    await expect(publishing([], `${there}\ntext`, true, "other")).rejects.toThrow(/GET .*: 401/);
   });
 });
