@@ -34,66 +34,58 @@ export async function fleetDeployed(): Promise<FleetOutputs> {
   return fleetOutputs();
 }
 
-/** What people at an address got while something else went on. */
+/** What people at some addresses got while something else went on. */
 interface Load {
   readonly failed: string[];
   readonly digests: Set<string>;
+  /** Each address with the ids of who answered there. */
+  readonly answered: Set<string>;
   asked: number;
+  /** Set by the work where it counts no longer. */
+  isOver: boolean;
 }
 
-/** Asks at an address without a break, four requests at a time, while `work` runs. */
-export async function underLoad<T>(url: string, work: (load: Load) => Promise<T>): Promise<{ result: T; load: Load }> {
-  const load: Load = { failed: [], digests: new Set(), asked: 0 };
-  let isOver = false;
-  const person = async () => {
-    while (!isOver) {
+/** Asks at addresses without a break, four requests at a time at each, while `work` runs. Every request has to be answered. */
+export async function underLoad<T>(
+  urls: string | readonly string[],
+  work: (load: Load) => Promise<T>,
+): Promise<{ result: T; load: Load }> {
+  const load: Load = { failed: [], digests: new Set(), answered: new Set(), asked: 0, isOver: false };
+  let hasEnded = false;
+  const person = async (url: string) => {
+    while (!hasEnded) {
       load.asked++;
-      await ask(url).then(
-        ({ image }) => load.digests.add(image.digest),
-        (error: Error) => load.failed.push(`${new Date().toISOString()} ${error.message}`),
-      );
+      const answer = await ask(url).catch((error: Error) => error);
+      // A request that was open while it came to be over may have met the end of what served.
+      if (load.isOver) return;
+      if (answer instanceof Error) load.failed.push(`${new Date().toISOString()} ${url}: ${answer.message}`);
+      else {
+        load.digests.add(answer.image.digest);
+        load.answered.add(`${url} ${answer.machine.instanceId}`);
+      }
       await wait(20);
     }
   };
-  const people = Promise.all(Array.from({ length: 4 }, person));
-  try {
-    const result = await work(load);
-    return { result, load };
-  } finally {
-    isOver = true;
-    await people;
-  }
+  const people = Promise.all([urls, urls, urls, urls].flat(2).map(person));
+  const result = await work(load).finally(() => {
+    hasEnded = true;
+  });
+  await people;
+  expect(load.failed).toEqual([]);
+  return { result, load };
 }
 
-/**
- * Brings the stack up and, until its output matches, asks at every address in turn, where each request must be answered.
- * Returns who answered where.
- */
-export async function upServing(urls: readonly string[], until: RegExp): Promise<{ url: string; id: string }[]> {
-  const answered: { url: string; id: string }[] = [];
-  const failed: string[] = [];
-  let isOver = false;
-  const onOutput = (output: string) => {
-    isOver ||= until.test(output);
-  };
-  const up = node("cli/local.ts", ["up"], { onOutput }).finally(() => {
-    isOver = true;
+/** Brings the stack up; until its output matches, each request at every address must be answered. */
+export async function upServing(urls: readonly string[], until: RegExp): Promise<Load> {
+  const { result, load } = await underLoad(urls, (load) => {
+    const onOutput = (output: string) => {
+      load.isOver ||= until.test(output);
+    };
+    return node("cli/local.ts", ["up"], { onOutput });
   });
-  while (!isOver) {
-    for (const url of urls) {
-      const answer = await ask(url).catch((error: Error) => error);
-      // A request that was open while the output came to match may have met the end of what served.
-      if (isOver) break;
-      if (answer instanceof Error) failed.push(`${url}: ${answer.message}`);
-      else answered.push({ url, id: answer.machine.instanceId });
-    }
-    await wait(20);
-  }
-  const { status, output } = await up;
-  expect(status, output).toBe(0);
-  expect(output).toMatch(until);
-  expect(failed).toEqual([]);
-  return answered;
+  expect(result.status, result.output).toBe(0);
+  expect(load.isOver, result.output).toBe(true);
+  return load;
 }
 
 /** Which machines and architectures answer at an address: of so many requests that none of a few machines is missed. */

@@ -161,15 +161,6 @@ export function outputs(): Outputs {
   return outputsOf(cloud) as unknown as Outputs;
 }
 
-/** Both instances of a deployment answer. */
-export async function isServing(outputs: Outputs): Promise<boolean> {
-  const asked = machineNames.map(async (name) => (await answering(outputs[name].url)) === outputs[name].id);
-  return Promise.all(asked).then(
-    (answers) => !answers.includes(false),
-    () => false,
-  );
-}
-
 /** Keeps what the last `up` deployed, for the other test files too. */
 const found = join(cloud.dir, "deployed");
 const noteDeployed = async () => writeFileSync(found, await fingerprint());
@@ -269,6 +260,12 @@ export async function pageOf({ url }: Machine): Promise<string> {
 export async function expectServing(outputs: Outputs): Promise<void> {
   for (const name of machineNames) expect(await answering(outputs[name].url)).toBe(outputs[name].id);
 }
+
+export const isServing = (outputs: Outputs): Promise<boolean> =>
+  expectServing(outputs).then(
+    () => true,
+    () => false,
+  );
 
 /** Neither the stack's outputs nor what answers has changed. */
 export async function expectStill(before: Outputs): Promise<void> {
