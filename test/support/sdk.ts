@@ -10,6 +10,7 @@ export type Asked = { action: string } & Record<string, Input>;
 /** Answers what clients of these classes of the AWS SDK send: nothing, where there is no answer. @returns The calls, as they come. */
 export function answering(classes: readonly { prototype: object }[], answer: Answer): Asked[] {
   const asked: Asked[] = [];
+  vi.stubEnv("AWS_REGION", "ap-northeast-2");
   for (const { prototype } of classes) {
     vi.spyOn(prototype as { send(command: { input: object }): unknown }, "send").mockImplementation(async (command) => {
       const action = command.constructor.name.replace(/Command$/, "");

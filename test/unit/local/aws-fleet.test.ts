@@ -1,13 +1,11 @@
 import { ACMClient } from "@aws-sdk/client-acm";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import { type Asked, answering, changes } from "../../support/sdk.ts";
-
-beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 const aws = provider("", resources, {}, async () => {});
 const urn = (type: string) => `urn:pulumi:dev::app::${type}::app`;

@@ -1,10 +1,8 @@
 import { EC2Client } from "@aws-sdk/client-ec2";
-import { beforeEach, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import type { Token } from "../../../local/providers/aws/rows.ts";
 import { answering, awsError } from "../../support/sdk.ts";
-
-beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 test.each<[Token, string[]]>([
   ["aws:ec2/eip:Eip", ["address", "domain", "ipamPoolId", "networkBorderGroup", "publicIpv4Pool"]],

@@ -1,5 +1,5 @@
 import { EC2Client } from "@aws-sdk/client-ec2";
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
@@ -70,7 +70,6 @@ test("a type that is added is one row: AWS's schema says what its inputs are", a
 });
 
 test("a type that is added is one row: it is made, read, listed, changed, tagged and deleted", async () => {
-  vi.stubEnv("AWS_REGION", "ap-northeast-2");
   const Tags = [{ Key: "app", Value: "hono" }];
   const volume = { VolumeId: "vol-1", VolumeType: "gp3", Size: 8, AvailabilityZone: "ap-northeast-2a", Tags };
   const asked = answering([EC2Client], (action, { NextToken }) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { EC2Client } from "@aws-sdk/client-ec2";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { resources } from "../../../local/providers/aws/resources.ts";
 import { sentBy, whole } from "../../../local/providers/aws/row.ts";
@@ -52,8 +52,6 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
     },
   );
 });
-
-beforeEach(() => vi.stubEnv("AWS_REGION", "ap-northeast-2"));
 
 test("a rule that was added to the default group by hand is seen, and revoked by an update", async () => {
   const IpPermissions = [{ IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }];
