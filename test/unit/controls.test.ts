@@ -3,58 +3,19 @@
 // https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-controls-reference.html
 // https://www.checkov.io/5.Policy%20Index/terraform.html
 
-import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { expect, test } from "vitest";
 import { provider } from "../../local/providers/aws/provider.ts";
 import { resources as definitions } from "../../local/providers/aws/resources.ts";
-import { account, only, type Registration, registryHost, runProgram, secret } from "../support/mocks.ts";
-
-const fleet = { fleet: "true" };
-/** The programs that controls are asked about: the pair, and fleets of every kind. */
-const variants = {
-  pair: {},
-  fleet,
-  "protected fleet with a domain": { ...fleet, domain: "app.example.com", protect: "true", latestTag: "false" },
-  "fleet with endpoints": {
-    ...fleet,
-    egress: "endpoints",
-    cpuTarget: "60",
-    alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
-  },
-  "fleet with addresses": { ...fleet, egress: "public" },
-};
-type Variant = keyof typeof variants;
-
-/** The resources that each of them registers. What runs before all tests would belong to none, for mutation testing. */
-const programs: Partial<Record<Variant, Promise<Registration[]>>> = {};
-function programOf(variant: Variant): Promise<Registration[]> {
-  programs[variant] ??= runProgram(variants[variant]).then((found) =>
-    found.filter(({ type }) => !/^(hono-app:index|pulumi):/.test(type)),
-  );
-  return programs[variant];
-}
-
-/** Every resource of every program, or those of a type, or of a type and name. */
-async function registered(key?: string): Promise<(Registration & { variant: Variant })[]> {
-  const found: (Registration & { variant: Variant })[] = [];
-  // One after another: the mocks are of one program.
-  for (const variant of Object.keys(variants) as Variant[]) {
-    for (const each of await programOf(variant)) found.push({ ...each, variant });
-  }
-  return key === undefined ? found : found.filter(({ type, name }) => key === type || key === `${type} ${name}`);
-}
+import { only, registryHost, runProgram, secret } from "../support/mocks.ts";
+import { preview, programOf, type Registered, registered, type Variant, variants } from "../support/programs.ts";
 
 test.each(Object.keys(variants) as Variant[])("%s: AWS refuses no resource", async (variant) => {
   const aws = provider("", definitions, {}, async () => {});
-  // As in a preview: what other resources become is not known.
-  const isOther = /^(.*-id|.*-allocation|ami-of-.*|arn:aws:elasticloadbalancing:.*)$/;
-  const preview = (inputs: object) =>
-    JSON.parse(JSON.stringify(inputs), (_, value) => (isOther.test(value) ? unknownValue : value));
   const ours = (await programOf(variant)).filter(({ type }) => type in definitions);
   expect(ours.length).toBeGreaterThan(15);
-  for (const { type, name, inputs } of ours) {
-    const checked = await aws.check?.(`urn:pulumi:dev::hono-app::${type}::${name}`, {}, preview(inputs));
-    expect(checked?.failures, name).toEqual([]);
+  for (const each of ours) {
+    const checked = await aws.check?.(`urn:pulumi:dev::hono-app::${each.type}::${each.name}`, {}, preview(each));
+    expect(checked?.failures, each.name).toEqual([]);
   }
 });
 
@@ -100,7 +61,7 @@ const recommended = expect.stringMatching(/^ELBSecurityPolicy-TLS13-1-[23]-Res(-
 const latestAlone = expect.toBeOneOf([undefined, [{ filter: "latest", filterType: "WILDCARD" }]]);
 
 /** What inputs must have, each by its name; one that must not be given is undefined. */
-type Asked = object | ((resource: Registration & { variant: Variant }) => object);
+type Asked = object | ((resource: Registered) => object);
 
 /** What each control asks of every resource of a type, or of that type and name. */
 const controls: Record<string, Record<string, Asked>> = {

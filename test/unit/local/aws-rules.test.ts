@@ -7,6 +7,7 @@ import { refusals } from "../../../local/providers/aws/rules.ts";
 import { propertySchema } from "../../../local/providers/aws/schemas.ts";
 import type { Props } from "../../../local/providers/aws/values.ts";
 import { secret } from "../../support/mocks.ts";
+import { one, preview } from "../../support/programs.ts";
 
 type Token = keyof typeof resources;
 
@@ -60,20 +61,12 @@ const lifecycle = (...selections: object[]) => {
 const assume = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
 const allow = { Effect: "Allow", Action: "ecr:*", Resource: "*" };
 const deny = { Effect: "Deny", Action: "ecr:*", Principal: "*" };
-const rule = {
-  securityGroupId: "sg-00000000",
-  cidrIpv4: "10.0.0.0/8",
-  ipProtocol: "tcp",
-  fromPort: 1,
-  toPort: 1,
-  tags: { a: "b" },
-};
 const ruleFaults: Faults = [
   ["pattern beside the schema", { description: "The app's" }, 'Description is "The app\'s", and must match'],
   ["network", { cidrIpv4: "10.0.0.0/33" }, 'is "10.0.0.0/33", and must match ipv4-network'],
   ["port of a protocol", { toPort: undefined }, "must have required property 'ToPort'"],
   ["port beyond the last", { toPort: 65_536 }, "must be <= 65535"],
-  ["range that ends before it starts", { fromPort: 2 }, "FromPort is 2, and must be <= 1"],
+  ["range that ends before it starts", { fromPort: 2, toPort: 1 }, "FromPort is 2, and must be <= 1"],
   [
     "tag of what CloudFormation does not tag",
     { tags: { a: "b".repeat(257) } },
@@ -81,273 +74,179 @@ const ruleFaults: Faults = [
   ],
   ["lack of a source", { cidrIpv4: undefined }, "must have exactly one of CidrIp, CidrIpv6"],
 ];
-const groupRule = { ...rule, cidrIpv4: undefined, referencedSecurityGroupId: "sg-00000001" };
+const ofGroup = { cidrIpv4: undefined, referencedSecurityGroupId: "sg-00000001" };
 const maintained = (instanceMaintenancePolicy: object) => ({ instanceMaintenancePolicy });
 const hops = (httpPutResponseHopLimit: number) => ({ metadataOptions: { httpPutResponseHopLimit } });
 type Faults = readonly (readonly [kind: string, change: Props, reason: string])[];
 
-/** For types, inputs that AWS takes, and changes of them that it refuses. */
-const faults: Partial<Record<Token, readonly [good: Props, faults: Faults]>> = {
+/** By type, or by type and name, changes that AWS refuses of what the program registers. */
+const faults: Record<string, Faults> = {
   "aws:ec2/securityGroup:SecurityGroup": [
-    { description: "Port of the app in, HTTPS out", name: "app" },
-    [
-      ["pattern", { description: "The app's" }, 'GroupDescription is "The app\'s", and must match'],
-      ["length", { description: "a".repeat(256) }, "must NOT have more than 255 characters"],
-      ["name", { name: "sg-app" }, 'must not match {"pattern":"^sg-"}'],
-    ],
+    ["pattern", { description: "The app's" }, 'GroupDescription is "The app\'s", and must match'],
+    ["length", { description: "a".repeat(256) }, "must NOT have more than 255 characters"],
+    ["name", { name: "sg-app" }, 'must not match {"pattern":"^sg-"}'],
   ],
-  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": [rule, ruleFaults],
-  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": [rule, ruleFaults],
-  "aws:ec2/eip:Eip": [
-    { domain: "VPC", tags: { a: "b" } },
-    [["enumeration in whatever case", { domain: "moon" }, 'Domain is "moon"']],
-  ],
+  "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ruleFaults,
+  "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": ruleFaults,
+  "aws:ec2/eip:Eip": [["enumeration in whatever case", { domain: "moon" }, 'Domain is "moon"']],
   "aws:ec2/natGateway:NatGateway": [
-    { subnetId: "subnet-00000000", allocationId: "eipalloc-1", connectivityType: "public" },
-    [
-      ["format", { subnetId: "subnet" }, 'SubnetId is "subnet", and must match ^subnet-'],
-      ["enumeration", { connectivityType: "open" }, "must be one of private, public"],
-    ],
+    ["format", { subnetId: "subnet" }, 'SubnetId is "subnet", and must match ^subnet-'],
+    ["enumeration", { connectivityType: "open" }, "must be one of private, public"],
   ],
-  "aws:ec2/vpcEndpoint:VpcEndpoint": [
-    {
-      vpcId: "vpc-00000000",
-      serviceName: "com.amazonaws.ap-northeast-2.ecr.api",
-      vpcEndpointType: "Interface",
-      securityGroupIds: ["sg-00000000"],
-      policy: document(allow),
-    },
+  "aws:ec2/vpcEndpoint:VpcEndpoint hono-app-logs": [
+    ["enumeration", { vpcEndpointType: "Door" }, 'VpcEndpointType is "Door"'],
+    ["format in a list", { securityGroupIds: ["group"] }, 'SecurityGroupIds.0 is "group"'],
+    ["type", { privateDnsEnabled: "yes" }, "must be boolean"],
+    ["way of another type", { routeTableIds: ["rtb-00000000"] }, "RouteTableIds must not be given beside the others"],
     [
-      ["enumeration", { vpcEndpointType: "Door" }, 'VpcEndpointType is "Door"'],
-      ["format in a list", { securityGroupIds: ["group"] }, 'SecurityGroupIds.0 is "group"'],
-      ["type", { privateDnsEnabled: "yes" }, "must be boolean"],
-      ["way of another type", { routeTableIds: ["rtb-00000000"] }, "RouteTableIds must not be given beside the others"],
-      [
-        "interface of a gateway",
-        { securityGroupIds: ["sg-00000000"], vpcEndpointType: "Gateway" },
-        "SecurityGroupIds must not be given beside the others",
-      ],
+      "interface of a gateway",
+      { securityGroupIds: ["sg-00000000"], vpcEndpointType: "Gateway" },
+      "SecurityGroupIds must not be given beside the others",
     ],
   ],
   "aws:ec2/launchTemplate:LaunchTemplate": [
-    {
-      name: "app-graviton",
-      imageId: "ami-00000000",
-      instanceType: "t4g.small",
-      ebsOptimized: "true",
-      userData: "IyEvYmluL2Jhc2gK",
-      creditSpecification: { cpuCredits: "unlimited" },
-      networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups: ["sg-00000000"] }],
-      blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs: { encrypted: "true", volumeType: "gp3", volumeSize: 8 } }],
-      tagSpecifications: [{ resourceType: "instance", tags: { Name: "app" } }],
-      tags: { a: "b" },
-    },
+    ["name", { name: "it's" }, 'LaunchTemplateName is "it\'s", and must match'],
+    ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large'],
+    ["combination", { instanceType: "c7g.large" }, 'is "c7g.large", and must match'],
+    ["switch that is a text", { ebsOptimized: "yes" }, 'EbsOptimized is "yes"'],
+    ["user data that is not encoded", { userData: "#!/bin/bash" }, "LaunchTemplateData.UserData"],
+    ["length of the user data", { userData: "A".repeat(21849) }, "must NOT have more than 21848 characters"],
+    ["range", hops(65), "HttpPutResponseHopLimit"],
     [
-      ["name", { name: "it's" }, 'LaunchTemplateName is "it\'s", and must match'],
-      ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large'],
-      ["combination", { instanceType: "c7g.large" }, 'is "c7g.large", and must match'],
-      ["switch that is a text", { ebsOptimized: "yes" }, 'EbsOptimized is "yes"'],
-      ["user data that is not encoded", { userData: "#!/bin/bash" }, "LaunchTemplateData.UserData"],
-      ["length of the user data", { userData: "A".repeat(21849) }, "must NOT have more than 21848 characters"],
-      ["range", hops(65), "HttpPutResponseHopLimit"],
-      [
-        "inner enumeration",
-        { blockDeviceMappings: [{ ebs: { volumeType: "gp4" } }] },
-        'BlockDeviceMappings.0.Ebs.VolumeType is "gp4"',
-      ],
-      [
-        "type of what is tagged",
-        { tagSpecifications: [{ resourceType: "instances" }] },
-        'TagSpecifications.0.ResourceType is "instances"',
-      ],
-      ["AWS's own tag", { tagSpecifications: [{ resourceType: "instance", tags: { "aws:a": "b" } }] }, 'is "aws:a"'],
+      "inner enumeration",
+      { blockDeviceMappings: [{ ebs: { volumeType: "gp4" } }] },
+      'BlockDeviceMappings.0.Ebs.VolumeType is "gp4"',
     ],
+    [
+      "type of what is tagged",
+      { tagSpecifications: [{ resourceType: "instances" }] },
+      'TagSpecifications.0.ResourceType is "instances"',
+    ],
+    ["AWS's own tag", { tagSpecifications: [{ resourceType: "instance", tags: { "aws:a": "b" } }] }, 'is "aws:a"'],
   ],
   "aws:ec2/vpc:Vpc": [
-    { cidrBlock: "10.0.0.0/16", tags: { a: "b" } },
-    [
-      ["range of a network", { cidrBlock: "10.0.0.0/8" }, 'is "10.0.0.0/8", and must match pattern'],
-      ["tag", { tags: { "aws:a": "b" } }, 'Tags.0.Key is "aws:a", and must match pattern'],
-    ],
+    ["range of a network", { cidrBlock: "10.0.0.0/8" }, 'is "10.0.0.0/8", and must match pattern'],
+    ["tag", { tags: { "aws:a": "b" } }, 'Tags.0.Key is "aws:a", and must match pattern'],
   ],
-  "aws:ec2/routeTable:RouteTable": [
-    { vpcId: "vpc-00000000" },
-    [["format", { vpcId: "vpc-1" }, 'VpcId is "vpc-1", and must match ^vpc-']],
-  ],
+  "aws:ec2/routeTable:RouteTable": [["format", { vpcId: "vpc-1" }, 'VpcId is "vpc-1", and must match ^vpc-']],
   "aws:ec2/flowLog:FlowLog": [
-    { vpcId: "vpc-00000000", maxAggregationInterval: 60 },
-    [["enumeration beside the schema", { maxAggregationInterval: 61 }, "is 61, and must be one of 60, 600"]],
+    ["enumeration beside the schema", { maxAggregationInterval: 61 }, "is 61, and must be one of 60, 600"],
   ],
   "aws:cloudwatch/logGroup:LogGroup": [
-    { retentionInDays: 30 },
-    [["enumeration", { retentionInDays: 31 }, "is 31, and must be one of 1, 3, 5, 7, 14, 30, 60"]],
+    ["enumeration", { retentionInDays: 31 }, "is 31, and must be one of 1, 3, 5, 7, 14, 30, 60"],
   ],
   "aws:ec2/instance:Instance": [
-    {
-      instanceType: "t4g.small",
-      monitoring: true,
-      userData: "가".repeat(5461),
-      creditSpecification: { cpuCredits: "unlimited" },
-      ...hops(64),
-    },
-    [
-      ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large, t4g.medium'],
-      ["combination", { instanceType: "c7g.large" }, 'InstanceType is "c7g.large", and must match'],
-      ["type", { monitoring: "yes" }, "must be boolean"],
-      ["length in bytes", { userData: "가".repeat(5462) }, "must not have more bytes than 16384"],
-      ["enumeration beside the schema", { creditSpecification: { cpuCredits: "no" } }, "one of standard, unlimited"],
-      ["range", hops(65), "HttpPutResponseHopLimit is 65, and must be <= 64"],
-    ],
+    ["region", { instanceType: "t4g.smal" }, 'is "t4g.smal", and must be one of t4g.2xlarge, t4g.large, t4g.medium'],
+    ["combination", { instanceType: "c7g.large" }, 'InstanceType is "c7g.large", and must match'],
+    ["type", { monitoring: "yes" }, "must be boolean"],
+    ["length in bytes", { userData: "가".repeat(5462) }, "must not have more bytes than 16384"],
+    ["enumeration beside the schema", { creditSpecification: { cpuCredits: "no" } }, "one of standard, unlimited"],
+    ["range", hops(65), "HttpPutResponseHopLimit is 65, and must be <= 64"],
   ],
   "aws:lb/loadBalancer:LoadBalancer": [
-    { name: "app", internal: false, loadBalancerType: "application", subnets: ["subnet-00000001", "subnet-00000002"] },
-    [
-      ["length of a name", { name: "a".repeat(33) }, "must NOT have more than 32 characters"],
-      ["pattern of a name", { name: "internal-app" }, 'Name is "internal-app"'],
-      ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
-      ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
-      ["attribute", { idleTimeout: 4001 }, "idle_timeout.timeout_seconds is 4001, and must be <= 4000"],
-      ["attribute's value", { desyncMitigationMode: "off" }, "must be one of monitor, defensive, strictest"],
-    ],
+    ["length of a name", { name: "a".repeat(33) }, "must NOT have more than 32 characters"],
+    ["pattern of a name", { name: "internal-app" }, 'Name is "internal-app"'],
+    ["one subnet", { subnets: ["subnet-00000001"] }, "must NOT have fewer than 2 items"],
+    ["type", { loadBalancerType: "classic" }, "must be one of application, gateway, network"],
+    ["attribute", { idleTimeout: 4001 }, "idle_timeout.timeout_seconds is 4001, and must be <= 4000"],
+    ["attribute's value", { desyncMitigationMode: "off" }, "must be one of monitor, defensive, strictest"],
   ],
   "aws:lb/targetGroup:TargetGroup": [
-    {
-      port: 80,
-      protocol: "HTTP",
-      targetType: "instance",
-      vpcId: "vpc-00000000",
-      healthCheck: { interval: 5, timeout: 4 },
-    },
+    ["interval", { healthCheck: { interval: 4 } }, "HealthCheckIntervalSeconds is 4"],
+    ["time-out as long as the interval", { healthCheck: { interval: 5, timeout: 5 } }, "is 5, and must be < 5"],
+    ["path", { healthCheck: { path: "health" } }, 'HealthCheckPath is "health", and must match'],
+    ["slow start", { slowStart: 29 }, "slow_start.duration_seconds is 29, and must not match"],
     [
-      ["interval", { healthCheck: { interval: 4 } }, "HealthCheckIntervalSeconds is 4"],
-      ["time-out as long as the interval", { healthCheck: { interval: 5, timeout: 5 } }, "is 5, and must be < 5"],
-      ["path", { healthCheck: { path: "health" } }, 'HealthCheckPath is "health", and must match'],
-      ["slow start", { slowStart: 29 }, "slow_start.duration_seconds is 29, and must not match"],
-      [
-        "slow start beside an algorithm",
-        { slowStart: 30, loadBalancingAlgorithmType: "least_outstanding_requests" },
-        "slow_start.duration_seconds is 30, and must be <= 0",
-      ],
-      ["algorithm", { loadBalancingAlgorithmType: "random" }, "must be one of round_robin, least_outstanding_requests"],
-      ["missing port", { port: undefined }, "must have required property 'Port'"],
+      "slow start beside an algorithm",
+      { slowStart: 30, loadBalancingAlgorithmType: "least_outstanding_requests" },
+      "slow_start.duration_seconds is 30, and must be <= 0",
     ],
+    ["algorithm", { loadBalancingAlgorithmType: "random" }, "must be one of round_robin, least_outstanding_requests"],
+    ["missing port", { port: undefined }, "must have required property 'Port'"],
   ],
-  "aws:lb/listener:Listener": [
-    {
-      loadBalancerArn: "arn",
-      port: 443,
-      protocol: "HTTPS",
-      certificateArn: "arn",
-      defaultActions: [{ type: "forward", targetGroupArn: "arn" }],
-    },
+  "aws:lb/listener:Listener hono-app-https": [
+    ["missing certificate", { certificateArn: undefined }, "must have required property 'Certificates'"],
+    ["port", { port: 65536 }, "Port is 65536, and must be <= 65535"],
     [
-      ["missing certificate", { certificateArn: undefined }, "must have required property 'Certificates'"],
-      ["port", { port: 65536 }, "Port is 65536, and must be <= 65535"],
-      [
-        "certificate without HTTPS",
-        { certificateArn: "arn", protocol: "HTTP" },
-        "Certificates must not be given beside the others",
-      ],
+      "certificate without HTTPS",
+      { certificateArn: "arn", protocol: "HTTP", sslPolicy: undefined },
+      "Certificates must not be given beside the others",
     ],
   ],
   "aws:autoscaling/group:Group": [
-    {
-      minSize: 1,
-      maxSize: 2,
-      healthCheckType: "ELB",
-      launchTemplate: { id: "lt-00000000000000000", version: "1" },
-      tags: [{ key: "app", value: "hono", propagateAtLaunch: true }],
-    },
-    [
-      ["type of health", { healthCheckType: "elb" }, 'HealthCheckType is "elb"'],
-      ["half a policy", maintained({ minHealthyPercentage: 90 }), "must have required property 'MaxHealthyPercentage'"],
-      ["wide policy", maintained({ minHealthyPercentage: 9, maxHealthyPercentage: 110 }), "of more than 100"],
-      ["AWS's own tag", { tags: [{ key: "aws:a", value: "b", propagateAtLaunch: true }] }, 'Tags.0.Key is "aws:a"'],
-      ["tag twice", { tags: [1, 2].map(() => ({ key: "app", value: "a", propagateAtLaunch: true })) }, "the same Key"],
-      ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
-    ],
+    ["type of health", { healthCheckType: "elb" }, 'HealthCheckType is "elb"'],
+    ["half a policy", maintained({ minHealthyPercentage: 90 }), "must have required property 'MaxHealthyPercentage'"],
+    ["wide policy", maintained({ minHealthyPercentage: 9, maxHealthyPercentage: 110 }), "of more than 100"],
+    ["AWS's own tag", { tags: [{ key: "aws:a", value: "b", propagateAtLaunch: true }] }, 'Tags.0.Key is "aws:a"'],
+    ["tag twice", { tags: [1, 2].map(() => ({ key: "app", value: "a", propagateAtLaunch: true })) }, "the same Key"],
+    ["tag without a word about its instances", { tags: [{ key: "app", value: "hono" }] }, "'PropagateAtLaunch'"],
   ],
   "aws:autoscaling/policy:Policy": [
-    {
-      autoscalingGroupName: "app",
-      policyType: "TargetTrackingScaling",
-      targetTrackingConfiguration: {
-        predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
-        targetValue: 50,
-      },
-    },
-    [["type", { policyType: "Target" }, "must be one of PredictiveScaling, SimpleScaling"]],
+    ["type", { policyType: "Target" }, "must be one of PredictiveScaling, SimpleScaling"],
   ],
-  "aws:cloudwatch/metricAlarm:MetricAlarm": [
-    {
-      comparisonOperator: "GreaterThanThreshold",
-      evaluationPeriods: 1,
-      metricName: "UnHealthyHostCount",
-      dimensions: { LoadBalancer: "app" },
-      period: 60,
-    },
-    [
-      ["period", { period: 61 }, "must be multiple of 60"],
-      ["data points", { datapointsToAlarm: 2 }, "DatapointsToAlarm is 2, and must be <= 1"],
-      ["length of time", { statistic: undefined, evaluationPeriods: 1441 }, "must not evaluate more than a day"],
-      ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value must"],
-    ],
+  "aws:cloudwatch/metricAlarm:MetricAlarm hono-app-balancer-5xx": [
+    ["period", { period: 61 }, "must be multiple of 60"],
+    ["data points", { datapointsToAlarm: 2 }, "DatapointsToAlarm is 2, and must be <= 1"],
+    ["length of time", { statistic: undefined, evaluationPeriods: 1441 }, "must not evaluate more than a day"],
+    ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value must"],
   ],
   "aws:iam/role:Role": [
-    { assumeRolePolicy: document(assume) },
     [
-      [
-        "trust policy",
-        { assumeRolePolicy: document({ ...assume, Effect: "Alow" }) },
-        'Effect is "Alow", and must be one of Allow, Deny',
-      ],
-      ["policy that is no JSON", { assumeRolePolicy: "{" }, "must be object"],
-      ["length", { assumeRolePolicy: document({ ...assume, Sid: "a".repeat(2048) }) }, "more characters than 2048"],
+      "trust policy",
+      { assumeRolePolicy: document({ ...assume, Effect: "Alow" }) },
+      'Effect is "Alow", and must be one of Allow, Deny',
     ],
+    ["policy that is no JSON", { assumeRolePolicy: "{" }, "must be object"],
+    ["length", { assumeRolePolicy: document({ ...assume, Sid: "a".repeat(2048) }) }, "more characters than 2048"],
   ],
   "aws:iam/rolePolicy:RolePolicy": [
-    { name: "p", role: "r", ...policyOf({ ...allow, Sid: "A" }, allow) },
-    [
-      ["length", policyOf({ ...allow, Sid: "a".repeat(10_240) }), "more characters than 10240"],
-      ["policy's resource", policyOf({ ...allow, Resource: "bucket" }), 'Resource is "bucket"'],
-      ["policy's names", policyOf({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }), "two items with the same Sid"],
-      ["policy's actions", policyOf({ ...allow, NotAction: "ecr:*" }), "must have exactly one of Action, NotAction"],
-    ],
+    ["length", policyOf({ ...allow, Sid: "a".repeat(10_240) }), "more characters than 10240"],
+    ["policy's resource", policyOf({ ...allow, Resource: "bucket" }), 'Resource is "bucket"'],
+    ["policy's names", policyOf({ ...allow, Sid: "A" }, { ...allow, Sid: "A" }), "two items with the same Sid"],
+    ["policy's actions", policyOf({ ...allow, NotAction: "ecr:*" }), "must have exactly one of Action, NotAction"],
   ],
   "aws:ecr/repository:Repository": [
-    { encryptionConfigurations: [{ encryptionType: "KMS" }] },
     [
-      [
-        "required property",
-        { encryptionConfigurations: [{ kmsKey: "k" }] },
-        "must have required property 'EncryptionType'",
-      ],
+      "required property",
+      { encryptionConfigurations: [{ kmsKey: "k" }] },
+      "must have required property 'EncryptionType'",
     ],
   ],
   "aws:ecr/repositoryPolicy:RepositoryPolicy": [
-    { repository: "app", ...policyOf(deny) },
-    [["policy's principal", policyOf({ ...deny, Principal: undefined }), "one of Principal, NotPrincipal"]],
+    ["policy's principal", policyOf({ ...deny, Principal: undefined }), "one of Principal, NotPrincipal"],
   ],
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": [
-    { repository: "app", ...lifecycle({ tagStatus: "tagged", tagPatternList: ["*"] }, { tagStatus: "any" }) },
-    [
-      ["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"],
-      ["rule without tags", lifecycle({ tagStatus: "tagged" }), "must have at least one of tagPatternList"],
-      ["rule after that of any image", lifecycle({ tagStatus: "any" }, {}), "must have its rule of any image last"],
-    ],
+    ["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"],
+    ["rule without tags", lifecycle({ tagStatus: "tagged" }), "must have at least one of tagPatternList"],
+    ["rule after that of any image", lifecycle({ tagStatus: "any" }, {}), "must have its rule of any image last"],
   ],
 };
 
-describe.each(Object.entries(faults))("%s", (token, [good, changes]) => {
-  const definition: Resource = resources[token as Token];
-  const { type } = definition.cloudFormation;
+const definitionOf = (key: string): Resource => resources[key.split(" ")[0] as Token];
+/** What AWS refuses of a resource of the program after a change. */
+async function refused(key: string, change: Props): Promise<ReturnType<typeof refusals>> {
+  const named = definitionOf(key).autoName && { name: "app" };
+  return refusals(definitionOf(key), { ...named, ...preview(await one(key)), ...change });
+}
 
-  test("is taken as it should be", () => {
-    expect(refusals(definition, good)).toEqual([]);
-  });
+// That it takes what the program registers as it is: test/unit/controls.test.ts.
+test.each<[string, Props]>([
+  ["aws:ec2/eip:Eip", { domain: "VPC" }],
+  ["aws:ec2/flowLog:FlowLog", { maxAggregationInterval: 60 }],
+  ["aws:ec2/instance:Instance", { userData: "가".repeat(5461), ...hops(64) }],
+  ["aws:lb/targetGroup:TargetGroup", { healthCheck: { interval: 5, timeout: 4 } }],
+  ["aws:iam/rolePolicy:RolePolicy", policyOf({ ...allow, Sid: "A" }, allow)],
+  [
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    lifecycle({ tagStatus: "tagged", tagPatternList: ["*"] }, { tagStatus: "any" }),
+  ],
+])("%s is taken with %j", async (key, change) => expect(await refused(key, change)).toEqual([]));
 
-  test.each(changes)("is refused for its %s", (_, change, reason) => {
-    const found = refusals(definition, { ...good, ...change });
+describe.each(Object.entries(faults))("%s", (key, changes) => {
+  const { type } = definitionOf(key).cloudFormation;
+
+  test.each(changes)("is refused for its %s", async (_, change, reason) => {
+    const found = await refused(key, change);
     expect(found.map((failure) => failure.reason.replace(` of ${type}`, ""))).toContainEqual(
       expect.stringContaining(reason),
     );
@@ -379,39 +278,29 @@ describe.each(Object.entries<Resource>(resources))("%s", (_, definition) => {
 test.each([
   "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
   "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-] as const)("%s takes a group instead of a range", (token) => {
-  const definition = resources[token];
-  expect(refusals(definition, groupRule)).toEqual([]);
-  const both = refusals(definition, { ...groupRule, cidrIpv4: "10.0.0.0/8" }).map(({ reason }) => reason);
-  expect(both).toEqual([expect.stringContaining("must have exactly one of CidrIp, CidrIpv6")]);
-  const [refusal] = refusals(definition, { ...groupRule, referencedSecurityGroupId: "group" });
+])("%s takes a group instead of a range", async (token) => {
+  expect(await refused(token, ofGroup)).toEqual([]);
+  const both = await refused(token, { ...ofGroup, cidrIpv4: "10.0.0.0/8" });
+  expect(both).toMatchObject([{ reason: expect.stringContaining("must have exactly one of CidrIp, CidrIpv6") }]);
+  const [refusal] = await refused(token, { ...ofGroup, referencedSecurityGroupId: "group" });
   expect(refusal).toMatchObject({
     property: "referencedSecurityGroupId",
     reason: expect.stringContaining("SecurityGroupId of AWS::EC2::SecurityGroup"),
   });
 });
 
-test("a template with interfaces and with groups beside them is refused", () => {
-  const inputs = {
-    imageId: "ami-00000000",
-    vpcSecurityGroupIds: ["sg-00000000"],
-    networkInterfaces: [{ deviceIndex: 0 }],
-  };
-  expect(refusals(resources["aws:ec2/launchTemplate:LaunchTemplate"], inputs).map(({ reason }) => reason)).toEqual([
-    expect.stringContaining("must not have, with a property, those that it excludes"),
-  ]);
+test("a template with groups beside its interfaces is refused", async () => {
+  const found = await refused("aws:ec2/launchTemplate:LaunchTemplate", { vpcSecurityGroupIds: ["sg-00000000"] });
+  const reason = expect.stringContaining("must not have, with a property, those that it excludes");
+  expect(found).toMatchObject([{ reason }]);
 });
 
-test("what is known is judged beside what is not", () => {
-  const instance = resources["aws:ec2/instance:Instance"];
-  const found = refusals(instance, {
-    ami: unknownValue,
-    vpcSecurityGroupIds: [unknownValue, "group"],
-    rootBlockDevice: unknownValue,
-  });
+test("what is known is judged beside what is not", async () => {
+  const unknown = { ami: unknownValue, vpcSecurityGroupIds: [unknownValue, "group"], rootBlockDevice: unknownValue };
+  const found = await refused("aws:ec2/instance:Instance", unknown);
   expect(found.map(({ property }) => property)).toEqual(["vpcSecurityGroupIds"]);
-  const range = { ...rule, toPort: unknownValue };
-  expect(refusals(resources["aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"], range)).toEqual([]);
+  const rule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule";
+  expect(await refused(rule, { toPort: unknownValue })).toEqual([]);
 });
 
 test("an error does not show a secret", () => {
