@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { translate } from "../../local/providers/aws/cloudformation.ts";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
 import { resources as definitions } from "../../local/providers/aws/resources.ts";
-import { schemaOf, schemas } from "../../local/providers/aws/schemas.ts";
+import { schemas } from "../../local/providers/aws/schemas.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import type { StateResource } from "../../local/stack.ts";
 import { filesBelow } from "../../tools/paths.ts";
@@ -16,28 +16,18 @@ interface TemplateResource {
   readonly Properties: Props;
 }
 
-/** The AWS resources of a state as CloudFormation would make them; what is a part of another resource there is put into that one. */
+/** The AWS resources of a state as CloudFormation would make them. */
 function template(state: readonly StateResource[]): Record<string, TemplateResource> {
-  const resources = new Map<string, TemplateResource>();
-  for (const { urn, type, inputs = {} } of state.filter((each) => each.type.startsWith("aws:") && !each.delete)) {
+  const resources = state.filter((each) => each.type.startsWith("aws:") && !each.delete);
+  const named = resources.map(({ urn, type, inputs = {} }) => {
     const definition: Definition | undefined = definitions[type as keyof typeof definitions];
     if (definition === undefined) throw new Error(`${urn}: the local cloud has no such type`);
-    const { type: Type } = definition.cloudFormation;
+    const { type: Type, isPart } = definition.cloudFormation;
     const { properties } = translate(definition, inputs);
-    const { primaryIdentifier } = schemaOf(Type) as { primaryIdentifier: string[] };
-    const identity = primaryIdentifier.map((pointer) => properties[pointer.replace("/properties/", "")]);
-    const key = identity.includes(undefined) ? urn : [Type, ...identity].join();
-    const whole = resources.get(key)?.Properties ?? {};
-    for (const name in properties) {
-      const isList = Array.isArray(whole[name]);
-      whole[name] = isList ? [...whole[name], ...properties[name]] : properties[name];
-    }
-    resources.set(key, { Type, Properties: whole });
-  }
-  const named = [...resources].map(([key, resource], index) => [
-    `${key.replace(/\W|_/g, "").slice(-200)}${index}`,
-    resource,
-  ]);
+    // A part has the name of what it is a part of there, and a name may be there once.
+    const Properties = isPart ? { ...properties, RepositoryName: undefined } : properties;
+    return [urn.replace(/\W|_/g, "").slice(-200), { Type, Properties }];
+  });
   return Object.fromEntries(named);
 }
 
