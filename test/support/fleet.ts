@@ -1,21 +1,16 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { AutoScaling } from "@aws-sdk/client-auto-scaling";
 import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import type { Unwrap } from "@pulumi/pulumi";
 import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
-import type { GroupProof } from "../../components/group-proof.ts";
+import type { MachineGroup } from "../../components/machine-group.ts";
 import { ask, aws, configured, isDeployed, node, type Outputs, outputs, succeed } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
 export const balancing = new ElasticLoadBalancingV2(aws);
 
-/** What a stack's outputs say of the machines of one architecture. */
-export interface Group {
-  readonly group: string;
-  readonly type: string;
-  readonly machines: GroupProof["machines"];
-}
-
+type Group = Unwrap<MachineGroup["summary"]>;
 export type FleetOutputs = Omit<Outputs, MachineName> & Record<MachineName, Group> & { readonly url: string };
 
 export const fleetOutputs = (): FleetOutputs => outputs() as unknown as FleetOutputs;

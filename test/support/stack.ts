@@ -4,12 +4,13 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
-import { EC2, type Instance } from "@aws-sdk/client-ec2";
+import { type Instance as Described, EC2 } from "@aws-sdk/client-ec2";
 import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
+import type { Unwrap } from "@pulumi/pulumi";
 import { afterAll, afterEach, expect, inject, vi } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
-import type { Proof } from "../../components/proof.ts";
+import type { Machine as Instance } from "../../components/machine.ts";
 import { filesIn, sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
 import type { Credentials } from "../../local/services/ec2/machine.ts";
@@ -132,7 +133,7 @@ export function imagesOf(tagStatus: "TAGGED" | "UNTAGGED"): Promise<ImageIdentif
 export const untagged = async () => (await imagesOf("UNTAGGED")).map(({ imageDigest }) => imageDigest);
 
 /** What AWS's API reports of instances. */
-export async function describeInstances(...InstanceIds: string[]): Promise<Instance[]> {
+export async function describeInstances(...InstanceIds: string[]): Promise<Described[]> {
   const { Reservations = [] } = await ec2.describeInstances({ InstanceIds });
   return Reservations.flatMap(({ Instances = [] }) => Instances);
 }
@@ -148,13 +149,7 @@ export interface Outputs {
   readonly verifiedArchitectures: Record<MachineName, string>;
 }
 
-export interface Machine {
-  readonly id: string;
-  readonly type: string;
-  readonly ami: string;
-  readonly url: string;
-  readonly proof: Proof;
-}
+export type Machine = Unwrap<Instance["summary"]>;
 
 /** The stack's outputs, as its state has them. */
 export function outputs(): Outputs {
