@@ -36,10 +36,7 @@ test("publishTo puts the proven image into another registry, as its version and 
   await configured({ ...settings, publishToken: '""' }, async () => {
     setToken("canary-token");
     const up = await succeed("up");
-    const { publishedImage, imageDigest } = outputs() as unknown as {
-      publishedImage: { ref: string; digest: string };
-      imageDigest: string;
-    };
+    const { publishedImage, imageDigest } = outputs();
     expect(publishedImage).toEqual({ ref: `${address}/owner/hono-app:1.0.0@${imageDigest}`, digest: imageDigest });
     expect(((await (await get("tags/list")).json()) as { tags: string[] }).tags.sort()).toEqual(["1.0.0", "latest"]);
     for (const tag of ["1.0.0", "latest"]) {

@@ -24,8 +24,8 @@ export interface Step {
 export interface Job {
   readonly needs?: string | string[];
   readonly if?: string;
-  readonly uses?: string;
-  readonly environment?: string | { readonly name: string; readonly url?: string; readonly deployment?: boolean };
+  readonly environment?: string | { readonly name: string };
+  readonly permissions?: Strings;
   readonly "timeout-minutes"?: number;
   readonly concurrency?: { readonly group: string; readonly "cancel-in-progress": boolean };
   readonly strategy?: { readonly matrix: { readonly include?: readonly Strings[]; readonly stack?: string } };
@@ -33,7 +33,6 @@ export interface Job {
   readonly steps?: readonly Step[];
 }
 export interface Workflow {
-  readonly on: Record<string, unknown>;
   readonly concurrency?: { readonly "cancel-in-progress": boolean };
   readonly defaults?: { readonly run: { readonly shell: string } };
   readonly env?: Strings;

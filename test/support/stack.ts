@@ -138,18 +138,12 @@ export async function describeInstances(...InstanceIds: string[]): Promise<Descr
   return Reservations.flatMap(({ Instances = [] }) => Instances);
 }
 
-export interface Outputs {
-  readonly repositoryUrl: string;
-  readonly imageRef: string;
-  readonly imageDigest: string;
-  readonly imagePlatforms: string[];
-  readonly logGroup: string;
-  readonly graviton: Machine;
-  readonly intel: Machine;
-  readonly verifiedArchitectures: Record<MachineName, string>;
-}
-
+type Program = typeof import("../../index.ts");
 export type Machine = Unwrap<Instance["summary"]>;
+/** What `pulumi up` puts out for a pair. */
+export type Outputs = { readonly [Name in Exclude<keyof Program, MachineName>]: Unwrap<Program[Name]> } & Readonly<
+  Record<MachineName, Machine>
+>;
 
 /** The stack's outputs, as its state has them. */
 export function outputs(): Outputs {
