@@ -73,7 +73,8 @@ describe("options", () => {
   test.each([
     [
       ["--platform", "linux/amd64,linux/arm64", "--load"],
-      "--load takes one platform and was given linux/amd64,linux/arm64",
+      // Both ways out, as commands.
+      /^--load takes one platform and was given linux\/amd64,linux\/arm64.*npm run image -- --platform linux\/amd64,linux\/arm64 --tag yourusername\/hono-app --push\n.*npm run image -- --platform linux\/amd64 --load$/s,
     ],
     [["--platform", "linux/amd64,linux/arm64"], "docker exporter does not currently support exporting manifest lists"],
     [["--platform", "linux/arm/v7"], '--platform is "linux/arm/v7"; allowed: linux/arm64, linux/amd64, or both'],
@@ -87,12 +88,6 @@ describe("options", () => {
   ])("refused before anything is built: %j", (args, message) => {
     expect(() => readOptions(args)).toThrow(UsageError);
     expect(() => readOptions(args)).toThrow(message);
-  });
-
-  test("two platforms and --load: both ways out are given, as commands", () => {
-    expect(() => read("--platform", "linux/amd64,linux/arm64", "--load")).toThrow(
-      /npm run image -- --platform linux\/amd64,linux\/arm64 --tag yourusername\/hono-app --push\n.*npm run image -- --platform linux\/amd64 --load$/,
-    );
   });
 });
 
