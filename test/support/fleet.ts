@@ -40,7 +40,7 @@ interface Load {
   isOver: boolean;
 }
 
-/** Asks at addresses without a break, four requests at a time at each, while `work` runs. Every request has to be answered. */
+/** Asks at one address, or at several, without a break, four requests at a time, while `work` runs. Every request has to be answered. */
 export async function underLoad<T>(
   urls: string | readonly string[],
   work: (load: Load) => Promise<T>,
@@ -61,7 +61,8 @@ export async function underLoad<T>(
       await wait(20);
     }
   };
-  const people = Promise.all([urls, urls, urls, urls].flat(2).map(person));
+  const addresses = [urls].flat();
+  const people = Promise.all([0, 1, 2, 3].map((each) => person(addresses[each % addresses.length] as string)));
   const result = await work(load).finally(() => {
     hasEnded = true;
   });
