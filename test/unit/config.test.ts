@@ -461,7 +461,9 @@ test("another registry: its host, its repository, the version and latest, and a 
   expect(problems({ ...publish, port: "22" }).join()).not.toContain("canary");
 });
 
-test("a fleet: its settings, and nobody reaches its machines but the load balancer", () => {
+test("a fleet: its settings, and nobody reaches its machines but the load balancer; a certificate is the domain's own unless another is named", () => {
+  configure({ fleet: "true", domain: "app.example.com" });
+  expect(loadConfig().fleet?.certificateDomain).toBe("app.example.com");
   configure({ fleet: "true" });
   expect(loadConfig()).toMatchObject({
     network: { allowedCidrs: [], egress: "nat" },
@@ -490,9 +492,4 @@ test("a fleet: its settings, and nobody reaches its machines but the load balanc
       certificateDomain: "*.example.com",
     },
   });
-});
-
-test("the certificate is the domain's own where no other is named", () => {
-  configure({ fleet: "true", domain: "app.example.com" });
-  expect(loadConfig().fleet?.certificateDomain).toBe("app.example.com");
 });

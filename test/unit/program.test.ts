@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { account, all, configure, digest, mock, only, registryHost, runProgram } from "../support/mocks.ts";
+import { registered } from "../support/programs.ts";
 
 // The whole program, as index.ts wires it; for each test, so that mutation testing knows which test covers what.
 
@@ -143,10 +144,8 @@ describe("with the defaults", () => {
   test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", async () => {
     const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
     const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
-    const found = [...all()];
-    for (const settings of [{ fleet: "true" }, wholeFleet]) found.push(...(await runProgram(settings)));
     // The tags of an image are Docker's.
-    const aws = found.filter(({ type }) => type.startsWith("aws:"));
+    const aws = (await registered()).filter(({ type }) => type.startsWith("aws:"));
     const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
     for (const { type, name, inputs } of tagged) {
       // A group has a list of them.
