@@ -122,13 +122,14 @@ test("refreshes are listed, cancelled and rolled back for the one group", async 
 });
 
 test("what failed or was cancelled since is said once, from every page until older ones come", async () => {
-  const activity = (StatusCode: string, minute: number, StatusMessage: string) => {
+  const activity = (StatusCode: string, minute: number, StatusMessage: string, Description = "Launching") => {
     const StartTime = new Date(`2026-01-01T00:0${minute}:00Z`);
-    return { StatusCode, StartTime, Description: "Launching", StatusMessage };
+    return { StatusCode, StartTime, Description, StatusMessage };
   };
   // What is in progress comes first, however old it is.
   const newest = [
     activity("InProgress", 0, "draining"),
+    activity("InProgress", 4, "draining", "Terminating"),
     ...[activity("Failed", 5, "no capacity"), activity("Successful", 5, "")],
   ];
   const older = [
@@ -147,9 +148,14 @@ test("what failed or was cancelled since is said once, from every page until old
   ]);
   expect(asked).toHaveLength(4);
   expect(asked[0]).toMatchObject({ AutoScalingGroupName: "app-1" });
-  const [launch] = await api.activities(new Date("2026-01-01T00:05:00Z"));
   const started = new Date("2026-01-01T00:05:00Z");
-  expect(launch).toEqual({ started, isLaunch: true, status: "Failed", text: "Launching: no capacity" });
+  const [first, ...others] = await api.activities(new Date("2026-01-01T00:04:00Z"));
+  expect(first).toEqual({ started, isLaunch: true, status: "Failed", text: "Launching: no capacity" });
+  expect(others.map(({ text, isLaunch }) => [text, isLaunch])).toEqual([
+    ["Launching: ", true],
+    ["Terminating: draining", false],
+    ["Launching: no capacity", true],
+  ]);
 });
 
 test("a console that cannot be read says how to", async () => {

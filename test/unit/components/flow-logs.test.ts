@@ -19,6 +19,7 @@ test("the flow log is of the VPC's refused traffic, and there when its role may 
   });
   expect(dependsOn).toContain("aws:iam/rolePolicy:RolePolicy app-flow-logs");
   expect(deleteBeforeReplace).toBe(true);
+  expect(only("hono-app:index:FlowLogs").outputs).toEqual({});
 });
 
 test("its role writes to its log group, and does nothing else", () => {

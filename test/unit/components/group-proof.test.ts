@@ -112,6 +112,17 @@ test("fails soon where Auto Scaling launches no machine at all", async () => {
   expect(await outcome(76, 3600)).toContain(`Auto Scaling launches no machine: ${failure}; i-old is InService`);
 });
 
+test.each([
+  ["one that it launched is on its way", () => fleet.add("i-1", { state: "Pending", health: "" })],
+  ["enough are there, and do not answer", () => fleet.add("i-1").add("i-2")],
+])("launches that fail are no reason to give up where %s", async (_, add) => {
+  fleet.min = 2;
+  fleet.messages = ["Launching a new EC2 instance: no capacity"];
+  add();
+  answering = [""];
+  expect(await outcome(76, 3600)).toBe("it goes on");
+});
+
 test("a launch that failed in one zone, where another took its place, is no failure", async () => {
   fleet.zones = ["b"];
   fleet.messages = ["Launching a new EC2 instance: no capacity"];

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, type Mock, test, vi } from "vitest";
-import { refreshTo } from "../../../components/instance-refresh.ts";
+import { noLaunch, refreshTo } from "../../../components/instance-refresh.ts";
 import { FakeFleet } from "../../support/fake-fleet.ts";
 import { awsError } from "../../support/sdk.ts";
 
@@ -435,6 +435,49 @@ test("launches that were refused, and then succeed, are no reason to give up", a
   await after(240);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   await succeeds();
+});
+
+test.each([
+  [
+    "failed twice, half a minute apart",
+    [
+      [30, "Failed"],
+      [0, "Failed"],
+    ],
+    "Auto Scaling launches no machine: at 30 s",
+  ],
+  [
+    "failed twice at about the same time",
+    [
+      [29, "Failed"],
+      [0, "Failed"],
+    ],
+    undefined,
+  ],
+  ["failed once", [[60, "Failed"]], undefined],
+  [
+    "failed before one that succeeded, and once after it",
+    [
+      [60, "Failed"],
+      [30, "Successful"],
+      [0, "Failed"],
+    ],
+    undefined,
+  ],
+  [
+    "failed once, as a termination did",
+    [
+      [60, "Failed"],
+      [0, "Failed", false],
+    ],
+    undefined,
+  ],
+] as const)("launches that %s", async (_, seen, reason) => {
+  fleet.activities = async () =>
+    seen.map(([second, status, isLaunch = true]) => {
+      return { started: new Date(second * 1000), isLaunch, status, text: `at ${second} s` };
+    });
+  expect(await noLaunch(fleet, new Date(0))).toBe(reason);
 });
 
 test("where no machine of the version before is healthy either, it is cancelled: a rollback would not end", async () => {
