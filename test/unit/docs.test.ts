@@ -295,6 +295,7 @@ test.each([
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],
   ["components/user-data.ts", "still failing after about 3 minutes: "],
   ["components/user-data.ts", "the app does not answer"],
+  ["components/user-data.ts", " times before it answered; its last lines are above"],
   ["tools/host.mjs", "the local cloud runs Docker Engines and needs Linux and root; this is "],
   ["tools/host.mjs", 'try sudo env "PATH=$PATH" npm run local'],
   ["program.js", " is too old: this program needs "],
