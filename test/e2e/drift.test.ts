@@ -1,3 +1,4 @@
+import type { FlowLog } from "@aws-sdk/client-ec2";
 import type { Image, ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { every } from "../../local/lists.ts";
@@ -9,6 +10,7 @@ import {
   expectUnchanged,
   expiredPassword,
   expireLogin,
+  iam,
   manifest,
   outputs,
   pulumiStack,
@@ -18,9 +20,15 @@ import {
   tagOf,
 } from "../support/stack.ts";
 
+async function onlyFlowLog(): Promise<FlowLog> {
+  const [flowLog, ...others] = (await ec2.describeFlowLogs({})).FlowLogs ?? [];
+  expect(others).toEqual([]);
+  return flowLog ?? {};
+}
+
 const policy = async () => JSON.parse((await ecr.getRepositoryPolicy({ repositoryName })).policyText as string);
 
-test("an instance, a rule and a policy that were deleted by hand, and a subnet changed: refresh shows it, up repairs it", async () => {
+test("an instance, a rule, a policy and the flow log's role that were deleted by hand, and a subnet changed: refresh shows it, up repairs it", async () => {
   const before = await deployed();
   const policyBefore = await policy();
   await ec2.terminateInstances({ InstanceIds: [before.intel.id] });
@@ -29,6 +37,11 @@ test("an instance, a rule and a policy that were deleted by hand, and a subnet c
   const closed = { GroupId: rule?.GroupId, SecurityGroupRuleIds: [rule?.SecurityGroupRuleId as string] };
   await ec2.revokeSecurityGroupIngress(closed);
   await ecr.deleteRepositoryPolicy({ repositoryName });
+  const { DeliverLogsPermissionArn: roleArn = "", ...flowLog } = await onlyFlowLog();
+  const RoleName = roleArn.split("/").at(-1);
+  const { PolicyNames: [PolicyName] = [] } = await iam.listRolePolicies({ RoleName });
+  await iam.deleteRolePolicy({ RoleName, PolicyName });
+  await iam.deleteRole({ RoleName });
   const subnets = async () =>
     (await ec2.describeSubnets({ Filters: [{ Name: "tag:stack", Values: ["local"] }] })).Subnets ?? [];
   const [subnet] = await subnets();
@@ -45,9 +58,13 @@ test("an instance, a rule and a policy that were deleted by hand, and a subnet c
   expect(refresh).toMatch(/aws:ec2:Instance hono-app-intel.*delete/);
   expect(refresh).toMatch(/aws:vpc:SecurityGroupIngressRule hono-app-0\.0\.0\.0\/0.*delete/);
   expect(refresh).toMatch(/aws:ecr:RepositoryPolicy hono-app.*delete/);
+  expect(refresh).toMatch(/aws:iam:Role hono-app-flow-logs.*delete/);
   expect(refresh).toMatch(/aws:ec2:Subnet hono-app-public-[a-h].*update/);
-  // The instance with the verifications, the rule and the policy; the subnet.
-  expect(summary(await succeed("up"))).toMatchObject({ created: 5, updated: 1 });
+  // The instance with the verifications, the rule, the policy and the role with its own; the subnet; the flow log.
+  expect(summary(await succeed("up"))).toMatchObject({ created: 7, updated: 1, replaced: 1 });
+  const { DeliverLogsPermissionArn, LogDestination } = await onlyFlowLog();
+  expect(DeliverLogsPermissionArn).toMatch(/role\/hono-app\/local\/hono-app-flow-logs-/);
+  expect([DeliverLogsPermissionArn === roleArn, LogDestination]).toEqual([false, flowLog.LogDestination]);
   expect((await subnets()).map(({ MapPublicIpOnLaunch }) => MapPublicIpOnLaunch)).toEqual([false, false]);
   await expect.poll(answers, { timeout: 20_000 }).toBe(true);
   expect(await policy()).toEqual(policyBefore);
