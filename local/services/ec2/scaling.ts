@@ -5,6 +5,7 @@ import type {
   AutoScalingGroup,
   Instance as InstanceOfGroup,
   InstanceRefresh,
+  LaunchTemplateSpecification,
 } from "@aws-sdk/client-auto-scaling";
 import type { EC2, Instance, ResponseLaunchTemplateData, TagSpecification } from "@aws-sdk/client-ec2";
 import type { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
@@ -17,8 +18,8 @@ export interface Member {
   lifecycle: string;
   health: string;
   readonly isProtected: boolean;
-  /** The version of the launch template that it was made from. */
-  readonly version: string;
+  /** The launch template that it was made from, and its version, as `lt-…:3`. */
+  readonly template: string;
   readonly zone: string;
   readonly launched: number;
   /** Whether its instance runs, and what the target groups say of it: the worst of them. */
@@ -32,7 +33,7 @@ export interface Member {
 export interface Goal {
   readonly desired: number;
   readonly max: number;
-  readonly version: string;
+  readonly template: string;
   /** Whether the target groups' health counts, and for how long (in ms) it does not after a launch. */
   readonly looksAtTargets: boolean;
   readonly grace: number;
@@ -41,7 +42,7 @@ export interface Goal {
   readonly policy?: { readonly min: number; readonly max: number };
   /** The group's zones. An instance in another one is replaced. */
   readonly zones: readonly string[];
-  /** The instances that a refresh, or its rollback, replaces; `version` is then the one that they get. */
+  /** The instances that a refresh, or its rollback, replaces; `template` is then the one that they get. */
   readonly isOld?: (member: Member) => boolean;
 }
 
@@ -59,7 +60,7 @@ function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: numbe
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/auto-scaling-benefits.html, "Rebalancing activities"
  */
 export function plan(members: readonly Member[], goal: Goal, now: number) {
-  const { desired, version, warmup, zones } = goal;
+  const { desired, template, warmup, zones } = goal;
   const hasLeft = ({ zone }: Member) => !zones.includes(zone);
   const isOld = (member: Member) => hasLeft(member) || goal.isOld?.(member) === true;
   const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
@@ -97,7 +98,7 @@ export function plan(members: readonly Member[], goal: Goal, now: number) {
   const rest = fresh.filter(({ isProtected }) => !isProtected);
   for (let surplus = fresh.length - desired; surplus > 0 && rest.length > 0; surplus -= 1) {
     const inZone = (zone: string) => rest.filter((each) => each.zone === zone).length;
-    const order = (each: Member) => [each.version === version ? 1 : 0, -inZone(each.zone), each.launched];
+    const order = (each: Member) => [each.template === template ? 1 : 0, -inZone(each.zone), each.launched];
     terminate.push(...rest.sort((a, b) => compare(order(a), order(b))).splice(0, 1));
   }
   /** How many are still to be replaced, or to become ready. */
@@ -200,11 +201,11 @@ export class Scaling {
     for (const each of members) if (each.lifecycle === "Terminating") await this.#end(each, health, instances);
     members = members.filter(({ id, lifecycle }) => lifecycle !== "Terminating" || instances.has(id));
 
-    const key = `${name} ${goal.version}`;
+    const key = `${name} ${goal.template}`;
     const { at = 0, pause = 60_000 } = this.#retry.get(key) ?? {};
     for (let count = 0; count < launches && at <= now; count += 1) {
       try {
-        const made = await this.#launch(group, goal.version, members);
+        const made = await this.#launch(group, goal.template, members);
         members.push(made);
         note(`Launching a new EC2 instance: ${made.id}`, launching);
         this.#retry.delete(key);
@@ -253,8 +254,8 @@ export class Scaling {
     const { LifecycleState: lifecycle = "", HealthStatus = "", AvailabilityZone: zone = "" } = given;
     const isProtected = given.ProtectedFromScaleIn ?? false;
     const launched = instance?.LaunchTime?.getTime() ?? 0;
-    const version = given.LaunchTemplate?.Version ?? "";
-    return { id, lifecycle, health: HealthStatus, runs, zone, isProtected, version, launched, target, isReady };
+    const template = nameOf(given.LaunchTemplate);
+    return { id, lifecycle, health: HealthStatus, runs, zone, isProtected, template, launched, target, isReady };
   }
 
   /** Out of the target groups; when its requests are finished, terminated. */
@@ -273,9 +274,9 @@ export class Scaling {
     if (!isDraining && instances.has(id)) await this.#apis.ec2.terminateInstances({ InstanceIds: [id] });
   }
 
-  async #launch(group: AutoScalingGroup, version: string, members: readonly Member[]): Promise<Member> {
+  async #launch(group: AutoScalingGroup, template: string, members: readonly Member[]): Promise<Member> {
     const { ec2 } = this.#apis;
-    const { LaunchTemplateId } = group.LaunchTemplate ?? {};
+    const [LaunchTemplateId = "", version = ""] = template.split(":");
     const { LaunchTemplateVersions: [found] = [] } = await ec2.describeLaunchTemplateVersions({
       LaunchTemplateId,
       Versions: [version],
@@ -287,20 +288,22 @@ export class Scaling {
     const tags = {
       ...Object.fromEntries(propagated.map(({ Key = "", Value = "" }) => [Key, Value])),
       "aws:autoscaling:groupName": group.AutoScalingGroupName ?? "",
-      "aws:ec2launchtemplate:id": LaunchTemplateId ?? "",
+      "aws:ec2launchtemplate:id": LaunchTemplateId,
       "aws:ec2launchtemplate:version": version,
     };
     const id = await launch(ec2, launchOf(found?.LaunchTemplateData ?? {}, subnet, tags));
     const zone = zones.get(subnet) ?? "";
     const isProtected = group.NewInstancesProtectedFromScaleIn ?? false;
-    const made = { id, lifecycle: "Pending", health: "Healthy", isProtected, version, zone };
+    const made = { id, lifecycle: "Pending", health: "Healthy", isProtected, template, zone };
     return { ...made, launched: Date.now(), runs: false, isReady: false };
   }
 }
 
+const nameOf = ({ LaunchTemplateId, Version }: LaunchTemplateSpecification = {}) => `${LaunchTemplateId}:${Version}`;
+
 /** What is reported to the API about the members. */
 const reported = (members: readonly Member[]) =>
-  members.map(({ id, lifecycle, health, isProtected, version }) => ({ id, lifecycle, health, isProtected, version }));
+  members.map(({ id, lifecycle, health, isProtected, template }) => ({ id, lifecycle, health, isProtected, template }));
 
 const active = ["Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"];
 const endings = ["Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"];
@@ -310,20 +313,20 @@ export function goalOf(group: Partial<AutoScalingGroup>, refresh?: InstanceRefre
   const { InstanceMaintenancePolicy: kept, HealthCheckType = "", HealthCheckGracePeriod = 0 } = group;
   const { DesiredCapacity: desired = 0, MaxSize: max = 0 } = group;
   const { Preferences: preferences = {}, Status, DesiredConfiguration, StartTime } = refresh ?? {};
-  const own = String(group.LaunchTemplate?.Version ?? "$Default");
-  const wanted = String(DesiredConfiguration?.LaunchTemplate?.Version ?? own);
+  const own = nameOf(group.LaunchTemplate);
+  const wanted = nameOf(DesiredConfiguration?.LaunchTemplate ?? group.LaunchTemplate);
   const isRefreshed = Status === "Pending" || Status === "InProgress" || Status === "Baking";
-  const version = isRefreshed ? wanted : own;
+  const template = isRefreshed ? wanted : own;
   const min = preferences.MinHealthyPercentage ?? kept?.MinHealthyPercentage;
   const most = preferences.MaxHealthyPercentage ?? kept?.MaxHealthyPercentage;
   const isLaunchedBefore = ({ launched }: Member) => launched < (StartTime?.getTime() ?? 0);
   const isOld = (member: Member) =>
-    member.version !== version || (isRefreshed && !preferences.SkipMatching && isLaunchedBefore(member));
+    member.template !== template || (isRefreshed && !preferences.SkipMatching && isLaunchedBefore(member));
   return {
     zones: group.AvailabilityZones ?? [],
     desired,
     max,
-    version,
+    template,
     looksAtTargets: HealthCheckType.includes("ELB"),
     grace: HealthCheckGracePeriod * 1000,
     warmup:

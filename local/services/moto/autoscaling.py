@@ -51,13 +51,14 @@ AutoScalingBackend.notify_terminate_instances = lambda self, instance_ids: None
 
 
 class Member(InstanceState):
-    """An instance of a group, launched from a version of its template, and not from the template's default."""
+    """An instance of a group, launched from a version of a template, which need not be the group's, and not from the template's default."""
 
-    version = ""
+    template = ""
 
     @property
     def launch_template(self) -> dict:
-        return {**super().launch_template, "Version": self.version}
+        id, version = self.template.split(":")
+        return {**super().launch_template, "LaunchTemplateId": id, "Version": version}
 
 
 # Calls.
@@ -274,7 +275,7 @@ def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
 
 def member(backend: AutoScalingBackend, group: FakeAutoScalingGroup, given: dict) -> Member:
     made = Member(backend.ec2_backend.get_instance(given["id"]), given["lifecycle"], given["health"], given["isProtected"], group)
-    made.version = given["version"]
+    made.template = given["template"]
     return made
 
 

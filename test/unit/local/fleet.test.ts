@@ -23,7 +23,7 @@ const member = (given: Partial<Member> = {}): Member => {
     lifecycle: "InService",
     health: "Healthy",
     isProtected: false,
-    version: "1",
+    template: "lt-1:1",
     zone: "a",
     launched: 0,
     runs: true,
@@ -36,7 +36,7 @@ const starting = { target: "initial", isReady: false, launched: now } as Partial
 const goal: Goal = {
   desired: 2,
   max: 4,
-  version: "1",
+  template: "lt-1:1",
   looksAtTargets: true,
   grace: 5 * minute,
   warmup: minute,
@@ -57,7 +57,7 @@ describe("a group", () => {
   test("shrinks in the zone that has most, by another version first, then by the oldest, and never by a protected one", () => {
     const [a, b, c] = [member({ zone: "a", launched: 1 }), member({ zone: "a", launched: 2 }), member({ zone: "b" })];
     expect(ids(plan([c, b, a], goal, now).terminate)).toEqual([a.id]);
-    const other = member({ zone: "b", version: "2" });
+    const other = member({ zone: "b", template: "lt-1:2" });
     expect(ids(plan([a, b, other], goal, now).terminate)).toEqual([other.id]);
     const kept = member({ isProtected: true, launched: 0 });
     expect(ids(plan([kept, a, member({ zone: "b", launched: 2 })], goal, now).terminate)).toEqual([a.id]);
@@ -96,8 +96,8 @@ test("a group whose zones have changed launches in those that are left before it
 });
 
 describe("an instance refresh", () => {
-  const refreshing: Goal = { ...goal, version: "2", isOld: ({ version }) => version !== "2" };
-  const fresh = (given: Partial<Member> = {}) => member({ version: "2", ...given });
+  const refreshing: Goal = { ...goal, template: "lt-1:2", isOld: ({ template }) => template !== "lt-1:2" };
+  const fresh = (given: Partial<Member> = {}) => member({ template: "lt-1:2", ...given });
 
   test("launches before it terminates, and terminates one for each that is healthy and warm", () => {
     const [a, b] = [member(), member()];
@@ -130,7 +130,7 @@ describe("an instance refresh", () => {
   });
 
   test("that is rolled back terminates what never served, and launches nothing", () => {
-    const back: Goal = { ...goal, desired: 1, isOld: ({ version }) => version !== "1" };
+    const back: Goal = { ...goal, desired: 1, isOld: ({ template }) => template !== "lt-1:1" };
     const bad = fresh(starting);
     expect(plan([member(), bad], back, now)).toMatchObject({ launch: 0, terminate: [bad], isDone: false });
     expect(plan([member()], back, now).isDone).toBe(true);
@@ -138,7 +138,7 @@ describe("an instance refresh", () => {
 
   const group = {
     AutoScalingGroupName: "g",
-    LaunchTemplate: { Version: "1" },
+    LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" },
     DefaultInstanceWarmup: 60,
     HealthCheckType: "ELB",
   };
@@ -146,16 +146,19 @@ describe("an instance refresh", () => {
     InstanceRefreshId: "r",
     Status: "InProgress" as const,
     StartTime: new Date(now),
-    DesiredConfiguration: { LaunchTemplate: { Version: "2" } },
+    DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "2" } },
   };
 
   test("leaves those that match, unless it is to replace them too; the group's own version is what it is rolled back to", () => {
-    const matching = member({ version: "2", launched: now - 1 });
+    const matching = member({ template: "lt-1:2", launched: now - 1 });
     expect(goalOf(group, { ...refresh, Preferences: { SkipMatching: true } }).isOld?.(matching)).toBe(false);
     expect(goalOf(group, refresh).isOld?.(matching)).toBe(true);
-    expect(goalOf(group, refresh).version).toBe("2");
+    expect(goalOf(group, refresh).template).toBe("lt-1:2");
+    // Another template is another one, whatever its version: somebody has deleted the first.
+    const other = { ...refresh, DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId: "lt-2", Version: "1" } } };
+    expect(goalOf(group, { ...other, Preferences: { SkipMatching: true } }).isOld?.(member())).toBe(true);
     const back = goalOf(group, { ...refresh, Status: "RollbackInProgress" });
-    expect([back.version, back.isOld?.(matching), back.isOld?.(member())]).toEqual(["1", true, false]);
+    expect([back.template, back.isOld?.(matching), back.isOld?.(member())]).toEqual(["lt-1:1", true, false]);
     expect(goalOf(group, { ...refresh, Status: "Cancelling" }).isOld).toBeUndefined();
   });
 
@@ -224,7 +227,13 @@ test("a launch is what the template says, in the subnet, with the group's tags",
 
 test("a launch that fails is an activity with its reason, and is not tried again at once", async () => {
   const groups = [
-    { AutoScalingGroupName: "g", DesiredCapacity: 1, MaxSize: 2, LaunchTemplate: { Version: "1" }, Instances: [] },
+    {
+      AutoScalingGroupName: "g",
+      DesiredCapacity: 1,
+      MaxSize: 2,
+      LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" },
+      Instances: [],
+    },
   ];
   const report = vi.fn(async (_: object) => {});
   const refused = async () => Promise.reject(new Error("The image id '[ami-1]' does not exist"));
