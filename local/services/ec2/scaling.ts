@@ -235,7 +235,12 @@ export class Scaling {
   /** By target group, the state of each target. */
   async #healthIn(arns: readonly string[]): Promise<Map<string, Map<string, string>>> {
     const entries = arns.map(async (TargetGroupArn) => {
-      const { TargetHealthDescriptions = [] } = await this.#apis.elb.describeTargetHealth({ TargetGroupArn });
+      const asked = this.#apis.elb.describeTargetHealth({ TargetGroupArn });
+      // Where somebody has deleted it, its groups, and all others, go on.
+      const { TargetHealthDescriptions = [] } = await asked.catch((error: Error) => {
+        if (error.name !== "TargetGroupNotFoundException") throw error;
+        return { TargetHealthDescriptions: [] };
+      });
       const states = TargetHealthDescriptions.map(
         ({ Target, TargetHealth }) => [Target?.Id ?? "", TargetHealth?.State ?? ""] as const,
       );
