@@ -51,9 +51,10 @@ export class MachineGroup extends pulumi.ComponentResource {
     const { address, domain, targetGroupArn } = args;
     const { volume, userData, ebsOptimized, monitoring, ...settings } = launchSettings(args);
     const tags = { Name: name };
-    const occasion = userData.apply((text) =>
-      createHash("sha256").update(`${settings.instanceType} ${args.volumeSize} ${text}`).digest("hex"),
-    );
+    const { instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile } = args;
+    const occasion = pulumi
+      .all([instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile, userData])
+      .apply((all) => createHash("sha256").update(all.join(" ")).digest("hex"));
     const kept =
       args.amiUpdate === "latest" ? undefined : new KeptAmi(name, { newest: args.ami, occasion }, { parent: this });
 

@@ -156,6 +156,9 @@ test("a newer AMI is kept back until a release, unless it is to be taken at once
     [{ ami: "ami-2", min: 1 }, true],
     [{ instanceType: "t4g.large" }, false],
     [{ volumeSize: 9 }, false],
+    [{ publicAddress: true }, false],
+    [{ securityGroupId: "sg-2" }, false],
+    [{ instanceProfile: "other" }, false],
     [{ image: { ...args.image, digest: "sha256:other" } }, false],
   ] as const) {
     await group(more);
