@@ -75,7 +75,10 @@ async function leaveBehind(): Promise<void> {
   const arn = (service: string, name: string) => `arn:aws:${service}:123456789012:${name}`;
   const allowing = (more: object) =>
     JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", ...more }] });
-  const assumeRolePolicy = allowing({ Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
+  const assumeRolePolicy = allowing({
+    Action: "sts:AssumeRole",
+    Principal: { Service: "vpc-flow-logs.amazonaws.com" },
+  });
   // All of one role, whose lists have pages too.
   const [role, policy] = ["left-1", allowing({ Action: "logs:PutLogEvents", Resource: "*" })];
   for (let count = 1; count <= 51; count++) await make("aws:cloudwatch/logGroup:LogGroup", { name: `left-${count}` });

@@ -19,7 +19,7 @@ test("a network comes apart only from its end", async () => {
   const ofMachines = { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } };
   const assumeRolePolicy = JSON.stringify({ Version: "2012-10-17", Statement: [ofMachines] });
   const { live: role } = await make("aws:iam/role:Role", { name: "flow-logs", assumeRolePolicy });
-  const log = { vpcId, trafficType: "REJECT", logDestination: `${role.arn}`, iamRoleArn: role.arn };
+  const log = { vpcId, trafficType: "REJECT", logDestination: role.arn, iamRoleArn: role.arn };
   await expect(make("aws:ec2/flowLog:FlowLog", log)).rejects.toThrow("Unable to assume given IAM role");
 
   // Nothing of it stays behind where AWS refuses it.
