@@ -11,6 +11,7 @@ import {
   Scaling,
   subnetFor,
 } from "../../../local/services/ec2/scaling.ts";
+import { awsError } from "../../support/sdk.ts";
 
 const minute = 60_000;
 const now = 100 * minute;
@@ -225,7 +226,7 @@ test("a launch is what the template says, in the subnet, with the group's tags",
   expect(launchOf({ ImageId: "ami-1" }, "s-1", {})).toMatchObject({ SubnetId: "s-1" });
 });
 
-test("a launch that fails is an activity with its reason, and is not tried again at once", async () => {
+test("a launch that fails is an activity with its reason, though the target group is gone, and is not tried again at once", async () => {
   const groups = [
     {
       AutoScalingGroupName: "g",
@@ -233,13 +234,14 @@ test("a launch that fails is an activity with its reason, and is not tried again
       MaxSize: 2,
       LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" },
       Instances: [],
+      TargetGroupARNs: ["arn"],
     },
   ];
   const report = vi.fn(async (_: object) => {});
   const refused = async () => Promise.reject(new Error("The image id '[ami-1]' does not exist"));
   const apis = {
     ec2: { describeLaunchTemplateVersions: refused },
-    elb: {},
+    elb: { describeTargetHealth: () => Promise.reject(awsError("TargetGroupNotFoundException")) },
     autoscaling: {
       paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: groups }],
       describeInstanceRefreshes: async () => ({}),
