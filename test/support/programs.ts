@@ -28,26 +28,19 @@ export function programOf(variant: Variant): Promise<Registered[]> {
   return programs[variant];
 }
 
-const isOf =
-  (key: string) =>
-  ({ type, name }: Registered) =>
-    key === type || key === `${type} ${name}`;
-
 /** Every resource of every program, or those of a type, or of a type and name. */
 export async function registered(key?: string): Promise<Registered[]> {
   const found: Registered[] = [];
   // One after another: the mocks are of one program.
   for (const variant of Object.keys(variants) as Variant[]) found.push(...(await programOf(variant)));
-  return key === undefined ? found : found.filter(isOf(key));
+  return key === undefined ? found : found.filter(({ type, name }) => key === type || key === `${type} ${name}`);
 }
 
 /** One such resource, of the first program that has one. */
 export async function one(key: string): Promise<Registered> {
-  for (const variant of Object.keys(variants) as Variant[]) {
-    const found = (await programOf(variant)).find(isOf(key));
-    if (found) return found;
-  }
-  throw new Error(`no program registers ${key}`);
+  const [found] = await registered(key);
+  if (!found) throw new Error(`no program registers ${key}`);
+  return found;
 }
 
 /** A resource's inputs as in a preview: what other resources become is not known. */

@@ -137,8 +137,8 @@ def check_table(self: EC2Backend, route_table_id: str, subnet_id: str | None = N
 @before("create_flow_logs")
 def check_role(self: EC2Backend, deliver_logs_permission_arn: str | None = None, **_: object) -> None:
     roles = iam_backends[self.account_id]["aws"].roles.values()
-    trusts = [each.assume_role_policy_document for each in roles if each.arn == deliver_logs_permission_arn]
-    if deliver_logs_permission_arn and not any('"vpc-flow-logs.amazonaws.com"' in each for each in trusts):
+    trusting = [each.arn for each in roles if '"vpc-flow-logs.amazonaws.com"' in each.assume_role_policy_document]
+    if deliver_logs_permission_arn and deliver_logs_permission_arn not in trusting:
         raise EC2ClientError("InvalidParameter", "Unable to assume given IAM role")
 
 

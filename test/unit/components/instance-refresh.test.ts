@@ -422,15 +422,22 @@ test("a machine that ends before it serves, and has no successor, is a launch th
   );
 });
 
+/** A launch that began so many seconds after `begun`, in ms. */
+const launch = (seconds: number, status: string, begun = 0) => {
+  return { started: new Date(begun + seconds * 1000), isLaunch: true, status, text: `at ${seconds} s: ${status}` };
+};
+
 test("launches that were refused, and then succeed, are no reason to give up", async () => {
   fleet.members = [];
   const { after, succeeds } = release(3600);
-  const launch = (seconds: number, status: string) => {
-    return { started: new Date(begun + seconds * 1000), isLaunch: true, status, text: `at ${seconds} s: ${status}` };
-  };
   const begun = Date.now();
   // As AWS has been seen to do it where an account's first group is made: both zones are refused, then one after the other succeeds.
-  const seen = [launch(178, "Successful"), launch(62, "Failed"), launch(61, "Successful"), launch(2, "Failed")];
+  const seen = [
+    launch(178, "Successful", begun),
+    launch(62, "Failed", begun),
+    launch(61, "Successful", begun),
+    launch(2, "Failed", begun),
+  ];
   fleet.activities = async () => seen.filter(({ started }) => started.getTime() <= Date.now());
   await after(240);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
@@ -440,43 +447,19 @@ test("launches that were refused, and then succeed, are no reason to give up", a
 test.each([
   [
     "failed twice, half a minute apart",
-    [
-      [30, "Failed"],
-      [0, "Failed"],
-    ],
-    "Auto Scaling launches no machine: at 30 s",
+    [launch(30, "Failed"), launch(0, "Failed")],
+    "Auto Scaling launches no machine: at 30 s: Failed",
   ],
-  [
-    "failed twice at about the same time",
-    [
-      [29, "Failed"],
-      [0, "Failed"],
-    ],
-    undefined,
-  ],
-  ["failed once", [[60, "Failed"]], undefined],
+  ["failed twice at about the same time", [launch(29, "Failed"), launch(0, "Failed")], undefined],
+  ["failed once", [launch(60, "Failed")], undefined],
   [
     "failed before one that succeeded, and once after it",
-    [
-      [60, "Failed"],
-      [30, "Successful"],
-      [0, "Failed"],
-    ],
+    [launch(60, "Failed"), launch(30, "Successful"), launch(0, "Failed")],
     undefined,
   ],
-  [
-    "failed once, as a termination did",
-    [
-      [60, "Failed"],
-      [0, "Failed", false],
-    ],
-    undefined,
-  ],
-] as const)("launches that %s", async (_, seen, reason) => {
-  fleet.activities = async () =>
-    seen.map(([second, status, isLaunch = true]) => {
-      return { started: new Date(second * 1000), isLaunch, status, text: `at ${second} s` };
-    });
+  ["failed once, as a termination did", [launch(60, "Failed"), { ...launch(0, "Failed"), isLaunch: false }], undefined],
+])("launches that %s", async (_, seen, reason) => {
+  fleet.activities = async () => seen;
   expect(await noLaunch(fleet, new Date(0))).toBe(reason);
 });
 
