@@ -5,6 +5,7 @@ import { makeSandbox, removeSandbox } from "../../local/sandbox.ts";
 import { ensureStack } from "../../local/stack.ts";
 import { start } from "../../local/start.ts";
 import { home } from "../../tools/paths.ts";
+import { say } from "../../tools/process.ts";
 import { ensureVenv } from "../../tools/python.ts";
 import { lintHistory } from "./templates.ts";
 
@@ -23,7 +24,11 @@ declare module "vitest" {
 
 export default async function setup(tests: TestProject): Promise<() => Promise<void>> {
   const folders = Array.from({ length: tests.config.maxWorkers }, (_, index) => join(home, `test-${index + 1}`));
-  const clouds = await Promise.all(folders.map(makeCloud));
+  const made = Promise.all(folders.map(makeCloud));
+  let removed: Promise<unknown> | undefined;
+  const remove = () => (removed ??= Promise.all(folders.map(removeSandbox)));
+  beforeSignals(() => made.catch(() => {}).then(remove));
+  const clouds = await made;
   // Afterwards: it may need a system package, and apt installs for one at a time.
   await ensureVenv("cfn-lint");
   tests.provide("clouds", clouds);
@@ -33,9 +38,22 @@ export default async function setup(tests: TestProject): Promise<() => Promise<v
       const findings = tests.name === "e2e" ? await lintHistory(...clouds.map(({ dir }) => dir)) : [];
       if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
     } finally {
-      await Promise.all(folders.map(removeSandbox));
+      await remove();
     }
   };
+}
+
+/** Tears down before a signal ends Vitest, which would exit at once. A second signal does that. */
+export function beforeSignals(tearDown: () => Promise<unknown>): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    const others = process.listeners(signal);
+    process.removeAllListeners(signal);
+    process.once(signal, (...given) => {
+      say("removing the tests' local clouds …");
+      for (const other of others) process.once(signal, other);
+      void tearDown().finally(() => process.emit(signal, ...given) || process.kill(process.pid, signal));
+    });
+  }
 }
 
 async function makeCloud(folder: string): Promise<TestCloud> {
