@@ -140,6 +140,8 @@ test("the guide's commands print what it shows, run in its order in app/", async
 
 /** Lines of the blocks for an account, and what replaces them in the local cloud. */
 const replaced: Record<string, string> = {
+  // In the new project "pulumi new" has installed the packages. That the lock file has them all, npm finds without installing them again.
+  "npm ci": "npm ci --dry-run",
   "pulumi config set publishTo docker.io/yourusername/hono-app": `pulumi config set publishTo ${hub}/yourusername/hono-app`,
 };
 
