@@ -28,7 +28,9 @@ export class Endpoints extends pulumi.ComponentResource {
     super("hono-app:index:Endpoints", name, args, opts);
     const { vpcId, subnetIds, routeTableId } = args;
     const policies = pulumi.output(args.repositoryArn).apply(endpointPolicies);
-    const { region } = placeOf(args.repositoryArn);
+    const { region, domain } = placeOf(args.repositoryArn);
+    // In China ECR's have a name of their own: https://github.com/aws/aws-cdk/pull/16139
+    const ofEcr = domain.apply((name) => name.split(".").reverse().join("."));
     const tags = { Name: `${name}-endpoints` };
 
     const group = new SecurityGroup(
@@ -57,7 +59,7 @@ export class Endpoints extends pulumi.ComponentResource {
         `${name}-${service.replace(".", "-")}`,
         {
           vpcId,
-          serviceName: pulumi.interpolate`com.amazonaws.${region}.${service}`,
+          serviceName: pulumi.interpolate`${service.startsWith("ecr") ? ofEcr : "com.amazonaws"}.${region}.${service}`,
           ...(service === "s3" ? { vpcEndpointType: "Gateway", routeTableIds: [routeTableId] } : inSubnets),
           policy: pulumi.jsonStringify(policies[service]),
           tags: { Name: `${name}-${service}` },

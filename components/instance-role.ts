@@ -38,7 +38,7 @@ export class InstanceRole extends pulumi.ComponentResource {
       {
         path,
         description: "Pulls the app's image, writes its log; reached by Session Manager",
-        assumeRolePolicy: trust,
+        assumeRolePolicy: trust(args.repositoryArn),
         permissionsBoundary: args.permissionsBoundary,
       },
       { parent: this },
@@ -67,7 +67,10 @@ export class InstanceRole extends pulumi.ComponentResource {
   }
 }
 
-const trust = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } });
+function trust(repositoryArn: pulumi.Input<string>) {
+  const Service = pulumi.interpolate`ec2.${placeOf(repositoryArn).domain}`;
+  return policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service } });
+}
 
 /**
  * The least that Session Manager's agent needs. AWS's own policy for it, AmazonSSMManagedInstanceCore, has Run Command and more, and lets
@@ -112,7 +115,7 @@ export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyState
  * @see https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
  */
 function secretStatements(repositoryArn: pulumi.Input<string>, path: string): PolicyStatement[] {
-  const { partition, region, account } = placeOf(repositoryArn);
+  const { partition, region, account, domain } = placeOf(repositoryArn);
   const parameters = pulumi.interpolate`arn:${partition}:ssm:${region}:${account}:parameter${path}/*`;
   return [
     { Sid: "Secrets", Effect: "Allow", Action: "ssm:GetParameter", Resource: parameters },
@@ -122,7 +125,7 @@ function secretStatements(repositoryArn: pulumi.Input<string>, path: string): Po
       Action: "kms:Decrypt",
       Resource: pulumi.interpolate`arn:${partition}:kms:${region}:${account}:key/*`,
       Condition: {
-        StringEquals: { "kms:ViaService": pulumi.interpolate`ssm.${region}.amazonaws.com` },
+        StringEquals: { "kms:ViaService": pulumi.interpolate`ssm.${region}.${domain}` },
         StringLike: { "kms:EncryptionContext:PARAMETER_ARN": parameters },
       },
     },

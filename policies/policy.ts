@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { domainOf } from "../components/names.ts";
 
 /**
  * What AWS takes in a managed policy, and without a raised quota in a role's trust, spaces and line breaks not counted.
@@ -60,7 +61,7 @@ export function policy(name: PolicyName, values: Values) {
   const { name: app, stack, region } = values;
   const repository = stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}`;
   const path = stack === undefined ? app : `${app}/${stack}`;
-  const filled = { ...values, repository, path, partition: partitionOf(region) };
+  const filled = { ...values, repository, path, partition: partitionOf(region), domain: domainOf(region) };
   const Statement = entriesOf(name)
     .filter(({ when }) => when === undefined || values[when] !== undefined)
     .map(({ sid, principal, resource, condition = {}, actions }) => {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { machineNames, platforms } from "../../components/architecture.ts";
+import { domainOf } from "../../components/names.ts";
 import { isOlder } from "../../engines.js";
 import { root } from "../../tools/paths.ts";
 import { projectName } from "../../tools/stack-config.ts";
@@ -265,7 +266,8 @@ export const stackChecks: readonly Check[] = [
     title: "AWS's API and the clock",
     async run(environment) {
       const { probe } = environment;
-      const url = probe.env.AWS_ENDPOINT_URL ?? `https://sts.${clientOf(environment).region}.amazonaws.com/`;
+      const { region } = clientOf(environment);
+      const url = probe.env.AWS_ENDPOINT_URL ?? `https://sts.${region}.${domainOf(region)}/`;
       const seconds = await probe.clockSkew(url);
       if (seconds === undefined) {
         const remedy = "check the network; a proxy alone is not enough: docs/troubleshooting.md";

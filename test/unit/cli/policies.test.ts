@@ -59,6 +59,8 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:RunInstances", `arn:aws:ec2:${region}::image/ami-1`],
   ["iam:CreateRole", iam("role/hono-app/dev/x"), { ...asked, "iam:PermissionsBoundary": boundary }],
   ["iam:PassRole", iam("role/hono-app/dev/x"), { "iam:PassedToService": "ec2.amazonaws.com" }],
+  // In China.
+  ["iam:PassRole", iam("role/hono-app/dev/x"), { "iam:PassedToService": "ec2.amazonaws.com.cn" }],
   ["iam:PutRolePermissionsBoundary", iam("role/hono-app/dev/x"), { ...owned, "iam:PermissionsBoundary": boundary }],
   // Gone, and so without a path.
   ["iam:GetRole", iam("role/hono-app-0123456")],
@@ -359,14 +361,15 @@ test("GitHub's token must be for AWS and name the environment, with ids where th
 });
 
 test.each([
-  ["cn-north-1", "aws-cn"],
-  ["us-gov-west-1", "aws-us-gov"],
-  ["us-east-1", "aws"],
-])("the policies for %s have ARNs of %s", (region, partition) => {
+  ["cn-north-1", "aws-cn", "amazonaws.com.cn"],
+  ["us-gov-west-1", "aws-us-gov", "amazonaws.com"],
+  ["us-east-1", "aws", "amazonaws.com"],
+])("the policies for %s have ARNs of %s and names of %s", (region, partition, domain) => {
   const arns = policyNames.flatMap((name) =>
     JSON.stringify(policy(name, { ...values, region, boundary: undefined, subjects: [] })).match(/(?<="arn:)[^:]+/g),
   );
   expect(new Set(arns)).toEqual(new Set([partition]));
+  expect(JSON.stringify(policy("boundary", { ...values, region }))).toContain(`"ssm.${region}.${domain}"`);
 });
 
 test("a role's trust has less room than a policy", () => {

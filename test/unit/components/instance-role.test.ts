@@ -8,9 +8,9 @@ const repositoryArn = "arn:aws:ecr:ap-northeast-2:123456789012:repository/app-de
 
 beforeEach(() => make({}));
 
-async function make(secrets: { secretsPath?: string }): Promise<void> {
+async function make(args: { secretsPath?: string; repositoryArn?: string }): Promise<void> {
   await mock();
-  await settle(new InstanceRole("app", { repositoryArn, logGroupArn, ...secrets }).instanceProfile);
+  await settle(new InstanceRole("app", { repositoryArn, logGroupArn, ...args }).instanceProfile);
 }
 
 test("EC2 alone may take the role, which says what it is for", () => {
@@ -69,6 +69,14 @@ test("with secrets it may read and decrypt the parameters of their path too, by 
       },
     },
   ]);
+});
+
+test("in China EC2 and Systems Manager have other names", async () => {
+  const inChina = repositoryArn.replace("aws:ecr:ap-northeast-2", "aws-cn:ecr:cn-north-1");
+  await make({ secretsPath: "/app/dev", repositoryArn: inChina });
+  const made = ["aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"].flatMap((type) => find(type));
+  const names = JSON.stringify(made.map(({ inputs }) => inputs)).match(/[\w.-]+\.amazonaws\.com[.\w]*/g);
+  expect(names).toEqual(["ec2.amazonaws.com.cn", "ssm.cn-north-1.amazonaws.com.cn"]);
 });
 
 test("no machine has the role's profile before the role has its policy", () => {

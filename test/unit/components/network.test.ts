@@ -107,6 +107,14 @@ test("machines with no way out: endpoints of AWS's services, for the one reposit
   for (const { dependsOn } of made) expect(dependsOn).toContain(`${rule} app-endpoints`);
 });
 
+test("in China ECR's endpoints have a name of their own", async () => {
+  const repositoryArn = "arn:aws-cn:ecr:cn-north-1:123456789012:repository/app";
+  await settle(new Network("app", { ...fleetArgs, repositoryArn, egress: "endpoints" }).securityGroupId);
+  const names = find("aws:ec2/vpcEndpoint:VpcEndpoint").map(({ inputs }) => inputs.serviceName);
+  const cn = "com.amazonaws.cn-north-1";
+  expect(names.sort()).toEqual([`cn.${cn}.ecr.api`, `cn.${cn}.ecr.dkr`, `${cn}.logs`, `${cn}.s3`]);
+});
+
 test("machines of a fleet with addresses of their own are in the public subnets", async () => {
   const made = new Network("app", { ...fleetArgs, egress: "public" });
   const [group] = await settle(pulumi.output(made.forGroup), made.securityGroupId);
