@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from time import monotonic
+from datetime import datetime, timedelta
 
 from authorizer import ask
 from methods import replacing
@@ -270,25 +270,28 @@ def sts_resources(call: Call) -> Iterator[Resource]:
         yield Resource("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
 
 
+# IAM sees the tags of what is new only some seconds later. https://github.com/hashicorp/terraform-provider-aws/issues/6055
+LATE = timedelta(seconds=3)
+
+
 def autoscaling_resources(call: Call) -> Iterator[Resource]:
     backend = autoscaling_backends[call.account][call.region]
     names = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags", []))]
     for name in sorted(set(filter(None, names))):
         group = backend.autoscaling_groups.get(name)
         new = f"arn:aws:autoscaling:{call.region}:{call.account}:autoScalingGroup:{NEW}:autoScalingGroupName/{name}"
-        tags = to_dict(group.tags) if group else {}
+        tags = to_dict(group.tags) if group and datetime.now() - datetime.fromisoformat(group.created_time) > LATE else {}
         keys = {**with_prefix("aws:ResourceTag/", tags), **with_prefix("autoscaling:ResourceTag/", tags)}
         yield Resource("autoScalingGroup", group.arn if group else new, keys)
 
 
-# By ARN: when it got its first tags, which IAM sees only some seconds later.
-# https://github.com/hashicorp/terraform-provider-aws/issues/6055
-tagged: dict[str, float] = {}
+# By ARN: when it got its first tags.
+tagged: dict[str, datetime] = {}
 
 
 @replacing(TaggingService, "tag_resource")
 def remember(original, self: TaggingService, arn: str, tags: list[dict] | None) -> None:
-    tagged.setdefault(arn, monotonic())
+    tagged.setdefault(arn, datetime.now())
     original(self, arn, tags)
 
 
@@ -310,7 +313,7 @@ def elb_resources(call: Call) -> Iterator[Resource]:
         kind = each.removeprefix(prefix)
         types = {"loadbalancer": ["loadbalancer", "loadbalancer/app/"], "listener": ["listener/app"], "targetgroup": ["targetgroup"]}
         named = types[kind.partition("/")[0]]
-        seen = monotonic() - tagged.get(each, 0) > 3
+        seen = datetime.now() - tagged.get(each, datetime.min) > LATE
         tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each) if seen else {})
         if call.name in ("AddTags", "RemoveTags"):
             yield Resource("loadbalancer", each, tags)

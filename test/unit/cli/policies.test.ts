@@ -147,6 +147,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["autoscaling:CreateOrUpdateTags", scalingGroup("hono-app-intel-1"), asked],
   ["autoscaling:CreateOrUpdateTags", scalingGroup("hono-app-intel-1"), { ...owned, "aws:RequestTag/Name": "x" }],
   ["autoscaling:StartInstanceRefresh", scalingGroup("hono-app-intel-1"), owned],
+  ["autoscaling:PutScalingPolicy", scalingGroup("hono-app-intel-1")],
   ["ec2:DisassociateAddress", ec2("elastic-ip/new")],
   ["elasticloadbalancing:CreateLoadBalancer", elb("loadbalancer/app/hono-app-1/new"), asked],
   ["elasticloadbalancing:CreateListener", elb("loadbalancer/app/hono-app-1/1"), { ...asked, ...owned }],
