@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type GroupProof, prove as proveByInputs, proveGroup } from "../../../components/group-proof.ts";
-import { answeringFleet, FakeFleet } from "../../support/fake-fleet.ts";
-import { listening } from "../../support/process.ts";
+import { type GroupProof, proveGroup } from "../../../components/group-proof.ts";
+import { FakeFleet } from "../../support/fake-fleet.ts";
 import { expected, reportOf } from "../../support/report.ts";
 
 let fleet: FakeFleet;
@@ -303,26 +302,5 @@ test("where no machine can be asked, the group is looked at every second; every 
   expect(consoles).toHaveBeenCalledTimes(3);
   expect(vi.mocked(process.stdout.write).mock.calls.map(([line]) => line)).toEqual(
     [15, 30].map((at) => `not proven after ${at} s, asking until 40 s: i-1 is InService and initial\n`),
-  );
-});
-
-test("by what the engine was given, a group is proven through its load balancer; an error names both", async () => {
-  vi.useFakeTimers().setTimerTickMode("nextTimerAsync");
-  const address = await listening((request, response) => {
-    const { searchParams } = new URL(request.url as string, "http://app");
-    response.end(JSON.stringify(reportOf("i-1", searchParams.get("nonce") as string)));
-  });
-  fleet.add("i-1").add("i-2", { health: "" });
-  answeringFleet((action) => fleet.answer(action));
-
-  const group = { region: "ap-northeast-2", groupName: "app-1", targetGroupArn: "arn:targets", logGroup: "machines" };
-  const inputs = { ...group, address, template: "lt-1:1", timeout: 2, expected };
-  expect(await proveByInputs(inputs, 2, true)).toMatchObject({ machines: [{ id: "i-1" }] });
-  await expect(proveByInputs(inputs)).rejects.toThrow(
-    `app-1 behind ${address} failed verification: time-out after 2 s; i-2 is InService and not registered\n`,
-  );
-  answeringFleet(() => ({}));
-  await expect(proveByInputs({ ...inputs, domain: "app.example" })).rejects.toThrow(
-    "app-1 behind app.example failed verification: the group app-1 does not exist",
   );
 });

@@ -42,6 +42,12 @@ async function outcome(seconds: number, timeout?: number) {
   return Promise.race([ended, "it goes on"]);
 }
 
+/** What a call does that comes just after the refresh has ended. */
+const tooLate = () => {
+  fleet.becomes("Successful");
+  throw awsError("ActiveInstanceRefreshNotFoundFault");
+};
+
 test("a refresh to the version is started and waited for", async () => {
   const { ended, after, isOver } = release();
   await after(4);
@@ -91,10 +97,7 @@ test("a machine that does not prove itself: the release is rolled back, and the 
 
 test("a release that was not proven and ended before it could be rolled back has failed", async () => {
   prove.mockRejectedValue(new Error("no answer"));
-  fleet.on.rollback = () => {
-    fleet.becomes("Successful");
-    throw awsError("ActiveInstanceRefreshNotFound");
-  };
+  fleet.on.rollback = tooLate;
   const { ended, after } = release();
   await after(2);
   fleet.becomes("Baking", { PercentageComplete: 100 });
@@ -207,10 +210,7 @@ test.each([
 
 test("one that ended just before it could be cancelled is in nobody's way", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
-  fleet.on.cancel = () => {
-    fleet.becomes("Successful");
-    throw awsError("ActiveInstanceRefreshNotFound");
-  };
+  fleet.on.cancel = tooLate;
   const { after, succeeds } = release();
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
@@ -369,10 +369,7 @@ test.each<[string, () => void, RegExp]>([
 });
 
 test("one that succeeded just before its rollback has succeeded", async () => {
-  fleet.on.rollback = () => {
-    fleet.becomes("Successful");
-    throw awsError("ActiveInstanceRefreshNotFoundFault");
-  };
+  fleet.on.rollback = tooLate;
   expect(await outcome(6, 4)).toBeUndefined();
 });
 
