@@ -59,36 +59,14 @@ test("the days for which a log can be kept are those that AWS's own schema has",
   expect(retentions).toEqual(propertySchema("AWS::Logs::LogGroup", ["RetentionInDays"])?.enum);
 });
 
+// Where each of the others leads, test/unit/resources.test.ts shows.
 test("what a stack sets instead", () => {
-  const permissionsBoundary = "arn:aws-cn:iam::123456789012:policy/boundary";
   const release = `sha256:${"0".repeat(64)}`;
-  configure({
-    "aws:profile": "work",
-    allowedCidrs: networks(2),
-    port: "8080",
-    latestTag: "false",
-    registryLogin: "docker",
-    logRetentionDays: "365",
-    permissionsBoundary,
-    amiUpdate: "latest",
-    protect: "true",
-    release,
-    cpuTarget: "0",
-    appEnvironment: '["LOG_LEVEL=debug"]',
-    appSecrets: '["API_KEY"]',
-    appSecretsPath: "/hono-app/all/of.us",
-  });
-  const secrets = { path: "/hono-app/all/of.us", names: ["API_KEY"] };
+  configure({ "aws:profile": "work", vpcCidr: "10.0.0.0/20", registryLogin: "docker", release });
   expect(loadConfig()).toMatchObject({
     aws: { profile: "work" },
-    repository: { latestTag: false },
-    image: { latest: false },
-    network: { port: 8080, allowedCidrs: JSON.parse(networks(2)), logRetentionDays: 365, permissionsBoundary },
-    logs: { retentionInDays: 365 },
-    role: { permissionsBoundary, secretsPath: secrets.path },
-    machine: { port: 8080, amiUpdate: "latest", environment: ["LOG_LEVEL=debug"], secrets },
+    network: { cidrBlock: "10.0.0.0/20" },
     registryLogin: "docker",
-    protect: true,
     release,
   });
 });
@@ -459,37 +437,4 @@ test("another registry: its host, its repository, the version and latest, and a 
   expect(await isSecret(password)).toBe(true);
   expect(await settle(password)).toEqual(["canary"]);
   expect(problems({ ...publish, port: "22" }).join()).not.toContain("canary");
-});
-
-test("a fleet: its settings, and nobody reaches its machines but the load balancer; a certificate is the domain's own unless another is named", () => {
-  configure({ fleet: "true", domain: "app.example.com" });
-  expect(loadConfig().fleet?.certificateDomain).toBe("app.example.com");
-  configure({ fleet: "true" });
-  expect(loadConfig()).toMatchObject({
-    network: { allowedCidrs: [], egress: "nat" },
-    fleet: {
-      balancer: { port: 80, allowedCidrs: ["0.0.0.0/0"], domain: undefined, alarmTopic: undefined },
-      group: { min: 1, max: 2, cpuTarget: undefined },
-      certificateDomain: undefined,
-    },
-  });
-  configure({
-    fleet: "true",
-    machinesMin: "2",
-    machinesMax: "6",
-    cpuTarget: "60",
-    domain: "app.example.com",
-    certificateDomain: "*.example.com",
-    egress: "endpoints",
-    alarmTopic: topic,
-    vpcCidr: "10.0.0.0/20",
-  });
-  expect(loadConfig()).toMatchObject({
-    network: { cidrBlock: "10.0.0.0/20", port: 80, egress: "endpoints" },
-    fleet: {
-      balancer: { domain: "app.example.com", alarmTopic: topic },
-      group: { min: 2, max: 6, cpuTarget: 60, domain: "app.example.com", alarmTopic: topic },
-      certificateDomain: "*.example.com",
-    },
-  });
 });

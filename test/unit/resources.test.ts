@@ -338,6 +338,8 @@ const volume = { encrypted: "true", volumeType: "gp3", volumeSize: 8, deleteOnTe
 
 interface Fleet {
   readonly where: "public" | "private";
+  readonly min?: number;
+  readonly max?: number;
   readonly grace: number;
   /** None where scaling sets it. */
   readonly size?: number;
@@ -346,7 +348,7 @@ interface Fleet {
   readonly secrets?: UserDataArgs["secrets"];
 }
 /** Groups of machines, launched as instances are, and what releases and proves them. */
-const machines = ({ where, grace, size, timeout, domain, secrets }: Fleet): Rows =>
+const machines = ({ where, min = 1, max = 2, grace, size, timeout, domain, secrets }: Fleet): Rows =>
   both((machine, name) => {
     const ofGroup = { ...proof, timeout, domain, expected: expectedOf(machine), groupName: name, targetGroupArn };
     const released = { ...ofGroup, address: "balancer.example", template: `${name}-id:3` };
@@ -367,8 +369,8 @@ const machines = ({ where, grace, size, timeout, domain, secrets }: Fleet): Rows
       // In every subnet, behind the load balancer; a machine is terminated only when another serves.
       [`Group ${name}`]: {
         launchTemplate: { id: `${name}-id`, version: "3" },
-        minSize: 1,
-        maxSize: 2,
+        minSize: min,
+        maxSize: max,
         desiredCapacity: size,
         vpcZoneIdentifiers: subnetIds(where),
         targetGroupArns: [targetGroupArn],
@@ -380,7 +382,7 @@ const machines = ({ where, grace, size, timeout, domain, secrets }: Fleet): Rows
         enabledMetrics: ["GroupInServiceInstances"],
       },
       [`Rollout ${name}`]: { ...released, size },
-      [`GroupVerification ${name}`]: { ...released, min: 1, subnetIds: subnetIds(where) },
+      [`GroupVerification ${name}`]: { ...released, min, subnetIds: subnetIds(where) },
     };
   });
 
@@ -448,10 +450,13 @@ test("a fleet with all that it can have: endpoints for a way out, HTTPS, scaling
   await runProgram({
     fleet: "true",
     egress: "endpoints",
+    machinesMin: "2",
+    machinesMax: "6",
     cpuTarget: "60",
     verificationTimeoutSeconds: "1200",
     allowedCidrs: JSON.stringify(cidrs),
     domain,
+    certificateDomain: "*.example.com",
     alarmTopic: topic,
   });
   const inVpc = {
@@ -469,7 +474,7 @@ test("a fleet with all that it can have: endpoints for a way out, HTTPS, scaling
   const redirect = [{ type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } }];
   const https = {
     protocol: "HTTPS",
-    certificateArn: arn("acm", `certificate/${domain}`),
+    certificateArn: arn("acm", "certificate/*.example.com"),
     sslPolicy: "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
     ...forward,
   };
@@ -486,10 +491,10 @@ test("a fleet with all that it can have: endpoints for a way out, HTTPS, scaling
     "MetricAlarm hono-app-unhealthy": ofBalancer("UnHealthyHostCount", "Maximum", 0, 5, target),
     "MetricAlarm hono-app-app-5xx": ofBalancer("HTTPCode_Target_5XX_Count", "Sum", 5, 1, target),
     "MetricAlarm hono-app-balancer-5xx": ofBalancer("HTTPCode_ELB_5XX_Count", "Sum", 5, 1, balancerAlone),
-    ...machines({ where: "private", grace: 1200, timeout: 1200, domain }),
+    ...machines({ where: "private", min: 2, max: 6, grace: 1200, timeout: 1200, domain }),
     ...both((_, name) => ({
       [`MetricAlarm ${name}-missing`]: {
-        ...alarm("GroupInServiceInstances", "Minimum", 1, 5),
+        ...alarm("GroupInServiceInstances", "Minimum", 2, 5),
         namespace: "AWS/AutoScaling",
         comparisonOperator: "LessThanThreshold",
         dimensions: { AutoScalingGroupName: name },

@@ -12,6 +12,10 @@ const args = {
 };
 beforeEach(() => mock());
 
+const refusing = (message: string) => () => {
+  throw new Error(message);
+};
+
 test("each machine gets its architecture's newest AMI, zones that offer both types, and the registry's login", async () => {
   expect(await lookup(args)).toEqual({
     amis: {
@@ -29,11 +33,7 @@ test("a login that is left to Docker is not in the program", async () => {
 });
 
 test("a question that AWS refuses ends with a sentence, not with a stack", async () => {
-  await mock({
-    "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => {
-      throw new Error();
-    },
-  });
+  await mock({ "aws:ecr/getAuthorizationToken:getAuthorizationToken": refusing("") });
   const error = await lookup(args).catch((reason: unknown) => reason);
   expect(RunError.isInstance(error)).toBe(true);
   expect(String(error)).toMatch(/, so nothing was changed\nWhat to do: npm run doctor -- --stack dev$/);
@@ -117,10 +117,7 @@ test.each([
 });
 
 test("a release that the registry does not have is refused, with where releases are listed", async () => {
-  const getImage = () => {
-    throw new Error("couldn't find resource");
-  };
-  await mock({ "aws:ecr/getImage:getImage": getImage });
+  await mock({ "aws:ecr/getImage:getImage": refusing("couldn't find resource") });
   await expect(lookup({ ...args, release: "content-old" })).rejects.toThrow(
     /^release is content-old, which app-dev does not have \(.*\), so nothing was changed\nWhat to do: .*"First aid"/s,
   );
@@ -142,11 +139,7 @@ test("the certificate of a fleet's domain must have been issued; every kind of k
       keyTypes: ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"],
     },
   ]);
-  await mock({
-    [token]: () => {
-      throw new Error("no matching certificate");
-    },
-  });
+  await mock({ [token]: refusing("no matching certificate") });
   await expect(lookup({ ...args, fleet })).rejects.toThrow(
     /^no certificate for \*\.example\.com has been issued in ACM, in the stack's region \(.*\), so nothing was created\. Request one/,
   );
