@@ -67,12 +67,26 @@ export async function readQuotas(
 }
 
 /**
- * What a stack is made of. The codes are those that Service Quotas lists for the quotas' names.
+ * By the codes that Service Quotas lists for their names.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
  * @see https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
  */
+const quotas = {
+  vcpus: { service: "ec2", code: "L-1216C47A", what: "vCPUs of On-Demand Standard instances" },
+  vpcs: { service: "vpc", code: "L-F678F1CE", what: "VPCs" },
+  balancers: { service: "elasticloadbalancing", code: "L-53DA6B97", what: "Application Load Balancers" },
+  targetGroups: { service: "elasticloadbalancing", code: "L-B22855CB", what: "target groups" },
+  groups: { service: "autoscaling", code: "L-CDE20ADC", what: "Auto Scaling groups" },
+  templates: { service: "ec2", code: "L-FB451C26", what: "launch templates" },
+  addresses: { service: "ec2", code: "L-0263D0A3", what: "Elastic IP addresses" },
+  natGateways: { service: "vpc", code: "L-FE5A380F", what: "NAT gateways in the availability zone that has most" },
+  interfaceEndpoints: { service: "vpc", code: "L-29B6F2EB", what: "interface endpoints in a VPC" },
+  gatewayEndpoints: { service: "vpc", code: "L-1B52E74A", what: "gateway endpoints" },
+} as const;
+
+/** What a stack is made of. */
 async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
   const { EC2 } = await import("@aws-sdk/client-ec2");
   const ec2 = new EC2(client);
@@ -83,30 +97,19 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
   };
   const unitsOf = await vcpus(instanceTypes);
   const machines = instanceTypes.reduce((total, name) => total + unitsOf(name), 0) * (fleet?.machines ?? 1);
+  const running = async () => {
+    const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
+    const reservations = await every(ec2.paginateDescribeInstances({ Filters }), (page) => page.Reservations);
+    const counted = reservations
+      .flatMap(({ Instances = [] }) => Instances)
+      .filter((each) => standard.test(each.InstanceType ?? "") && each.InstanceLifecycle !== "spot");
+    const unitsOf = await vcpus([...instanceTypes, ...counted.map(({ InstanceType = "" }) => InstanceType)]);
+    return counted.map(({ Tags, InstanceType }) => ({ Tags, units: unitsOf(InstanceType) }));
+  };
+  const vpcs = () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs);
   const always: Limited[] = [
-    {
-      what: "vCPUs of On-Demand Standard instances",
-      service: "ec2",
-      code: "L-1216C47A",
-      firstUp: machines,
-      release: machines,
-      async read() {
-        const Filters = [{ Name: "instance-state-name", Values: ["pending", "running"] }];
-        const reservations = await every(ec2.paginateDescribeInstances({ Filters }), (page) => page.Reservations);
-        const counted = reservations
-          .flatMap(({ Instances = [] }) => Instances)
-          .filter((each) => standard.test(each.InstanceType ?? "") && each.InstanceLifecycle !== "spot");
-        const unitsOf = await vcpus([...instanceTypes, ...counted.map(({ InstanceType = "" }) => InstanceType)]);
-        return counted.map(({ Tags, InstanceType }) => ({ Tags, units: unitsOf(InstanceType) }));
-      },
-    },
-    {
-      what: "VPCs",
-      service: "vpc",
-      code: "L-F678F1CE",
-      firstUp: 1,
-      read: () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs),
-    },
+    { ...quotas.vcpus, firstUp: machines, release: machines, read: running },
+    { ...quotas.vpcs, firstUp: 1, read: vpcs },
   ];
   if (!fleet) return always;
   const [{ ElasticLoadBalancingV2 }, { AutoScaling }] = await Promise.all([
@@ -123,87 +126,47 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
     }
     return tagged;
   };
-  const ofFleet: Limited[] = [
-    {
-      what: "Application Load Balancers",
-      service: "elasticloadbalancing",
-      code: "L-53DA6B97",
-      firstUp: 1,
-      async read() {
-        const all = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
-        return withTags(all.filter(({ Type }) => Type === "application").map(({ LoadBalancerArn }) => LoadBalancerArn));
-      },
-    },
-    {
-      what: "target groups",
-      service: "elasticloadbalancing",
-      code: "L-B22855CB",
-      firstUp: 1,
-      async read() {
-        const all = await every(elb.paginateDescribeTargetGroups({}), (page) => page.TargetGroups);
-        return withTags(all.map(({ TargetGroupArn }) => TargetGroupArn));
-      },
-    },
-    {
-      what: "Auto Scaling groups",
-      service: "autoscaling",
-      code: "L-CDE20ADC",
-      firstUp: 2,
-      read: () => every(scaling.paginateDescribeAutoScalingGroups({}), (page) => page.AutoScalingGroups),
-    },
-    {
-      what: "launch templates",
-      service: "ec2",
-      code: "L-FB451C26",
-      firstUp: 2,
-      read: () => every(ec2.paginateDescribeLaunchTemplates({}), (page) => page.LaunchTemplates),
-    },
-  ];
+  const balancers = async () => {
+    const all = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
+    return withTags(all.filter(({ Type }) => Type === "application").map(({ LoadBalancerArn }) => LoadBalancerArn));
+  };
+  const targetGroups = async () => {
+    const all = await every(elb.paginateDescribeTargetGroups({}), (page) => page.TargetGroups);
+    return withTags(all.map(({ TargetGroupArn }) => TargetGroupArn));
+  };
+  const groups = () => every(scaling.paginateDescribeAutoScalingGroups({}), (page) => page.AutoScalingGroups);
+  const templates = () => every(ec2.paginateDescribeLaunchTemplates({}), (page) => page.LaunchTemplates);
+  const addresses = async () => (await ec2.describeAddresses({})).Addresses ?? [];
+  const natGateways = async () => {
+    const Filter = [{ Name: "state", Values: ["pending", "available"] }];
+    const gateways = await every(ec2.paginateDescribeNatGateways({ Filter }), (page) => page.NatGateways);
+    const subnets = await every(ec2.paginateDescribeSubnets({}), (page) => page.Subnets);
+    const zoneOf = ({ SubnetId }: { SubnetId?: string }) =>
+      subnets.find((subnet) => subnet.SubnetId === SubnetId)?.AvailabilityZone ?? "";
+    const zones = Object.values(Object.groupBy(gateways, zoneOf)).map((zone = []) => zone);
+    return zones.sort((a, b) => b.length - a.length)[0] ?? [];
+  };
+  const gatewayEndpoints = () => {
+    const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
+    return every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints);
+  };
   const nat: Limited[] = [
-    {
-      what: "Elastic IP addresses",
-      service: "ec2",
-      code: "L-0263D0A3",
-      firstUp: 1,
-      read: async () => (await ec2.describeAddresses({})).Addresses ?? [],
-    },
-    {
-      what: "NAT gateways in the availability zone that has most",
-      service: "vpc",
-      code: "L-FE5A380F",
-      firstUp: 1,
-      async read() {
-        const Filter = [{ Name: "state", Values: ["pending", "available"] }];
-        const gateways = await every(ec2.paginateDescribeNatGateways({ Filter }), (page) => page.NatGateways);
-        const subnets = await every(ec2.paginateDescribeSubnets({}), (page) => page.Subnets);
-        const zoneOf = ({ SubnetId }: { SubnetId?: string }) =>
-          subnets.find((subnet) => subnet.SubnetId === SubnetId)?.AvailabilityZone ?? "";
-        const zones = Object.values(Object.groupBy(gateways, zoneOf)).map((zone = []) => zone);
-        return zones.sort((a, b) => b.length - a.length)[0] ?? [];
-      },
-    },
+    { ...quotas.addresses, firstUp: 1, read: addresses },
+    { ...quotas.natGateways, firstUp: 1, read: natGateways },
   ];
   const endpoints: Limited[] = [
-    {
-      what: "interface endpoints in a VPC",
-      service: "vpc",
-      code: "L-29B6F2EB",
-      firstUp: 3,
-      // The stack's own VPC has no others.
-      read: async () => [],
-    },
-    {
-      what: "gateway endpoints",
-      service: "vpc",
-      code: "L-1B52E74A",
-      firstUp: 1,
-      read() {
-        const Filters = [{ Name: "vpc-endpoint-type", Values: ["Gateway"] }];
-        return every(ec2.paginateDescribeVpcEndpoints({ Filters }), (page) => page.VpcEndpoints);
-      },
-    },
+    // The stack's own VPC has no others.
+    { ...quotas.interfaceEndpoints, firstUp: 3, read: async () => [] },
+    { ...quotas.gatewayEndpoints, firstUp: 1, read: gatewayEndpoints },
   ];
-  return [...always, ...ofFleet, ...(fleet.egress === "nat" ? nat : fleet.egress === "endpoints" ? endpoints : [])];
+  return [
+    ...always,
+    { ...quotas.balancers, firstUp: 1, read: balancers },
+    { ...quotas.targetGroups, firstUp: 1, read: targetGroups },
+    { ...quotas.groups, firstUp: 2, read: groups },
+    { ...quotas.templates, firstUp: 2, read: templates },
+    ...(fleet.egress === "nat" ? nat : fleet.egress === "endpoints" ? endpoints : []),
+  ];
 }
 
 async function readLimit(client: ServiceQuotasClientConfig, { service, code }: Pick<Quota, "service" | "code">) {

@@ -24,12 +24,5 @@ export function answering(classes: readonly { prototype: object }[], answer: Ans
 /** The calls that change something. */
 export const changes = (asked: readonly Asked[]) => asked.filter(({ action }) => !action.startsWith("Describe"));
 
-/** Has AWS's SDK send its calls to a server. */
-export function stubEndpoint(host: string): void {
-  vi.stubEnv("AWS_ENDPOINT_URL", `http://${host}`);
-  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
-}
-
 /** An error of AWS. */
 export const awsError = (name: string, message = name) => Object.assign(new Error(message), { name });

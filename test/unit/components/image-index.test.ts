@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
-import type { BatchGetImageRequest, ImageIdentifier, PutImageRequest } from "@aws-sdk/client-ecr";
+import { type BatchGetImageRequest, ECRClient, type ImageIdentifier, type PutImageRequest } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ImageIndex } from "../../../components/image-index.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
-import { listening } from "../../support/process.ts";
-import { stubEndpoint } from "../../support/sdk.ts";
+import { answering, awsError } from "../../support/sdk.ts";
 
 const mediaType = "application/vnd.oci.image.index.v1+json";
 
@@ -17,9 +16,11 @@ let manifests: Map<string, string>;
 let tags: Record<string, string>;
 /** Each call, with the names in it. */
 let asked: string[];
-let accepted: Question["acceptedMediaTypes"];
 /** What AWS answers instead, by the call; or what somebody else does just before it. */
 let instead: Record<string, () => object | undefined>;
+const refusing = (name: string, message?: string) => () => {
+  throw awsError(name, message);
+};
 
 const digestOf = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
@@ -50,10 +51,10 @@ function answer(call: string, question: Question): object {
     };
   }
   if (call === "PutImage") {
-    if (question.imageManifestMediaType !== mediaType) return { __type: "InvalidParameterException" };
+    if (question.imageManifestMediaType !== mediaType) throw awsError("InvalidParameterException");
     const digest = hold(JSON.parse(imageManifest));
-    if (tags[imageTag] === digest) return { __type: "ImageAlreadyExistsException" };
-    if (tags[imageTag] && imageTag !== "latest") return { __type: "ImageTagAlreadyExistsException" };
+    if (tags[imageTag] === digest) throw awsError("ImageAlreadyExistsException");
+    if (tags[imageTag] && imageTag !== "latest") throw awsError("ImageTagAlreadyExistsException");
     tags[imageTag] = digest;
     return {};
   }
@@ -97,19 +98,12 @@ beforeEach(async () => {
   inputs = { ...handed, digest: built };
   provider = providerOf(registered);
 
-  const host = await listening(async (request, response) => {
-    const question: Question = JSON.parse((await Array.fromAsync(request)).join(""));
-    const call = String(request.headers["x-amz-target"]).split(".")[1] ?? "";
+  answering([ECRClient], (call, question: Question) => {
     const names = question.imageIds ?? [{ imageTag: question.imageTag }];
-    accepted = question.acceptedMediaTypes;
     asked.push(`${call} ${names.map(({ imageTag, imageDigest }) => imageTag ?? imageDigest)}`);
-    const isHere =
-      question.repositoryName === "app-dev" && request.headers.authorization?.includes("/ap-northeast-2/ecr/");
-    const answered = isHere ? (instead[call]?.() ?? answer(call, question)) : { __type: "AccessDeniedException" };
-    response.statusCode = "__type" in answered ? 400 : 200;
-    response.setHeader("content-type", "application/x-amz-json-1.1").end(JSON.stringify(answered));
+    if (question.repositoryName !== "app-dev") throw awsError("AccessDeniedException");
+    return instead[call]?.() ?? answer(call, question);
   });
-  stubEndpoint(host);
   vi.spyOn(process.stdout, "write").mockReturnValue(true);
 });
 
@@ -146,7 +140,7 @@ test.each<[string, () => void, () => string, number]>([
   ["half of the content", () => Object.assign(tags, both(half)), () => built, 2],
   [
     "nothing, for there is no repository yet",
-    () => (instead.BatchGetImage = () => ({ __type: "RepositoryNotFoundException" })),
+    () => (instead.BatchGetImage = refusing("RepositoryNotFoundException")),
     () => built,
     1,
   ],
@@ -307,14 +301,16 @@ test.each<[string, () => string, string]>([
   expect(shown()[0]).toContain(problem);
 });
 
-test("indexes and images are asked for in OCI's form and in Docker's", async () => {
-  await provider.read("id", state());
-  expect(accepted).toEqual([
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-  ]);
+test("indexes and images are asked for in OCI's form and in Docker's, in the region and by the profile", async () => {
+  await provider.read("id", { ...state(), region: "eu-west-1", profile: "dev" });
+  const { calls, contexts } = vi.mocked(ECRClient.prototype.send).mock;
+  const [{ config }] = contexts as [ECRClient];
+  expect([await config.region(), config.profile]).toEqual(["eu-west-1", "dev"]);
+  const acceptedMediaTypes = [
+    ...["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"],
+    ...["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"],
+  ];
+  expect(calls[0]?.[0].input).toMatchObject({ acceptedMediaTypes });
 });
 
 test("a refresh finds what each tag names", async () => {
@@ -333,12 +329,12 @@ test("what ECR could not read is no image that is gone", async () => {
   await expect(provider.read("id", state())).rejects.toThrow(`reading ${built} in app-dev: KmsError: a reason`);
   instead.BatchGetImage = failing({ imageTag: "content-1", imageDigest: built });
   await expect(provider.check({}, inputs)).rejects.toThrow("reading content-1 in app-dev: KmsError: a reason");
-  instead.BatchGetImage = () => ({ __type: "AccessDeniedException", message: "not you" });
+  instead.BatchGetImage = refusing("AccessDeniedException", "not you");
   await expect(provider.check({}, inputs)).rejects.toThrow("not you");
 });
 
 test("a tag that cannot be set or taken fails the up", async () => {
-  instead.PutImage = () => ({ __type: "LayersNotFoundException", message: "a layer is gone" });
+  instead.PutImage = refusing("LayersNotFoundException", "a layer is gone");
   await expect(create()).rejects.toThrow("a layer is gone");
   delete instead.PutImage;
   tags = both(half);
