@@ -1,0 +1,120 @@
+import { accessSync, constants, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { environmentOf, fill, inputsOf, run, steps } from "../github.ts";
+import { cloud } from "../stack.ts";
+import { type Cases, newFolder, runner, serving } from "./runner.ts";
+
+export const cases: Cases = {
+  async "set-up: the environment is set up"(script) {
+    const given = {
+      vars: { ENVIRONMENT: "", AWS_ROLE_ARN: "arn:aws:iam::1:role/r", PULUMI_BACKEND_URL: "s3://state" },
+      secrets: { PULUMI_CONFIG_PASSPHRASE: "secret" },
+    };
+    const cwd = newFolder();
+    writeFileSync(join(cwd, "Pulumi.kms.yaml"), "secretsprovider: awskms://alias/state\n");
+    for (const stack of ["dev", "prod", "pr-7", "review"]) {
+      writeFileSync(join(cwd, `Pulumi.${stack}.yaml`), "config: {}\n");
+    }
+    const users = steps.filter(({ step }) => step.uses === "./.github/actions/set-up");
+    expect(users).toHaveLength(10);
+    for (const { name, job } of users) {
+      const github = { event: { pull_request: { number: 7 } } };
+      const contexts = { ...given, github, inputs: { stack: "prod" }, matrix: { stack: "pr-7" } };
+      const environment = fill(environmentOf(job), contexts);
+      const check = (change: { vars?: object; secrets?: object; STACK?: string }) => {
+        const vars = { ...given.vars, ENVIRONMENT: environment, ...change.vars };
+        const secrets = { ...given.secrets, ...change.secrets };
+        const inputs = inputsOf(name, { ...contexts, vars, secrets });
+        const env = {
+          STACK: change.STACK ?? fill(job.env?.STACK, contexts),
+          PULUMI_BACKEND_URL: vars.PULUMI_BACKEND_URL,
+        };
+        return run(script, { contexts: { inputs }, runner: env, cwd });
+      };
+      const refused = async (change: Parameters<typeof check>[0], reason: string) => {
+        const { status, text } = await check(change);
+        expect(text).toContain(`::error title=Environment ${environment}::${reason}`);
+        expect(text).toContain("Nothing was done.");
+        expect(status).toBe(1);
+      };
+      expect(await check({})).toMatchObject({ status: 0, text: "" });
+      // An environment that GitHub has just created sees the repository's variables, or those of another environment.
+      await refused({ vars: { ENVIRONMENT: "" } }, `the variable ENVIRONMENT is ""; allowed: ${environment}, `);
+      await refused({ vars: { ENVIRONMENT: "staging" } }, 'the variable ENVIRONMENT is "staging"');
+      await refused({ vars: { AWS_ROLE_ARN: "" } }, "the variable AWS_ROLE_ARN is empty");
+      const none = { PULUMI_CONFIG_PASSPHRASE: "" };
+      await refused({ secrets: none }, "the state is in s3://state, and the secret PULUMI_CONFIG_PASSPHRASE is empty");
+      expect((await check({ secrets: none, vars: { PULUMI_BACKEND_URL: "" } })).status).toBe(0);
+      expect((await check({ secrets: none, STACK: "kms" })).status).toBe(0);
+    }
+  },
+
+  async "set-up: npm packages"(script) {
+    const cwd = newFolder();
+    for (const file of ["package.json", "package-lock.json"]) cpSync(file, join(cwd, file));
+    // test/e2e/docs.test.ts installs them; here npm compares the lock file with package.json and stops.
+    const packages = () => run(script, { runner: { ...runner, npm_config_dry_run: "true" }, cwd });
+    expect(await packages()).toMatchObject({ status: 0 });
+    const edited = readFileSync(join(cwd, "package.json"), "utf8").replace('"hono": "', '"hono": "0.');
+    writeFileSync(join(cwd, "package.json"), edited);
+    expect(await packages()).toMatchObject({ status: 1, text: expect.stringContaining("hono@0.") });
+  },
+
+  async "set-up: the stack's region"(script) {
+    const region = (STACK: string) => run(script, { runner: { ...runner, STACK }, cwd: cloud.project });
+    expect((await region("dev")).outputs).toEqual({ region: "ap-northeast-2" });
+    const other = join(cloud.project, "Pulumi.other.yaml");
+    writeFileSync(other, "config:\n  aws:region: eu-west-1\n");
+    try {
+      expect((await region("other")).outputs).toEqual({ region: "eu-west-1" });
+    } finally {
+      rmSync(other);
+    }
+    const contexts = { steps: { stack: { outputs: { region: "x" } } } };
+    const inputs = inputsOf("set-up: aws-actions/configure-aws-credentials", contexts);
+    expect(inputs).toMatchObject({ "aws-region": "x" });
+  },
+
+  async "set-up: this job's subject"(script) {
+    const sub = "repo:owner@1/name@2:environment:dev";
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const value = `${part({ alg: "RS256" })}.${part({ sub, aud: "sts.amazonaws.com" })}.c2ln`;
+    const url = await serving(({ url, headers }) =>
+      url === "/token?api-version=2&audience=sts.amazonaws.com" && headers.authorization === "bearer request-token"
+        ? { body: JSON.stringify({ value }) }
+        : { status: 401, body: "{}" },
+    );
+    const subject = (ACTIONS_ID_TOKEN_REQUEST_TOKEN: string) => {
+      const request = { ACTIONS_ID_TOKEN_REQUEST_URL: `${url}/token?api-version=2`, ACTIONS_ID_TOKEN_REQUEST_TOKEN };
+      return run(script, { runner: { ...runner, ...request } });
+    };
+    expect(await subject("request-token")).toMatchObject({
+      status: 0,
+      text: `The role has to trust the subject ${sub}\n`,
+    });
+    expect((await subject("wrong")).status).not.toBe(0);
+  },
+
+  async "pull-request.yml fork: say why"(script) {
+    const { status, text, summary } = await run(script, {});
+    expect([status, summary]).toEqual([0, text]);
+    expect(text).toContain("A pull request from a fork is given no secrets");
+  },
+
+  async "test.yml test: npm test"(script) {
+    accessSync(".ci/run", constants.X_OK);
+    const cwd = newFolder();
+    mkdirSync(join(cwd, ".ci"));
+    for (const status of [0, 3]) {
+      writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$GOTOOLCHAIN"\nexit ${status}\n`, { mode: 0o755 });
+      // These tests run as root, and their host may have no sudo.
+      const names = `$(echo "\${1#--preserve-env=}" | tr , "|")`;
+      const programs = { sudo: `kept=$(env | grep -E "^(${names})="); shift; exec env -i $kept "$@"` };
+      expect(await run(script, { runner: { GOTOOLCHAIN: "kept" }, cwd, programs })).toMatchObject({
+        status,
+        text: "kept\n",
+      });
+    }
+  },
+};
