@@ -208,10 +208,10 @@ describe("with other settings", () => {
     const proofs = ["graviton", "intel"].map((name) => `pulumi-nodejs:dynamic/hono-app:${type} hono-app-${name}`);
     const { dependsOn } = only("hono-app:index:Image", "hono-app-published");
     expect(dependsOn).toEqual(expect.arrayContaining(proofs));
-    expect(only("docker-build:index:Image", "hono-app-published").inputs.tags).toEqual([
-      "ghcr.io/owner/app:1.0.0",
-      "ghcr.io/owner/app:latest",
-    ]);
+    expect(only("docker-build:index:Image", "hono-app-published").inputs).toMatchObject({
+      exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: false } }],
+      tags: ["ghcr.io/owner/app:1.0.0", "ghcr.io/owner/app:latest"],
+    });
     const { outputs } = only("pulumi:pulumi:Stack");
     expect(outputs?.publishedImage).toEqual({ ref: `ghcr.io/owner/app:1.0.0@${digest}`, digest });
   });

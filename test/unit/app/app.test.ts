@@ -59,21 +59,28 @@ function start(env: Record<string, string> = environment, options: { isShuttingD
   return { app, logged };
 }
 
+/** An answer: its status, its headers, and its body, parsed where it is JSON. */
+async function ask(path: string, init: RequestInit = {}, { app } = start()) {
+  const response = await app.request(path, init);
+  const headers = Object.fromEntries(response.headers);
+  const text = await response.text();
+  const isJson = text !== "" && headers["content-type"] === "application/json";
+  return { status: response.status, headers, body: isJson ? JSON.parse(text) : text };
+}
+const asBrowser = { headers: BROWSER };
 /** The page as a browser gets it. */
-const pageFor = async (env: Record<string, string>) => (await start(env).app.request("/", { headers: BROWSER })).text();
+const pageFor = async (env: Record<string, string>) => (await ask("/", asBrowser, start(env))).body;
 
 describe("/platform", () => {
   test("reports machine, image and process, and the given nonce", async () => {
-    const response = await start().app.request("/platform?nonce=a1-B_2.c");
-    expect(response.status).toBe(200);
-    expect(response.headers.get("Content-Type")).toBe("application/json");
-    expect(response.headers.get("Cache-Control")).toBe("no-store");
-    expect(await response.json()).toEqual({ ...reported, nonce: "a1-B_2.c" });
+    const { status, headers, body } = await ask("/platform?nonce=a1-B_2.c");
+    expect([status, headers["cache-control"]]).toEqual([200, "no-store"]);
+    expect(body).toEqual({ ...reported, nonce: "a1-B_2.c" });
   });
 
   test("is JSON for a browser too, and null where a fact is not given", async () => {
-    const response = await start({ APP_NAME: "", INSTANCE_ID: "  " }).app.request("/platform", { headers: BROWSER });
-    expect(await response.json()).toMatchObject({
+    const { body } = await ask("/platform", asBrowser, start({ APP_NAME: "", INSTANCE_ID: "  " }));
+    expect(body).toMatchObject({
       app: { name: null, version: null },
       machine: { architecture: null, instanceId: null, instanceType: null },
       image: { architecture: null, digest: null, id: null, ref: null },
@@ -87,14 +94,13 @@ describe("/platform", () => {
     ["markup", "%3Cb%3E"],
     ["a line break", "a%0Ab"],
   ])("refuses a nonce that is %s", async (_, nonce) => {
-    const response = await start().app.request(`/platform?nonce=${nonce}`);
-    expect(response.status).toBe(400);
-    expect(await response.json()).toMatchObject({ error: expect.stringContaining("nonce must be 1 to 128") });
+    const error = expect.stringContaining("nonce must be 1 to 128");
+    expect(await ask(`/platform?nonce=${nonce}`)).toMatchObject({ status: 400, body: { error } });
   });
 
   test("takes a nonce of 128 characters", async () => {
     const nonce = "a".repeat(128);
-    expect(await (await start().app.request(`/platform?nonce=${nonce}`)).json()).toMatchObject({ nonce });
+    expect(await ask(`/platform?nonce=${nonce}`)).toMatchObject({ body: { nonce } });
   });
 });
 
@@ -107,11 +113,9 @@ describe("/", () => {
     ["a client without Accept", undefined, "application/json"],
     ["a client that wants neither", "image/png", "application/json"],
   ])("answers %s in its form", async (_, accept, type) => {
-    const response = await start().app.request("/", { headers: accept ? { Accept: accept } : {} });
-    expect(response.status).toBe(200);
-    expect(response.headers.get("Content-Type")).toBe(type);
-    expect(response.headers.get("Vary")).toBe("Accept");
-    if (type === "application/json") expect(await response.json()).toEqual(reported);
+    const { status, headers, body } = await ask("/", { headers: accept ? { Accept: accept } : {} });
+    expect([status, headers["content-type"], headers.vary]).toEqual([200, type, "Accept"]);
+    if (type === "application/json") expect(body).toEqual(reported);
   });
 
   test("the page shows which machine answered", async () => {
@@ -138,114 +142,97 @@ describe("/", () => {
   });
 
   test("HEAD answers without a body", async () => {
-    const response = await start().app.request("/", { method: "HEAD", headers: BROWSER });
-    expect(response.status).toBe(200);
-    expect(await response.text()).toBe("");
+    expect(await ask("/", { method: "HEAD", ...asBrowser })).toMatchObject({ status: 200, body: "" });
   });
 });
 
 test("/health is 200 until the server shuts down", async () => {
   let shuttingDown = false;
-  const { app } = start(environment, { isShuttingDown: () => shuttingDown });
-  const well = await app.request("/health");
-  expect([well.status, await well.json()]).toEqual([200, { status: "ok" }]);
+  const server = start(environment, { isShuttingDown: () => shuttingDown });
+  expect(await ask("/health", {}, server)).toMatchObject({ status: 200, body: { status: "ok" } });
   shuttingDown = true;
-  const leaving = await app.request("/health");
-  expect([leaving.status, await leaving.json()]).toEqual([503, { status: "shutting down" }]);
+  expect(await ask("/health", {}, server)).toMatchObject({ status: 503, body: { status: "shutting down" } });
 });
 
 describe("errors", () => {
   test("an unknown address is a 404, as JSON or a page", async () => {
-    const { app } = start();
-    const json = await app.request("/nothing", { headers: { "X-Request-Id": "r-1" } });
-    expect([json.status, await json.json()]).toEqual([
-      404,
-      { error: "There is nothing at this address.", requestId: "r-1" },
-    ]);
-    const page = await app.request("/nothing", { headers: BROWSER });
-    expect([page.status, page.headers.get("Content-Type")]).toEqual([404, "text/html; charset=UTF-8"]);
+    const { status, body } = await ask("/nothing", { headers: { "X-Request-Id": "r-1" } });
+    expect([status, body]).toEqual([404, { error: "There is nothing at this address.", requestId: "r-1" }]);
+    const headers = { "content-type": "text/html; charset=UTF-8" };
+    expect(await ask("/nothing", asBrowser)).toMatchObject({ status: 404, headers });
   });
 
   test.each(["/", "/platform", "/health"])("another method at %s is a 405 that names those allowed", async (path) => {
-    const { app, logged } = start();
-    const response = await app.request(path, { method: "POST" });
-    expect(response.status).toBe(405);
-    expect(response.headers.get("Allow")).toBe("GET, HEAD");
-    expect(response.headers.get("Content-Type")).toBe("application/json");
-    expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
-    expect(logged).toMatchObject([{ method: "POST", path, status: 405 }]);
+    const server = start();
+    const { status, headers } = await ask(path, { method: "POST" }, server);
+    expect(status).toBe(405);
+    const own = { allow: "GET, HEAD", "content-type": "application/json", "x-content-type-options": "nosniff" };
+    expect(headers).toMatchObject(own);
+    expect(server.logged).toMatchObject([{ method: "POST", path, status: 405 }]);
   });
 
   test("only the log shows the cause of an error", async () => {
-    const { app, logged } = start();
-    app.get("/broken", () => {
+    const server = start();
+    server.app.get("/broken", () => {
       throw new Error("password=hunter2");
     });
     for (const headers of [{ Accept: "application/json" }, BROWSER]) {
-      const response = await app.request("/broken", { headers });
-      const body = await response.text();
-      expect(response.status).toBe(500);
-      expect(body).not.toMatch(/hunter2|app\.test\.ts/);
-      expect(body).toContain(response.headers.get("X-Request-Id"));
-      expect(response.headers.get("Content-Security-Policy")).toContain("default-src 'none'");
+      const answer = await ask("/broken", { headers }, server);
+      const text = JSON.stringify(answer.body);
+      expect(answer.status).toBe(500);
+      expect(text).not.toMatch(/hunter2|app\.test\.ts/);
+      expect(text).toContain(answer.headers["x-request-id"]);
+      expect(answer.headers["content-security-policy"]).toContain("default-src 'none'");
     }
-    expect(logged).toHaveLength(2);
-    expect(logged[0]).toMatchObject({ level: "error", status: 500, path: "/broken" });
-    expect(logged[0]?.error).toContain("hunter2");
+    expect(server.logged).toHaveLength(2);
+    const error = expect.stringContaining("hunter2");
+    expect(server.logged[0]).toMatchObject({ level: "error", status: 500, path: "/broken", error });
   });
 });
 
 describe("headers", () => {
   test("every answer but the health check's has the same ones", async () => {
-    const { app } = start();
     const common = async (path: string, method = "GET") => {
-      const { headers } = await app.request(path, { method });
       const own = ["allow", "content-length", "content-type", "vary", "x-request-id"];
-      return Object.fromEntries([...headers].filter(([name]) => !own.includes(name)));
+      return Object.entries((await ask(path, { method })).headers).filter(([name]) => !own.includes(name));
     };
     const expected = await common("/");
-    expect(Object.keys(expected)).toHaveLength(12);
+    expect(expected).toHaveLength(12);
     for (const path of ["/platform", "/platform?nonce=x y", "/nothing"]) expect(await common(path)).toEqual(expected);
     expect(await common("/platform", "HEAD")).toEqual(expected);
     expect(await common("/platform", "DELETE")).toEqual(expected);
   });
 
   test("what a route sets itself stays, and the others are added", async () => {
-    const { app } = start();
     const own = {
-      "Content-Security-Policy": "default-src 'self'",
-      "Cache-Control": "max-age=60",
-      "X-Frame-Options": "SAMEORIGIN",
+      "content-security-policy": "default-src 'self'",
+      "cache-control": "max-age=60",
+      "x-frame-options": "SAMEORIGIN",
     };
-    app.get("/own", (c) => c.body("own", 200, own));
-    const { headers } = await app.request("/own");
-    expect(Object.fromEntries(headers)).toMatchObject({
-      ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name.toLowerCase(), value])),
-      "x-content-type-options": "nosniff",
-    });
+    const server = start();
+    server.app.get("/own", (c) => c.body("own", 200, own));
+    const { headers } = await ask("/own", {}, server);
+    expect(headers).toMatchObject({ ...own, "x-content-type-options": "nosniff" });
   });
 
   test("the policy allows the page its own style and nothing else", async () => {
-    const { app } = start();
     for (const path of ["/", "/nothing"]) {
-      const response = await app.request(path, { headers: BROWSER });
-      const style = /<style>(.*)<\/style>/s.exec(await response.text())?.[1] ?? "";
+      const { headers, body } = await ask(path, asBrowser);
+      const style = /<style>(.*)<\/style>/s.exec(body)?.[1] ?? "";
       const hash = createHash("sha256").update(style).digest("base64");
-      expect(response.headers.get("Content-Security-Policy")).toBe(
-        `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-      );
-      expect(response.headers.get("X-Content-Type-Options")).toBe("nosniff");
-      expect(response.headers.get("X-Frame-Options")).toBe("DENY");
-      expect(response.headers.get("Strict-Transport-Security")).toBeNull();
+      expect(headers).toMatchObject({
+        "content-security-policy": `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+      });
+      expect(headers).not.toHaveProperty("strict-transport-security");
     }
   });
 
   test("a request id is kept, or replaced where it has other characters", async () => {
-    const { app } = start();
-    const kept = await app.request("/", { headers: { "X-Request-Id": "abc-123" } });
-    expect(kept.headers.get("X-Request-Id")).toBe("abc-123");
-    const replaced = await app.request("/", { headers: { "X-Request-Id": 'a" b' } });
-    expect(replaced.headers.get("X-Request-Id")).toMatch(/^[\da-f-]{36}$/);
+    const given = async (id: string) => (await ask("/", { headers: { "X-Request-Id": id } })).headers["x-request-id"];
+    expect(await given("abc-123")).toBe("abc-123");
+    expect(await given('a" b')).toMatch(/^[\da-f-]{36}$/);
   });
 });
 

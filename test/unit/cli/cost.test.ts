@@ -7,29 +7,19 @@ import { prices } from "../../../local/providers/aws/prices.ts";
 import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
 import { configOf } from "../../support/mocks.ts";
 
-const instance = (inputs: Record<string, unknown> = {}): Resource => ({
-  type: "aws:ec2/instance:Instance",
-  name: "machine",
-  inputs: {
+const of = (type: string, name: string, inputs: Resource["inputs"] = {}): Resource => ({ type, name, inputs });
+const instance = (inputs: Resource["inputs"] = {}) =>
+  of("aws:ec2/instance:Instance", "machine", {
     instanceType: "t4g.small",
     rootBlockDevice: { volumeType: "gp3", volumeSize: 8 },
     associatePublicIpAddress: true,
     monitoring: true,
     ...inputs,
-  },
-});
+  });
 
 let program: readonly Resource[];
 beforeAll(async () => {
   program = await planned("dev", stackConfig());
-});
-
-test("a type without a price is named and fails the estimate", () => {
-  const vpn = { type: "aws:ec2/vpnGateway:VpnGateway", name: "vpn", inputs: {} };
-  expect(estimate([instance(), vpn], prices.region).unknown).toEqual([
-    { resource: "aws:ec2/vpnGateway:VpnGateway vpn", why: "its type has no price in local/providers/aws" },
-  ]);
-  expect(priceOf("toString")).toBeUndefined();
 });
 
 test("the program's price, part by part", () => {
@@ -62,18 +52,25 @@ test("a stack's own configuration comes before the project's", () => {
   });
 });
 
-test.each<[name: string, inputs: Record<string, unknown>, why: RegExp]>([
+test.each<[what: string, resources: Resource[], why: string]>([
+  ["a type", [of("aws:ec2/vpnGateway:VpnGateway", "vpn")], "its type has no price in local/providers/aws"],
+  ["an instance type", [instance({ instanceType: "m7g.large" })], "no price is known for the instance type m7g.large"],
+  ["another volume type", [instance({ rootBlockDevice: { volumeType: "io2", volumeSize: 8 } })], "gp3"],
+  ["a faster volume", [instance({ rootBlockDevice: { volumeType: "gp3", volumeSize: 8, iops: 6000 } })], "gp3"],
   [
-    "an instance type without a price",
-    { instanceType: "m7g.large" },
-    /no price is known for the instance type m7g\.large/,
+    "a group without a launch template of its name",
+    [
+      of("aws:autoscaling/group:Group", "machines", { minSize: 2, maxSize: 5 }),
+      of("aws:ec2/launchTemplate:LaunchTemplate", "other"),
+    ],
+    "no launch template of its name",
   ],
-  ["another volume type", { rootBlockDevice: { volumeType: "io2", volumeSize: 8 } }, /gp3/],
-  ["a faster volume", { rootBlockDevice: { volumeType: "gp3", volumeSize: 8, iops: 6000 } }, /gp3/],
-])("%s has no price", (_, inputs, why) => {
-  expect(estimate([instance(inputs)], prices.region).unknown).toEqual([
-    { resource: "aws:ec2/instance:Instance machine", why: expect.stringMatching(why) },
+])("without a price, %s is named, and fails the estimate", (_, resources, why) => {
+  const [first] = resources as [Resource];
+  expect(estimate([instance(), ...resources], prices.region).unknown).toEqual([
+    { resource: `${first.type} ${first.name}`, why: expect.stringContaining(why) },
   ]);
+  expect(priceOf("toString")).toBeUndefined();
 });
 
 test("what is not switched on is not charged", () => {
@@ -82,8 +79,8 @@ test("what is not switched on is not charged", () => {
 });
 
 test("a NAT gateway has a price by the hour, and one by what passes it", () => {
-  const nat = { type: "aws:ec2/natGateway:NatGateway", name: "nat", inputs: {} };
-  const { total, notIncluded } = estimate([nat, { ...nat, type: "aws:ec2/eip:Eip" }], prices.region);
+  const nat = [of("aws:ec2/natGateway:NatGateway", "nat"), of("aws:ec2/eip:Eip", "nat")];
+  const { total, notIncluded } = estimate(nat, prices.region);
   expect(total).toBeCloseTo(46.72, 2);
   expect(notIncluded).toContain("what passes the NAT gateway, as machines that boot pull: $0.059 per GB");
 });
@@ -112,16 +109,9 @@ test.each([
   expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
 });
 
-test("a group without a launch template of its name has no price", () => {
-  const group = { type: "aws:autoscaling/group:Group", name: "machines", inputs: { minSize: 2, maxSize: 5 } };
-  const template = { type: "aws:ec2/launchTemplate:LaunchTemplate", name: "other", inputs: {} };
-  const why = expect.stringContaining("no launch template of its name");
-  expect(estimate([group, template], prices.region).unknown).toMatchObject([{ why }]);
-});
-
 test("a load balancer has an address in each zone, unless it is internal", () => {
   const balancer = (inputs: Resource["inputs"]) =>
-    estimate([{ type: "aws:lb/loadBalancer:LoadBalancer", name: "b", inputs }], prices.region).total;
+    estimate([of("aws:lb/loadBalancer:LoadBalancer", "b", inputs)], prices.region).total;
   expect(balancer({ subnets: ["a", "b", "c"] })).toBeCloseTo(16.43 + 3 * 3.65, 1);
   expect(balancer({ subnets: ["a", "b"], internal: true })).toBeCloseTo(16.43, 1);
 });
@@ -141,7 +131,7 @@ test("the table has every size of the families that the program takes", () => {
 });
 
 test("as text and as Markdown, with what is not in the sum", () => {
-  const result = estimate([instance(), { type: "x:y:Z", name: "a|b", inputs: {} }], prices.region);
+  const result = estimate([instance(), of("x:y:Z", "a|b")], prices.region);
   const text = toText(result);
   expect(text).toMatch(/total.*21\.66/);
   expect(text).toContain("WITHOUT A PRICE: x:y:Z a|b");

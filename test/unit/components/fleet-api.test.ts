@@ -30,22 +30,11 @@ test("calls are for the region, signed by the profile, and repeated where they f
 });
 
 test("a group: its bounds, the version that it launches and where, and each machine's own", async () => {
-  const member = {
-    InstanceId: "i-1",
-    AvailabilityZone: "a",
-    LifecycleState: "InService",
-    LaunchTemplate: template("2"),
-  };
-  const group = {
-    AutoScalingGroupName: "app-1",
-    MinSize: 2,
-    MaxSize: 4,
-    DesiredCapacity: 3,
-    LaunchTemplate: template("3"),
-  };
-  answers.DescribeAutoScalingGroups = {
-    AutoScalingGroups: [{ ...group, AvailabilityZones: ["a", "c"], Instances: [member] }],
-  };
+  const place = { AvailabilityZone: "a", LifecycleState: "InService" };
+  const member = { InstanceId: "i-1", ...place, LaunchTemplate: template("2") };
+  const size = { MinSize: 2, MaxSize: 4, DesiredCapacity: 3 };
+  const group = { ...size, LaunchTemplate: template("3"), AvailabilityZones: ["a", "c"], Instances: [member] };
+  answers.DescribeAutoScalingGroups = { AutoScalingGroups: [group] };
   expect(await api.group()).toEqual({
     min: 2,
     max: 4,
@@ -158,12 +147,6 @@ test("what failed or was cancelled since is said once, from every page until old
   ]);
 });
 
-test("a console that cannot be read says how to", async () => {
-  answers.GetConsoleOutput = new Error("no");
-  expect(await api.console("i-1")).toMatch(/^not readable .* --region ap-northeast-2 --instance-id i-1$/);
-  expect(asked[0]).toMatchObject({ InstanceId: "i-1", Latest: true });
-});
-
 test("what is known of a machine ends with the command that reads its log; of machines, each has lines of its own", async () => {
   const lines = Array.from({ length: 20 }, (_, line) => `line ${line}`).join("\n");
   answers.GetConsoleOutput = { Output: Buffer.from(lines).toString("base64") };
@@ -174,6 +157,9 @@ test("what is known of a machine ends with the command that reads its log; of ma
   expect(known).toMatch(
     /\| line 19\nits log, which outlives the machine: aws logs tail machines --log-stream-names i-1 --since 1d --region ap-northeast-2 --profile dev$/,
   );
+  expect(asked.at(-1)).toMatchObject({ InstanceId: "i-1", Latest: true });
   const several = await describeMachines(api, ["i-1", "i-2", "i-3", "i-4", "i-5"]);
   expect(several.match(/^(i-\d|and.*)/gm)).toEqual(["i-1", "i-2", "i-3", "and 2 more: i-4, i-5"]);
+  answers.GetConsoleOutput = new Error("no");
+  expect(await api.console("i-1")).toMatch(/^not readable .* --region ap-northeast-2 --instance-id i-1$/);
 });

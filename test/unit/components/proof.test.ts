@@ -34,14 +34,12 @@ const options = (url: string, timeout = 1) => ({
   logCommand: "aws logs tail app-machines-1 --log-stream-names i-1",
 });
 
-test("a machine that says what it must be is proven", async () => {
-  const proof = await prove(options(await app((nonce) => truth(nonce))));
-  expect(proof).toEqual({ ...expected, verifiedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) });
-});
-
-test("one that answers late and rightly is proven", async () => {
+test("a machine that says what it must be is proven, also late", async () => {
   const url = await app((nonce, request) => (request < 3 ? 503 : truth(nonce)));
-  await expect(prove(options(url, 10))).resolves.toMatchObject({ image: "arm64" });
+  expect(await prove(options(url, 10))).toEqual({
+    ...expected,
+    verifiedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+  });
 });
 
 test("it is asked four times a second, until the time-out; every 15 seconds a line says so, and its console is read", async () => {
@@ -103,7 +101,6 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
     () => ({ status: "ok" }),
     ["time-out after 1 s", "process (process.arch): expected arm64, got nothing"],
   ],
-  ["an app that fails", () => 500, ["time-out after 1 s", "/platform: answered 500"]],
 ])("%s is rejected", async (_, answer, parts) => {
   const asked = vi.fn(answer);
   const url = await app(asked);
@@ -117,32 +114,23 @@ test.each<[string, (nonce: string | null) => object | number, string[]]>([
   expect(error?.message).toMatch(/\| pulled\nits log, which outlives the machine: aws logs tail app-machines-1 .*$/);
 });
 
-test("one that hangs is rejected at the time-out", async () => {
-  const url = await app(() => undefined);
-  vi.spyOn(AbortSignal, "timeout").mockImplementation(() =>
-    AbortSignal.abort(new Error("The operation was aborted due to timeout")),
-  );
-  await expect(prove(options(url))).rejects.toThrow(
-    "time-out after 1 s; /platform: The operation was aborted due to timeout\n",
-  );
-});
-
 const listens = "listening on port 80: GET /health answers 200\n";
+const hangs = "The operation was aborted due to timeout";
 
 test.each([
-  ["listens, and does not answer", listens, undefined, "perhaps its port cannot be reached from here"],
-  ["listens, and answers wrongly", listens, 500, undefined],
-  ["listens, and refuses", listens, 0, undefined],
-  ["does not listen", "pulled\n", undefined, undefined],
-])("at the time-out, of a machine that %s", async (_, log, status, hint) => {
+  ["listens, and hangs", listens, undefined, `${hangs}; it listens: perhaps its port cannot be reached from here`],
+  ["listens, and answers wrongly", listens, 500, "answered 500"],
+  ["listens, and refuses", listens, 0, "connect ECONNREFUSED 127.0.0.1:PORT"],
+  ["does not listen", "pulled\n", undefined, hangs],
+])("the time-out of a machine that %s", async (_, log, status, problem) => {
   const url = status === 0 ? `http://127.0.0.1:${await freePort()}` : await app(() => status);
-  vi.spyOn(AbortSignal, "timeout").mockImplementation(() =>
-    status === undefined
-      ? AbortSignal.abort(new Error("The operation was aborted due to timeout"))
-      : new AbortController().signal,
+  const reason = status === undefined ? AbortSignal.abort(new Error(hangs)) : new AbortController().signal;
+  vi.spyOn(AbortSignal, "timeout").mockReturnValue(reason);
+  const { message } = await prove({ ...options(url), console: async () => log }).catch(
+    (error: Error) => error as never,
   );
-  const error = await prove({ ...options(url), console: async () => log }).catch(({ message }: Error) => message);
-  expect(/perhaps .*(?= \()/.exec(String(error))?.[0]).toEqual(hint && expect.stringContaining(hint));
+  const found = /time-out after 1 s; \/platform: (.*?)( \(|\n)/.exec(message)?.[1];
+  expect(found?.replace(new URL(url).port, "PORT")).toBe(problem);
 });
 
 test("a question goes over a connection of its own, with its nonce", async () => {
@@ -183,10 +171,6 @@ test("where people use another name, the load balancer is asked for it with TLS,
 test("where all of a name's addresses refuse, the code says so", async () => {
   const refused = Object.assign(new AggregateError([]), { code: "ECONNREFUSED" });
   expect(await askOnce(() => Promise.reject(refused))).toMatchObject({ problem: "/platform: ECONNREFUSED" });
-});
-
-test("nobody listening is said as such", async () => {
-  await expect(prove(options(`http://127.0.0.1:${await freePort()}`))).rejects.toThrow(/ECONNREFUSED/);
 });
 
 test("failed user data is reported with its last lines", async () => {
