@@ -75,22 +75,23 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   const seconds = () => Math.round((Date.now() - started) / 1000);
   let nextConsole = 15;
   for (;;) {
-    const answer = await ask(url, expected);
-    if (answer.proven) return { ...expected, verifiedAt: new Date().toISOString() };
+    const answer = await askOnce((nonce) => askForReport(new URL(url).host, undefined, nonce));
+    const unanswered = answer.problem !== undefined && { own: false, problems: [answer.problem] };
+    const { own, problems } = unanswered || check(answer.report, expected, answer.nonce);
+    if (problems.length === 0) return { ...expected, verifiedAt: new Date().toISOString() };
+    const problem = problems.join("; ");
     const late = seconds() >= timeout;
-    if (answer.final || late || seconds() >= nextConsole) {
+    if (own || late || seconds() >= nextConsole) {
       const log = await options.console();
       const failed = hasUserDataFailed(log);
-      if (answer.final || late || failed) {
-        const why = answer.final ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const hint = log.includes("GET /health answers ") ? cutOff(answer.problem, "; it listens: ") : "";
+      if (own || late || failed) {
+        const why = own ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
+        const hint = log.includes("GET /health answers ") ? cutOff(problem, "; it listens: ") : "";
         throw new Error(
-          `${expected.instanceId} at ${url} failed verification: ${why}${answer.problem}${hint}\n${lastLines(log, options.logCommand)}`,
+          `${expected.instanceId} at ${url} failed verification: ${why}${problem}${hint}\n${lastLines(log, options.logCommand)}`,
         );
       }
-      show(
-        `${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${answer.problem}`,
-      );
+      show(`${expected.instanceId} at ${url}: not proven after ${seconds()} s, asking until ${timeout} s: ${problem}`);
       nextConsole = seconds() + 15;
     }
     await new Promise((resolve) => setTimeout(resolve, 250));
@@ -102,15 +103,6 @@ export const cutOff = (problem: string, but: string) =>
   /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem)
     ? `${but}perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)`
     : "";
-
-type Answer = { proven: true } | { proven: false; final: boolean; problem: string };
-
-async function ask(url: string, expected: Expectation): Promise<Answer> {
-  const { nonce, report, problem } = await askOnce((nonce) => askForReport(new URL(url).host, undefined, nonce));
-  if (problem !== undefined) return { proven: false, final: false, problem };
-  const { own, problems } = check(report, expected, nonce);
-  return problems.length === 0 ? { proven: true } : { proven: false, final: own, problem: problems.join("; ") };
-}
 
 /**
  * A provider's `read` of a proof: it asks again, for a few seconds, since what runs answers at once. What is proven no more leaves the state: a

@@ -126,10 +126,8 @@ test.each([
   const url = status === 0 ? `http://127.0.0.1:${await freePort()}` : await app(() => status);
   const reason = status === undefined ? AbortSignal.abort(new Error(hangs)) : new AbortController().signal;
   vi.spyOn(AbortSignal, "timeout").mockReturnValue(reason);
-  const { message } = await prove({ ...options(url), console: async () => log }).catch(
-    (error: Error) => error as never,
-  );
-  const found = /time-out after 1 s; \/platform: (.*?)( \(|\n)/.exec(message)?.[1];
+  const ended = await prove({ ...options(url), console: async () => log }).catch(({ message }: Error) => message);
+  const found = /time-out after 1 s; \/platform: (.*?)( \(|\n)/.exec(String(ended))?.[1];
   expect(found?.replace(new URL(url).port, "PORT")).toBe(problem);
 });
 
