@@ -12,9 +12,8 @@ export interface LaunchArgs
   /**
    * `keep`: another `ami` is no reason to replace a machine; one that is replaced for another reason, as by a release, gets it.
    * `latest`: another `ami` replaces the machine.
-   * @default "keep"
    */
-  amiUpdate?: "keep" | "latest";
+  amiUpdate: "keep" | "latest";
   securityGroupId: pulumi.Input<string>;
   instanceProfile: pulumi.Input<string>;
   /** Another one replaces the machine. */

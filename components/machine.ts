@@ -48,7 +48,7 @@ export class Machine extends pulumi.ComponentResource {
       {
         parent: this,
         // This only keeps a newer AMI from being a reason to replace: an instance that is replaced gets the newest one.
-        ignoreChanges: (args.amiUpdate ?? "keep") === "keep" ? ["ami"] : [],
+        ignoreChanges: args.amiUpdate === "keep" ? ["ami"] : [],
         // In place EBS makes no volume smaller, and a larger one's file system stays as it was. To give a running machine another group takes
         // the permission to change every network interface: those of instances have no tags.
         // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html

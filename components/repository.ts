@@ -8,18 +8,12 @@ import { policyOf } from "./policy-document.ts";
 
 export interface RepositoryArgs {
   name: string;
-  /**
-   * Whether `latest` may move. Every other tag is immutable.
-   * @default true
-   */
-  latestTag?: boolean;
+  /** Whether `latest` may move. Every other tag is immutable. */
+  latestTag: boolean;
   /** How many releases the lifecycle policy keeps. */
   keepReleases: number;
-  /**
-   * Whether deleting the repository deletes the images in it.
-   * @default false: while images remain, AWS answers RepositoryNotEmptyException.
-   */
-  forceDelete?: boolean;
+  /** Whether deleting the repository deletes the images in it. Without, AWS answers RepositoryNotEmptyException while images remain. */
+  forceDelete: boolean;
 }
 
 /** A private ECR repository: scanned on push, encrypted, closed to other accounts, release tags immutable, old releases expired. */
@@ -35,7 +29,7 @@ export class Repository extends pulumi.ComponentResource {
       name,
       {
         name: args.name,
-        ...((args.latestTag ?? true)
+        ...(args.latestTag
           ? {
               imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
               imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
@@ -46,7 +40,7 @@ export class Repository extends pulumi.ComponentResource {
         imageScanningConfiguration: { scanOnPush: true },
         // AWS's own key of the service, aws/ecr: it costs nothing a month, and pulling needs no permission for it.
         encryptionConfigurations: [{ encryptionType: "KMS" }],
-        forceDelete: args.forceDelete ?? false,
+        forceDelete: args.forceDelete,
       },
       { parent: this },
     );

@@ -13,16 +13,10 @@ export interface UserDataArgs {
   architecture: Architecture;
   /** TCP port of the machine on which the app answers. */
   port: number;
-  /**
-   * The app's own environment variables, each as `NAME=value`.
-   * @default none
-   */
-  environment?: readonly string[];
-  /**
-   * Those whose values the machine reads from AWS Systems Manager when it starts.
-   * @default none
-   */
-  secrets?: Secrets;
+  /** The app's own environment variables, each as `NAME=value`. */
+  environment: readonly string[];
+  /** Those whose values the machine reads from AWS Systems Manager when it starts. */
+  secrets: Secrets;
 }
 
 /** Parameters that are environment variables of the app: `DATABASE_URL` is the parameter `path/DATABASE_URL`. */
@@ -67,7 +61,7 @@ export const factNames: readonly string[] = Object.keys(facts);
  */
 export function userData(args: UserDataArgs): string {
   const { registry, repository, tag, digest } = args.image;
-  const { environment = [], secrets = { path: "", names: [] } } = args;
+  const { environment, secrets } = args;
   const hasSecrets = secrets.names.length > 0;
   const variables = [...Object.entries(facts).map((fact) => fact.join("=")), ...environment.map(quote)];
   return `#!/bin/bash

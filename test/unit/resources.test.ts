@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { architectures, eachMachine, type MachineName, machineNames } from "../../components/architecture.ts";
 import { type UserDataArgs, userData } from "../../components/user-data.ts";
 import { entriesOf } from "../../policies/policy.ts";
+import { launchArgs } from "../support/machine.ts";
 import { account, all, digest, only, type Registration, runProgram } from "../support/mocks.ts";
 
 type Rows = Readonly<Record<string, object>>;
@@ -210,11 +211,10 @@ const secretsOf = (path: string, hash: string): Rows => {
 
 const types = { graviton: "t4g.small", intel: "t3.small" };
 /** The script of the machine of the program that has just run. */
-function scriptOf(machine: MachineName, more: Pick<UserDataArgs, "port" | "environment" | "secrets">): string {
+function scriptOf(machine: MachineName, more?: Partial<UserDataArgs>): string {
   const { reference } = only("hono-app:index:Image", "hono-app").outputs as { reference: UserDataArgs["image"] };
   const own = { instanceType: types[machine], architecture: architectures[machine], image: reference };
-  const common = { appName: "hono-app", region: "ap-northeast-2", logGroup: "hono-app-machines-dev" };
-  return userData({ ...common, ...own, ...more });
+  return userData({ ...launchArgs, logGroup: "hono-app-machines-dev", ...own, ...more });
 }
 /** IMDSv2 with one hop, and full speed from the start. */
 const launched = {
@@ -363,7 +363,7 @@ const machines = ({ where, min = 1, max = 2, grace, size, timeout, domain, secre
         blockDeviceMappings: [{ deviceName: "/dev/xvda", ebs: volume }],
         ebsOptimized: "true",
         monitoring: { enabled: true },
-        userData: Buffer.from(scriptOf(machine, { port: 80, secrets })).toString("base64"),
+        userData: Buffer.from(scriptOf(machine, secrets && { secrets })).toString("base64"),
         updateDefaultVersion: true,
       },
       // In every subnet, behind the load balancer; a machine is terminated only when another serves.

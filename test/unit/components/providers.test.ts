@@ -210,6 +210,10 @@ test("KeptAmi: the first AMI is the newest; a newer one alone changes nothing, a
   for (const [news, decided] of [
     [{}, { ami: "ami-1", changes: false }],
     [{ occasion: "release 2" }, { ami: "ami-2", changes: true }],
+    [
+      { occasion: "release 2", newest: "ami-1" },
+      { ami: "ami-1", changes: true },
+    ],
   ] as const) {
     const checked = (await check(olds, { ...inputs, ...news })).inputs;
     expect({ ami: checked.ami, ...(await diff("id", olds, checked)) }).toEqual(decided);
