@@ -1,6 +1,6 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import { lastLines, readConsole } from "./console.ts";
-import { tailCommand } from "./machine-logs.ts";
+import { type LogStream, tailCommand } from "./machine-logs.ts";
 
 /** A machine of a group. */
 export interface Member {
@@ -40,13 +40,9 @@ export interface Health {
   readonly reason: string;
 }
 
-export interface FleetApiArgs {
-  readonly region: string;
-  readonly profile?: string;
+export interface FleetApiArgs extends Omit<LogStream, "instanceId"> {
   readonly groupName: string;
   readonly targetGroupArn: string;
-  /** Name of the log group that the machines write to. */
-  readonly logGroup: string;
 }
 
 /** `lt-…:3` of a launch template and its version. */

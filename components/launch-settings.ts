@@ -50,7 +50,7 @@ export function launchSettings(args: LaunchArgs) {
     ebsOptimized: true,
     monitoring: true,
     // With `standard` a new machine has no credits and would boot at its baseline: a fifth of its speed, as `.micro` a tenth. A boot
-    // spends about one credit, earned back within minutes; what a busy machine is billed for is in cli/cost/prices.ts, `notIncluded`.
+    // spends about one credit, earned back within minutes; what a busy machine is billed for is in cli/cost.ts, `notIncluded`.
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances-standard-mode-concepts.html
     creditSpecification: { cpuCredits: "unlimited" },
   };

@@ -53,16 +53,12 @@ export async function drawGraph(resources: readonly StateResource[]): Promise<st
 
 const title = "What hono-app deploys, and what each part takes from which";
 
-function byName(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
 function dot(resources: readonly StateResource[]): string {
   const byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
   const isStack = (urn: string) => byUrn.get(urn)?.type === "pulumi:pulumi:Stack";
   const parts = resources
     .filter(({ parent }) => parent !== undefined && isStack(parent))
-    .sort((a, b) => byName(idOf(a), idOf(b)));
+    .sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
   const partOf = (urn: string): StateResource | undefined => {
     const parent = byUrn.get(urn)?.parent;
     return parent === undefined || isStack(parent) ? parts.find((part) => part.urn === urn) : partOf(parent);
@@ -138,7 +134,7 @@ function children(parents: readonly StateResource[], resources: readonly StateRe
   const urns = parents.map(({ urn }) => urn);
   const found = resources.filter(({ parent }) => parent !== undefined && urns.includes(parent));
   return Object.entries(Object.groupBy(found, ({ type }) => type))
-    .sort(([a], [b]) => byName(nameOf(a), nameOf(b)))
+    .sort(([a], [b]) => (nameOf(a) < nameOf(b) ? -1 : 1))
     .flatMap(([type, group = []]) => {
       const count = group.length > parents.length ? text(` ×${group.length}`, "quiet") : "";
       return [

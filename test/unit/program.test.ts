@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { account, all, configure, digest, mock, only, registryHost, runProgram } from "../support/mocks.ts";
-import { registered } from "../support/programs.ts";
+import { one, registered } from "../support/programs.ts";
 
 // The whole program, as index.ts wires it; for each test, so that mutation testing knows which test covers what.
 
@@ -118,7 +118,7 @@ describe("with the defaults", () => {
     });
   });
 
-  test("every resource of AWS that takes tags has the stack's, and an instance's volume has its instance's", async () => {
+  test("every resource of AWS that takes tags has the stack's, and so has what an instance, a template and a group make", async () => {
     const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
     const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
     // The tags of an image are Docker's.
@@ -140,8 +140,14 @@ describe("with the defaults", () => {
       "aws:ecr/repositoryPolicy:RepositoryPolicy",
       "aws:iam/rolePolicy:RolePolicy",
     ]);
-    expect(inputs.tags).toEqual({ ...stack, Name: "hono-app-intel" });
-    expect(inputs.volumeTags).toEqual(inputs.tags);
+    const tags = { ...stack, Name: "hono-app-intel" };
+    expect([inputs.tags, inputs.volumeTags]).toEqual([tags, tags]);
+    const template = await one("aws:ec2/launchTemplate:LaunchTemplate hono-app-intel");
+    const made = ["instance", "volume", "network-interface"].map((resourceType) => ({ resourceType, tags }));
+    expect(template.inputs.tagSpecifications).toEqual(made);
+    const group = await one("aws:autoscaling/group:Group hono-app-intel");
+    const launched = Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true }));
+    expect(group.inputs.tags).toEqual(launched);
   });
 
   test("a component's inputs hold no token, and nothing that an up with nothing to do could change", async () => {
@@ -233,18 +239,6 @@ describe("with other settings", () => {
         intel: { group: "hono-app-intel", type: "t3.small", machines: machines("x86_64") },
         verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
       });
-    });
-
-    test("what a template and a group make has the stack's tags too", () => {
-      const tags = { project: "hono-app", stack: "dev", app: "hono-app", Name: "hono-app-intel" };
-      const template = only("aws:ec2/launchTemplate:LaunchTemplate", "hono-app-intel");
-      expect(template.inputs.tagSpecifications).toEqual(
-        ["instance", "volume", "network-interface"].map((resourceType) => ({ resourceType, tags })),
-      );
-      const group = only("aws:autoscaling/group:Group", "hono-app-intel");
-      expect(group.inputs.tags).toEqual(
-        Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true })),
-      );
     });
   });
 });

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
-import { priceOf, type Resource } from "../../../cli/cost/prices.ts";
-import { estimate, planned, toMarkdown, toText } from "../../../cli/cost.ts";
+import { estimate, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { readConfig, stackConfig } from "../../../tools/stack-config.ts";

@@ -487,26 +487,23 @@ test("old machines on their way out do not count: what was not proven is rolled 
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
 });
 
-test("a rollback that stands still is cancelled, and the version is tried", async () => {
-  fleet.refreshing("RollbackInProgress", "lt-1:9");
-  const { after, succeeds } = release(10);
-  // Nothing moves while a machine warms up.
-  await after(118);
-  expect(fleet.calls).toEqual([]);
-  await after(4);
-  expect(told[0]).toBe("cancelling the refresh refresh-1, which has stood still in its rollback for 120 s");
-  expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
-  await succeeds();
-});
-
-test("the cancelling of a rollback has its own time", async () => {
+test("a rollback that stands still is cancelled, and the version is tried; the cancelling has its own time", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:9");
   fleet.on.cancel = () => {};
   const { ended, after, isOver } = release(10);
-  await after(128);
-  expect(isOver()).toBe(false);
+  // Nothing moves while a machine warms up.
+  await after(118);
+  expect(fleet.calls).toEqual([]);
+  await after(10);
+  expect(told[0]).toBe("cancelling the refresh refresh-1, which has stood still in its rollback for 120 s");
+  expect([fleet.calls, isOver()]).toEqual([["cancel"], false]);
   await after(6);
   expect(await ended).toContain("is still RollbackInProgress after 10 s; it was cancelled, and no other was begun");
+  fleet.on.cancel = () => fleet.becomes("Cancelled");
+  const next = release(10);
+  await next.after(124);
+  expect(fleet.calls).toEqual(["cancel", "cancel", "start lt-1:2"]);
+  await next.succeeds();
 });
 
 test("a group without room for a new machine says so", async () => {
