@@ -7,6 +7,25 @@ const calls = ["check", "diff", "create", "update", "read"] as const;
 /** The functions of a resource; another one would never be called. */
 export type Provider<Inputs, Outputs> = Pick<pulumi.dynamic.ResourceProvider<Inputs, Outputs>, (typeof calls)[number]>;
 
+/** How a resource is made, and what makes it another one. */
+interface Making<Inputs, State extends Inputs> extends Pick<Provider<Inputs, State>, "check" | "read"> {
+  readonly idOf: (inputs: Inputs) => string;
+  /** Where one of these has changed, it is made again. */
+  readonly factsOf: (inputs: Inputs) => unknown;
+  /** @param olds What it was before, if it was there. */
+  readonly make: (inputs: Inputs, olds?: State) => Promise<State> | State;
+}
+
+export function providerFor<Inputs, State extends Inputs>(own: Making<Inputs, State>): Provider<Inputs, State> {
+  const { idOf, factsOf, make, ...others } = own;
+  return {
+    ...others,
+    diff: async (_id, olds, news) => ({ changes: JSON.stringify(factsOf(olds)) !== JSON.stringify(factsOf(news)) }),
+    create: async (inputs) => ({ id: idOf(inputs), outs: await make(inputs) }),
+    update: async (_id, olds, news) => ({ outs: await make(news, olds) }),
+  };
+}
+
 /**
  * A resource whose provider is the export `provider` of a file in this folder.
  *

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, type Provider } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 import { type GroupProof, type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
 import { proofInputs, stillProven } from "./proof.ts";
 
@@ -25,28 +25,18 @@ export class GroupVerification extends DynamicResource {
   }
 }
 
-async function proven(inputs: Inputs): Promise<State> {
-  try {
-    return { ...inputs, proof: await prove(inputs) };
-  } catch (error) {
-    throw releaseFailed(error);
-  }
-}
-
-export const provider: Provider<Inputs, State> = {
-  async diff(_id, olds, news) {
-    const facts = ({ profile, address, domain, groupName, template, min, subnetIds, expected }: Inputs) =>
-      JSON.stringify([
-        [profile, address, domain, groupName, template, min, subnetIds],
-        Object.entries(expected).sort(),
-      ]);
-    return { changes: facts(olds) !== facts(news) };
-  },
-  async create(inputs) {
-    return { id: inputs.groupName, outs: await proven(inputs) };
-  },
-  async update(_id, _olds, news) {
-    return { outs: await proven(news) };
+export const provider = providerFor<Inputs, State>({
+  idOf: ({ groupName }) => groupName,
+  factsOf: ({ profile, address, domain, groupName, template, min, subnetIds, expected }) => [
+    [profile, address, domain, groupName, template, min, subnetIds],
+    Object.entries(expected).sort(),
+  ],
+  async make(inputs) {
+    try {
+      return { ...inputs, proof: await prove(inputs) };
+    } catch (error) {
+      throw releaseFailed(error);
+    }
   },
   // What scaling has just added may still boot.
   read: (id, props) =>
@@ -59,4 +49,4 @@ export const provider: Provider<Inputs, State> = {
         props: { ...state, proof: { image, machines: machines.map((each) => known.get(each.id) ?? each) } },
       };
     }),
-};
+});

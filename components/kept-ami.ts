@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, type Provider } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 
 export interface KeptAmiArgs {
   /** The newest AMI. */
@@ -23,19 +23,13 @@ export class KeptAmi extends DynamicResource {
   }
 }
 
-export const provider: Provider<Inputs, Inputs> = {
+export const provider = providerFor<Inputs, Inputs>({
   // Decided here, so that a preview knows it too.
   async check(olds, news) {
     const isKept = olds.occasion === news.occasion;
     return { inputs: isKept ? { ...news, newest: olds.newest, ami: olds.ami } : { ...news, ami: news.newest } };
   },
-  async diff(_id, olds, news) {
-    return { changes: olds.occasion !== news.occasion };
-  },
-  async create(inputs) {
-    return { id: inputs.ami, outs: inputs };
-  },
-  async update(_id, _olds, news) {
-    return { outs: news };
-  },
-};
+  idOf: ({ ami }) => ami,
+  factsOf: ({ occasion }) => occasion,
+  make: (inputs) => inputs,
+});

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor, show } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
 import { type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
@@ -32,30 +32,21 @@ export class Rollout extends DynamicResource {
   }
 }
 
-async function rollOut(inputs: Inputs): Promise<Inputs> {
-  const { template, timeout, groupName } = inputs;
-  const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
-  const proof = (seconds: number) => prove(inputs, seconds, true);
-  try {
-    await refreshTo(await connectFleet(inputs), { template, timeout, prove: proof, log });
-  } catch (error) {
-    throw releaseFailed(error);
-  }
-  return inputs;
-}
-
-export const provider: Provider<Inputs, Inputs> = {
-  async diff(_id, olds, news) {
-    const facts = ({ profile, groupName, template, size }: Inputs) =>
-      JSON.stringify([profile, groupName, template, size]);
-    return { changes: facts(olds) !== facts(news) };
-  },
-  async create(inputs) {
-    return { id: inputs.groupName, outs: await rollOut(inputs) };
-  },
-  async update(_id, olds, news) {
-    if (news.size !== undefined && news.size !== olds.size) await (await connectFleet(news)).resize(news.size);
-    return { outs: await rollOut(news) };
+export const provider = providerFor<Inputs, Inputs>({
+  idOf: ({ groupName }) => groupName,
+  factsOf: ({ profile, groupName, template, size }) => [profile, groupName, template, size],
+  async make(inputs, olds) {
+    const { template, timeout, groupName, size } = inputs;
+    const fleet = await connectFleet(inputs);
+    if (olds && size !== undefined && size !== olds.size) await fleet.resize(size);
+    const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
+    const proof = (seconds: number) => prove(inputs, seconds, true);
+    try {
+      await refreshTo(fleet, { template, timeout, prove: proof, log });
+    } catch (error) {
+      throw releaseFailed(error);
+    }
+    return inputs;
   },
   // A version or a size that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.
   async read(id, props) {
@@ -68,4 +59,4 @@ export const provider: Provider<Inputs, Inputs> = {
       throw error;
     }
   },
-};
+});

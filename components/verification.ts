@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { readConsole } from "./console.ts";
-import { DynamicResource, type Provider } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Proof, type ProofArgs, proofInputs, prove, stillProven } from "./proof.ts";
 
@@ -52,22 +52,14 @@ const verifyNew = (inputs: Inputs): Promise<Proof> =>
 What to do: docs/troubleshooting.md, "An instance failed verification". An earlier deployment's machines, if there are any, still serve.`);
   });
 
-export const provider: Provider<Inputs, State> = {
-  async diff(_id, olds, news) {
-    const facts = ({ profile, url, expected }: Inputs) =>
-      JSON.stringify([profile, url, ...Object.entries(expected).sort()]);
-    return { changes: facts(olds) !== facts(news) };
-  },
-  async create(inputs) {
-    return { id: inputs.expected.instanceId, outs: { ...inputs, proof: await verifyNew(inputs) } };
-  },
-  async update(_id, _olds, news) {
-    return { outs: { ...news, proof: await verifyNew(news) } };
-  },
+export const provider = providerFor<Inputs, State>({
+  idOf: ({ expected }) => expected.instanceId,
+  factsOf: ({ profile, url, expected }) => [profile, url, ...Object.entries(expected).sort()],
+  make: async (inputs) => ({ ...inputs, proof: await verifyNew(inputs) }),
   read: (id, props) =>
     stillProven(async (timeout) => {
       const state = props as State;
       const { verifiedAt: _, ...found } = await verify(state, timeout);
       return { id, props: { ...state, proof: { ...found, verifiedAt: state.proof.verifiedAt } } };
     }),
-};
+});
