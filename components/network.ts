@@ -4,25 +4,21 @@ import { SecurityGroupEgressRule } from "@pulumi/aws/vpc/securityGroupEgressRule
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
 import * as pulumi from "@pulumi/pulumi";
 import { eachMachine, type MachineName } from "./architecture.ts";
-import { Endpoints } from "./endpoints.ts";
-import { FlowLogs } from "./flow-logs.ts";
+import { Endpoints, type EndpointsArgs } from "./endpoints.ts";
+import { FlowLogs, type FlowLogsArgs } from "./flow-logs.ts";
 import { tcp } from "./tcp.ts";
 import { Vpc, type VpcArgs } from "./vpc.ts";
 
-export interface NetworkArgs extends VpcArgs {
+export interface NetworkArgs
+  extends VpcArgs,
+    Pick<FlowLogsArgs, "permissionsBoundary">,
+    Pick<EndpointsArgs, "repositoryArn"> {
   /** TCP port of the app. */
   port: number;
   /** IPv4 blocks that may reach the port. */
   allowedCidrs: readonly string[];
   /** Days for which the flow log is kept. */
   logRetentionDays: number;
-  /** ARN of the one repository that machines may pull from, for endpoints. */
-  repositoryArn: pulumi.Input<string>;
-  /**
-   * ARN of the permissions boundary of the flow log's role.
-   * @default none
-   */
-  permissionsBoundary?: string;
 }
 
 /** A VPC, a security group of the machines in which only the app's port is open, if at all, and a log of what it refused. */

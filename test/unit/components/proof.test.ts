@@ -58,41 +58,25 @@ test("it is asked four times a second, until the time-out; every 15 seconds a li
   expect(asked).toHaveBeenCalledTimes(4 * 39.5 + 1);
 });
 
+const lying = (part: "machine" | "image" | "process", facts: object) => (nonce: string | null) => {
+  return { ...truth(nonce), [part]: { ...truth(nonce)[part], ...facts } };
+};
+
 // Each lie stops at once or at the time-out, and says what was expected, what came, from where.
 test.each<[string, (nonce: string | null) => object | number, string[]]>([
   [
     "an amd64 binary in the arm64 entry",
-    (nonce) => ({ ...truth(nonce), process: { architecture: "x64", elf: "x86_64" } }),
+    lying("process", { architecture: "x64", elf: "x86_64" }),
     ['process (process.arch): expected arm64, got "x64"; running binary (ELF): expected aarch64, got "x86_64"\n'],
   ],
-  [
-    "another machine architecture",
-    (nonce) => ({ ...truth(nonce), machine: { architecture: "x86_64", instanceId: "i-1" } }),
-    ['machine (uname -m): expected aarch64, got "x86_64"'],
-  ],
-  [
-    "another image architecture",
-    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, architecture: "amd64" } }),
-    ['image (docker image inspect): expected arm64, got "amd64"'],
-  ],
-  [
-    "a moved tag",
-    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, digest: "sha256:other" } }),
-    ['image digest: expected sha256:index, got "sha256:other"'],
-  ],
-  [
-    "an image that the index does not hold for the platform",
-    (nonce) => ({ ...truth(nonce), image: { ...truth(nonce).image, id: "sha256:amd64" } }),
-    ['image id: expected sha256:arm64, got "sha256:amd64"'],
-  ],
-  [
-    "an image without an id",
-    (nonce) => ({ ...truth(nonce), image: { architecture: "arm64", digest: "sha256:index" } }),
-    ["image id: expected sha256:arm64, got nothing"],
-  ],
+  ["another machine", lying("machine", { architecture: "x86_64" }), ['(uname -m): expected aarch64, got "x86_64"']],
+  ["another image", lying("image", { architecture: "amd64" }), ['(docker image inspect): expected arm64, got "amd64"']],
+  ["a moved tag", lying("image", { digest: "sha256:b" }), ['image digest: expected sha256:index, got "sha256:b"']],
+  ["an image not in the index", lying("image", { id: "sha256:b" }), ['id: expected sha256:arm64, got "sha256:b"']],
+  ["an image without an id", lying("image", { id: undefined }), ["image id: expected sha256:arm64, got nothing"]],
   [
     "an old machine at the new address",
-    (nonce) => ({ ...truth(nonce), machine: { architecture: "aarch64", instanceId: "i-0" } }),
+    lying("machine", { instanceId: "i-0" }),
     ["time-out after 1 s", 'instance: expected i-1, got "i-0"'],
   ],
   ["a replayed answer", () => truth("earlier"), ["time-out after 1 s", "nonce: expected", 'got "earlier"']],

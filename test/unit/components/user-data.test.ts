@@ -19,16 +19,12 @@ test("bash takes it, and EC2 does: 16 KB is the most", () => {
   expect(Buffer.byteLength(script)).toBeLessThan(16_384);
 });
 
-test("both machines pull the same reference, with no platform", () => {
+test("both machines pull the same reference, with no platform; each asserts its own architecture, and serves the port that is set", () => {
   const pull = (script: string) => script.split("\n").filter((line) => /docker pull|^readonly image=/.test(line));
-  const intel = userData({ ...args, instanceType: "t3.small", architecture: architectures.intel });
+  const intel = userData({ ...args, instanceType: "t3.small", architecture: architectures.intel, port: 8080 });
   expect(pull(intel)).toEqual(pull(script));
   expect(pull(intel)).toEqual([`readonly image='${imageRef(args.image)}'`, '    docker pull --quiet "$image"']);
   expect(script + intel).not.toContain("--platform");
-});
-
-test("each machine asserts its own architecture, and serves the configured port", () => {
-  const intel = userData({ ...args, architecture: architectures.intel, port: 8080 });
   expect(intel).toContain("readonly expected_architecture='amd64'");
   expect(intel).toContain("--publish 8080:3000");
 });
