@@ -47,12 +47,12 @@ type Options = ReturnType<typeof readSbomOptions>;
 
 async function main(args: readonly string[]): Promise<void> {
   const options = readSbomOptions(args);
-  const folder = mkdtempSync(join(tmpdir(), "hono-app-login-"));
+  const folder = mkdtempSync(join(tmpdir(), "hono-app-sbom-"));
   try {
     const { image, env } = await find(options.image, folder);
     say(`sbom: ${image}`);
     try {
-      await work(image, options, env);
+      await work(image, options, env, folder);
     } catch (error) {
       throw explain(image, error);
     }
@@ -86,14 +86,14 @@ async function reach(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
   return login(cloud, folder);
 }
 
-async function work(image: string, { attach, output }: Options, env: NodeJS.ProcessEnv): Promise<void> {
+async function work(image: string, { attach, output }: Options, env: NodeJS.ProcessEnv, folder: string): Promise<void> {
   const head = ["platform", "packages", "SBOM", ...(attach ? ["attached"] : [])];
   const table = new Table({ head, style: { head: [], border: [] } });
   const missing: string[] = [];
   for (const subject of await findSubjects(image, env)) {
     const { platform } = subject;
     const before = await findSbom(subject, env);
-    const sbom = before ?? (attach ? await attachSbom(subject, env) : undefined);
+    const sbom = before ?? (attach ? await attachSbom(subject, env, folder) : undefined);
     if (sbom === undefined) {
       missing.push(platform);
       continue;

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ensureTool } from "../../tools/go.ts";
 import { CommandError, run, say, step } from "../../tools/process.ts";
@@ -47,8 +46,10 @@ export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv) {
 /**
  * Makes the SBOM of a subject and attaches it; the subject, and the index that names it, stay as they are. Where a registry has no API for
  * referrers, ORAS keeps the list of them under a tag, `sha256-…`.
+ *
+ * @param folder Where the document is written to, from where ORAS attaches it.
  */
-export async function attachSbom({ platform, reference }: Subject, env: NodeJS.ProcessEnv) {
+export async function attachSbom({ platform, reference }: Subject, env: NodeJS.ProcessEnv, folder: string) {
   const syft = await ensureTool("syft");
   // A bundle does not show its packages; the lock file does, and Syft reads that in an image only with this option.
   const options = ["--platform", platform, "--select-catalogers", "+javascript-lock-cataloger"];
@@ -56,16 +57,11 @@ export async function attachSbom({ platform, reference }: Subject, env: NodeJS.P
   const document = await step(`looking for packages in ${platform}`, () =>
     run(command, { env: { ...env, SYFT_CHECK_FOR_APP_UPDATE: "false" } }),
   );
-  const folder = mkdtempSync(join(tmpdir(), "hono-app-sbom-"));
-  try {
-    const file = fileName(platform);
-    writeFileSync(join(folder, file), document);
-    const options = ["--artifact-type", artifactType, "--format", "json"];
-    const attached = await oras(["attach", ...options, reference, `${file}:${artifactType}`], { env, cwd: folder });
-    return { digest: (JSON.parse(attached) as { digest: string }).digest, document };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const file = fileName(platform);
+  writeFileSync(join(folder, file), document);
+  const as = ["--artifact-type", artifactType, "--format", "json"];
+  const attached = await oras(["attach", ...as, reference, `${file}:${artifactType}`], { env, cwd: folder });
+  return { digest: (JSON.parse(attached) as { digest: string }).digest, document };
 }
 
 /** Such as `linux-arm64.spdx.json`. */
