@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { account, all, configure, digest, mock, only, registryHost, runProgram } from "../support/mocks.ts";
+import { account, all, configure, digest, mock, only, registryHost, runProgram, secret } from "../support/mocks.ts";
 import { one, registered } from "../support/programs.ts";
 
 // The whole program, as index.ts wires it; for each test, so that mutation testing knows which test covers what.
@@ -215,6 +215,8 @@ describe("with other settings", () => {
     const { dependsOn } = only("hono-app:index:Image", "hono-app-published");
     expect(dependsOn).toEqual(expect.arrayContaining(proofs));
     expect(only("docker-build:index:Image", "hono-app-published").inputs).toMatchObject({
+      builder: { name: "multiplatform" },
+      registries: secret([{ address: "ghcr.io", username: "me", password: "canary-publish" }]),
       exports: [{ image: { push: true, ociMediaTypes: true, pushByDigest: false } }],
       tags: ["ghcr.io/owner/app:1.0.0", "ghcr.io/owner/app:latest"],
     });

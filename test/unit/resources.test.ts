@@ -280,6 +280,7 @@ test("a pair, with other settings than the defaults", async () => {
       },
     })),
   });
+  expect(only("hono-app:index:Image").outputs?.tags).toEqual([expect.stringMatching(/^content-/)]);
   const ofInstance = {
     ignoreChanges: ["ami"],
     replaceOnChanges: [
