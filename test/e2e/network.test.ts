@@ -246,3 +246,55 @@ test("an interface has an address that no other network gives either, and groups
   await detach();
   await removeAll();
 });
+
+test("a launch is what template, request and image say, and refused for an image that is not there or of another architecture", async () => {
+  const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.8.0.0/16" });
+  const subnet = await make("aws:ec2/subnet:Subnet", { vpcId: vpc.id, cidrBlock: "10.8.1.0/28" });
+  const group = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId: vpc.id, name: "app", description: "app" });
+  const { Images: [image] = [] } = await api.describeImages({
+    Filters: [{ Name: "architecture", Values: ["arm64"] }],
+  });
+  const template = await make("aws:ec2/launchTemplate:LaunchTemplate", {
+    name: "launch-test",
+    imageId: image?.ImageId,
+    instanceType: "t4g.small",
+    userData: "IyEK",
+    blockDeviceMappings: [{ deviceName: image?.RootDeviceName, ebs: { encrypted: "true", volumeType: "gp3" } }],
+    networkInterfaces: [{ associatePublicIpAddress: "false", securityGroups: [group.id] }],
+    tagSpecifications: ["instance", "network-interface"].map((resourceType) => ({ resourceType, tags: { Name: "a" } })),
+  });
+  const LaunchTemplate = { LaunchTemplateId: template.id, Version: "1" };
+  const one = { MinCount: 1, MaxCount: 1, SubnetId: subnet.id, LaunchTemplate };
+  const refused = (change: object) => expect(api.runInstances({ ...one, ...change })).rejects;
+  await refused({ ImageId: "ami-2" }).toThrow("The image id '[ami-2]' does not exist");
+  await refused({ InstanceType: "t3.small" }).toThrow(
+    "The architecture 'x86_64' of the specified instance type does not match the architecture 'arm64'",
+  );
+  const TagSpecifications = [{ ResourceType: "instance" as const, Tags: [{ Key: "stack", Value: "dev" }] }];
+  const { Instances: [made] = [] } = await api.runInstances({ ...one, TagSpecifications });
+  const InstanceId = made?.InstanceId ?? "";
+  try {
+    const wears = [{ GroupId: group.id, GroupName: "app" }];
+    const { NetworkInterfaces: [{ NetworkInterfaceId = "" } = {}] = [], Tags } = made ?? {};
+    expect(made).toMatchObject({ InstanceType: "t4g.small", SecurityGroups: wears, SubnetId: subnet.id });
+    expect(Object.fromEntries(Tags?.map(({ Key, Value }) => [Key, Value]) ?? [])).toEqual({
+      Name: "a",
+      stack: "dev",
+      "aws:ec2launchtemplate:id": template.id,
+      "aws:ec2launchtemplate:version": "1",
+    });
+    const { NetworkInterfaces } = await api.describeNetworkInterfaces({ NetworkInterfaceIds: [NetworkInterfaceId] });
+    expect(NetworkInterfaces).toMatchObject([{ Groups: wears, TagSet: [{ Key: "Name", Value: "a" }] }]);
+    const Filters = [{ Name: "attachment.instance-id", Values: [InstanceId] }];
+    const Size = image?.BlockDeviceMappings?.[0]?.Ebs?.VolumeSize;
+    const Attachments = [{ DeleteOnTermination: true }];
+    expect((await api.describeVolumes({ Filters })).Volumes).toMatchObject([
+      { Encrypted: true, VolumeType: "gp3", Size, Attachments },
+    ]);
+    const { UserData } = await api.describeInstanceAttribute({ InstanceId, Attribute: "userData" });
+    expect(UserData?.Value).toBe("IyEK");
+  } finally {
+    await api.terminateInstances({ InstanceIds: [InstanceId] });
+  }
+  await removeAll();
+});

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { every } from "../../lists.ts";
-import { refuse } from "../../refuse.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
 import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
-import { orGone } from "./provider.ts";
+import { orGone, refuse } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { schemaOf } from "./schemas.ts";
 import { capital, type Props } from "./values.ts";

@@ -1,6 +1,5 @@
-import type { Instance } from "@aws-sdk/client-ec2";
+import type { Instance, RunInstancesRequest } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
-import { type Launch, launch } from "../../launch.ts";
 import { alive } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
 import { lowered } from "./operations.ts";
@@ -21,7 +20,7 @@ const untilInstance = (id: string, isReached: (instance: Instance | undefined) =
 const encode = (text: string) => Buffer.from(text).toString("base64");
 
 /** AWS wants an interface spelled out as soon as its public address is asked for or refused. */
-function network(inputs: Props): Partial<Launch> {
+function network(inputs: Props): Partial<RunInstancesRequest> {
   const { subnetId: SubnetId, vpcSecurityGroupIds: SecurityGroupIds, associatePublicIpAddress } = inputs;
   if (associatePublicIpAddress === undefined) return { SubnetId, SecurityGroupIds };
   return {
@@ -38,7 +37,9 @@ async function create(inputs: Props): Promise<string> {
   const { rootBlockDevice: root, creditSpecification: credit, metadataOptions } = inputs;
   const { tags: rootTags, ...ebs } = root ?? {};
   const DeviceName = root && (await ec2().describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
-  const id = await launch(ec2(), {
+  const { Instances } = await ec2().runInstances({
+    MinCount: 1,
+    MaxCount: 1,
     ImageId: inputs.ami,
     InstanceType: inputs.instanceType,
     ...network(inputs),
@@ -51,6 +52,7 @@ async function create(inputs: Props): Promise<string> {
     CreditSpecification: credit && { CpuCredits: credit.cpuCredits },
     TagSpecifications: [...tagged("instance", inputs.tags), ...tagged("volume", inputs.volumeTags)],
   });
+  const id = Instances?.[0]?.InstanceId ?? "";
   await untilInstance(id, (instance) => instance?.State?.Name === "running");
   if (rootTags) await retagEc2(rootDevice(lowered(await find(id)))?.volumeId, rootTags, []);
   return id;

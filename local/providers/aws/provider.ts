@@ -55,6 +55,11 @@ export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
 /** AWS's error code: the wire's, for an SDK may give the exception another name (DeleteConflict, DeleteConflictException). */
 const code = (error: Props): string => error.Error?.Code ?? error.Code ?? error.name;
 
+/** A refusal in AWS's words. */
+export function refuse(code: string, message: string): never {
+  throw Object.assign(new Error(message), { name: code });
+}
+
 /** Asks again and again, as the real provider does where AWS answers before it has done what it was asked for. */
 export async function until(isReached: () => Promise<boolean>): Promise<void> {
   while (!(await isReached())) await setTimeout(250);

@@ -1,10 +1,9 @@
 import type { AnySchemaObject } from "ajv";
-import { refuse } from "../../refuse.ts";
 import { type Operation, services } from "./clients.ts";
 import { type CloudFormation, inputsOf, set, stepsOf, target, translate } from "./cloudformation.ts";
 import { lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
-import { ofMade, orGone, type Resource, until } from "./provider.ts";
+import { ofMade, orGone, type Resource, refuse, until } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
 import { arn, fromTags, retagEc2 } from "./tags.ts";
 import { isObject, leaves, lower, type Props, withoutUndefined } from "./values.ts";

@@ -7,9 +7,8 @@ import type {
   InstanceRefresh,
   LaunchTemplateSpecification,
 } from "@aws-sdk/client-auto-scaling";
-import type { EC2, Instance, ResponseLaunchTemplateData, TagSpecification } from "@aws-sdk/client-ec2";
+import type { EC2, Instance } from "@aws-sdk/client-ec2";
 import type { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { type Launch, launch } from "../../launch.ts";
 import { every } from "../../lists.ts";
 
 /** An instance of a group: what Auto Scaling says of it, and since when it is ready. */
@@ -116,24 +115,6 @@ export function subnetFor(subnets: ReadonlyMap<string, string>, members: readonl
   const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
   const count = (zone: string) => present.filter((each) => each.zone === zone).length;
   return [...subnets].sort(([, a], [, b]) => count(a) - count(b))[0]?.[0] ?? "";
-}
-
-/** A launch as a template's version describes it, in this subnet and with these tags. */
-export function launchOf(data: ResponseLaunchTemplateData, SubnetId: string, tags: Record<string, string>): Launch {
-  const { TagSpecifications = [], NetworkInterfaces: [network] = [], ...rest } = data;
-  const own = TagSpecifications.find(({ ResourceType }) => ResourceType === "instance")?.Tags ?? [];
-  const all = { ...Object.fromEntries(own.map(({ Key = "", Value = "" }) => [Key, Value])), ...tags };
-  const Tags = Object.entries(all).map(([Key, Value]) => ({ Key, Value }));
-  return {
-    ...(rest as Launch),
-    ...(network
-      ? { NetworkInterfaces: [{ ...network, DeviceIndex: 0, SubnetId }] as Launch["NetworkInterfaces"] }
-      : { SubnetId }),
-    TagSpecifications: [
-      ...TagSpecifications.filter(({ ResourceType }) => ResourceType !== "instance"),
-      { ResourceType: "instance", Tags },
-    ] as TagSpecification[],
-  };
 }
 
 interface Apis {
@@ -281,23 +262,22 @@ export class Scaling {
 
   async #launch(group: AutoScalingGroup, template: string, members: readonly Member[]): Promise<Member> {
     const { ec2 } = this.#apis;
-    const [LaunchTemplateId = "", version = ""] = template.split(":");
-    const { LaunchTemplateVersions: [found] = [] } = await ec2.describeLaunchTemplateVersions({
-      LaunchTemplateId,
-      Versions: [version],
-    });
+    const [LaunchTemplateId, Version] = template.split(":");
     const { Subnets = [] } = await ec2.describeSubnets({ SubnetIds: group.VPCZoneIdentifier?.split(",") });
     const zones = new Map(Subnets.map(({ SubnetId = "", AvailabilityZone = "" }) => [SubnetId, AvailabilityZone]));
-    const subnet = subnetFor(zones, members);
+    const SubnetId = subnetFor(zones, members);
     const propagated = (group.Tags ?? []).filter(({ PropagateAtLaunch }) => PropagateAtLaunch);
-    const tags = {
-      ...Object.fromEntries(propagated.map(({ Key = "", Value = "" }) => [Key, Value])),
-      "aws:autoscaling:groupName": group.AutoScalingGroupName ?? "",
-      "aws:ec2launchtemplate:id": LaunchTemplateId,
-      "aws:ec2launchtemplate:version": version,
-    };
-    const id = await launch(ec2, launchOf(found?.LaunchTemplateData ?? {}, subnet, tags));
-    const zone = zones.get(subnet) ?? "";
+    const own = { Key: "aws:autoscaling:groupName", Value: group.AutoScalingGroupName };
+    const Tags = [...propagated.map(({ Key, Value }) => ({ Key, Value })), own];
+    const { Instances } = await ec2.runInstances({
+      LaunchTemplate: { LaunchTemplateId, Version },
+      SubnetId,
+      TagSpecifications: [{ ResourceType: "instance", Tags }],
+      MinCount: 1,
+      MaxCount: 1,
+    });
+    const id = Instances?.[0]?.InstanceId ?? "";
+    const zone = zones.get(SubnetId) ?? "";
     const isProtected = group.NewInstancesProtectedFromScaleIn ?? false;
     const made = { id, lifecycle: "Pending", health: "Healthy", isProtected, template, zone };
     return { ...made, launched: Date.now(), runs: false, isReady: false };

@@ -1,7 +1,8 @@
-"""EC2, where moto and AWS differ: GetConsoleOutput answers what the machine really printed, an instance is seen only when it is whole,
-and the region has a Local Zone."""
+"""EC2, where moto and AWS differ: GetConsoleOutput answers what the machine really printed, an instance is what its launch says and seen
+only when it is whole, and the region has a Local Zone."""
 
 import os
+from copy import deepcopy
 from pathlib import Path
 from threading import Lock
 
@@ -12,11 +13,12 @@ from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.instances import Instance
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
-from moto.ec2.utils import Base64EncodedString
+from moto.ec2.utils import Base64EncodedString, convert_tag_spec
 from moto.utilities.utils import filter_resources
 
 CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
@@ -59,6 +61,51 @@ def with_local_zone(original, self: InstanceResponse) -> ActionResult:
     found = original(self).result["InstanceTypeOfferings"]
     local = [{**offering, "Location": local_zone.name} for offering in found if offering["Location"] == "ap-northeast-2a"]
     return ActionResult({"InstanceTypeOfferings": [*found, *local]})
+
+
+def requested(version: LaunchTemplateVersion, params: dict) -> dict:
+    """A launch from a template, of which moto itself takes little, as a request without one."""
+    data = deepcopy(version.data)
+    if user_data := data.get("UserData"):
+        data["UserData"] = user_data.as_bytes()
+    if interfaces := data.get("NetworkInterfaces"):
+        interfaces[0] |= {"DeviceIndex": 0, "SubnetId": params.pop("SubnetId", None)}
+    tags = {"aws:ec2launchtemplate:id": version.template.id, "aws:ec2launchtemplate:version": str(version.number)}
+    own = {"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    specifications = [*data.get("TagSpecifications", []), *params.get("TagSpecifications", []), own]
+    return {**data, **params, "TagSpecifications": specifications}
+
+
+@replacing(InstanceResponse, "run_instances")
+def launch(original, self: InstanceResponse) -> ActionResult:
+    if template := self.params.pop("LaunchTemplate", None):
+        self.params |= requested(self.ec2_backend._get_template_from_args(template), self.params)
+    ami = self._get_param("ImageId")
+    if not (image := self.ec2_backend.amis.get(ami)):
+        raise EC2ClientError("InvalidAMIID.NotFound", f"The image id '[{ami}]' does not exist")
+    [instance_type] = self.ec2_backend.describe_instance_types([self._get_param("InstanceType", "m1.small")])
+    architectures = instance_type["ProcessorInfo"]["SupportedArchitectures"]
+    if image.architecture not in architectures:
+        raise EC2ClientError(
+            "InvalidParameterValue",
+            f"The architecture '{','.join(architectures)}' of the specified instance type does not match the architecture "
+            f"'{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try "
+            "again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
+        )
+    # A device of the image keeps what the launch does not say of it.
+    of_image = {each["DeviceName"]: each["Ebs"] for each in image.block_device_mappings}
+    for mapping in self._get_param("BlockDeviceMappings", []):
+        own = {key: value for key, value in of_image.get(mapping["DeviceName"], {}).items() if key in ("VolumeType", "VolumeSize")}
+        mapping["Ebs"] = {**own, "DeleteOnTermination": True, **mapping.get("Ebs", {})}
+    # moto keeps groups with the instance, and tags no interface.
+    for interface in self._get_param("NetworkInterfaces", []):
+        self.params["SecurityGroupIds"] = interface.pop("Groups", [])
+    result = original(self)
+    tags = convert_tag_spec(self._get_param("TagSpecifications", [])).get("network-interface", {})
+    for instance in result.result.instances:
+        for interface in instance.nics.values():
+            interface.add_tags(tags)
+    return result
 
 
 # moto lists an instance before it attaches volumes and profile; an instance that was read in between had no role.

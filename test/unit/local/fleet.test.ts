@@ -4,7 +4,6 @@ import { type Backend, configuration, type Frontend, serversIn } from "../../../
 import {
   type Goal,
   goalOf,
-  launchOf,
   type Member,
   plan,
   refreshed,
@@ -206,26 +205,6 @@ test("a launch goes to the zone with the fewest", () => {
   expect(subnetFor(subnets, [member({ zone: "a", lifecycle: "Terminating" }), member({ zone: "b" })])).toBe("s-a");
 });
 
-test("a launch is what the template says, in the subnet, with the group's tags", () => {
-  const TagSpecifications = [
-    { ResourceType: "instance" as const, Tags: [{ Key: "Name", Value: "app" }] },
-    { ResourceType: "volume" as const, Tags: [] },
-  ];
-  const NetworkInterfaces = [{ AssociatePublicIpAddress: false, Groups: ["sg-1"] }];
-  const made = launchOf({ ImageId: "ami-1", NetworkInterfaces, TagSpecifications }, "s-1", { stack: "dev" });
-  expect(made).toMatchObject({
-    ImageId: "ami-1",
-    NetworkInterfaces: [{ SubnetId: "s-1", Groups: ["sg-1"], AssociatePublicIpAddress: false }],
-  });
-  expect(made).not.toHaveProperty("SubnetId");
-  expect(made.TagSpecifications?.map(({ ResourceType }) => ResourceType)).toEqual(["volume", "instance"]);
-  expect(made.TagSpecifications?.[1]?.Tags).toEqual([
-    { Key: "Name", Value: "app" },
-    { Key: "stack", Value: "dev" },
-  ]);
-  expect(launchOf({ ImageId: "ami-1" }, "s-1", {})).toMatchObject({ SubnetId: "s-1" });
-});
-
 test("a launch that fails is an activity with its reason, though the target group is gone, and is not tried again at once", async () => {
   const groups = [
     {
@@ -240,7 +219,7 @@ test("a launch that fails is an activity with its reason, though the target grou
   const report = vi.fn(async (_: object) => {});
   const refused = async () => Promise.reject(new Error("The image id '[ami-1]' does not exist"));
   const apis = {
-    ec2: { describeLaunchTemplateVersions: refused },
+    ec2: { describeSubnets: async () => ({}), runInstances: refused },
     elb: { describeTargetHealth: () => Promise.reject(awsError("TargetGroupNotFoundException")) },
     autoscaling: {
       paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: groups }],
