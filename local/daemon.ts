@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
-import { appendFileSync, closeSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { readIfThere } from "../tools/paths.ts";
@@ -23,36 +23,40 @@ export interface Daemon {
  * @throws Error with the end of its log when it ends, or does not serve within a minute.
  */
 export async function startDaemon(daemon: Daemon): Promise<void> {
-  if (runningPid(daemon) === undefined) {
-    mkdirSync(dirname(daemon.logFile), { recursive: true });
-    const log = openSync(daemon.logFile, "w");
-    const [file = "", ...args] = daemon.command;
-    const child = spawn(file, args, { env: daemon.env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
-    closeSync(log);
-    child.on("error", (error) => appendFileSync(daemon.logFile, error.message));
-    child.unref();
-    if (child.pid !== undefined) writeFileSync(daemon.pidFile, `${child.pid} ${startTime(child.pid)}`);
-  }
+  const child = runningPid(daemon) === undefined ? spawnDaemon(daemon) : undefined;
+  const isGone = () =>
+    child ? child.exitCode !== null || child.signalCode !== null : runningPid(daemon) === undefined;
   const deadline = Date.now() + 60_000;
   while (!(await daemon.ready())) {
-    const gone = runningPid(daemon) === undefined;
+    const gone = isGone();
     if (gone || Date.now() > deadline) {
       const log = (readIfThere(daemon.logFile) ?? "").trimEnd().split("\n").slice(-15).join("\n");
       throw new Error(`${daemon.name} ${gone ? "ended" : "does not serve"}; the end of ${daemon.logFile}:\n${log}`);
     }
-    await wait(50);
+    await wait(20);
   }
 }
 
-/** Ends the daemon, if it runs: by SIGTERM, and by SIGKILL where it needs longer than its patience, in milliseconds. */
+function spawnDaemon({ command, env, pidFile, logFile }: Daemon): ChildProcess {
+  mkdirSync(dirname(logFile), { recursive: true });
+  const log = openSync(logFile, "w");
+  // The process notes itself before it does anything, so that it never runs unrecorded.
+  const noted = ["-c", 'printf "$$ %s" "$(cut -d " " -f 22 /proc/$$/stat)" >"$0" && exec "$@"', pidFile, ...command];
+  const child = spawn("sh", noted, { env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
+  closeSync(log);
+  child.unref();
+  return child;
+}
+
+/** Ends the daemon with its process group, if it runs: by SIGTERM, and by SIGKILL where it needs longer than its patience, in milliseconds. */
 export async function stopDaemon(daemon: Pick<Daemon, "pidFile">, patience = 20_000): Promise<void> {
   const pid = runningPid(daemon);
   if (pid !== undefined) {
-    signal(pid, "SIGTERM");
+    signal(-pid, "SIGTERM");
     const deadline = Date.now() + patience;
     while (runningPid(daemon) !== undefined) {
-      if (Date.now() > deadline) signal(pid, "SIGKILL");
-      await wait(50);
+      if (Date.now() > deadline) signal(-pid, "SIGKILL");
+      await wait(20);
     }
   }
   rmSync(daemon.pidFile, { force: true });
@@ -61,7 +65,6 @@ export async function stopDaemon(daemon: Pick<Daemon, "pidFile">, patience = 20_
 /** The daemon's process id, if that very process still runs. */
 export function runningPid({ pidFile }: Pick<Daemon, "pidFile">): number | undefined {
   const [pid, started] = (readIfThere(pidFile) ?? "").split(" ");
-  // Without a start time it had ended before its start time could be read.
   return started && startTime(Number(pid)) === started ? Number(pid) : undefined;
 }
 

@@ -11,7 +11,7 @@ import { as, type Cloud } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
-import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
+import { type Engine, startEngine, stopEngine } from "./services/ec2/engine.ts";
 import { HAProxy } from "./services/ec2/haproxy.ts";
 import { ensureBaseImages, hash, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
@@ -36,10 +36,8 @@ const alone = (what: string, work: () => Promise<void>) => exclusively(`hono-app
 
 async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   const hasMirror = existsSync(cloud.files("mirror").pidFile);
-  const names = ["moto", "registry", "buildkitd", "ec2", ...(hasMirror ? ["mirror"] : [])];
-  if (names.every((name) => runningPid(cloud.files(name)) !== undefined) && isEngineAlive(hostEngine(cloud))) {
-    return { lost: isLost(cloud) };
-  }
+  const names = ["moto", "registry", "buildkitd", "ec2", "engine", ...(hasMirror ? ["mirror"] : [])];
+  if (names.every((name) => runningPid(cloud.files(name)) !== undefined)) return { lost: isLost(cloud) };
   return step("starting the local cloud", async () => {
     const api = await moto(cloud);
     const useMirror = hasMirror || !(await reachesDockerHub());
@@ -105,7 +103,7 @@ export async function stop(cloud: Cloud): Promise<void> {
 
 /** The engine that runs user data's containers, and that `docker` uses in the local cloud's environment. */
 function hostEngine(cloud: Cloud): Engine {
-  return { data: join(cloud.dir, "engine"), run: cloud.run, log: join(cloud.dir, "log", "engine.log") };
+  return { data: join(cloud.dir, "engine"), run: cloud.run, log: cloud.files("engine").logFile };
 }
 
 /** EC2's data plane. */

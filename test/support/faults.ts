@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
 import { runningPid } from "../../local/daemon.ts";
@@ -258,7 +258,7 @@ export function signalDaemon(
 
 /** Ends a machine as a failing host does, and waits until AWS's API reports it. */
 export async function killMachine(id: string): Promise<void> {
-  process.kill(Number(readFileSync(join(cloud.run, id, "engine.pid"), "utf8")), "SIGKILL");
+  process.kill(runningPid({ pidFile: join(cloud.run, id, "engine.pid") }) as number, "SIGKILL");
   await expect.poll(() => instanceState(id), { timeout: 60_000 }).toBe("terminated");
 }
 

@@ -7,7 +7,7 @@ import type { Names } from "../../../app/src/architecture.ts";
 import { run } from "../../../tools/process.ts";
 import type { Cloud } from "../../cloud.ts";
 import { afterUserData, consoleLine } from "./console.ts";
-import { type Engine, isEngineAlive, isEngineStarted, socketOf, startEngine, stopEngine } from "./engine.ts";
+import { type Engine, isEngineAlive, pidFileOf, socketOf, startEngine, stopEngine } from "./engine.ts";
 
 /** What a machine is made from: an instance, as EC2's API describes it. */
 export interface MachineArgs {
@@ -56,7 +56,7 @@ export class Machine {
   /** `dead`: its engine ended without being stopped. */
   get state(): "absent" | "stopped" | "running" | "dead" {
     if (!existsSync(this.#dir)) return "absent";
-    if (!isEngineStarted(this.#engine)) return "stopped";
+    if (!existsSync(pidFileOf(this.#engine))) return "stopped";
     return isEngineAlive(this.#engine) ? "running" : "dead";
   }
 
@@ -81,21 +81,13 @@ export class Machine {
     }
     let asked: ReturnType<typeof credentials> | undefined;
     const keys = () => (asked ??= credentials());
-    const engine = this.#startEngine(address, keys);
+    const network = { bridge: this.#bridge, address };
+    const engine = startEngine({ ...this.#engine, network, group: groupOf(address), credentials: keys });
     // At the same time: the user data waits for the engine itself, where it starts docker.service.
     const begun = this.#begin(isNew, { architecture, address, hostName, userData, credentials: keys });
     await Promise.allSettled([engine, begun]);
     await engine;
     await begun;
-  }
-
-  async #startEngine(address: string, credentials: MachineArgs["credentials"]): Promise<void> {
-    await startEngine({
-      ...this.#engine,
-      network: { bridge: this.#bridge, address },
-      group: groupOf(address),
-      credentials: isEngineAlive(this.#engine) ? undefined : await credentials(),
-    });
   }
 
   /** Runs the user data, or follows the container that a killed agent started for it. */

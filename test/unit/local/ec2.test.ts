@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Instance, IpPermission, VpcEndpoint } from "@aws-sdk/client-ec2";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { isEngineStarted, socketOf, stopEngine } from "../../../local/services/ec2/engine.ts";
+import { runningPid, stopDaemon } from "../../../local/daemon.ts";
 import { tableOf } from "../../../local/services/ec2/firewall.ts";
 import { gatewayFor, groupOf } from "../../../local/services/ec2/machine.ts";
 import { type Network, openingsOf, reachOf } from "../../../local/services/ec2/network.ts";
@@ -20,14 +20,14 @@ test("each loopback address has a group of its own, which no user of the host ha
   expect(groupOf("127.18.1.11") - groupOf("127.18.0.11")).toBe(256);
 });
 
-test("an engine that ends just before it is stopped is stopped", async () => {
-  const run = temporaryFolder(onTestFinished);
-  const engine = { run, data: run, log: join(run, "log") };
+test("a daemon that ends just before it is stopped is stopped", async () => {
+  const pidFile = join(temporaryFolder(onTestFinished), "pid");
   // Still there, but it leads no process group: as little to signal as when it has ended.
-  const { pid } = spawn("sh", ["-c", "sleep 0.2; :", `unix://${socketOf(engine)}`], { stdio: "ignore" });
-  writeFileSync(join(run, "engine.pid"), `${pid}`);
-  await stopEngine(engine);
-  expect(isEngineStarted(engine)).toBe(false);
+  const script = 'printf "$$ %s" "$(cut -d " " -f 22 /proc/$$/stat)" >"$0"; sleep 1; :';
+  spawn("sh", ["-c", script, pidFile], { stdio: "ignore" });
+  await vi.waitFor(() => expect(runningPid({ pidFile })).toBeDefined());
+  await stopDaemon({ pidFile });
+  expect(existsSync(pidFile)).toBe(false);
 });
 
 beforeEach(() => {
