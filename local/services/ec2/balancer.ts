@@ -8,7 +8,7 @@ import type {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { localAddressOf } from "../../address.ts";
 import { every } from "../../lists.ts";
-import type { Backend, Frontend, HAProxy, Server } from "./haproxy.ts";
+import type { Backend, HAProxy, Server } from "./haproxy.ts";
 
 type Attributes = readonly { readonly Key?: string; readonly Value?: string }[];
 const attribute = (attributes: Attributes, key: string) => attributes.find(({ Key }) => Key === key)?.Value;
@@ -41,7 +41,7 @@ export class Balancers {
   readonly #haproxy: HAProxy;
   readonly #certificates: string;
   #groups: Group[] = [];
-  #frontends: Frontend[] = [];
+  #frontends: string[] = [];
   /** When each target was added, and when it began to drain; and what was reported of it. */
   readonly #added = new Map<string, number>();
   readonly #drained = new Map<string, number>();
@@ -65,7 +65,7 @@ export class Balancers {
     const balancers = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
     const listed = balancers.length > 0 ? elb.paginateDescribeTargetGroups({}) : [];
     const targetGroups = await every(listed, (page) => page.TargetGroups);
-    const frontends: Frontend[] = [];
+    const frontends: string[] = [];
     const groups: Group[] = [];
     for (const balancer of balancers) {
       const LoadBalancerArn = balancer.LoadBalancerArn ?? "";
@@ -81,7 +81,7 @@ export class Balancers {
         .sort((a, b) => Number(b === balancer.DNSName) - Number(a === balancer.DNSName));
       const idle = Number(attribute(Attributes, "idle_timeout.timeout_seconds") ?? 60);
       for (const listener of listeners) {
-        frontends.push({ addresses, idle, ...frontendOf(listener, Attributes, this.#certificates) });
+        frontends.push(...frontendOf(listener, Attributes, addresses, idle, this.#certificates));
       }
       const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
       for (const group of used) groups.push(await this.#group(group, balancer, addresses[0] ?? "", idle, instances));
@@ -194,38 +194,62 @@ const arnOf = ({ DefaultActions: [action] = [] }: ListenerOfAws) =>
 /** A name that HAProxy takes, of what may be in another load balancer by the same name. */
 const nameOf = (arn = "") => `g${createHash("sha256").update(arn).digest("hex").slice(0, 12)}`;
 
-function frontendOf(listener: ListenerOfAws, attributes: Attributes, certificates: string) {
-  const { ListenerArn, Port = 0, Protocol, SslPolicy = "" } = listener;
+/** A listener as HAProxy has it: the lines of its section. Times are in seconds. */
+export function frontendOf(
+  listener: ListenerOfAws,
+  attributes: Attributes,
+  addresses: readonly string[],
+  idle: number,
+  certificates: string,
+): string[] {
+  const { ListenerArn, Port, Protocol, SslPolicy = "" } = listener;
   const { Certificates: [certificate] = [], DefaultActions: [action] = [] } = listener;
+  const protocols = attribute(attributes, "routing.http2.enabled") === "false" ? "http/1.1" : "h2,http/1.1";
+  const file = `${certificates}/${certificate?.CertificateArn?.split("/").at(-1)}.pem`;
+  const oldest = /TLS(?:13)?-1-(\d)/.exec(SslPolicy)?.[1] ?? 0;
+  const secured = Protocol === "HTTPS" ? ` ssl crt ${file} alpn ${protocols} ssl-min-ver TLSv1.${oldest}` : "";
+  const dropsInvalid = attribute(attributes, "routing.http.drop_invalid_header_fields.enabled") === "true";
   const { Port: to = "443", StatusCode = "" } = action?.RedirectConfig ?? {};
-  const tls = {
-    file: `${certificates}/${certificate?.CertificateArn?.split("/").at(-1)}.pem`,
-    oldest: `TLSv1.${/TLS(?:13)?-1-(\d)/.exec(SslPolicy)?.[1] ?? 0}`,
-    protocols: attribute(attributes, "routing.http2.enabled") === "false" ? "http/1.1" : "h2,http/1.1",
-  };
+  const host = `%[req.hdr(host),field(1,:)]${to === "443" ? "" : `:${to}`}`;
   const backend = arnOf(listener);
-  return {
-    name: nameOf(ListenerArn),
-    port: Port,
-    ...(Protocol === "HTTPS" && { tls }),
-    dropsInvalidHeaders: attribute(attributes, "routing.http.drop_invalid_header_fields.enabled") === "true",
-    ...(backend ? { backend: nameOf(backend) } : { redirect: { port: to, code: StatusCode.replace("HTTP_", "") } }),
-  };
+  return [
+    `frontend ${nameOf(ListenerArn)}`,
+    ...addresses.map((address) => `  bind ${address}:${Port}${secured}`),
+    `  timeout client ${idle}s`,
+    `  timeout http-request ${idle}s`,
+    ...(dropsInvalid ? ["  http-request del-header [^A-Za-z0-9-] -m reg"] : []),
+    ...(backend
+      ? [
+          `  http-request set-header X-Forwarded-Proto ${Protocol?.toLowerCase()}`,
+          `  http-request set-header X-Forwarded-Port ${Port}`,
+          // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
+          "  http-request set-header X-Amzn-Trace-Id Root=1-%[date,hex,bytes(8,8),lower]-%[uuid,regsub(-,,g),bytes(0,24)] unless { req.hdr(X-Amzn-Trace-Id) -m found }",
+          `  default_backend ${nameOf(backend)}`,
+        ]
+      : [`  http-request redirect location https://${host}%[capture.req.uri] code ${StatusCode.replace("HTTP_", "")}`]),
+  ];
 }
 
-function backendOf(group: TargetGroup, attributes: Attributes, source: string, idle: number): Backend {
+/** A target group, as its load balancer sends to it from its own address. */
+export function backendOf(group: TargetGroup, attributes: Attributes, source: string, idle: number): Backend {
+  const { HealthCheckIntervalSeconds: interval = 30, HealthCheckTimeoutSeconds: timeout = 5 } = group;
+  const { HealthyThresholdCount: rise = 5, UnhealthyThresholdCount: fall = 2 } = group;
+  const slowStart = Number(attribute(attributes, "slow_start.duration_seconds") ?? 0);
+  const isLeast = attribute(attributes, "load_balancing.algorithm.type") === "least_outstanding_requests";
   return {
     name: nameOf(group.TargetGroupArn),
-    source,
-    idle,
-    algorithm: attribute(attributes, "load_balancing.algorithm.type") ?? "round_robin",
-    slowStart: Number(attribute(attributes, "slow_start.duration_seconds") ?? 0),
-    path: group.HealthCheckPath ?? "/",
-    codes: group.Matcher?.HttpCode ?? "200",
-    interval: group.HealthCheckIntervalSeconds ?? 30,
-    timeout: group.HealthCheckTimeoutSeconds ?? 5,
-    rise: group.HealthyThresholdCount ?? 5,
-    fall: group.UnhealthyThresholdCount ?? 2,
+    interval,
+    fall,
+    options: `check inter ${interval * 1000} rise ${rise} fall ${fall}${slowStart > 0 ? ` slowstart ${slowStart * 1000}` : ""}`,
+    lines: [
+      `  balance ${isLeast ? "leastconn" : "roundrobin"}`,
+      `  source ${source}`,
+      `  timeout server ${idle}s`,
+      `  timeout check ${timeout}s`,
+      "  option httpchk",
+      `  http-check send meth GET uri ${group.HealthCheckPath ?? "/"} ver HTTP/1.1 hdr Host ${source} hdr User-Agent ELB-HealthChecker/2.0`,
+      `  http-check expect status ${group.Matcher?.HttpCode ?? "200"}`,
+    ],
   };
 }
 
@@ -238,7 +262,7 @@ const unused: Health = [
 const initial: Health = ["initial", "Elb.InitialHealthChecking", "Initial health checks in progress"];
 
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, "Health check reason codes" */
-export function healthOf(server: Server, { interval, fall }: Backend, age: number): Health {
+export function healthOf(server: Server, { interval, fall }: Pick<Backend, "interval" | "fall">, age: number): Health {
   // In its first second up, some of HAProxy's threads do not send to it yet.
   if (server.status.startsWith("UP")) return server.age > 0 ? ["healthy"] : initial;
   if (server.check === "INI" || age < interval * fall * 1000) return initial;

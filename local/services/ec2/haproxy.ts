@@ -5,33 +5,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Cloud, filesIn } from "../../cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "../../daemon.ts";
 
-/** What HAProxy listens on: a listener of a load balancer. Times are in seconds. */
-export interface Frontend {
-  readonly name: string;
-  readonly addresses: readonly string[];
-  readonly port: number;
-  /** After how long an idle connection is closed. */
-  readonly idle: number;
-  readonly dropsInvalidHeaders: boolean;
-  /** The file with the certificate and its key, the oldest version of TLS, and the protocols in it. */
-  readonly tls?: { readonly file: string; readonly oldest: string; readonly protocols: string };
-  /** Where a request goes: to a backend, or to another port by HTTPS. */
-  readonly backend?: string;
-  readonly redirect?: { readonly port: string; readonly code: string };
-}
-
-/** A target group, as its load balancer sends to it from its own address. */
+/** A target group as HAProxy has it. Times are in seconds. */
 export interface Backend {
   readonly name: string;
-  readonly source: string;
-  readonly idle: number;
-  readonly algorithm: string;
-  readonly path: string;
-  readonly codes: string;
+  /** The lines of its section, without its servers. */
+  readonly lines: readonly string[];
+  /** What each of its servers gets: how it is checked, and started. */
+  readonly options: string;
   readonly interval: number;
-  readonly timeout: number;
-  readonly slowStart: number;
-  readonly rise: number;
   readonly fall: number;
 }
 
@@ -49,13 +30,10 @@ export interface Server {
   readonly address: string;
 }
 
-const checked = ({ interval, rise, fall, slowStart }: Backend) =>
-  `check inter ${interval * 1000} rise ${rise} fall ${fall}${slowStart > 0 ? ` slowstart ${slowStart * 1000}` : ""}`;
-
 /** HAProxy's configuration. What a load balancer of AWS does not do is off: nothing that a target has refused is sent again. */
 export function configuration(
   run: string,
-  frontends: readonly Frontend[],
+  frontends: readonly string[],
   backends: readonly Backend[],
   servers: readonly Server[],
 ): string {
@@ -71,40 +49,12 @@ export function configuration(
     "  load-server-state-from-file global",
     "  option forwardfor",
     "  timeout connect 5s",
+    ...frontends,
+    ...backends.flatMap(({ name, lines, options }) => {
+      const own = servers.filter(({ backend }) => backend === name);
+      return [`backend ${name}`, ...lines, ...own.map((each) => `  server ${each.name} ${each.address} ${options}`)];
+    }),
   ];
-  for (const { name, addresses, port, idle, dropsInvalidHeaders, tls, backend, redirect } of frontends) {
-    const secured = tls ? ` ssl crt ${tls.file} alpn ${tls.protocols} ssl-min-ver ${tls.oldest}` : "";
-    lines.push(`frontend ${name}`, ...addresses.map((address) => `  bind ${address}:${port}${secured}`));
-    lines.push(`  timeout client ${idle}s`, `  timeout http-request ${idle}s`);
-    if (dropsInvalidHeaders) lines.push("  http-request del-header [^A-Za-z0-9-] -m reg");
-    if (redirect) {
-      const host = `%[req.hdr(host),field(1,:)]${redirect.port === "443" ? "" : `:${redirect.port}`}`;
-      lines.push(`  http-request redirect location https://${host}%[capture.req.uri] code ${redirect.code}`);
-    } else {
-      lines.push(
-        `  http-request set-header X-Forwarded-Proto ${tls ? "https" : "http"}`,
-        `  http-request set-header X-Forwarded-Port ${port}`,
-        // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html
-        `  http-request set-header X-Amzn-Trace-Id Root=1-%[date,hex,bytes(8,8),lower]-%[uuid,regsub(-,,g),bytes(0,24)] unless { req.hdr(X-Amzn-Trace-Id) -m found }`,
-        `  default_backend ${backend}`,
-      );
-    }
-  }
-  for (const backend of backends) {
-    lines.push(
-      `backend ${backend.name}`,
-      `  balance ${backend.algorithm === "least_outstanding_requests" ? "leastconn" : "roundrobin"}`,
-      `  source ${backend.source}`,
-      `  timeout server ${backend.idle}s`,
-      `  timeout check ${backend.timeout}s`,
-      "  option httpchk",
-      `  http-check send meth GET uri ${backend.path} ver HTTP/1.1 hdr Host ${backend.source} hdr User-Agent ELB-HealthChecker/2.0`,
-      `  http-check expect status ${backend.codes}`,
-    );
-    for (const { name, address } of servers.filter((each) => each.backend === backend.name)) {
-      lines.push(`  server ${name} ${address} ${checked(backend)}`);
-    }
-  }
   return `${lines.join("\n")}\n`;
 }
 
@@ -132,7 +82,7 @@ export class HAProxy {
   }
 
   /** Starts HAProxy with this configuration, or gives it to the one that runs, without a connection being lost; ends it if there is none. */
-  async apply(frontends: readonly Frontend[], backends: readonly Backend[]): Promise<void> {
+  async apply(frontends: readonly string[], backends: readonly Backend[]): Promise<void> {
     const wanted = JSON.stringify([frontends, backends]);
     const pid = runningPid(this.#daemon);
     if (wanted === this.#written && (pid !== undefined || frontends.length === 0)) return;
@@ -175,7 +125,7 @@ export class HAProxy {
   /** A target that gets no request before its checks have passed, unless it is known to be healthy: a new server of HAProxy's would. */
   async add(backend: Backend, name: string, address: string, isHealthy: boolean): Promise<void> {
     const server = `${backend.name}/${name}`;
-    await this.#ask(`add server ${server} ${address} ${checked(backend)}`);
+    await this.#ask(`add server ${server} ${address} ${backend.options}`);
     const settings = isHealthy ? ["state ready"] : ["state drain", "health down", "state ready"];
     const steps = settings.map((step) => `set server ${server} ${step}`);
     await this.#ask([`enable health ${server}`, ...steps].join("; "));

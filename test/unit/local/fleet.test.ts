@@ -1,6 +1,7 @@
+import type { Listener } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { describe, expect, test, vi } from "vitest";
-import { healthOf } from "../../../local/services/ec2/balancer.ts";
-import { type Backend, configuration, type Frontend, serversIn } from "../../../local/services/ec2/haproxy.ts";
+import { backendOf, frontendOf, healthOf } from "../../../local/services/ec2/balancer.ts";
+import { configuration, serversIn } from "../../../local/services/ec2/haproxy.ts";
 import {
   type Goal,
   goalOf,
@@ -242,31 +243,17 @@ test("a launch that fails is an activity with its reason, though the target grou
   });
 });
 
-const backend: Backend = {
-  name: "b",
-  source: "127.18.0.4",
-  idle: 60,
-  algorithm: "least_outstanding_requests",
-  path: "/health",
-  codes: "200",
-  interval: 5,
-  timeout: 4,
-  slowStart: 0,
-  rise: 2,
-  fall: 2,
+const group = {
+  TargetGroupArn: "arn",
+  HealthCheckPath: "/health",
+  HealthCheckIntervalSeconds: 5,
+  HealthCheckTimeoutSeconds: 4,
+  HealthyThresholdCount: 2,
 };
-const frontend: Frontend = {
-  name: "f",
-  addresses: ["127.18.0.4", "127.18.128.4"],
-  port: 80,
-  idle: 60,
-  dropsInvalidHeaders: true,
-};
-const http: Frontend = { ...frontend, redirect: { port: "443", code: "301" } };
-const tls = { file: "/c.pem", oldest: "TLSv1.2", protocols: "h2,http/1.1" };
-const https: Frontend = { ...frontend, port: 443, tls, backend: "b" };
+const least = [{ Key: "load_balancing.algorithm.type", Value: "least_outstanding_requests" }];
+const backend = backendOf(group, least, "127.18.0.4", 60);
 const server = {
-  backend: "b",
+  backend: backend.name,
   name: "i-1",
   status: "DOWN",
   sessions: 0,
@@ -277,26 +264,42 @@ const server = {
 };
 
 test("HAProxy does what the load balancer does, and repeats nothing", () => {
-  const text = configuration("/run", [http, https], [backend], [server, { ...server, backend: "other", name: "i-2" }]);
+  const attributes = [{ Key: "routing.http.drop_invalid_header_fields.enabled", Value: "true" }];
+  const frontend = (listener: Listener) =>
+    frontendOf(listener, attributes, ["127.18.0.4", "127.18.128.4"], 60, "/certificates");
+  const RedirectConfig = { Port: "443", StatusCode: "HTTP_301" as const };
+  const http = frontend({ Port: 80, Protocol: "HTTP", DefaultActions: [{ Type: "redirect", RedirectConfig }] });
+  const https = frontend({
+    Port: 443,
+    Protocol: "HTTPS",
+    SslPolicy: "ELBSecurityPolicy-TLS13-1-2-2021-06",
+    Certificates: [{ CertificateArn: "arn:aws:acm:ap-northeast-2:123456789012:certificate/c" }],
+    DefaultActions: [{ Type: "forward", TargetGroupArn: "arn" }],
+  });
+  const servers = [server, { ...server, backend: "other", name: "i-2" }];
+  const text = configuration("/run", [...http, ...https], [backend], servers);
   const has = (...lines: string[]) => {
     for (const line of lines) expect(text.split("\n")).toContain(line);
   };
   has("  retries 0", "  no option redispatch", "  option forwardfor", "  timeout client 60s", "  timeout server 60s");
-  has("  bind 127.18.128.4:80", "  bind 127.18.0.4:443 ssl crt /c.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2");
+  has("  bind 127.18.128.4:80");
+  has("  bind 127.18.0.4:443 ssl crt /certificates/c.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2");
   has("  http-request redirect location https://%[req.hdr(host),field(1,:)]%[capture.req.uri] code 301");
   has("  http-request del-header [^A-Za-z0-9-] -m reg", "  http-request set-header X-Forwarded-Proto https");
+  has(`  default_backend ${backend.name}`, `backend ${backend.name}`);
   has("  balance leastconn", "  source 127.18.0.4", "  timeout check 4s", "  http-check expect status 200");
   has("  server i-1 127.18.1.4:80 check inter 5000 rise 2 fall 2");
   expect(text).not.toContain("i-2");
-  expect(configuration("/run", [], [{ ...backend, slowStart: 30, algorithm: "round_robin" }], [server])).toMatch(
-    /balance roundrobin(.|\n)* slowstart 30000\n$/,
-  );
+  const slow = backendOf(group, [{ Key: "slow_start.duration_seconds", Value: "30" }], "127.18.0.4", 60);
+  expect(configuration("/run", [], [slow], [server])).toMatch(/balance roundrobin(.|\n)* slowstart 30000\n$/);
 });
 
 test("HAProxy's statistics name its columns", () => {
   const statistics =
     "# pxname,svname,scur,status,lastchg,check_status,check_code,addr,\nf,FRONTEND,1,OPEN,,,,,\nb,i-1,2,UP,7,L7OK,200,127.18.1.4:80,\n";
-  expect(serversIn(statistics)).toEqual([{ ...server, sessions: 2, status: "UP", age: 7, check: "L7OK", code: "200" }]);
+  expect(serversIn(statistics)).toEqual([
+    { ...server, backend: "b", sessions: 2, status: "UP", age: 7, check: "L7OK", code: "200" },
+  ]);
 });
 
 const initial = ["initial", "Elb.InitialHealthChecking"];
