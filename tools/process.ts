@@ -1,4 +1,4 @@
-import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { type SpawnOptionsWithoutStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /** Prints a line of progress to stderr; stdout is for a command's result. */
@@ -41,8 +41,27 @@ export class CommandError extends Error {
   }
 }
 
+export interface RunOptions extends SpawnOptionsWithoutStdio {
+  /** Text for its stdin. */
+  readonly input?: string;
+  /** Called with each line that it writes to stderr. */
+  readonly onLine?: (line: string) => void;
+  /** Called with all that was printed so far, and the command's process id. */
+  readonly onOutput?: (output: string, pid: number) => void;
+}
+
+/** How a command ended, and what it printed. */
+export interface Result {
+  readonly status: number | null;
+  /** Its stdout and stderr. */
+  readonly output: string;
+  readonly stdout: string;
+  /** As a {@link CommandError} has it. */
+  readonly outcome: string;
+}
+
 /** Whether a command can be started and ends with status 0. */
-export const succeeds = (command: readonly string[], options?: SpawnOptions): Promise<boolean> =>
+export const succeeds = (command: readonly string[], options?: RunOptions): Promise<boolean> =>
   run(command, options).then(
     () => true,
     () => false,
@@ -51,39 +70,45 @@ export const succeeds = (command: readonly string[], options?: SpawnOptions): Pr
 /**
  * Runs a command to its end and gives what it wrote to stdout.
  *
- * @param options `input`: text for its stdin. `onLine`: called with each line that it writes to stderr.
  * @throws {@link CommandError} when it cannot be started or ends with another status than 0.
  */
-export function run(
-  command: readonly string[],
-  options: SpawnOptions & { input?: string; onLine?: (line: string) => void } = {},
-): Promise<string> {
-  const { input, onLine, ...spawnOptions } = options;
+export async function run(command: readonly string[], options?: RunOptions): Promise<string> {
+  const { status, stdout, output, outcome } = await collect(command, options);
+  if (status !== 0) throw new CommandError(command, outcome, output);
+  return stdout;
+}
+
+/**
+ * Runs a command to its end, whether it succeeds or fails.
+ *
+ * @throws {@link CommandError} when it cannot be started.
+ */
+export function collect(command: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const { input = "", onLine, onOutput, ...spawnOptions } = options;
   const { timeout = 0 } = options;
   const [file = "", ...args] = command;
   return new Promise((resolve, reject) => {
-    const child: ChildProcess = spawn(file, args, { ...spawnOptions, stdio: ["pipe", "pipe", "pipe"] });
-    const out: Buffer[] = [];
-    const all: Buffer[] = [];
-    child.stdout?.on("data", (data: Buffer) => {
-      out.push(data);
-      all.push(data);
-    });
-    child.stderr?.on("data", (data: Buffer) => all.push(data));
-    if (onLine && child.stderr) createInterface(child.stderr).on("line", onLine);
+    const child = spawn(file, args, spawnOptions);
+    let [output, stdout] = ["", ""];
+    child.stdout.on("data", (text) => (stdout += text));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => {
+        output += text;
+        onOutput?.(output, child.pid as number);
+      });
+    }
+    if (onLine) createInterface(child.stderr).on("line", onLine);
     // A command may end without reading its input; its exit status says whether that matters.
-    child.stdin?.on("error", () => {});
-    child.stdin?.end(input ?? "");
+    child.stdin.on("error", () => {}).end(input);
     child.on("error", (error) => {
       // One that was aborted has yet to end.
       if (error.name !== "AbortError") reject(new CommandError(command, error.message, ""));
     });
-    child.on("close", (code, signal) => {
-      if (code === 0) return resolve(Buffer.concat(out).toString());
-      const ended = signal === null ? `exit status ${code}` : `ended by ${signal}`;
+    child.on("close", (status, signal) => {
+      const ended = signal === null ? `exit status ${status}` : `ended by ${signal}`;
       // `killed` is what this process ended, here for its timeout: nobody aborts what has one.
       const outcome = timeout > 0 && child.killed ? `no answer in ${timeout / 1000} s` : ended;
-      reject(new CommandError(command, outcome, Buffer.concat(all).toString()));
+      resolve({ status, output, stdout, outcome });
     });
   });
 }

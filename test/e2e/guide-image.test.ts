@@ -9,10 +9,10 @@ import { buildkitd, socket } from "../../local/services/buildkitd.ts";
 import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { ensureCertificate } from "../../local/services/registry.ts";
 import { makeClone } from "../../tools/clone.ts";
-import { run } from "../../tools/process.ts";
+import { collect, run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
 import { startRegistry } from "../support/other-registry.ts";
-import { collect, freePort, temporaryFolder } from "../support/process.ts";
+import { freePort, temporaryFolder } from "../support/process.ts";
 import { cloud, platformsIn, refused } from "../support/stack.ts";
 
 const { env, project } = cloud;

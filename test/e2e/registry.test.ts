@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { ECR, paginateDescribeImages, paginateDescribeRepositories, paginateListImages } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { password } from "../../local/services/registry.ts";
-import { type Result, temporaryFolder } from "../support/process.ts";
+import type { Result } from "../../tools/process.ts";
+import { temporaryFolder } from "../support/process.ts";
 import {
   aws,
   cloud,

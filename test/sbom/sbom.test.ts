@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { artifactType, findSbom } from "../../cli/sbom/referrers.ts";
 import { platforms } from "../../components/architecture.ts";
+import type { Result } from "../../tools/process.ts";
 import { blocksOf } from "../support/documents.ts";
-import { listening, type Result, temporaryFolder } from "../support/process.ts";
+import { listening, temporaryFolder } from "../support/process.ts";
 import {
   deployed,
   editPage,

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
 import { parse } from "yaml";
-import { collect } from "./process.ts";
+import { collect } from "../../tools/process.ts";
 
 // GitHub Actions, as far as this project uses it: expressions, which jobs run, and how a script is run.
 

@@ -17,11 +17,11 @@ import type { Credentials } from "../../local/services/ec2/machine.ts";
 import { bunVersion, hash } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
 import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../local/stack.ts";
+import { collect, type Result, type RunOptions } from "../../tools/process.ts";
 import { get } from "./http.ts";
-import { type CollectOptions, collect, type Result } from "./process.ts";
 import type { TestCloud } from "./setup.ts";
 
-export type { Result } from "./process.ts";
+export type { Result } from "../../tools/process.ts";
 
 const clouds = inject("clouds");
 const provided = clouds[Number(process.env.VITEST_POOL_ID) - 1] as TestCloud;
@@ -61,7 +61,7 @@ export function roleKeys(instance: string) {
 }
 
 /** Runs a file of the clone with Node, such as `node("cli/sbom.ts", ["--help"])`. */
-export async function node(file: string, args: readonly string[], options: CollectOptions = {}): Promise<Result> {
+export async function node(file: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir, ...options.env };
   const result = await collect(["node", file, ...args], { cwd: cloud.project, ...options, env });
   if (file === "cli/local.ts" && args[0] === "up" && result.status === 0) await noteDeployed();
@@ -97,7 +97,7 @@ export async function expectUnchanged(...commands: string[]): Promise<void> {
 }
 
 /** Runs shell commands in the clone and the local cloud's environment, until the first that fails. */
-export function shell(commands: string, options: CollectOptions = {}): Promise<Result> {
+export function shell(commands: string, options: RunOptions = {}): Promise<Result> {
   const env = { ...cloud.env, ...options.env };
   // --norc: bash takes the socket that is its stdin here for a remote shell's, and would read the user's own settings.
   const command = ["bash", "--norc", "-euo", "pipefail", "-c", commands];

@@ -2,7 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { root } from "../../../tools/paths.ts";
-import { collect, temporaryFolder } from "../../support/process.ts";
+import { collect } from "../../../tools/process.ts";
+import { temporaryFolder } from "../../support/process.ts";
 
 test("a signal ends a test run after it has torn down what it set up", async () => {
   const folder = temporaryFolder(onTestFinished);
