@@ -1,61 +1,38 @@
-import type { Instance, RunInstancesRequest } from "@aws-sdk/client-ec2";
 import { toLocalAddress } from "../../address.ts";
 import { alive } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
-import { lowered } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
-import { orGone, until } from "./provider.ts";
+import { until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { fromTags, retagEc2, tagged } from "./tags.ts";
 import { capital, type Props } from "./values.ts";
 
-async function find(id: string): Promise<Instance | undefined> {
-  const call = ec2().describeInstances({ InstanceIds: [id] });
-  return (await orGone(call))?.Reservations?.[0]?.Instances?.[0];
-}
-
-const untilInstance = (id: string, isReached: (instance: Instance | undefined) => boolean) =>
-  until(async () => isReached(await find(id)));
-
 const encode = (text: string) => Buffer.from(text).toString("base64");
-
-/** AWS wants an interface spelled out as soon as its public address is asked for or refused. */
-function network(inputs: Props): Partial<RunInstancesRequest> {
-  const { subnetId: SubnetId, vpcSecurityGroupIds: SecurityGroupIds, associatePublicIpAddress } = inputs;
-  if (associatePublicIpAddress === undefined) return { SubnetId, SecurityGroupIds };
-  return {
-    NetworkInterfaces: [
-      { DeviceIndex: 0, SubnetId, Groups: SecurityGroupIds, AssociatePublicIpAddress: associatePublicIpAddress },
-    ],
-  };
-}
 
 const capitals = (options: Props = {}): Props =>
   Object.fromEntries(Object.entries(options).map(([option, value]) => [capital(option), value]));
 
 async function create(inputs: Props): Promise<string> {
-  const { rootBlockDevice: root, creditSpecification: credit, metadataOptions } = inputs;
-  const { tags: rootTags, ...ebs } = root ?? {};
+  const { rootBlockDevice: root, creditSpecification: credit, metadataOptions, subnetId: SubnetId } = inputs;
+  const { vpcSecurityGroupIds: Groups, associatePublicIpAddress: AssociatePublicIpAddress } = inputs;
   const DeviceName = root && (await ec2().describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
   const { Instances } = await ec2().runInstances({
     MinCount: 1,
     MaxCount: 1,
     ImageId: inputs.ami,
     InstanceType: inputs.instanceType,
-    ...network(inputs),
+    // AWS takes no public address beside a subnet and groups that are not the interface's.
+    NetworkInterfaces: [{ DeviceIndex: 0, SubnetId, Groups, AssociatePublicIpAddress }],
     IamInstanceProfile: inputs.iamInstanceProfile ? { Name: inputs.iamInstanceProfile } : undefined,
     UserData: inputs.userData === undefined ? undefined : encode(inputs.userData),
     MetadataOptions: metadataOptions && capitals(metadataOptions),
-    BlockDeviceMappings: root && [{ DeviceName, Ebs: capitals(ebs) }],
+    BlockDeviceMappings: root && [{ DeviceName, Ebs: capitals(root) }],
     Monitoring: { Enabled: inputs.monitoring ?? false },
     EbsOptimized: inputs.ebsOptimized,
     CreditSpecification: credit && { CpuCredits: credit.cpuCredits },
     TagSpecifications: [...tagged("instance", inputs.tags), ...tagged("volume", inputs.volumeTags)],
   });
-  const id = Instances?.[0]?.InstanceId ?? "";
-  await untilInstance(id, (instance) => instance?.State?.Name === "running");
-  if (rootTags) await retagEc2(rootDevice(lowered(await find(id)))?.volumeId, rootTags, []);
-  return id;
+  return Instances?.[0]?.InstanceId ?? "";
 }
 
 const rootDevice = ({ blockDeviceMappings = [], rootDeviceName }: Props): Props | undefined =>
@@ -84,7 +61,6 @@ async function more(found: Props): Promise<Props> {
       volumeType: volume.VolumeType,
       volumeSize: volume.Size,
       deleteOnTermination: root?.deleteOnTermination,
-      tags: fromTags(volume.Tags),
     },
     volumeTags: fromTags(volume?.Tags),
     monitoring: found.monitoring?.state === "enabled",
@@ -126,7 +102,6 @@ export const instanceRow: Row = {
     "rootBlockDevice.volumeType": "BlockDeviceMappings[].Ebs.VolumeType",
     "rootBlockDevice.volumeSize": "BlockDeviceMappings[].Ebs.VolumeSize",
     "rootBlockDevice.deleteOnTermination": "BlockDeviceMappings[].Ebs.DeleteOnTermination",
-    "rootBlockDevice.tags": null,
     volumeTags: null,
     "creditSpecification.cpuCredits": "CreditSpecification.CPUCredits",
   },
@@ -154,6 +129,7 @@ export const instanceRow: Row = {
   price: instancePrice,
   shows: ["instanceType"],
   calls: { create, update, delete: "terminateInstances" },
+  isReady: ({ state }) => state.name === "running",
   list: ["describeInstances", "Reservations.Instances"],
   // Those that are gone stay listed; what Auto Scaling launched belongs to its group.
   isOwn: ({ state, tags }) =>
@@ -174,7 +150,7 @@ export const instanceRow: Row = {
       inputs.userDataReplaceOnChange === true && changed.includes("userData") ? ["userData"] : [],
     async delete(id, state) {
       await made.delete(id, state);
-      await untilInstance(id, (instance) => !instance || instance.State?.Name === "terminated");
+      await until(async () => !(await made.read(id, {})));
     },
   }),
 };

@@ -300,21 +300,26 @@ export function define(
     }
   }
 
-  async function create(given: Props): Promise<string> {
-    if (typeof row.calls.create === "function") return row.calls.create(given);
-    const answer = lowered(await send(row.calls.create, "", given));
+  async function begin(name: Operation, given: Props): Promise<string> {
+    const answer = lowered(await send(name, "", given));
     const values = valuesOf(row, given);
     const made = (member: string) =>
       [member, row.alsoId ?? member, `${member}s`].map((name) => search(answer, lower(name))).find((value) => value) ??
       values[lower(member)];
-    const id =
-      typeof row.id === "function" ? row.id(values) : row.id.replace(/\w+/g, (member) => [made(member)].flat()[0]);
-    const sent = await sentBy(row, row.calls.create, tops);
+    return typeof row.id === "function" ? row.id(values) : row.id.replace(/\w+/g, (member) => [made(member)].flat()[0]);
+  }
+
+  async function create(given: Props): Promise<string> {
+    const { create: call } = row.calls;
+    const [id, sent] =
+      typeof call === "function"
+        ? [await call(given), tops]
+        : [await begin(call, given), await sentBy(row, call, tops)];
     const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
     const finish = async () => {
       await row.created?.(id, given);
       await until(async () => row.isReady?.((await find(id)) ?? refuse("NotFound", `${id} is gone`)) ?? true);
-      await update(id, given, rest, {});
+      if (rest.length > 0) await update(id, given, rest, {});
     };
     await ofMade(id, finish());
     return id;

@@ -25,7 +25,8 @@ test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy 
     instanceType: secret("t3.small"),
     subnetId: "subnet-1",
     vpcSecurityGroupIds: ["sg-1"],
-    rootBlockDevice: { volumeSize: 8, tags: { a: "b" } },
+    rootBlockDevice: { volumeSize: 8 },
+    volumeTags: { a: "b" },
     userDataReplaceOnChange: true,
     tags: { Name: "app" },
   });
@@ -37,7 +38,7 @@ test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy 
     Tags: [{ Key: "Name", Value: "app" }],
   });
   expect(instance.sources.get("/BlockDeviceMappings/0/Ebs/VolumeSize")).toBe("rootBlockDevice.volumeSize");
-  expect([...instance.tags]).toEqual([["rootBlockDevice.tags", { a: "b" }]]);
+  expect([...instance.tags]).toEqual([["volumeTags", { a: "b" }]]);
 
   const repository = translate(resources["aws:ecr/repository:Repository"], {
     imageTagMutabilityExclusionFilters: [{ filter: "a" }, { filter: "b" }],
