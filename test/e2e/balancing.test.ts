@@ -55,7 +55,15 @@ test("a load balancer, its target group and a group of machines are made, change
   const lb = await make(type, inputs);
   expect(lb.live).toMatchObject({ ...inputs, subnets: expect.arrayContaining(subnets), arn: lb.id });
   await expect(lb.remove()).rejects.toThrow("cannot be deleted because deletion protection is enabled");
-  await lb.update({ ...inputs, enableDeletionProtection: false }, ["enableDeletionProtection"]);
+  const { enableDeletionProtection: _, dropInvalidHeaderFields: __, ...rest } = inputs;
+  // What is left out is AWS's default again.
+  const attributes = ["enableDeletionProtection", "dropInvalidHeaderFields"];
+  const moved = { ...rest, subnets: [b.id, c.id] };
+  const unset = { ...moved, subnets: expect.arrayContaining(moved.subnets), dropInvalidHeaderFields: false };
+  expect(await lb.update(moved, [...attributes, "subnets"])).toMatchObject(unset);
+  await lb.update(rest, ["subnets"]);
+  await resources[type].retag?.(lb.id, { stack: "dev" }, ["app"], lb.live);
+  expect((await resources[type].read(lb.id, rest))?.tags).toEqual({ stack: "dev" });
 
   const targets = await make("aws:lb/targetGroup:TargetGroup", {
     name: "fleet-test",

@@ -124,6 +124,8 @@ test("a network comes apart only from its end", async () => {
   expect(
     await endpoint.update({ ...interfaces, policy, securityGroupIds: [machines.id] }, ["policy", "securityGroupIds"]),
   ).toMatchObject({ policy, securityGroupIds: [machines.id], subnetIds: [inside.id] });
+  const reset = await endpoint.update({ ...interfaces, securityGroupIds: [machines.id] }, ["policy"]);
+  expect(JSON.parse(reset?.policy).Statement).toMatchObject([{ Effect: "Allow", Action: "*" }]);
 
   const inUse: [Made, string][] = [
     [vpc, "has dependencies"],
@@ -276,7 +278,12 @@ test("a launch is what template, request and image say, and refused for an image
   try {
     const wears = [{ GroupId: group.id, GroupName: "app" }];
     const { NetworkInterfaces: [{ NetworkInterfaceId = "" } = {}] = [], Tags } = made ?? {};
-    expect(made).toMatchObject({ InstanceType: "t4g.small", SecurityGroups: wears, SubnetId: subnet.id });
+    expect(made).toMatchObject({
+      InstanceType: "t4g.small",
+      SecurityGroups: wears,
+      SubnetId: subnet.id,
+      BlockDeviceMappings: [{ DeviceName: image?.RootDeviceName, Ebs: { DeleteOnTermination: true } }],
+    });
     expect(Object.fromEntries(Tags?.map(({ Key, Value }) => [Key, Value]) ?? [])).toEqual({
       Name: "a",
       stack: "dev",
@@ -287,10 +294,8 @@ test("a launch is what template, request and image say, and refused for an image
     expect(NetworkInterfaces).toMatchObject([{ Groups: wears, TagSet: [{ Key: "Name", Value: "a" }] }]);
     const Filters = [{ Name: "attachment.instance-id", Values: [InstanceId] }];
     const Size = image?.BlockDeviceMappings?.[0]?.Ebs?.VolumeSize;
-    const Attachments = [{ DeleteOnTermination: true }];
-    expect((await api.describeVolumes({ Filters })).Volumes).toMatchObject([
-      { Encrypted: true, VolumeType: "gp3", Size, Attachments },
-    ]);
+    const { Volumes } = await api.describeVolumes({ Filters });
+    expect(Volumes).toMatchObject([{ Encrypted: true, VolumeType: "gp3", Size }]);
     const { UserData } = await api.describeInstanceAttribute({ InstanceId, Attribute: "userData" });
     expect(UserData?.Value).toBe("IyEK");
   } finally {

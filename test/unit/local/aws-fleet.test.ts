@@ -1,6 +1,5 @@
 import { ACMClient } from "@aws-sdk/client-acm";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
-import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { beforeEach, describe, expect, test } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
@@ -9,51 +8,6 @@ import { type Asked, answering, changes } from "../../support/sdk.ts";
 
 const aws = provider("", resources, {}, async () => {});
 const urn = (type: string) => `urn:pulumi:dev::app::${type}::app`;
-
-test("a load balancer is changed by the calls that what changed needs, and an attribute that is left out goes back to AWS's default", async () => {
-  const type = "aws:lb/loadBalancer:LoadBalancer";
-  const LoadBalancerArn = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:loadbalancer/app/app/1";
-  const rest = { name: "app", internal: false, subnets: ["s-1", "s-2"], idleTimeout: 60 };
-  const inputs = { ...rest, dropInvalidHeaderFields: true, tags: { app: "hono" } };
-  const answers: Record<string, object> = {
-    DescribeLoadBalancers: {
-      LoadBalancers: [
-        {
-          LoadBalancerArn,
-          LoadBalancerName: "app",
-          DNSName: "127.18.0.4",
-          Scheme: "internet-facing",
-          State: { Code: "active" },
-          AvailabilityZones: [{ SubnetId: "s-2" }, { SubnetId: "s-1" }],
-        },
-      ],
-    },
-    DescribeLoadBalancerAttributes: {
-      Attributes: [
-        { Key: "idle_timeout.timeout_seconds", Value: "60" },
-        { Key: "routing.http.drop_invalid_header_fields.enabled", Value: "true" },
-        { Key: "deletion_protection.enabled", Value: "false" },
-      ],
-    },
-    DescribeTags: { TagDescriptions: [{ ResourceArn: LoadBalancerArn, Tags: [{ Key: "app", Value: "hono" }] }] },
-  };
-  const asked = answering([ElasticLoadBalancingV2Client], (action) => answers[action]);
-  const state = { __inputs: inputs, arn: LoadBalancerArn, tags: inputs.tags };
-  await aws.update?.(LoadBalancerArn, urn(type), state, { ...rest, tags: { stack: "dev" } });
-  const Attributes = expect.arrayContaining([
-    { Key: "routing.http.drop_invalid_header_fields.enabled", Value: "false" },
-  ]);
-  expect(changes(asked)).toEqual([
-    { action: "ModifyLoadBalancerAttributes", LoadBalancerArn, Attributes },
-    { action: "RemoveTags", ResourceArns: [LoadBalancerArn], TagKeys: ["app"] },
-    { action: "AddTags", ResourceArns: [LoadBalancerArn], Tags: [{ Key: "stack", Value: "dev" }] },
-  ]);
-  await aws.update?.(LoadBalancerArn, urn(type), state, { ...inputs, subnets: ["s-1", "s-3"] });
-  expect(changes(asked).slice(3)).toEqual([{ action: "SetSubnets", LoadBalancerArn, Subnets: ["s-1", "s-3"] }]);
-  const diff = (news: object) => aws.diff?.("id", urn(type), state, { ...inputs, ...news });
-  expect(await diff({ subnets: ["s-2", "s-1"] })).toMatchObject({ changes: false });
-  expect(await diff({ internal: true })).toMatchObject({ replaces: ["internal"] });
-});
 
 describe("a group", () => {
   const type = "aws:autoscaling/group:Group";

@@ -9,33 +9,12 @@ test.each<[Token, string[]]>([
   ["aws:ec2/natGateway:NatGateway", ["allocationId", "connectivityType", "subnetId"]],
   ["aws:ec2/vpcEndpoint:VpcEndpoint", ["serviceName", "vpcEndpointType", "vpcId"]],
   ["aws:ec2/launchTemplate:LaunchTemplate", ["name"]],
+  ["aws:lb/loadBalancer:LoadBalancer", ["internal", "loadBalancerType", "name"]],
   ["aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", ["securityGroupId"]],
 ])("%s is replaced for these inputs alone", (token, inputs) => {
   const { inputs: known } = resources[token];
   const replacing = Object.keys(known).filter((path) => known[path]?.includes("replace"));
   expect(replacing.sort()).toEqual(inputs);
-});
-
-test("an endpoint's update says what to add and what to remove", async () => {
-  const asked = answering([EC2Client], () => ({}));
-  const endpoint = resources["aws:ec2/vpcEndpoint:VpcEndpoint"];
-  const before = { subnetIds: ["subnet-1", "subnet-2"], securityGroupIds: ["sg-1"], routeTableIds: [], policy: "{}" };
-  const inputs = { subnetIds: ["subnet-2", "subnet-3"], securityGroupIds: ["sg-1"], privateDnsEnabled: false };
-  await endpoint.update?.("vpce-1", inputs, ["subnetIds", "privateDnsEnabled", "policy"], before);
-  expect(asked).toEqual([
-    {
-      action: "ModifyVpcEndpoint",
-      VpcEndpointId: "vpce-1",
-      ResetPolicy: true,
-      PrivateDnsEnabled: false,
-      AddSubnetIds: ["subnet-3"],
-      RemoveSubnetIds: ["subnet-1"],
-      AddSecurityGroupIds: [],
-      RemoveSecurityGroupIds: [],
-      AddRouteTableIds: [],
-      RemoveRouteTableIds: [],
-    },
-  ]);
 });
 
 test("a NAT gateway is awaited, and one that has failed says why", async () => {
