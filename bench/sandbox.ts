@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { type Cloud, openCloud } from "../local/cloud.ts";
+import { type Cloud, filesOf, openCloud } from "../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
 import { type Sandbox as Folders, makeSandbox, removeSandbox } from "../local/sandbox.ts";
 import { distribution } from "../local/services/distribution.ts";
@@ -85,7 +85,7 @@ export class Sandbox {
 
   /** Takes the local cloud down, and the registry with it: another cloud may get its addresses meanwhile. */
   async down(): Promise<void> {
-    await stopDaemon(this.cloud.files(registryName));
+    await stopDaemon(filesOf(this.cloud, registryName));
     await this.command(local("down"));
   }
 
@@ -151,7 +151,7 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   }
   // A run that was killed may have left its registry.
   const left = join(folder, "cloud");
-  if (existsSync(left)) await stopDaemon((await openCloud(left)).files(registryName));
+  if (existsSync(left)) await stopDaemon(filesOf(await openCloud(left), registryName));
   const made = await makeSandbox(folder);
   // So that the empty program is started in the same way as the stack.
   const { scripts } = JSON.parse(readFileSync(join(made.project, "package.json"), "utf8"));
@@ -162,7 +162,7 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
     return await work(sandbox);
   } finally {
     say("removing the benchmark's local cloud …");
-    await stopDaemon(sandbox.cloud.files(registryName));
+    await stopDaemon(filesOf(sandbox.cloud, registryName));
     await removeSandbox(folder);
   }
 }

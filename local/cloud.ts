@@ -25,8 +25,6 @@ export interface Cloud {
   readonly account: string;
   /** The environment of the user who deploys. */
   readonly env: NodeJS.ProcessEnv;
-  /** The files of a daemon. */
-  files(name: string): { readonly pidFile: string; readonly logFile: string };
 }
 
 /** @param folder A local cloud's data. @default `LOCAL_CLOUD_DIR`, or this clone's */
@@ -101,7 +99,6 @@ function describeCloud(dir: string, number: number): Cloud {
     prefix,
     account: "123456789012",
     env: {},
-    files: filesIn(dir, run),
     endpoint: `http://${address}:${ports.api}`,
     registry: `${address}:${ports.registry}`,
     mirror: `${address}:${ports.hub}`,
@@ -109,8 +106,8 @@ function describeCloud(dir: string, number: number): Cloud {
   return { ...cloud, env: environment(cloud) };
 }
 
-/** The files of a daemon whose log goes to one folder and whose process id to another. */
-export const filesIn = (dir: string, run: string) => (name: string) => ({
+/** The files of a daemon. */
+export const filesOf = ({ dir, run }: Pick<Cloud, "dir" | "run">, name: string) => ({
   pidFile: join(run, `${name}.pid`),
   logFile: join(dir, "log", `${name}.log`),
 });

@@ -7,7 +7,7 @@ import { home } from "../tools/paths.ts";
 import { run, step, succeeds } from "../tools/process.ts";
 import { ensureVenv } from "../tools/python.ts";
 import { ensureSystem } from "../tools/system.ts";
-import { as, type Cloud } from "./cloud.ts";
+import { as, type Cloud, filesOf } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
@@ -35,9 +35,9 @@ export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
 const alone = (what: string, work: () => Promise<void>) => exclusively(`hono-app-${what}:${home}`, work);
 
 async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
-  const hasMirror = existsSync(cloud.files("mirror").pidFile);
+  const hasMirror = existsSync(filesOf(cloud, "mirror").pidFile);
   const names = ["moto", "registry", "buildkitd", "ec2", "engine", ...(hasMirror ? ["mirror"] : [])];
-  if (names.every((name) => runningPid(cloud.files(name)) !== undefined)) return { lost: isLost(cloud) };
+  if (names.every((name) => runningPid(filesOf(cloud, name)) !== undefined)) return { lost: isLost(cloud) };
   return step("starting the local cloud", async () => {
     const api = await moto(cloud);
     const useMirror = hasMirror || !(await reachesDockerHub());
@@ -90,12 +90,12 @@ async function install(): Promise<void> {
 /** Stops everything, and frees the addresses. */
 export async function stop(cloud: Cloud): Promise<void> {
   // An agent that was killed has left its machines: another one removes them. Where it cannot be started, the rest ends all the same.
-  const isLeft = existsSync(join(cloud.dir, "machines")) && runningPid(cloud.files("ec2")) === undefined;
+  const isLeft = existsSync(join(cloud.dir, "machines")) && runningPid(filesOf(cloud, "ec2")) === undefined;
   const [started] = await Promise.allSettled([isLeft && start(cloud)]);
   // The agent first: it removes its machines, and gives itself a minute for that.
-  await stopDaemon(cloud.files("ec2"), 65_000);
+  await stopDaemon(filesOf(cloud, "ec2"), 65_000);
   await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed
-  await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(cloud.files(name))));
+  await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(filesOf(cloud, name))));
   await stopEngine(hostEngine(cloud));
   rmSync(cloud.run, { recursive: true, force: true });
   if (started.status === "rejected") throw started.reason;
@@ -103,7 +103,7 @@ export async function stop(cloud: Cloud): Promise<void> {
 
 /** The engine that runs user data's containers, and that `docker` uses in the local cloud's environment. */
 function hostEngine(cloud: Cloud): Engine {
-  return { data: join(cloud.dir, "engine"), run: cloud.run, log: cloud.files("engine").logFile };
+  return { data: join(cloud.dir, "engine"), run: cloud.run, log: filesOf(cloud, "engine").logFile };
 }
 
 /** EC2's data plane. */
@@ -112,8 +112,8 @@ function agent(cloud: Cloud, machineImage: string): Daemon {
     name: "ec2",
     command: ["node", join(import.meta.dirname, "services", "ec2", "agent.ts")],
     env: { ...as(cloud, "root"), LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
-    ...cloud.files("ec2"),
-    ready: async () => readFileSync(cloud.files("ec2").logFile, "utf8").includes("follows the instances"),
+    ...filesOf(cloud, "ec2"),
+    ready: async () => readFileSync(filesOf(cloud, "ec2").logFile, "utf8").includes("follows the instances"),
   };
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { toolsFolder } from "../../tools/go.ts";
 import { run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
-import { type Cloud, certificate, filesIn } from "../cloud.ts";
+import { type Cloud, certificate, filesOf } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 
 /**
@@ -51,7 +51,7 @@ export function buildkitd(
     // With mounts of its own, so that a build's mounts end with it even when it is killed.
     command: ["unshare", "--mount", "buildkitd", "--config", config],
     env: cloud.env,
-    ...filesIn(dir, run)("buildkitd"),
+    ...filesOf({ dir, run }, "buildkitd"),
     ready: () => accepts(socket({ run })),
   };
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { accepts } from "../../tools/ready.ts";
-import type { Cloud } from "../cloud.ts";
+import { type Cloud, filesOf } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
 
 /** A registry of images: https://distribution.github.io/distribution/about/configuration/ */
@@ -18,7 +18,7 @@ export interface Distribution {
 
 /** A registry as a daemon of the local cloud; its configuration is written into a folder of the daemon's name. */
 export function distribution(
-  cloud: Pick<Cloud, "dir" | "env" | "files">,
+  cloud: Pick<Cloud, "dir" | "run" | "env">,
   name: string,
   { address, data, tls, passwords }: Distribution,
 ): Daemon {
@@ -36,7 +36,7 @@ export function distribution(
     name,
     command: ["registry", "serve", configFile(cloud, name)],
     env: { ...cloud.env, OTEL_TRACES_EXPORTER: "none" },
-    ...cloud.files(name),
+    ...filesOf(cloud, name),
     ready: () => accepts(address),
   };
 }

@@ -3,6 +3,7 @@ import { rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { filesOf } from "../../local/cloud.ts";
 import { runningPid } from "../../local/daemon.ts";
 import {
   ensureDeployed,
@@ -42,7 +43,7 @@ async function letLogIn(allowed: boolean): Promise<void> {
 const stop = () => signalDaemon("registry", "SIGSTOP");
 const go = () => signalDaemon("registry", "SIGCONT");
 afterEach(() => {
-  if (runningPid(cloud.files("registry"))) go();
+  if (runningPid(filesOf(cloud, "registry"))) go();
 });
 
 const kill = () => signalDaemon("registry", "SIGKILL");

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
+import { filesOf } from "../../local/cloud.ts";
 import { runningPid } from "../../local/daemon.ts";
 import { every, liveInstances } from "../../local/lists.ts";
 import { type Listed, orGone } from "../../local/providers/aws/provider.ts";
@@ -253,7 +254,7 @@ export function signalDaemon(
   name: "registry" | "buildkitd" | "moto" | "ec2",
   signal: "SIGKILL" | "SIGSTOP" | "SIGCONT",
 ): void {
-  process.kill(runningPid(cloud.files(name)) as number, signal);
+  process.kill(runningPid(filesOf(cloud, name)) as number, signal);
 }
 
 /** Ends a machine as a failing host does, and waits until AWS's API reports it. */

@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashSync } from "bcryptjs";
-import { filesIn } from "../../local/cloud.ts";
 import { startDaemon, stopDaemon } from "../../local/daemon.ts";
 import { type Distribution, distribution } from "../../local/services/distribution.ts";
 import { cloud, manifestTypes } from "./stack.ts";
@@ -24,7 +23,7 @@ export async function startRegistry(
   writeFileSync(passwords, `${user}:${hashSync(token, 4)}\n`);
   const data = join(folder, "data");
   mkdirSync(data);
-  const daemon = distribution({ dir: folder, env: cloud.env, files: filesIn(folder, folder) }, "registry", {
+  const daemon = distribution({ dir: folder, run: folder, env: cloud.env }, "registry", {
     address,
     data,
     tls,

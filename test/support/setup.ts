@@ -10,7 +10,7 @@ import { ensureVenv } from "../../tools/python.ts";
 import { lintHistory } from "./templates.ts";
 
 /** A local cloud in which end-to-end tests deploy, and its clone of the project, which they edit as a developer would. */
-export type TestCloud = Omit<Cloud, "files" | "env"> & {
+export type TestCloud = Omit<Cloud, "env"> & {
   readonly project: string;
   readonly env: Record<string, string>;
 };
@@ -58,8 +58,8 @@ export function beforeSignals(tearDown: () => Promise<unknown>): void {
 
 async function makeCloud(folder: string): Promise<TestCloud> {
   const { project, cloudFolder } = await makeSandbox(folder);
-  const { files, ...cloud } = await openCloud(cloudFolder);
-  await start({ ...cloud, files });
-  await ensureStack({ ...cloud, files });
+  const cloud = await openCloud(cloudFolder);
+  await start(cloud);
+  await ensureStack(cloud);
   return { ...cloud, project, env: cloud.env as Record<string, string> };
 }

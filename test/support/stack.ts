@@ -11,7 +11,7 @@ import type { Unwrap } from "@pulumi/pulumi";
 import { afterAll, afterEach, expect, inject, vi } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Machine as Instance } from "../../components/machine.ts";
-import { filesIn, sdkOf } from "../../local/cloud.ts";
+import { sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
 import type { Credentials } from "../../local/services/ec2/machine.ts";
 import { bunVersion, hash } from "../../local/services/hub/base-images.ts";
@@ -24,9 +24,8 @@ import type { TestCloud } from "./setup.ts";
 export type { Result } from "../../tools/process.ts";
 
 const clouds = inject("clouds");
-const provided = clouds[Number(process.env.VITEST_POOL_ID) - 1] as TestCloud;
 /** The clone and the cloud that this file's tests have for themselves. */
-export const cloud = { ...provided, files: filesIn(provided.dir, provided.run) };
+export const cloud = clouds[Number(process.env.VITEST_POOL_ID) - 1] as TestCloud;
 
 const markOf = ({ dir }: Pick<TestCloud, "dir">) => join(dir, "in-use");
 writeFileSync(markOf(cloud), "");

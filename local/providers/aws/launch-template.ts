@@ -2,7 +2,7 @@ import { ec2 } from "./clients.ts";
 import { type CloudFormation, inputsOf, translate } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import type { Row } from "./row.ts";
-import { fromTags, tagged } from "./tags.ts";
+import { fromTags } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 const template: CloudFormation = {
@@ -54,15 +54,6 @@ const described = { cloudFormation: template, inputs: inputsOf(template) };
 /** A version, as calls take it: all of it, for the provider bases none on an earlier one. */
 const version = (inputs: Props) => translate(described, inputs).properties as { LaunchTemplateData: object };
 
-async function create(inputs: Props): Promise<string> {
-  const { LaunchTemplate } = await ec2().createLaunchTemplate({
-    ...version(inputs),
-    LaunchTemplateName: inputs.name,
-    TagSpecifications: tagged("launch-template", inputs.tags),
-  });
-  return LaunchTemplate?.LaunchTemplateId ?? "";
-}
-
 /** Versions do not change: what differs is in a new one. */
 async function update(LaunchTemplateId: string, inputs: Props, changed: readonly string[]): Promise<void> {
   const { LaunchTemplateName: _, ...next } = version(inputs) as Props & { LaunchTemplateData: object };
@@ -76,30 +67,19 @@ async function update(LaunchTemplateId: string, inputs: Props, changed: readonly
   await ec2().modifyLaunchTemplate({ LaunchTemplateId, DefaultVersion: String(now?.LatestVersionNumber) });
 }
 
-const text = (value: unknown) => (value === undefined ? undefined : String(value));
-
-/** The latest version, with the provider's names; some of its switches are texts there. */
+/** The latest version, with the provider's names; all of its switches but monitoring's are texts there. */
 async function latest({ launchTemplateId: LaunchTemplateId }: Props): Promise<Props> {
   const request = { LaunchTemplateId, Versions: ["$Latest"] };
   const { LaunchTemplateVersions: [found] = [] } = await ec2().describeLaunchTemplateVersions(request);
-  const { ebsOptimized, blockDeviceMappings, networkInterfaces, tagSpecifications, securityGroupIds, ...data } =
-    lowered(found?.LaunchTemplateData ?? {});
+  const data: Props = JSON.parse(JSON.stringify(lowered(found?.LaunchTemplateData ?? {})), (key, value) =>
+    typeof value === "boolean" && key !== "enabled" ? String(value) : value,
+  );
   return {
     ...data,
     description: found?.VersionDescription,
-    ebsOptimized: text(ebsOptimized),
-    vpcSecurityGroupIds: securityGroupIds,
-    blockDeviceMappings: blockDeviceMappings?.map(({ ebs = {}, ...mapping }: Props) => ({
-      ...mapping,
-      ebs: { ...ebs, encrypted: text(ebs.encrypted), deleteOnTermination: text(ebs.deleteOnTermination) },
-    })),
-    networkInterfaces: networkInterfaces?.map((each: Props) => ({
-      ...each,
-      associatePublicIpAddress: text(each.associatePublicIpAddress),
-      deleteOnTermination: text(each.deleteOnTermination),
-      securityGroups: each.groups,
-    })),
-    tagSpecifications: tagSpecifications?.map(({ resourceType, tags }: Props) => ({
+    vpcSecurityGroupIds: data.securityGroupIds,
+    networkInterfaces: data.networkInterfaces?.map((each: Props) => ({ ...each, securityGroups: each.groups })),
+    tagSpecifications: data.tagSpecifications?.map(({ resourceType, tags }: Props) => ({
       resourceType,
       tags: fromTags(tags),
     })),
@@ -110,7 +90,8 @@ export const launchTemplateRow: Row = {
   ...template,
   price: "what is launched from it is charged",
   shows: ["instanceType"],
-  calls: { create, update, delete: "deleteLaunchTemplate" },
+  calls: { create: "createLaunchTemplate", update, delete: "deleteLaunchTemplate" },
+  requests: { createLaunchTemplate: (inputs) => lowered(version(inputs)) },
   more: latest,
   outputs: { latestVersion: "LatestVersionNumber", defaultVersion: "DefaultVersionNumber" },
 };

@@ -39,7 +39,8 @@ function shaped(schema: Schema, value: unknown): unknown {
   const members: Props = isObject(given) ? given : { value: given };
   return Object.fromEntries(
     names.flatMap((name: string, index: number) => {
-      const member = members[lower(name)];
+      // Of tags the names are AWS's own.
+      const member = members[lower(name)] ?? members[name];
       return member === undefined ? [] : [[name, shaped(schemas[index], member)]];
     }),
   );

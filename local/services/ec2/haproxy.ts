@@ -2,7 +2,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cloud, filesIn } from "../../cloud.ts";
+import { type Cloud, filesOf } from "../../cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "../../daemon.ts";
 
 /** A target group as HAProxy has it. Times are in seconds. */
@@ -71,7 +71,7 @@ export class HAProxy {
       // The master: a reload replaces its worker, and it stays.
       command: ["haproxy", "-W", "-db", "-f", `${run}/haproxy.cfg`],
       env: process.env,
-      ...filesIn(dir, run)("haproxy"),
+      ...filesOf({ dir, run }, "haproxy"),
       ready: async () => (await this.#worker()) !== undefined,
     };
   }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { home } from "../../../tools/paths.ts";
 import { accepts } from "../../../tools/ready.ts";
-import { as, type Cloud } from "../../cloud.ts";
+import { as, type Cloud, filesOf } from "../../cloud.ts";
 import type { Daemon } from "../../daemon.ts";
 import { keysOf } from "../../identity.ts";
 
@@ -18,7 +18,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
       LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)),
       PYTHONDONTWRITEBYTECODE: "1", // it would be an untracked folder of the clone
     },
-    ...cloud.files("moto"),
+    ...filesOf(cloud, "moto"),
     ready: () => accepts(`${host}:${port}`),
   };
 }
