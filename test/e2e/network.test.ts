@@ -118,6 +118,9 @@ test("a network comes apart only from its end", async () => {
       ({ GatewayId }) => GatewayId === s3.id,
     );
   expect(await routes()).toHaveLength(1);
+  // That, and the VPC's own, AWS makes with the endpoint and the table: they are not the program's.
+  const listed = await resources["aws:ec2/route:Route"].list();
+  expect(listed.filter(({ owner }) => owner === table.id).map(({ id }) => id)).toEqual([route.id]);
   expect(await s3.update({ ...storage, routeTableIds: [] }, ["routeTableIds"])).toMatchObject({ routeTableIds: [] });
   expect(await routes()).toEqual([]);
   const policy = '{"Statement":[]}';

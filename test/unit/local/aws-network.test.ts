@@ -40,14 +40,3 @@ test("what is made is kept where the rest of its creation fails", async () => {
   const made = resources["aws:ec2/internetGateway:InternetGateway"].create({ vpcId: "vpc-1" });
   await expect(made).rejects.toMatchObject({ name: "InvalidParameterValue", id: "igw-1" });
 });
-
-test("routes that AWS makes with a table or an endpoint are not the program's", async () => {
-  const Routes = [
-    { DestinationCidrBlock: "10.0.0.0/16", GatewayId: "local" },
-    { DestinationPrefixListId: "pl-1", GatewayId: "vpce-1" },
-    { DestinationCidrBlock: "0.0.0.0/0", NatGatewayId: "nat-1" },
-  ];
-  answering([EC2Client], () => ({ RouteTables: [{ RouteTableId: "rtb-1", Routes }] }));
-  const listed = await resources["aws:ec2/route:Route"].list();
-  expect(listed.map(({ owner, item }) => [owner, item.natGatewayId])).toEqual([["rtb-1", "nat-1"]]);
-});

@@ -1,10 +1,8 @@
-import { EC2Client } from "@aws-sdk/client-ec2";
 import { afterAll, expect, test } from "vitest";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
 import { define, type Row } from "../../../local/providers/aws/row.ts";
 import { schemas } from "../../../local/providers/aws/schemas.ts";
-import { answering, awsError, changes } from "../../support/sdk.ts";
 
 const token = "aws:ebs/volume:Volume";
 
@@ -19,7 +17,7 @@ const row: Row = {
   outputs: { createTime: "CreateTime" },
 };
 
-// What schemas.py prints for the type.
+// How a row is made, read, listed, changed, tagged and deleted: test/e2e/network.test.ts. What schemas.py prints for the type.
 Object.assign(schemas.resources, {
   [row.type]: {
     additionalProperties: false,
@@ -67,34 +65,4 @@ test("a type that is added is one row: AWS's schema says what its inputs are", a
   expect(await aws.diff?.("id", urn, { __inputs: { size: 8, encrypted: true } }, { size: 9 })).toMatchObject({
     replaces: ["encrypted"],
   });
-});
-
-test("a type that is added is one row: it is made, read, listed, changed, tagged and deleted", async () => {
-  const Tags = [{ Key: "app", Value: "hono" }];
-  const volume = { VolumeId: "vol-1", VolumeType: "gp3", Size: 8, AvailabilityZone: "ap-northeast-2a", Tags };
-  const asked = answering([EC2Client], (action, { NextToken }) => {
-    if (action === "CreateVolume") return volume;
-    if (action === "DeleteVolume") throw awsError("InvalidVolume.NotFound");
-    return NextToken ? { Volumes: [volume] } : { Volumes: [{ ...volume, VolumeId: "vol-2" }], NextToken: "more" };
-  });
-
-  const inputs = { availabilityZone: "ap-northeast-2a", type: "gp3", size: 8, tags: { app: "hono" } };
-  const made = await aws.create?.(urn, inputs);
-  expect(made).toMatchObject({ id: "vol-1", outs: { size: 8, type: "gp3", tags: inputs.tags } });
-
-  expect((await resource.list()).map(({ id }) => id)).toEqual(["vol-2", "vol-1"]);
-  expect((await aws.read?.("vol-3", urn, made?.outs))?.id).toBe("");
-
-  await aws.update?.("vol-1", urn, made?.outs, { ...inputs, size: 9, tags: { app: "bun" } });
-  await aws.delete?.("vol-1", urn, made?.outs);
-
-  const { AvailabilityZone, VolumeType, Size } = volume;
-  const TagSpecifications = [{ ResourceType: "volume", Tags }];
-  expect(changes(asked)).toEqual([
-    { action: "CreateVolume", AvailabilityZone, VolumeType, Size, TagSpecifications },
-    { action: "ModifyVolume", VolumeId: "vol-1", VolumeType, Size: 9 },
-    { action: "CreateTags", Resources: ["vol-1"], Tags: [{ Key: "app", Value: "bun" }] },
-    { action: "DeleteVolume", VolumeId: "vol-1" },
-  ]);
-  expect(asked[1]).toMatchObject({ action: "DescribeVolumes", VolumeIds: ["vol-1"] });
 });

@@ -1,3 +1,4 @@
+import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import type { Listener } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { describe, expect, test, vi } from "vitest";
 import { backendOf, frontendOf, healthOf } from "../../../local/services/ec2/balancer.ts";
@@ -164,35 +165,32 @@ describe("an instance refresh", () => {
   });
 
   const progress = { isDone: false, left: 1, total: 2, now };
-  test("goes on, ends, is cancelled, and fails after an hour", () => {
-    expect(refreshed({ ...refresh, Status: "Pending" }, progress)).toMatchObject({
-      Status: "InProgress",
-      PercentageComplete: 50,
-    });
-    expect(refreshed(refresh, { ...progress, isDone: true, left: 0 })).toMatchObject({
-      before: "InProgress",
-      Status: "Successful",
-    });
-    expect(refreshed({ ...refresh, Status: "Cancelling" }, progress)).toMatchObject({ Status: "Cancelled" });
-    const late = { ...progress, now: now + 61 * minute, failed: "no capacity" };
-    expect(refreshed(refresh, late)).toMatchObject({ Status: "Failed", StatusReason: "no capacity" });
-    const Preferences = { AutoRollback: true };
-    expect(refreshed({ ...refresh, Preferences }, late)).toMatchObject({ Status: "RollbackInProgress" });
-    const back = { ...refresh, Status: "RollbackInProgress" as const };
-    expect(refreshed(back, { ...progress, isDone: true })).toMatchObject({ Status: "RollbackSuccessful" });
-    const baking = { Preferences: { BakeTime: 30 } };
-    const done = { ...progress, isDone: true, left: 0 };
-    expect(refreshed({ ...refresh, ...baking }, done)).toMatchObject({ Status: "Baking", PercentageComplete: 100 });
-    const baked = { ...refresh, ...baking, Status: "Baking" as const };
-    expect(refreshed(baked, { ...done, baked: 29_999 })).toBeUndefined();
-    expect(refreshed(baked, { ...done, baked: 30_000 })).toMatchObject({ before: "Baking", Status: "Successful" });
-    expect(refreshed({ ...back, ...baking }, done)).toMatchObject({ Status: "RollbackSuccessful" });
-    const told = {
-      ...refresh,
-      PercentageComplete: 50,
-      StatusReason: "Waiting for remaining instances to be available: 1 left.",
-    };
-    expect(refreshed(told, progress)).toBeUndefined();
+  const done = { isDone: true, left: 0 };
+  const late = { now: now + 61 * minute, failed: "no capacity" };
+  const bakes = { Preferences: { BakeTime: 30 } };
+  const isBack = { Status: "RollbackInProgress" as const };
+  const StatusReason = "Waiting for remaining instances to be available: 1 left.";
+  test.each<[string, Partial<InstanceRefresh>, object, object | undefined]>([
+    ["begins", { Status: "Pending" }, {}, { Status: "InProgress", PercentageComplete: 50 }],
+    ["says nothing twice", { PercentageComplete: 50, StatusReason }, {}, undefined],
+    ["ends", {}, done, { before: "InProgress", Status: "Successful" }],
+    ["is cancelled", { Status: "Cancelling" }, {}, { Status: "Cancelled" }],
+    ["fails after an hour", {}, late, { Status: "Failed", StatusReason: "no capacity" }],
+    ["is rolled back then", { Preferences: { AutoRollback: true } }, late, { Status: "RollbackInProgress" }],
+    ["that is rolled back ends", isBack, done, { Status: "RollbackSuccessful" }],
+    ["that is rolled back does not bake", { ...isBack, ...bakes }, done, { Status: "RollbackSuccessful" }],
+    ["begins to bake", bakes, done, { Status: "Baking", PercentageComplete: 100 }],
+    ["bakes", { ...bakes, Status: "Baking" }, { ...done, baked: 29_999 }, undefined],
+    [
+      "has baked",
+      { ...bakes, Status: "Baking" },
+      { ...done, baked: 30_000 },
+      { before: "Baking", Status: "Successful" },
+    ],
+  ])("%s", (_, given, more, expected) => {
+    const found = refreshed({ ...refresh, ...given }, { ...progress, ...more });
+    if (expected === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatchObject(expected);
   });
 });
 
