@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools, toolsFolder } from "../tools/go.ts";
 import { exclusively } from "../tools/lock.ts";
-import { home } from "../tools/paths.ts";
+import { hashOf, home } from "../tools/paths.ts";
 import { run, step, succeeds } from "../tools/process.ts";
 import { ensureVenv } from "../tools/python.ts";
 import { ensureSystem } from "../tools/system.ts";
@@ -13,7 +13,7 @@ import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, startEngine, stopEngine } from "./services/ec2/engine.ts";
 import { HAProxy } from "./services/ec2/haproxy.ts";
-import { ensureBaseImages, hash, prepareBaseImages } from "./services/hub/base-images.ts";
+import { ensureBaseImages, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
 import { moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
@@ -130,7 +130,7 @@ function isLost(cloud: Cloud): boolean {
 /** Builds the machines' root file system for each architecture into the host's engine, unless it is there. */
 async function ensureMachineImage(cloud: Cloud): Promise<string> {
   const folder = join(import.meta.dirname, "services", "ec2", "machine");
-  const image = `local-cloud/machine:${await hash([], [folder])}`;
+  const image = `local-cloud/machine:${hashOf([], [folder])}`;
   const { env } = cloud;
   for (const { image: architecture, platform } of Object.values(ARCHITECTURES)) {
     const name = `${image}-${architecture}`;

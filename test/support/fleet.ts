@@ -25,7 +25,7 @@ export const withFleet = <T>(work: () => Promise<T>, more: Readonly<Record<strin
 
 /** Deploys the fleet as the clone defines it, unless it is deployed. Only inside a {@link withFleet}. */
 export async function fleetDeployed(): Promise<FleetOutputs> {
-  if (!(await isDeployed())) await succeed("up");
+  if (!isDeployed()) await succeed("up");
   return fleetOutputs();
 }
 

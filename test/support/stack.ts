@@ -14,9 +14,10 @@ import type { Machine as Instance } from "../../components/machine.ts";
 import { sdkOf } from "../../local/cloud.ts";
 import { every } from "../../local/lists.ts";
 import type { Credentials } from "../../local/services/ec2/machine.ts";
-import { bunVersion, hash } from "../../local/services/hub/base-images.ts";
+import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
 import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../local/stack.ts";
+import { hashOf } from "../../tools/paths.ts";
 import { collect, type Result, type RunOptions } from "../../tools/process.ts";
 import { get } from "./http.ts";
 import type { TestCloud } from "./setup.ts";
@@ -63,7 +64,7 @@ export function roleKeys(instance: string) {
 export async function node(file: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const env = { ...process.env, LOCAL_CLOUD_DIR: cloud.dir, ...options.env };
   const result = await collect(["node", file, ...args], { cwd: cloud.project, ...options, env });
-  if (file === "cli/local.ts" && args[0] === "up" && result.status === 0) await noteDeployed();
+  if (file === "cli/local.ts" && args[0] === "up" && result.status === 0) noteDeployed();
   return result;
 }
 
@@ -88,10 +89,10 @@ export async function refused(command: Promise<Result>, ...messages: (string | R
 /** Commands of `npm run local` that find nothing to change. */
 export async function expectUnchanged(...commands: string[]): Promise<void> {
   for (const command of commands) {
-    const isSame = await isDeployed();
+    const isSame = isDeployed();
     expect(Object.keys(summary(await succeed(command))), command).toEqual(["unchanged"]);
     // A refresh that finds nothing writes the state all the same.
-    if (isSame) await noteDeployed();
+    if (isSame) noteDeployed();
   }
 }
 
@@ -151,15 +152,15 @@ export function outputs(): Outputs {
 
 /** Keeps what the last `up` deployed, for the other test files too. */
 const found = join(cloud.dir, "deployed");
-const noteDeployed = async () => writeFileSync(found, await fingerprint());
+const noteDeployed = () => writeFileSync(found, fingerprint());
 /** Whether nothing has changed since. */
-export const isDeployed = async () => existsSync(found) && readFileSync(found, "utf8") === (await fingerprint());
+export const isDeployed = () => existsSync(found) && readFileSync(found, "utf8") === fingerprint();
 
 /** Of what an `up` depends on: the clone, and the state with what a failed command leaves beside it. */
-async function fingerprint(): Promise<string> {
+function fingerprint(): string {
   const program = ["app", "components", "config.ts", "index.ts", "Pulumi.yaml", "Pulumi.local.yaml"];
   const marks = ["unfinished", "lost", "machine-died"].map((mark) => String(existsSync(join(cloud.dir, mark))));
-  return hash(marks, [...program.map((name) => join(cloud.project, name)), stateFile]);
+  return hashOf(marks, [...program.map((name) => join(cloud.project, name)), stateFile]);
 }
 
 /**
@@ -167,7 +168,7 @@ async function fingerprint(): Promise<string> {
  * with it, so that they run in any order.
  */
 export async function deployed(): Promise<Outputs> {
-  if (!(await isDeployed()) || !(await isServing(outputs()))) await succeed("up");
+  if (!isDeployed() || !(await isServing(outputs()))) await succeed("up");
   return outputs();
 }
 

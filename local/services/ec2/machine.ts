@@ -65,7 +65,8 @@ export class Machine {
   }
 
   /** Starts it from any state. */
-  async start({ architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
+  async start(given: MachineArgs): Promise<void> {
+    const { address } = given;
     const isNew = this.state === "absent";
     await mkdir(this.#dir, { recursive: true });
     if (!isEngineAlive(this.#engine)) {
@@ -79,26 +80,26 @@ export class Machine {
       ];
       await run(["ip", "-batch", "-"], { input: commands.join("\n") });
     }
-    let asked: ReturnType<typeof credentials> | undefined;
-    const keys = () => (asked ??= credentials());
+    let asked: ReturnType<MachineArgs["credentials"]> | undefined;
+    const args = { ...given, credentials: () => (asked ??= given.credentials()) };
     const network = { bridge: this.#bridge, address };
-    const engine = startEngine({ ...this.#engine, network, group: groupOf(address), credentials: keys });
+    const engine = startEngine({ ...this.#engine, network, group: groupOf(address), credentials: args.credentials });
     // At the same time: the user data waits for the engine itself, where it starts docker.service.
-    const begun = this.#begin(isNew, { architecture, address, hostName, userData, credentials: keys });
+    const begun = this.#begin(isNew, args);
     await Promise.allSettled([engine, begun]);
     await engine;
     await begun;
   }
 
   /** Runs the user data, or follows the container that a killed agent started for it. */
-  async #begin(isNew: boolean, { architecture, address, hostName, userData, credentials }: MachineArgs): Promise<void> {
+  async #begin(isNew: boolean, args: MachineArgs): Promise<void> {
     if (isNew || !(await this.#docker("inspect", this.id).catch(() => undefined))) {
-      const script = await userData();
+      const script = await args.userData();
       if (!script) return;
       if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
-      await this.#run(script, { architecture, address, hostName }, await credentials());
+      await this.#run(script, args);
     }
-    void this.#follow(hostName).catch(() => {}); // without its console the machine still runs
+    void this.#follow(args.hostName).catch(() => {}); // without its console the machine still runs
   }
 
   /** Removes everything but its console, which EC2 keeps for a while too. */
@@ -116,18 +117,14 @@ export class Machine {
   }
 
   /** Runs the user data in a container of the machine's own architecture. */
-  async #run(
-    script: string,
-    { architecture, address, hostName }: Pick<MachineArgs, "architecture" | "address" | "hostName">,
-    credentials?: Credentials,
-  ): Promise<void> {
+  async #run(script: string, { architecture, address, hostName, credentials }: MachineArgs): Promise<void> {
     const instance = `${this.#dir}/cloud`;
     const settings = `${this.#dir}/settings`;
     for (const folder of ["data", "instance/scripts"]) await mkdir(`${instance}/${folder}`, { recursive: true });
     await mkdir(settings, { recursive: true });
     await writeFile(`${instance}/data/instance-id`, `${this.id}\n`);
     await writeFile(`${instance}/instance/scripts/part-001`, script, { mode: 0o700 });
-    const settingsOfCli = { AWS_ENDPOINT_URL: this.#cloud.endpoint, ...credentials };
+    const settingsOfCli = { AWS_ENDPOINT_URL: this.#cloud.endpoint, ...(await credentials()) };
     const variables = Object.entries(settingsOfCli).map(([name, value]) => `${name}='${value}'\n`);
     await writeFile(`${settings}/aws.env`, variables.join(""), { mode: 0o600 });
     await this.#docker(

@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { copyFile, cp, mkdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
+import { copyFile, cp, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
-import { filesBelow, root } from "../../../tools/paths.ts";
+import { hashOf, root } from "../../../tools/paths.ts";
 import { run, say, step } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
@@ -93,10 +92,8 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   const missing: (Image & { built: string })[] = [];
   for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
     const files = join(here, image.files);
-    const key = await hash(
-      [JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], removed])],
-      [files, caBundle],
-    );
+    const made = JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], removed]);
+    const key = hashOf([made], [files, caBundle]);
     const built = `${args.mirror}/${image.name.replace(/:.*/, "")}:inputs-${key}`;
     if (!(await exists(built))) missing.push({ ...image, files, built });
   }
@@ -121,10 +118,8 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
  * @returns The folder of it.
  */
 export async function prepareBaseImages(cacheDir: string, needed = images): Promise<string> {
-  const context = join(
-    cacheDir,
-    `base-images-${await hash([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], [])}`,
-  );
+  const key = hashOf([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], []);
+  const context = join(cacheDir, `base-images-${key}`);
   await mkdir(context, { recursive: true });
   await copyFile(caBundle, join(context, "ca-certificates.crt"));
   const parts = new Map<string, () => Promise<void>>();
@@ -202,16 +197,6 @@ async function exists(image: string): Promise<boolean> {
   const accept = ["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"].join(", ");
   const manifest = `http://${registry}/v2/${repository}/manifests/${tag}`;
   return (await fetch(manifest, { method: "HEAD", headers: { accept } })).ok;
-}
-
-/** A short name for the given texts and the contents of the given files and folders. */
-export async function hash(texts: string[], paths: string[]): Promise<string> {
-  const sum = createHash("sha256").update(JSON.stringify(texts));
-  for (const path of paths) {
-    const files = (await stat(path)).isDirectory() ? filesBelow(path) : [path];
-    for (const file of files.sort()) sum.update(`\0${relative(path, file)}\0`).update(await readFile(file));
-  }
-  return sum.digest("hex").slice(0, 12);
 }
 
 async function inParallel<Item>(items: Item[], work: (item: Item) => Promise<void>): Promise<void> {
