@@ -1,4 +1,23 @@
-/** AWS's prices, and where each was read. `npm run cost` uses no others. */
+/**
+ * AWS's prices. `npm run cost` uses no others. AWS's price list of the region could not be fetched where this table was made: these are the
+ * amounts that others copied from it, and their copies agree. None is calculated from another region or size. Where each was read:
+ *
+ * - t3.micro, t3.small, t4g.small, gp3, public IPv4, ECR, data transfer: on 2026-10-05, as quoted on that day in a published cost calculation for
+ *   the region, of the editions of 2026-09-11 to 2026-10-02, with AmazonVPC, AmazonECR and AWSDataTransfer, of
+ *   https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/ap-northeast-2/index.csv
+ * - every size of t4g and t3, by availability zone, generated from AWS's price list: on 2026-11-24,
+ *   https://github.com/skypilot-org/skypilot-catalog/blob/e385a0d348eda9cefd9806423e7725944dc249e4/catalogs/v8/aws/vms.csv
+ * - surplus CPU credits, the same in every region: $0.05 per vCPU hour of t3 as AWS published it with the family, $0.04 of t4g as quoted from
+ *   https://aws.amazon.com/ec2/pricing/on-demand/ in gitlab-org/ci-cd/docker-machine merge request 118, on 2026-11-25
+ * - logs: APN2-VendedLog-Bytes (the flow log, first 10 TB), APN2-DataProcessing-Bytes (the machines) and APN2-TimedStorage-ByteHrs of the price
+ *   list AmazonCloudWatch, as quoted in a published catalogue of costs, on 2026-11-25; https://aws.amazon.com/cloudwatch/pricing/
+ * - application load balancer, its capacity units, NAT gateway (AmazonEC2), interface endpoints (AmazonVPC) and alarms (AmazonCloudWatch): on
+ *   2026-11-25, as read from the price lists on 2026-10-01 in a published catalogue of costs; the load balancer's and the NAT gateway's agree
+ *   with a published bill of the region; https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AWSELB/current/ap-northeast-2/index.json
+ * - detailed monitoring: an instance has seven metrics; the price of one is APN2-CW:MetricMonitorUsage in AmazonCloudWatch, first 10,000, as quoted
+ *   in a published catalogue of costs, on 2026-11-24;
+ *   https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/ec2-metricscollected.html
+ */
 export const prices = {
   region: "ap-northeast-2",
   currency: "USD",
@@ -6,43 +25,6 @@ export const prices = {
   asOf: "2026-10-05",
   /** 365 days of 24 hours, by twelve. */
   hoursPerMonth: 730,
-
-  /**
-   * Where the amounts come from. AWS's price list of the region could not be fetched where this table was made: these are the amounts that
-   * others copied from it, and their copies agree. None is calculated from another region or size.
-   */
-  sources: {
-    priceList: {
-      url: "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/ap-northeast-2/index.csv",
-      read: "2026-10-05",
-      what: "editions of 2026-09-11 to 2026-10-02, with AmazonVPC, AmazonECR and AWSDataTransfer, as quoted on that day in a published cost calculation for the region: t3.micro, t3.small, t4g.small, gp3, public IPv4, ECR, data transfer",
-    },
-    catalog: {
-      url: "https://github.com/skypilot-org/skypilot-catalog/blob/e385a0d348eda9cefd9806423e7725944dc249e4/catalogs/v8/aws/vms.csv",
-      read: "2026-11-24",
-      what: "on-demand prices of EC2 instance types by availability zone, generated from AWS's price list: every size of t4g and t3",
-    },
-    cpuCredits: {
-      url: "https://aws.amazon.com/ec2/pricing/on-demand/",
-      read: "2026-11-25",
-      what: "surplus credits, the same in every region: $0.05 per vCPU hour of t3 as AWS published it with the family, $0.04 of t4g as quoted from this page in gitlab-org/ci-cd/docker-machine merge request 118",
-    },
-    logs: {
-      url: "https://aws.amazon.com/cloudwatch/pricing/",
-      read: "2026-11-25",
-      what: "APN2-VendedLog-Bytes (the flow log, first 10 TB), APN2-DataProcessing-Bytes (the machines) and APN2-TimedStorage-ByteHrs of the price list AmazonCloudWatch, as quoted in a published catalogue of costs",
-    },
-    fleet: {
-      url: "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AWSELB/current/ap-northeast-2/index.json",
-      read: "2026-11-25",
-      what: "application load balancer, its capacity units, NAT gateway (AmazonEC2), interface endpoints (AmazonVPC) and alarms (AmazonCloudWatch), as read from the price lists on 2026-10-01 in a published catalogue of costs; the load balancer's and the NAT gateway's agree with a published bill of the region",
-    },
-    detailedMonitoring: {
-      url: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/ec2-metricscollected.html",
-      read: "2026-11-24",
-      what: "an instance has seven metrics; the price of one is APN2-CW:MetricMonitorUsage in the price list AmazonCloudWatch, first 10,000, as quoted in a published catalogue of costs",
-    },
-  },
 
   /** On demand, Linux, shared tenancy; per hour. A size that is not here has no known price. */
   instances: {
