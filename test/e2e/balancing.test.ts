@@ -136,6 +136,7 @@ test("a load balancer, its target group and a group of machines are made, change
   const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
   await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
   const wrong = [
+    [{ instanceType: "t4g.small" }, "The architecture 'arm64' of the specified instance type does not match"],
     [{ imageId: "ami-00000000" }, "The image id '[ami-00000000]' does not exist"],
     [{ vpcSecurityGroupIds: ["sg-00000000"] }, "The security group 'sg-00000000' does not exist"],
     [{ iamInstanceProfile: { name: "gone" } }, "(gone) for parameter iamInstanceProfile.name is invalid"],

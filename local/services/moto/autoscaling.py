@@ -5,6 +5,7 @@ import json
 from datetime import datetime
 from uuid import uuid4
 
+from ec2 import check_image
 from iam import ACCOUNT, REGION
 from marks import touches
 from methods import replacing
@@ -111,7 +112,10 @@ def check_version(self: AutoScalingResponse, template: dict) -> LaunchTemplateVe
 
 
 def check_data(self: AutoScalingResponse, data: dict) -> None:
-    """EC2 takes a template of what is not there, and a group of it is refused: https://github.com/hashicorp/terraform-provider-aws/issues/29866"""
+    """
+    EC2 takes a template of what is not there, and a group of it is refused: https://github.com/hashicorp/terraform-provider-aws/issues/29866,
+    https://github.com/Genaker/TerraformMagentoCloud/issues/21
+    """
     ec2, profiles = self.autoscaling_backend.ec2_backend, iam_backends[ACCOUNT]["aws"].get_instance_profiles()
     groups = [*data.get("SecurityGroupIds", []), *(id for each in data.get("NetworkInterfaces", []) for id in each.get("Groups", []))]
     wrong = [
@@ -120,8 +124,10 @@ def check_data(self: AutoScalingResponse, data: dict) -> None:
         if value not in [getattr(each, key.lower()) for each in profiles]
     ]
     wrong += [f"The security group '{id}' does not exist" for id in groups if not ec2.get_security_group_from_id(id)]
-    if (image := data.get("ImageId")) not in ec2.amis:
-        wrong.append(f"The image id '[{image}]' does not exist")
+    try:
+        check_image(ec2, data.get("ImageId"), data.get("InstanceType", "m1.small"))
+    except EC2ClientError as error:
+        wrong.append(error.message)
     if wrong:
         raise ValidationError(f"{MALFORMED} {wrong[0]}")
 

@@ -11,6 +11,8 @@ from methods import replacing
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.amis import Ami
 from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
@@ -76,15 +78,11 @@ def requested(version: LaunchTemplateVersion, params: dict) -> dict:
     return {**data, **params, "TagSpecifications": specifications}
 
 
-@replacing(InstanceResponse, "run_instances")
-def launch(original, self: InstanceResponse) -> ActionResult:
-    if template := self.params.pop("LaunchTemplate", None):
-        self.params |= requested(self.ec2_backend._get_template_from_args(template), self.params)
-    ami = self._get_param("ImageId")
-    if not (image := self.ec2_backend.amis.get(ami)):
+def check_image(backend: EC2Backend, ami: str | None, instance_type: str) -> Ami:
+    if not (image := backend.amis.get(ami)):
         raise EC2ClientError("InvalidAMIID.NotFound", f"The image id '[{ami}]' does not exist")
-    [instance_type] = self.ec2_backend.describe_instance_types([self._get_param("InstanceType", "m1.small")])
-    architectures = instance_type["ProcessorInfo"]["SupportedArchitectures"]
+    [described] = backend.describe_instance_types([instance_type])
+    architectures = described["ProcessorInfo"]["SupportedArchitectures"]
     if image.architecture not in architectures:
         raise EC2ClientError(
             "InvalidParameterValue",
@@ -92,6 +90,14 @@ def launch(original, self: InstanceResponse) -> ActionResult:
             f"'{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try "
             "again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
         )
+    return image
+
+
+@replacing(InstanceResponse, "run_instances")
+def launch(original, self: InstanceResponse) -> ActionResult:
+    if template := self.params.pop("LaunchTemplate", None):
+        self.params |= requested(self.ec2_backend._get_template_from_args(template), self.params)
+    image = check_image(self.ec2_backend, self._get_param("ImageId"), self._get_param("InstanceType", "m1.small"))
     # A device of the image keeps what the launch does not say of it.
     of_image = {each["DeviceName"]: each["Ebs"] for each in image.block_device_mappings}
     for mapping in self._get_param("BlockDeviceMappings", []):
