@@ -40,3 +40,7 @@ test("what is made is kept where the rest of its creation fails", async () => {
   const made = resources["aws:ec2/internetGateway:InternetGateway"].create({ vpcId: "vpc-1" });
   await expect(made).rejects.toMatchObject({ name: "InvalidParameterValue", id: "igw-1" });
 });
+
+test("the order of a load balancer's subnets means nothing", () => {
+  expect(resources["aws:lb/loadBalancer:LoadBalancer"].inputs.subnets).toContain("set");
+});
