@@ -3,10 +3,12 @@
 
 import { expect, test } from "vitest";
 import { architectures, eachMachine, type MachineName, machineNames } from "../../components/architecture.ts";
+import { Endpoints } from "../../components/endpoints.ts";
+import { InstanceRole } from "../../components/instance-role.ts";
 import { type UserDataArgs, userData } from "../../components/user-data.ts";
 import { entriesOf } from "../../policies/policy.ts";
 import { launchArgs } from "../support/machine.ts";
-import { account, all, digest, only, type Registration, runProgram } from "../support/mocks.ts";
+import { account, all, digest, find, mock, only, type Registration, runProgram, settle } from "../support/mocks.ts";
 
 type Rows = Readonly<Record<string, object>>;
 
@@ -424,7 +426,7 @@ test("a fleet: machines with addresses of their own", async () => {
   });
 });
 
-/** An alarm, which is told to the topic when it begins and when it ends. */
+/** An alarm, of which the topic gets a message when it begins and when it ends. */
 const alarm = (metricName: string, statistic: string, threshold: number, evaluationPeriods: number) => ({
   ...{ metricName, statistic, threshold, evaluationPeriods, period: 60, treatMissingData: "notBreaching" },
   alarmDescription: expect.stringMatching(/^hono-app, stack dev: \S.*\. What to do: docs\/fleet\.md, "At night"$/),
@@ -517,4 +519,19 @@ test("a fleet with all that it can have: endpoints for a way out, HTTPS, scaling
     "VpcEndpoint hono-app-logs": ["SecurityGroupIngressRule hono-app-endpoints"],
     "VpcEndpoint hono-app-s3": ["SecurityGroupIngressRule hono-app-endpoints"],
   });
+});
+
+test("in China EC2, Systems Manager and ECR's endpoints have names of their own", async () => {
+  await mock();
+  const repositoryArn = `arn:aws-cn:ecr:cn-north-1:${account}:repository/app`;
+  const { instanceProfile } = new InstanceRole("app", { repositoryArn, logGroupArn: "", secretsPath: "/app/dev" });
+  const network = { vpcId: "", subnetIds: [], routeTableId: "", machineSecurityGroupId: "" };
+  new Endpoints("app", { ...network, repositoryArn });
+  await settle(instanceProfile);
+  const roles = ["aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"].flatMap((type) => find(type));
+  const services = JSON.stringify(roles.map(({ inputs }) => inputs)).match(/[\w.-]+\.amazonaws\.com[.\w]*/g);
+  expect(services).toEqual(["ec2.amazonaws.com.cn", "ssm.cn-north-1.amazonaws.com.cn"]);
+  const names = find("aws:ec2/vpcEndpoint:VpcEndpoint").map(({ inputs }) => inputs.serviceName);
+  const cn = "com.amazonaws.cn-north-1";
+  expect(names.sort()).toEqual([`cn.${cn}.ecr.api`, `cn.${cn}.ecr.dkr`, `${cn}.logs`, `${cn}.s3`]);
 });
