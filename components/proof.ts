@@ -76,8 +76,10 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   let nextConsole = 15;
   for (;;) {
     const answer = await askOnce((nonce) => askForReport(new URL(url).host, undefined, nonce));
-    const unanswered = answer.problem !== undefined && { own: false, problems: [answer.problem] };
-    const { own, problems } = unanswered || check(answer.report, expected, answer.nonce);
+    const { own, problems } =
+      answer.problem === undefined
+        ? check(answer.report, expected, answer.nonce)
+        : { own: false, problems: [answer.problem] };
     if (problems.length === 0) return { ...expected, verifiedAt: new Date().toISOString() };
     const problem = problems.join("; ");
     const late = seconds() >= timeout;
