@@ -48,17 +48,13 @@ export class InstanceRole extends pulumi.ComponentResource {
     const { repositoryArn, secretsPath } = args;
     const policies = [
       allow(name, ...pullStatements(repositoryArn), writeStatement(args.logGroupArn), sessionStatement),
+    ];
+    if (secretsPath) {
       // Another path is another policy: a machine of the release before, which a rollback launches, reads the old path until the new machines
       // are proven.
-      ...(secretsPath
-        ? [
-            allow(
-              `${name}-secrets-${hash("sha256", secretsPath).slice(0, 8)}`,
-              ...secretStatements(repositoryArn, secretsPath),
-            ),
-          ]
-        : []),
-    ];
+      const id = `${name}-secrets-${hash("sha256", secretsPath).slice(0, 8)}`;
+      policies.push(allow(id, ...secretStatements(repositoryArn, secretsPath)));
+    }
     // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
     const profile = new InstanceProfile(name, { path, role: role.name }, { parent: this, dependsOn: policies });
 

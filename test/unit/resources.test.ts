@@ -339,7 +339,7 @@ const forward = { defaultActions: [{ type: "forward", targetGroupArn }] };
 const interfaces = { securityGroups: ["hono-app-id"], deleteOnTermination: "true" };
 const volume = { encrypted: "true", volumeType: "gp3", volumeSize: 8, deleteOnTermination: "true" };
 
-interface Fleet {
+interface Fleet extends Partial<Pick<UserDataArgs, "secrets">> {
   readonly where: "public" | "private";
   readonly min?: number;
   readonly max?: number;
@@ -348,7 +348,6 @@ interface Fleet {
   readonly size?: number;
   readonly timeout: number;
   readonly domain?: string;
-  readonly secrets?: UserDataArgs["secrets"];
 }
 /** Groups of machines, launched as instances are, and what releases and proves them. */
 const machines = ({ where, min = 1, max = 2, grace, size, timeout, domain, secrets }: Fleet): Rows =>

@@ -23,20 +23,16 @@ const shown = (console: string) =>
     .filter((line) => line.startsWith("  | "))
     .map((line) => line.slice(4));
 
-test.each([[["hono-app: pulling", "no such host", "hono-app: USER-DATA-FAILED"]], [["hono-app: USER-DATA-FAILED"]]])(
-  "what failed is shown, and not what cloud-init prints after it: %j",
-  (lines) => {
-    expect(shown(printed(...lines) + afterUserData("1", "ip-10-0-0-4", 30))).toEqual(lines);
+test.each([
+  ["1", ["hono-app: pulling", "no such host", "hono-app: USER-DATA-FAILED"]],
+  ["1", ["hono-app: USER-DATA-FAILED"]],
+  ["0", ["hono-app: starting", "hono-app: listening on port 80"]],
+])(
+  "of user data that ended with %s its own lines are shown, and not what cloud-init prints after them: %j",
+  (status, lines) => {
+    expect(shown(printed(...lines) + afterUserData(status, "ip-10-0-0-4", 30))).toEqual(lines);
   },
 );
-
-test("of user data that did not fail the last lines are shown, without the host's keys and the login", () => {
-  const console = printed("hono-app: starting", "hono-app: listening on port 80");
-  expect(shown(console + afterUserData("0", "ip-10-0-0-4", 30))).toEqual([
-    "hono-app: starting",
-    "hono-app: listening on port 80",
-  ]);
-});
 
 test("what only looks like a line of cloud-init's or the login is shown", () => {
   const others = [

@@ -27,8 +27,7 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
   const tag = contentTag(readContext("."), { platforms });
   const image = new Image("app", args);
   const [reference] = await settle(image.reference);
-  const build = only("docker-build:index:Image");
-  expect(build.inputs).toMatchObject({
+  expect(only("docker-build:index:Image").inputs).toMatchObject({
     context: { location: `.build/${tag}` },
     platforms: ["linux/arm64", "linux/amd64"],
     builder: { name: "multiplatform" },
@@ -38,8 +37,6 @@ test("one build of both platforms, pushed by its digest, that a preview makes an
     tags: [`${registryHost}/app-dev`],
     buildArgs: { SOURCE_DATE_EPOCH: "0" },
   });
-  const timeouts = { create: "30m", update: "30m" };
-  expect(build).toMatchObject({ parent: "hono-app:index:Image app", retainOnDelete: true, timeouts });
   expect(reference).toEqual({ registry: registryHost, repository: "app-dev", tag, digest });
   const inputs = { registry: registryHost, repositoryName: "app-dev", builder: "multiplatform" };
   expect(only("hono-app:index:Image").inputs).toMatchObject(inputs);
