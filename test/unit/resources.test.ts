@@ -82,11 +82,12 @@ const pulling = [
 ];
 const writeLog = (group: string, ...more: string[]) =>
   allow("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents", ...more], `${logGroup(group)}:*`);
+const tcp = (port: number) => ({ ipProtocol: "tcp", fromPort: port, toPort: port });
 /** A security group's rule: the group, the port, and who is let in or reached: a network, or another group. */
 const rule = (securityGroupId: string, port: number, peer: string) => ({
   securityGroupId,
   description,
-  ...{ ipProtocol: "tcp", fromPort: port, toPort: port },
+  ...tcp(port),
   ...(peer.includes("/") ? { cidrIpv4: peer } : { referencedSecurityGroupId: peer }),
 });
 const group = { vpcId, description };
@@ -113,16 +114,18 @@ const expire = (rulePriority: number, description: string, selection: object) =>
   return { rulePriority, description, selection, action: { type: "expire" } };
 };
 
+const tagged = { tagStatus: "tagged", tagPrefixList: ["content-"] };
+const old = { tagStatus: "untagged", countType: "sinceImagePushed", countUnit: "days", countNumber: 30 };
 const releases = (count: number) => ({
   repository: "hono-app-dev",
   policy: {
     rules: [
       expire(1, `Keep the newest ${count} releases`, {
-        ...{ tagStatus: "tagged", tagPrefixList: ["content-"], countType: "imageCountMoreThan", countNumber: count },
+        ...tagged,
+        countType: "imageCountMoreThan",
+        countNumber: count,
       }),
-      expire(2, "Expire what has no tag 30 days after its push", {
-        ...{ tagStatus: "untagged", countType: "sinceImagePushed", countUnit: "days", countNumber: 30 },
-      }),
+      expire(2, "Expire what has no tag 30 days after its push", old),
     ],
   },
 });
@@ -299,6 +302,14 @@ test("a pair, with other settings than the defaults", async () => {
   });
 });
 
+const healthCheck = {
+  path: "/health",
+  matcher: "200",
+  interval: 5,
+  timeout: 4,
+  healthyThreshold: 2,
+  unhealthyThreshold: 2,
+};
 /** The load balancer: people reach it alone, and it alone reaches the app on the machines. */
 const balancer = (cidrs: string[], ...listeners: readonly [name: string, port: number, more: object][]): Rows => ({
   "SecurityGroup hono-app-balancer": group,
@@ -316,11 +327,10 @@ const balancer = (cidrs: string[], ...listeners: readonly [name: string, port: n
   },
   "TargetGroup hono-app": {
     vpcId,
-    ...{ targetType: "instance", protocol: "HTTP", port: 80 },
-    healthCheck: {
-      ...{ path: "/health", matcher: "200", interval: 5, timeout: 4 },
-      ...{ healthyThreshold: 2, unhealthyThreshold: 2 },
-    },
+    targetType: "instance",
+    protocol: "HTTP",
+    port: 80,
+    healthCheck,
     deregistrationDelay: 30,
     loadBalancingAlgorithmType: "least_outstanding_requests",
   },
@@ -427,9 +437,15 @@ test("a fleet: machines with addresses of their own", async () => {
 
 /** An alarm, of which the topic gets a message when it begins and when it ends. */
 const alarm = (metricName: string, statistic: string, threshold: number, evaluationPeriods: number) => ({
-  ...{ metricName, statistic, threshold, evaluationPeriods, period: 60, treatMissingData: "notBreaching" },
+  metricName,
+  statistic,
+  threshold,
+  evaluationPeriods,
+  period: 60,
+  treatMissingData: "notBreaching",
   alarmDescription: expect.stringMatching(/^hono-app, stack dev: \S.*\. What to do: docs\/fleet\.md, "At night"$/),
-  ...{ alarmActions: [topic], okActions: [topic] },
+  alarmActions: [topic],
+  okActions: [topic],
 });
 const ofBalancer = (metric: string, statistic: string, threshold: number, minutes: number, dimensions: object) => {
   const comparison = { namespace: "AWS/ApplicationELB", comparisonOperator: "GreaterThanThreshold", dimensions };
