@@ -24,14 +24,21 @@ declare module "vitest" {
 
 export default async function setup(tests: TestProject): Promise<() => Promise<void>> {
   const folders = Array.from({ length: tests.config.maxWorkers }, (_, index) => join(home, `test-${index + 1}`));
-  const made = Promise.all(folders.map(makeCloud));
+  const made = folders.map(makeCloud);
   let removed: Promise<unknown> | undefined;
-  const remove = () => (removed ??= Promise.all(folders.map(removeSandbox)));
-  beforeSignals(() => made.catch(() => {}).then(remove));
-  const clouds = await made;
-  // Afterwards: it may need a system package, and apt installs for one at a time.
-  await ensureVenv("cfn-lint");
-  tests.provide("clouds", clouds);
+  // Not while one of them still starts.
+  const remove = () => (removed ??= Promise.allSettled(made).then(() => Promise.all(folders.map(removeSandbox))));
+  beforeSignals(remove);
+  let clouds: readonly TestCloud[];
+  try {
+    clouds = await Promise.all(made);
+    // Afterwards: it may need a system package, and apt installs for one at a time.
+    await ensureVenv("cfn-lint");
+    tests.provide("clouds", clouds);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
   return async () => {
     try {
       // The fault sweep deploys no other program than these tests do, but hundreds of times.
