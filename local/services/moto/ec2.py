@@ -70,8 +70,10 @@ def requested(version: LaunchTemplateVersion, params: dict) -> dict:
     data = deepcopy(version.data)
     if user_data := data.get("UserData"):
         data["UserData"] = user_data.as_bytes()
-    if interfaces := data.get("NetworkInterfaces"):
-        interfaces[0] |= {"DeviceIndex": 0, "SubnetId": params.pop("SubnetId", None)}
+    for interface in data.get("NetworkInterfaces", []):
+        interface.setdefault("DeviceIndex", 0)
+        if "SubnetId" in params:
+            interface["SubnetId"] = params.pop("SubnetId")
     tags = {"aws:ec2launchtemplate:id": version.template.id, "aws:ec2launchtemplate:version": str(version.number)}
     own = {"ResourceType": "instance", "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
     specifications = [*data.get("TagSpecifications", []), *params.get("TagSpecifications", []), own]
