@@ -2,6 +2,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeClone } from "../tools/clone.ts";
 import { openCloud } from "./cloud.ts";
+import { endLeftovers } from "./recovery/recover.ts";
 import { stop } from "./start.ts";
 
 /** A clone of the project and a local cloud of its own, for tests and measurements. */
@@ -24,7 +25,11 @@ export async function makeSandbox(folder: string): Promise<Sandbox> {
 export async function removeSandbox(folder: string): Promise<void> {
   const { project, cloudFolder } = pathsIn(folder);
   // Nothing has to be destroyed in it: what it has is in memory, and its machines go with it.
-  if (existsSync(cloudFolder)) await stop(await openCloud(cloudFolder));
+  if (existsSync(cloudFolder)) {
+    const cloud = await openCloud(cloudFolder);
+    await endLeftovers(cloud);
+    await stop(cloud);
+  }
   for (const path of [project, cloudFolder]) rmSync(path, { recursive: true, force: true });
 }
 

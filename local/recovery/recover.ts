@@ -91,7 +91,7 @@ export function restoreState(cloud: Pick<Cloud, "dir">): void {
 }
 
 /** Ends an engine whose program was killed, and providers whose engine was killed: they would go on with their work. */
-async function endLeftovers(cloud: Cloud): Promise<void> {
+export async function endLeftovers(cloud: Cloud): Promise<void> {
   const left = () => processes().filter((each) => isOurs(cloud, each));
   for (const { pid } of left()) signal(pid, "SIGKILL");
   while (left().length > 0) await wait(20);
