@@ -24,14 +24,18 @@ test("both architectures answer at one address, each machine proven through it; 
     expect(fleetOutputs()).toEqual(fleet);
   }));
 
-test("a release replaces every machine, and no request fails", () =>
-  withFleet(async () => {
-    const before = await fleetDeployed();
-    editPage("fleet");
-    const { result: after, load } = await underLoad(before.url, fleetDeployed);
-    expect(load.asked).toBeGreaterThan(100);
-    expect(load.digests).toEqual(new Set([before.imageDigest, after.imageDigest]));
-    expect(after.url).toBe(before.url);
-    expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
-    await expectFleetServing(after);
-  }));
+test(
+  "a release replaces every machine, and no request fails",
+  () =>
+    withFleet(async () => {
+      const before = await fleetDeployed();
+      editPage("fleet");
+      const { result: after, load } = await underLoad(before.url, fleetDeployed);
+      expect(load.asked).toBeGreaterThan(100);
+      expect(load.digests).toEqual(new Set([before.imageDigest, after.imageDigest]));
+      expect(after.url).toBe(before.url);
+      expect(idsOf(after).filter((id) => idsOf(before).includes(id))).toEqual([]);
+      await expectFleetServing(after);
+    }),
+  300_000,
+);
