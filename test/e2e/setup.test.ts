@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { root } from "../../../tools/paths.ts";
-import { collect } from "../../../tools/process.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { root } from "../../tools/paths.ts";
+import { collect } from "../../tools/process.ts";
+import { temporaryFolder } from "../support/process.ts";
 
 test("a signal ends a test run after it has torn down what it set up", async () => {
   const folder = temporaryFolder(onTestFinished);
