@@ -16,6 +16,7 @@ interface Making<Inputs, State extends Inputs> extends Pick<Provider<Inputs, Sta
   readonly make: (inputs: Inputs, olds?: State) => Promise<State> | State;
 }
 
+/** The functions of a resource that is made in one way, whether it is new or has changed. */
 export function providerFor<Inputs, State extends Inputs>(own: Making<Inputs, State>): Provider<Inputs, State> {
   const { idOf, factsOf, make, ...others } = own;
   return {

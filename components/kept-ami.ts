@@ -4,7 +4,7 @@ import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 export interface KeptAmiArgs {
   /** The newest AMI. */
   newest: string;
-  /** Hash of the instance type, the volume's size and the user data; when it changes, the newest AMI is taken. */
+  /** Hash of all for which machines are replaced, but for the AMI; when it changes, the newest AMI is taken. */
   occasion: pulumi.Input<string>;
 }
 

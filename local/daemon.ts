@@ -37,12 +37,19 @@ export async function startDaemon(daemon: Daemon): Promise<void> {
   }
 }
 
+/** Shell: a process notes itself in the file `$0`. */
+export const note = 'printf "$$ %s" "$(cut -d " " -f 22 /proc/$$/stat)" >"$0"';
+
 function spawnDaemon({ command, env, pidFile, logFile }: Daemon): ChildProcess {
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, "w");
   // The process notes itself before it does anything, so that it never runs unrecorded.
-  const noted = ["-c", 'printf "$$ %s" "$(cut -d " " -f 22 /proc/$$/stat)" >"$0" && exec "$@"', pidFile, ...command];
-  const child = spawn("sh", noted, { env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
+  const child = spawn("sh", ["-c", `${note} && exec "$@"`, pidFile, ...command], {
+    env,
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", log, log],
+  });
   closeSync(log);
   child.unref();
   return child;

@@ -11,7 +11,7 @@ import { as, type Cloud, filesOf } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
-import { type Engine, startEngine, stopEngine } from "./services/ec2/engine.ts";
+import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
 import { HAProxy } from "./services/ec2/haproxy.ts";
 import { ensureBaseImages, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
@@ -36,8 +36,10 @@ const alone = (what: string, work: () => Promise<void>) => exclusively(`hono-app
 
 async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   const hasMirror = existsSync(filesOf(cloud, "mirror").pidFile);
-  const names = ["moto", "registry", "buildkitd", "ec2", "engine", ...(hasMirror ? ["mirror"] : [])];
-  if (names.every((name) => runningPid(filesOf(cloud, name)) !== undefined)) return { lost: isLost(cloud) };
+  const names = ["moto", "registry", "buildkitd", "ec2", ...(hasMirror ? ["mirror"] : [])];
+  if (names.every((name) => runningPid(filesOf(cloud, name)) !== undefined) && isEngineAlive(hostEngine(cloud))) {
+    return { lost: isLost(cloud) };
+  }
   return step("starting the local cloud", async () => {
     const api = await moto(cloud);
     const useMirror = hasMirror || !(await reachesDockerHub());

@@ -9,6 +9,7 @@ import { type Listed, orGone } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import { isOurs } from "../../local/recovery/recover.ts";
+import { pidFileOf } from "../../local/services/ec2/engine.ts";
 import { processes } from "../../tools/processes.ts";
 import "./as-root.ts";
 import { answeringAt, expectFleetServing, type FleetOutputs } from "./fleet.ts";
@@ -259,7 +260,7 @@ export function signalDaemon(
 
 /** Ends a machine as a failing host does, and waits until AWS's API reports it. */
 export async function killMachine(id: string): Promise<void> {
-  process.kill(runningPid({ pidFile: join(cloud.run, id, "engine.pid") }) as number, "SIGKILL");
+  process.kill(runningPid({ pidFile: pidFileOf({ run: join(cloud.run, id) }) }) as number, "SIGKILL");
   await expect.poll(() => instanceState(id), { timeout: 60_000 }).toBe("terminated");
 }
 

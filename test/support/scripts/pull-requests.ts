@@ -138,6 +138,12 @@ let preview: ReturnType<typeof previewing> | undefined;
 const previewed = () => (preview ??= previewing());
 
 export const cases: Cases = {
+  async "pull-request.yml fork: say why"(script) {
+    const { status, text, summary } = await run(script, {});
+    expect([status, summary]).toEqual([0, text]);
+    expect(text).toContain("A pull request from a fork is given no secrets");
+  },
+
   async "pull-request.yml preview: pulumi preview"() {
     await previewed();
   },

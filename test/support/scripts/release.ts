@@ -7,7 +7,7 @@ import { getFrom, startRegistry } from "../other-registry.ts";
 import { cloud, type Descriptor, deployed, manifest, shell } from "../stack.ts";
 import { type Cases, newFolder, repository, runner, serving } from "./runner.ts";
 
-/** Stands in for GitHub's registry and Docker Hub. The image is built and pushed there as in the job "build". */
+/** A registry in place of GitHub's and of Docker Hub: the image is built and pushed to it, as the job "build" does. */
 const registry = `${cloud.prefix}.0.1:5602`;
 const get = (path: string) => getFrom(registry, "owner", "token", path);
 const tagsOf = async (name: string) =>

@@ -96,12 +96,6 @@ export const cases: Cases = {
     expect((await subject("wrong")).status).not.toBe(0);
   },
 
-  async "pull-request.yml fork: say why"(script) {
-    const { status, text, summary } = await run(script, {});
-    expect([status, summary]).toEqual([0, text]);
-    expect(text).toContain("A pull request from a fork is given no secrets");
-  },
-
   async "test.yml test: npm test"(script) {
     accessSync(".ci/run", constants.X_OK);
     const cwd = newFolder();

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Instance, IpPermission, VpcEndpoint } from "@aws-sdk/client-ec2";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { runningPid, stopDaemon } from "../../../local/daemon.ts";
+import { note, runningPid, stopDaemon } from "../../../local/daemon.ts";
 import { tableOf } from "../../../local/services/ec2/firewall.ts";
 import { gatewayFor, groupOf } from "../../../local/services/ec2/machine.ts";
 import { type Network, openingsOf, reachOf } from "../../../local/services/ec2/network.ts";
@@ -23,8 +23,7 @@ test("each loopback address has a group of its own, which no user of the host ha
 test("a daemon that ends just before it is stopped is stopped", async () => {
   const pidFile = join(temporaryFolder(onTestFinished), "pid");
   // Still there, but it leads no process group: as little to signal as when it has ended.
-  const script = 'printf "$$ %s" "$(cut -d " " -f 22 /proc/$$/stat)" >"$0"; sleep 1; :';
-  spawn("sh", ["-c", script, pidFile], { stdio: "ignore" });
+  spawn("sh", ["-c", `${note}; sleep 1; :`, pidFile], { stdio: "ignore" });
   await vi.waitFor(() => expect(runningPid({ pidFile })).toBeDefined());
   await stopDaemon({ pidFile });
   expect(existsSync(pidFile)).toBe(false);
