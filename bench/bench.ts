@@ -57,7 +57,7 @@ async function main(args: string[]): Promise<void> {
     return all;
   });
   const machine = `${cpus().length} processors (${cpus()[0]?.model.trim()}), Node ${process.version}`;
-  const report = `${started.toISOString().slice(0, 10)}, ${machine}\n${table(measurements)}\n`;
+  const report = `${started.toISOString().slice(0, 10)}, ${machine}\n\n${table(measurements)}\n`;
   process.stdout.write(report);
   mkdirSync(dirname(values.json), { recursive: true });
   writeFileSync(values.json, `${JSON.stringify({ started, quick: values.quick, machine, measurements }, null, 2)}\n`);

@@ -1,19 +1,20 @@
-import Table from "cli-table3";
 import { format, type Measurement, middle } from "./measurement.ts";
 
-/** A table of medians, with the range of the runs, and of the others' medians as multiples of this project's. */
+/** A Markdown table of medians, with the range of the runs, and of the others' medians as multiples of this project's. */
 export function table(measurements: readonly Measurement[]): string {
-  const rows = new Table({ head: ["", "this project", "compared with", "", ""], style: { head: [], border: [] } });
-  for (const { what, unit, ours, others = {} } of measurements) {
+  const head = ["", "this project", "compared with", "", ""];
+  const rows = measurements.flatMap(({ what, unit, ours, others = {} }) => {
     const own = middle(ours, what);
-    const compared = Object.entries(others).map(([name, runs]) => {
+    const [first = ["", "", ""], ...more] = Object.entries(others).map(([name, runs]) => {
       const value = middle(runs, `${what}, ${name}`);
       return [name, format(value, unit), own > 0 ? `${format(value / own, "")} ×` : ""];
     });
-    const column = (index: number) => compared.map((each) => each[index]).join("\n");
-    rows.push([what, `${format(own, unit)}${range(ours, unit)}`, column(0), column(1), column(2)]);
-  }
-  return rows.toString();
+    return [[what, `${format(own, unit)}${range(ours, unit)}`, ...first], ...more.map((other) => ["", "", ...other])];
+  });
+  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  return [head, widths.map((width) => "-".repeat(width)), ...rows]
+    .map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`)
+    .join("\n");
 }
 
 function range(runs: readonly number[], unit: Measurement["unit"]): string {
@@ -22,12 +23,13 @@ function range(runs: readonly number[], unit: Measurement["unit"]): string {
 }
 
 /**
- * Replaces the table in the first block of text of a document.
+ * Replaces a document's table of measurements, and the line above it.
  *
- * @throws Error where the document has no such block.
+ * @param report A line that begins with the date, an empty one, and the table.
+ * @throws Error where the document has none.
  */
-export function replaceTable(document: string, lines: string): string {
-  const block = /^```text\n[\s\S]*?^```$/m;
-  if (!block.test(document)) throw new Error("the document has no block of text for the table");
-  return document.replace(block, () => `\`\`\`text\n${lines.trim()}\n\`\`\``);
+export function replaceTable(document: string, report: string): string {
+  const earlier = /^\d{4}-\d{2}-\d{2}, .*\n\n(\|.*\n)+/m;
+  if (!earlier.test(document)) throw new Error("the document has no table of measurements");
+  return document.replace(earlier, () => report);
 }
