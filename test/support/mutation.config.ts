@@ -4,12 +4,14 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { unit } from "../../vitest.config.ts";
 
-/** The first failure ends the run of a change: the changed file's own tests begin, then the small ones. */
+/** The first failure ends the run of a change: the changed file's own tests begin, then those of all resources, then the small ones. */
 class OwnFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const changed = basename(this.ctx.config.related?.[0] ?? "", ".ts");
-    const rank = ({ moduleId }: TestSpecification) =>
-      basename(moduleId, ".test.ts") === changed ? 0 : statSync(moduleId).size;
+    const rank = ({ moduleId }: TestSpecification) => {
+      const early = [changed, "resources"].indexOf(basename(moduleId, ".test.ts"));
+      return early < 0 ? statSync(moduleId).size : early;
+    };
     return files.sort((a, b) => rank(a) - rank(b));
   }
 }
