@@ -23,6 +23,9 @@ export interface Registration {
   outputs?: Record<string, unknown>;
 }
 
+// Vitest reports an error with all that it refers to, and a resource refers to the whole program: that takes minutes.
+Object.defineProperty(pulumi.ResourceError.prototype, "resource", { set() {} });
+
 const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
 
 /** A secret as the engine sends it. */
