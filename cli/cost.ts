@@ -111,6 +111,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
             arn: name,
             name,
             repositoryUrl: name,
+            dnsName: name,
             ...inputs,
             digest: name,
             configs: {},
