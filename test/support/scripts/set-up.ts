@@ -64,6 +64,7 @@ export const cases: Cases = {
   async "set-up: the stack's region"(script) {
     const region = (STACK: string) => run(script, { runner: { ...runner, STACK }, cwd: cloud.project });
     expect((await region("dev")).outputs).toEqual({ region: "ap-northeast-2" });
+    expect(await region("none")).toMatchObject({ status: 1, outputs: {} });
     const other = join(cloud.project, "Pulumi.other.yaml");
     writeFileSync(other, "config:\n  aws:region: eu-west-1\n");
     try {
