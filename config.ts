@@ -132,13 +132,16 @@ export function loadConfig() {
     `a list of NAME=value, each name once, of letters, digits and _, and none of ${factNames.join(", ")}`,
     parseEnvironment,
   );
-  const ownPath = `/${name}/${stack}`;
+  // A name that is wrong is said above, and makes no path wrong.
+  const appPath = `/${name ?? "<name>"}`;
+  const ownPath = `${appPath}/${stack}`;
   const secrets = {
     path:
       read(
         "appSecretsPath",
-        `empty for ${ownPath}, or a path in Parameter Store that begins with /${name}/, without a slash at its end`,
-        matching(new RegExp(`^(|/${name}(/[\\w.-]+)+)$`)),
+        `empty for ${ownPath}, or a path in Parameter Store of at most 14 parts that begins with ${appPath}/, without a slash at its end`,
+        // With a parameter's own name 15, which is Parameter Store's limit.
+        matching(new RegExp(`^(|/${name ?? "[^/]+"}(/[\\w.-]+){1,13})$`)),
       ) || ownPath,
     names: read(
       "appSecrets",

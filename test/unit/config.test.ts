@@ -121,7 +121,7 @@ const allowed: Record<string, string[]> = {
   registryLogin: ["program", "docker"],
   appEnvironment: ["[]", '["LOG_LEVEL=a=b \\"c\\"","_x1="]'],
   appSecrets: ["[]", '["API_KEY","B_2"]', '["PATHS","MY_UID","LD","DOCKER"]'],
-  appSecretsPath: ["", "/hono-app/a_b-c.d/E"],
+  appSecretsPath: ["", "/hono-app/a_b-c.d/E", `/hono-app${"/a".repeat(13)}`],
   release: ["", "content-0123456789abcdef", `sha256:${"0".repeat(64)}`],
   publishTo: ["localhost/app", "localhost:5000/app", "registry:5000/a/b", "a.b.example.com/c", "docker.io/me/a__b.c-d"],
   publishVersion: ["1.0.0", "latest-1", "a".repeat(128)],
@@ -186,6 +186,7 @@ const refused: Record<string, string[]> = {
     "/other/a",
     "hono-app/a",
     "/hono-app/a b",
+    `/hono-app${"/a".repeat(14)}`,
   ],
   release: ["latest", "content-123", "xcontent-0123456789abcdef", "content-0123456789abcdef0", "sha256:0"],
   publishTo: [
@@ -267,7 +268,7 @@ test("every wrong key is reported at once, a misspelt one too", () => {
       - hono-app:publishVersion is ""; allowed: with publishTo, a tag such as 1.0.0
       - hono-app:publishUsername is ""; allowed: with publishTo, the registry's user
       - hono-app:appEnvironment is "[\\"A\\"]"; allowed: a list of NAME=value, each name once, of letters, digits and _, and none of PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST
-      - hono-app:appSecretsPath is "/hono-app"; allowed: empty for /undefined/dev, or a path in Parameter Store that begins with /undefined/, without a slash at its end
+      - hono-app:appSecretsPath is "/hono-app"; allowed: empty for /<name>/dev, or a path in Parameter Store of at most 14 parts that begins with /<name>/, without a slash at its end
       - hono-app:appSecrets is "[\\"PORT\\"]"; allowed: a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, LC_…, LD_…, Bash's own (such as UID), PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
       - hono-app:keepReleases is "1"; allowed: a whole number from 2 to 1000
       - hono-app:forceDelete is "yes"; allowed: true or false
@@ -297,6 +298,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     { appEnvironment: '["A=b"]', appSecrets: '["A"]' },
     { fleet: "true", egress: "endpoints", appSecrets: '["A"]' },
     { name: "ssm-app", appSecrets: '["A"]' },
+    { name: "hono_app", appSecretsPath: "/hono_app/a" },
     { fleet: "true", machinesMin: "2" },
     { fleet: "true", certificateDomain: "*.example.com" },
     { fleet: "true", name: "internal-app" },
@@ -320,6 +322,7 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     hono-app:appSecrets is "[\\"A\\"]"; allowed: a list of names of environment variables, each of capital letters, digits and _, and none of PATH, DOCKER_…, LC_…, LD_…, Bash's own (such as UID), PORT, APP_NAME, APP_VERSION, INSTANCE_ID, INSTANCE_TYPE, MACHINE_ARCHITECTURE, IMAGE_ARCHITECTURE, IMAGE_REF, IMAGE_ID, IMAGE_DIGEST or of appEnvironment
     hono-app:appSecrets is set and hono-app:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager
     hono-app:appSecrets is set and hono-app:name is ssm-app; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves
+    hono-app:name is "hono_app"; allowed: 2 to 32 lowercase letters, digits and single hyphens, first a letter, but not sg or sg-…
     hono-app:machinesMax is 2 and hono-app:machinesMin is 2; allowed: a larger maximum, since a release starts a new machine before it ends an old one
     hono-app:certificateDomain is set and hono-app:domain is not; allowed: both, or domain alone
     hono-app:name is internal-app; allowed: with fleet, one of at most 24 characters that does not begin with internal-
