@@ -78,8 +78,9 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
       `release is ${release}, which ${repositoryName} does not have (${error.message}), so nothing was changed\n${releases}`,
     );
   });
-  // Contents that differ in what the build leaves out make one image, which has the tag of each.
-  const tag = [release, ...imageTags].find((each) => each.startsWith(contentTagPrefix));
+  // Contents that differ in what the build leaves out make one image, which has the tag of each, in no order: another one would be another
+  // user data, and replace the machines.
+  const tag = [release, ...imageTags.sort()].find((each) => each.startsWith(contentTagPrefix));
   if (tag === undefined) {
     const tags = imageTags.join(", ") || "no tag";
     throw new pulumi.RunError(

@@ -10,6 +10,7 @@ import shutil
 from base64 import b64decode, b64encode
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
+from itertools import cycle
 from pathlib import Path
 from threading import Lock
 from urllib.error import HTTPError
@@ -36,6 +37,9 @@ FOLDER = Path(os.environ["LOCAL_CLOUD_DIR"])
 STORE = FOLDER / "registry" / "data" / "docker" / "registry" / "v2"
 
 LOCK = Lock()
+
+# AWS does not say in which order an image's tags are listed. Here it is another one each time.
+ORDER = cycle((1, -1))
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
@@ -257,7 +261,7 @@ def details(repository: Repository, digest: str, tags: list[str]) -> dict:
         "registryId": repository.registry_id,
         "repositoryName": repository.name,
         "imageDigest": digest,
-        **({"imageTags": tags} if tags else {}),
+        **({"imageTags": tags[:: next(ORDER)]} if tags else {}),
         "imageSizeInBytes": sum(layer["size"] for layer in manifest.get("layers", [])),
         "imagePushedAt": datetime.fromtimestamp(link.stat().st_mtime, timezone.utc),
         "imageManifestMediaType": manifest["mediaType"],
