@@ -134,7 +134,8 @@ export async function connectFleet(args: FleetApiArgs) {
       return InstanceRefreshId;
     },
     async cancel() {
-      await scaling.cancelInstanceRefresh({ AutoScalingGroupName });
+      // By default AWS waits for launches and terminations under way, also for those of which no end is in sight: the reason for cancelling.
+      await scaling.cancelInstanceRefresh({ AutoScalingGroupName, WaitForTransitioningInstances: false });
     },
     async rollback() {
       await scaling.rollbackInstanceRefresh({ AutoScalingGroupName });

@@ -200,7 +200,9 @@ export class Scaling {
     const id = refresh?.InstanceRefreshId ?? "";
     if (refresh?.Status === "Baking" && !this.#baking.has(id)) this.#baking.set(id, now);
     const baked = now - (this.#baking.get(id) ?? now);
-    const changed = refresh && refreshed(refresh, { isDone, left, total: DesiredCapacity, failed, now, baked });
+    const isMoving = members.some(({ lifecycle }) => lifecycle !== "InService");
+    const changed =
+      refresh && refreshed(refresh, { isDone, isMoving, left, total: DesiredCapacity, failed, now, baked });
     const isEmptied = group.Status !== undefined && members.length === 0;
     const isChanged = isEmptied || JSON.stringify(reported(members)) !== known;
     if (isChanged || activities.length > 0 || changed) {
@@ -327,9 +329,18 @@ const patience = 3_600_000;
 /** What becomes of a refresh; undefined where nothing does. */
 export function refreshed(
   refresh: InstanceRefresh,
-  progress: { isDone: boolean; left: number; total: number; failed?: string | undefined; now: number; baked?: number },
+  progress: {
+    isDone: boolean;
+    /** Whether an instance is being launched or terminated. */
+    isMoving: boolean;
+    left: number;
+    total: number;
+    failed?: string | undefined;
+    now: number;
+    baked?: number;
+  },
 ) {
-  const { isDone, left, total, failed, now, baked = 0 } = progress;
+  const { isDone, isMoving, left, total, failed, now, baked = 0 } = progress;
   const { InstanceRefreshId, Status = "Pending", RollbackDetails, StartTime, Preferences } = refresh;
   const isRollback = Status === "RollbackInProgress";
   const since = (RollbackDetails?.RollbackStartTime ?? StartTime)?.getTime() ?? now;
@@ -337,7 +348,9 @@ export function refreshed(
     const EndTime = endings.includes(status ?? "") ? { EndTime: new Date(now) } : {};
     return { InstanceRefreshId, before: Status, Status: status, ...EndTime, ...more };
   };
-  if (Status === "Cancelling") return change("Cancelled", { StatusReason: "Cancelled due to user request." });
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CancelInstanceRefresh.html
+  if (Status === "Cancelling")
+    return isMoving ? undefined : change("Cancelled", { StatusReason: "Cancelled due to user request." });
   if (isDone) {
     const whole = { PercentageComplete: isRollback ? 0 : 100, InstancesToUpdate: 0, StatusReason: "" };
     if (!isRollback && baked < (Preferences?.BakeTime ?? 0) * 1000)

@@ -228,6 +228,9 @@ def the_active(group: FakeAutoScalingGroup) -> dict:
 def cancel_instance_refresh(self: AutoScalingResponse) -> ActionResult:
     refresh = the_active(find(self))
     refresh["Status"] = "Cancelling"
+    # By default it waits for what is launched or terminated: ../ec2/scaling.ts.
+    if not self._get_bool_param("WaitForTransitioningInstances", True):
+        refresh |= {"Status": "Cancelled", "StatusReason": "Cancelled due to user request.", "EndTime": utcnow()}
     return ActionResult({"InstanceRefreshId": refresh["InstanceRefreshId"]})
 
 

@@ -97,16 +97,17 @@ test("a refresh launches before it terminates, and lets no protected one hold it
   });
 });
 
-test("refreshes are listed, cancelled and rolled back for the one group", async () => {
+test("refreshes are listed, cancelled at once and rolled back for the one group", async () => {
   const refresh = { InstanceRefreshId: "refresh-1", Status: "InProgress" };
   answers.DescribeInstanceRefreshes = { InstanceRefreshes: [refresh] };
   expect(await api.refreshes()).toEqual([refresh]);
   await api.cancel();
   await api.rollback();
-  expect(asked.map(({ action, AutoScalingGroupName }) => `${action} ${AutoScalingGroupName}`)).toEqual([
-    "DescribeInstanceRefreshes app-1",
-    "CancelInstanceRefresh app-1",
-    "RollbackInstanceRefresh app-1",
+  const own = { AutoScalingGroupName: "app-1" };
+  expect(asked).toEqual([
+    { action: "DescribeInstanceRefreshes", ...own },
+    { action: "CancelInstanceRefresh", ...own, WaitForTransitioningInstances: false },
+    { action: "RollbackInstanceRefresh", ...own },
   ]);
 });
 

@@ -164,7 +164,7 @@ describe("an instance refresh", () => {
     expect(goalOf(group, { ...refresh, Status: "Cancelling" }).isOld).toBeUndefined();
   });
 
-  const progress = { isDone: false, left: 1, total: 2, now };
+  const progress = { isDone: false, isMoving: false, left: 1, total: 2, now };
   const done = { isDone: true, left: 0 };
   const late = { now: now + 61 * minute, failed: "no capacity" };
   const bakes = { Preferences: { BakeTime: 30 } };
@@ -175,6 +175,7 @@ describe("an instance refresh", () => {
     ["says nothing twice", { PercentageComplete: 50, StatusReason }, {}, undefined],
     ["ends", {}, done, { before: "InProgress", Status: "Successful" }],
     ["is cancelled", { Status: "Cancelling" }, {}, { Status: "Cancelled" }],
+    ["waits for what is on its way first", { Status: "Cancelling" }, { isMoving: true }, undefined],
     ["fails after an hour", {}, late, { Status: "Failed", StatusReason: "no capacity" }],
     ["is rolled back then", { Preferences: { AutoRollback: true } }, late, { Status: "RollbackInProgress" }],
     ["that is rolled back ends", isBack, done, { Status: "RollbackSuccessful" }],
