@@ -148,10 +148,10 @@ export async function connectFleet(args: FleetApiArgs) {
       const found: Activity[] = [];
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
         const known = found.length;
-        for (const { StartTime: started, StatusCode: status = "", Description = "", StatusMessage } of Activities) {
+        for (const { StartTime: started, StatusCode: status = "", Description: text = "" } of Activities) {
           if (started === undefined || started < since) continue;
-          const isLaunch = Description.startsWith("Launching");
-          found.push({ started, isLaunch, status, text: `${Description}: ${StatusMessage}` });
+          // With the reason, where there is one, which StatusMessage repeats.
+          found.push({ started, isLaunch: text.startsWith("Launching"), status, text });
         }
         // Only then: what is still in progress comes first, however old it is.
         if (Activities.length > 0 && found.length === known) break;

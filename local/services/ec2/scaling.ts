@@ -388,12 +388,14 @@ const launching = "an instance was started in response to a difference between d
 
 function activity(
   AutoScalingGroupName: string,
-  Description: string,
+  what: string,
   cause: string,
   failure?: string,
   failed: Activity["StatusCode"] = "Failed",
 ): Activity {
   const time = new Date();
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeScalingActivities.html, the example
+  const Description = failure ? `${what}.  Status Reason: ${failure}` : what;
   const Cause = `At ${time.toISOString().replace(/\.\d+/, "")} ${cause}.`;
   const end = failure ? { StatusCode: failed, StatusMessage: failure } : { StatusCode: "Successful" as const };
   const times = { StartTime: time, EndTime: time, Progress: 100 };

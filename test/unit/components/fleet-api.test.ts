@@ -112,8 +112,10 @@ test("refreshes are listed, cancelled at once and rolled back for the one group"
 });
 
 test("what failed or was cancelled since is said once, from every page until older ones come", async () => {
-  const activity = (StatusCode: string, minute: number, StatusMessage: string, Description = "Launching") => {
+  const activity = (StatusCode: string, minute: number, StatusMessage: string, what = "Launching") => {
     const StartTime = new Date(`2026-01-01T00:0${minute}:00Z`);
+    // AWS repeats the message there.
+    const Description = StatusMessage ? `${what}.  Status Reason: ${StatusMessage}` : what;
     return { StatusCode, StartTime, Description, StatusMessage };
   };
   // What is in progress comes first, however old it is.
@@ -133,18 +135,18 @@ test("what failed or was cancelled since is said once, from every page until old
   answers["DescribeScalingActivities 2"] = { Activities: older, NextToken: "3" };
   answers["DescribeScalingActivities 3"] = { Activities: oldest, NextToken: "4" };
   expect(await failures(api, new Date("2026-01-01T00:03:00Z"))).toEqual([
-    "Launching: no capacity",
-    "Launching: Client.InvalidKMSKey.InvalidState",
+    "Launching.  Status Reason: no capacity",
+    "Launching.  Status Reason: Client.InvalidKMSKey.InvalidState",
   ]);
   expect(asked).toHaveLength(4);
   expect(asked[0]).toMatchObject({ AutoScalingGroupName: "app-1" });
   const started = new Date("2026-01-01T00:05:00Z");
   const [first, ...others] = await api.activities(new Date("2026-01-01T00:04:00Z"));
-  expect(first).toEqual({ started, isLaunch: true, status: "Failed", text: "Launching: no capacity" });
+  expect(first).toEqual({ started, isLaunch: true, status: "Failed", text: "Launching.  Status Reason: no capacity" });
   expect(others.map(({ text, isLaunch }) => [text, isLaunch])).toEqual([
-    ["Launching: ", true],
-    ["Terminating: draining", false],
-    ["Launching: no capacity", true],
+    ["Launching", true],
+    ["Terminating.  Status Reason: draining", false],
+    ["Launching.  Status Reason: no capacity", true],
   ]);
 });
 

@@ -230,13 +230,15 @@ test("a launch that fails is an activity with its reason, though the target grou
   const scaling = new Scaling(apis as never);
   expect(await scaling.step(new Map())).toBe(true);
   expect(await scaling.step(new Map())).toBe(true);
+  const failure = "The image id '[ami-1]' does not exist. Launching EC2 instance failed.";
   expect(report).toHaveBeenCalledExactlyOnceWith({
     group: "g",
     activities: [
       expect.objectContaining({
         StatusCode: "Failed",
         Progress: 100,
-        StatusMessage: "The image id '[ami-1]' does not exist. Launching EC2 instance failed.",
+        Description: `Launching a new EC2 instance.  Status Reason: ${failure}`,
+        StatusMessage: failure,
       }),
     ],
   });
