@@ -30,7 +30,8 @@ export function imagesIn(index: readonly IndexEntry[]): { readonly platform: str
 
 /** Whether a registry refused for want of a login, by what a tool printed. */
 export function isDenied(output: string): boolean {
-  return /401 Unauthorized|authorization failed|authentication required|credential not found|insufficient_scope|denied:/.test(
+  // What ECR answers to a login that has expired; to a HEAD request, with which a push begins, without a text.
+  return /401 Unauthorized|403:? Forbidden|authorization failed|authentication required|credential not found|insufficient_scope|denied:/.test(
     output,
   );
 }

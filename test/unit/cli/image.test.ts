@@ -261,6 +261,10 @@ test.each([
   ["0.652 npm error 401 Unauthorized - GET https://registry.example", false],
   ["#4 ERROR: failed to authorize: failed to fetch oauth token: 401 Unauthorized", true],
   ["ERROR: failed to push docker.io/me/app: push access denied, insufficient_scope: authorization failed", true],
+  [
+    "ERROR: failed to push host/app: unexpected status from HEAD request to https://host/v2/app/blobs/sha256:0: 403 Forbidden",
+    true,
+  ],
 ])("whether the registry refused, and not a program that a step runs: %s", (line, expected) => {
   expect(isRefusal(line)).toBe(expected);
 });

@@ -82,6 +82,7 @@ describe("what ORAS says, in words that say what to do", () => {
     "Error response from registry: unauthorized: authentication required",
     "Error response from registry: denied: denied",
     "basic credential not found",
+    'HEAD "https://host/v2/app/manifests/1": response status code 403: Forbidden',
   ])("no login: %s", (output) => {
     expect(isDenied(output)).toBe(true);
     expect(explain("ghcr.io/me/app:1", failed(output))).toMatchObject({
