@@ -1,6 +1,8 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ECR, paginateDescribeImages, paginateDescribeRepositories, paginateListImages } from "@aws-sdk/client-ecr";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { builder } from "../../local/services/buildkitd.ts";
 import { password } from "../../local/services/registry.ts";
 import type { Result } from "../../tools/process.ts";
 import { temporaryFolder } from "../support/process.ts";
@@ -129,6 +131,13 @@ test("refuses a forged or expired login", async () => {
   expect(JSON.parse(body).errors[0].message).toBe(
     "Your authorization token has expired. Reauthenticate and try again.",
   );
+  // A push begins with HEAD requests, whose answers have no text.
+  const auths = { [cloud.registry]: { auth: Buffer.from(`AWS:${expiredPassword()}`).toString("base64") } };
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ auths }));
+  const env = { DOCKER_CONFIG: folder, BUILDX_CONFIG: `${cloud.env.DOCKER_CONFIG}/buildx` };
+  const push = `docker-buildx build --builder ${builder} --push --tag ${image}:expired -`;
+  const input = "FROM scratch\nLABEL a=b\n";
+  await refused(shell(push, { env, input }), /unexpected status from HEAD request to \S+: 403 Forbidden/);
   // It names the caller.
   expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({
     accessKeyId: aws.credentials.accessKeyId,
