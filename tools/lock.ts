@@ -20,9 +20,11 @@ export async function lock(name: string, owner: string): Promise<string | undefi
   return (await take(name, owner)) ? undefined : text(connect(`\0${addressOf(name)}`)).catch(() => "another command");
 }
 
-/** Does the work while no other process of this machine does work of that name; waits for one that does, and says so. */
+/** Does the work while no other process of this machine does work of that name; waits for one that does, and says so where that takes long. */
 export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const server = (await take(name, "")) ?? (await step(waiting, () => untilFree(name)));
+  const free = untilFree(name);
+  const server =
+    (await Promise.race([free, wait(1000, undefined, { ref: false })])) ?? (await step(waiting, () => free));
   try {
     return await work();
   } finally {
