@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { countPackages, explain, fileName, readIndex } from "../../../cli/sbom/referrers.ts";
 import { readSbomOptions } from "../../../cli/sbom.ts";
 import { fullName, isDenied } from "../../../cli/shared/registry.ts";
@@ -85,9 +85,11 @@ describe("what ORAS says, in words that say what to do", () => {
     'HEAD "https://host/v2/app/manifests/1": response status code 403: Forbidden',
   ])("no login: %s", (output) => {
     expect(isDenied(output)).toBe(true);
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
     expect(explain("ghcr.io/me/app:1", failed(output))).toMatchObject({
       message: expect.stringContaining("Log in (docker login ghcr.io;"),
     });
+    expect(said).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(output));
   });
 
   test("anything else unchanged", () => {
