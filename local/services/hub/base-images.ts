@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
-import { hashOf, root } from "../../../tools/paths.ts";
+import { hashOf, readIfThere, root } from "../../../tools/paths.ts";
 import { run, say, step } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
@@ -22,8 +22,8 @@ export interface BaseImagesArgs {
   only?: readonly string[];
 }
 
-const dockerfile = readFileSync(join(root, "app", "Dockerfile"), "utf8");
-/** Bun's version, that of the app's Dockerfile. */
+const dockerfile = readIfThere(join(root, "app", "Dockerfile")) ?? "";
+/** Bun's version, that of the app's Dockerfile; empty where that has none. */
 export const bunVersion = /^ARG BUN_VERSION=(.+)$/m.exec(dockerfile)?.[1] ?? "";
 const { arm64, x86_64 } = ARCHITECTURES;
 const bunPackages = {
@@ -80,12 +80,13 @@ interface Image {
   readonly bun: boolean;
 }
 
-const images: readonly Image[] = [
+const all: readonly Image[] = [
   { name: `oven/bun:${bunVersion}`, files: "bun", rootFileSystem: "debian", bun: true },
   { name: `oven/bun:${bunVersion}-distroless`, files: "bun-distroless", rootFileSystem: "distroless", bun: true },
   { name: "library/amazonlinux:2023", files: "amazonlinux", rootFileSystem: "debian", bun: false },
   { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: "docker-cli", bun: false },
 ];
+const images = all.filter(({ bun }) => !bun || bunVersion !== "");
 
 /** Makes the official images of Docker Hub from packages, and pushes them into the mirror, unless they are there. */
 export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {

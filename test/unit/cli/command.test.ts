@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { globSync, writeFileSync } from "node:fs";
+import { globSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import project from "../../../package.json" with { type: "json" };
@@ -48,6 +48,14 @@ test.each([
   ["what 1 would say is not known", 2, ["cli/cost.ts", "--stack", "none"], /Pulumi\.none\.yaml is not there/],
 ])("%s: exit status %i", (_, status, args, message) => {
   expect(run(...args)).toMatchObject({ status, stdout: "", stderr: expect.stringMatching(message) });
+});
+
+test("the local cloud's commands are there without a Dockerfile of the app: the program says that it is missing", () => {
+  const cwd = temporaryFolder(onTestFinished);
+  makeClone(cwd);
+  rmSync(join(cwd, "app", "Dockerfile"));
+  const { status, stderr } = spawnSync(process.execPath, ["cli/local.ts", "--help"], { encoding: "utf8", cwd });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
 test.each([
