@@ -7,25 +7,9 @@ import { home, readIfThere } from "../tools/paths.ts";
 import { accepts } from "../tools/ready.ts";
 import { type Identity, keysOf } from "./identity.ts";
 
-/** A local cloud: its folders, its addresses on loopback, and the environment of what runs in it. */
-export interface Cloud {
-  /** Data on disk. */
-  readonly dir: string;
-  /** Sockets and process ids: under /run, since a socket's path has to be short, and it is emptied by a reboot. */
-  readonly run: string;
-  /** The first two octets of all its addresses, such as `127.18`. */
-  readonly prefix: string;
-  /** AWS's API: moto. */
-  readonly endpoint: string;
-  /** ECR's registry, `host:port`. */
-  readonly registry: string;
-  /** Docker Hub's mirror, `host:port`. */
-  readonly mirror: string;
-  /** moto's account. */
-  readonly account: string;
-  /** The environment of the user who deploys. */
-  readonly env: NodeJS.ProcessEnv;
-}
+/** A local cloud: its folders, its addresses on loopback, and the environment of the user who deploys. */
+export type Cloud = Places & { readonly env: NodeJS.ProcessEnv };
+type Places = ReturnType<typeof placesOf>;
 
 /** @param folder A local cloud's data. @default `LOCAL_CLOUD_DIR`, or this clone's */
 export const cloudFolder = (folder = process.env.LOCAL_CLOUD_DIR ?? join(home, "cloud")) => resolve(folder);
@@ -41,10 +25,11 @@ export async function openCloud(folder?: string): Promise<Cloud> {
   const dir = cloudFolder(folder);
   // The engine makes no folder for its file backend.
   mkdirSync(join(dir, "state"), { recursive: true });
-  const cloud = describeCloud(dir, await exclusively("hono-app-addresses", () => claimPrefix(dir)));
+  const places = placesOf(dir, await exclusively("hono-app-addresses", () => claimPrefix(dir)));
+  const env = environment(places);
   // What this process runs is found in the same folders.
-  process.env.PATH = cloud.env.PATH;
-  return cloud;
+  process.env.PATH = env.PATH;
+  return { ...places, env };
 }
 
 /** Where the services listen, on the cloud's first address: AWS's API, ECR's registry and the mirror of Docker Hub. */
@@ -84,26 +69,26 @@ async function claimPrefix(dir: string): Promise<number> {
   );
 }
 
-/**
- * A local cloud's addresses and folders.
- *
- * @param number Second octet of its addresses.
- */
-function describeCloud(dir: string, number: number): Cloud {
+/** @param number Second octet of its addresses. */
+function placesOf(dir: string, number: number) {
   const prefix = `127.${number}`;
-  const run = runFolder(number);
   const address = `${prefix}.0.1`;
-  const cloud: Cloud = {
+  return {
+    /** Data on disk. */
     dir,
-    run,
+    /** Sockets and process ids: under /run, since a socket's path has to be short, and it is emptied by a reboot. */
+    run: runFolder(number),
+    /** The first two octets of all its addresses, such as `127.18`. */
     prefix,
-    account: "123456789012",
-    env: {},
+    /** AWS's API: moto. */
     endpoint: `http://${address}:${ports.api}`,
+    /** ECR's registry, `host:port`. */
     registry: `${address}:${ports.registry}`,
+    /** Docker Hub's mirror, `host:port`. */
     mirror: `${address}:${ports.hub}`,
+    /** moto's account. */
+    account: "123456789012",
   };
-  return { ...cloud, env: environment(cloud) };
 }
 
 /** The files of a daemon. */
@@ -119,7 +104,7 @@ export const certificate = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "ce
 export const certificateBundle = ({ dir }: Pick<Cloud, "dir">) => join(dir, "tls", "bundle.pem");
 
 /** What the local cloud changes in the environment of the commands that use it. */
-export function exports(cloud: Cloud): Record<string, string> {
+export function exports(cloud: Places): Record<string, string> {
   const path = process.env.PATH ?? "";
   return {
     PATH: [toolsFolder, ...path.split(delimiter).filter((folder) => folder !== toolsFolder)].join(delimiter),
@@ -159,7 +144,7 @@ export function sdkOf({ dir, endpoint }: Pick<Cloud, "dir" | "endpoint">, identi
   return { endpoint, region, credentials: { accessKeyId, secretAccessKey } };
 }
 
-function environment(cloud: Cloud): NodeJS.ProcessEnv {
+function environment(cloud: Places): NodeJS.ProcessEnv {
   // The user's own AWS profile or Pulumi token must not reach the local cloud.
   const foreign = /^(AWS|PULUMI|DOCKER|BUILDX|BUILDKIT)_/;
   const own = Object.entries(process.env).filter(([name]) => !foreign.test(name));

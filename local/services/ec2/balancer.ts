@@ -16,17 +16,7 @@ const attribute = (attributes: Attributes, key: string) => attributes.find(({ Ke
 /** What Elastic Load Balancing says of a target: its state, and the reason. */
 export type Health = readonly [state: string, reason?: string, description?: string];
 
-/** A target group that a listener forwards to, with its targets and where each is reached. */
-interface Group {
-  readonly arn: string;
-  readonly backend: Backend;
-  /** Seconds that a target may take to finish its requests. */
-  readonly delay: number;
-  readonly targets: ReadonlyMap<string, string>;
-  /** Targets in zones that the load balancer is not in. */
-  readonly outside: ReadonlySet<string>;
-  readonly draining: ReadonlySet<string>;
-}
+type Group = Awaited<ReturnType<typeof groupOf>>;
 
 interface Apis {
   readonly ec2: EC2;
@@ -84,39 +74,10 @@ export class Balancers {
         frontends.push(...frontendOf(listener, Attributes, addresses, idle, this.#certificates));
       }
       const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
-      for (const group of used) groups.push(await this.#group(group, balancer, addresses[0] ?? "", idle, instances));
+      for (const group of used) groups.push(await groupOf(elb, group, balancer, addresses[0] ?? "", idle, instances));
     }
     this.#groups = groups;
     this.#frontends = frontends;
-  }
-
-  async #group(
-    group: TargetGroup,
-    { AvailabilityZones = [] }: LoadBalancer,
-    source: string,
-    idle: number,
-    instances: ReadonlyMap<string, Instance>,
-  ): Promise<Group> {
-    const { elb } = this.#apis;
-    const TargetGroupArn = group.TargetGroupArn ?? "";
-    const [{ Attributes = [] }, { TargetHealthDescriptions = [] }] = await Promise.all([
-      elb.describeTargetGroupAttributes({ TargetGroupArn }),
-      elb.describeTargetHealth({ TargetGroupArn }),
-    ]);
-    const zones = AvailabilityZones.map(({ ZoneName }) => ZoneName);
-    const outside = new Set<string>();
-    const draining = new Set<string>();
-    const targets = new Map<string, string>();
-    for (const { Target, TargetHealth } of TargetHealthDescriptions) {
-      const { Id = "", Port } = Target ?? {};
-      const instance = instances.get(Id);
-      if (TargetHealth?.State === "draining") draining.add(Id);
-      else if (instance && !zones.includes(instance.Placement?.AvailabilityZone)) outside.add(Id);
-      else if (instance?.State?.Name === "running") targets.set(Id, `${localAddressOf(instance)}:${Port}`);
-    }
-    const delay = Number(attribute(Attributes, "deregistration_delay.timeout_seconds"));
-    const backend = backendOf(group, Attributes, source, idle);
-    return { arn: TargetGroupArn, backend, delay, targets, outside, draining };
   }
 
   /**
@@ -185,6 +146,38 @@ export class Balancers {
     }
     return found;
   }
+}
+
+/** A target group that a listener forwards to, with its targets and where each is reached. */
+async function groupOf(
+  elb: ElasticLoadBalancingV2,
+  group: TargetGroup,
+  { AvailabilityZones = [] }: LoadBalancer,
+  source: string,
+  idle: number,
+  instances: ReadonlyMap<string, Instance>,
+) {
+  const TargetGroupArn = group.TargetGroupArn ?? "";
+  const [{ Attributes = [] }, { TargetHealthDescriptions = [] }] = await Promise.all([
+    elb.describeTargetGroupAttributes({ TargetGroupArn }),
+    elb.describeTargetHealth({ TargetGroupArn }),
+  ]);
+  const zones = AvailabilityZones.map(({ ZoneName }) => ZoneName);
+  /** In zones that the load balancer is not in. */
+  const outside = new Set<string>();
+  const draining = new Set<string>();
+  const targets = new Map<string, string>();
+  for (const { Target, TargetHealth } of TargetHealthDescriptions) {
+    const { Id = "", Port } = Target ?? {};
+    const instance = instances.get(Id);
+    if (TargetHealth?.State === "draining") draining.add(Id);
+    else if (instance && !zones.includes(instance.Placement?.AvailabilityZone)) outside.add(Id);
+    else if (instance?.State?.Name === "running") targets.set(Id, `${localAddressOf(instance)}:${Port}`);
+  }
+  /** Seconds that a target may take to finish its requests. */
+  const delay = Number(attribute(Attributes, "deregistration_delay.timeout_seconds"));
+  const backend = backendOf(group, Attributes, source, idle);
+  return { arn: TargetGroupArn, backend, delay, targets, outside, draining };
 }
 
 /** The target group that a listener forwards to. */

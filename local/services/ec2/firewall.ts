@@ -3,10 +3,7 @@ import { ports } from "../../cloud.ts";
 import type { Allowed, Opening, Reach } from "./network.ts";
 
 /** What the requests of a machine, which all have its group (`groupOf`), come to. */
-export interface Sender {
-  readonly group: number;
-  readonly reach: Reach;
-}
+type Sender = { readonly group: number; readonly reach: Reach };
 
 /** Security groups and routes: iptables chains that traffic to the cloud's addresses passes. */
 export class Firewall {

@@ -17,18 +17,7 @@ export interface Backend {
 }
 
 /** A target as HAProxy has it. */
-export interface Server {
-  readonly backend: string;
-  readonly name: string;
-  readonly status: string;
-  readonly sessions: number;
-  /** Seconds since it came up or went down. */
-  readonly age: number;
-  /** The last check: `L7OK`, `L4TOUT`. */
-  readonly check: string;
-  readonly code: string;
-  readonly address: string;
-}
+export type Server = ReturnType<typeof serversIn>[number];
 
 /** HAProxy's configuration. What a load balancer of AWS does not do is off: nothing that a target has refused is sent again. */
 export function configuration(
@@ -148,7 +137,7 @@ export class HAProxy {
 }
 
 /** The servers in HAProxy's statistics, whose first line names the columns. */
-export function serversIn(statistics: string): Server[] {
+export function serversIn(statistics: string) {
   const [header = "", ...rows] = statistics.replace(/^# /, "").split("\n").filter(Boolean);
   const columns = header.split(",");
   return rows.flatMap((row) => {
@@ -156,8 +145,17 @@ export function serversIn(statistics: string): Server[] {
     const cell = (name: string) => cells[columns.indexOf(name)] ?? "";
     const name = cell("svname");
     if (name === "FRONTEND" || name === "BACKEND") return [];
-    const state = { status: cell("status"), sessions: Number(cell("scur")), age: Number(cell("lastchg")) };
-    const last = { check: cell("check_status"), code: cell("check_code") };
-    return [{ backend: cell("pxname"), name, address: cell("addr"), ...state, ...last }];
+    return {
+      backend: cell("pxname"),
+      name,
+      address: cell("addr"),
+      status: cell("status"),
+      sessions: Number(cell("scur")),
+      /** Seconds since it came up or went down. */
+      age: Number(cell("lastchg")),
+      /** The last check: `L7OK`, `L4TOUT`. */
+      check: cell("check_status"),
+      code: cell("check_code"),
+    };
   });
 }

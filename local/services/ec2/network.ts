@@ -37,11 +37,7 @@ export interface Opening {
 }
 
 /** What of AWS a machine reaches: its API, ECR's registry with the layers that are in S3, and Docker Hub. */
-export interface Reach {
-  readonly api: boolean;
-  readonly registry: boolean;
-  readonly hub: boolean;
-}
+export type Reach = ReturnType<typeof reachOf>;
 
 /** All that the API has; of instances, those that are alive. Where there is nothing to reach, the rest is not asked for. */
 export async function describeNetwork(ec2: EC2): Promise<Network> {
@@ -96,7 +92,7 @@ export function openingsOf({ instances, interfaces, groups }: Network): Opening[
  *
  * @see https://docs.aws.amazon.com/vpc/latest/privatelink/privatelink-access-aws-services.html
  */
-export function reachOf(instance: Instance, network: Network): Reach {
+export function reachOf(instance: Instance, network: Network) {
   const own = groupsOf(idsOf(instance.SecurityGroups), network.groups);
   const goesOut = permits(own.flatMap(({ IpPermissionsEgress = [] }) => IpPermissionsEgress));
   const isOnline = goesOut && hasInternet(instance, network);
