@@ -12,7 +12,7 @@ import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
-import { HAProxy } from "./services/ec2/haproxy.ts";
+import { haproxyOf } from "./services/ec2/haproxy.ts";
 import { ensureBaseImages, prepareBaseImages } from "./services/hub/base-images.ts";
 import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
 import { moto } from "./services/moto/moto.ts";
@@ -96,7 +96,7 @@ export async function stop(cloud: Cloud): Promise<void> {
   const [started] = await Promise.allSettled([isLeft && start(cloud)]);
   // The agent first: it removes its machines, and gives itself a minute for that.
   await stopDaemon(filesOf(cloud, "ec2"), 65_000);
-  await new HAProxy(cloud).stop(); // the agent ends it, unless it was killed
+  await haproxyOf(cloud).stop(); // the agent ends it, unless it was killed
   await Promise.all(["moto", "registry", "mirror", "buildkitd"].map((name) => stopDaemon(filesOf(cloud, name))));
   await stopEngine(hostEngine(cloud));
   rmSync(cloud.run, { recursive: true, force: true });

@@ -6,9 +6,9 @@ import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.ts";
 import { localAddressOf } from "../../address.ts";
-import { Firewall } from "./firewall.ts";
-import { Fleet } from "./fleet.ts";
-import { type Credentials, groupOf, Machine, type MachineCloud } from "./machine.ts";
+import { firewallOf } from "./firewall.ts";
+import { fleetOf } from "./fleet.ts";
+import { type Credentials, groupOf, type MachineCloud, machineOf } from "./machine.ts";
 import { describeNetwork, type Network, openingsOf, reachOf } from "./network.ts";
 
 // EC2's data plane: watches the API's instances, and runs a machine for each.
@@ -22,8 +22,9 @@ const cloud: MachineCloud = {
 const ec2 = new EC2({ maxAttempts: 1 });
 const iam = new IAM({ maxAttempts: 1 });
 const sts = new STS({ maxAttempts: 1 });
-const fleet = new Fleet(cloud);
-const firewall = new Firewall(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
+const fleet = fleetOf(cloud);
+const firewall = firewallOf(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
+type Machine = ReturnType<typeof machineOf>;
 const machines = new Map<string, Machine>();
 /** The current task of each machine. */
 const tasks = new Map<string, Promise<void>>();
@@ -39,7 +40,7 @@ let reachable = true;
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void shutDown());
 // Machines of an earlier agent are adopted or removed, as the API says.
-for (const id of await readdir(`${cloud.dir}/machines`).catch(() => [])) machines.set(id, new Machine(id, cloud));
+for (const id of await readdir(`${cloud.dir}/machines`).catch(() => [])) machines.set(id, machineOf(id, cloud));
 log("follows the instances");
 for (; !stopping; await sleep(250)) {
   try {
@@ -62,7 +63,7 @@ async function reconcile(): Promise<void> {
     wanted = new Map(network.instances.map((instance) => [instance.InstanceId as string, instance]));
     seen = mtimeMs;
   }
-  for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, new Machine(id, cloud));
+  for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, machineOf(id, cloud));
   for (const machine of machines.values()) {
     const step = nextStep(machine, wanted.get(machine.id));
     if (step && !stopping && !tasks.has(machine.id)) tasks.set(machine.id, perform(machine, step));
@@ -71,7 +72,8 @@ async function reconcile(): Promise<void> {
 
 /** The next step that makes the machine match its instance. */
 function nextStep(machine: Machine, instance: Instance | undefined): (() => Promise<void>) | undefined {
-  const { id, state } = machine;
+  const { id } = machine;
+  const state = machine.state();
   if (!instance) return () => remove(machine);
   if (state === "dead") return () => terminate(id, "its engine has ended");
   if (state === "running" && known.has(id)) return undefined;
@@ -112,7 +114,7 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
 }
 
 async function remove(machine: Machine): Promise<void> {
-  if (machine.state !== "absent") {
+  if (machine.state() !== "absent") {
     await machine.remove();
     log(`${machine.id}: removed`);
   }

@@ -26,126 +26,112 @@ interface Apis {
 }
 
 /** The data plane of the load balancers: HAProxy, which gets what the API has, and whose checks the API gets. */
-export class Balancers {
-  readonly #apis: Apis;
-  readonly #haproxy: HAProxy;
-  readonly #certificates: string;
-  #groups: Group[] = [];
-  #frontends: string[] = [];
+export function balancersOf({ ec2, elb, report }: Apis, haproxy: HAProxy, certificates: string) {
+  let now = { groups: [] as Group[], frontends: [] as string[] };
   /** When each target was added, and when it began to drain; and what was reported of it. */
-  readonly #added = new Map<string, number>();
-  readonly #drained = new Map<string, number>();
-  readonly #reported = new Map<string, string>();
+  const added = new Map<string, number>();
+  const drained = new Map<string, number>();
+  const reported = new Map<string, string>();
 
-  constructor(apis: Apis, haproxy: HAProxy, certificates: string) {
-    this.#apis = apis;
-    this.#haproxy = haproxy;
-    this.#certificates = certificates;
-  }
-
-  /** The seconds between two checks of a target, the shortest. */
-  get interval(): number {
-    const checked = this.#groups.filter(({ targets }) => targets.size > 0);
-    return Math.min(...checked.map(({ backend }) => backend.interval));
-  }
-
-  /** Reads what there is to be balanced, and lets HAProxy do it. */
-  async read(instances: ReadonlyMap<string, Instance>): Promise<void> {
-    const { ec2, elb } = this.#apis;
-    const balancers = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
-    const listed = balancers.length > 0 ? elb.paginateDescribeTargetGroups({}) : [];
-    const targetGroups = await every(listed, (page) => page.TargetGroups);
-    const frontends: string[] = [];
-    const groups: Group[] = [];
-    for (const balancer of balancers) {
-      const LoadBalancerArn = balancer.LoadBalancerArn ?? "";
-      const { Attributes = [] } = await elb.describeLoadBalancerAttributes({ LoadBalancerArn });
-      const listeners = await every(elb.paginateDescribeListeners({ LoadBalancerArn }), (page) => page.Listeners);
-      const Filters = [{ Name: "description", Values: [`ELB ${LoadBalancerArn.split(":loadbalancer/")[1]}`] }];
-      const interfaces = await every(
-        ec2.paginateDescribeNetworkInterfaces({ Filters }),
-        (page) => page.NetworkInterfaces,
-      );
-      const addresses = interfaces
-        .map((each) => localAddressOf(each))
-        .sort((a, b) => Number(b === balancer.DNSName) - Number(a === balancer.DNSName));
-      const idle = Number(attribute(Attributes, "idle_timeout.timeout_seconds") ?? 60);
-      for (const listener of listeners) {
-        frontends.push(...frontendOf(listener, Attributes, addresses, idle, this.#certificates));
-      }
-      const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
-      for (const group of used) groups.push(await groupOf(elb, group, balancer, addresses[0] ?? "", idle, instances));
-    }
-    this.#groups = groups;
-    this.#frontends = frontends;
-  }
-
-  /**
-   * Brings HAProxy's targets in line, and reports their health.
-   *
-   * @returns `changing`: whether one is on its way to another state; `changed`: whether there was something to report.
-   */
-  async follow(): Promise<{ readonly changing: boolean; readonly changed: boolean }> {
-    const backends = this.#groups.map(({ backend }) => backend);
-    await this.#haproxy.apply(this.#frontends, backends);
-    const servers = this.#groups.length > 0 ? await this.#haproxy.servers() : [];
-    const health: Record<string, Record<string, Health | null>> = {};
-    let changing = false;
-    for (const group of this.#groups) {
-      const own = servers.filter(({ backend }) => backend === group.backend.name);
-      const found = await this.#targets(group, own);
-      changing ||= [...found.values()].some((each) => each?.[0] !== "healthy");
-      for (const [id, status] of found) {
-        const key = `${group.arn} ${id}`;
-        if (this.#reported.get(key) === JSON.stringify(status)) continue;
-        health[group.arn] = { ...health[group.arn], [id]: status };
-        if (status === null) this.#reported.delete(key);
-        else this.#reported.set(key, JSON.stringify(status));
-      }
-    }
-    const changed = Object.keys(health).length > 0;
-    if (changed) await this.#apis.report(health);
-    return { changing, changed };
-  }
-
-  async #targets(group: Group, own: readonly Server[]): Promise<Map<string, Health | null>> {
+  async function targetsOf(group: Group, own: readonly Server[]): Promise<Map<string, Health | null>> {
     const { backend, targets, outside, draining, delay } = group;
     const found = new Map<string, Health | null>();
     for (const [id, address] of targets) {
       const server = own.find(({ name }) => name === id);
       const key = `${backend.name}/${id}`;
-      this.#drained.delete(key);
-      if (server && server.address !== address) await this.#haproxy.remove(server);
+      drained.delete(key);
+      if (server && server.address !== address) await haproxy.remove(server);
       else if (server) {
-        if (server.status.startsWith("DRAIN") || server.status.startsWith("MAINT")) await this.#haproxy.ready(server);
-        found.set(id, healthOf(server, backend, Date.now() - (this.#added.get(key) ?? 0)));
+        if (server.status.startsWith("DRAIN") || server.status.startsWith("MAINT")) await haproxy.ready(server);
+        found.set(id, healthOf(server, backend, Date.now() - (added.get(key) ?? 0)));
         continue;
       }
       // An HAProxy that was killed has forgotten that this target was healthy.
-      const before: Health = JSON.parse(this.#reported.get(`${group.arn} ${id}`) ?? "[]");
-      await this.#haproxy.add(backend, id, address, before[0] === "healthy");
-      this.#added.set(key, Date.now());
+      const before: Health = JSON.parse(reported.get(`${group.arn} ${id}`) ?? "[]");
+      await haproxy.add(backend, id, address, before[0] === "healthy");
+      added.set(key, Date.now());
       found.set(id, before[0] === "healthy" ? before : initial);
     }
     for (const id of outside) found.set(id, unused);
     for (const id of draining) if (!own.some(({ name }) => name === id)) found.set(id, null);
     for (const server of own.filter(({ name }) => !targets.has(name))) {
       const key = `${backend.name}/${server.name}`;
-      const since = this.#drained.get(key) ?? Date.now();
+      const since = drained.get(key) ?? Date.now();
       // One look after it began: a request that is on its way has then arrived.
-      const isDrained = this.#drained.has(key) && (server.sessions === 0 || Date.now() - since > delay * 1000);
+      const isDrained = drained.has(key) && (server.sessions === 0 || Date.now() - since > delay * 1000);
       if (draining.has(server.name)) found.set(server.name, drainingHealth);
       // AWS does not say what becomes of requests that are under way in a zone that the load balancer leaves.
       if (!isDrained && (draining.has(server.name) || outside.has(server.name))) {
-        await this.#haproxy.drain(server);
-        this.#drained.set(key, since);
+        await haproxy.drain(server);
+        drained.set(key, since);
       } else {
-        await this.#haproxy.remove(server);
-        this.#reported.delete(`${group.arn} ${server.name}`);
+        await haproxy.remove(server);
+        reported.delete(`${group.arn} ${server.name}`);
       }
     }
     return found;
   }
+
+  return {
+    /** The seconds between two checks of a target, the shortest. */
+    interval: (): number =>
+      Math.min(...now.groups.filter(({ targets }) => targets.size > 0).map(({ backend }) => backend.interval)),
+
+    /** Reads what there is to be balanced. */
+    async read(instances: ReadonlyMap<string, Instance>): Promise<void> {
+      const balancers = await every(elb.paginateDescribeLoadBalancers({}), (page) => page.LoadBalancers);
+      const listed = balancers.length > 0 ? elb.paginateDescribeTargetGroups({}) : [];
+      const targetGroups = await every(listed, (page) => page.TargetGroups);
+      const next: typeof now = { groups: [], frontends: [] };
+      for (const balancer of balancers) {
+        const LoadBalancerArn = balancer.LoadBalancerArn ?? "";
+        const { Attributes = [] } = await elb.describeLoadBalancerAttributes({ LoadBalancerArn });
+        const listeners = await every(elb.paginateDescribeListeners({ LoadBalancerArn }), (page) => page.Listeners);
+        const Filters = [{ Name: "description", Values: [`ELB ${LoadBalancerArn.split(":loadbalancer/")[1]}`] }];
+        const pages = ec2.paginateDescribeNetworkInterfaces({ Filters });
+        const addresses = (await every(pages, (page) => page.NetworkInterfaces))
+          .map((each) => localAddressOf(each))
+          .sort((a, b) => Number(b === balancer.DNSName) - Number(a === balancer.DNSName));
+        const idle = Number(attribute(Attributes, "idle_timeout.timeout_seconds") ?? 60);
+        for (const each of listeners)
+          next.frontends.push(...frontendOf(each, Attributes, addresses, idle, certificates));
+        for (const group of targetGroups.filter((group) =>
+          listeners.some((each) => arnOf(each) === group.TargetGroupArn),
+        ))
+          next.groups.push(await groupOf(elb, group, balancer, addresses[0] ?? "", idle, instances));
+      }
+      now = next;
+    },
+
+    /**
+     * Brings HAProxy's targets in line, and reports their health.
+     *
+     * @returns `changing`: whether one is on its way to another state; `changed`: whether there was something to report.
+     */
+    async follow(): Promise<{ readonly changing: boolean; readonly changed: boolean }> {
+      const { groups, frontends } = now;
+      const backends = groups.map(({ backend }) => backend);
+      await haproxy.apply(frontends, backends);
+      const servers = groups.length > 0 ? await haproxy.servers() : [];
+      const health: Record<string, Record<string, Health | null>> = {};
+      let changing = false;
+      for (const group of groups) {
+        const own = servers.filter(({ backend }) => backend === group.backend.name);
+        const found = await targetsOf(group, own);
+        changing ||= [...found.values()].some((each) => each?.[0] !== "healthy");
+        for (const [id, status] of found) {
+          const key = `${group.arn} ${id}`;
+          if (reported.get(key) === JSON.stringify(status)) continue;
+          health[group.arn] = { ...health[group.arn], [id]: status };
+          if (status === null) reported.delete(key);
+          else reported.set(key, JSON.stringify(status));
+        }
+      }
+      const changed = Object.keys(health).length > 0;
+      if (changed) await report(health);
+      return { changing, changed };
+    },
+  };
 }
 
 /** A target group that a listener forwards to, with its targets and where each is reached. */

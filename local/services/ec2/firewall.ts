@@ -6,36 +6,29 @@ import type { Allowed, Opening, Reach } from "./network.ts";
 type Sender = { readonly group: number; readonly reach: Reach };
 
 /** Security groups and routes: iptables chains that traffic to the cloud's addresses passes. */
-export class Firewall {
-  readonly #chain: string;
-  readonly #services: string;
-  readonly #jumps: string[][];
-  #applied = "";
-
-  constructor(chain: string, prefix: string) {
-    this.#chain = chain;
-    this.#services = `${prefix}.0.1`;
-    this.#jumps = [
-      ["INPUT", "--destination", `${prefix}.0.0/16`, "--jump", chain],
-      ["OUTPUT", "--destination", this.#services, "--jump", `${chain}-out`],
-    ];
-  }
-
-  async apply(openings: readonly Opening[], senders: readonly Sender[]): Promise<void> {
-    const table = tableOf(this.#chain, this.#services, openings, senders);
-    if (table === this.#applied) return;
-    // In one step and for these chains alone, so that at no moment anything passes that neither the old nor the new rules allow.
-    await run(["iptables-restore", "--noflush", "--wait"], { input: table });
-    for (const jump of this.#jumps) await iptables("--check", ...jump).catch(() => iptables("--insert", ...jump));
-    this.#applied = table;
-  }
-
-  async remove(): Promise<void> {
-    this.#applied = "";
-    for (const jump of this.#jumps) await iptables("--delete", ...jump).catch(() => {}); // not there: nothing was ever applied
-    for (const chain of chainsOf(this.#chain)) await iptables("--flush", chain).catch(() => {});
-    for (const chain of chainsOf(this.#chain)) await iptables("--delete-chain", chain).catch(() => {});
-  }
+export function firewallOf(chain: string, prefix: string) {
+  const services = `${prefix}.0.1`;
+  const jumps = [
+    ["INPUT", "--destination", `${prefix}.0.0/16`, "--jump", chain],
+    ["OUTPUT", "--destination", services, "--jump", `${chain}-out`],
+  ];
+  let applied = "";
+  return {
+    async apply(openings: readonly Opening[], senders: readonly Sender[]): Promise<void> {
+      const table = tableOf(chain, services, openings, senders);
+      if (table === applied) return;
+      // In one step and for these chains alone, so that at no moment anything passes that neither the old nor the new rules allow.
+      await run(["iptables-restore", "--noflush", "--wait"], { input: table });
+      for (const jump of jumps) await iptables("--check", ...jump).catch(() => iptables("--insert", ...jump));
+      applied = table;
+    },
+    async remove(): Promise<void> {
+      applied = "";
+      for (const jump of jumps) await iptables("--delete", ...jump).catch(() => {}); // not there: nothing was ever applied
+      for (const each of chainsOf(chain)) await iptables("--flush", each).catch(() => {});
+      for (const each of chainsOf(chain)) await iptables("--delete-chain", each).catch(() => {});
+    },
+  };
 }
 
 /** To the cloud's addresses; from those that may not send everything; to its own services. */

@@ -48,93 +48,86 @@ export function configuration(
 }
 
 /** HAProxy's own process. */
-export class HAProxy {
-  readonly #run: string;
-  readonly #daemon: Daemon;
-  #written = "";
+export function haproxyOf({ run, dir }: Pick<Cloud, "run" | "dir">) {
+  const daemon: Daemon = {
+    name: "haproxy",
+    // The master: a reload replaces its worker, and it stays.
+    command: ["haproxy", "-W", "-db", "-f", `${run}/haproxy.cfg`],
+    env: process.env,
+    ...filesOf({ dir, run }, "haproxy"),
+    ready: async () => (await worker()) !== undefined,
+  };
+  let written = "";
 
-  constructor({ run, dir }: Pick<Cloud, "run" | "dir">) {
-    this.#run = run;
-    this.#daemon = {
-      name: "haproxy",
-      // The master: a reload replaces its worker, and it stays.
-      command: ["haproxy", "-W", "-db", "-f", `${run}/haproxy.cfg`],
-      env: process.env,
-      ...filesOf({ dir, run }, "haproxy"),
-      ready: async () => (await this.#worker()) !== undefined,
-    };
-  }
-
-  /** Whether it was started and has ended by itself. */
-  get isDead(): boolean {
-    return this.#written !== "" && runningPid(this.#daemon) === undefined;
-  }
-
-  /** Starts HAProxy with this configuration, or gives it to the one that runs, without a connection being lost; ends it if there is none. */
-  async apply(frontends: readonly string[], backends: readonly Backend[]): Promise<void> {
-    const wanted = JSON.stringify([frontends, backends]);
-    const pid = runningPid(this.#daemon);
-    if (wanted === this.#written && (pid !== undefined || frontends.length === 0)) return;
-    if (frontends.length === 0) await this.stop();
-    else {
-      // What it has learned of its targets is kept over a reload.
-      writeFileSync(`${this.#run}/haproxy.state`, pid ? await this.#ask("show servers state") : "1\n");
-      const servers = pid ? await this.servers() : [];
-      writeFileSync(`${this.#run}/haproxy.cfg`, configuration(this.#run, frontends, backends, servers));
-      if (pid) await this.#reload(pid);
-      else await startDaemon(this.#daemon);
-    }
-    this.#written = wanted;
-  }
-
-  async #reload(pid: number): Promise<void> {
-    const before = await this.#worker();
-    process.kill(pid, "SIGUSR2");
-    for (const end = Date.now() + 10_000; (await this.#worker()) === before; await sleep(20)) {
-      if (Date.now() > end) throw new Error(`HAProxy does not take its configuration, see ${this.#daemon.logFile}`);
-    }
-  }
-
-  /** The process that answers, which a reload replaces. */
-  #worker = async (): Promise<string | undefined> =>
-    /^Pid: (\d+)/m.exec(await this.#ask("show info").catch(() => ""))?.[1];
-
-  /** Ends it, and removes its files. */
-  async stop(): Promise<void> {
-    await stopDaemon(this.#daemon, 5000);
-    for (const end of ["cfg", "sock", "state"]) rmSync(`${this.#run}/haproxy.${end}`, { force: true });
-    this.#written = "";
-  }
-
-  async servers(): Promise<Server[]> {
-    if (!existsSync(`${this.#run}/haproxy.sock`)) return [];
-    return serversIn(await this.#ask("show stat"));
-  }
-
-  /** A target that gets no request before its checks have passed, unless it is known to be healthy: a new server of HAProxy's would. */
-  async add(backend: Backend, name: string, address: string, isHealthy: boolean): Promise<void> {
-    const server = `${backend.name}/${name}`;
-    await this.#ask(`add server ${server} ${address} ${backend.options}`);
-    const settings = isHealthy ? ["state ready"] : ["state drain", "health down", "state ready"];
-    const steps = settings.map((step) => `set server ${server} ${step}`);
-    await this.#ask([`enable health ${server}`, ...steps].join("; "));
-  }
-
-  /** No new requests for it; those that it has are finished. */
-  drain = ({ backend, name }: Server) => this.#ask(`set server ${backend}/${name} state drain`);
-  ready = ({ backend, name }: Server) => this.#ask(`set server ${backend}/${name} state ready`);
-
-  async remove({ backend, name }: Server): Promise<void> {
-    const server = `${backend}/${name}`;
-    await this.#ask(`set server ${server} state maint; shutdown sessions server ${server}; del server ${server}`);
-  }
-
-  #ask(command: string): Promise<string> {
-    const socket = createConnection(`${this.#run}/haproxy.sock`);
+  function ask(command: string): Promise<string> {
+    const socket = createConnection(`${run}/haproxy.sock`);
     socket.setTimeout(5000, () => socket.destroy(new Error("HAProxy does not answer"))).end(`${command}\n`);
     return text(socket);
   }
+
+  /** The process that answers, which a reload replaces. */
+  const worker = async () => /^Pid: (\d+)/m.exec(await ask("show info").catch(() => ""))?.[1];
+
+  async function reload(pid: number): Promise<void> {
+    const before = await worker();
+    process.kill(pid, "SIGUSR2");
+    for (const end = Date.now() + 10_000; (await worker()) === before; await sleep(20)) {
+      if (Date.now() > end) throw new Error(`HAProxy does not take its configuration, see ${daemon.logFile}`);
+    }
+  }
+
+  /** Ends it, and removes its files. */
+  async function stop(): Promise<void> {
+    await stopDaemon(daemon, 5000);
+    for (const end of ["cfg", "sock", "state"]) rmSync(`${run}/haproxy.${end}`, { force: true });
+    written = "";
+  }
+
+  const servers = async () => (existsSync(`${run}/haproxy.sock`) ? serversIn(await ask("show stat")) : []);
+
+  return {
+    stop,
+    servers,
+    /** Whether it was started and has ended by itself. */
+    isDead: () => written !== "" && runningPid(daemon) === undefined,
+
+    /** Starts HAProxy with this configuration, or gives it to the one that runs, without a connection being lost; ends it if there is none. */
+    async apply(frontends: readonly string[], backends: readonly Backend[]): Promise<void> {
+      const wanted = JSON.stringify([frontends, backends]);
+      const pid = runningPid(daemon);
+      if (wanted === written && (pid !== undefined || frontends.length === 0)) return;
+      if (frontends.length === 0) await stop();
+      else {
+        // What it has learned of its targets is kept over a reload.
+        writeFileSync(`${run}/haproxy.state`, pid ? await ask("show servers state") : "1\n");
+        writeFileSync(`${run}/haproxy.cfg`, configuration(run, frontends, backends, pid ? await servers() : []));
+        if (pid) await reload(pid);
+        else await startDaemon(daemon);
+      }
+      written = wanted;
+    },
+
+    /** A target that gets no request before its checks have passed, unless it is known to be healthy: a new server of HAProxy's would. */
+    async add(backend: Backend, name: string, address: string, isHealthy: boolean): Promise<void> {
+      const server = `${backend.name}/${name}`;
+      await ask(`add server ${server} ${address} ${backend.options}`);
+      const settings = isHealthy ? ["state ready"] : ["state drain", "health down", "state ready"];
+      const steps = settings.map((step) => `set server ${server} ${step}`);
+      await ask([`enable health ${server}`, ...steps].join("; "));
+    },
+
+    /** No new requests for it; those that it has are finished. */
+    drain: ({ backend, name }: Server) => ask(`set server ${backend}/${name} state drain`),
+    ready: ({ backend, name }: Server) => ask(`set server ${backend}/${name} state ready`),
+
+    async remove({ backend, name }: Server): Promise<void> {
+      const server = `${backend}/${name}`;
+      await ask(`set server ${server} state maint; shutdown sessions server ${server}; del server ${server}`);
+    },
+  };
 }
+
+export type HAProxy = ReturnType<typeof haproxyOf>;
 
 /** The servers in HAProxy's statistics, whose first line names the columns. */
 export function serversIn(statistics: string) {

@@ -35,136 +35,121 @@ export type MachineCloud = Pick<Cloud, "dir" | "run" | "endpoint"> & {
 // (`exec > >(tee …)`) are still printed; a container would end at once.
 const runUserData = "env -u HOME /var/lib/cloud/instance/scripts/part-001; status=$?; sleep 0.3; exit $status";
 
-const hostOf = (cloud: Pick<Cloud, "run">): string[] => ["--host", `unix://${socketOf(cloud)}`];
-
 /** One EC2 instance's machine: a Docker Engine of its own, and a container in which its user data runs. */
-export class Machine {
-  readonly id: string;
-  readonly #cloud: MachineCloud;
-  readonly #dir: string;
-  readonly #engine: Engine;
-  readonly #bridge: string;
-
-  constructor(id: string, cloud: MachineCloud) {
-    this.id = id;
-    this.#cloud = cloud;
-    this.#dir = `${cloud.dir}/machines/${id}`;
-    this.#bridge = `ec2-${id.slice(-11)}`; // an interface's name has at most 15 characters
-    this.#engine = { data: `${this.#dir}/docker`, run: `${cloud.run}/${id}`, log: `${this.#dir}/engine.log` };
-  }
+export function machineOf(id: string, cloud: MachineCloud) {
+  const dir = `${cloud.dir}/machines/${id}`;
+  const bridge = `ec2-${id.slice(-11)}`; // an interface's name has at most 15 characters
+  const engine: Engine = { data: `${dir}/docker`, run: `${cloud.run}/${id}`, log: `${dir}/engine.log` };
+  const consoleFile = `${cloud.dir}/console/${id}.log`;
+  const host = ["--host", `unix://${socketOf(cloud)}`];
+  const docker = (...args: string[]) => run(["docker", ...host, ...args]);
+  const removeBridge = () => run(["ip", "link", "delete", bridge]).catch(() => {}); // there is none
 
   /** `dead`: its engine ended without being stopped. */
-  get state(): "absent" | "stopped" | "running" | "dead" {
-    if (!existsSync(this.#dir)) return "absent";
-    if (!existsSync(pidFileOf(this.#engine))) return "stopped";
-    return isEngineAlive(this.#engine) ? "running" : "dead";
-  }
-
-  get #console(): string {
-    return `${this.#cloud.dir}/console/${this.id}.log`;
+  function state(): "absent" | "stopped" | "running" | "dead" {
+    if (!existsSync(dir)) return "absent";
+    if (!existsSync(pidFileOf(engine))) return "stopped";
+    return isEngineAlive(engine) ? "running" : "dead";
   }
 
   /** Starts it from any state. */
-  async start(given: MachineArgs): Promise<void> {
+  async function start(given: MachineArgs): Promise<void> {
     const { address } = given;
-    const isNew = this.state === "absent";
-    await mkdir(this.#dir, { recursive: true });
-    if (!isEngineAlive(this.#engine)) {
-      await this.#removeBridge();
+    const isNew = state() === "absent";
+    await mkdir(dir, { recursive: true });
+    if (!isEngineAlive(engine)) {
+      await removeBridge();
       const commands = [
-        `link add ${this.#bridge} type bridge`,
-        `address add ${gatewayFor(address)} dev ${this.#bridge}`,
-        `link set ${this.#bridge} up`,
+        `link add ${bridge} type bridge`,
+        `address add ${gatewayFor(address)} dev ${bridge}`,
+        `link set ${bridge} up`,
         // Repeats a request for a container's address after 50 ms; by default one that starts would be found a second later.
-        `ntable change name arp_cache dev ${this.#bridge} retrans 50`,
+        `ntable change name arp_cache dev ${bridge} retrans 50`,
       ];
       await run(["ip", "-batch", "-"], { input: commands.join("\n") });
     }
     let asked: ReturnType<MachineArgs["credentials"]> | undefined;
     const args = { ...given, credentials: () => (asked ??= given.credentials()) };
-    const network = { bridge: this.#bridge, address };
-    const engine = startEngine({ ...this.#engine, network, group: groupOf(address), credentials: args.credentials });
+    const network = { bridge, address };
+    const started = startEngine({ ...engine, network, group: groupOf(address), credentials: args.credentials });
     // At the same time: the user data waits for the engine itself, where it starts docker.service.
-    const begun = this.#begin(isNew, args);
-    await Promise.allSettled([engine, begun]);
-    await engine;
+    const begun = begin(isNew, args);
+    await Promise.allSettled([started, begun]);
+    await started;
     await begun;
   }
 
   /** Runs the user data, or follows the container that a killed agent started for it. */
-  async #begin(isNew: boolean, args: MachineArgs): Promise<void> {
-    if (isNew || !(await this.#docker("inspect", this.id).catch(() => undefined))) {
+  async function begin(isNew: boolean, args: MachineArgs): Promise<void> {
+    if (isNew || !(await docker("inspect", id).catch(() => undefined))) {
       const script = await args.userData();
       if (!script) return;
-      if (!script.startsWith("#!")) return this.report("only user data that is a script (#!) runs in the local cloud");
-      await this.#run(script, args);
+      if (!script.startsWith("#!")) return report("only user data that is a script (#!) runs in the local cloud");
+      await runScript(script, args);
     }
-    void this.#follow(args.hostName).catch(() => {}); // without its console the machine still runs
+    void follow(args.hostName).catch(() => {}); // without its console the machine still runs
   }
 
   /** Removes everything but its console, which EC2 keeps for a while too. */
-  async remove(): Promise<void> {
-    await this.#docker("rm", "--force", this.id).catch(() => {}); // there is none without user data
-    await stopEngine(this.#engine);
-    await this.#removeBridge();
-    for (const path of [this.#engine.run, this.#dir]) await rm(path, { recursive: true, force: true });
+  async function remove(): Promise<void> {
+    await docker("rm", "--force", id).catch(() => {}); // there is none without user data
+    await stopEngine(engine);
+    await removeBridge();
+    for (const path of [engine.run, dir]) await rm(path, { recursive: true, force: true });
   }
 
   /** A line on its console. */
-  async report(line: string): Promise<void> {
-    await mkdir(dirname(this.#console), { recursive: true });
-    await appendFile(this.#console, `cloud-init: ${line}\n`);
+  async function report(line: string): Promise<void> {
+    await mkdir(dirname(consoleFile), { recursive: true });
+    await appendFile(consoleFile, `cloud-init: ${line}\n`);
   }
 
   /** Runs the user data in a container of the machine's own architecture. */
-  async #run(script: string, { architecture, address, hostName, credentials }: MachineArgs): Promise<void> {
-    const instance = `${this.#dir}/cloud`;
-    const settings = `${this.#dir}/settings`;
+  async function runScript(
+    script: string,
+    { architecture, address, hostName, credentials }: MachineArgs,
+  ): Promise<void> {
+    const instance = `${dir}/cloud`;
+    const settings = `${dir}/settings`;
     for (const folder of ["data", "instance/scripts"]) await mkdir(`${instance}/${folder}`, { recursive: true });
     await mkdir(settings, { recursive: true });
-    await writeFile(`${instance}/data/instance-id`, `${this.id}\n`);
+    await writeFile(`${instance}/data/instance-id`, `${id}\n`);
     await writeFile(`${instance}/instance/scripts/part-001`, script, { mode: 0o700 });
-    const settingsOfCli = { AWS_ENDPOINT_URL: this.#cloud.endpoint, ...(await credentials()) };
+    const settingsOfCli = { AWS_ENDPOINT_URL: cloud.endpoint, ...(await credentials()) };
     const variables = Object.entries(settingsOfCli).map(([name, value]) => `${name}='${value}'\n`);
     await writeFile(`${settings}/aws.env`, variables.join(""), { mode: 0o600 });
-    await this.#docker(
-      ...["run", "--detach", "--name", this.id, "--hostname", hostName, "--network", "host"],
+    await docker(
+      ...["run", "--detach", "--name", id, "--hostname", hostName, "--network", "host"],
       ...["--user", `0:${groupOf(address)}`],
       ...["--platform", architecture.platform, "--env", `DOCKER_DEFAULT_PLATFORM=${architecture.platform}`],
       ...["--volume", `${instance}:/var/lib/cloud`, "--volume", `${settings}/aws.env:/run/local-cloud/aws.env:ro`],
       // The folder, for the socket may not be there yet.
-      ...["--volume", `${this.#engine.run}:/run/local-cloud/engine:ro`],
-      ...[`${this.#cloud.machineImage}-${architecture.image}`, "sh", "-c", runUserData],
+      ...["--volume", `${engine.run}:/run/local-cloud/engine:ro`],
+      ...[`${cloud.machineImage}-${architecture.image}`, "sh", "-c", runUserData],
     );
   }
 
   /** Writes all output of the user data to the console, and what a machine prints after it. */
-  async #follow(hostName: string): Promise<void> {
-    await mkdir(dirname(this.#console), { recursive: true });
-    const file = await open(this.#console, "w");
+  async function follow(hostName: string): Promise<void> {
+    await mkdir(dirname(consoleFile), { recursive: true });
+    const file = await open(consoleFile, "w");
     const begun = Date.now();
     const uptime = () => (Date.now() - begun) / 1000;
     // One pipe for both outputs, in their order.
-    const command = ["-c", 'exec docker "$@" 2>&1', "sh", ...hostOf(this.#cloud), "logs", "--follow", this.id];
+    const command = ["-c", 'exec docker "$@" 2>&1', "sh", ...host, "logs", "--follow", id];
     const logs = spawn("sh", command, { stdio: ["ignore", "pipe", "ignore"] });
     logs.once("error", () => {}); // it has no output then
     for await (const line of createInterface(logs.stdout)) await file.write(consoleLine(line, uptime()));
     await file.close();
     try {
-      const status = (await this.#docker("wait", this.id)).trim();
-      await appendFile(this.#console, afterUserData(status, hostName, uptime()));
+      const status = (await docker("wait", id)).trim();
+      await appendFile(consoleFile, afterUserData(status, hostName, uptime()));
     } catch {
       // The machine was stopped while its user data ran: there is no status to report.
     }
   }
 
-  #docker(...args: string[]): Promise<string> {
-    return run(["docker", ...hostOf(this.#cloud), ...args]);
-  }
-
-  async #removeBridge(): Promise<void> {
-    await run(["ip", "link", "delete", this.#bridge]).catch(() => {}); // there is none
-  }
+  return { id, state, start, remove, report };
 }
 
 /**

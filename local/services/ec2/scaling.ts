@@ -125,34 +125,21 @@ interface Apis {
   readonly report: (group: object) => Promise<void>;
 }
 
+/** By target group, the state of each target. */
+type Health = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
 /** Auto Scaling: keeps each group at what the API has been asked for, and tells the API what it did. It remembers nothing that matters. */
-export class Scaling {
-  readonly #apis: Apis;
-  readonly #retry = new Map<string, { at: number; pause: number }>();
+export function scalingOf({ ec2, elb, autoscaling, report }: Apis) {
+  const retries = new Map<string, { at: number; pause: number }>();
   /** Since when the refreshes bake. */
-  readonly #baking = new Map<string, number>();
+  const baking = new Map<string, number>();
 
-  constructor(apis: Apis) {
-    this.#apis = apis;
-  }
-
-  /** @returns Whether something is under way, so that it has to be called again soon. */
-  async step(instances: ReadonlyMap<string, Instance>): Promise<boolean> {
-    const pages = this.#apis.autoscaling.paginateDescribeAutoScalingGroups({});
-    let isBusy = false;
-    for (const group of await every(pages, (page) => page.AutoScalingGroups)) {
-      isBusy = (await this.#group(group, instances)) || isBusy;
-    }
-    return isBusy;
-  }
-
-  async #group(group: AutoScalingGroup, instances: ReadonlyMap<string, Instance>): Promise<boolean> {
-    const { autoscaling, report } = this.#apis;
+  async function follow(group: AutoScalingGroup, instances: ReadonlyMap<string, Instance>): Promise<boolean> {
     const { AutoScalingGroupName: name = "", TargetGroupARNs: arns = [], DesiredCapacity = 0 } = group;
-    const health = await this.#healthIn(arns);
+    const health = await healthIn(arns);
     const now = Date.now();
     const given = group.Instances ?? [];
-    let members = given.map((each) => this.#member(each, instances.get(each.InstanceId ?? ""), health));
+    let members = given.map((each) => memberOf(each, instances.get(each.InstanceId ?? ""), health));
     const known = JSON.stringify(reported(members));
     const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
     const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
@@ -166,7 +153,7 @@ export class Scaling {
     const serving = members.filter(({ lifecycle, runs }) => lifecycle === "InService" && runs).map(({ id }) => id);
     for (const [TargetGroupArn, targets] of health) {
       const Targets = serving.filter((id) => !targets.has(id)).map((Id) => ({ Id }));
-      if (Targets.length > 0) await this.#apis.elb.registerTargets({ TargetGroupArn, Targets });
+      if (Targets.length > 0) await elb.registerTargets({ TargetGroupArn, Targets });
     }
     const { launch: launches, terminate, isDone, left } = plan(members, goal, now);
     for (const each of terminate) {
@@ -179,27 +166,27 @@ export class Scaling {
       each.lifecycle = "Terminating";
       note(`Terminating EC2 instance: ${each.id}`, causeOf(each, goal));
     }
-    for (const each of members) if (each.lifecycle === "Terminating") await this.#end(each, health, instances);
+    for (const each of members) if (each.lifecycle === "Terminating") await end(each, health, instances);
     members = members.filter(({ id, lifecycle }) => lifecycle !== "Terminating" || instances.has(id));
 
     const key = `${name} ${goal.template}`;
-    const { at = 0, pause = 60_000 } = this.#retry.get(key) ?? {};
+    const { at = 0, pause = 60_000 } = retries.get(key) ?? {};
     for (let count = 0; count < launches && at <= now; count += 1) {
       try {
-        const made = await this.#launch(group, goal.template, members);
+        const made = await launch(group, goal.template, members);
         members.push(made);
         note(`Launching a new EC2 instance: ${made.id}`, launching);
-        this.#retry.delete(key);
+        retries.delete(key);
       } catch (error) {
         note("Launching a new EC2 instance", launching, `${(error as Error).message}. Launching EC2 instance failed.`);
-        this.#retry.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
+        retries.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
         break;
       }
     }
     const failed = activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage;
     const id = refresh?.InstanceRefreshId ?? "";
-    if (refresh?.Status === "Baking" && !this.#baking.has(id)) this.#baking.set(id, now);
-    const baked = now - (this.#baking.get(id) ?? now);
+    if (refresh?.Status === "Baking" && !baking.has(id)) baking.set(id, now);
+    const baked = now - (baking.get(id) ?? now);
     const isMoving = members.some(({ lifecycle }) => lifecycle !== "InService");
     const changed =
       refresh && refreshed(refresh, { isDone, isMoving, left, total: DesiredCapacity, failed, now, baked });
@@ -215,10 +202,9 @@ export class Scaling {
     return refresh !== undefined && !endings.includes(changed?.Status ?? "");
   }
 
-  /** By target group, the state of each target. */
-  async #healthIn(arns: readonly string[]): Promise<Map<string, Map<string, string>>> {
+  async function healthIn(arns: readonly string[]): Promise<Health> {
     const entries = arns.map(async (TargetGroupArn) => {
-      const asked = this.#apis.elb.describeTargetHealth({ TargetGroupArn });
+      const asked = elb.describeTargetHealth({ TargetGroupArn });
       // Where somebody has deleted it, its groups, and all others, go on.
       const { TargetHealthDescriptions = [] } = await asked.catch((error: Error) => {
         if (error.name !== "TargetGroupNotFoundException") throw error;
@@ -232,7 +218,7 @@ export class Scaling {
     return new Map(await Promise.all(entries));
   }
 
-  #member(given: InstanceOfGroup, instance: Instance | undefined, health: Map<string, Map<string, string>>): Member {
+  function memberOf(given: InstanceOfGroup, instance: Instance | undefined, health: Health): Member {
     const id = given.InstanceId ?? "";
     const states = [...health.values()].flatMap((targets) => targets.get(id) ?? []);
     const target =
@@ -247,23 +233,17 @@ export class Scaling {
   }
 
   /** Out of the target groups; when its requests are finished, terminated. */
-  async #end(
-    { id }: Member,
-    health: Map<string, Map<string, string>>,
-    instances: ReadonlyMap<string, Instance>,
-  ): Promise<void> {
+  async function end({ id }: Member, health: Health, instances: ReadonlyMap<string, Instance>): Promise<void> {
     let isDraining = false;
     for (const [TargetGroupArn, targets] of health) {
       if (!targets.has(id)) continue;
       isDraining = true;
-      if (targets.get(id) !== "draining")
-        await this.#apis.elb.deregisterTargets({ TargetGroupArn, Targets: [{ Id: id }] });
+      if (targets.get(id) !== "draining") await elb.deregisterTargets({ TargetGroupArn, Targets: [{ Id: id }] });
     }
-    if (!isDraining && instances.has(id)) await this.#apis.ec2.terminateInstances({ InstanceIds: [id] });
+    if (!isDraining && instances.has(id)) await ec2.terminateInstances({ InstanceIds: [id] });
   }
 
-  async #launch(group: AutoScalingGroup, template: string, members: readonly Member[]): Promise<Member> {
-    const { ec2 } = this.#apis;
+  async function launch(group: AutoScalingGroup, template: string, members: readonly Member[]): Promise<Member> {
     const [LaunchTemplateId, Version] = template.split(":");
     const { Subnets = [] } = await ec2.describeSubnets({ SubnetIds: group.VPCZoneIdentifier?.split(",") });
     const zones = new Map(Subnets.map(({ SubnetId = "", AvailabilityZone = "" }) => [SubnetId, AvailabilityZone]));
@@ -284,6 +264,16 @@ export class Scaling {
     const made = { id, lifecycle: "Pending", health: "Healthy", isProtected, template, zone };
     return { ...made, launched: Date.now(), runs: false, isReady: false };
   }
+
+  /** @returns Whether something is under way, so that it has to be called again soon. */
+  return async (instances: ReadonlyMap<string, Instance>): Promise<boolean> => {
+    const pages = autoscaling.paginateDescribeAutoScalingGroups({});
+    let isBusy = false;
+    for (const group of await every(pages, (page) => page.AutoScalingGroups)) {
+      isBusy = (await follow(group, instances)) || isBusy;
+    }
+    return isBusy;
+  };
 }
 
 const nameOf = ({ LaunchTemplateId, Version }: LaunchTemplateSpecification = {}) => `${LaunchTemplateId}:${Version}`;

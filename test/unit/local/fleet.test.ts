@@ -9,7 +9,7 @@ import {
   type Member,
   plan,
   refreshed,
-  Scaling,
+  scalingOf,
   subnetFor,
 } from "../../../local/services/ec2/scaling.ts";
 import { awsError } from "../../support/sdk.ts";
@@ -227,9 +227,9 @@ test("a launch that fails is an activity with its reason, though the target grou
     },
     report,
   };
-  const scaling = new Scaling(apis as never);
-  expect(await scaling.step(new Map())).toBe(true);
-  expect(await scaling.step(new Map())).toBe(true);
+  const step = scalingOf(apis as never);
+  expect(await step(new Map())).toBe(true);
+  expect(await step(new Map())).toBe(true);
   const failure = "The image id '[ami-1]' does not exist. Launching EC2 instance failed.";
   expect(report).toHaveBeenCalledExactlyOnceWith({
     group: "g",
