@@ -6,19 +6,19 @@ import { endLeftovers } from "./recovery/recover.ts";
 import { stop } from "./start.ts";
 
 /** A clone of the project and a local cloud of its own, for tests and measurements. */
-export interface Sandbox {
+export type Sandbox = ReturnType<typeof pathsIn>;
+const pathsIn = (folder: string) => ({
   /** The clone, which may be edited. */
-  readonly project: string;
+  project: join(folder, "project"),
   /** Data of the local cloud. */
-  readonly cloudFolder: string;
-}
+  cloudFolder: join(folder, "cloud"),
+});
 
 /** Makes the clone, after what a run that was killed may have left is removed. */
 export async function makeSandbox(folder: string): Promise<Sandbox> {
   await removeSandbox(folder);
-  const { project, cloudFolder } = pathsIn(folder);
-  makeClone(project);
-  return { project, cloudFolder };
+  makeClone(pathsIn(folder).project);
+  return pathsIn(folder);
 }
 
 /** Stops the local cloud and removes it with the clone. */
@@ -32,5 +32,3 @@ export async function removeSandbox(folder: string): Promise<void> {
   }
   for (const path of [project, cloudFolder]) rmSync(path, { recursive: true, force: true });
 }
-
-const pathsIn = (folder: string): Sandbox => ({ project: join(folder, "project"), cloudFolder: join(folder, "cloud") });

@@ -2,6 +2,7 @@ import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { machineNames } from "../../components/architecture.ts";
 import type { Proof } from "../../components/proof.ts";
+import { builds } from "../../local/services/buildkitd.ts";
 import { filesBelow } from "../../tools/paths.ts";
 import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
@@ -32,7 +33,7 @@ async function upFromNothing(sandbox: Sandbox): Promise<number> {
 }
 
 async function nothingToDo(sandbox: Sandbox): Promise<Measurement[]> {
-  const before = { builds: await builds(sandbox), files: registryFiles(sandbox) };
+  const before = { builds: await builds(sandbox.cloud), files: registryFiles(sandbox) };
   const times = await sandbox.rounds(sandbox.runs(5), {
     "up with nothing to do": () => sandbox.time(local("up")),
     "up of an empty program": () => sandbox.time(empty("up")),
@@ -54,16 +55,10 @@ async function nothingToDo(sandbox: Sandbox): Promise<Measurement[]> {
     {
       what: "builds by an up or preview with nothing to do",
       unit: "",
-      ours: [(await builds(sandbox)) - before.builds],
+      ours: [(await builds(sandbox.cloud)).length - before.builds.length],
     },
     { what: "files of the registry that these change", unit: "", ours: [changed.length] },
   ];
-}
-
-/** Builds that BuildKit remembers. */
-async function builds(sandbox: Sandbox): Promise<number> {
-  const list = await sandbox.command(["docker-buildx", "history", "ls", "--format", "json"]);
-  return list.split("\n").filter(Boolean).length;
 }
 
 /** Each file of ECR's registry with its time, which every write changes. */

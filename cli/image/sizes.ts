@@ -11,7 +11,6 @@ interface Blob {
 /** One platform's image as its manifest has it; sizes are of what is transferred, that is, compressed. */
 export interface PlatformImage {
   readonly platform: string;
-  readonly digest: string;
   readonly config: Blob;
   readonly layers: readonly Blob[];
   /** Bytes on disk after a pull. */
@@ -82,12 +81,12 @@ async function readImage(name: string, engine: Engine): Promise<PlatformImage[]>
     const facts = await inspect(name, "--format", "[{{json .Image}}, {{json .Manifest.Digest}}]");
     const [image, digest] = JSON.parse(facts) as [{ os: string; architecture: string }, string];
     const platform = `${image.os}/${image.architecture}`;
-    return [{ ...single, platform, digest, unpacked: await measure(name, digest, engine) }];
+    return [{ ...single, platform, unpacked: await measure(name, digest, engine) }];
   }
   const images: PlatformImage[] = [];
   for (const { digest, platform } of imagesIn(manifests)) {
     const { config, layers } = JSON.parse(await inspect(atDigest(name, digest), "--raw")) as Manifest;
-    images.push({ platform, digest, config, layers, unpacked: await measure(name, digest, engine) });
+    images.push({ platform, config, layers, unpacked: await measure(name, digest, engine) });
   }
   return images;
 }

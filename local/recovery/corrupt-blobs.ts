@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { filesBelow } from "../../tools/paths.ts";
+import { basename, dirname } from "node:path";
 import type { Cloud } from "../cloud.ts";
+import { blobsOf } from "../services/registry.ts";
 
 /** Larger than any index or manifest of this project, smaller than any layer with a runtime in it. */
 const manifestLimit = 64 * 1024;
@@ -14,9 +14,7 @@ const manifestLimit = 64 * 1024;
  * @returns Their digests.
  */
 export function removeCorruptBlobs(cloud: Pick<Cloud, "dir">): string[] {
-  const folder = join(cloud.dir, "registry", "data", "docker", "registry", "v2", "blobs", "sha256");
-  const found = filesBelow(folder).filter((file) => basename(file) === "data");
-  const blobs = new Map(found.map((file) => [basename(dirname(file)), file]));
+  const blobs = new Map(blobsOf(cloud).map((file) => [basename(dirname(file)), file]));
   const corrupt = new Set<string>();
   for (const [hash, file] of blobs) {
     if (createHash("sha256").update(readFileSync(file)).digest("hex") !== hash) corrupt.add(hash);

@@ -98,21 +98,27 @@ export function socket(cloud: Pick<Cloud, "run">): string {
   return join(cloud.run, "buildkitd.sock");
 }
 
+/** The builds that BuildKit remembers, the newest first. */
+export async function builds({ env }: Pick<Cloud, "env">) {
+  const list = await run(["docker-buildx", "--builder", builder, "history", "ls", "--format", "json"], { env });
+  return list.split("\n").flatMap((line) => {
+    if (line === "") return [];
+    const { ref, status, created_at } = JSON.parse(line);
+    return { id: ref.split("/").at(-1) as string, status, began: new Date(created_at) };
+  });
+}
+
 /**
  * The steps in which builds failed after a moment, each with its platform and what it printed, from BuildKit's history. The engine's display
  * shows only the newest line, and the provider's error only the command.
  */
 export async function failedSteps(cloud: Cloud, since: Date): Promise<string[]> {
-  const history = (...words: string[]) =>
-    run(["docker-buildx", "--builder", builder, "history", ...words], { env: cloud.env });
   try {
-    const list = (await history("ls", "--format", "json")).split("\n").filter(Boolean);
-    const records = list.map((line) => JSON.parse(line));
-    const failed = records.find(({ status, created_at }) => status === "Error" && new Date(created_at) >= since);
+    const failed = (await builds(cloud)).find(({ status, began }) => status === "Error" && began >= since);
     if (failed === undefined) return [];
     // Buildx writes the log to stderr.
     const command = 'docker-buildx --builder "$0" history logs "$1" --progress plain 2>&1';
-    const log = await run(["sh", "-c", command, builder, failed.ref.split("/").at(-1)], { env: cloud.env });
+    const log = await run(["sh", "-c", command, builder, failed.id], { env: cloud.env });
     const lines = log.split("\n");
     const steps = lines.flatMap((line) => /^(#\d+ )ERROR/.exec(line)?.[1] ?? []);
     return lines.filter((line) => steps.some((step) => line.startsWith(step)));

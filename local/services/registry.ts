@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { ECR } from "@aws-sdk/client-ecr";
-import { readIfThere } from "../../tools/paths.ts";
+import { filesBelow, readIfThere } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { type Cloud, certificate, certificateBundle, sdkOf } from "../cloud.ts";
 import type { Daemon } from "../daemon.ts";
@@ -39,6 +39,12 @@ export async function password(ecr: ECR): Promise<string> {
     .toString()
     .slice("AWS:".length);
 }
+
+/** The files of every layer, configuration and manifest that is there. */
+export const blobsOf = ({ dir }: Pick<Cloud, "dir">): string[] =>
+  filesBelow(join(dir, "registry", "data", "docker", "registry", "v2", "blobs")).filter(
+    (file) => basename(file) === "data",
+  );
 
 /** Deletes the blobs that no repository uses. Nothing may be pushed meanwhile. */
 export async function collectGarbage(cloud: Cloud): Promise<void> {

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
@@ -7,6 +7,7 @@ import { lifecyclePolicy, repositoryPolicy } from "../../components/repository.t
 import { resources } from "../../local/providers/aws/resources.ts";
 import type { Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
+import { blobsOf } from "../../local/services/registry.ts";
 import { processes } from "../../tools/processes.ts";
 import { expectDestroyConverges, expectUpConverges, inventory, killMachine } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
@@ -153,9 +154,7 @@ test("destroy, though its login has expired, leaves nothing of the stack, a firs
   await deployed();
   expireLogin();
   await expectDestroyConverges();
-  const data = join(cloud.dir, "registry", "data", "docker", "registry", "v2");
-  const blobs = readdirSync(join(data, "blobs"), { recursive: true }).filter((file) => String(file).endsWith("data"));
-  expect(blobs).toEqual([]);
+  expect(blobsOf(cloud)).toEqual([]);
   const host = ["--host", `unix://${cloud.run}/docker.sock`];
   expect(execFileSync("docker", [...host, "volume", "ls", "--quiet"]).toString()).toBe("");
   await succeed("destroy");

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
@@ -9,6 +9,7 @@ import * as iam from "@aws-sdk/client-iam";
 import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { blobsOf } from "../../local/services/registry.ts";
 import { processes } from "../../tools/processes.ts";
 import {
   aws,
@@ -222,13 +223,10 @@ describe("a secret", () => {
   const canaries = [passwordPrefix, encoded(`AWS:${passwordPrefix}`), encoded(passwordPrefix)];
 
   /** Every layer, configuration and manifest that was ever pushed, unpacked. */
-  function blobs(): Buffer[] {
-    const folder = join(cloud.dir, "registry", "data", "docker", "registry", "v2", "blobs");
-    return readdirSync(folder, { recursive: true, encoding: "utf8" })
-      .filter((file) => file.endsWith("/data"))
-      .map((file) => readFileSync(join(folder, file)))
+  const blobs = (): Buffer[] =>
+    blobsOf(cloud)
+      .map((file) => readFileSync(file))
       .map((blob) => (blob.readUInt16BE() === 0x1f8b ? gunzipSync(blob) : blob));
-  }
 
   test("of the registry or an instance's role is in no image, user data, log, output or plain state", async () => {
     const outputs = await deployed();

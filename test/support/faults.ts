@@ -170,10 +170,12 @@ function onHost(): { folders: string[]; engines: string[]; userData: string[]; b
   const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
   const host = ["--host", `unix://${cloud.run}/docker.sock`];
   const userData = execFileSync("docker", [...host, "ps", "--all", "--format", "{{.Names}}"], { encoding: "utf8" });
-  const interfaces = JSON.parse(execFileSync("ip", ["-json", "address"]).toString()) as { addr_info: Address[] }[];
+  const interfaces = JSON.parse(execFileSync("ip", ["-json", "address"]).toString()) as {
+    addr_info?: { local?: string }[];
+  }[];
   // A machine's bridge has an address that is made from its machine's: 240.0.0.0/4, then the cloud's own number.
   const block = 0xf00 + Number(cloud.prefix.split(".")[1]);
-  const isOurs = ({ local = "" }: Address) => {
+  const isOurs = ({ local = "" }) => {
     const [first = 0, second = 0] = local.split(".").map(Number);
     return first * 16 + (second >> 4) === block;
   };
@@ -185,10 +187,6 @@ function onHost(): { folders: string[]; engines: string[]; userData: string[]; b
     userData: userData.split("\n").filter(Boolean).sort(),
     bridges: interfaces.filter(({ addr_info = [] }) => addr_info.some(isOurs)).length,
   };
-}
-
-interface Address {
-  readonly local?: string;
 }
 
 /** AWS's API, the state and this host have the same resources, once each, and nothing is pending or still running. */

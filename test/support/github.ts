@@ -165,16 +165,8 @@ export interface Run {
   readonly programs?: Strings;
 }
 
-export interface Ran {
-  readonly status: number | null;
-  /** All that it printed. */
-  readonly text: string;
-  readonly outputs: Record<string, string>;
-  readonly summary: string;
-}
-
 /** Runs a step's script as the runner does: its shell, its environment and nothing else. */
-export async function run(name: string, { contexts = {}, runner = {}, overrides = {}, ...world }: Run): Promise<Ran> {
+export async function run(name: string, { contexts = {}, runner = {}, overrides = {}, ...world }: Run) {
   const { workflow, job, step } = find(name);
   const folder = mkdtempSync(join(tmpdir(), "step-"));
   const [bin, output, summary, script] = ["bin", "output", "summary", "script"].map((each) => join(folder, each)) as [
@@ -204,11 +196,9 @@ export async function run(name: string, { contexts = {}, runner = {}, overrides 
         ...overrides,
       },
     });
-    const outputs = [...readFileSync(output, "utf8").matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [
-      name,
-      value,
-    ]);
-    return { status, text, outputs: Object.fromEntries(outputs), summary: readFileSync(summary, "utf8") };
+    const lines = readFileSync(output, "utf8").matchAll(/^(\w+)=(.*)$/gm);
+    const outputs: Record<string, string> = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+    return { status, text, outputs, summary: readFileSync(summary, "utf8") };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,10 +1,11 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { every } from "../../local/lists.ts";
+import { builds } from "../../local/services/buildkitd.ts";
 import { filesBelow } from "../../tools/paths.ts";
+import { run } from "../../tools/process.ts";
 import { cloud, ec2, succeed } from "./stack.ts";
 
 /** All files below a folder, with what is in them. */
@@ -28,22 +29,14 @@ export async function unwritten() {
   };
 }
 
-const history = (...args: string[]) =>
-  execFileSync("docker-buildx", ["history", ...args], { env: cloud.env, encoding: "utf8" });
-
-/** The builds that BuildKit itself remembers, by their ids. */
-function builds(): string[] {
-  const lines = history("ls", "--format", "json").split("\n").filter(Boolean);
-  return lines.map((line) => (JSON.parse(line) as { ref: string }).ref.split("/").at(-1) as string);
-}
-
 /** A preview, which must build both platforms and write nothing anywhere. Returns its output. */
 export async function buildingPreview(): Promise<string> {
-  const [before, known] = [await unwritten(), builds()];
+  const [before, known] = [await unwritten(), await builds(cloud)];
   const output = await succeed("preview");
-  const build = builds().find((id) => !known.includes(id));
+  const build = (await builds(cloud)).find(({ id }) => !known.some((each) => each.id === id));
   if (build === undefined) throw new Error(`the preview built nothing:\n${output}`);
-  const { Status, Platform } = JSON.parse(history("inspect", build, "--format", "json"));
+  const inspect = ["docker-buildx", "history", "inspect", build.id, "--format", "json"];
+  const { Status, Platform } = JSON.parse(await run(inspect, { env: cloud.env }));
   expect([Status, ...[Platform].flat().sort()]).toEqual(["completed", "linux/amd64", "linux/arm64"]);
   expect(await unwritten()).toEqual(before);
   return output;

@@ -43,7 +43,7 @@ const rootFileSystems = {
     packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
     without: [],
   },
-  // Distroless: without the programs that the packages bring, and with a record of each package.
+  // Distroless: without the programs that the packages bring, and with a record of each package, in /var/lib/dpkg/status.d.
   distroless: {
     packages: "base-files,libc6,netbase,tzdata",
     without: ["usr/bin/*", "usr/sbin/*"],
@@ -63,13 +63,6 @@ const removed = [
   "etc/resolv.conf",
 ];
 
-interface RootFileSystemArgs {
-  readonly packages: string;
-  /** Paths that are taken away. */
-  readonly without: readonly string[];
-  /** Whether /var/lib/dpkg/status.d names the packages. */
-  readonly recordsPackages?: boolean;
-}
 type RootFileSystem = keyof typeof rootFileSystems;
 
 interface Image {
@@ -161,7 +154,7 @@ async function build(args: BaseImagesArgs, context: string, files: string, names
 
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
 async function packRootFileSystem(name: RootFileSystem, architecture: Names["image"], tar: string): Promise<void> {
-  const { packages, without, recordsPackages }: RootFileSystemArgs = rootFileSystems[name];
+  const { packages, without, ...more } = rootFileSystems[name];
   // apt's own clean-up would make its folders again.
   const options = [
     "--variant=extract",
@@ -173,9 +166,10 @@ async function packRootFileSystem(name: RootFileSystem, architecture: Names["ima
   const field = 'dpkg-deb --field "$deb"';
   const record = `for deb in "$1"/var/cache/apt/archives/*.deb; do ${field} >"$1/status.d/$(${field} Package)"; done`;
   // No hook of a later step is run for what is only extracted.
-  const hook = recordsPackages
-    ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
-    : remove;
+  const hook =
+    "recordsPackages" in more
+      ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
+      : remove;
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
   await run(["mmdebstrap", ...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
   await rename(`${tar}.part.tar`, tar);

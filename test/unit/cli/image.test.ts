@@ -214,7 +214,6 @@ describe("sizes", () => {
   const blob = (digest: string, size: number) => ({ digest, size });
   const image = (platform: string, own: number) => ({
     platform,
-    digest: `sha256:${platform}`,
     config: blob(`config ${platform}`, 1),
     layers: [blob(`bun ${platform}`, own), blob("bundle", 20)],
     unpacked: own * 2,
