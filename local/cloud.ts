@@ -132,7 +132,6 @@ export function exports(cloud: Places): Record<string, string> {
   };
 }
 
-/** The environment of one of the identities. */
 export const as = (cloud: Cloud, identity: Identity): NodeJS.ProcessEnv => ({
   ...cloud.env,
   ...keysOf(cloud.dir, identity),

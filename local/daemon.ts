@@ -13,7 +13,6 @@ export interface Daemon {
   /** Holds the process's id and start time, so that another process that got the same id is not mistaken for it. */
   readonly pidFile: string;
   readonly logFile: string;
-  /** Whether it serves. */
   readonly ready: () => Promise<boolean>;
 }
 

@@ -67,7 +67,6 @@ export async function ensureStack(cloud: Cloud): Promise<void> {
 export const stateFile = (cloud: Pick<Cloud, "dir">) =>
   join(cloud.dir, "state", ".pulumi", "stacks", projectName, `${stackName}.json`);
 
-/** The stack's resources. */
 export function resourcesOf(cloud: Pick<Cloud, "dir">): readonly StateResource[] {
   return readState(stateFile(cloud))?.checkpoint?.latest?.resources ?? [];
 }
@@ -91,7 +90,6 @@ export function readState(file: string): State | undefined {
   }
 }
 
-/** A resource in the stack's state. */
 export interface StateResource {
   readonly urn: string;
   readonly type: string;

@@ -66,7 +66,6 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   });
 }
 
-/** Keeps what the base images are made of. */
 const cacheDir = join(home, "cache");
 
 /** Installs what is missing. What is fetched does not wait for the compiler, which takes minutes the first time and wants the processors alone. */

@@ -42,7 +42,6 @@ export class CommandError extends Error {
 }
 
 export interface RunOptions extends SpawnOptionsWithoutStdio {
-  /** Text for its stdin. */
   readonly input?: string;
   /** Called with each line that it writes to stderr. */
   readonly onLine?: (line: string) => void;

@@ -8,7 +8,6 @@ import { parseBuilder } from "../image/builder.ts";
 import { type AwsClient, NoAnswer, type Probe } from "./probe.ts";
 import { needed, type Quota } from "./quotas.ts";
 
-/** What the checks are about. */
 export interface Environment {
   readonly probe: Probe;
   /** The stack whose `pulumi up` is meant. @default this machine alone */

@@ -36,7 +36,6 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     platform: process.platform as string,
     architecture: process.arch as string,
     hostname: hostname(),
-    /** Whether a process of this machine runs. */
     isAlive(pid: number): boolean {
       try {
         return process.kill(pid, 0);

@@ -33,7 +33,6 @@ export interface Quota {
 /** The most that will be in use at one time, until the next release is done. */
 export const needed = ({ used, own, firstUp, release }: Quota) => used + Math.max(firstUp - own, 0) + release;
 
-/** Something that counts towards a quota. */
 interface Counted {
   readonly Tags?: readonly Tag[];
   /** @default 1 */
@@ -86,7 +85,6 @@ const quotas = {
   gatewayEndpoints: { service: "vpc", code: "L-1B52E74A", what: "gateway endpoints" },
 } as const;
 
-/** What a stack is made of. */
 async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
   const { EC2 } = await import("@aws-sdk/client-ec2");
   const ec2 = new EC2(client);

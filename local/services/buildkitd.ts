@@ -93,7 +93,6 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
   await run(["docker-buildx", "create", "--name", builder, ...options, endpoint], { env: cloud.env });
 }
 
-/** BuildKit's socket. */
 export function socket(cloud: Pick<Cloud, "run">): string {
   return join(cloud.run, "buildkitd.sock");
 }

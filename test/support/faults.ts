@@ -125,7 +125,6 @@ const hasFleet = () => state().resources.some(({ type }) => type === "aws:autosc
 /** Whether the last command that changed the stack succeeded, so that the state is complete. */
 const isFinished = () => !existsSync(join(cloud.dir, "unfinished"));
 
-/** Recovers from what a failed test left unfinished. */
 export async function ensureRecovered(): Promise<void> {
   if (!isFinished()) await succeed("refresh");
 }
@@ -136,7 +135,6 @@ export async function ensureDeployed(): Promise<Outputs> {
   return outputs();
 }
 
-/** Destroys the stack unless there is none. */
 export async function ensureDestroyed(): Promise<void> {
   if (!isFinished() || state().resources.length > 0) await succeed("destroy");
 }
@@ -245,7 +243,6 @@ export function withLargeLayer<T>(work: () => Promise<T>): Promise<T> {
   return edited("app/Dockerfile", change, work);
 }
 
-/** The state that AWS's API reports of an instance. */
 export const instanceState = async (id: string) => (await describeInstances(id))[0]?.State?.Name;
 
 /** Kills one of the local cloud's daemons, or stops it until it is continued. */

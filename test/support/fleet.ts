@@ -15,7 +15,6 @@ export type FleetOutputs = Omit<Outputs, MachineName> & Record<MachineName, Grou
 
 export const fleetOutputs = (): FleetOutputs => outputs() as unknown as FleetOutputs;
 
-/** The ids of every machine of a fleet. */
 export const idsOf = (fleet: FleetOutputs): string[] =>
   machineNames.flatMap((name) => fleet[name].machines.map(({ id }) => id)).sort();
 

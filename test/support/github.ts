@@ -47,14 +47,12 @@ export const texts = new Map([...files, actionFile].map((file) => [file, readFil
 const read = (file: string) => parse(texts.get(file) as string);
 export const workflows = new Map(files.map((file) => [basename(file), read(file) as Workflow]));
 
-/** A workflow's job. */
 export function job(file: string, name: string): Job {
   const found = workflows.get(file)?.jobs[name];
   if (found === undefined) throw new Error(`${file} has no job ${name}`);
   return found;
 }
 
-/** The name of a job's environment. */
 export const environmentOf = ({ environment }: Job): string | undefined =>
   typeof environment === "object" ? environment.name : environment;
 
@@ -68,7 +66,6 @@ const jobs = [
 export const steps = jobs.flatMap(({ where, workflow, job }) =>
   (job.steps ?? []).map((step) => ({ where, name: `${where}: ${step.name ?? step.uses}`, workflow, job, step })),
 );
-/** The steps that are scripts. */
 export const scripts = steps.filter(({ step }) => step.run !== undefined);
 
 export function find(name: string): (typeof steps)[number] {

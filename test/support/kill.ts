@@ -116,7 +116,6 @@ export async function killAtUpdate(victim: Victim, step: string): Promise<void> 
   });
 }
 
-/** Killed while it deletes a resource. */
 export async function killAtDestroy(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
   await ensureRecovered();
   // The machines take the longest, and are made only where they are what is deleted.

@@ -1,6 +1,5 @@
 import { architectures } from "../../components/architecture.ts";
 
-/** What a machine is launched with. */
 export const launchArgs = {
   appName: "hono-app",
   image: {

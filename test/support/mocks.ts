@@ -181,7 +181,6 @@ export function only(type: string, name?: string): Registration {
   return found[0] as Registration;
 }
 
-/** All that was registered. */
 export function all(): readonly Registration[] {
   return registered;
 }

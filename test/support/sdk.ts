@@ -4,7 +4,6 @@ import { vi } from "vitest";
 type Input = any;
 /** What AWS answers to an action, such as `DescribeVpcs`. */
 export type Answer = (action: string, input: Input) => object | undefined;
-/** A call: its action, and its input. */
 export type Asked = { action: string } & Record<string, Input>;
 
 /** Answers what clients of these classes of the AWS SDK send: nothing, where there is no answer. @returns The calls, as they come. */
@@ -24,5 +23,4 @@ export function answering(classes: readonly { prototype: object }[], answer: Ans
 /** The calls that change something. */
 export const changes = (asked: readonly Asked[]) => asked.filter(({ action }) => !action.startsWith("Describe"));
 
-/** An error of AWS. */
 export const awsError = (name: string, message = name) => Object.assign(new Error(message), { name });

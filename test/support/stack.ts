@@ -46,7 +46,6 @@ export const ecr = new ECR(aws);
 export const iam = new IAM(aws);
 export const logs = new CloudWatchLogs(aws);
 
-/** The stack's repository. */
 export const repositoryName = "hono-app-local";
 
 /** Credentials of an instance's role. */
@@ -112,7 +111,6 @@ export function pulumiStack(command: string[], input?: string): string {
 
 export const stateFile = stateFileOf(cloud);
 
-/** The stack's state on disk. */
 export function state(): { resources: StateResource[]; pending: unknown[] } {
   const latest = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, "utf8")).checkpoint.latest : undefined;
   return { resources: latest?.resources ?? [], pending: latest?.pending_operations ?? [] };
@@ -132,7 +130,6 @@ export function imagesOf(tagStatus: "TAGGED" | "UNTAGGED"): Promise<ImageIdentif
 /** Digests of the stack's images that have no tag, those of an index's platforms among them. */
 export const untagged = async () => (await imagesOf("UNTAGGED")).map(({ imageDigest }) => imageDigest);
 
-/** What AWS's API reports of instances. */
 export async function describeInstances(...InstanceIds: string[]): Promise<Described[]> {
   const { Reservations = [] } = await ec2.describeInstances({ InstanceIds });
   return Reservations.flatMap(({ Instances = [] }) => Instances);
@@ -145,7 +142,6 @@ export type Outputs = { readonly [Name in Exclude<keyof Program, MachineName>]: 
   Record<MachineName, Machine>
 >;
 
-/** The stack's outputs, as its state has them. */
 export function outputs(): Outputs {
   return outputsOf(cloud) as unknown as Outputs;
 }
@@ -342,7 +338,6 @@ export async function manifest(
 export const platformsIn = (inspected: string): string[] =>
   [...inspected.matchAll(/Platform: +(\S+)/g)].map(([, platform = ""]) => platform).sort();
 
-/** The platforms of an index. */
 export function platformsOf({ manifests = [] }: { readonly manifests?: readonly Descriptor[] }): string[] {
   return manifests.map(({ platform }) => `${platform?.os}/${platform?.architecture}`).sort();
 }

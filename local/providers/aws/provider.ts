@@ -49,7 +49,6 @@ export type Resource = {
 
 export type Listed = { readonly id: string; readonly item: Props; readonly owner?: string };
 
-/** One function: its arguments and the look-up. */
 export type Lookup = { inputs: Inputs; run(args: Props): Promise<Props> };
 
 /** AWS's error code: the wire's, for an SDK may give the exception another name (DeleteConflict, DeleteConflictException). */

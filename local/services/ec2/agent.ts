@@ -26,11 +26,9 @@ const fleet = fleetOf(cloud);
 const firewall = firewallOf(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
 type Machine = ReturnType<typeof machineOf>;
 const machines = new Map<string, Machine>();
-/** The current task of each machine. */
 const tasks = new Map<string, Promise<void>>();
 /** Machines that this agent has started or adopted, and whose user data it therefore follows. */
 const known = new Set<string>();
-/** Where each machine is reached. */
 const addresses = new Map<string, string>();
 /** The instances that the API has, as of its last change. */
 let wanted = new Map<string, Instance>();

@@ -25,7 +25,6 @@ export interface MachineArgs {
 /** Temporary credentials, as the AWS CLI's variables. */
 export type Credentials = Record<"AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN", string>;
 
-/** The cloud that a machine is part of. */
 export type MachineCloud = Pick<Cloud, "dir" | "run" | "endpoint"> & {
   /** The image of a machine's root file system, without its `-arm64` or `-amd64`. */
   readonly machineImage: string;

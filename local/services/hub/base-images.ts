@@ -7,7 +7,6 @@ import { hashOf, readIfThere, root } from "../../../tools/paths.ts";
 import { run, say, step } from "../../../tools/process.ts";
 
 const here = import.meta.dirname;
-/** The host's certificate authorities. */
 const caBundle = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Where images are built, and where they are put. */
