@@ -12,7 +12,9 @@ import { isObject, leaves, lower, type Props, withoutUndefined } from "./values.
  * A resource type as data. Its inputs are the properties of AWS's schema of the type, with a lower first letter; a request gets those of
  * them that it has a member for.
  */
-export interface Row extends CloudFormation {
+export interface Row
+  extends CloudFormation,
+    Pick<Resource, "computed" | "defaults" | "deleteBeforeReplace" | "keepsState"> {
   /** Why the type costs nothing, or what its inputs cost. */
   readonly price: Price;
   /** Inputs that the diagram shows. */
@@ -57,11 +59,6 @@ export interface Row extends CloudFormation {
   readonly isReady?: (item: Props) => boolean;
   /** What the real provider does before the deletion, with what it has in its state. */
   readonly deleting?: (state: Props) => Promise<unknown>;
-  readonly deleteBeforeReplace?: boolean;
-  readonly keepsState?: boolean;
-  readonly defaults?: Props;
-  /** Inputs for which AWS chooses a value where none is given. */
-  readonly computed?: readonly string[];
   /** What the type does unlike any other: it replaces what the row says. */
   readonly unlike?: (made: Resource) => Partial<Resource>;
 }
