@@ -1,6 +1,15 @@
 import type { Row } from "./row.ts";
+import type { Props } from "./values.ts";
 
 const price = "IAM is free";
+
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const atMost = (most: number) => ({
+  holds: [
+    `not have, without white space, more characters than ${most}`,
+    (document: Props) => JSON.stringify(document).replace(/\s/g, "").length <= most,
+  ],
+});
 
 const roles = ["addRoleToInstanceProfile", "removeRoleFromInstanceProfile"] as const;
 const boundary = ["putRolePermissionsBoundary", "deleteRolePermissionsBoundary"] as const;
@@ -19,8 +28,7 @@ export const iamRows = {
     type: "AWS::IAM::Role",
     names: roleNames,
     without: ["managedPolicyArns", "maxSessionDuration"],
-    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-    rules: { properties: { AssumeRolePolicyDocument: { maxCharacters: 2048 } } },
+    rules: { properties: { AssumeRolePolicyDocument: atMost(2048) } },
     price,
     calls: { create: "createRole", update: roleUpdates, get: "getRole", delete: "deleteRole" },
     absent: { description: "", permissionsBoundary: "" },
@@ -30,7 +38,7 @@ export const iamRows = {
     names: { name: "PolicyName", role: "RoleName", policy: "PolicyDocument" },
     required: ["policy"],
     // All of a role's policies have no more either; here each is looked at by itself.
-    rules: { properties: { PolicyDocument: { maxCharacters: 10_240 } } },
+    rules: { properties: { PolicyDocument: atMost(10_240) } },
     price,
     partOf: "aws:iam/role:Role",
     id: "RoleName:PolicyName",

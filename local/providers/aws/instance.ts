@@ -119,7 +119,7 @@ export const instanceRow: Row = {
       // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html
       CreditSpecification: { properties: { CPUCredits: { enum: ["standard", "unlimited"] } } },
       // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html
-      UserData: { maxBytes: 16384 },
+      UserData: { holds: ["not have more bytes than 16384", (text: string) => Buffer.byteLength(text) <= 16_384] },
     },
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
     if: { required: ["CreditSpecification"] },

@@ -42,7 +42,7 @@ type Type = "object" | "array" | "string";
 type Keyword = { readonly type: Type | Type[]; readonly message: string };
 type Names = Readonly<Record<string, readonly string[]>>;
 
-/** Keywords that ajv does not have: cfn-lint's, and the last three for the rules beside the schemas. */
+/** Keywords that ajv does not have: cfn-lint's, and the last one for the rules beside the schemas. */
 const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boolean }> = {
   requiredXor: {
     type: "object",
@@ -79,19 +79,9 @@ const keywords: Record<string, Keyword & { isMet(rule: never, value: never): boo
     message: "must be, in whatever case, one of",
     isMet: (allowed: string[], text: string) => allowed.some((each) => each.toLowerCase() === text.toLowerCase()),
   },
-  maxBytes: {
-    type: "string",
-    message: "must not have more bytes than",
-    isMet: (most: number, text: string) => Buffer.byteLength(text) <= most,
-  },
-  maxCharacters: {
-    type: "object",
-    message: "must not have, without white space, more characters than",
-    isMet: (most: number, document: Props) => JSON.stringify(document).replace(/\s/g, "").length <= most,
-  },
   // What JSON Schema cannot say, and whether it is so. It has to hold for what is not known yet.
   holds: {
-    type: ["object", "array"],
+    type: ["object", "array", "string"],
     message: "must",
     isMet: ([, isMet]: [string, (value: unknown) => boolean], value: unknown) => isMet(value),
   },
