@@ -52,6 +52,15 @@ export async function collectGarbage(cloud: Cloud): Promise<void> {
   await run(["registry", "garbage-collect", configFile(cloud, "registry")], { env: cloud.env });
 }
 
+/** Makes a certificate for a name or an address, signed by itself, and its key. */
+export async function certify(kind: "DNS" | "IP", name: string, key: string, certificate: string): Promise<void> {
+  await run([
+    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"],
+    ...["-days", "3650", "-subj", `/CN=${name}`, "-addext", `subjectAltName=${kind}:${name}`],
+    ...["-keyout", key, "-out", certificate],
+  ]);
+}
+
 /** Makes a certificate for the registry's address, unless it is there, and a bundle with those that this host trusts. */
 export async function ensureCertificate(cloud: Pick<Cloud, "dir" | "registry">): Promise<void> {
   const folder = join(cloud.dir, "tls");
@@ -59,11 +68,7 @@ export async function ensureCertificate(cloud: Pick<Cloud, "dir" | "registry">):
   const made = join(folder, "host");
   if (readIfThere(made) !== host) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    await run([
-      ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"],
-      ...["-days", "3650", "-subj", "/CN=local cloud", "-addext", `subjectAltName=IP:${host}`],
-      ...["-keyout", join(folder, "key.pem"), "-out", certificate(cloud)],
-    ]);
+    await certify("IP", host, join(folder, "key.pem"), certificate(cloud));
     writeFileSync(made, host);
   }
   const own = process.env.SSL_CERT_FILE ?? "";

@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ACM } from "@aws-sdk/client-acm";
 import { expect, test } from "vitest";
+import { certify } from "../../local/services/registry.ts";
 import { balancing, fleetOutputs } from "../support/fleet.ts";
 import { get } from "../support/http.ts";
 import { temporaryFolder } from "../support/process.ts";
@@ -12,17 +12,9 @@ const domain = "app.example.com";
 const folder = temporaryFolder();
 const acm = new ACM(aws);
 
-/** A certificate for a name, made by itself, and its key. */
-function make(name: string): { certificate: string; key: string } {
-  const [certificate, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
-  const subject = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`];
-  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-days", "2"];
-  execFileSync("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", certificate], { stdio: "ignore" });
-  return { certificate, key };
-}
-
 test("HTTPS with the domain's certificate, which is verified; HTTP leads there; without a certificate a preview fails", async () => {
-  const { certificate, key } = make(domain);
+  const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")];
+  await certify("DNS", domain, key, certificate);
   await configured({ fleet: "true", domain }, async () => {
     await refused(local("preview"), `no certificate for ${domain} has been issued in ACM`);
     const { CertificateArn } = await acm.importCertificate({
