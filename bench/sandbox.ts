@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type Cloud, filesOf, openCloud } from "../local/cloud.ts";
 import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
-import { type Sandbox as Folders, makeSandbox, removeSandbox } from "../local/sandbox.ts";
+import { makeSandbox, removeSandbox } from "../local/sandbox.ts";
 import { distribution } from "../local/services/distribution.ts";
 import { start } from "../local/start.ts";
 import { lock } from "../tools/lock.ts";
@@ -25,14 +25,12 @@ export class Sandbox {
   /** The clone. */
   readonly project: string;
   readonly quick: boolean;
-  readonly #cloudFolder: string;
   readonly #signal: AbortSignal;
   cloud: Cloud;
 
-  constructor({ project, cloudFolder }: Folders, { quick, signal }: SandboxOptions, cloud: Cloud) {
+  constructor(project: string, { quick, signal }: SandboxOptions, cloud: Cloud) {
     this.cloud = cloud;
     this.project = project;
-    this.#cloudFolder = cloudFolder;
     this.quick = quick;
     this.#signal = signal;
   }
@@ -73,7 +71,7 @@ export class Sandbox {
 
   /** Looks up the local cloud's addresses, which may change while it is down. */
   async open(): Promise<void> {
-    this.cloud = await openCloud(this.#cloudFolder);
+    this.cloud = await openCloud(this.cloud.dir);
   }
 
   /** Starts the local cloud and the registry, unless they run. */
@@ -157,7 +155,7 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   const { scripts } = JSON.parse(readFileSync(join(made.project, "package.json"), "utf8"));
   const empty = scripts.local.replace("cli/local.ts", "bench/empty.ts");
   await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: made.project });
-  const sandbox = new Sandbox(made, options, await openCloud(made.cloudFolder));
+  const sandbox = new Sandbox(made.project, options, await openCloud(made.cloudFolder));
   try {
     return await work(sandbox);
   } finally {
