@@ -92,10 +92,14 @@ test("a pair in other zones: what stays keeps its subnet, and its block", async 
   await succeed("up");
 });
 
-test("a fleet in other zones: its machines move before their subnets go, and no request fails where each zone has one", () =>
+test("a fleet in other zones, two machines of each architecture in two: they move before their subnets go, and no request fails where each zone has one", () =>
   withFleet(
     async () => {
       const before = await fleetDeployed();
+      for (const { machines } of [before.graviton, before.intel]) {
+        expect(new Set(machines.map(({ zone }) => zone)).size).toBe(2);
+      }
+      await expectFleetServing(before);
       await configured({ availabilityZones: zones("b", "c") }, async () => {
         await underLoad(before.url, () => succeed("up"));
         const after = fleetOutputs();
