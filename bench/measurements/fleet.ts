@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { Agent, request } from "node:http";
+import { Agent, type RequestOptions } from "node:http";
 import { join } from "node:path";
 import { EC2 } from "@aws-sdk/client-ec2";
 import { quantile } from "simple-statistics";
@@ -7,6 +7,7 @@ import { type MachineName, machineNames } from "../../components/architecture.ts
 import type { GroupProof } from "../../components/group-proof.ts";
 import { localAddressOf } from "../../local/address.ts";
 import { sdkOf } from "../../local/cloud.ts";
+import { get } from "../../tools/http.ts";
 import { step } from "../../tools/process.ts";
 import type { Measurement } from "../measurement.ts";
 import { local, type Sandbox } from "../sandbox.ts";
@@ -55,7 +56,7 @@ type Outputs = { readonly url: string } & Readonly<Record<MachineName, Pick<Grou
 async function release(sandbox: Sandbox, { url }: Outputs) {
   const results: boolean[] = [];
   const seconds = await sandbox.release(Array(4).fill(url), async () => {
-    results.push(await timeOf(`${url}/platform`, { agent: false }).then(Number.isFinite, () => false));
+    results.push(await timeOf(`${url}/platform`).then(Number.isFinite, () => false));
   });
   return { seconds, asked: results.length, failed: results.filter((isAnswered) => !isAnswered).length };
 }
@@ -99,16 +100,9 @@ async function latency(sandbox: Sandbox, outputs: Outputs): Promise<Measurement[
 }
 
 /** Milliseconds until a request is answered with 200 and read. */
-function timeOf(url: string, options: { agent: Agent | false; localAddress?: string }): Promise<number> {
+async function timeOf(url: string, options: RequestOptions = {}): Promise<number> {
   const started = performance.now();
-  return new Promise((resolve, reject) => {
-    const get = request(url, { ...options, signal: AbortSignal.timeout(10_000) }, (response) => {
-      response.on("error", reject).on("end", () => {
-        if (response.statusCode === 200) resolve(performance.now() - started);
-        else reject(new Error(`${url}: ${response.statusCode}`));
-      });
-      response.resume();
-    });
-    get.on("error", reject).end();
-  });
+  const { status } = await get(url, { ...options, signal: AbortSignal.timeout(10_000) });
+  if (status !== 200) throw new Error(`${url}: ${status}`);
+  return performance.now() - started;
 }

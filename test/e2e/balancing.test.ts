@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { acm, autoscaling, ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/resources.ts";
-import { get } from "../support/http.ts";
+import { get } from "../../tools/http.ts";
 import { make, removeAll } from "../support/make.ts";
 
 // Load balancers and groups without a machine, by the rows of the AWS provider, against the local cloud's API and its proxy.

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { ACM } from "@aws-sdk/client-acm";
 import { expect, test } from "vitest";
 import { certify } from "../../local/services/registry.ts";
+import { get } from "../../tools/http.ts";
 import { balancing, fleetOutputs } from "../support/fleet.ts";
-import { get } from "../support/http.ts";
 import { temporaryFolder } from "../support/process.ts";
 import { aws, cloud, configured, local, type Report, type Result, refused, shell } from "../support/stack.ts";
 

@@ -17,9 +17,9 @@ import type { Credentials } from "../../local/services/ec2/machine.ts";
 import { bunVersion } from "../../local/services/hub/base-images.ts";
 import { password } from "../../local/services/registry.ts";
 import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../local/stack.ts";
+import { get } from "../../tools/http.ts";
 import { hashOf } from "../../tools/paths.ts";
 import { collect, type Result, type RunOptions } from "../../tools/process.ts";
-import { get } from "./http.ts";
 import type { TestCloud } from "./setup.ts";
 
 export type { Result } from "../../tools/process.ts";

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { get } from "../../../tools/http.ts";
 import { run } from "../../../tools/process.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "../../daemon.ts";
 
@@ -83,15 +83,8 @@ async function removeLeftovers(engine: Engine): Promise<void> {
   await run(["find", "/sys/fs/cgroup", "-depth", ...groups, "-exec", "rmdir", "{}", ";"]).catch(() => {});
 }
 
-function answers(engine: Engine): Promise<boolean> {
-  return new Promise((resolve) => {
-    const ping = request({ socketPath: socketOf(engine), path: "/_ping", timeout: 1000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    ping
-      .once("error", () => resolve(false))
-      .once("timeout", () => ping.destroy())
-      .end();
-  });
-}
+const answers = (engine: Engine): Promise<boolean> =>
+  get("http://docker/_ping", { socketPath: socketOf(engine), signal: AbortSignal.timeout(1000) }).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
