@@ -31,8 +31,7 @@ const programs = {
  */
 export async function ensureSystem(): Promise<void> {
   checkHost();
-  const path = (process.env.PATH ?? "").split(delimiter);
-  const missing = Object.entries(programs).filter(([name]) => !path.some((folder) => existsSync(join(folder, name))));
+  const missing = Object.entries(programs).filter(([name]) => !isOnPath(name));
   const packages = new Set<string>(missing.map(([, name]) => name));
   // mmdebstrap checks Debian's signatures, also on Ubuntu.
   if (!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")) packages.add("debian-archive-keyring");
@@ -40,11 +39,13 @@ export async function ensureSystem(): Promise<void> {
   await ensureEmulation();
 }
 
+const isOnPath = (program: string): boolean =>
+  (process.env.PATH ?? "").split(delimiter).some((folder) => existsSync(join(folder, program)));
+
 /** @throws Error that says what to install where this is not Debian or Ubuntu. */
 export async function installPackages(packages: readonly string[]): Promise<void> {
   if (packages.length === 0) return;
-  const path = (process.env.PATH ?? "").split(delimiter);
-  if (!path.some((folder) => existsSync(join(folder, "apt-get")))) {
+  if (!isOnPath("apt-get")) {
     throw new Error(`missing system packages: install what Debian calls ${packages.join(", ")}, then run this again`);
   }
   await step(`system packages: ${packages.join(", ")}`, async () => {
