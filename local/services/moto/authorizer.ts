@@ -28,12 +28,8 @@ interface Check {
   readonly resourcePolicy?: object;
 }
 
-/** `by` names the statements that allow; `because` says, in AWS's words, why it is denied. */
-type Verdict =
-  | { readonly allowed: true; readonly by: string[] }
-  | { readonly allowed: false; readonly because: string };
-
-async function judge({ principal, account, policies, boundary, checks }: Question): Promise<Verdict[]> {
+/** Of each check, whether it is `allowed`: `by` these statements, or not `because` of something, in AWS's words. */
+async function judge({ principal, account, policies, boundary, checks }: Question) {
   return Promise.all(
     checks.map(async ({ action, context, resourcePolicy, ...asked }) => {
       const given = { resource: asked.resource, policies };
@@ -55,13 +51,8 @@ async function judge({ principal, account, policies, boundary, checks }: Questio
         const grants = results.flatMap(({ analysis }) => getGrantReasons(analysis));
         return { allowed: true, by: [...new Set(grants.flatMap(({ statementId }) => statementId ?? []))] };
       }
-      return {
-        allowed: false,
-        because: reason(
-          action,
-          results.flatMap(({ analysis }) => getDenialReasons(analysis)),
-        ),
-      };
+      const denials = results.flatMap(({ analysis }) => getDenialReasons(analysis));
+      return { allowed: false, because: reason(action, denials) };
     }),
   );
 }
