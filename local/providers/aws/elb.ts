@@ -11,7 +11,6 @@ const balancerAttributes = {
   enableDeletionProtection: ["deletion_protection.enabled", false],
   dropInvalidHeaderFields: ["routing.http.drop_invalid_header_fields.enabled", false],
   desyncMitigationMode: ["routing.http.desync_mitigation_mode", "defensive"],
-  enableHttp2: ["routing.http2.enabled", true],
 } as const;
 
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html

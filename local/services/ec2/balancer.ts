@@ -95,9 +95,8 @@ export function balancersOf({ ec2, elb, report }: Apis, haproxy: HAProxy, certif
         const idle = Number(attribute(Attributes, "idle_timeout.timeout_seconds") ?? 60);
         for (const each of listeners)
           next.frontends.push(...frontendOf(each, Attributes, addresses, idle, certificates));
-        for (const group of targetGroups.filter((group) =>
-          listeners.some((each) => arnOf(each) === group.TargetGroupArn),
-        ))
+        const used = targetGroups.filter((group) => listeners.some((each) => arnOf(each) === group.TargetGroupArn));
+        for (const group of used)
           next.groups.push(await groupOf(elb, group, balancer, addresses[0] ?? "", idle, instances));
       }
       now = next;
@@ -183,10 +182,9 @@ export function frontendOf(
 ): string[] {
   const { ListenerArn, Port, Protocol, SslPolicy = "" } = listener;
   const { Certificates: [certificate] = [], DefaultActions: [action] = [] } = listener;
-  const protocols = attribute(attributes, "routing.http2.enabled") === "false" ? "http/1.1" : "h2,http/1.1";
   const file = `${certificates}/${certificate?.CertificateArn?.split("/").at(-1)}.pem`;
   const oldest = /TLS(?:13)?-1-(\d)/.exec(SslPolicy)?.[1] ?? 0;
-  const secured = Protocol === "HTTPS" ? ` ssl crt ${file} alpn ${protocols} ssl-min-ver TLSv1.${oldest}` : "";
+  const secured = Protocol === "HTTPS" ? ` ssl crt ${file} alpn h2,http/1.1 ssl-min-ver TLSv1.${oldest}` : "";
   const dropsInvalid = attribute(attributes, "routing.http.drop_invalid_header_fields.enabled") === "true";
   const { Port: to = "443", StatusCode = "" } = action?.RedirectConfig ?? {};
   const host = `%[req.hdr(host),field(1,:)]${to === "443" ? "" : `:${to}`}`;
