@@ -100,8 +100,7 @@ export class Sandbox {
 
   /** Changes one line of the app, each time differently; {@link restore} undoes it. */
   edit(): void {
-    const original = readFileSync(join(this.project, page), "utf8");
-    this.#page ??= original;
+    this.#page ??= readFileSync(join(this.project, page), "utf8");
     const edited = this.#page.replace(/<h1([^>]*)>/, `<h1$1>${crypto.randomUUID()} `);
     if (edited === this.#page) throw new Error(`${page} has no <h1> that the benchmark could edit`);
     writeFileSync(join(this.project, page), edited);

@@ -99,7 +99,12 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
     const files = join(context, basename(image.files));
     await rm(files, { recursive: true, force: true });
     await cp(image.files, files, { recursive: true });
-    if (image.bun) await linkBunx(files);
+    if (image.bun) {
+      // The official images have bunx beside bun. In the repository the link would point nowhere, and what copies the project stops at it.
+      const folder = join(files, "root", "usr", "local", "bin");
+      await mkdir(folder, { recursive: true });
+      await symlink("bun", join(folder, "bunx"));
+    }
     await build(args, context, files, [`${args.mirror}/${image.name}`, image.built]);
   }
   await rm(context, { recursive: true }); // the mirror has everything
@@ -124,17 +129,14 @@ export async function prepareBaseImages(cacheDir: string, needed = images): Prom
       if (image.bun) parts.set(bun, () => fetchBun(architecture, bun));
     }
   }
-  await inParallel([...parts], async ([part, make]) => {
-    if (!existsSync(part)) await step(`base images: ${relative(context, part)}`, make);
-  });
+  // Each of several workers takes the next one.
+  const queue = parts.entries();
+  const worker = async () => {
+    for (const [part, make] of queue)
+      if (!existsSync(part)) await step(`base images: ${relative(context, part)}`, make);
+  };
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
   return context;
-}
-
-/** The official images have bunx beside bun. In the repository the link would point nowhere, and what copies the project stops at it. */
-async function linkBunx(files: string): Promise<void> {
-  const folder = join(files, "root", "usr", "local", "bin");
-  await mkdir(folder, { recursive: true });
-  await symlink("bun", join(folder, "bunx"));
 }
 
 /** @param files The folder of the Dockerfile, which it knows as `files`. */
@@ -191,12 +193,4 @@ async function exists(image: string): Promise<boolean> {
   const accept = ["application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"].join(", ");
   const manifest = `http://${registry}/v2/${repository}/manifests/${tag}`;
   return (await fetch(manifest, { method: "HEAD", headers: { accept } })).ok;
-}
-
-async function inParallel<Item>(items: Item[], work: (item: Item) => Promise<void>): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
 }
