@@ -6,27 +6,33 @@ import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { declared } from "../../outputs.js";
 import { stackConfig } from "../../tools/stack-config.ts";
 
+const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
+
 /** What the program registered; other resources are named by type and name, as in `aws:iam/role:Role hono-app`. */
-export interface Registration {
-  readonly type: string;
-  readonly name: string;
-  readonly inputs: Record<string, unknown>;
-  readonly parent: string;
-  readonly dependsOn: readonly string[];
-  readonly protect: boolean;
-  readonly retainOnDelete: boolean;
-  readonly deleteBeforeReplace: boolean;
-  readonly ignoreChanges: readonly string[];
-  readonly replaceOnChanges: readonly string[];
-  readonly timeouts: { readonly create: string; readonly update: string };
+export type Registration = ReturnType<typeof registrationOf> & {
   /** What a component, or the stack, registered as its outputs. */
   outputs?: Record<string, unknown>;
-}
+};
 
 // Vitest reports an error with all that it refers to, and a resource refers to the whole program: that takes minutes.
 Object.defineProperty(pulumi.ResourceError.prototype, "resource", { set() {} });
 
-const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
+const registrationOf = ({ type, name, inputs }: pulumi.runtime.MockResourceArgs, request: RegisterResourceRequest) => ({
+  type,
+  name,
+  inputs: inputs as Record<string, unknown>,
+  parent: nameOf(request.getParent()),
+  dependsOn: request.getDependenciesList().map(nameOf).sort(),
+  protect: request.getProtect() ?? false,
+  retainOnDelete: request.getRetainondelete() ?? false,
+  deleteBeforeReplace: request.getDeletebeforereplace() ?? false,
+  ignoreChanges: request.getIgnorechangesList(),
+  replaceOnChanges: request.getReplaceonchangesList(),
+  timeouts: {
+    create: request.getCustomtimeouts()?.getCreate() ?? "",
+    update: request.getCustomtimeouts()?.getUpdate() ?? "",
+  },
+});
 
 /** A secret as the engine sends it. */
 export const secret = (value: unknown) => ({ [specialSigKey]: specialSecretSig, value });
@@ -69,21 +75,9 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
   answers = { ...defaults, ...replaced };
   await pulumi.runtime.setMocks(
     {
-      newResource({ type, name, inputs }) {
-        const timeouts = request.getCustomtimeouts();
-        registered.push({
-          type,
-          name,
-          inputs,
-          parent: nameOf(request.getParent()),
-          dependsOn: request.getDependenciesList().map(nameOf).sort(),
-          protect: request.getProtect() ?? false,
-          retainOnDelete: request.getRetainondelete() ?? false,
-          deleteBeforeReplace: request.getDeletebeforereplace() ?? false,
-          ignoreChanges: request.getIgnorechangesList(),
-          replaceOnChanges: request.getReplaceonchangesList(),
-          timeouts: { create: timeouts?.getCreate() ?? "", update: timeouts?.getUpdate() ?? "" },
-        });
+      newResource(args) {
+        const { type, name, inputs } = args;
+        registered.push(registrationOf(args, request));
         const outputs: Record<string, unknown> = {
           "aws:ecr/repository:Repository": {
             arn: `arn:aws:ecr:ap-northeast-2:${account}:repository/${inputs.name}`,
