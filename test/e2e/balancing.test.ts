@@ -17,6 +17,12 @@ const expectAnswer = (address: string, path = "/") =>
     { timeout: 15_000 },
   );
 
+/** The interface in a subnet. */
+const interfaceIn = async (subnet: string) => {
+  const Filters = [{ Name: "subnet-id", Values: [subnet] }];
+  return (await (await ec2()).describeNetworkInterfaces({ Filters })).NetworkInterfaces?.[0]?.NetworkInterfaceId;
+};
+
 test("a load balancer, its target group and a group of machines are made, changed, refused as AWS does, and taken away", async () => {
   const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.8.0.0/16" });
   const vpcId = vpc.id;
@@ -60,7 +66,22 @@ test("a load balancer, its target group and a group of machines are made, change
   const attributes = ["enableDeletionProtection", "dropInvalidHeaderFields"];
   const moved = { ...rest, subnets: [b.id, c.id] };
   const unset = { ...moved, subnets: expect.arrayContaining(moved.subnets), dropInvalidHeaderFields: false };
+  const before = await interfaceIn(c.id);
   expect(await lb.update(moved, [...attributes, "subnets"])).toMatchObject(unset);
+  // Where its subnet stays, so does its interface.
+  expect(await interfaceIn(c.id)).toBe(before);
+  const elsewhere = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.9.0.0/16" });
+  const away = { vpcId: elsewhere.id, cidrBlock: "10.9.0.0/24", availabilityZone: "ap-northeast-2a" };
+  const { id: far } = await make("aws:ec2/subnet:Subnet", away);
+  await expect(lb.update({ ...moved, subnets: [far, c.id] }, ["subnets"])).rejects.toThrow("different networks");
+  const { id: other } = await make("aws:ec2/securityGroup:SecurityGroup", {
+    vpcId: elsewhere.id,
+    name: "far",
+    description: "far",
+  });
+  await expect(lb.update({ ...moved, securityGroups: [other] }, ["securityGroups"])).rejects.toThrow(
+    "different networks",
+  );
   await lb.update(rest, ["subnets"]);
   await resources[type].retag?.(lb.id, { stack: "dev" }, ["app"], lb.live);
   expect((await resources[type].read(lb.id, rest))?.tags).toEqual({ stack: "dev" });
@@ -131,8 +152,8 @@ test("a load balancer, its target group and a group of machines are made, change
   const group = { ...live, waitForCapacityTimeout: "0" };
   const tooMany = "Desired capacity:2 must be between the specified min size:0 and max size:1";
   await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
-  const elsewhere = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [lb.id] });
-  await expect(elsewhere).rejects.toThrow("Provided Target Groups may not be valid");
+  const unknown = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [lb.id] });
+  await expect(unknown).rejects.toThrow("Provided Target Groups may not be valid");
   const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
   await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
   const wrong = [

@@ -206,8 +206,8 @@ export const ec2Rows = {
   },
   "aws:ec2/routeTableAssociation:RouteTableAssociation": {
     type: "AWS::EC2::SubnetRouteTableAssociation",
-    // The real provider updates it in place and gives it a new id, which the SDK's server cannot report. A subnet has one table at a time.
-    deleteBeforeReplace: true,
+    // Another table the real provider sets in place, and the id is then a new one, which the SDK's server cannot report. A subnet has one at a time.
+    deleteBeforeReplace: ["routeTableId"],
     price: inVpc,
     partOf: "aws:ec2/routeTable:RouteTable",
     id: "RouteTableAssociationId",

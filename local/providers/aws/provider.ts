@@ -27,8 +27,8 @@ export type Resource = {
   defaults?: Props;
   /** Inputs for which AWS chooses a value where none is given; the provider then compares with the one in its state. */
   computed?: readonly string[];
-  /** Whether the old resource must go before its replacement can exist. */
-  deleteBeforeReplace?: boolean;
+  /** Whether the old resource must go before its replacement can exist, or the inputs whose change, and no other one, asks for that. */
+  deleteBeforeReplace?: boolean | readonly string[];
   /**
    * Whether an update that AWS refuses leaves the state as it was, as with Terraform's newer plugin framework. With the older one, which has most
    * types, the state says that it was made, and only a refresh shows that it was not.
@@ -191,7 +191,9 @@ export function provider(
       // As the real provider does it, whether the name that the program gives is the old one or a new one.
       // https://github.com/pulumi/pulumi-terraform-bridge/blob/main/pkg/tfbridge/schema.go, nameRequiresDeleteBeforeReplace
       const isNamed = resource.autoName && !isAutoName(inputs.name, name);
-      const deleteBeforeReplace = resource.deleteBeforeReplace || !!isNamed;
+      const { deleteBeforeReplace: first = false } = resource;
+      const isFirst = typeof first === "boolean" ? first : all.every((input) => first.includes(input));
+      const deleteBeforeReplace = isFirst || !!isNamed;
       // Unknown, so that the engine finds the changed keys, which it needs for replaceOnChanges: the SDK's server cannot say them.
       return { changes: changed.length > 0 ? undefined : false, replaces: all, deleteBeforeReplace };
     },

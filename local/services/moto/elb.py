@@ -10,6 +10,7 @@ from marks import touches
 from methods import replacing
 from moto.acm.models import acm_backends
 from moto.acm.responses import AWSCertificateManagerResponse
+from moto.ec2.models.subnets import Subnet
 from moto.elbv2 import models
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, ValidationError
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
@@ -31,14 +32,20 @@ def local_address(private_address: str) -> str:
     return ".".join([environ["LOCAL_CLOUD_PREFIX"], *private_address.split(".")[2:]])
 
 
-def fit(self: ELBv2Backend, balancer: FakeLoadBalancer, subnets: list[str]) -> None:
+def fit(self: ELBv2Backend, balancer: FakeLoadBalancer, subnets: list[Subnet]) -> None:
     """AWS has an interface in each subnet, in the load balancer's security groups: what they are in cannot be deleted."""
-    there = getattr(balancer, "interfaces", [])
+    there, ids = getattr(balancer, "interfaces", []), [each.id for each in subnets]
     # The load balancer's name is an address here, and stays when its subnet goes.
-    left = [each.private_ip_address for each in there if each.subnet.id not in subnets]
+    left = [each.private_ip_address for each in there if each.subnet.id not in ids]
     name = next((each for each in left if local_address(each) == balancer.dns_name), None)
     description = f"ELB {balancer.arn.partition('loadbalancer/')[2]}"
-    balancer.interfaces = fit_interfaces(self.ec2_backend, there, subnets, balancer.security_groups, description, name)
+    balancer.interfaces = fit_interfaces(self.ec2_backend, there, ids, balancer.security_groups, description, name)
+
+
+def check_network(self: ELBv2Backend, subnets: list[Subnet], groups: list[str]) -> None:
+    """A load balancer is in one VPC, for ever."""
+    for each in subnets:
+        check_security_groups(self.ec2_backend, each, groups)
 
 
 @replacing(ELBv2Backend, "create_load_balancer")
@@ -53,7 +60,7 @@ def create_with_interfaces(original, self: ELBv2Backend, name: str, security_gro
     if kwargs["scheme"] == "internet-facing" and not gateway_of(self.ec2_backend, subnets[0].vpc_id):
         # https://github.com/hashicorp/terraform-provider-aws/pull/4587
         raise ELBClientError("InvalidSubnet", f"VPC {subnets[0].vpc_id} has no internet gateway")
-    check_security_groups(self.ec2_backend, subnets[0], security_groups)
+    check_network(self, subnets, security_groups)
     balancer = original(self, name, security_groups, subnet_ids, *args, **kwargs)
     fit(self, balancer, balancer.subnets)
     balancer.dns_name = local_address(balancer.interfaces[0].private_ip_address)
@@ -71,8 +78,20 @@ def delete_unless_protected(original, self: ELBv2Backend, arn: str) -> None:
 
 
 @replacing(ELBv2Backend, "set_subnets")
+def set_subnets(original, self: ELBv2Backend, arn: str, subnets: list[str], *args) -> object:
+    if balancer := self.load_balancers.get(arn):
+        check_network(self, [self.ec2_backend.get_subnet(each) for each in subnets], balancer.security_groups)
+    return with_interfaces(original, self, arn, subnets, *args)
+
+
 @replacing(ELBv2Backend, "set_security_groups")
-def set_with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object:
+def set_groups(original, self: ELBv2Backend, arn: str, groups: list[str]) -> object:
+    if balancer := self.load_balancers.get(arn):
+        check_network(self, balancer.subnets, groups)
+    return with_interfaces(original, self, arn, groups)
+
+
+def with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object:
     result = original(self, arn, *args)
     fit(self, self.load_balancers[arn], self.load_balancers[arn].subnets)
     return result

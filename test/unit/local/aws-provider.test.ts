@@ -224,6 +224,16 @@ describe("the provider", () => {
     expect(await renamed).toMatchObject({ replaces: ["name"], deleteBeforeReplace: true });
   });
 
+  it("deletes first, where only some inputs ask for it, unless another one makes it another thing", async () => {
+    const inputs: Inputs = { subnet: ["replace"], table: ["replace"] };
+    const link = { ...role, autoName: 0, inputs, deleteBeforeReplace: ["table"] };
+    const { diff } = provider("", { "aws:iam/role:Role": link }, {}, async () => {});
+    const isFirst = async (news: Props) =>
+      (await diff?.("id", urn, { __inputs: { subnet: "a", table: "a" } }, news))?.deleteBeforeReplace;
+    expect(await isFirst({ subnet: "a", table: "b" })).toBe(true);
+    expect(await isFirst({ subnet: "b", table: "b" })).toBe(false);
+  });
+
   it("reads a deleted resource as gone, and an existing one with its live values", async () => {
     expect((await aws.read?.("id", urn, { __inputs: { name: "gone" } }))?.id).toBe("");
     const found = await aws.read?.("id", urn, { __inputs: { name: "n", policy: "p" } });
