@@ -97,7 +97,8 @@ export class Balancer extends pulumi.ComponentResource {
         enableDeletionProtection: args.protect,
         tags,
       },
-      { parent: this, protect: args.protect },
+      // It does not leave its VPC.
+      { parent: this, protect: args.protect, replacementTrigger: vpcId },
     );
     const targets = new TargetGroup(
       name,

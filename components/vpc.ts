@@ -62,13 +62,15 @@ export class Vpc extends pulumi.ComponentResource {
       return { routeTableId, subnetIds };
     };
 
-    const gateway = new InternetGateway(name, { vpcId, tags }, parent);
+    // Another block is another VPC. AWS detaches no gateway from one that is in use, and an address has one NAT gateway at a time.
+    const own = { ...parent, replacementTrigger: vpcId };
+    const gateway = new InternetGateway(name, { vpcId, tags }, own);
     this.public = layer("public", { gatewayId: gateway.id });
     if (egress === "nat") {
       // One for all: it costs more than a machine, and no user's request passes it. If its zone fails, running machines serve, and new ones wait.
       const [subnetId, zone] = [this.public.subnetIds[0], availabilityZones[0]] as [pulumi.Output<string>, string];
       const id = `${name}-${letterOf(zone)}`;
-      const { allocationId } = new Eip(id, { tags: { Name: id } }, parent);
+      const { allocationId } = new Eip(id, { tags: { Name: id } }, own);
       const nat = new NatGateway(id, { subnetId, allocationId, tags: { Name: id } }, parent);
       this.private = layer("private", { natGatewayId: nat.id });
     }

@@ -121,11 +121,21 @@ test("a fleet in other zones, two machines of each architecture in two: they mov
     { availabilityZones: zones("a", "c"), machinesMin: "2", machinesMax: "4" },
   ));
 
-test("destroy leaves nothing", async () => {
-  await withFleet(async () => {
-    await fleetDeployed();
-    // The state then has what AWS has added: which NAT gateway has an address.
-    await succeed("refresh");
-    await expectDestroyConverges();
-  });
+test("a fleet in another network serves in the first one until it is verified there; destroy leaves nothing", async () => {
+  const { url } = await withFleet(fleetDeployed);
+  const vpcCidr = "10.1.0.0/16";
+  await withFleet(
+    async () => {
+      const updated = /GroupVerification hono-app-\w+ updated/.source;
+      await upServing([url], new RegExp(`${updated}[\\s\\S]*${updated}`));
+      await expectFleetServing(fleetOutputs());
+      const { Vpcs } = await ec2.describeVpcs({ Filters: [{ Name: "tag:stack", Values: ["local"] }] });
+      expect(Vpcs?.map(({ CidrBlock }) => CidrBlock)).toEqual([vpcCidr]);
+      await expectUnchanged("preview");
+      // The state then has what AWS has added: which NAT gateway has an address.
+      await succeed("refresh");
+      await expectDestroyConverges();
+    },
+    { vpcCidr },
+  );
 });

@@ -28,6 +28,7 @@ const registrationOf = ({ type, name, inputs }: pulumi.runtime.MockResourceArgs,
   deleteBeforeReplace: request.getDeletebeforereplace() ?? false,
   ignoreChanges: request.getIgnorechangesList(),
   replaceOnChanges: request.getReplaceonchangesList(),
+  replacementTrigger: String(request.getReplacementTrigger()?.toJavaScript() ?? ""),
   timeouts: {
     create: request.getCustomtimeouts()?.getCreate() ?? "",
     update: request.getCustomtimeouts()?.getUpdate() ?? "",

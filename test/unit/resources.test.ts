@@ -26,16 +26,19 @@ function asked(): Rows {
 /** The options that say what happens to a resource when something changes, where there are any. */
 function options(): Rows {
   const rows = all().flatMap((each) => {
-    const { ignoreChanges, replaceOnChanges, deleteBeforeReplace, retainOnDelete, timeouts } = each;
-    const own = Object.entries({ ignoreChanges, replaceOnChanges, deleteBeforeReplace, retainOnDelete, ...timeouts });
+    const { ignoreChanges, replaceOnChanges, replacementTrigger, deleteBeforeReplace, retainOnDelete, timeouts } = each;
+    const replaced = { replaceOnChanges, replacementTrigger, deleteBeforeReplace };
+    const own = Object.entries({ ignoreChanges, ...replaced, retainOnDelete, ...timeouts });
     const given = own.filter(([, value]) => value === true || Object.keys(value).length > 0);
     return given.length > 0 ? [[keyOf(each), Object.fromEntries(given)]] : [];
   });
   return Object.fromEntries(rows);
 }
+const ofVpc = { replacementTrigger: "hono-app-id" };
 const stays: Rows = {
   "Image hono-app": { retainOnDelete: true, create: "30m", update: "30m" },
   "FlowLog hono-app": { deleteBeforeReplace: true },
+  "InternetGateway hono-app": ofVpc,
 };
 
 /** Each of these is made when those are there, and deleted before them. */
@@ -398,9 +401,12 @@ const machines = ({ where, min = 1, max = 2, grace, size, timeout, domain, secre
     };
   });
 
-const ofGroups = both((_, name) => ({
-  [`Group ${name}`]: { ignoreChanges: ["launchTemplate"], replaceOnChanges: ["targetGroupArns"] },
-}));
+const ofFleet = {
+  ...both((_, name) => ({
+    [`Group ${name}`]: { ignoreChanges: ["launchTemplate"], replaceOnChanges: ["targetGroupArns"] },
+  })),
+  "LoadBalancer hono-app": ofVpc,
+};
 
 test("a fleet: private machines, whose one NAT gateway is in a public subnet, and secrets of another path", async () => {
   const path = "/hono-app/all";
@@ -415,7 +421,7 @@ test("a fleet: private machines, whose one NAT gateway is in a public subnet, an
     // A machine that boots has five minutes at the least.
     ...machines({ where: "private", grace: 300, size: 1, timeout: 30, secrets: { path, names: ["A"] } }),
   });
-  expect(options()).toEqual({ ...stays, ...ofGroups });
+  expect(options()).toEqual({ ...stays, ...ofFleet, "Eip hono-app-a": ofVpc });
   expectWaiting({
     "RouteTableAssociation hono-app-private-a": ["Route hono-app-private"],
     // The machines' way out, without which none would become healthy.
