@@ -78,21 +78,13 @@ def delete_unless_protected(original, self: ELBv2Backend, arn: str) -> None:
 
 
 @replacing(ELBv2Backend, "set_subnets")
-def set_subnets(original, self: ELBv2Backend, arn: str, subnets: list[str], *args) -> object:
-    if balancer := self.load_balancers.get(arn):
-        check_network(self, [self.ec2_backend.get_subnet(each) for each in subnets], balancer.security_groups)
-    return with_interfaces(original, self, arn, subnets, *args)
-
-
 @replacing(ELBv2Backend, "set_security_groups")
-def set_groups(original, self: ELBv2Backend, arn: str, groups: list[str]) -> object:
+def set_with_interfaces(original, self: ELBv2Backend, arn: str, ids: list[str], *args) -> object:
     if balancer := self.load_balancers.get(arn):
-        check_network(self, balancer.subnets, groups)
-    return with_interfaces(original, self, arn, groups)
-
-
-def with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object:
-    result = original(self, arn, *args)
+        are_groups = original.__name__ == "set_security_groups"
+        subnets = balancer.subnets if are_groups else [self.ec2_backend.get_subnet(each) for each in ids]
+        check_network(self, subnets, ids if are_groups else balancer.security_groups)
+    result = original(self, arn, ids, *args)
     fit(self, self.load_balancers[arn], self.load_balancers[arn].subnets)
     return result
 
