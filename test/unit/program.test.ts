@@ -227,6 +227,7 @@ describe("with other settings", () => {
   test("every resource has its name and its component, with all that a fleet can have", async () => {
     await runProgram(wholeFleet);
     expect(tree()).toMatchSnapshot();
+    expect(only("pulumi:pulumi:Stack").outputs?.url).toBe("https://app.example.com");
   });
 
   describe("with a fleet", () => {
@@ -241,6 +242,10 @@ describe("with other settings", () => {
         intel: { group: "hono-app-intel", type: "t3.small", machines: machines("x86_64") },
         verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
       });
+    });
+
+    test("its NAT gateway and the address of that have their names", () => {
+      expect(tree().join()).toMatch(/Eip hono-app-a = hono-app-a, .*NatGateway hono-app-a = hono-app-a, /);
     });
   });
 });

@@ -1,3 +1,4 @@
+import { EC2Client } from "@aws-sdk/client-ec2";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GroupVerification } from "../../../components/group-verification.ts";
@@ -119,6 +120,9 @@ describe("Verification", () => {
     const problem = "/platform: answered 503\nthe last lines of its console:\n  | booted\n";
     const reason = `${failure} 20 s; ${problem}${log} --region ap-northeast-2\nWhat to do: `;
     await expect(create(inputs)).rejects.toThrow(reason);
+    await expect(create({ ...inputs, region: "eu-west-1", profile: "dev" })).rejects.toThrow("booted");
+    const { config } = vi.mocked(EC2Client.prototype.send).mock.contexts.at(-1) as EC2Client;
+    expect([await config.region(), config.profile]).toEqual(["eu-west-1", "dev"]);
     shown = [];
     expect(await read("i-1", { ...inputs, proof: {} })).toEqual({});
     expect(shown).toEqual([expect.stringContaining(`no longer verified: ${failure} 10 s; /platform: answered 503`)]);
