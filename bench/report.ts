@@ -1,20 +1,29 @@
+import Table from "cli-table3";
 import { format, type Measurement, middle } from "./measurement.ts";
+
+/** What makes a table Markdown's: bars between the columns, a line below the heading, and no other. */
+const markdown = {
+  chars: {
+    ...{ top: "", "top-left": "", "top-mid": "", "top-right": "" },
+    ...{ mid: "-", "left-mid": "|", "mid-mid": "|", "right-mid": "|" },
+    ...{ bottom: "", "bottom-left": "", "bottom-mid": "", "bottom-right": "" },
+    ...{ left: "|", middle: "|", right: "|" },
+  },
+  style: { head: [], border: [], compact: true },
+};
 
 /** A Markdown table of medians, with the range of the runs, and of the others' medians as multiples of this project's. */
 export function table(measurements: readonly Measurement[]): string {
-  const head = ["", "this project", "compared with", "", ""];
-  const rows = measurements.flatMap(({ what, unit, ours, others = {} }) => {
+  const rows = new Table({ head: ["", "this project", "compared with", "", ""], ...markdown });
+  for (const { what, unit, ours, others = {} } of measurements) {
     const own = middle(ours, what);
     const [first = ["", "", ""], ...more] = Object.entries(others).map(([name, runs]) => {
       const value = middle(runs, `${what}, ${name}`);
       return [name, format(value, unit), own > 0 ? `${format(value / own, "")} ×` : ""];
     });
-    return [[what, `${format(own, unit)}${range(ours, unit)}`, ...first], ...more.map((other) => ["", "", ...other])];
-  });
-  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)));
-  return [head, widths.map((width) => "-".repeat(width)), ...rows]
-    .map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`)
-    .join("\n");
+    rows.push([what, `${format(own, unit)}${range(ours, unit)}`, ...first], ...more.map((other) => ["", "", ...other]));
+  }
+  return rows.toString();
 }
 
 function range(runs: readonly number[], unit: Measurement["unit"]): string {
