@@ -17,8 +17,9 @@ const pathsIn = (folder: string) => ({
 /** Makes the clone, after what a run that was killed may have left is removed. */
 export async function makeSandbox(folder: string): Promise<Sandbox> {
   await removeSandbox(folder);
-  makeClone(pathsIn(folder).project);
-  return pathsIn(folder);
+  const made = pathsIn(folder);
+  makeClone(made.project);
+  return made;
 }
 
 /** Stops the local cloud and removes it with the clone. */

@@ -63,6 +63,7 @@ const removed = [
 ];
 
 type RootFileSystem = keyof typeof rootFileSystems;
+type Contents = { readonly packages: string; readonly without: readonly string[]; readonly recordsPackages?: true };
 
 interface Image {
   readonly name: string;
@@ -155,7 +156,7 @@ async function build(args: BaseImagesArgs, context: string, files: string, names
 
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
 async function packRootFileSystem(name: RootFileSystem, architecture: Names["image"], tar: string): Promise<void> {
-  const { packages, without, ...more } = rootFileSystems[name];
+  const { packages, without, recordsPackages }: Contents = rootFileSystems[name];
   // apt's own clean-up would make its folders again.
   const options = [
     "--variant=extract",
@@ -167,10 +168,9 @@ async function packRootFileSystem(name: RootFileSystem, architecture: Names["ima
   const field = 'dpkg-deb --field "$deb"';
   const record = `for deb in "$1"/var/cache/apt/archives/*.deb; do ${field} >"$1/status.d/$(${field} Package)"; done`;
   // No hook of a later step is run for what is only extracted.
-  const hook =
-    "recordsPackages" in more
-      ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
-      : remove;
+  const hook = recordsPackages
+    ? `mkdir "$1"/status.d && ${record} && ${remove} && mkdir "$1"/var/lib/dpkg && mv "$1"/status.d "$1"/var/lib/dpkg`
+    : remove;
   const env = { ...process.env, SOURCE_DATE_EPOCH: epoch };
   await run(["mmdebstrap", ...options, `--extract-hook=${hook}`, suite, `${tar}.part.tar`], { env });
   await rename(`${tar}.part.tar`, tar);
