@@ -44,94 +44,122 @@ const unproven = "a machine did not prove itself";
  * unless the message says that the rollback failed or goes on, or that the refresh was cancelled.
  */
 export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
-  const { template, timeout, prove, log } = options;
   const id = await begin(api, options);
   if (id === undefined) return;
   // Not before: launches of another refresh, which was waited for, may have failed.
   const begun = new Date();
+  const look = observer(api, id, options);
+  const failure = await waitForSuccess(api, options, look, begun);
+  if (failure !== undefined) await undo(api, options, look, failure);
+}
 
-  const patience = Math.max(timeout, rollbackPatience);
-  let deadline = Date.now() + timeout * 1000;
-  let progress = 0;
+type Look = ReturnType<typeof observer>;
+
+/** What looks at a refresh and its machines, and logs what has changed. */
+function observer(api: FleetApi, id: string, { template, log }: RefreshOptions) {
   const tell = whenChanged(log);
-  let problem: string | undefined;
-  let evidence = "";
-  let isAsked = false;
-  let undoing = "rollback";
   const launched = new Set<string>();
-  for (let round = 1; ; round++) {
+  return async () => {
     const refresh = (await api.refreshes()).find(({ InstanceRefreshId }) => InstanceRefreshId === id);
     // It may not be listed yet.
-    const { Status = "Pending", StatusReason = "", PercentageComplete = 0, Preferences } = refresh ?? {};
-    const line = `${Status}, ${PercentageComplete} %${StatusReason && `: ${StatusReason}`}`;
+    const { Status: status = "Pending", StatusReason, PercentageComplete: percentage = 0, Preferences } = refresh ?? {};
+    const reason = StatusReason ? `: ${StatusReason}` : "";
+    const line = `${status}, ${percentage} %${reason}`;
     tell("refresh", line);
-    // An unproven one, too, may have ended before it could be rolled back.
-    if (Status === "Successful" && problem !== unproven) return;
 
     const [group, health] = await Promise.all([api.group(), api.health()]);
-    const { members } = group;
-    const fresh = members.filter((member) => member.template === template).map(({ id }) => id);
+    const fresh = group.members.filter((member) => member.template === template).map(({ id }) => id);
     for (const id of fresh) launched.add(id);
-    const isMoving = tell(
-      "machines",
-      members.map((member) => describeMember(member, group, health, template)).join("; "),
-    );
-    if (problem === undefined) {
-      if (PercentageComplete > progress) {
-        progress = PercentageComplete;
-        deadline = Date.now() + timeout * 1000;
-      }
-      const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
-      // Where every new machine is healthy Auto Scaling takes its time, and gives up by itself after an hour.
-      const isStuck = async () =>
-        fresh.length === 0 || fresh.some((id) => waiting.includes(id)) || (await failures(api, begun)).length > 0;
-      if (!isUnderWay(Status)) problem = `${Status}${StatusReason && `: ${StatusReason}`}`;
-      else if (Status === "Baking") {
-        // While Auto Scaling holds it, however many machines there are by now.
-        const seconds = (Preferences?.BakeTime ?? 0) - margin;
-        if (!isAsked) await prove(seconds).catch((error: Error) => (evidence = error.message));
-        isAsked = true;
-        if (evidence !== "") problem = unproven;
-      } else if (Date.now() >= deadline && (await isStuck())) {
-        const isFull = fresh.length === 0 && members.length >= group.max;
-        const room = `; the group has ${members.length} machines, its maximum, and no room for a new one: raise machinesMax`;
-        problem = `no progress in ${timeout} s${isFull ? room : ""}`;
-      } else if (round % 3 === 0) {
-        for (const failure of await failures(api, begun)) tell(failure, failure);
-        problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
-      }
-      if (problem !== undefined) {
-        // Now, for what failed is terminated by the rollback.
-        evidence ||= await gather(api, waiting, begun).catch(unread);
-        deadline = Date.now() + patience * 1000;
-        if (isUnderWay(Status)) {
-          // Back at a version that does not work either, a rollback would wait for an hour. Old machines that are on their way out do not count.
-          const old = members.filter(({ state, template }) => state === "InService" && template === group.template);
-          const isFutile = old.length > 0 && old.every((member) => health[member.id]?.state !== "healthy");
-          undoing = isFutile ? "cancellation" : "rollback";
-          const how = isFutile ? `cancelling, since no machine of ${group.template} is healthy either` : "rolling back";
-          log(`${how}: ${problem}`);
-          await (isFutile ? api.cancel() : api.rollback()).catch((error: Error) => {
-            if (hasEnded(error)) return;
-            throw new Error(
-              `the release failed (${problem}), and so did its ${undoing}: ${error.message}\n${evidence}`,
-            );
-          });
-        }
-      }
-    } else if (isMoving) {
-      deadline = Date.now() + patience * 1000;
-    } else if (Date.now() >= deadline) {
-      throw new Error(
-        `the release failed (${problem}), and its ${undoing} is ${line} after ${patience} s\n${evidence}`,
-      );
+    const waiting = [...launched].filter((id) => health[id]?.state !== "healthy");
+    const machines = group.members.map((member) => describeMember(member, group, health, template));
+    const isMoving = tell("machines", machines.join("; "));
+    const { BakeTime: bakeTime = 0 } = Preferences ?? {};
+    return { status, percentage, reason, line, bakeTime, group, health, fresh, waiting, isMoving };
+  };
+}
+
+/** Waits until a refresh has succeeded, or says why it does not. */
+async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOptions, look: Look, begun: Date) {
+  const tell = whenChanged(log);
+  let deadline = Date.now() + timeout * 1000;
+  let progress = 0;
+  let isProven = false;
+  for (let round = 1; ; round++) {
+    const seen = await look();
+    const { status, percentage, group, fresh, waiting } = seen;
+    if (status === "Successful") return undefined;
+    if (percentage > progress) {
+      progress = percentage;
+      deadline = Date.now() + timeout * 1000;
     }
-    if (!isActive(Status)) {
-      const kept = `the refresh is ${Status}, and the group launches ${(await api.group()).template}`;
-      throw new Error(`the release failed: ${problem}; ${kept}\n${evidence}`);
+    // Where every new machine is healthy Auto Scaling takes its time, and gives up by itself after an hour.
+    const isStuck = async () =>
+      fresh.length === 0 || fresh.some((id) => waiting.includes(id)) || (await failures(api, begun)).length > 0;
+    let problem: string | undefined;
+    let evidence = "";
+    if (!isUnderWay(status)) problem = `${status}${seen.reason}`;
+    else if (status === "Baking") {
+      // While Auto Scaling holds it, however many machines there are by now.
+      if (!isProven) await prove(seen.bakeTime - margin).catch((error: Error) => (evidence = error.message));
+      isProven = evidence === "";
+      if (!isProven) problem = unproven;
+    } else if (Date.now() >= deadline && (await isStuck())) {
+      const isFull = fresh.length === 0 && group.members.length >= group.max;
+      const room = `; the group has ${group.members.length} machines, its maximum, and no room for a new one: raise machinesMax`;
+      problem = `no progress in ${timeout} s${isFull ? room : ""}`;
+    } else if (round % 3 === 0) {
+      for (const failure of await failures(api, begun)) tell(failure, failure);
+      problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
+    }
+    if (problem !== undefined) {
+      // Now, for what failed is terminated when it is undone.
+      evidence ||= await gather(api, waiting, begun).catch(unread);
+      return { problem, evidence, seen };
     }
     await pause();
   }
+}
+
+/**
+ * Undoes a refresh that failed, and waits until that is done.
+ *
+ * @throws Error that says why it failed, and what is left of it; not where it succeeded before it could be undone, all machines proven.
+ */
+async function undo(
+  api: FleetApi,
+  { timeout, log }: RefreshOptions,
+  look: Look,
+  { problem, evidence, seen }: NonNullable<Awaited<ReturnType<typeof waitForSuccess>>>,
+): Promise<void> {
+  let undoing = "rollback";
+  if (isUnderWay(seen.status)) {
+    // Back at a version that does not work either, a rollback would wait for an hour. Old machines that are on their way out do not count.
+    const { members, template } = seen.group;
+    const old = members.filter((member) => member.state === "InService" && member.template === template);
+    const isFutile = old.length > 0 && old.every(({ id }) => seen.health[id]?.state !== "healthy");
+    undoing = isFutile ? "cancellation" : "rollback";
+    log(`${isFutile ? `cancelling, since no machine of ${template} is healthy either` : "rolling back"}: ${problem}`);
+    await (isFutile ? api.cancel() : api.rollback()).catch((error: Error) => {
+      if (hasEnded(error)) return;
+      throw new Error(`the release failed (${problem}), and so did its ${undoing}: ${error.message}\n${evidence}`);
+    });
+  }
+  const patience = Math.max(timeout, rollbackPatience);
+  let deadline = Date.now() + patience * 1000;
+  let now = seen;
+  while (isActive(now.status)) {
+    await pause();
+    now = await look();
+    // An unproven one, too, may have ended before it could be rolled back.
+    if (now.status === "Successful" && problem !== unproven) return;
+    if (now.isMoving) deadline = Date.now() + patience * 1000;
+    else if (Date.now() >= deadline) {
+      const stands = `its ${undoing} is ${now.line} after ${patience} s`;
+      throw new Error(`the release failed (${problem}), and ${stands}\n${evidence}`);
+    }
+  }
+  const kept = `the refresh is ${now.status}, and the group launches ${(await api.group()).template}`;
+  throw new Error(`the release failed: ${problem}; ${kept}\n${evidence}`);
 }
 
 /** Starts the refresh or finds the one that runs. @returns Its id, or nothing where every machine is of the version already. */
