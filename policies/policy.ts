@@ -52,9 +52,10 @@ export const isPolicyName = (name: string): name is PolicyName => (policyNames a
 const partitionOf = (region: string) =>
   /^cn-/.test(region) ? "aws-cn" : /^us-gov-/.test(region) ? "aws-us-gov" : "aws";
 
-export function entriesOf(name: PolicyName): Entry[] {
-  return parse(readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"))[name];
-}
+/** The statements of each policy. */
+export const entries: Readonly<Record<PolicyName, readonly Entry[]>> = parse(
+  readFileSync(join(import.meta.dirname, "policies.yaml"), "utf8"),
+);
 
 /** @throws Error where AWS would not take it, since it is too long. */
 export function policy(name: PolicyName, values: Values) {
@@ -62,7 +63,7 @@ export function policy(name: PolicyName, values: Values) {
   const repository = stack === undefined ? `${app}-*` : `${app}-${stack.toLowerCase()}`;
   const path = stack === undefined ? app : `${app}/${stack}`;
   const filled = { ...values, repository, path, partition: partitionOf(region), domain: domainOf(region) };
-  const Statement = entriesOf(name)
+  const Statement = entries[name]
     .filter(({ when }) => when === undefined || values[when] !== undefined)
     .map(({ sid, principal, resource, condition = {}, actions }) => {
       const holding = fill(condition, filled);

@@ -3,7 +3,7 @@ import { ECR } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import { STS } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
-import { type Entry, entriesOf, type PolicyName, policy } from "../../policies/policy.ts";
+import { type Entry, entries, type PolicyName, policy } from "../../policies/policy.ts";
 import { allCalls, aws, configured, deployed, instanceRole, repositoryName, shell, summary } from "../support/stack.ts";
 
 const account = "123456789012";
@@ -190,7 +190,7 @@ describe.skipIf(!inject("whole"))("in all end-to-end tests", () => {
     );
     const reasoned = ({ why: all, actions }: Entry) =>
       Object.entries(actions).map(([action, why]) => [action, why ?? all] as const);
-    return entriesOf(name)
+    return entries[name]
       .flatMap((entry) => reasoned(entry).flatMap(([action, why]) => (why ? [] : [`${entry.sid}: ${action}`])))
       .filter((each) => !asked.has(each));
   }

@@ -6,7 +6,7 @@ import { architectures, eachMachine, type MachineName, machineNames } from "../.
 import { Endpoints } from "../../components/endpoints.ts";
 import { InstanceRole } from "../../components/instance-role.ts";
 import { type UserDataArgs, userData } from "../../components/user-data.ts";
-import { entriesOf } from "../../policies/policy.ts";
+import { entries } from "../../policies/policy.ts";
 import { launchArgs } from "../support/machine.ts";
 import { account, all, digest, find, mock, only, type Registration, runProgram, settle } from "../support/mocks.ts";
 
@@ -167,7 +167,7 @@ const shared: Rows = {
     policy: policyOf(
       ...pulling,
       writeLog("machines"),
-      allow("Session", Object.keys(entriesOf("boundary").find(({ sid }) => sid === "Session")?.actions ?? {}), "*"),
+      allow("Session", Object.keys(entries.boundary.find(({ sid }) => sid === "Session")?.actions ?? {}), "*"),
     ),
   },
   "InstanceProfile hono-app": { role: "hono-app", path: "/hono-app/dev/" },

