@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import http, { type IncomingMessage } from "node:http";
-import https from "node:https";
+import type { IncomingMessage } from "node:http";
+import type { RequestOptions } from "node:https";
 import { text } from "node:stream/consumers";
 
 /** A GET, over a connection of its own unless an agent is given: its answer, with all of its text. */
-export async function get(url: string, options: https.RequestOptions = {}) {
-  const { request } = url.startsWith("https:") ? https : http;
+export async function get(url: string, options: RequestOptions = {}) {
+  // An import would load WebSocket and fetch too: half the time until a command reads its options.
+  const { request } = process.getBuiltinModule(url.startsWith("https:") ? "node:https" : "node:http");
   const sent = request(url, { agent: false, ...options });
   // After the response has begun, an error ends its body, which is read below.
   sent.on("error", () => {}).end();
