@@ -1,11 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { estimate, planned } from "../../cli/cost.ts";
 import { prices } from "../../local/providers/aws/prices.ts";
-import project from "../../package.json" with { type: "json" };
 import { documents as run } from "../support/documents.ts";
 import { configOf } from "../support/mocks.ts";
 
@@ -66,8 +64,6 @@ describe.each(documents)("%s", (file) => {
     expect(broken).toEqual([]);
   });
 
-  test("every npm command is a script, with options that it knows", () => expect(unknownCommands(text)).toEqual([]));
-
   test("every setting that is named is one", () => {
     const named = [/pulumi config (?:set|rm) (?:--[\w-]+ )*([\w:]+)/g, /hono-app:(\w+) is "/g].flatMap((pattern) =>
       [...text.matchAll(pattern)].map(([, key = ""]) => key),
@@ -75,37 +71,6 @@ describe.each(documents)("%s", (file) => {
     expect(named.filter((key) => key !== "KEY" && !Object.hasOwn(settings, key))).toEqual([]);
   });
 });
-
-test("so is every npm command that a program prints", () => {
-  const sources = globSync("{*,{bench,cli,components,local,policies,tools}/**/*,.github/scripts/*}.{ts,mjs,yaml}");
-  expect(sources.flatMap((file) => unknownCommands(readFileSync(file, "utf8")))).toEqual([]);
-});
-
-/** What a text calls that is no script, or has no such option or command. */
-function unknownCommands(text: string): string[] {
-  const scripts: Readonly<Record<string, string>> = project.scripts;
-  const unknown = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)(?: -- ([^`\n)]*))?/g)].filter(
-    ([, script = "", options]) => {
-      if (!Object.hasOwn(scripts, script)) return true;
-      if (options === undefined) return false;
-      const help = helpOf(scripts[script] as string);
-      const named = options.split(" ").flatMap((word) => /^--\w[\w-]*/.exec(word)?.[0] ?? []);
-      const command = /^[a-z]\w*/.exec(options)?.[0];
-      const knows = (word: string, before = "") => new RegExp(`${before}${word}(?![\\w-])`, "m").test(help);
-      return !named.every((option) => knows(option)) || (command !== undefined && !knows(command, "^  "));
-    },
-  );
-  return unknown.map(([whole]) => whole);
-}
-
-const helps = new Map<string, string>();
-function helpOf(script: string): string {
-  const file = /node (\S+\.ts)$/.exec(script)?.[1];
-  if (file === undefined) throw new Error(`options are given to ${script}, of which this test knows no help`);
-  const help = helps.get(file) ?? execFileSync(process.execPath, [file, "--help"], { encoding: "utf8" });
-  helps.set(file, help);
-  return help;
-}
 
 interface Setting {
   readonly default?: unknown;

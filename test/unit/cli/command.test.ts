@@ -1,36 +1,63 @@
 import { spawnSync } from "node:child_process";
-import { globSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import project from "../../../package.json" with { type: "json" };
 import { makeClone } from "../../../tools/clone.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
-const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: "utf8" });
+const run = (args: string[], options?: object) => spawnSync(process.execPath, args, { encoding: "utf8", ...options });
 
-describe("every command", () => {
-  const files = Object.values(project.scripts).flatMap((script) => /(?:cli|bench)\/\w+\.ts$/.exec(script) ?? []);
-  test("is found", () => expect(files).toHaveLength(7));
+const commands = Object.values(project.scripts).flatMap((script) => /(?:cli|bench)\/\w+\.ts$/.exec(script) ?? []);
+const refusals = new Map<string, ReturnType<typeof run>>();
+/** How a command ends for an option that it does not know, of which it prints those that it does. */
+function refusalOf(command: string): ReturnType<typeof run> {
+  const refusal = refusals.get(command) ?? run([command, "--nonsense"]);
+  refusals.set(command, refusal);
+  return refusal;
+}
 
-  test.each([...files, ...globSync(".github/scripts/*.ts")])("%s tells its usage", (file) => {
-    expect(run(file, "--help")).toMatchObject({ status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" });
-  });
+test("the commands are found", () => expect(commands).toHaveLength(7));
 
-  test.each(files)("%s ends with 2 for an option that it does not know", (file) => {
-    const { status, stdout, stderr } = run(file, "--nonsense");
-    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-    expect(stderr).toMatch(/^\nUnknown option '--nonsense'\nusage: /);
-  });
+test.each(commands)("%s ends with 2 for an option that it does not know, and tells its usage", (command) => {
+  const { status, stdout, stderr } = refusalOf(command);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(/^\nUnknown option '--nonsense'\nusage: /);
 });
 
-test("a command that failed says so, also to one that does not read what it prints", () => {
-  // Without Docker, which is a fault.
-  const env = { ...process.env, PATH: "/nowhere" };
-  const piped = ["-c", `set -o pipefail; ${process.execPath} cli/doctor.ts | true`];
-  expect(spawnSync("/bin/bash", piped, { env, encoding: "utf8" })).toMatchObject({
-    status: 1,
-    stderr: expect.not.stringContaining("EPIPE"),
+test.each(globSync(".github/scripts/*.ts"))("%s tells its usage", (file) => {
+  expect(run([file, "--help"])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" });
+});
+
+test("every npm command that a document or a program names is a script, with options that it knows", () => {
+  const files = globSync("{*,{.github,bench,cli,components,docs,local,policies,tools}/**/*}.{md,yml,yaml,ts,mjs}");
+  const scripts: Readonly<Record<string, string>> = project.scripts;
+  const named = files.flatMap((file) => [
+    ...readFileSync(file, "utf8").matchAll(/npm run (?:--silent )?([\w:-]+)(?: -- ([^`\n)]*))?/g),
+  ]);
+  const unknown = named.filter(([, script = "", options]) => {
+    if (!Object.hasOwn(scripts, script)) return true;
+    if (options === undefined) return false;
+    const command = /node (\S+\.ts)$/.exec(scripts[script] as string)?.[1];
+    if (command === undefined) throw new Error(`${script} is given options, and this test does not know which it has`);
+    const { stderr } = refusalOf(command);
+    const knows = (word: string, before = "") => new RegExp(`${before}${word}(?![\\w-])`, "m").test(stderr);
+    const given = options.split(" ").flatMap((word) => /^--\w[\w-]*/.exec(word)?.[0] ?? []);
+    const first = /^[a-z]\w*/.exec(options)?.[0];
+    return !given.every((option) => knows(option)) || (first !== undefined && !knows(first, "^  "));
   });
+  expect(named.length).toBeGreaterThan(100);
+  expect(unknown.map(({ 0: whole }) => whole)).toEqual([]);
+});
+
+test("a command that finds a fault ends with 1, also where nobody reads what it prints", () => {
+  // Without Docker, which is a fault.
+  const piped = ["-c", `set -o pipefail; ${process.execPath} cli/doctor.ts | true`];
+  const { status, stderr } = spawnSync("/bin/bash", piped, {
+    env: { ...process.env, PATH: "/nowhere" },
+    encoding: "utf8",
+  });
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.not.stringContaining("EPIPE") });
 });
 
 test.each([
@@ -47,26 +74,21 @@ test.each([
   ],
   ["what 1 would say is not known", 2, ["cli/cost.ts", "--stack", "none"], /Pulumi\.none\.yaml is not there/],
 ])("%s: exit status %i", (_, status, args, message) => {
-  expect(run(...args)).toMatchObject({ status, stdout: "", stderr: expect.stringMatching(message) });
+  expect(run(args)).toMatchObject({ status, stdout: "", stderr: expect.stringMatching(message) });
 });
 
-test("the local cloud's commands are there without a Dockerfile of the app: the program says that it is missing", () => {
-  const cwd = temporaryFolder(onTestFinished);
-  makeClone(cwd);
-  rmSync(join(cwd, "app", "Dockerfile"));
-  const { status, stderr } = spawnSync(process.execPath, ["cli/local.ts", "--help"], { encoding: "utf8", cwd });
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-});
-
-test.each([
-  ["no price of a region", ["cli/cost.ts", "--stack", "abroad"], "WITHOUT A PRICE: region us-east-1"],
-  ["a fault", ["cli/doctor.ts"], "Docker Engine: there is no docker"],
-])("a command that finds %s: exit status 1", (_, args, found) => {
+test("in a clone without a Dockerfile the local cloud's commands are there; what a stack elsewhere costs is not known: exit status 1", () => {
   const cwd = temporaryFolder(onTestFinished);
   makeClone(cwd);
   writeFileSync(join(cwd, "Pulumi.abroad.yaml"), "config:\n  aws:region: us-east-1\n");
-  // Without Docker.
-  const env = { ...process.env, PATH: "/nowhere" };
-  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8", env, cwd });
-  expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringContaining(found) });
+  expect(run(["cli/cost.ts", "--stack", "abroad"], { cwd })).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining("WITHOUT A PRICE: region us-east-1"),
+  });
+  rmSync(join(cwd, "app", "Dockerfile"));
+  expect(run(["cli/local.ts", "--help"], { cwd })).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^usage: /),
+    stderr: "",
+  });
 });
