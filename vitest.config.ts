@@ -4,7 +4,7 @@ import Sequencer from "./test/support/sequencer.ts";
 /** What unit tests need, mutation testing's too. */
 export const unit = {
   // Node loads the files itself, as it does for the program: what a resource finds its provider by is Node's require().
-  experimental: { viteModuleRunner: false },
+  experimental: { viteModuleRunner: false, nodeLoader: false },
   restoreMocks: true,
   unstubEnvs: true,
   // Some start a process; on a busy machine that takes its time.

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
+import debuggable from "@pulumi/pulumi/runtime/debuggable.js";
 import { deserializeProperties, specialSecretSig, specialSigKey } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { declared } from "../../outputs.js";
@@ -13,6 +14,9 @@ export type Registration = ReturnType<typeof registrationOf> & {
   /** What a component, or the stack, registered as its outputs. */
   outputs?: Record<string, unknown>;
 };
+
+// Pulumi keeps a stack trace of every promise, to say which were never settled: two thirds of a program's time.
+Object.assign(debuggable, { debuggablePromise: (promise: unknown) => promise });
 
 // Vitest reports an error with all that it refers to, and a resource refers to the whole program: that takes minutes.
 Object.defineProperty(pulumi.ResourceError.prototype, "resource", { set() {} });
@@ -153,10 +157,12 @@ export async function runProgram(values: Record<string, string> = {}): Promise<r
 }
 let runs = 0;
 
+const fallbacks = stackConfig();
+
 /** A stack's configuration: Pulumi.yaml's defaults, and what the test sets instead. */
 export function configOf(values: Record<string, string> = {}): Record<string, string> {
   const own = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `hono-app:${key}`, value]);
-  return { ...stackConfig(), ...Object.fromEntries(own) };
+  return { ...fallbacks, ...Object.fromEntries(own) };
 }
 
 export const configure = (values?: Record<string, string>) => pulumi.runtime.setAllConfig(configOf(values));
