@@ -101,7 +101,8 @@ const ajv = new Ajv2019({
   strict: false,
   strictSchema: true,
   allowMatchingProperties: true,
-  code: { regExp: Object.assign(toRegExp, { code: "" }) },
+  // Optimizing takes longer than the few validations of a command save.
+  code: { regExp: Object.assign(toRegExp, { code: "" }), optimize: false },
 });
 ajv.addVocabulary(["createOnlyProperties", "readOnlyProperties", "primaryIdentifier"]);
 for (const [keyword, { type, isMet }] of Object.entries(keywords)) {

@@ -15,6 +15,7 @@ const tables = ["app/src/architecture.ts", "components/architecture.ts"];
 /** The texts of a program, without its comments. */
 function texts(file: string): string[] {
   const content = readFileSync(file, "utf8");
+  if (!names.test(content)) return [];
   if (!/\.(ts|js|mjs)$/.test(file)) return content.split("\n").map((line) => line.replace(/(^|\s)#.*/, ""));
   const found: string[] = [];
   const visit = (node: ts.Node): void => {

@@ -23,9 +23,11 @@ test("each loopback address has a group of its own, which no user of the host ha
 test("a daemon that ends just before it is stopped is stopped", async () => {
   const pidFile = join(temporaryFolder(onTestFinished), "pid");
   // Still there, but it leads no process group: as little to signal as when it has ended.
-  spawn("sh", ["-c", `${note}; sleep 1; :`, pidFile], { stdio: "ignore" });
+  const daemon = spawn("sh", ["-c", `${note}; read line`, pidFile]);
   await vi.waitFor(() => expect(runningPid({ pidFile })).toBeDefined());
-  await stopDaemon({ pidFile });
+  const stopped = stopDaemon({ pidFile });
+  daemon.stdin.end();
+  await stopped;
   expect(existsSync(pidFile)).toBe(false);
 });
 
