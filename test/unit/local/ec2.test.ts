@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import type { Instance, IpPermission, VpcEndpoint } from "@aws-sdk/client-ec2";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { note, runningPid, stopDaemon } from "../../../local/daemon.ts";
@@ -29,6 +31,21 @@ test("a daemon that ends just before it is stopped is stopped", async () => {
   daemon.stdin.end();
   await stopped;
   expect(existsSync(pidFile)).toBe(false);
+});
+
+test("a daemon that does not end is killed with what it has started", async () => {
+  const pidFile = join(temporaryFolder(onTestFinished), "pid");
+  const { stdout } = spawn("sh", ["-c", `trap "" TERM; ${note}; sleep 600 & echo; wait`, pidFile], { detached: true });
+  await once(stdout, "data");
+  await stopDaemon({ pidFile }, 100);
+  // It is open while one of them lives.
+  await text(stdout);
+});
+
+test("a process that has got the id of a daemon that ended is not taken for it", () => {
+  const pidFile = join(temporaryFolder(onTestFinished), "pid");
+  writeFileSync(pidFile, `${process.pid} 1`);
+  expect(runningPid({ pidFile })).toBeUndefined();
 });
 
 beforeEach(() => {

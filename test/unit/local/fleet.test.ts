@@ -1,8 +1,9 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import type { Instance } from "@aws-sdk/client-ec2";
 import type { Listener } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { describe, expect, test, vi } from "vitest";
-import { backendOf, frontendOf, healthOf } from "../../../local/services/ec2/balancer.ts";
-import { configuration, serversIn } from "../../../local/services/ec2/haproxy.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { backendOf, balancersOf, frontendOf, healthOf } from "../../../local/services/ec2/balancer.ts";
+import { type Backend, configuration, type Server, serversIn } from "../../../local/services/ec2/haproxy.ts";
 import {
   type Goal,
   goalOf,
@@ -164,11 +165,17 @@ describe("an instance refresh", () => {
     expect(goalOf(group, { ...refresh, Status: "Cancelling" }).isOld).toBeUndefined();
   });
 
+  test("waits for new machines to warm up as long as it says itself, or else the group does", () => {
+    const of = (InstanceWarmup?: number) => goalOf(group, { ...refresh, Preferences: { InstanceWarmup } }).warmup;
+    expect([of(5), of(), goalOf(group).warmup]).toEqual([5000, 60_000, 0]);
+  });
+
   const progress = { isDone: false, isMoving: false, left: 1, total: 2, now };
   const done = { isDone: true, left: 0 };
   const late = { now: now + 61 * minute, failed: "no capacity" };
   const bakes = { Preferences: { BakeTime: 30 } };
   const isBack = { Status: "RollbackInProgress" as const };
+  const hasJustBegun = { ...isBack, RollbackDetails: { RollbackStartTime: new Date(now + 2 * minute) } };
   const StatusReason = "Waiting for remaining instances to be available: 1 left.";
   test.each<[string, Partial<InstanceRefresh>, object, object | undefined]>([
     ["begins", { Status: "Pending" }, {}, { Status: "InProgress", PercentageComplete: 50 }],
@@ -178,6 +185,8 @@ describe("an instance refresh", () => {
     ["waits for what is on its way first", { Status: "Cancelling" }, { isMoving: true }, undefined],
     ["fails after an hour", {}, late, { Status: "Failed", StatusReason: "no capacity" }],
     ["is rolled back then", { Preferences: { AutoRollback: true } }, late, { Status: "RollbackInProgress" }],
+    ["has an hour for its rollback", hasJustBegun, late, { Status: "RollbackInProgress", StatusReason: "no capacity" }],
+    ["fails in its rollback after that", isBack, late, { Status: "RollbackFailed" }],
     ["that is rolled back ends", isBack, done, { Status: "RollbackSuccessful" }],
     ["that is rolled back does not bake", { ...isBack, ...bakes }, done, { Status: "RollbackSuccessful" }],
     ["begins to bake", bakes, done, { Status: "Baking", PercentageComplete: 100 }],
@@ -205,21 +214,27 @@ test("a launch goes to the zone with the fewest", () => {
   expect(subnetFor(subnets, [member({ zone: "a", lifecycle: "Terminating" }), member({ zone: "b" })])).toBe("s-a");
 });
 
-test("a launch that fails is an activity with its reason, though the target group is gone, and is not tried again at once", async () => {
+test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two", async () => {
+  onTestFinished(() => void vi.useRealTimers());
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const tag = (Key: string, PropagateAtLaunch: boolean) => ({ Key, Value: "v", PropagateAtLaunch });
+  const LaunchTemplate = { LaunchTemplateId: "lt-1", Version: "1" };
   const groups = [
     {
       AutoScalingGroupName: "g",
       DesiredCapacity: 1,
       MaxSize: 2,
-      LaunchTemplate: { LaunchTemplateId: "lt-1", Version: "1" },
+      LaunchTemplate,
       Instances: [],
       TargetGroupARNs: ["arn"],
+      Tags: [tag("app", true), tag("team", false)],
     },
   ];
   const report = vi.fn(async (_: object) => {});
-  const refused = async () => Promise.reject(new Error("The image id '[ami-1]' does not exist"));
+  const refused = vi.fn(async (_: object) => Promise.reject(new Error("The image id '[ami-1]' does not exist")));
+  const Subnets = [{ SubnetId: "s-a", AvailabilityZone: "a" }];
   const apis = {
-    ec2: { describeSubnets: async () => ({}), runInstances: refused },
+    ec2: { describeSubnets: async () => ({ Subnets }), runInstances: refused },
     elb: { describeTargetHealth: () => Promise.reject(awsError("TargetGroupNotFoundException")) },
     autoscaling: {
       paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: groups }],
@@ -228,8 +243,12 @@ test("a launch that fails is an activity with its reason, though the target grou
     report,
   };
   const step = scalingOf(apis as never);
-  expect(await step(new Map())).toBe(true);
-  expect(await step(new Map())).toBe(true);
+  const attemptsAfter = async (seconds: number) => {
+    vi.setSystemTime(Date.now() + seconds * 1000);
+    expect(await step(new Map())).toBe(true);
+    return refused.mock.calls.length;
+  };
+  expect([await attemptsAfter(0), await attemptsAfter(59)]).toEqual([1, 1]);
   const failure = "The image id '[ami-1]' does not exist. Launching EC2 instance failed.";
   expect(report).toHaveBeenCalledExactlyOnceWith({
     group: "g",
@@ -242,6 +261,14 @@ test("a launch that fails is an activity with its reason, though the target grou
       }),
     ],
   });
+  expect([await attemptsAfter(1), await attemptsAfter(119), await attemptsAfter(1)]).toEqual([2, 2, 3]);
+  const Tags = [
+    { Key: "app", Value: "v" },
+    { Key: "aws:autoscaling:groupName", Value: "g" },
+  ];
+  const TagSpecifications = [{ ResourceType: "instance", Tags }];
+  const one = { MinCount: 1, MaxCount: 1, SubnetId: "s-a" };
+  expect(refused).toHaveBeenLastCalledWith({ ...one, LaunchTemplate, TagSpecifications });
 });
 
 const group = {
@@ -321,4 +348,67 @@ test.each([
   ["unhealthy for a refused connection", { check: "L4CON" }, 10_000, [...failing, "Health checks failed"]],
 ])("a target is %s", (_, given, age, [...expected]) => {
   expect(healthOf({ ...server, ...given }, backend, age).slice(0, expected.length)).toEqual(expected);
+});
+
+test("a target in a zone of the load balancer gets requests; one that is taken out, until it has none or its time is over", async () => {
+  onTestFinished(() => void vi.useRealTimers());
+  vi.useFakeTimers({ toFake: ["Date"] });
+  vi.stubEnv("LOCAL_CLOUD_PREFIX", "127.18");
+  const states = { "i-1": "healthy", "i-far": "healthy" };
+  const place = (PrivateIpAddress: string, AvailabilityZone: string): Instance => {
+    return { PrivateIpAddress, State: { Name: "running" }, Placement: { AvailabilityZone } };
+  };
+  const instances = new Map([
+    ["i-1", place("10.0.1.4", "a")],
+    ["i-far", place("10.0.2.4", "c")],
+  ]);
+  const elb = {
+    paginateDescribeLoadBalancers: () => [{ LoadBalancers: [{ AvailabilityZones: [{ ZoneName: "a" }] }] }],
+    paginateDescribeTargetGroups: () => [{ TargetGroups: [group] }],
+    paginateDescribeListeners: () => [{ Listeners: [{ DefaultActions: [{ TargetGroupArn: "arn" }] }] }],
+    describeLoadBalancerAttributes: async () => ({}),
+    describeTargetGroupAttributes: async () => ({
+      Attributes: [{ Key: "deregistration_delay.timeout_seconds", Value: "30" }],
+    }),
+    describeTargetHealth: async () => ({
+      TargetHealthDescriptions: Object.entries(states).map(([Id, State]) => {
+        return { Target: { Id, Port: 80 }, TargetHealth: { State } };
+      }),
+    }),
+  };
+  const ec2 = {
+    paginateDescribeNetworkInterfaces: () => [{ NetworkInterfaces: [{ PrivateIpAddress: "10.0.0.4" }] }],
+  };
+  let servers: Server[] = [];
+  const did: string[] = [];
+  const haproxy = {
+    apply: async () => {},
+    servers: async () => servers,
+    add: async ({ name: backend }: Backend, name: string, address: string) => {
+      did.push(`add ${name} ${address}`);
+      servers = [{ ...server, backend, name, address, status: "UP", sessions: 1 }];
+    },
+    drain: async ({ name }: Server) => did.push(`drain ${name}`),
+    remove: async ({ name }: Server) => {
+      did.push(`remove ${name}`);
+      servers = [];
+    },
+  };
+  const report = vi.fn(async (_: object) => {});
+  const balancers = balancersOf({ ec2, elb, report } as never, haproxy as never, "/certificates");
+  /** What HAProxy is told after so many seconds, and what is reported of the targets. */
+  const after = async (seconds: number) => {
+    vi.setSystemTime(Date.now() + seconds * 1000);
+    await balancers.read(instances);
+    await balancers.follow();
+    const [{ arn: found = {} } = {}] = (report.mock.calls.splice(0)[0] ?? []) as { arn?: Record<string, string[]> }[];
+    return [...did.splice(0), ...Object.entries(found).map(([id, health]) => `${id} is ${health?.[0] ?? "gone"}`)];
+  };
+  expect(await after(0)).toEqual(["add i-1 127.18.1.4:80", "i-1 is initial", "i-far is unused"]);
+  expect(await after(5)).toEqual(["i-1 is healthy"]);
+  states["i-1"] = "draining";
+  expect(await after(1)).toEqual(["drain i-1", "i-1 is draining"]);
+  expect(await after(30)).toEqual(["drain i-1"]);
+  expect(await after(1)).toEqual(["remove i-1", "i-1 is draining"]);
+  expect(await after(1)).toEqual(["i-1 is gone"]);
 });

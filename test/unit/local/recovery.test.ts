@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Cloud } from "../../../local/cloud.ts";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
-import { change, restoreState } from "../../../local/recovery/recover.ts";
+import { change, isOurs, restoreState } from "../../../local/recovery/recover.ts";
+import { startedHere } from "../../../local/stack.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
 let dir: string;
@@ -59,6 +60,27 @@ test("a lock of a Pulumi CLI that runs stays, and the command is refused", async
     `pulumi (process ${pulumi.pid}) is using this stack; wait until it ends, then try again`,
   );
   expect([existsSync(lock), pulumi.exitCode, pulumi.signalCode]).toEqual([true, null, null]);
+});
+
+test("a command that fails leaves its mark, by which the next one repairs what it left; one that succeeds leaves none", async () => {
+  const marks = () => ["unfinished", "lost"].filter((name) => existsSync(join(dir, name)));
+  put("lost", "");
+  const failing = change({ dir } as Cloud, () => Promise.reject(new Error("failed")));
+  await expect(failing).rejects.toThrow("failed");
+  expect(marks()).toEqual(["unfinished", "lost"]);
+  rmSync(join(dir, "unfinished"));
+  await change({ dir } as Cloud, async () => {});
+  expect(marks()).toEqual([]);
+});
+
+test("a process that is ended is a command's, and of this local cloud", () => {
+  const isEnded = (...variables: string[]) => isOurs({ dir }, { pid: 1, read: () => variables.join("\0") });
+  const ofCloud = `LOCAL_CLOUD_DIR=${dir}`;
+  expect([isEnded(ofCloud, startedHere), isEnded(ofCloud), isEnded(`${ofCloud}2`, startedHere)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 describe("a damaged state", () => {
