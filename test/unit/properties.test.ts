@@ -49,7 +49,7 @@ test("bash reads from the user data the very text that it was given", () => {
       const script = userData({ ...launchArgs, region });
       const start = script.indexOf("readonly region=");
       const line = script.slice(start, script.indexOf("\nreadonly log_group"));
-      expect(execFileSync("bash", ["-c", `${line}\nprintf %s "$region"`]).toString()).toBe(region);
+      expect(execFileSync("bash", ["--norc", "-c", `${line}\nprintf %s "$region"`]).toString()).toBe(region);
     }),
     { numRuns: 30, examples: [["x'; touch /tmp/owned; '"]] },
   );

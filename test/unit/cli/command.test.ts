@@ -52,7 +52,7 @@ test("every npm command that a document or a program names is a script, with opt
 
 test("a command that finds a fault ends with 1, also where nobody reads what it prints", () => {
   // Without Docker, which is a fault.
-  const piped = ["-c", `set -o pipefail; ${process.execPath} cli/doctor.ts | true`];
+  const piped = ["--norc", "-c", `set -o pipefail; ${process.execPath} cli/doctor.ts | true`];
   const { status, stderr } = spawnSync("/bin/bash", piped, {
     env: { ...process.env, PATH: "/nowhere" },
     encoding: "utf8",
