@@ -1,12 +1,11 @@
 import { isIPv4, isIPv6 } from "node:net";
 import type { CheckFailure } from "@pulumi/pulumi/provider/provider.js";
-import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import type { AnySchemaObject, ErrorObject } from "ajv";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { convert, type Described, translate } from "./cloudformation.ts";
 import { schemaOf, schemas } from "./schemas.ts";
 import { toTags } from "./tags.ts";
-import { hasSecret, isObject, type Props } from "./values.ts";
+import { hasSecret, isObject, type Props, unknownValue } from "./values.ts";
 
 /**
  * What AWS would refuse of a resource's inputs, by its own schema of the type and by the rules beside it. A value that is not known yet is

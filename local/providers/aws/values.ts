@@ -1,7 +1,5 @@
 // Property values as the engine sends them, compared as AWS compares them.
 
-import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
-
 // biome-ignore lint/suspicious/noExplicitAny: property bags are whatever JSON the engine or the program sends
 export type Props = Record<string, any>;
 
@@ -11,7 +9,11 @@ export type Flag = "required" | "replace" | "json" | "set";
 /** Input paths ("tags", "metadataOptions.httpTokens", without list indices) and their flags. */
 export type Inputs = Record<string, readonly Flag[]>;
 
-/** The engine's mark of a secret; pulumi/pulumi sdk/go/common/resource/sig. */
+// The engine's marks; pulumi/pulumi sdk/go/common/resource/plugin/rpc.go and …/sig. To import Pulumi's own takes as long as all else that a
+// command loads before it reads its options.
+/** Of a value that is not known yet. */
+export const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+/** Of a secret. */
 const SECRET = "4dabf18193072939515e22adb298388d";
 
 /** AWS writes `VpcId` or `repositoryName`, the provider `vpcId`: the case of the first letter does not matter. */
