@@ -2,10 +2,7 @@ import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { estimate, planned } from "../../cli/cost.ts";
-import { prices } from "../../local/providers/aws/prices.ts";
 import { documents as run } from "../support/documents.ts";
-import { configOf } from "../support/mocks.ts";
 
 const names = new Set(globSync("{README*,docs/*}.md").map((file) => file.replace(/(\.ko)?\.md$/, "")));
 const translations = [...names].map((name) => [`${name}.md`, `${name}.ko.md`] as const);
@@ -181,34 +178,6 @@ test("the guide's page has each of its headings, in its order", () => {
   expect(found.filter((heading) => guide.includes(heading))).toEqual(guide);
 });
 
-test("the documents' prices are those of npm run cost", async () => {
-  const { total, lines } = estimate(await planned("dev", configOf()), prices.region);
-  const perMachine = lines.filter(({ what }) => what.startsWith("EC2 "));
-  expect(perMachine).toHaveLength(2);
-  const sums = { "": `$${Math.round(total)} a month`, ".ko": `월 약 ${Math.round(total)}달러` };
-  for (const [language, sum] of Object.entries(sums)) {
-    expect(read(`README${language}.md`).prose).toContain(sum);
-    expect(read(`docs/operation${language}.md`).prose).toContain(sum);
-    const each = perMachine.map(({ monthly }) => `$${monthly.toFixed(2)}`);
-    expect(each.filter((price) => !read(`docs/guide${language}.md`).prose.includes(price))).toEqual([]);
-  }
-});
-
-test.each([
-  ["fleet: true", {}],
-  ["egress: endpoints", { egress: "endpoints" }],
-  ["egress: public", { egress: "public" }],
-])("a fleet's price in the documents is that of npm run cost: %s", async (setting, own) => {
-  const resources = await planned("dev", configOf({ fleet: "true", ...own }));
-  const sum = Math.round(estimate(resources, prices.region).total);
-  const row = (file: string) => read(file).prose.match(new RegExp(`^\\| \`${setting}\` .*$`, "m"))?.[0];
-  expect(row("docs/fleet.md")).toContain(`$${sum} in all`);
-  expect(row("docs/fleet.ko.md")).toContain(`모두 ${sum}달러`);
-  if (setting === "egress: endpoints") return;
-  expect(read("README.md").prose).toContain(`$${sum}`);
-  expect(read("README.ko.md").prose).toContain(`${sum}달러`);
-});
-
 test("the README is short", () => {
   for (const file of ["README.md", "README.ko.md"]) expect(read(file).text.split("\n").length).toBeLessThan(130);
 });
@@ -223,6 +192,11 @@ test("every block of commands that is of a kind is one that a test runs, or need
     expect(commands.filter(({ info }) => !allowed.test(info))).toEqual([]);
   }
 });
+
+// A line may end within a quotation.
+const quoting = ["", ".ko"].map((language) =>
+  ["troubleshooting", "guide"].map((name) => read(`docs/${name}${language}.md`).text.replace(/\s+/g, " ")).join(" "),
+);
 
 // What the documents quote is what the code says.
 test.each([
@@ -272,11 +246,7 @@ test.each([
   ["local/cloud.ts", "each of 127.18.0.1 to 127.217.0.1 has a local cloud, or another program at port "],
 ])("%s: %s", (source, quoted) => {
   expect(readFileSync(source, "utf8").includes(quoted), source).toBe(true);
-  // A line may end within a quotation.
-  for (const language of ["", ".ko"]) {
-    const texts = ["troubleshooting", "guide"].map((name) => read(`docs/${name}${language}.md`).text);
-    expect(texts.join("\n").replace(/\s+/g, " ")).toContain(quoted);
-  }
+  for (const text of quoting) expect(text).toContain(quoted);
 });
 
 test("what a message says to read is there", () => {

@@ -16,12 +16,18 @@ const instance = (inputs: Resource["inputs"] = {}) =>
     ...inputs,
   });
 
+/** What a document and its translation say. */
+function expectIn(name: string, english: string | RegExp, korean: string | RegExp): void {
+  expect(readFileSync(`${name}.md`, "utf8")).toMatch(english);
+  expect(readFileSync(`${name}.ko.md`, "utf8")).toMatch(korean);
+}
+
 let program: readonly Resource[];
 beforeAll(async () => {
   program = await planned("dev", stackConfig());
 });
 
-test("the program's price, part by part", () => {
+test("the program's price, part by part, and in the documents", () => {
   const result = estimate(program, prices.region);
   expect(result.unknown).toEqual([]);
   const parts = Object.fromEntries(
@@ -39,6 +45,8 @@ test("the program's price, part by part", () => {
     "hono-app-intel: CloudWatch detailed monitoring, metrics": 2.1,
   });
   expect(result.total).toBeCloseTo(47.135, 2);
+  for (const name of ["README", "docs/operation"]) expectIn(name, "$47 a month", "월 약 47달러");
+  for (const each of ["$15.18", "$18.98"]) expectIn("docs/guide", each, each);
 });
 
 test("a stack's own configuration comes before the project's", () => {
@@ -93,19 +101,25 @@ test("the zones that the stack chooses change no price", async () => {
 });
 
 test.each([
-  ["by a NAT gateway", {}, 110.28, 110.28],
-  ["with addresses of their own", { egress: "public" }, 70.86, 70.86],
-  ["by endpoints, over HTTPS", { egress: "endpoints", domain: "app.example.com" }, 120.5, 120.5],
+  ["fleet: true", {}, 110.28, 110.28],
+  ["egress: public", { egress: "public" }, 70.86, 70.86],
+  // HTTPS costs nothing.
+  ["egress: endpoints", { egress: "endpoints", domain: "app.example.com" }, 120.5, 120.5],
   [
     "scaled, with alarms",
     { machinesMin: "2", machinesMax: "4", cpuTarget: "60", alarmTopic: "arn:aws:sns:ap-northeast-2:123456789012:x" },
     151,
     230.65,
   ],
-])("a fleet's price, its machines reaching AWS %s", async (_, own, least, most) => {
+])("a fleet's price, here and in the documents that name it: %s", async (setting, own, least, most) => {
   const result = estimate(await planned("dev", configOf({ fleet: "true", ...own })), prices.region);
   expect(result.unknown).toEqual([]);
   expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
+  if (least !== most) return;
+  const sum = Math.round(result.total);
+  const row = (text: string) => new RegExp(`^\\| \`${setting}\` .* ${text} \\|$`, "m");
+  expectIn("docs/fleet", row(`\\$${sum} in all`), row(`모두 ${sum}달러`));
+  if (setting !== "egress: endpoints") expectIn("README", `$${sum}`, `${sum}달러`);
 });
 
 test("a load balancer has an address in each zone, unless it is internal", () => {
