@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
@@ -12,7 +12,7 @@ import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
-import { readConfig } from "../../../tools/stack-config.ts";
+import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
 import { listening, temporaryFolder } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 
@@ -101,10 +101,11 @@ const locked = (lock: string, stack = "dev") =>
     [`/home/me/.pulumi/locks/organization/hono-app/${stack}/x.json`]: lock,
   });
 
+const fallbacks = stackConfig();
 const environmentOf = (world: World): Environment => ({
   probe: probeOf(world),
   stack: "dev",
-  config: readConfig(readFileSync(join(root, "Pulumi.yaml"), "utf8"), world.config),
+  config: { ...fallbacks, ...readConfig("", world.config) },
 });
 
 async function find(id: string, environment: Environment): Promise<Finding> {
@@ -390,7 +391,11 @@ describe("on this machine", () => {
         [instance("m5.xlarge"), spot, instance("p3.2xlarge")],
       ],
       DescribeVpcs: ["Vpcs", [{ IsDefault: true }], [{ Tags }]],
-      DescribeInstanceTypes: ["InstanceTypes", [type("t3.small", 2)], [type("t4g.small", 2), type("m5.xlarge", 4)]],
+      DescribeInstanceTypes: [
+        "InstanceTypes",
+        [type("t3.small", 2), type("c5.large", 2)],
+        [type("t4g.small", 2), type("m5.xlarge", 4), type("p3.2xlarge", 8)],
+      ],
       DescribeLaunchTemplates: ["LaunchTemplates", [{ Tags }], []],
       DescribeAddresses: ["Addresses", [{ Tags }, {}], []],
       // The zone a has two, b one.

@@ -228,7 +228,9 @@ describe("sizes", () => {
       shared: { layers: 1, size: 20 },
       stored: 322,
     });
-    expect(sumUp([image("linux/amd64", 100)]).shared).toEqual({ layers: 0, size: 0 });
+    const other = { ...image("linux/386", 50), layers: [] };
+    for (const images of [[image("linux/amd64", 100)], [image("linux/amd64", 100), image("linux/arm64", 200), other]])
+      expect(sumUp(images).shared).toEqual({ layers: 0, size: 0 });
   });
 
   test("bytes are decimal, as Docker's", () => {
