@@ -254,6 +254,14 @@ describe("the provider", () => {
     expect(attempts).toBe(2);
   });
 
+  it("removes the tags that are gone", async () => {
+    const retag = vi.fn();
+    const { update } = provider("", { "aws:iam/role:Role": { ...role, retag } }, {}, async () => {});
+    const inputs = (tags: object) => ({ name: "n", policy: "p", tags });
+    await update?.("id", urn, inputs({ app: "a", gone: "b" }), inputs({ app: "a", more: "c" }));
+    expect(retag).toHaveBeenCalledExactlyOnceWith("id", { app: "a", more: "c" }, ["gone"], expect.anything());
+  });
+
   it.each([false, true])("takes a refused update as made, unless its type keeps the state: %j", async (keepsState) => {
     const update = () => Promise.reject(Object.assign(new Error("no"), { name: "AccessDenied" }));
     const types = { "aws:iam/role:Role": { ...role, keepsState, update } };
