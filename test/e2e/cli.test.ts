@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { openCloud, ports } from "../../local/cloud.ts";
 import { password } from "../../local/services/registry.ts";
 import { temporaryFolder } from "../support/process.ts";
@@ -23,15 +23,19 @@ import {
   summary,
 } from "../support/stack.ts";
 
-test("a local cloud takes no address at which another program has a port that it needs", async () => {
+test("a local cloud takes no address at which another program has a port that it needs, and nothing that the user has for AWS, Pulumi and Docker", async () => {
   const folder = temporaryFolder(onTestFinished);
   writeFileSync(join(folder, "prefix"), "217");
   const server = createServer().listen(ports.registry, "127.217.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
-  const { prefix, run } = await openCloud(folder);
+  const own = ["AWS_PROFILE", "PULUMI_ACCESS_TOKEN", "DOCKER_CONTEXT", "BUILDX_BUILDER", "BUILDKIT_COLORS"];
+  for (const name of own) vi.stubEnv(name, "own");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { prefix, run, env } = await openCloud(folder);
   onTestFinished(() => rmSync(run, { recursive: true }));
   expect(prefix).not.toBe("127.217");
+  expect(own.filter((name) => env[name] !== undefined)).toEqual([]);
 });
 
 // The plain CLI, as a person calls it: other options, and no repair of what an earlier command left.

@@ -11,6 +11,7 @@ import { blobsOf } from "../../local/services/registry.ts";
 import { processes } from "../../tools/processes.ts";
 import { expectDestroyConverges, expectUpConverges, inventory, killMachine } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
+import { make } from "../support/make.ts";
 import { buildingPreview } from "../support/previews.ts";
 import {
   cloud,
@@ -108,8 +109,9 @@ async function leaveBehind(): Promise<void> {
   }
 }
 
-test("what an interrupted command left is deleted, from every page of every list", async () => {
+test("what an interrupted command left is deleted, from every page of every list, and nothing of another stack", async () => {
   await deployed();
+  await make("aws:cloudwatch/logGroup:LogGroup", { name: "another", tags: { project: "hono-app", stack: "another" } });
   const before = await inventory();
   // First of all: also what is left of this test, where it fails half-way, is then deleted.
   writeFileSync(join(cloud.dir, "unfinished"), "");
