@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { isRefusal } from "../../../cli/image/build.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { build, isRefusal } from "../../../cli/image/build.ts";
 import { checkBuilder, ensureBuilder, parseBuilder } from "../../../cli/image/builder.ts";
 import { emulatedStep, remedy } from "../../../cli/image/emulation.ts";
-import { readOptions } from "../../../cli/image/options.ts";
+import { type BuildOptions, readOptions } from "../../../cli/image/options.ts";
 import { formatBytes, sumUp } from "../../../cli/image/sizes.ts";
 import { UsageError } from "../../../cli/shared/command.ts";
 import { atDigest, registryOf } from "../../../cli/shared/registry.ts";
@@ -147,6 +147,19 @@ describe("builder", () => {
       parseBuilder(single("linux/amd64, linux/arm64")),
     );
     expect(calls()).toEqual(["buildx inspect --bootstrap multiplatform"]);
+  });
+
+  test("builds without times and attestations, so that equal content gives equal digests", async () => {
+    const { env, calls } = fakeDocker("*inspect*) cat inspected;;");
+    for (const output of [process.stdout, process.stderr]) vi.spyOn(output, "write").mockReturnValue(true);
+    const options = readOptions(["--push", "--tag", "me/app:1", "--build-arg", "A=1"]) as BuildOptions;
+    await build(options, { env, platform: "linux/amd64" });
+    const [command = ""] = calls().filter((call) => call.startsWith("buildx build "));
+    expect(command.slice("buildx build ".length).split(/ (?=--|app )/)).toEqual([
+      ...["--builder multiplatform", "--platform linux/arm64,linux/amd64", "--build-arg SOURCE_DATE_EPOCH=0"],
+      ...["--provenance=false", "--build-arg A=1", "--build-arg BUILDKIT_MULTI_PLATFORM=1"],
+      ...["--output type=image,push=true,oci-mediatypes=true", "--tag me/app:1", "app", "--progress=plain"],
+    ]);
   });
 
   test("is made where there is none", async () => {
