@@ -1,7 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { DynamicResource, providerFor } from "./dynamic-resource.ts";
+import type { LaunchArgs } from "./launch-settings.ts";
 
-export interface KeptAmiArgs {
+export interface KeptAmiArgs extends Pick<LaunchArgs, "amiUpdate"> {
   /** The newest AMI. */
   newest: string;
   /** Hash of all for which machines are replaced, but for the AMI; when it changes, the newest AMI is taken. */
@@ -12,7 +13,8 @@ export interface KeptAmiArgs {
 type Inputs = pulumi.Unwrap<KeptAmiArgs> & { readonly ami: string };
 
 /**
- * The AMI for a launch template: the newest one at the time of the last release. A newer one is no occasion for a release by itself.
+ * The AMI for a launch template: the newest one at the time of the last release. A newer one is an occasion for a release only where it is to be
+ * taken at once; where it no longer is, the template keeps what it has.
  * (`ignoreChanges` would keep the first one for ever, for a launch template is changed in place.)
  */
 export class KeptAmi extends DynamicResource {
@@ -26,10 +28,10 @@ export class KeptAmi extends DynamicResource {
 export const provider = providerFor<Inputs, Inputs>({
   // Decided here, so that a preview knows it too.
   async check(olds, news) {
-    const isKept = olds.occasion === news.occasion;
+    const isKept = news.amiUpdate === "keep" && olds.occasion === news.occasion;
     return { inputs: isKept ? { ...news, newest: olds.newest, ami: olds.ami } : { ...news, ami: news.newest } };
   },
   idOf: ({ ami }) => ami,
-  factsOf: ({ occasion }) => occasion,
+  factsOf: ({ occasion, ami }) => [occasion, ami],
   make: (inputs) => inputs,
 });

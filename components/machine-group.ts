@@ -55,14 +55,13 @@ export class MachineGroup extends pulumi.ComponentResource {
     const occasion = pulumi
       .all([instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile, userData])
       .apply((all) => createHash("sha256").update(all.join(" ")).digest("hex"));
-    const kept =
-      args.amiUpdate === "latest" ? undefined : new KeptAmi(name, { newest: args.ami, occasion }, { parent: this });
+    const { ami } = new KeptAmi(name, { newest: args.ami, amiUpdate: args.amiUpdate, occasion }, { parent: this });
 
     const template = new LaunchTemplate(
       name,
       {
         ...settings,
-        imageId: kept?.ami ?? args.ami,
+        imageId: ami,
         userData: userData.apply((text) => Buffer.from(text).toString("base64")),
         iamInstanceProfile: { name: args.instanceProfile },
         networkInterfaces: [

@@ -368,7 +368,11 @@ const machines = ({ where, min = 1, max = 2, grace, size, timeout, domain, secre
     const ofGroup = { ...proof, timeout, domain, expected: expectedOf(machine), groupName: name, targetGroupArn };
     const released = { ...ofGroup, address: "balancer.example", template: `${name}-id:3` };
     return {
-      [`KeptAmi ${name}`]: { newest: newestAmi[machine], occasion: expect.stringMatching(/^[0-9a-f]{64}$/) },
+      [`KeptAmi ${name}`]: {
+        newest: newestAmi[machine],
+        amiUpdate: "keep",
+        occasion: expect.stringMatching(/^[0-9a-f]{64}$/),
+      },
       [`LaunchTemplate ${name}`]: {
         ...launched,
         imageId: newestAmi[machine],

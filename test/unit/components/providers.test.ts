@@ -38,7 +38,7 @@ const common = { logGroup: "machines", region: "ap-northeast-2", timeout: 600 };
 const group = { ...common, groupName: "app-1", targetGroupArn: "arn:targets", address: "balancer.example" };
 const groupArgs = { ...group, template: "lt-1:2" };
 const ofMachine = { ...expected, instanceId: "i-1" };
-const ofKept = { newest: "ami-2", occasion: "release 1" };
+const ofKept = { newest: "ami-2", amiUpdate: "keep" as const, occasion: "release 1" };
 
 const made = {
   Verification: () => new Verification("app", { ...common, ...image, url: "http://203.0.113.7", instanceId: "i-1" }),
@@ -205,7 +205,7 @@ describe("GroupVerification", () => {
   });
 });
 
-test("KeptAmi: the first AMI is the newest; a newer one alone changes nothing, and is taken with a release", async () => {
+test("KeptAmi: the first AMI is the newest; a newer one alone changes nothing, unless it is to be taken at once, and is taken with a release", async () => {
   const [{ check, create, diff, update }, inputs] = await of("KeptAmi");
   const first = { ...inputs, ami: "ami-2" };
   expect(await check({}, inputs)).toEqual({ inputs: first });
@@ -213,6 +213,11 @@ test("KeptAmi: the first AMI is the newest; a newer one alone changes nothing, a
   const olds = { ...inputs, newest: "ami-1", ami: "ami-1" };
   for (const [news, decided] of [
     [{}, { ami: "ami-1", changes: false }],
+    [{ amiUpdate: "latest" }, { ami: "ami-2", changes: true }],
+    [
+      { amiUpdate: "latest", newest: "ami-1" },
+      { ami: "ami-1", changes: false },
+    ],
     [{ occasion: "release 2" }, { ami: "ami-2", changes: true }],
     [
       { occasion: "release 2", newest: "ami-1" },
@@ -223,4 +228,6 @@ test("KeptAmi: the first AMI is the newest; a newer one alone changes nothing, a
     expect({ ami: checked.ami, ...(await diff("id", olds, checked)) }).toEqual(decided);
     expect(await update("id", olds, checked)).toEqual({ outs: checked });
   }
+  const latest = { ...olds, amiUpdate: "latest" };
+  expect((await check(latest, inputs)).inputs.ami, "no longer to be taken at once").toBe("ami-1");
 });
