@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { getCertificate } from "@pulumi/aws/acm/getCertificate.js";
 import { getAmi } from "@pulumi/aws/ec2/getAmi.js";
 import { getInstanceTypeOfferings } from "@pulumi/aws/ec2/getInstanceTypeOfferings.js";
@@ -19,8 +20,8 @@ export interface LookupArgs {
   readonly registryLogin: "program" | "docker";
   /** Tag or digest of an earlier release that is to be deployed. */
   readonly release?: string;
-  /** A fleet; its certificate must have been issued. */
-  readonly fleet?: { readonly certificateDomain?: string };
+  /** A fleet; its certificate must have been issued, for the domain. */
+  readonly fleet?: { readonly balancer: { readonly domain?: string }; readonly certificateDomain?: string };
 }
 
 /**
@@ -38,7 +39,7 @@ export async function lookup(args: LookupArgs) {
     getAvailabilityZones({ filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }] }),
     release === undefined ? undefined : lookupRelease(repository.name, release),
     eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
-    fleet?.certificateDomain === undefined ? undefined : lookupCertificate(fleet.certificateDomain),
+    lookupCertificate(fleet?.certificateDomain, fleet?.balancer.domain),
   ]).catch((error: unknown) => {
     // Any other error would be shown with the stack of the engine's connection.
     throw pulumi.RunError.isInstance(error)
@@ -93,16 +94,26 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
 /** Those that a load balancer takes; unless it is asked for them, ACM lists RSA keys of 1024 and 2048 bits alone. */
 const keyTypes = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
 
-/** @throws Error when no certificate of that primary domain name has been issued in the stack's region. */
-async function lookupCertificate(domain: string): Promise<string> {
-  try {
-    return (await getCertificate({ domain, statuses: ["ISSUED"], mostRecent: true, keyTypes })).arn;
-  } catch (error) {
+/** @throws Error when no certificate of that primary domain name has been issued in the stack's region, or the newest is not for the domain. */
+async function lookupCertificate(primary?: string, domain?: string): Promise<string | undefined> {
+  if (primary === undefined || domain === undefined) return undefined;
+  const asked = getCertificate({ domain: primary, statuses: ["ISSUED"], mostRecent: true, keyTypes });
+  const { arn, certificate } = await asked.catch((error: Error) => {
     throw new pulumi.RunError(
-      `no certificate for ${domain} has been issued in ACM, in the stack's region (${(error as Error).message}), so nothing was created. ` +
+      `no certificate for ${primary} has been issued in ACM, in the stack's region (${error.message}), so nothing was changed. ` +
         "Request one there and validate it, or set certificateDomain to the primary domain name of an issued one",
     );
+  });
+  // The verification would find it only when HTTP leads to HTTPS already, where browsers refuse it. `npm run cost` asks no account, and has none.
+  const found = certificate ? new X509Certificate(certificate) : undefined;
+  if (found && found.checkHost(domain) === undefined) {
+    const names = found.subjectAltName?.replaceAll("DNS:", "");
+    throw new pulumi.RunError(
+      `domain is ${domain}, and the newest certificate for ${primary} in ACM, ${arn}, is for ${names}, so nothing was changed. ` +
+        `Request one for ${domain}, or set certificateDomain to the primary domain name of one that is for it`,
+    );
   }
+  return arn;
 }
 
 async function lookupMachine(name: MachineName, instanceType: string): Promise<{ ami: string; zones: string[] }> {

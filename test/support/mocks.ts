@@ -52,6 +52,17 @@ export const account = "123456789012";
 export const registryHost = `${account}.dkr.ecr.ap-northeast-2.amazonaws.com`;
 export const digest = `sha256:${"d".repeat(64)}`;
 
+/** For *.example.com. */
+export const certificate = `-----BEGIN CERTIFICATE-----
+MIIBQjCB9aADAgECAhRBRAdHyDLvldd2aCa7jUjMvSCe9jAFBgMrZXAwDDEKMAgG
+A1UEAwwBeDAgFw0yNjEyMDEwNDIwMzZaGA8yMTI2MTEwNzA0MjAzNlowDDEKMAgG
+A1UEAwwBeDAqMAUGAytlcAMhAO3HsLbTY1pDO4hiEKrnz4MAEneQ16vDpk0cF3Av
++h2Lo2cwZTAdBgNVHQ4EFgQUiJqQmuu/DMwJRRzgL6lUz1h9QLAwHwYDVR0jBBgw
+FoAUiJqQmuu/DMwJRRzgL6lUz1h9QLAwGAYDVR0RBBEwD4INKi5leGFtcGxlLmNv
+bTAJBgNVHRMEAjAAMAUGAytlcANBAGmR+0vTOvshO8ruJalSPM+eLw+JJJ0IXBE0
+VQooYiZMtqZw98pNqxsvvoQgXXdYGAd38qRspNCrxN2mq5X6bAI=
+-----END CERTIFICATE-----`;
+
 const defaults: Answers = {
   "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({
     proxyEndpoint: `https://${registryHost}`,
@@ -60,6 +71,7 @@ const defaults: Answers = {
   }),
   "aws:acm/getCertificate:getCertificate": ({ domain }) => ({
     arn: `arn:aws:acm:ap-northeast-2:${account}:certificate/${domain}`,
+    certificate,
   }),
   "aws:ssm/getParameter:getParameter": ({ name }) => ({ value: `ami-of-${name}` }),
   "aws:ec2/getAmi:getAmi": ({ filters }) => {

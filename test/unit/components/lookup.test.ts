@@ -1,7 +1,7 @@
 import { RunError } from "@pulumi/pulumi";
 import { beforeEach, expect, test } from "vitest";
 import { commonZones, lookup } from "../../../components/lookup.ts";
-import { mock, registryHost } from "../../support/mocks.ts";
+import { certificate, mock, registryHost } from "../../support/mocks.ts";
 
 const types = { graviton: "t4g.small", intel: "t3.small" };
 const args = {
@@ -126,13 +126,13 @@ test("a release that the registry does not have is refused, with where releases 
   );
 });
 
-test("the certificate of a fleet's domain must have been issued; every kind of key that a load balancer takes is looked for", async () => {
+test("the certificate of a fleet's domain must have been issued, and be for it; every kind of key that a load balancer takes is looked for", async () => {
   const asked: object[] = [];
   const token = "aws:acm/getCertificate:getCertificate";
-  const fleet = { certificateDomain: "*.example.com" };
-  await mock({ [token]: (inputs) => ({ arn: `arn of ${asked.push(inputs)}` }) });
+  const fleet = { balancer: { domain: "app.example.com" }, certificateDomain: "*.example.com" };
+  await mock({ [token]: (inputs) => ({ arn: `arn of ${asked.push(inputs)}`, certificate }) });
   expect((await lookup(args)).certificateArn).toBeUndefined();
-  expect((await lookup({ ...args, fleet: {} })).certificateArn).toBeUndefined();
+  expect((await lookup({ ...args, fleet: { balancer: {} } })).certificateArn).toBeUndefined();
   expect((await lookup({ ...args, fleet })).certificateArn).toBe("arn of 1");
   expect(asked).toEqual([
     {
@@ -142,8 +142,12 @@ test("the certificate of a fleet's domain must have been issued; every kind of k
       keyTypes: ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"],
     },
   ]);
+  await expect(lookup({ ...args, fleet: { ...fleet, balancer: { domain: "a.b.example.com" } } })).rejects.toThrow(
+    "domain is a.b.example.com, and the newest certificate for *.example.com in ACM, arn of 2, is for *.example.com, so nothing was changed. " +
+      "Request one for a.b.example.com, or set certificateDomain to the primary domain name of one that is for it",
+  );
   await mock({ [token]: refusing("no matching certificate") });
   await expect(lookup({ ...args, fleet })).rejects.toThrow(
-    /^no certificate for \*\.example\.com has been issued in ACM, in the stack's region \(.*\), so nothing was created\. Request one/,
+    /^no certificate for \*\.example\.com has been issued in ACM, in the stack's region \(.*\), so nothing was changed\. Request one/,
   );
 });
