@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -72,6 +73,18 @@ test("the real app's context holds the app and nothing else", () => {
     expect.arrayContaining([".dockerignore", "Dockerfile", "bun.lock", "package.json", "src/app.ts"]),
   );
   expect(paths.filter((path) => path.includes("node_modules"))).toEqual([]);
+});
+
+test("the tag is the same on Windows, where git writes CRLF unless it is told", () => {
+  const path = write({ ...app, ".gitattributes": readFileSync(".gitattributes", "utf8") });
+  const tag = tagOf(path);
+  const git = (...args: string[]) => execFileSync("git", ["-c", "core.autocrlf=true", ...args], { cwd: path });
+  git("init", "--quiet");
+  git("add", ".");
+  rmSync(join(path, "Dockerfile"));
+  git("checkout", "--quiet", "--", "Dockerfile");
+  rmSync(join(path, ".git"), { recursive: true });
+  expect(tagOf(path)).toBe(tag);
 });
 
 test("a folder without a Dockerfile is refused before anything starts", () => {
