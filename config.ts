@@ -245,6 +245,12 @@ export function loadConfig() {
       `${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`,
     );
   }
+  // As the engine tells a program; Pulumi's SDK has no public function for it.
+  if (env.PULUMI_CONFIG_SECRET_KEYS?.includes(`"${project}:appEnvironment"`)) {
+    problems.push(
+      `${project}:appEnvironment is a secret, which the state and the machines' user data would show; allowed: variables that are not secret; name the others in appSecrets`,
+    );
+  }
   if (/^(aws|ssm)/.test(name) && hasSecrets) {
     problems.push(
       `${project}:appSecrets is set and ${project}:name is ${name}; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves`,

@@ -286,6 +286,13 @@ test("every wrong key is reported at once, a misspelt one too", () => {
   `);
 });
 
+test("a secret in appEnvironment is refused", () => {
+  vi.stubEnv("PULUMI_CONFIG_SECRET_KEYS", '["hono-app:publishToken","hono-app:appEnvironment"]');
+  expect(problems({ appEnvironment: '["A=b"]' })).toEqual([
+    expect.stringMatching(/^hono-app:appEnvironment is a secret, .*; name the others in appSecrets$/),
+  ]);
+});
+
 test("what does not go together, or leads elsewhere, is refused", () => {
   const refusals = [
     { "aws:region": "" },
