@@ -173,7 +173,7 @@ export function loadConfig() {
       // With a fleet nobody reaches the machines themselves: people reach its load balancer.
       allowedCidrs: fleet ? [] : allowedCidrs,
       // Without a fleet each machine has a public address.
-      egress: fleet ? egress : undefined,
+      egress: fleet ? egress : "public",
       logRetentionDays,
       permissionsBoundary,
     },

@@ -56,8 +56,6 @@ export class FlowLogs extends pulumi.ComponentResource {
       // role, as when somebody has deleted this one, the old one goes first.
       { parent: this, dependsOn: policy, deleteBeforeReplace: true },
     );
-
-    this.registerOutputs();
   }
 }
 

@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto";
 import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import type * as pulumi from "@pulumi/pulumi";
+import type { AwsClient } from "./aws-client.ts";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
 
-export interface ImageIndexArgs {
-  region: string;
-  /** Profile of the AWS configuration files to sign calls with. */
-  profile?: string;
+export interface ImageIndexArgs extends AwsClient {
   /** The image that was built or, of an earlier release, found; in ECR. */
   image: Pick<Image, "registry" | "repositoryName" | "digest" | "tags">;
   /** Docker platforms that it must hold, and no others. */

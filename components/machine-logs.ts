@@ -1,5 +1,6 @@
 import type { PolicyStatement } from "@pulumi/aws/iam/documents.js";
 import * as pulumi from "@pulumi/pulumi";
+import type { AwsClient } from "./aws-client.ts";
 
 /**
  * Writing to the one log group. No logs:CreateLogGroup, with which a line that comes late would create the group again after its deletion,
@@ -16,12 +17,9 @@ export function writeStatement(logGroupArn: pulumi.Input<string>, ...more: strin
   };
 }
 
-export interface LogStream {
+export interface LogStream extends AwsClient {
   readonly logGroup: string;
   readonly instanceId: string;
-  readonly region: string;
-  /** Profile of the AWS configuration files. */
-  readonly profile?: string;
 }
 
 /** The command that prints what a machine has logged, whether or not it is still there: its stream is named by the instance's id. */

@@ -3,6 +3,7 @@ import https from "node:https";
 import { json } from "node:stream/consumers";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
+import type { AwsClient } from "./aws-client.ts";
 import { hasUserDataFailed, lastLines } from "./console.ts";
 import { show } from "./dynamic-resource.ts";
 
@@ -21,7 +22,7 @@ export interface Expectation {
   readonly instanceId: string;
 }
 
-export interface ProofArgs {
+export interface ProofArgs extends AwsClient {
   /** Digest of the index that the machines must have pulled. */
   digest: pulumi.Input<string>;
   /** Digest of each platform's image configuration in that index. */
@@ -29,9 +30,6 @@ export interface ProofArgs {
   architecture: Architecture;
   /** Name of the log group that the machines write to. */
   logGroup: pulumi.Input<string>;
-  region: string;
-  /** Profile of the AWS configuration files to sign calls with. */
-  profile?: string;
   /** Seconds that a machine may take until it has proven itself. */
   timeout: number;
 }

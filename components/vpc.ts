@@ -16,11 +16,7 @@ export interface VpcArgs {
   cidrBlock: string;
   /** A public subnet is made in each, and a private one for private machines. Each has another letter at its end, a to h. */
   availabilityZones: readonly string[];
-  /**
-   * How machines reach ECR.
-   * @default "public"
-   */
-  egress?: Egress;
+  egress: Egress;
 }
 
 /** The subnets of one kind, which share a route table. */

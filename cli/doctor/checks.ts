@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { machineNames, platforms } from "../../components/architecture.ts";
+import type { AwsClient } from "../../components/aws-client.ts";
 import { domainOf } from "../../components/names.ts";
 import { isOlder } from "../../engines.js";
 import { root } from "../../tools/paths.ts";
 import { projectName } from "../../tools/stack-config.ts";
 import { parseBuilder } from "../image/builder.ts";
-import { type AwsClient, NoAnswer, type Probe } from "./probe.ts";
+import { NoAnswer, type Probe } from "./probe.ts";
 import { needed, type Quota } from "./quotas.ts";
 
 export interface Environment {

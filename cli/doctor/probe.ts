@@ -1,15 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { hostname } from "node:os";
+import type { AwsClient } from "../../components/aws-client.ts";
 import { readIfThere } from "../../tools/paths.ts";
 import { readQuotas, type StackNeeds } from "./quotas.ts";
-
-/** How the stack's AWS clients are configured. */
-export interface AwsClient {
-  readonly region: string;
-  /** Profile of the AWS configuration files. @default the environment's */
-  readonly profile: string | undefined;
-}
 
 /** Everything that the checks read of this machine, in an environment. It changes nothing; tests have another one. */
 export type Probe = ReturnType<typeof realProbe>;
