@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openCloud, ports } from "../../local/cloud.ts";
 import { password } from "../../local/services/registry.ts";
+import { projectName } from "../../tools/stack-config.ts";
 import { temporaryFolder } from "../support/process.ts";
 import {
   cloud,
@@ -75,9 +76,9 @@ test("refuses a Node that is too old, and says which one is needed", async () =>
 
 test("refuses a wrong setting with what is allowed, by the plain CLI and by npm run local", async () => {
   const before = await deployed();
-  const message = 'hono-app:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)';
+  const message = 'port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)';
   await configured({ port: '"22"' }, async () => {
-    const output = await refused(shell("pulumi up --yes -s local"), `- ${message}`);
+    const output = await refused(shell("pulumi up --yes -s local"), `- ${projectName}:${message}`);
     expect(output).not.toContain("Program exited");
     await refused(local("preview"), message);
   });

@@ -166,6 +166,10 @@ test("a project of one's own: pulumi new asks for region, name and sizes; in it 
   // Commands read the keys of the new project's name.
   const read = await run("node cli/image.ts --help && node cli/policies.ts preview --account 123456789012", there);
   expect(read.output).toMatch(/default: multiplatform.*repository\/hono-app-/s);
+  // So do tests.
+  const tests = "test/unit/config.test.ts test/unit/docs.test.ts test/unit/cli test/unit/local/recovery.test.ts";
+  const tested = await run(`node_modules/.bin/vitest run --project unit ${tests}`, there);
+  expect(tested.status, tested.output).toBe(0);
 
   const lines = blocksOf("account").join("\n").split("\n");
   expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));

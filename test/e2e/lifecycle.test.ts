@@ -9,6 +9,7 @@ import type { Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import { blobsOf } from "../../local/services/registry.ts";
 import { processes } from "../../tools/processes.ts";
+import { projectName } from "../../tools/stack-config.ts";
 import { expectDestroyConverges, expectUpConverges, inventory, killMachine } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
 import { make } from "../support/make.ts";
@@ -72,7 +73,7 @@ test("refuses a second command at the same time", async () => {
 
 /** Makes what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
 async function leaveBehind(): Promise<void> {
-  const tags = { project: "hono-app", stack: "local" };
+  const tags = { project: projectName, stack: "local" };
   const make = (type: Token, inputs: Props) => resources[type].create({ ...inputs, tags });
   const arn = (service: string, name: string) => `arn:aws:${service}:123456789012:${name}`;
   const allowing = (more: object) =>

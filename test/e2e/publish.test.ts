@@ -27,7 +27,7 @@ const get = (path: string) => getFrom(address, "owner", "canary-token", `owner/h
 const run = (command: string, args: string[], input?: string) =>
   execFileSync(command, args, { cwd: cloud.project, env: cloud.env, input, encoding: "utf8" });
 const setToken = (token: string) =>
-  run("pulumi", ["config", "set", "--stack", "local", "--secret", "hono-app:publishToken", token]);
+  run("pulumi", ["config", "set", "--stack", "local", "--secret", "publishToken", token]);
 
 const settings = { publishTo: `${address}/owner/hono-app`, publishVersion: "1.0.0", publishUsername: "owner" };
 

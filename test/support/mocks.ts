@@ -5,7 +5,7 @@ import debuggable from "@pulumi/pulumi/runtime/debuggable.js";
 import { deserializeProperties, specialSecretSig, specialSigKey } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { declared } from "../../outputs.js";
-import { stackConfig } from "../../tools/stack-config.ts";
+import { projectName, stackConfig } from "../../tools/stack-config.ts";
 
 const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
 
@@ -171,10 +171,18 @@ let runs = 0;
 
 const fallbacks = stackConfig();
 
-/** A stack's configuration: Pulumi.yaml's defaults, and what the test sets instead. */
-export function configOf(values: Record<string, string> = {}): Record<string, string> {
-  const own = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `hono-app:${key}`, value]);
-  return { ...fallbacks, ...Object.fromEntries(own) };
+/**
+ * A stack's configuration: Pulumi.yaml's defaults, and what the test sets instead.
+ *
+ * @param project Name in its keys; Pulumi.yaml may have another, of a project that was made of this one.
+ */
+export function configOf(values: Record<string, string> = {}, project = "hono-app"): Record<string, string> {
+  const own = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `${project}:${key}`, value]);
+  const defaults = Object.entries(fallbacks).map(([key, value]) => [
+    key.replace(`${projectName}:`, `${project}:`),
+    value,
+  ]);
+  return Object.fromEntries([...defaults, ...own]);
 }
 
 export const configure = (values?: Record<string, string>) => pulumi.runtime.setAllConfig(configOf(values));

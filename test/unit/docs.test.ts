@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { projectName } from "../../tools/stack-config.ts";
 import { documents as run } from "../support/documents.ts";
 
 const names = new Set(globSync("{README*,docs/*}.md").map((file) => file.replace(/(\.ko)?\.md$/, "")));
@@ -74,7 +75,9 @@ interface Setting {
   readonly value?: unknown;
   readonly description?: string;
 }
-const settings = (parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, Setting> }).config;
+const { config } = parse(readFileSync("Pulumi.yaml", "utf8")) as { config: Record<string, Setting> };
+/** Without what `pulumi new` notes there of a project that it makes of this one. */
+const settings = Object.fromEntries(Object.entries(config).filter(([key]) => !key.startsWith("pulumi:")));
 
 /** The rows of a document's table of settings. */
 const settingRows = (file: string) =>
@@ -84,7 +87,8 @@ const settingRows = (file: string) =>
 
 test.each(globSync("Pulumi.*.yaml"))("%s sets only settings", (file) => {
   const { config } = parse(readFileSync(file, "utf8")) as { config: Record<string, unknown> };
-  expect(Object.keys(config).filter((key) => !key.startsWith("aws:") && !Object.hasOwn(settings, key))).toEqual([]);
+  const keys = Object.keys(config).map((key) => key.replace(`${projectName}:`, ""));
+  expect(keys.filter((key) => !key.startsWith("aws:") && !Object.hasOwn(settings, key))).toEqual([]);
 });
 
 test("the tables of settings say what Pulumi.yaml says", () => {

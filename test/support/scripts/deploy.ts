@@ -78,7 +78,7 @@ export const cases: Cases = {
       const failed = await configured({ port: '"22"' }, () => preview());
       expect(failed.status).not.toBe(0);
       expect(failed.summary).toContain("**failed** with exit status");
-      expect(failed.summary).toContain('hono-app:port is "22"');
+      expect(failed.summary).toContain(':port is "22"');
     } finally {
       for (const file of ["preview.txt", "cost.md"]) rmSync(join(cloud.project, file), { force: true });
     }

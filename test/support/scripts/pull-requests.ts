@@ -130,7 +130,7 @@ async function previewing() {
   // A failed preview is kept as well, with its status.
   const bad = await configured({ port: '"22"' }, ran);
   expect(Number(bad.outputs.status)).toBeGreaterThan(0);
-  expect(bad.text).toContain('- hono-app:port is "22"');
+  expect(bad.text).toContain(':port is "22"');
   return good;
 }
 /** The same, once. */

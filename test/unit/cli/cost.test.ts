@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "vitest";
 import { estimate, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
-import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
+import { projectName, readConfig, stackConfig } from "../../../tools/stack-config.ts";
 import { configOf } from "../../support/mocks.ts";
 
 const of = (type: string, name: string, inputs: Resource["inputs"] = {}): Resource => ({ type, name, inputs });
@@ -50,11 +50,11 @@ test("the program's price, part by part, and in the documents", () => {
 });
 
 test("a stack's own configuration comes before the project's", () => {
-  const config = readConfig(readFileSync("Pulumi.yaml", "utf8"), "config:\n  hono-app:volumeSizeGiB: 100\n");
+  const config = readConfig(readFileSync("Pulumi.yaml", "utf8"), "config:\n  volumeSizeGiB: 100\n");
   expect(config).toMatchObject({
-    "hono-app:volumeSizeGiB": "100",
-    "hono-app:intelInstanceType": "t3.small",
-    "hono-app:allowedCidrs": '["0.0.0.0/0"]',
+    [`${projectName}:volumeSizeGiB`]: "100",
+    [`${projectName}:intelInstanceType`]: "t3.small",
+    [`${projectName}:allowedCidrs`]: '["0.0.0.0/0"]',
     "aws:region": "ap-northeast-2",
   });
 });
@@ -94,7 +94,7 @@ test("a NAT gateway has a price by the hour, and one by what passes it", () => {
 
 test("the zones that the stack chooses change no price", async () => {
   const zones = ["ap-northeast-2c", "ap-northeast-2d"];
-  const resources = await planned("dev", configOf({ availabilityZones: JSON.stringify(zones) }));
+  const resources = await planned("dev", configOf({ availabilityZones: JSON.stringify(zones) }, projectName));
   const subnets = resources.filter(({ type }) => type === "aws:ec2/subnet:Subnet");
   expect(subnets.map(({ inputs }) => inputs.availabilityZone)).toEqual(zones);
   expect(estimate(resources, prices.region).total).toBe(estimate(program, prices.region).total);
@@ -112,7 +112,7 @@ test.each([
     230.65,
   ],
 ])("a fleet's price, here and in the documents that name it: %s", async (setting, own, least, most) => {
-  const result = estimate(await planned("dev", configOf({ fleet: "true", ...own })), prices.region);
+  const result = estimate(await planned("dev", configOf({ fleet: "true", ...own }, projectName)), prices.region);
   expect(result.unknown).toEqual([]);
   expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
   if (least !== most) return;

@@ -12,7 +12,7 @@ import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
-import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
+import { projectName, readConfig, stackConfig } from "../../../tools/stack-config.ts";
 import { listening, temporaryFolder } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 
@@ -98,7 +98,7 @@ const configured = (config: string) => aws({ config });
 const locked = (lock: string, stack = "dev") =>
   aws({
     "pulumi whoami": said('{ "url": "file://~?metadata=skip" }'),
-    [`/home/me/.pulumi/locks/organization/hono-app/${stack}/x.json`]: lock,
+    [`/home/me/.pulumi/locks/organization/${projectName}/${stack}/x.json`]: lock,
   });
 
 const fallbacks = stackConfig();
@@ -149,7 +149,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     ],
     [
       /no builder "mine": .* → docker buildx create --name mine /,
-      aws({ config: "config:\n  hono-app:builder: mine\n", "docker buildx inspect mine": failed("none") }),
+      aws({ config: "config:\n  builder: mine\n", "docker buildx inspect mine": failed("none") }),
     ],
     [
       /driver docker, which builds for one platform.* → .*buildx rm multiplatform; docker buildx create/,
@@ -182,7 +182,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
       aws({ $PULUMI_BACKEND_URL: "s3://gone", "pulumi whoami": failed("error: NoSuchBucket") }),
     ],
     [
-      /stack dev is locked since 2026-11-24 by process 99, .* → pulumi cancel --yes --stack organization\/hono-app\/dev$/,
+      /stack dev is locked since 2026-11-24 by process 99, .* → pulumi cancel --yes --stack organization\/[\w-]+\/dev$/,
       locked('{"pid":99,"hostname":"here","timestamp":"2026-11-24"}'),
     ],
   ],
@@ -291,22 +291,18 @@ test.each<[id: string, what: string, state: Finding["state"], world: World, note
   expect("note" in finding && finding.note ? finding.note : "").toMatch(note);
 });
 
-const fleet = "  hono-app:fleet: true\n  hono-app:machinesMin: 2\n  hono-app:machinesMax: 5\n";
+const fleet = "  fleet: true\n  machinesMin: 2\n  machinesMax: 5\n";
 
 test.each<[what: string, config: string, needs: object, client?: object]>([
   [
     "the stack's configuration",
-    "  aws:region: us-east-1\n  aws:profile: other\n  hono-app:intelInstanceType: t3.xlarge\n",
-    { instanceTypes: ["t4g.small", "t3.xlarge"], tags: { project: "hono-app", stack: "dev" } },
+    "  aws:region: us-east-1\n  aws:profile: other\n  intelInstanceType: t3.xlarge\n",
+    { instanceTypes: ["t4g.small", "t3.xlarge"], tags: { project: projectName, stack: "dev" } },
     { region: "us-east-1", profile: "other" },
   ],
   ["a fleet's least number of machines", fleet, { fleet: { machines: 2, egress: "nat" } }],
-  ["its greatest, where it scales", `${fleet}  hono-app:cpuTarget: 60\n`, { fleet: { machines: 5, egress: "nat" } }],
-  [
-    "endpoints for a way out",
-    `${fleet}  hono-app:egress: endpoints\n`,
-    { fleet: { machines: 2, egress: "endpoints" } },
-  ],
+  ["its greatest, where it scales", `${fleet}  cpuTarget: 60\n`, { fleet: { machines: 5, egress: "nat" } }],
+  ["endpoints for a way out", `${fleet}  egress: endpoints\n`, { fleet: { machines: 2, egress: "endpoints" } }],
 ])("the account is asked for what is needed by %s", async (_, own, needs, client = {}) => {
   const quotas = vi.fn(healthy.quotas);
   await find("aws-quotas", environmentOf(aws({ config: `config:\n${own}`, quotas })));
@@ -440,7 +436,7 @@ describe("on this machine", () => {
   });
 
   test("a lock whose process is gone, and one whose process runs", async () => {
-    const locks = join(folder, ".pulumi", "locks", "organization", "hono-app", "dev");
+    const locks = join(folder, ".pulumi", "locks", "organization", projectName, "dev");
     mkdirSync(locks, { recursive: true });
     writeFileSync(join(folder, "pulumi"), `#!/bin/sh\necho '{ "url": "file://${folder}" }'\n`, { mode: 0o755 });
     const lockedBy = (pid: number) => {

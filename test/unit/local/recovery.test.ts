@@ -7,6 +7,7 @@ import type { Cloud } from "../../../local/cloud.ts";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
 import { change, isOurs, restoreState } from "../../../local/recovery/recover.ts";
 import { startedHere } from "../../../local/stack.ts";
+import { projectName } from "../../../tools/stack-config.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
 let dir: string;
@@ -54,7 +55,7 @@ test("a lock of a Pulumi CLI that runs stays, and the command is refused", async
   // Node, which waits for its input.
   const pulumi = spawn(process.execPath, [], { argv0: "pulumi" });
   onTestFinished(() => void pulumi.kill("SIGKILL"));
-  const lock = put("state/.pulumi/locks/organization/hono-app/local/1.json", JSON.stringify({ pid: pulumi.pid }));
+  const lock = put(`state/.pulumi/locks/organization/${projectName}/local/1.json`, JSON.stringify({ pid: pulumi.pid }));
   const work = () => Promise.reject(new Error("the work has begun"));
   await expect(change({ dir } as Cloud, work, work)).rejects.toThrow(
     `pulumi (process ${pulumi.pid}) is using this stack; wait until it ends, then try again`,
@@ -84,16 +85,16 @@ test("a process that is ended is a command's, and of this local cloud", () => {
 });
 
 describe("a damaged state", () => {
-  const stack = "state/.pulumi/stacks/hono-app/local.json";
+  const stack = `state/.pulumi/stacks/${projectName}/local.json`;
   const backup = (number: number, content: string) =>
-    put(`state/.pulumi/backups/hono-app/local/local.${number}.json`, content);
+    put(`state/.pulumi/backups/${projectName}/local/local.${number}.json`, content);
 
   test("is restored from the newest whole backup", () => {
     const file = put(stack, "");
     backup(1, '{"backup":1}');
     backup(2, '{"backup":2}');
     backup(3, '{"backup":');
-    put("state/.pulumi/backups/hono-app/local/local.4.json.attrs", "{}");
+    put(`state/.pulumi/backups/${projectName}/local/local.4.json.attrs`, "{}");
     restoreState({ dir });
     expect(readFileSync(file, "utf8")).toBe('{"backup":2}');
   });
