@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { hardening } from "../../../components/user-data.ts";
+import { isOlder } from "../../../engines.js";
 
 // What stands in two files because two programs read it.
 const read = (path: string) => readFileSync(path, "utf8");
@@ -24,6 +25,15 @@ test("the app is tested with the Hono that its image has", () => {
 test("the docker-build provider is built in the version of its package", () => {
   const [, built] = /pulumi-docker-build v(\S+)/.exec(read("tools/go/go.mod")) ?? [];
   expect(manifest("package.json").dependencies["@pulumi/docker-build"]).toBe(built);
+});
+
+test("the CLI that is tested is one that the program takes, as the README says", () => {
+  const [, least = ""] = /^>=(\d+\.\d+)\.0$/.exec(parse(read("Pulumi.yaml")).requiredPulumiVersion) ?? [];
+  const [, tested = ""] = /^pulumi (\S+)$/m.exec(read(".tool-versions")) ?? [];
+  expect(isOlder(tested, least)).toBe(false);
+  for (const readme of ["README.md", "README.ko.md"]) {
+    expect(read(readme)).toMatch(new RegExp(`\\[Pulumi CLI\\]\\(\\S+\\) ${least} (or newer|이상)`));
+  }
 });
 
 test("docker compose confines the app as a machine does", () => {
