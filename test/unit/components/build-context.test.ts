@@ -70,7 +70,7 @@ test(".dockerignore decides what counts; the Dockerfile always does", () => {
 test("the real app's context holds the app and nothing else", () => {
   const paths = readContext("app").map((entry) => entry.path);
   expect(paths).toEqual(
-    expect.arrayContaining([".dockerignore", "Dockerfile", "bun.lock", "package.json", "src/app.ts"]),
+    expect.arrayContaining([".dockerignore", "Dockerfile", "bun.lock", "package.json", "src/main.ts"]),
   );
   expect(paths.filter((path) => path.includes("node_modules"))).toEqual([]);
 });
