@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { parse } from "yaml";
 import { ensureTool } from "../../tools/go.ts";
 import { ensureVenv } from "../../tools/python.ts";
 import type { ActionData } from "../support/actions/fetch-actions.ts";
@@ -358,8 +357,6 @@ test("the versions are those that the project is tested with", () => {
   const node = /nodeVersion = "([\d.]+)"/.exec(readFileSync("tools/setup.mjs", "utf8"))?.[1];
   // actions/setup-node takes the first line that could be a version of Node.
   expect(toolVersions.split("\n")[0]).toBe(`nodejs ${node}`);
-  const { config } = parse(readFileSync("Pulumi.yaml", "utf8")) as { config: { builder: { default: string } } };
-  expect(find("set-up: docker/setup-buildx-action").step.with?.name).toBe(config.builder.default);
 });
 
 describe("Renovate", () => {

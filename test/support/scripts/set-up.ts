@@ -61,20 +61,20 @@ export const cases: Cases = {
     expect(await packages()).toMatchObject({ status: 1, text: expect.stringContaining("hono@0.") });
   },
 
-  async "set-up: the stack's region"(script) {
-    const region = (STACK: string) => run(script, { runner: { ...runner, STACK }, cwd: cloud.project });
-    expect((await region("dev")).outputs).toEqual({ region: "ap-northeast-2" });
-    expect(await region("none")).toMatchObject({ status: 1, outputs: {} });
+  async "set-up: the stack's settings"(script) {
+    const settings = (STACK: string) => run(script, { runner: { ...runner, STACK }, cwd: cloud.project });
+    expect((await settings("dev")).outputs).toEqual({ region: "ap-northeast-2", builder: "multiplatform" });
+    expect(await settings("none")).toMatchObject({ status: 1, outputs: {} });
     const other = join(cloud.project, "Pulumi.other.yaml");
-    writeFileSync(other, "config:\n  aws:region: eu-west-1\n");
+    writeFileSync(other, "config:\n  aws:region: eu-west-1\n  builder: own\n");
     try {
-      expect((await region("other")).outputs).toEqual({ region: "eu-west-1" });
+      expect((await settings("other")).outputs).toEqual({ region: "eu-west-1", builder: "own" });
     } finally {
       rmSync(other);
     }
-    const contexts = { steps: { stack: { outputs: { region: "x" } } } };
-    const inputs = inputsOf("set-up: aws-actions/configure-aws-credentials", contexts);
-    expect(inputs).toMatchObject({ "aws-region": "x" });
+    const contexts = { steps: { stack: { outputs: { region: "x", builder: "y" } } } };
+    expect(inputsOf("set-up: aws-actions/configure-aws-credentials", contexts)).toMatchObject({ "aws-region": "x" });
+    expect(inputsOf("set-up: docker/setup-buildx-action", contexts)).toMatchObject({ name: "y" });
   },
 
   async "set-up: this job's subject"(script) {
