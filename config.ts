@@ -28,7 +28,10 @@ export function loadConfig() {
   const problems: string[] = [];
   const known = new Set<string>();
 
-  /** One key: its text, parsed; where `parse` gives undefined, the value is not what `allowed` says. */
+  /**
+   * One key: its text, parsed. Where `parse` gives undefined, the value is not what `allowed` says; it is undefined then, whatever its type,
+   * until all keys have been read.
+   */
   function read<T>(key: string, allowed: string, parse: (text: string) => T | undefined): T {
     known.add(`${project}:${key}`);
     const text = config.get(key);
