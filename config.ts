@@ -16,8 +16,8 @@ export class ConfigError extends pulumi.RunError {
 }
 
 /**
- * Reads and checks the whole configuration. Nothing else in the program reads configuration or the environment. Pulumi.yaml declares each
- * key with its type, default and meaning.
+ * Reads and checks the whole configuration. Nothing else in the program reads configuration, and only AWS's SDK the environment.
+ * Pulumi.yaml declares each key with its type, default and meaning.
  *
  * @throws {@link ConfigError} that lists every wrong key at once.
  */

@@ -1,4 +1,5 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
+import { clientConfig } from "./aws-client.ts";
 import { lastLines, readConsole } from "./console.ts";
 import { type LogStream, tailCommand } from "./machine-logs.ts";
 
@@ -59,9 +60,9 @@ export async function connectFleet(args: FleetApiArgs) {
     import("@aws-sdk/client-elastic-load-balancing-v2"),
     import("@aws-sdk/client-ec2"),
   ]);
-  const { groupName, targetGroupArn, region, profile } = args;
+  const { groupName, targetGroupArn, region } = args;
   // Retried: one call that fails must not fail a release that Auto Scaling continues.
-  const config = { region, profile, maxAttempts: 8 };
+  const config = { ...clientConfig(args), maxAttempts: 8 };
   const [scaling, balancing, ec2] = [new AutoScaling(config), new ElasticLoadBalancingV2(config), new EC2(config)];
   const AutoScalingGroupName = groupName;
   return {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
 import type * as pulumi from "@pulumi/pulumi";
-import type { AwsClient } from "./aws-client.ts";
+import { type AwsClient, clientConfig } from "./aws-client.ts";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
@@ -70,9 +70,9 @@ interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
-async function connect({ region, profile }: Inputs): Promise<ECR> {
+async function connect(inputs: Inputs): Promise<ECR> {
   const { ECR } = await import("@aws-sdk/client-ecr");
-  return new ECR({ region, profile });
+  return new ECR(clientConfig(inputs));
 }
 
 interface Manifest {

@@ -1,4 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
+import { clientConfig } from "./aws-client.ts";
 import { readConsole } from "./console.ts";
 import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
@@ -31,9 +32,9 @@ function inputsOf({ instanceId, ...args }: VerificationArgs) {
   return { ...inputs, expected: { ...inputs.expected, instanceId } };
 }
 
-async function consoleOutput({ region, profile, expected }: Inputs): Promise<string> {
+async function consoleOutput(inputs: Inputs): Promise<string> {
   const { EC2 } = await import("@aws-sdk/client-ec2");
-  return readConsole(new EC2({ region, profile }), region, expected.instanceId);
+  return readConsole(new EC2(clientConfig(inputs)), inputs.region, inputs.expected.instanceId);
 }
 
 function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { hostname } from "node:os";
-import type { AwsClient } from "../../components/aws-client.ts";
+import { type AwsClient, clientConfig } from "../../components/aws-client.ts";
 import { readIfThere } from "../../tools/paths.ts";
 import { readQuotas, type StackNeeds } from "./quotas.ts";
 
@@ -62,14 +62,14 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
     /** Who AWS says the credentials are. Fails with the SDK's error. */
     async identity(client: AwsClient): Promise<{ account: string; arn: string }> {
       const { STS } = await import("@aws-sdk/client-sts");
-      const sts = new STS({ ...client, endpoint, maxAttempts: 1 });
+      const sts = new STS({ ...clientConfig(client), endpoint, maxAttempts: 1 });
       const { Account = "", Arn = "" } = await sts.getCallerIdentity({}, { abortSignal: AbortSignal.timeout(10_000) });
       return { account: Account, arn: Arn };
     },
     /** How far the quotas that a stack needs are used. Fails with the SDK's error. */
     quotas(client: AwsClient, stack: StackNeeds) {
       const requestHandler = { connectionTimeout: 5000, requestTimeout: 10_000 };
-      return readQuotas({ ...client, endpoint, requestHandler }, stack);
+      return readQuotas({ ...clientConfig(client), endpoint, requestHandler }, stack);
     },
   };
 }
