@@ -86,29 +86,23 @@ export function colour(text: string): string {
 }
 
 /**
- * At most `limit` characters of a text: whole lines of its beginning and of its end, two thirds and one, around a line that says what is
- * missing. Of a line that is too long itself, it has the beginning.
+ * At most `limit` characters of a text: its beginning and its end, two thirds and one, around a line that says what is missing. Both are whole
+ * lines, but for one that fills half the beginning by itself.
  */
 export function shorten(text: string, limit: number): string {
   if (text.length <= limit) return text;
-  const lines = text.split("\n");
-  const notice = (count: number) => `… ${count} of ${lines.length} lines left out here; the link below has them …`;
-  const room = limit - notice(lines.length).length - 2;
-  const size = (some: readonly string[]) => some.reduce((sum, line) => sum + line.length + 1, 0);
-  const fitting = (some: readonly string[], most: number) => {
-    let used = 0;
-    const end = some.findIndex((line) => {
-      used += line.length + 1;
-      return used > most;
-    });
-    return some.slice(0, end);
-  };
-  const first = fitting(lines, (room * 2) / 3);
-  const next = lines[first.length] ?? "";
-  const begun = next.length > room ? [next.slice(0, (room * 2) / 3 - size(first))] : [];
-  const last = fitting(lines.slice(first.length).reverse(), room - size(first) - size(begun)).reverse();
-  const missing = lines.length - first.length - last.length;
-  return [...first, ...begun, notice(missing), ...last].join("\n").slice(0, Math.max(limit, 0)).toWellFormed();
+  const all = text.split("\n").length;
+  const notice = (missing: number) => `… ${missing} of ${all} lines left out here; the link below has them …`;
+  const room = Math.max(limit - notice(all).length - 2, 0);
+  const begun = text.slice(0, (room * 2) / 3);
+  const lineBreak = begun.lastIndexOf("\n");
+  const first = lineBreak < begun.length / 2 ? begun : begun.slice(0, lineBreak);
+  const last = text.slice(text.length - Math.floor(room / 3)).replace(/^.*\n?/, "");
+  const missing = text
+    .slice(first.length, text.length - last.length)
+    .replace(/^\n|\n$/g, "")
+    .split("\n").length;
+  return [first, notice(missing), last].join("\n").slice(0, limit).toWellFormed();
 }
 
 export interface GitHub {
