@@ -34,10 +34,7 @@ export interface ImageArgs {
    * @default It is pushed by its digest: an immutable tag takes no other digest, and another builder gives one for the same content.
    */
   tags?: readonly string[];
-  /**
-   * Whether an image that is pushed by its digest is to be tagged `latest` too.
-   * @default true
-   */
+  /** Whether an image that is pushed by its digest is to be tagged `latest` too. */
   latest?: boolean;
   /**
    * An earlier release to deploy instead of building.
@@ -54,7 +51,7 @@ export class Image extends pulumi.ComponentResource {
   /** `host` or `host:port` of the registry. */
   readonly registry: string;
   readonly repositoryName: string;
-  /** The tags that it is to have, the release's first: without others one computed from its content, and `latest`. */
+  /** The tags that it is to have, the release's first: without others one computed from its content, and `latest` if it is to have that. */
   readonly tags: readonly string[];
   /** Digest of the index that holds the platforms' images. */
   readonly digest: pulumi.Output<string>;
@@ -116,6 +113,6 @@ export class Image extends pulumi.ComponentResource {
       // A push to a registry that hangs in the middle has no other end.
       { parent: this, retainOnDelete: true, customTimeouts: { create: "30m", update: "30m" } },
     );
-    return { tags: args.tags ?? [content, ...((args.latest ?? true) ? [latestTag] : [])], digest };
+    return { tags: args.tags ?? [content, ...(args.latest ? [latestTag] : [])], digest };
   }
 }

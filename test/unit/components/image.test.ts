@@ -47,10 +47,10 @@ test("with Docker's own login there is none in the state", async () => {
   expect(only("docker-build:index:Image").inputs).not.toHaveProperty("registries");
 });
 
-test("without latest, no tag moves", async () => {
-  const image = new Image("app", { ...args, latest: false });
+test.each([false, true])("with latest: %s", async (latest) => {
+  const image = new Image("app", { ...args, latest });
   await settle(image.reference);
-  expect(image.tags).toEqual([expect.stringMatching(/^content-/)]);
+  expect(image.tags).toEqual([expect.stringMatching(/^content-/), ...(latest ? ["latest"] : [])]);
 });
 
 test("a folder that is no build context is refused", () => {
