@@ -186,7 +186,7 @@ test("lists have pages and untagged images; a repository that is created again i
   const config = { client: ecr, pageSize: 2 };
 
   const ids = await pages(paginateListImages(config, { repositoryName }));
-  expect(ids.map(({ imageIds = [] }) => imageIds.map(({ imageTag }) => imageTag))).toEqual([["a", "b"], ["c"]]);
+  expect(ids.map(({ imageIds = [] }) => imageIds.map(({ imageTag }) => imageTag).sort())).toEqual([["a", "b"], ["c"]]);
   const images = await pages(paginateDescribeImages({ ...config, pageSize: 1 }, { repositoryName }));
   expect(images.map(({ imageDetails = [] }) => imageDetails[0]?.imageTags?.sort())).toEqual([["a", "b"], ["c"]]);
   const repositories = await pages(paginateDescribeRepositories(config, {}));

@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 from base64 import b64decode, b64encode
+from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
 from itertools import cycle
@@ -20,13 +21,8 @@ from iam import ACCOUNT, REGION, Denied, require
 from methods import replacing
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
-from moto.ecr.exceptions import (
-    ImageAlreadyExistsException,
-    ImageNotFoundException,
-    RepositoryNotEmptyException,
-    RepositoryNotFoundException,
-)
-from moto.ecr.models import ECRBackend, Repository, ecr_backends
+from moto.ecr.exceptions import ImageAlreadyExistsException, RepositoryNotFoundException
+from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
 from moto.ecr.responses import ECRResponse
 from moto.iam.access_control import CreateAccessKeyFailure
 from moto.moto_api._internal.urls import url_paths
@@ -52,31 +48,44 @@ def folder_of(repository: Repository) -> Path:
     return STORE / "repositories" / repository.name
 
 
-def images_of(repository: Repository) -> dict[str, list[str]]:
-    """The tags of each image, by its digest."""
-    manifests = folder_of(repository) / "_manifests"
-    links = sorted(manifests.glob("revisions/sha256/*/link"), key=lambda link: link.stat().st_mtime)
-    images = {digest: [] for link in links if path_of(digest := f"sha256:{link.parent.name}").exists()}
-    for link in sorted(manifests.glob("tags/*/current/link")):
-        images.get(link.read_text(), []).append(link.parent.parent.name)
-    return images
-
-
 def path_of(digest: str) -> Path:
     _, code = digest.split(":")
     return STORE / "blobs" / "sha256" / code[:2] / code / "data"
 
 
-def manifest_of(digest: str) -> dict:
+def images_of(repository: Repository) -> list[Image]:
+    """moto's answers are made of these."""
+    manifests = folder_of(repository) / "_manifests"
+    tags = defaultdict(list)
+    for link in sorted(manifests.glob("tags/*/current/link")):
+        tags[link.read_text()].append(link.parent.parent.name)
+    images = []
+    for link in sorted(manifests.glob("revisions/sha256/*/link"), key=lambda link: link.stat().st_mtime):
+        digest = f"sha256:{link.parent.name}"
+        if path_of(digest).exists():
+            image = Image(repository.account_id, None, None, repository.name, digest=digest)
+            image.image_tags, image.image_pushed_at = tags[digest][:: next(ORDER)], link.stat().st_mtime
+            images.append(image)
+    return images
+
+
+def content_of(image: Image) -> dict:
     """Its media type may be left out of an OCI manifest."""
-    manifest = json.loads(path_of(digest).read_bytes())
+    manifest = json.loads(image.image_manifest)
     return {"mediaType": OCI_INDEX if "manifests" in manifest else OCI_IMAGE, **manifest}
 
 
-def find(images: dict[str, list[str]], image_id: dict) -> str | None:
-    """The digest of the image that has this digest and this tag, or the one of the two that is given."""
+Repository.images = property(images_of, lambda self, _: None)
+# Read when it is asked for: one that a full disk has damaged must not hide the others.
+Image.image_manifest = property(lambda self: path_of(self.image_digest).read_bytes().decode(), lambda self, _: None)
+Image.image_manifest_media_type = property(lambda self: content_of(self)["mediaType"], lambda self, _: None)
+Image.get_image_size_in_bytes = lambda self: sum(layer["size"] for layer in content_of(self).get("layers", []))
+
+
+def find(repository: Repository, image_id: dict) -> Image | None:
+    """The image that has this digest and this tag, or the one of the two that is given."""
     digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
-    return next((each for each, tags in images.items() if digest in (None, each) and (tag is None or tag in tags)), None)
+    return next((each for each in repository.images if digest in (None, each.image_digest) and (tag is None or tag in each.image_tags)), None)
 
 
 def call_registry(method: str, repository: Repository, reference: str, **request) -> None:
@@ -184,12 +193,12 @@ url_paths["{0}/moto-api/registry/(?P<path>.*)$"] = decide
 
 def check_manifest(repository: Repository, method: str, reference: str, digest: str | None) -> None:
     is_tag = ":" not in reference
-    found = find(images_of(repository), {"imageTag" if is_tag else "imageDigest": reference})
+    found = find(repository, {"imageTag" if is_tag else "imageDigest": reference})
     if method != "PUT" and found is None:
         raise Refusal(404, "MANIFEST_UNKNOWN", "Requested image not found")
     excluded = any(fnmatchcase(reference, each["filter"]) for each in repository.image_tag_mutability_exclusion_filters or [])
     immutable = is_tag and repository.image_tag_mutability.startswith("IMMUTABLE") != excluded
-    if method == "PUT" and immutable and found not in (None, digest):
+    if method == "PUT" and immutable and found and found.image_digest != digest:
         where = f"already exists in the '{repository.name}' repository"
         raise Refusal(400, "TAG_INVALID", f"The image tag '{reference}' {where} and cannot be overwritten because the tag is immutable.")
 
@@ -197,12 +206,12 @@ def check_manifest(repository: Repository, method: str, reference: str, digest: 
 def referrers(repository: Repository, subject: str, artifact_type: str | None) -> tuple[int, dict, str]:
     """https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers, which distribution does not have"""
     found = []
-    for digest in images_of(repository):
-        manifest = manifest_of(digest)
+    for image in repository.images:
+        manifest = content_of(image)
         kind = manifest.get("artifactType") or manifest.get("config", {}).get("mediaType")
         if manifest.get("subject", {}).get("digest") == subject and artifact_type in (None, kind):
-            size = path_of(digest).stat().st_size
-            entry = {"mediaType": manifest["mediaType"], "digest": digest, "size": size, "artifactType": kind}
+            size = len(image.image_manifest.encode())
+            entry = {"mediaType": manifest["mediaType"], "digest": image.image_digest, "size": size, "artifactType": kind}
             found.append({**entry, "annotations": manifest.get("annotations", {})})
     return 200, {"Content-Type": OCI_INDEX}, json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found})
 
@@ -224,66 +233,14 @@ def repository_of(self: ECRResponse) -> Repository:
     return self.ecr_backend._get_repository(self._get_param("repositoryName"), self._get_param("registryId"))
 
 
-def list_images(self: ECRResponse) -> ActionResult:
-    status = self._get_param("filter", {}).get("tagStatus", "ANY")
-    ids = [
-        {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
-        for digest, tags in images_of(repository_of(self)).items()
-        for tag in tags or [None]
-        if status in ("ANY", "TAGGED" if tag else "UNTAGGED")
-    ]
-    return ActionResult({"imageIds": ids})
-
-
-def describe_images(self: ECRResponse) -> ActionResult:
-    repository = repository_of(self)
-    images = images_of(repository)
-    status = self._get_param("filter", {}).get("tagStatus", "ANY")
-    digests = [digest for digest, tags in images.items() if status in ("ANY", "TAGGED" if tags else "UNTAGGED")]
-    if image_ids := self._get_param("imageIds"):
-        digests = [found_or_refused(repository, images, image_id) for image_id in image_ids]
-    found = [details(repository, digest, images[digest]) for digest in dict.fromkeys(digests)]
-    return ActionResult({"imageDetails": found})
-
-
-def found_or_refused(repository: Repository, images: dict[str, list[str]], image_id: dict) -> str:
-    digest = find(images, image_id)
-    if digest is None:
-        name = f"{{imageDigest:'{image_id.get('imageDigest', 'null')}', imageTag:'{image_id.get('imageTag', 'null')}'}}"
-        raise ImageNotFoundException(name, repository.name, repository.registry_id)
-    return digest
-
-
-def details(repository: Repository, digest: str, tags: list[str]) -> dict:
-    manifest = manifest_of(digest)
-    link = folder_of(repository) / "_manifests" / "revisions" / "sha256" / digest.removeprefix("sha256:") / "link"
-    return {
-        "registryId": repository.registry_id,
-        "repositoryName": repository.name,
-        "imageDigest": digest,
-        **({"imageTags": tags[:: next(ORDER)]} if tags else {}),
-        "imageSizeInBytes": sum(layer["size"] for layer in manifest.get("layers", [])),
-        "imagePushedAt": datetime.fromtimestamp(link.stat().st_mtime, timezone.utc),
-        "imageManifestMediaType": manifest["mediaType"],
-    }
-
-
 def batch_get_image(self: ECRResponse) -> ActionResult:
-    repository = repository_of(self)
-    images, found, failures = images_of(repository), [], []
+    repository, found, failures = repository_of(self), [], []
     for image_id in self._get_param("imageIds"):
-        digest = find(images, image_id)
-        if digest is None:
+        if image := find(repository, image_id):
+            image.image_tag = image_id.get("imageTag")
+            found.append(image)
+        else:
             failures.append(failure(image_id, "ImageNotFound", "Requested image not found"))
-            continue
-        image = {
-            "registryId": repository.registry_id,
-            "repositoryName": repository.name,
-            "imageId": {**image_id, "imageDigest": digest},
-            "imageManifest": path_of(digest).read_bytes().decode(),
-            "imageManifestMediaType": manifest_of(digest)["mediaType"],
-        }
-        found.append(image)
     return ActionResult({"images": found, "failures": failures})
 
 
@@ -292,27 +249,25 @@ def failure(image_id: dict, code: str, reason: str) -> dict:
 
 
 def batch_delete_image(self: ECRResponse) -> ActionResult:
-    repository = repository_of(self)
-    deleted, failures = [], []
+    repository, deleted, failures = repository_of(self), [], []
     for image_id in self._get_param("imageIds"):
-        images = images_of(repository)
-        digest = find(images, image_id)
-        if digest is None:
+        image = find(repository, image_id)
+        if image is None:
             failures.append(failure(image_id, "ImageNotFound", "Requested image not found"))
             continue
-        tag = image_id.get("imageTag")
-        if tag and images[digest] != [tag]:
+        digest, tag = image.image_digest, image_id.get("imageTag")
+        if tag and image.image_tags != [tag]:
             call_registry("DELETE", repository, tag)
             deleted.append({"imageDigest": digest, "imageTag": tag})
             continue
         # With its last tag the image goes too, unless an index needs it.
-        parents = [each for each in images if any(child["digest"] == digest for child in manifest_of(each).get("manifests", []))]
-        if parents:
-            reason = f"Requested image referenced by manifest list: [{', '.join(parents)}]"
+        indexes = [each for each in repository.images if any(child["digest"] == digest for child in content_of(each).get("manifests", []))]
+        if parents := ", ".join(each.image_digest for each in indexes):
+            reason = f"Requested image referenced by manifest list: [{parents}]"
             failures.append(failure(image_id, "ImageReferencedByManifestList", reason))
             continue
         call_registry("DELETE", repository, digest)
-        deleted += [{"imageDigest": digest, "imageTag": each} for each in images[digest]] or [{"imageDigest": digest}]
+        deleted += [{"imageDigest": digest, "imageTag": each} for each in image.image_tags] or [{"imageDigest": digest}]
     return ActionResult({"imageIds": deleted, "failures": failures})
 
 
@@ -329,7 +284,7 @@ def put_image(self: ECRResponse) -> ActionResult:
     tag, manifest = self._get_param("imageTag"), self._get_param("imageManifest")
     media_type = self._get_param("imageManifestMediaType") or json.loads(manifest)["mediaType"]
     digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
-    if find(images_of(repository), {"imageDigest": digest, "imageTag": tag}):
+    if find(repository, {"imageDigest": digest, "imageTag": tag}):
         raise ImageAlreadyExistsException(repository.name, repository.registry_id, digest, tag)
     try:
         call_registry("PUT", repository, tag or digest, data=manifest.encode(), headers={"Content-Type": media_type})
@@ -341,19 +296,12 @@ def put_image(self: ECRResponse) -> ActionResult:
                 reason = f"what the manifest refers to is not in the repository: {refused['detail']}"
                 raise ReferencedImagesNotFoundException(reason) from None
         raise
-    image_id = {"imageDigest": digest, **({"imageTag": tag} if tag else {})}
-    image = {"registryId": repository.registry_id, "repositoryName": repository.name, "imageId": image_id}
-    return ActionResult({"image": {**image, "imageManifest": manifest, "imageManifestMediaType": media_type}})
+    image = find(repository, {"imageDigest": digest})
+    image.image_tag = tag
+    return ActionResult({"image": image})
 
 
-for action in (
-    get_authorization_token,
-    list_images,
-    describe_images,
-    batch_get_image,
-    batch_delete_image,
-    put_image,
-):
+for action in get_authorization_token, batch_get_image, batch_delete_image, put_image:
     setattr(ECRResponse, action.__name__, action)
 
 
@@ -367,9 +315,7 @@ def create_empty_repository(original, self: ECRBackend, *args, **kwargs) -> Repo
 
 
 @replacing(ECRBackend, "delete_repository")
-def delete_repository_with_images(original, self: ECRBackend, name: str, registry_id: str | None = None, force: bool = False) -> Repository:
-    repository = self._get_repository(name, registry_id)
-    if images_of(repository) and not force:
-        raise RepositoryNotEmptyException(name, repository.registry_id)
+def delete_repository_with_images(original, self: ECRBackend, *args, **kwargs) -> Repository:
+    repository = original(self, *args, **kwargs)
     shutil.rmtree(folder_of(repository), ignore_errors=True)
-    return original(self, name, registry_id, force)
+    return repository
