@@ -3,21 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authorizer import ask
 from methods import replacing
-from moto.autoscaling.models import autoscaling_backends
-from moto.cloudwatch.models import cloudwatch_backends
+from moto.backends import get_backend
+from moto.core.base_backend import BaseBackend
 from moto.core.responses import BaseResponse
-from moto.ec2.models import ec2_backends
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
-from moto.ecr.models import ecr_backends
-from moto.elbv2.models import elbv2_backends
-from moto.iam.models import iam_backends
-from moto.logs.models import logs_backends
-from moto.ssm.models import ssm_backends
 from moto.utilities.tagging_service import TaggingService
 
 NEW = "new"  # stands for an id or a name that is not known yet
@@ -64,16 +58,6 @@ DEPENDENT = {
 
 
 @dataclass
-class Resource:
-    """What a call names, with the condition keys that go with it, such as its tags."""
-
-    type: str
-    name: str
-    context: dict = field(default_factory=dict)
-    policy: str | None = None  # its own, which decides too
-
-
-@dataclass
 class Call:
     service: str
     name: str
@@ -85,6 +69,10 @@ class Call:
     def action(self) -> str:
         return f"{self.service}:{self.name}"
 
+    def backend(self, service: str) -> BaseBackend:
+        """What moto has of a service."""
+        return get_backend(service)[self.account]["aws" if service == "iam" else self.region]
+
 
 def checks_of(call: Call) -> list[dict]:
     """The actions that the call needs: each must be allowed, on its resource."""
@@ -92,7 +80,7 @@ def checks_of(call: Call) -> list[dict]:
     context = {"aws:RequestedRegion": call.region, "ec2:Region": call.region}
     if keys := list(tags) + call.params.get("TagKeys", call.params.get("tagKeys", [])):
         context["aws:TagKeys"] = keys
-    resources = list(RESOURCES.get(call.service, lambda _: ())(call))
+    resources = list(resources_of(call))
     checks = []
 
     def check(action: str, resource: str, **more: str | list[str]) -> None:
@@ -102,14 +90,14 @@ def checks_of(call: Call) -> list[dict]:
     if not types:
         check(call.action, "*")
     for kind in types:
-        named = [each for each in resources if each.type == kind["type"]]
-        for each in named:
-            check(call.action, arn(call, kind["arn"], each.name), **each.context, **with_prefix("aws:RequestTag/", tags))
-            if each.policy:
-                checks[-1]["resourcePolicy"] = json.loads(each.policy)
+        for name in [name for type, name in resources if type == kind["type"]]:
+            resource = arn(call, kind["arn"], name)
+            check(call.action, resource, **context_of(call, resource), **with_prefix("aws:RequestTag/", tags))
+            if policy := policy_of(call, resource):
+                checks[-1]["resourcePolicy"] = json.loads(policy)
         specified = specified_tags(call, kind["type"])
         # `listener/app`, `listener/net` and `listener/gwy` each count as required: a call is on one of them.
-        is_named = any(each.type.partition("/")[0] == kind["type"].partition("/")[0] for each in resources)
+        is_named = any(type.partition("/")[0] == kind["type"].partition("/")[0] for type, _ in resources)
         # A launch creates a volume, whether or not the request names it.
         if not is_named and (kind["required"] or specified or (call.action, kind["type"]) == ("ec2:RunInstances", "volume")):
             check(call.action, arn(call, kind["arn"], NEW), **with_prefix("aws:RequestTag/", specified))
@@ -149,7 +137,9 @@ def arn(call: Call, template: str, name: str) -> str:
     """`arn:${Partition}:ec2:${Region}:${Account}:vpc/${VpcId}`"""
     if name.startswith("arn:"):
         return name
-    account = "" if template.endswith("parameter/${ParameterNameWithoutLeadingSlash}") and name.startswith("aws/") else call.account
+    if template.endswith("${ParameterNameWithoutLeadingSlash}"):
+        name = name.lstrip("/")
+    account = "" if ":parameter/" in template and name.startswith("aws/") else call.account
     known = {"${Partition}": "aws", "${Region}": call.region, "${Account}": account}
     for variable, value in known.items():
         template = template.replace(variable, value)
@@ -191,8 +181,27 @@ def values(params: object) -> Iterator[str]:
             yield from values(value)
 
 
-def ec2_resources(call: Call) -> Iterator[Resource]:
-    backend = ec2_backends[call.account][call.region]
+# By service: the types of what its calls are on, and the parameters that have the name, or the ARN, of one or of several.
+NAMED = {
+    "acm": {"certificate": ("CertificateArn",)},
+    "cloudwatch": {"alarm": ("AlarmName", "AlarmNames", "ResourceARN")},
+    "ecr": {"repository": ("repositoryName", "repositoryNames", "resourceArn")},
+    "iam": {"user": ("UserName",), "policy": ("PolicyArn",)},
+    "logs": {"log-group": ("resourceArn",)},
+    "ssm": {"parameter": ("Name", "Names")},
+    "sts": {"role": ("RoleArn",)},
+}
+
+
+def resources_of(call: Call) -> Iterator[tuple[str, str]]:
+    """The type of each thing that the call is on, and its name or its ARN."""
+    for type, params in NAMED.get(call.service, {}).items():
+        yield from ((type, name) for name in values([call.params.get(each) for each in params]))
+    yield from OTHERWISE_NAMED.get(call.service, lambda _: ())(call)
+
+
+def ec2_resources(call: Call) -> Iterator[tuple[str, str]]:
+    backend = call.backend("ec2")
     ids = set(values({key: value for key, value in call.params.items() if not key.startswith("Tag")}))
     for association in [each for each in ids if each.startswith("rtbassoc-")]:
         for table in backend.route_tables.values():
@@ -201,90 +210,69 @@ def ec2_resources(call: Call) -> Iterator[Resource]:
     for association in [each for each in ids if each.startswith("eipassoc-")]:
         ids |= {each.allocation_id for each in backend.addresses if each.association_id == association}
     for each in ids:
-        kind = EC2_PREFIX_TO_RESOURCE.get(each.rpartition("-")[0])
-        if kind:
-            kind = {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway", "vpc-elastic-ip": "elastic-ip"}.get(kind, kind)
-            tags = {**backend.tags[each]} if each in backend.tags else {}
-            yield Resource(kind, each, {**with_prefix("aws:ResourceTag/", tags), **with_prefix("ec2:ResourceTag/", tags)})
+        if kind := EC2_PREFIX_TO_RESOURCE.get(each.rpartition("-")[0]):
+            yield {"flow-logs": "vpc-flow-log", "nat-gateway": "natgateway", "vpc-elastic-ip": "elastic-ip"}.get(kind, kind), each
 
 
 def by_name(things: dict) -> dict:
     return {each.name: each for each in things.values()}
 
 
-def iam_resources(call: Call) -> Iterator[Resource]:
-    backend = iam_backends[call.account]["aws"]
-    params = call.params
-    if name := params.get("RoleName"):
-        role = by_name(backend.roles).get(name)
-        path = role.path if role else params.get("Path", "/")
-        boundary = params.get("PermissionsBoundary") or (role and role.permissions_boundary_arn)
-        context = {
-            **with_prefix("aws:ResourceTag/", to_dict(role.tags if role else [])),
-            **({"iam:PermissionsBoundary": boundary} if boundary else {}),
-            **({"iam:PolicyARN": params["PolicyArn"]} if "PolicyArn" in params else {}),
-        }
-        yield Resource("role", path[1:] + name, context)
-    if name := params.get("InstanceProfileName"):
-        profile = by_name(backend.instance_profiles).get(name)
-        path = profile.path if profile else params.get("Path", "/")
-        tags = to_dict(profile.tags if profile else [])
-        yield Resource("instance-profile", path[1:] + name, with_prefix("aws:ResourceTag/", tags))
-    if name := params.get("UserName"):
-        yield Resource("user", name)
-    if policy := params.get("PolicyArn"):
-        yield Resource("policy", policy.partition(":policy/")[2])
+def iam_resources(call: Call) -> Iterator[tuple[str, str]]:
+    backend = call.backend("iam")
+    kinds = (("role", "RoleName", backend.roles), ("instance-profile", "InstanceProfileName", backend.instance_profiles))
+    for type, parameter, things in kinds:
+        if name := call.params.get(parameter):
+            there = by_name(things).get(name)
+            yield type, there.arn if there else call.params.get("Path", "/")[1:] + name
 
 
-def ecr_resources(call: Call) -> Iterator[Resource]:
-    backend = ecr_backends[call.account][call.region]
-    named = [call.params.get("repositoryName"), *call.params.get("repositoryNames", [])]
-    named.append(call.params.get("resourceArn", "").partition(":repository/")[2])
-    for name in filter(None, named):
-        repository = backend.repositories.get(name)
-        tags = backend.tagger.get_tag_dict_for_resource(repository.arn) if repository else {}
-        yield Resource("repository", name, with_prefix("aws:ResourceTag/", tags), repository and repository.policy)
-
-
-def logs_resources(call: Call) -> Iterator[Resource]:
-    backend = logs_backends[call.account][call.region]
-    resource = call.params.get("resourceArn", "").partition(":log-group:")[2]
-    if name := call.params.get("logGroupName") or resource:
-        tags = backend.tagger.get_tag_dict_for_resource(f"arn:aws:logs:{call.region}:{call.account}:log-group:{name}")
-        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
-        suffix = "" if resource else ":log-stream:"
-        yield Resource("log-group", name + suffix, with_prefix("aws:ResourceTag/", tags))
+def logs_resources(call: Call) -> Iterator[tuple[str, str]]:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    if name := call.params.get("logGroupName"):
+        yield "log-group", f"{name}:log-stream:"
         if stream := call.params.get("logStreamName"):
-            yield Resource("log-stream", f"{name}:log-stream:{stream}")
+            yield "log-stream", f"{name}:log-stream:{stream}"
 
 
-def ssm_resources(call: Call) -> Iterator[Resource]:
-    for name in filter(None, [call.params.get("Name"), *call.params.get("Names", [])]):
-        yield Resource("parameter", name.lstrip("/"))
+def autoscaling_resources(call: Call) -> Iterator[tuple[str, str]]:
+    groups = call.backend("autoscaling").autoscaling_groups
+    names = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags", []))]
+    for name in sorted(set(filter(None, names))):
+        new = f"arn:aws:autoscaling:{call.region}:{call.account}:autoScalingGroup:{NEW}:autoScalingGroupName/{name}"
+        yield "autoScalingGroup", groups[name].arn if name in groups else new
 
 
-def sts_resources(call: Call) -> Iterator[Resource]:
-    backend = iam_backends[call.account]["aws"]
-    if arn := call.params.get("RoleArn"):
-        role = next((each for each in backend.roles.values() if each.arn == arn), None)
-        yield Resource("role", arn.partition(":role/")[2], {}, role and role.assume_role_policy_document)
+# What a creation makes: there is no ARN yet.
+NEW_BALANCERS = {"CreateLoadBalancer": "loadbalancer/app", "CreateTargetGroup": "targetgroup"}
 
+
+def elb_resources(call: Call) -> Iterator[tuple[str, str]]:
+    """Of whatever type the call is on: AWS's data has one for each kind of load balancer."""
+    prefix = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:"
+    own = [each for each in values(call.params) if each.startswith(prefix)]
+    if kind := NEW_BALANCERS.get(call.name):
+        own = [f"{prefix}{kind}/{call.params['Name']}/{NEW}"]
+    # A listener's actions name target groups, which need no permission.
+    if call.name in ("CreateListener", "ModifyListener"):
+        own = [each for each in own if ":targetgroup/" not in each]
+    for each in own:
+        types = {"loadbalancer": ["loadbalancer", "loadbalancer/app/"], "listener": ["listener/app"], "targetgroup": ["targetgroup"]}
+        is_tagging = call.name in ("AddTags", "RemoveTags")
+        named = ["loadbalancer"] if is_tagging else types[each.removeprefix(prefix).partition("/")[0]]
+        yield from ((type, each) for type in named)
+
+
+OTHERWISE_NAMED = {
+    "autoscaling": autoscaling_resources,
+    "ec2": ec2_resources,
+    "elasticloadbalancing": elb_resources,
+    "iam": iam_resources,
+    "logs": logs_resources,
+}
 
 # IAM sees the tags of what is new only some seconds later. https://github.com/hashicorp/terraform-provider-aws/issues/6055
 LATE = timedelta(seconds=3)
-
-
-def autoscaling_resources(call: Call) -> Iterator[Resource]:
-    backend = autoscaling_backends[call.account][call.region]
-    names = [call.params.get("AutoScalingGroupName"), *(tag.get("ResourceId") for tag in call.params.get("Tags", []))]
-    for name in sorted(set(filter(None, names))):
-        group = backend.autoscaling_groups.get(name)
-        new = f"arn:aws:autoscaling:{call.region}:{call.account}:autoScalingGroup:{NEW}:autoScalingGroupName/{name}"
-        tags = to_dict(group.tags) if group and datetime.now() - datetime.fromisoformat(group.created_time) > LATE else {}
-        keys = {**with_prefix("aws:ResourceTag/", tags), **with_prefix("autoscaling:ResourceTag/", tags)}
-        yield Resource("autoScalingGroup", group.arn if group else new, keys)
-
-
 # By ARN: when it got its first tags.
 tagged: dict[str, datetime] = {}
 
@@ -295,58 +283,46 @@ def remember(original, self: TaggingService, arn: str, tags: list[dict] | None) 
     original(self, arn, tags)
 
 
-# What a creation makes: there is no ARN yet.
-NEW_BALANCERS = {"CreateLoadBalancer": "loadbalancer/app", "CreateTargetGroup": "targetgroup"}
+def tags_of(call: Call, arn: str) -> dict[str, str]:
+    service, id = arn.split(":")[2], arn.rpartition("/")[2]
+    match service:
+        case "autoscaling":
+            group = call.backend(service).autoscaling_groups.get(id)
+            return to_dict(group.tags) if group and datetime.now() - datetime.fromisoformat(group.created_time) > LATE else {}
+        case "ec2":
+            tags = call.backend(service).tags
+            return tags[id] if id in tags else {}
+        case "elasticloadbalancing":
+            is_seen = datetime.now() - tagged.get(arn, datetime.min) > LATE
+            return call.backend("elbv2").tagging_service.get_tag_dict_for_resource(arn) if is_seen else {}
+        case "iam":
+            return to_dict(getattr(in_iam(call, arn), "tags", []))
+        case "cloudwatch" | "ecr" | "logs":
+            return call.backend(service).tagger.get_tag_dict_for_resource(arn.removesuffix(":log-stream:"))
+    return {}
 
 
-def elb_resources(call: Call) -> Iterator[Resource]:
-    """Of whatever type the call is on: AWS's data has one for each kind of load balancer."""
-    tagger = elbv2_backends[call.account][call.region].tagging_service
-    prefix = f"arn:aws:elasticloadbalancing:{call.region}:{call.account}:"
-    own = [each for each in values(call.params) if each.startswith(prefix)]
-    if kind := NEW_BALANCERS.get(call.name):
-        own = [f"{prefix}{kind}/{call.params['Name']}/{NEW}"]
-    # A listener's actions name target groups, which need no permission.
-    if call.name in ("CreateListener", "ModifyListener"):
-        own = [each for each in own if ":targetgroup/" not in each]
-    for each in own:
-        kind = each.removeprefix(prefix)
-        types = {"loadbalancer": ["loadbalancer", "loadbalancer/app/"], "listener": ["listener/app"], "targetgroup": ["targetgroup"]}
-        named = types[kind.partition("/")[0]]
-        seen = datetime.now() - tagged.get(each, datetime.min) > LATE
-        tags = with_prefix("aws:ResourceTag/", tagger.get_tag_dict_for_resource(each) if seen else {})
-        if call.name in ("AddTags", "RemoveTags"):
-            yield Resource("loadbalancer", each, tags)
-        else:
-            yield from (Resource(type, each, tags) for type in named)
+def in_iam(call: Call, arn: str) -> object:
+    backend = call.backend("iam")
+    return next((each for each in [*backend.roles.values(), *backend.instance_profiles.values()] if each.arn == arn), None)
 
 
-def cloudwatch_resources(call: Call) -> Iterator[Resource]:
-    backend = cloudwatch_backends[call.account][call.region]
-    named = [call.params.get("AlarmName"), *call.params.get("AlarmNames", [])]
-    named.append(call.params.get("ResourceARN", "").partition(":alarm:")[2])
-    for name in filter(None, named):
-        arn = f"arn:aws:cloudwatch:{call.region}:{call.account}:alarm:{name}"
-        yield Resource("alarm", name, with_prefix("aws:ResourceTag/", backend.tagger.get_tag_dict_for_resource(arn)))
+def context_of(call: Call, arn: str) -> dict[str, str]:
+    """The condition keys that go with a resource."""
+    tags = tags_of(call, arn)
+    context = {**with_prefix("aws:ResourceTag/", tags), **with_prefix(f"{arn.split(':')[2]}:ResourceTag/", tags)}
+    if call.service == "iam" and ":role/" in arn:
+        boundary = call.params.get("PermissionsBoundary") or getattr(in_iam(call, arn), "permissions_boundary_arn", None)
+        keys = {"iam:PermissionsBoundary": boundary, "iam:PolicyARN": call.params.get("PolicyArn")}
+        context |= {key: value for key, value in keys.items() if value}
+    return context
 
 
-def acm_resources(call: Call) -> Iterator[Resource]:
-    if arn := call.params.get("CertificateArn"):
-        yield Resource("certificate", arn)
-
-
-RESOURCES = {
-    "acm": acm_resources,
-    "autoscaling": autoscaling_resources,
-    "cloudwatch": cloudwatch_resources,
-    "ec2": ec2_resources,
-    "ecr": ecr_resources,
-    "elasticloadbalancing": elb_resources,
-    "iam": iam_resources,
-    "logs": logs_resources,
-    "ssm": ssm_resources,
-    "sts": sts_resources,
-}
+def policy_of(call: Call, arn: str) -> str | None:
+    """The resource's own, which decides too."""
+    if call.service == "ecr":
+        return getattr(call.backend("ecr").repositories.get(arn.partition(":repository/")[2]), "policy", None)
+    return getattr(in_iam(call, arn), "assume_role_policy_document", None) if call.service == "sts" else None
 
 
 def launches(call: Call) -> Iterator[Call]:
@@ -357,9 +333,9 @@ def launches(call: Call) -> Iterator[Call]:
     given = call.params if call.service == "autoscaling" else {}
     given = given.get("DesiredConfiguration", given)
     if template := given.get("LaunchTemplate"):
-        backend = ec2_backends[call.account][call.region]
+        backend = call.backend("ec2")
         data = backend.get_launch_template(template["LaunchTemplateId"]).get_version(template.get("Version", "$Default")).data
-        group = autoscaling_backends[call.account][call.region].autoscaling_groups.get(call.params.get("AutoScalingGroupName"))
+        group = call.backend("autoscaling").autoscaling_groups.get(call.params.get("AutoScalingGroupName"))
         subnets = call.params.get("VPCZoneIdentifier") or (group and group.vpc_zone_identifier) or ""
         params = {**data, "Subnets": subnets.split(","), "LaunchTemplate": template}
         yield Call("ec2", "RunInstances", params, call.account, call.region)
@@ -372,7 +348,7 @@ def decrypts(call: Call) -> bool:
     """
     if call.action != "ssm:GetParameter" or not call.params.get("WithDecryption"):
         return False
-    parameter = ssm_backends[call.account][call.region].get_parameter(call.params["Name"])
+    parameter = call.backend("ssm").get_parameter(call.params["Name"])
     return parameter is not None and parameter.parameter_type == "SecureString"
 
 
@@ -382,7 +358,7 @@ def passed(call: Call) -> Iterator[tuple[str, str]]:
     given = call.params.get(parameter)
     if not given:
         return
-    backend = iam_backends[call.account]["aws"]
+    backend = call.backend("iam")
     if isinstance(given, dict):
         for profile in backend.instance_profiles.values():
             if given.get("Name") == profile.name or given.get("Arn") == profile.arn:
