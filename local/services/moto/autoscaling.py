@@ -8,7 +8,7 @@ from uuid import uuid4
 from ec2 import check_image
 from iam import ACCOUNT, REGION
 from marks import touches
-from methods import replacing
+from methods import before, replacing
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
@@ -147,20 +147,16 @@ def update(original, self: AutoScalingResponse) -> ActionResult:
     return result
 
 
-@replacing(AutoScalingResponse, "set_desired_capacity")
-def set_desired_capacity(original, self: AutoScalingResponse) -> ActionResult:
+@before(AutoScalingResponse, "set_desired_capacity")
+def check_capacity(self: AutoScalingResponse) -> None:
     group, capacity = find(self), self._get_int_param("DesiredCapacity")
     limits = ((capacity > group.max_size, f"above max value {group.max_size}"), (capacity < group.min_size, f"below min value {group.min_size}"))
     for is_outside, where in limits:
         if is_outside:
             raise ValidationError(f"New SetDesiredCapacity value {capacity} is {where} for the AutoScalingGroup.")
-    return original(self)
 
 
-@replacing(AutoScalingResponse, "put_scaling_policy")
-def put_scaling_policy(original, self: AutoScalingResponse) -> ActionResult:
-    find(self)
-    return original(self)
+before(AutoScalingResponse, "put_scaling_policy")(find)
 
 
 @replacing(AutoScalingResponse, "delete_auto_scaling_group")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from iam import ACCOUNT, REGION
 from marks import touches
-from methods import replacing
+from methods import before, replacing
 from moto.acm.models import acm_backends
 from moto.acm.responses import AWSCertificateManagerResponse
 from moto.ec2.models.subnets import Subnet
 from moto.elbv2 import models
 from moto.elbv2.exceptions import DuplicateListenerError, ELBClientError, ValidationError
-from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeListener, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
+from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeLoadBalancer, FakeTargetGroup, elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 from moto.elbv2.ssl_policies import SSL_POLICIES
 from moto.moto_api._internal.urls import url_paths
@@ -67,24 +67,31 @@ def create_with_interfaces(original, self: ELBv2Backend, name: str, security_gro
     return balancer
 
 
-@replacing(ELBv2Backend, "delete_load_balancer")
-def delete_unless_protected(original, self: ELBv2Backend, arn: str) -> None:
+@before(ELBv2Backend, "delete_load_balancer")
+def check_protection(self: ELBv2Backend, arn: str) -> None:
     balancer = self.load_balancers.get(arn)
     if balancer and balancer.attrs["deletion_protection.enabled"] == "true":
         raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
     if balancer:
         fit(self, balancer, [])
-    original(self, arn)
+
+
+@before(ELBv2Backend, "set_subnets")
+def check_subnets(self: ELBv2Backend, arn: str, subnets: list[str], **_: object) -> None:
+    if balancer := self.load_balancers.get(arn):
+        check_network(self, [self.ec2_backend.get_subnet(each) for each in subnets], balancer.security_groups)
+
+
+@before(ELBv2Backend, "set_security_groups")
+def check_security_groups_of(self: ELBv2Backend, arn: str, sec_groups: list[str]) -> None:
+    if balancer := self.load_balancers.get(arn):
+        check_network(self, balancer.subnets, sec_groups)
 
 
 @replacing(ELBv2Backend, "set_subnets")
 @replacing(ELBv2Backend, "set_security_groups")
-def set_with_interfaces(original, self: ELBv2Backend, arn: str, ids: list[str], *args) -> object:
-    if balancer := self.load_balancers.get(arn):
-        are_groups = original.__name__ == "set_security_groups"
-        subnets = balancer.subnets if are_groups else [self.ec2_backend.get_subnet(each) for each in ids]
-        check_network(self, subnets, ids if are_groups else balancer.security_groups)
-    result = original(self, arn, ids, *args)
+def set_with_interfaces(original, self: ELBv2Backend, arn: str, *args) -> object:
+    result = original(self, arn, *args)
     fit(self, self.load_balancers[arn], self.load_balancers[arn].subnets)
     return result
 
@@ -123,23 +130,21 @@ def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | 
     (folder / f"{certificate.rpartition('/')[2]}.pem").write_bytes(b"\n".join([found.cert, found.key, found.chain]))
 
 
-@replacing(ELBv2Backend, "create_listener")
-def create_checked(original, self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, *args, **kwargs):
+@before(ELBv2Backend, "create_listener")
+def check_new(self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, actions: list[dict], **_: object) -> None:
     check_listener(self, protocol, certificate, ssl_policy)
-    check_groups(self, load_balancer_arn, kwargs["actions"])
+    check_groups(self, load_balancer_arn, actions)
     balancer = self.load_balancers.get(load_balancer_arn)
     if balancer and any(str(each.port) == str(port) for each in balancer.listeners.values()):
         raise DuplicateListenerError()
-    return original(self, load_balancer_arn, protocol, port, ssl_policy, certificate, *args, **kwargs)
 
 
-@replacing(ELBv2Backend, "modify_listener")
-def modify_checked(original, self: ELBv2Backend, arn: str, port=None, protocol=None, ssl_policy=None, certificates=None, actions=None) -> FakeListener:
+@before(ELBv2Backend, "modify_listener")
+def check_change(self: ELBv2Backend, arn: str, protocol=None, ssl_policy=None, certificates=None, actions=None, **_: object) -> None:
     [listener] = self.describe_listeners(None, [arn])
     [certificate] = [each["CertificateArn"] for each in certificates or []][:1] or [listener.certificate]
     check_listener(self, protocol or listener.protocol, certificate, ssl_policy)
     check_groups(self, listener.load_balancer_arn, actions)
-    return original(self, arn, port, protocol, ssl_policy, certificates, actions)
 
 
 # moto leaves out the end of the range of deregistration delays, 3600 s, which AWS takes.

@@ -3,13 +3,13 @@ refused as on AWS."""
 
 from time import monotonic
 
-from methods import replacing
+from methods import before, replacing
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, VPCEndPoint
 from moto.ec2.responses.vpcs import VPCs
-from network import before, fit_interfaces, gateway_of
+from network import fit_interfaces, gateway_of
 
 # NAT gateways. https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
 PATIENCE = 10  # seconds that one without an internet gateway is pending, before it has failed
@@ -58,8 +58,8 @@ def delete_nat(_original, self: EC2Backend, nat_gateway_id: str) -> NatGateway:
     return gateway
 
 
-@before("create_route")
-@before("replace_route")
+@before(EC2Backend, "create_route")
+@before(EC2Backend, "replace_route")
 def check_route(self: EC2Backend, route_table_id: str, gateway_id: str | None = None, nat_gateway_id: str | None = None, **_: object) -> None:
     if nat_gateway_id and (nat_gateway_id not in self.nat_gateways or self.nat_gateways[nat_gateway_id].state == "deleted"):
         raise EC2ClientError("InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat_gateway_id}' does not exist")

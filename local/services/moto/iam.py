@@ -1,13 +1,12 @@
 """IAM, where moto and AWS differ: policies with their resources and conditions, and boundaries, hold for everyone but the account's root."""
 
-import inspect
 import json
 import os
 from pathlib import Path
 from threading import Lock
 
 from authorizer import ask
-from methods import replacing
+from methods import before, replacing
 from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.exceptions import _RESTError as RESTError
@@ -145,12 +144,9 @@ def authorize_unless_root(original, self, _request: type, _resource: str = "*") 
         raise refusal.to_json() from None
 
 
-@replacing(IAMBackend, "create_role")
-@replacing(IAMBackend, "put_role_permissions_boundary")
-def with_boundary(original, self: IAMBackend, *args, **kwargs) -> object:
+@before(IAMBackend, "create_role")
+@before(IAMBackend, "put_role_permissions_boundary")
+def check_boundary(self: IAMBackend, permissions_boundary: str | None, **_: object) -> None:
     """moto takes the ARN of a boundary that is not there."""
-    given = inspect.signature(original).bind(self, *args, **kwargs).arguments
-    boundary = given["permissions_boundary"]
-    if boundary and boundary not in self.managed_policies:
-        raise NoSuchEntity(f"Scope ARN: {boundary} does not exist or is not attachable.")
-    return original(self, *args, **kwargs)
+    if permissions_boundary and permissions_boundary not in self.managed_policies:
+        raise NoSuchEntity(f"Scope ARN: {permissions_boundary} does not exist or is not attachable.")

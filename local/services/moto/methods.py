@@ -1,6 +1,7 @@
-"""One way to replace a method of moto."""
+"""Ways to change a method of moto."""
 
 from functools import wraps
+from inspect import signature
 
 
 def replacing(cls: type, name: str):
@@ -15,5 +16,19 @@ def replacing(cls: type, name: str):
 
         setattr(cls, name, replacement)
         return function
+
+    return decorate
+
+
+def before(cls: type, name: str):
+    """Decorates a check of a call, which is made before moto answers it. It gets the arguments by their names: moto gives some by their places."""
+
+    def decorate(check):
+        @replacing(cls, name)
+        def checked(original, *args, **kwargs):
+            check(**signature(original).bind(*args, **kwargs).arguments)
+            return original(*args, **kwargs)
+
+        return check
 
     return decorate

@@ -1,9 +1,7 @@
 """Networks, where moto and AWS differ: an address is in use once, an interface has groups of its network, what is in use cannot be deleted, and
 rules have groups as sources."""
 
-import inspect
-
-from methods import replacing
+from methods import before, replacing
 from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends, elastic_ip_addresses, elastic_network_interfaces, nat_gateways, vpcs
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
@@ -11,21 +9,6 @@ from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupRule
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import random_public_ip
 from moto.iam.models import iam_backends
-
-
-def before(name: str):
-    """Decorates a check of a call, which is made before moto answers it."""
-
-    def decorate(check):
-        @replacing(EC2Backend, name)
-        def checked(original, *args, **kwargs):
-            # By their names: moto gives some by their places.
-            check(**inspect.signature(original).bind(*args, **kwargs).arguments)
-            return original(*args, **kwargs)
-
-        return check
-
-    return decorate
 
 
 # Addresses. Of one, the local cloud knows the last two octets alone (local/address.ts): they are given once, whatever VPC asks.
@@ -117,7 +100,7 @@ NetworkInterface.group_set = property(lambda self: (self.instance and self.insta
 # Of these a VPC or a subnet has one: a second one, as under another name in the program, is refused.
 
 
-@before("attach_internet_gateway")
+@before(EC2Backend, "attach_internet_gateway")
 def check_attachment(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
     if gateway_of(self, vpc_id):
         raise EC2ClientError("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
@@ -127,14 +110,14 @@ def gateway_of(self: EC2Backend, vpc_id: str) -> object:
     return next((each for each in self.internet_gateways.values() if each.vpc and each.vpc.id == vpc_id), None)
 
 
-@before("associate_route_table")
+@before(EC2Backend, "associate_route_table")
 def check_table(self: EC2Backend, route_table_id: str, subnet_id: str | None = None, **_: object) -> None:
     if subnet_id and any(subnet_id in each._associations.values() for each in self.route_tables.values() if each.id != route_table_id):
         conflict = f"the specified association for route table {route_table_id} conflicts with an existing association"
         raise EC2ClientError("Resource.AlreadyAssociated", conflict)
 
 
-@before("create_flow_logs")
+@before(EC2Backend, "create_flow_logs")
 def check_role(self: EC2Backend, deliver_logs_permission_arn: str | None = None, **_: object) -> None:
     roles = iam_backends[self.account_id]["aws"].roles.values()
     trusting = [each.arn for each in roles if '"vpc-flow-logs.amazonaws.com"' in each.assume_role_policy_document]
@@ -145,13 +128,13 @@ def check_role(self: EC2Backend, deliver_logs_permission_arn: str | None = None,
 # What is in use. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 
 
-@before("delete_subnet")
+@before(EC2Backend, "delete_subnet")
 def check_subnet(self: EC2Backend, subnet_id: str) -> None:
     if any(each.subnet.id == subnet_id for each in self.enis.values()):
         raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
 
 
-@before("delete_security_group")
+@before(EC2Backend, "delete_security_group")
 def check_group(self: EC2Backend, name: str | None = None, group_id: str | None = None) -> None:
     others = [each for groups in self.groups.values() for each in groups.values() if each.id != group_id]
     named = [rule.source_group.get("GroupId") for each in others for rule in [*each.ingress_rules, *each.egress_rules]]
@@ -160,7 +143,7 @@ def check_group(self: EC2Backend, name: str | None = None, group_id: str | None 
         raise DependencyViolationError(f"resource {group_id} has a dependent object")
 
 
-@before("delete_vpc")
+@before(EC2Backend, "delete_vpc")
 def check_vpc(self: EC2Backend, vpc_id: str) -> None:
     groups = [each for each in self.groups[vpc_id].values() if not each.is_default]
     endpoints = [each for each in self.vpc_end_points.values() if each.vpc_id == vpc_id]
@@ -168,7 +151,7 @@ def check_vpc(self: EC2Backend, vpc_id: str) -> None:
         raise DependencyViolationError(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
 
-@before("detach_internet_gateway")
+@before(EC2Backend, "detach_internet_gateway")
 def check_gateway(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> None:
     # A load balancer's interfaces have public addresses on AWS.
     if any(each.vpc_id == vpc_id and (each.public_ip or each.description.startswith("ELB ")) for each in self.enis.values()):
@@ -177,7 +160,7 @@ def check_gateway(self: EC2Backend, internet_gateway_id: str, vpc_id: str) -> No
         )
 
 
-@before("release_address")
+@before(EC2Backend, "release_address")
 def check_address(self: EC2Backend, address: str | None = None, allocation_id: str | None = None) -> None:
     for each in self.addresses:
         if each.association_id and (each.allocation_id == allocation_id or each.public_ip == address):

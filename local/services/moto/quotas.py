@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from methods import replacing
+from methods import before, replacing
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import InstanceBackend
@@ -73,15 +73,13 @@ def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
         )
 
 
-@replacing(InstanceBackend, "run_instances")
-def run_within_quota(original, self, image_id, count, *args, **kwargs):
+@before(InstanceBackend, "run_instances")
+def check_launch(self: InstanceBackend, count: int, kwargs: dict, **_: object) -> None:
     if not kwargs.get("instance_market_options"):
         check_vcpus(self, count * vcpus(kwargs["instance_type"]))
-    return original(self, image_id, count, *args, **kwargs)
 
 
-@replacing(VPCBackend, "create_vpc")
-def create_within_quota(original, self, *args, **kwargs):
+@before(VPCBackend, "create_vpc")
+def check_vpcs(self: VPCBackend, **_: object) -> None:
     if len(self.vpcs) >= applied("vpc", VPCS):
         raise EC2ClientError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
-    return original(self, *args, **kwargs)
