@@ -2,7 +2,20 @@ import { alarmPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
+const retention = ["putRetentionPolicy", "deleteRetentionPolicy"] as const;
+
 export const cloudwatchRows = {
+  "aws:cloudwatch/logGroup:LogGroup": {
+    type: "AWS::Logs::LogGroup",
+    names: { name: "LogGroupName" },
+    without: ["deletionProtectionEnabled", "kmsKeyId"],
+    replace: ["logGroupClass"],
+    price: "only what is written to it is charged",
+    alsoId: "logGroupNamePrefix",
+    list: ["describeLogGroups", "logGroups"],
+    calls: { create: "createLogGroup", update: [retention], delete: "deleteLogGroup" },
+    absent: { retentionInDays: 0 }, // kept for ever
+  },
   "aws:cloudwatch/metricAlarm:MetricAlarm": {
     type: "AWS::CloudWatch::Alarm",
     names: { name: "AlarmName", okActions: "OKActions", dimensions: "Dimensions" },

@@ -5,18 +5,16 @@ import { ecrRows } from "./ecr.ts";
 import { elbRows } from "./elb.ts";
 import { iamRows } from "./iam.ts";
 import { instanceRow } from "./instance.ts";
-import { logsRows } from "./logs.ts";
 import type { Row } from "./row.ts";
 
 const all = {
   ...ecrRows,
-  ...logsRows,
+  ...cloudwatchRows,
   ...ec2Rows,
   ...iamRows,
   "aws:ec2/instance:Instance": instanceRow,
   ...elbRows,
   ...autoscalingRows,
-  ...cloudwatchRows,
 };
 
 export type Token = keyof typeof all;

@@ -1,5 +1,5 @@
 """EC2, where moto and AWS differ: GetConsoleOutput answers what the machine really printed, an instance is what its launch says and seen
-only when it is whole, and the region has a Local Zone."""
+only when it is whole, the region has a Local Zone, and a launch template's later versions have their source and user data."""
 
 import os
 from copy import deepcopy
@@ -15,12 +15,13 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.availability_zones_and_regions import Zone
 from moto.ec2.models.instances import Instance
-from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend, LaunchTemplateVersion
 from moto.ec2.responses._base_response import EC2BaseResponse
 from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesAndRegions
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
-from moto.ec2.utils import Base64EncodedString, convert_tag_spec
+from moto.ec2.responses.launch_templates import LaunchTemplates
+from moto.ec2.utils import Base64EncodedString, convert_tag_spec, parse_user_data
 from moto.utilities.utils import filter_resources
 
 CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
@@ -63,6 +64,35 @@ def with_local_zone(original, self: InstanceResponse) -> ActionResult:
     found = original(self).result["InstanceTypeOfferings"]
     local = [{**offering, "Location": local_zone.name} for offering in found if offering["Location"] == "ap-northeast-2a"]
     return ActionResult({"InstanceTypeOfferings": [*found, *local]})
+
+
+# Of a template's second version and later ones moto forgets the source and does not read the user data.
+
+
+@replacing(LaunchTemplate, "create_version")
+def create_with_user_data(original, self: LaunchTemplate, data: dict, description: str) -> LaunchTemplateVersion:
+    if isinstance(data.get("UserData"), str):
+        data["UserData"] = parse_user_data(data["UserData"])
+    return original(self, data, description)
+
+
+@replacing(LaunchTemplateBackend, "create_launch_template")
+def create_without_own_tags(original, self: LaunchTemplateBackend, name: str, description: str, data: dict, tag_spec: dict) -> LaunchTemplate:
+    """moto adds the template's own tags to those that its instances get."""
+    specifications = [each for each in data.pop("TagSpecifications", []) if each["ResourceType"] != "launch-template"]
+    return original(self, name, description, {**data, **({"TagSpecifications": specifications} if specifications else {})}, tag_spec)
+
+
+@replacing(LaunchTemplates, "create_launch_template_version")
+def create_from_source(original, self: LaunchTemplates) -> ActionResult:
+    if source := self._get_param("SourceVersion"):
+        template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
+        self.params["LaunchTemplateData"] = {**template.get_version(source).data, **self._get_param("LaunchTemplateData", {})}
+    return original(self)
+
+
+# moto shows the tags of the creation for ever.
+LaunchTemplate.tags = property(lambda self: self.get_tags(), lambda self, _: None)
 
 
 def requested(version: LaunchTemplateVersion, params: dict) -> dict:

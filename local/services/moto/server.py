@@ -14,7 +14,6 @@ import ecr  # noqa: F401
 import elb  # noqa: F401
 import gateways  # noqa: F401
 import iam  # noqa: F401
-import launch_templates  # noqa: F401
 import network  # noqa: F401
 import pages  # noqa: F401
 import quotas  # noqa: F401
