@@ -158,12 +158,17 @@ DRAINING = ("draining", "Target.DeregistrationInProgress", "Target deregistratio
 UNUSED = ("unused", "Target.NotInUse", "Target group is not configured to receive traffic from the load balancer")
 
 
-@replacing(FakeTargetGroup, "register")
-def register_new(original, self: FakeTargetGroup, targets: list[dict]) -> None:
-    for target in targets:
-        self.reported.pop(target["Id"], None) if target["Id"] not in self.targets else None
-        self.draining.pop(target["Id"], None)
-    original(self, targets)
+@replacing(FakeTargetGroup, "__init__")
+def init(original, self: FakeTargetGroup, *args, **kwargs) -> None:
+    original(self, *args, **kwargs)
+    self.reported = {}
+
+
+@before(FakeTargetGroup, "register")
+def forget_earlier(self: FakeTargetGroup, targets: list[dict]) -> None:
+    for id in [each["Id"] for each in targets]:
+        if id not in self.targets or self.reported.get(id) is DRAINING:
+            self.reported.pop(id, None)
 
 
 @replacing(FakeTargetGroup, "deregister")
@@ -173,36 +178,22 @@ def deregister(_original, self: FakeTargetGroup, targets: list[dict]) -> None:
 
 @replacing(FakeTargetGroup, "deregister_terminated_instances")
 def drain(_original, self: FakeTargetGroup, instance_ids: list[str]) -> None:
-    for id in instance_ids:
-        if target := self.targets.pop(id, None):
-            self.draining[id] = target
+    self.reported |= {id: DRAINING for id in instance_ids if id in self.targets}
 
 
 @replacing(FakeTargetGroup, "health_for")
 def health_for(_original, self: FakeTargetGroup, target: dict, ec2_backend) -> FakeHealthStatus:
     status = self.reported.get(target["Id"], INITIAL)
-    if target["Id"] in self.draining:
-        status = DRAINING
-    elif not elbv2_backends[self.account_id][self.region_name]._any_listener_using(self.arn):
+    if status is not DRAINING and not elbv2_backends[self.account_id][self.region_name]._any_listener_using(self.arn):
         status = UNUSED
     return FakeHealthStatus(target["Id"], target.get("Port", self.port), self.health_check_port, *status)
 
 
-@replacing(ELBv2Backend, "describe_target_health")
-def describe_with_draining(original, self: ELBv2Backend, target_group_arn: str, targets: list[dict]) -> list[FakeHealthStatus]:
+@before(ELBv2Backend, "describe_target_health")
+def end_draining(self: ELBv2Backend, target_group_arn: str, **_: object) -> None:
     group = self.target_groups.get(target_group_arn)
-    if group and not self._any_listener_using(target_group_arn):
-        group.draining.clear()  # nothing reaches it any more
-    if group and not targets:
-        targets = [*group.targets.values(), *group.draining.values()]
-        return [group.health_for(target, self.ec2_backend) for target in targets]
-    return original(self, target_group_arn, targets)
-
-
-@replacing(FakeTargetGroup, "__init__")
-def init(original, self: FakeTargetGroup, *args, **kwargs) -> None:
-    original(self, *args, **kwargs)
-    self.reported, self.draining = {}, {}
+    if group and not self._any_listener_using(target_group_arn):  # nothing reaches it any more
+        group.targets = {id: target for id, target in group.targets.items() if group.reported.get(id) is not DRAINING}
 
 
 def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
@@ -210,9 +201,10 @@ def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
     for arn, targets in json.loads(request.data).items():
         group = elbv2_backends[ACCOUNT][REGION].target_groups.get(arn)
         for id, status in targets.items() if group else ():
-            if status is None:
-                group.draining.pop(id, None)
-            else:
+            is_draining = group.reported.get(id) is DRAINING
+            if status is None and is_draining:
+                group.targets.pop(id, None)
+            elif status is not None and not is_draining:
                 group.reported[id] = status
     return 200, {}, ""
 
