@@ -164,29 +164,28 @@ const range = (least: string, most: string) => (least === most ? least : `${leas
 const quantityOf = ({ quantity, most }: Line) => range(plain(quantity), plain(most?.quantity ?? quantity));
 const monthlyOf = ({ monthly, most }: Line) => range(monthly.toFixed(2), (most?.monthly ?? monthly).toFixed(2));
 
+const rowsOf = ({ lines }: Estimate) =>
+  lines.map((line) => [line.resource, line.what, quantityOf(line), monthlyOf(line)]);
+
 export function toText(result: Estimate): string {
   const table = new Table({
     head: ["resource", "what", "quantity", "USD a month"],
     colAligns: ["left", "left", "right", "right"],
     style: { head: [], border: [] },
   });
-  for (const line of result.lines) table.push([line.resource, line.what, quantityOf(line), monthlyOf(line)]);
+  table.push(...rowsOf(result));
   table.push(["total", "", "", range(result.total.toFixed(2), result.most.toFixed(2))]);
   return `${table}\n${notes(result).join("\n")}\n`;
 }
 
 /** The estimate for a comment: the sum is seen, the parts unfold. */
 export function toMarkdown(result: Estimate): string {
-  const cell = (text: string) => text.replaceAll("|", "\\|");
-  const rows = result.lines.map(
-    (line) => `| ${cell(line.resource)} | ${cell(line.what)} | ${quantityOf(line)} | ${monthlyOf(line)} |`,
-  );
   return [
     `<details><summary>Price: <b>${range(dollars(result.total), dollars(result.most))}</b> a month${result.unknown.length > 0 ? " and what has no known price" : ""}</summary>`,
     "",
     "| resource | what | quantity | USD a month |",
     "| --- | --- | ---: | ---: |",
-    ...rows,
+    ...rowsOf(result).map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`),
     "",
     ...notes(result).map((note) => `- ${note}`),
     "",

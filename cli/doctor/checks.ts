@@ -7,7 +7,7 @@ import { root } from "../../tools/paths.ts";
 import { projectName } from "../../tools/stack-config.ts";
 import { parseBuilder } from "../image/builder.ts";
 import { NoAnswer, type Probe } from "./probe.ts";
-import { needed, type Quota } from "./quotas.ts";
+import type { Quota } from "./quotas.ts";
 
 export interface Environment {
   readonly probe: Probe;
@@ -35,6 +35,9 @@ const fault = (what: string, remedy: string): Finding => ({ state: "fault", faul
 
 /** AWS refuses a request that is more than five minutes off; a clock that is a minute off gets there. */
 const mostSkewSeconds = 60;
+
+/** The most that will be in use at one time, until the next release is done. */
+const needed = ({ used, own, firstUp, release }: Quota) => used + Math.max(firstUp - own, 0) + release;
 
 const noDocker = skipped("there is no docker");
 const localCloud = `or the local cloud's: eval "$(npm run --silent local -- env)"`;

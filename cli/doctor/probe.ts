@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { type AwsClient, clientConfig } from "../../components/aws-client.ts";
 import { readIfThere } from "../../tools/paths.ts";
-import { readQuotas, type StackNeeds } from "./quotas.ts";
+import type { StackNeeds } from "./quotas.ts";
 
 /** Everything that the checks read of this machine, in an environment. It changes nothing; tests have another one. */
 export type Probe = ReturnType<typeof realProbe>;
@@ -67,7 +67,8 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
       return { account: Account, arn: Arn };
     },
     /** How far the quotas that a stack needs are used. Fails with the SDK's error. */
-    quotas(client: AwsClient, stack: StackNeeds) {
+    async quotas(client: AwsClient, stack: StackNeeds) {
+      const { readQuotas } = await import("./quotas.ts");
       const requestHandler = { connectionTimeout: 5000, requestTimeout: 10_000 };
       return readQuotas({ ...clientConfig(client), endpoint, requestHandler }, stack);
     },

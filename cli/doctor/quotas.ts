@@ -1,5 +1,7 @@
-import type { _InstanceType, EC2ClientConfig, Tag } from "@aws-sdk/client-ec2";
-import type { ServiceQuotasClientConfig } from "@aws-sdk/client-service-quotas";
+import { AutoScaling } from "@aws-sdk/client-auto-scaling";
+import { type _InstanceType, EC2, type EC2ClientConfig, type Tag } from "@aws-sdk/client-ec2";
+import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { ServiceQuotas, type ServiceQuotasClientConfig } from "@aws-sdk/client-service-quotas";
 import { every } from "../../local/lists.ts";
 
 /** What a stack is made of, as far as quotas limit it, and the tags of what it has made. */
@@ -29,9 +31,6 @@ export interface Quota {
   readonly firstUp: number;
   readonly release: number;
 }
-
-/** The most that will be in use at one time, until the next release is done. */
-export const needed = ({ used, own, firstUp, release }: Quota) => used + Math.max(firstUp - own, 0) + release;
 
 interface Counted {
   readonly Tags?: readonly Tag[];
@@ -86,7 +85,6 @@ const quotas = {
 } as const;
 
 async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: StackNeeds): Promise<Limited[]> {
-  const { EC2 } = await import("@aws-sdk/client-ec2");
   const ec2 = new EC2(client);
   const vcpus = async (names: readonly string[]) => {
     const InstanceTypes = [...new Set(names)] as _InstanceType[];
@@ -110,10 +108,6 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
     { ...quotas.vpcs, firstUp: 1, read: vpcs },
   ];
   if (!fleet) return always;
-  const [{ ElasticLoadBalancingV2 }, { AutoScaling }] = await Promise.all([
-    import("@aws-sdk/client-elastic-load-balancing-v2"),
-    import("@aws-sdk/client-auto-scaling"),
-  ]);
   const [elb, scaling] = [new ElasticLoadBalancingV2(client), new AutoScaling(client)];
   /** Elastic Load Balancing gives the tags of 20 resources at a time, and not in its lists. */
   const withTags = async (arns: (string | undefined)[]): Promise<Counted[]> => {
@@ -168,7 +162,6 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
 }
 
 async function readLimit(client: ServiceQuotasClientConfig, { service, code }: Pick<Quota, "service" | "code">) {
-  const { ServiceQuotas } = await import("@aws-sdk/client-service-quotas");
   try {
     const { Quota } = await new ServiceQuotas(client).getServiceQuota({ ServiceCode: service, QuotaCode: code });
     return { limit: Quota?.Value };

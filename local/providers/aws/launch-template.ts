@@ -71,18 +71,15 @@ async function update(LaunchTemplateId: string, inputs: Props, changed: readonly
 async function latest({ launchTemplateId: LaunchTemplateId }: Props): Promise<Props> {
   const request = { LaunchTemplateId, Versions: ["$Latest"] };
   const { LaunchTemplateVersions: [found] = [] } = await ec2().describeLaunchTemplateVersions(request);
-  const data: Props = JSON.parse(JSON.stringify(lowered(found?.LaunchTemplateData ?? {})), (key, value) =>
-    typeof value === "boolean" && key !== "enabled" ? String(value) : value,
-  );
+  const data: Props = JSON.parse(JSON.stringify(lowered(found?.LaunchTemplateData ?? {})), (key, value) => {
+    if (key === "tags") return fromTags(value);
+    return typeof value === "boolean" && key !== "enabled" ? String(value) : value;
+  });
   return {
     ...data,
     description: found?.VersionDescription,
     vpcSecurityGroupIds: data.securityGroupIds,
     networkInterfaces: data.networkInterfaces?.map((each: Props) => ({ ...each, securityGroups: each.groups })),
-    tagSpecifications: data.tagSpecifications?.map(({ resourceType, tags }: Props) => ({
-      resourceType,
-      tags: fromTags(tags),
-    })),
   };
 }
 

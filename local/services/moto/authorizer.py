@@ -7,7 +7,6 @@ from pathlib import Path
 from threading import Lock
 
 
-
 def start() -> subprocess.Popen:
     program = ["node", str(Path(__file__).with_name("authorizer.ts"))]
     return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
