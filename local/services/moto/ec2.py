@@ -14,6 +14,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.availability_zones_and_regions import Zone
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend, LaunchTemplateVersion
 from moto.ec2.responses._base_response import EC2BaseResponse
@@ -43,6 +44,8 @@ def get_console_output(_original, self: General) -> ActionResult:
 Zone.opt_in_status = "opt-in-not-required"
 local_zone = Zone("ap-northeast-2-local-1a", "ap-northeast-2", "apne2-local1-az1", "local-zone")
 local_zone.opt_in_status = "opted-in"
+offerings = INSTANCE_TYPE_OFFERINGS["availability-zone"]["ap-northeast-2"]
+offerings += [{**each, "Location": local_zone.name} for each in offerings if each["Location"] == "ap-northeast-2a"]
 ZONE_FILTERS = (
     ("zone-name", "name"),
     ("zone-id", "zone_id"),
@@ -57,13 +60,6 @@ ZONE_FILTERS = (
 def describe_availability_zones(_original, self: AvailabilityZonesAndRegions) -> ActionResult:
     zones = [*self.ec2_backend.describe_availability_zones(), local_zone]
     return ActionResult({"AvailabilityZones": filter_resources(zones, self._filters_from_querystring(), ZONE_FILTERS)})
-
-
-@replacing(InstanceResponse, "describe_instance_type_offerings")
-def with_local_zone(original, self: InstanceResponse) -> ActionResult:
-    found = original(self).result["InstanceTypeOfferings"]
-    local = [{**offering, "Location": local_zone.name} for offering in found if offering["Location"] == "ap-northeast-2a"]
-    return ActionResult({"InstanceTypeOfferings": [*found, *local]})
 
 
 # Of a template's second version and later ones moto forgets the source and does not read the user data.

@@ -83,12 +83,9 @@ def decide(identity: Identity, call: Call) -> None:
             "checks": checks,
         }
     )
-    lines = [
-        json.dumps({"identity": identity.arn, **check, **verdict})
-        for check, verdict in zip(checks, verdicts)
-    ]
     with LOCK, CALLS.open("a") as file:
-        file.writelines(f"{line}\n" for line in lines)
+        for check, verdict in zip(checks, verdicts):
+            print(json.dumps({"identity": identity.arn, **check, **verdict}), file=file)
     for check, verdict in zip(checks, verdicts):
         if not verdict["allowed"]:
             action, resource = check["action"], check["resource"]
