@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
 import { autoscaling } from "./clients.ts";
 import { alarmPrice, groupPrice } from "./prices.ts";
-import { ofMade, type Resource, until } from "./provider.ts";
+import { ofMade, type Resource, refuse, until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -77,22 +77,12 @@ async function find(name: string): Promise<AutoScalingGroup | undefined> {
   return AutoScalingGroups?.[0];
 }
 
-/** Waits as Terraform's helper does, with its words; `last` says what was there last. */
-async function within(
-  what: string,
-  state: string,
-  isReached: () => Promise<boolean>,
-  last: () => string,
-): Promise<void> {
+/** Waits no longer than the real provider does. */
+async function within(what: string, isReached: () => Promise<boolean>): Promise<void> {
   const minutes = 10;
   const end = Date.now() + minutes * 60_000;
-  await until(async () => {
-    if (await isReached()) return true;
-    if (Date.now() < end) return false;
-    throw new Error(
-      `waiting for Auto Scaling Group ${what}: timeout while waiting for state to become '${state}' (last state: '${last()}', timeout: ${minutes}m)`,
-    );
-  });
+  const isLate = () => Date.now() > end && refuse("Timeout", `it is not ${what} after ${minutes} minutes`);
+  await until(async () => (await isReached()) || isLate());
 }
 
 async function update(made: Resource, id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
@@ -131,16 +121,10 @@ async function remove(AutoScalingGroupName: string, { forceDelete = false }: Pro
   if (!(await find(AutoScalingGroupName))) return;
   if (!forceDelete) {
     await autoscaling().updateAutoScalingGroup({ AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 });
-    let count = 0;
-    const isEmpty = async () => {
-      count = (await find(AutoScalingGroupName))?.Instances?.length ?? 0;
-      return count === 0;
-    };
-    await within(`(${AutoScalingGroupName}) drain`, "0", isEmpty, () => String(count));
+    await within("empty", async () => !(await find(AutoScalingGroupName))?.Instances?.length);
   }
   await autoscaling().deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: forceDelete });
-  const isGone = async () => !(await find(AutoScalingGroupName));
-  await within(`(${AutoScalingGroupName}) delete`, "", isGone, () => AutoScalingGroupName);
+  await within("deleted", async () => !(await find(AutoScalingGroupName)));
 }
 
 async function create(made: Resource, inputs: Props): Promise<string> {
