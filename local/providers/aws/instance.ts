@@ -42,9 +42,8 @@ const rootDevice = ({ blockDeviceMappings = [], rootDeviceName }: Props): Props 
 async function more(found: Props): Promise<Props> {
   const { instanceId: InstanceId, rootDeviceName: deviceName } = found;
   const root = rootDevice(found);
-  const [userData, ebs, volumes] = await Promise.all([
+  const [userData, volumes] = await Promise.all([
     ec2().describeInstanceAttribute({ InstanceId, Attribute: "userData" }),
-    ec2().describeInstanceAttribute({ InstanceId, Attribute: "ebsOptimized" }),
     root && ec2().describeVolumes({ VolumeIds: [root.volumeId] }),
   ]);
   const volume = volumes?.Volumes?.[0];
@@ -64,7 +63,6 @@ async function more(found: Props): Promise<Props> {
     },
     volumeTags: fromTags(volume?.Tags),
     monitoring: found.monitoring?.state === "enabled",
-    ebsOptimized: ebs.EbsOptimized?.Value ?? false,
   };
 }
 

@@ -61,8 +61,10 @@ def vcpus(instance_type: str) -> int:
     return INSTANCE_TYPES.get(instance_type, {}).get("VCpuInfo", {}).get("DefaultVCpus", 0)
 
 
-def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
-    running = (each for each in backend.all_running_instances() if each.lifecycle != "spot")
+@before(InstanceBackend, "run_instances")
+def check_vcpus(self: InstanceBackend, count: int, kwargs: dict, **_: object) -> None:
+    wanted = 0 if kwargs.get("instance_market_options") else count * vcpus(kwargs["instance_type"])
+    running = (each for each in self.all_running_instances() if each.lifecycle != "spot")
     limit = applied("ec2", VCPUS)
     if wanted and sum(vcpus(each.instance_type) for each in running) + wanted > limit:
         raise EC2ClientError(
@@ -71,12 +73,6 @@ def check_vcpus(backend: InstanceBackend, wanted: int) -> None:
             "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
             "this limit.",
         )
-
-
-@before(InstanceBackend, "run_instances")
-def check_launch(self: InstanceBackend, count: int, kwargs: dict, **_: object) -> None:
-    if not kwargs.get("instance_market_options"):
-        check_vcpus(self, count * vcpus(kwargs["instance_type"]))
 
 
 @before(VPCBackend, "create_vpc")
