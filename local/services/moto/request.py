@@ -291,7 +291,7 @@ def tags_of(call: Call, arn: str) -> dict[str, str]:
             return to_dict(group.tags) if group and datetime.now() - datetime.fromisoformat(group.created_time) > LATE else {}
         case "ec2":
             tags = call.backend(service).tags
-            return tags[id] if id in tags else {}
+            return {**tags[id]} if id in tags else {}
         case "elasticloadbalancing":
             is_seen = datetime.now() - tagged.get(arn, datetime.min) > LATE
             return call.backend("elbv2").tagging_service.get_tag_dict_for_resource(arn) if is_seen else {}
