@@ -105,7 +105,7 @@ const fallbacks = stackConfig();
 const environmentOf = (world: World): Environment => ({
   probe: probeOf(world),
   stack: "dev",
-  config: { ...fallbacks, ...readConfig("", world.config) },
+  config: { ...fallbacks, ...readConfig(`name: ${projectName}`, world.config) },
 });
 
 async function find(id: string, environment: Environment): Promise<Finding> {
