@@ -78,7 +78,7 @@ export function repositoryPolicy(account: pulumi.Input<string>) {
  * Keeps the newest releases, and sweeps up what carries no tag and belongs to no index: what an `up` that was interrupted had pushed, and
  * other builds of a released content.
  *
- * A machine is pinned to the newest release or, rolled back, to an earlier one while nothing newer is pushed; both are among those kept.
+ * What machines run is among them, unless as many newer releases have failed: a rule cannot tell what runs (docs/settings.md).
  * The platform images of an index carry no tag either, but ECR does not expire an image while an index refers to it.
  * What refers to an image, such as its SBOM, has no tag either: ECR deletes it within 24 hours of the image. Whether the second rule takes
  * it while the image is there, AWS does not say, and a rule cannot tell it apart: it selects by tags alone. `npm run sbom` makes it again.
