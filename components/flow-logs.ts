@@ -36,6 +36,8 @@ export class FlowLogs extends pulumi.ComponentResource {
         description: "Writes the VPC's flow log",
         assumeRolePolicy: deliveryTrust(group.arn),
         permissionsBoundary: args.permissionsBoundary,
+        // As of the machines' role.
+        forceDetachPolicies: true,
       },
       { parent: this },
     );

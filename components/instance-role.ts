@@ -40,6 +40,9 @@ export class InstanceRole extends pulumi.ComponentResource {
         description: "Pulls the app's image, writes its log; reached by Session Manager",
         assumeRolePolicy: trust(args.repositoryArn),
         permissionsBoundary: args.permissionsBoundary,
+        // AWS deletes no role that still has a policy, and tools that manage an organization's accounts attach theirs to every role.
+        // https://github.com/hashicorp/terraform-provider-aws/issues/883
+        forceDetachPolicies: true,
       },
       { parent: this },
     );

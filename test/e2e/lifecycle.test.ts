@@ -23,6 +23,8 @@ import {
   editPage,
   expectStill,
   expireLogin,
+  iam,
+  instanceRole,
   local,
   refused,
   succeed,
@@ -149,13 +151,19 @@ test("production refuses destroy until the protection is removed", async () => {
   });
 });
 
-test("destroy, though its login has expired, leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
+test("destroy, though its login has expired and others have given its role policies, leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
   // The tests of the next file find a cloud that runs, whether or not they deploy.
   onTestFinished(async () => {
     await succeed("env");
   });
   await deployed();
   expireLogin();
+  const RoleName = instanceRole();
+  const PolicyArn = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+  await iam.attachRolePolicy({ RoleName, PolicyArn });
+  const Statement = [{ Effect: "Allow", Action: "s3:GetObject", Resource: "*" }];
+  const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement });
+  await iam.putRolePolicy({ RoleName, PolicyName: "by-hand", PolicyDocument });
   await expectDestroyConverges();
   expect(blobsOf(cloud)).toEqual([]);
   const host = ["--host", `unix://${cloud.run}/docker.sock`];

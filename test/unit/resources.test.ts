@@ -76,7 +76,7 @@ const description = expect.stringMatching(/^[A-Z]/);
 const role = (service: string, Condition?: object) => {
   const Principal = { Service: `${service}.amazonaws.com` };
   const assumeRolePolicy = policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal, Condition });
-  return { path: "/hono-app/dev/", description, assumeRolePolicy };
+  return { path: "/hono-app/dev/", description, assumeRolePolicy, forceDetachPolicies: true };
 };
 const pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 const pulling = [

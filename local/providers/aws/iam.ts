@@ -1,3 +1,5 @@
+import { every } from "../../lists.ts";
+import { iam } from "./clients.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
@@ -19,9 +21,19 @@ const roleNames = {
   name: "RoleName",
   assumeRolePolicy: ["AssumeRolePolicyDocument", "PolicyDocument"],
   permissionsBoundary: ["PermissionsBoundary", "PermissionsBoundary.PermissionsBoundaryArn"],
+  forceDetachPolicies: null,
 } as const;
 
 const removeProfile = "deleteInstanceProfile";
+
+/** Takes away what others have given a role. */
+async function detachPolicies({ name: RoleName, forceDetachPolicies }: Props): Promise<void> {
+  if (!forceDetachPolicies) return;
+  const attached = await every(iam().paginateListAttachedRolePolicies({ RoleName }), (page) => page.AttachedPolicies);
+  for (const { PolicyArn } of attached) await iam().detachRolePolicy({ RoleName, PolicyArn });
+  const own = await every(iam().paginateListRolePolicies({ RoleName }), (page) => page.PolicyNames);
+  for (const PolicyName of own) await iam().deleteRolePolicy({ RoleName, PolicyName });
+}
 
 export const iamRows = {
   "aws:iam/role:Role": {
@@ -31,6 +43,7 @@ export const iamRows = {
     rules: { properties: { AssumeRolePolicyDocument: atMost(2048) } },
     price,
     calls: { create: "createRole", update: roleUpdates, get: "getRole", delete: "deleteRole" },
+    deleting: detachPolicies,
     absent: { description: "", permissionsBoundary: "" },
   },
   "aws:iam/rolePolicy:RolePolicy": {

@@ -39,7 +39,9 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
       const { calls, ...rest } = row;
       const { create, delete: remove } = calls;
       const { updates: update } = whole(row);
-      const known = names.filter((name) => name !== "tags" && pulumi.inputs.includes(name));
+      // Those without a name are not AWS's, but the provider's.
+      const isSent = (name: string) => name !== "tags" && row.names?.[name] !== null;
+      const known = names.filter((name) => isSent(name) && pulumi.inputs.includes(name));
       const sent = async (operations: readonly unknown[]) => {
         const each = operations.map((name) => sentBy({ calls, ...rest }, name as never, known));
         return (await Promise.all(each)).flat();
