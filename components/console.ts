@@ -1,5 +1,5 @@
 import type { EC2 } from "@aws-sdk/client-ec2";
-import { failureMarker } from "./user-data.ts";
+import { failureMarker, goesOn } from "./user-data.ts";
 
 /**
  * What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported.
@@ -34,3 +34,12 @@ export function lastLines(console: string, logCommand: string): string {
 }
 
 export const hasUserDataFailed = (console: string) => console.includes(failureMarker);
+
+/**
+ * Whether to wait for a machine no longer, so many seconds after it was asked first. One that goes on trying, and says so this early, is of an
+ * earlier `up`: what it lacked, such as a way out, may be there by now.
+ */
+export function isHopeless(console: string, seconds: number): boolean {
+  const before = console.slice(0, console.lastIndexOf(failureMarker)).split("\n").at(-2);
+  return hasUserDataFailed(console) && (seconds >= 120 || !before?.includes(goesOn));
+}

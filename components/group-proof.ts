@@ -109,7 +109,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
       const isShort = waiting.length === 0 && group.members.filter(isNew).length < group.min;
       const problem = isLate
         ? `time-out after ${timeout} s`
-        : ((await userDataFailure(api, waiting)) ?? (isShort ? await noLaunch(api, begun) : undefined));
+        : ((await userDataFailure(api, waiting, seconds())) ?? (isShort ? await noLaunch(api, begun) : undefined));
       if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
       show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
       nextConsole = seconds() + 15;

@@ -1,5 +1,5 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
-import { hasUserDataFailed } from "./console.ts";
+import { isHopeless } from "./console.ts";
 import {
   type Activity,
   describeMachines,
@@ -244,10 +244,14 @@ const isActive = (status: InstanceRefresh["Status"]) =>
 /** Whether there was nothing to cancel or to roll back any more. */
 const hasEnded = ({ name }: Error) => name.startsWith("ActiveInstanceRefreshNotFound");
 
-/** Why waiting for these machines is no use: the console of one says that its user data has failed. */
-export async function userDataFailure(api: FleetApi, ids: readonly string[]): Promise<string | undefined> {
+/** Why waiting for these machines is no use: the console of one says that its user data has failed. @param seconds As of {@link isHopeless}. */
+export async function userDataFailure(
+  api: FleetApi,
+  ids: readonly string[],
+  seconds = Number.POSITIVE_INFINITY,
+): Promise<string | undefined> {
   for (const id of ids) {
-    if (hasUserDataFailed(await api.console(id))) return `the user data of ${id} failed`;
+    if (isHopeless(await api.console(id), seconds)) return `the user data of ${id} failed`;
   }
   return undefined;
 }

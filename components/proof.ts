@@ -4,7 +4,7 @@ import { json } from "node:stream/consumers";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import type { AwsClient } from "./aws-client.ts";
-import { hasUserDataFailed, lastLines } from "./console.ts";
+import { isHopeless, lastLines } from "./console.ts";
 import { show } from "./dynamic-resource.ts";
 
 /** What a machine must answer to count as proven. */
@@ -83,7 +83,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
     const late = seconds() >= timeout;
     if (own || late || seconds() >= nextConsole) {
       const log = await options.console();
-      const failed = hasUserDataFailed(log);
+      const failed = isHopeless(log, seconds());
       if (own || late || failed) {
         const why = own ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
         const hint = log.includes("GET /health answers ") ? cutOff(problem, "; it listens: ") : "";

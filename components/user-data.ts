@@ -29,6 +29,9 @@ export interface Secrets {
 /** Stands in a machine's console where its user data failed; the lines before it say why. */
 export const failureMarker = "USER-DATA-FAILED";
 
+/** The end of the line before the marker where the script goes on. */
+export const goesOn = "trying again every 10 s";
+
 /** What confines the container, as options of `docker run`. */
 export const hardening = [
   ...["--user", "65532:65532", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
@@ -105,7 +108,7 @@ retry() {
   local begun=$SECONDS pause=1 answer
   until answer=$("$@" 2>&1); do
     if [ $((SECONDS - begun)) -ge 150 ]; then
-      report "still failing after about 3 minutes: $*: $answer; trying again every 10 s"
+      report "still failing after about 3 minutes: $*: $answer; ${goesOn}"
       until "$@"; do sleep 10; done
       return
     fi

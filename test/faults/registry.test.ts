@@ -163,8 +163,11 @@ test.each(noPull)(
 
 test("registry down for longer than an instance waits: the next up finds it running", async () => {
   const before = await ensureDeployed();
-  const impatient = ["-ge 150", "-ge 0"] as const;
-  await edited("components/user-data.ts", impatient, async () => {
+  const impatient = <T>(work: () => Promise<T>) =>
+    edited("components/user-data.ts", ["-ge 150", "-ge 0"], () =>
+      edited("components/console.ts", [">= 120", ">= 0"], work),
+    );
+  await impatient(async () => {
     const output = await refused(
       when(/Instance hono-app-\w+ creating/, kill, "up"),
       /failed verification: the machine's user data failed/,

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { lastLines, readConsole } from "../../../components/console.ts";
+import { isHopeless, lastLines, readConsole } from "../../../components/console.ts";
 import { afterUserData, consoleLine } from "../../../local/services/ec2/console.ts";
 
 test("a console is read as text, as empty where there is none, and as the error where it cannot be read", async () => {
@@ -33,6 +33,17 @@ test.each([
     expect(shown(printed(...lines) + afterUserData(status, "ip-10-0-0-4", 30))).toEqual(lines);
   },
 );
+
+test("a machine that failed is waited for no longer; one that goes on trying, from two minutes on", () => {
+  const trying = printed("x: still failing; trying again every 10 s", "x: USER-DATA-FAILED", "no route");
+  const failed = trying + printed("x: the image is amd64", "x: USER-DATA-FAILED");
+  const judged = [trying, failed, printed("x: starting")].map((log) => [isHopeless(log, 119), isHopeless(log, 120)]);
+  expect(judged).toEqual([
+    [false, true],
+    [true, true],
+    [false, false],
+  ]);
+});
 
 test("what only looks like a line of cloud-init's or the login is shown", () => {
   const others = [

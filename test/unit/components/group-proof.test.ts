@@ -140,6 +140,17 @@ test("fails soon where a machine's user data failed, with its words", async () =
   expect(await outcome(16, 3600)).toMatch(/^the user data of i-1 failed; [\s\S]* {2}\| no such image/);
 });
 
+test("a machine that goes on trying, as one of an earlier up that had no way out, has two minutes", async () => {
+  fleet.add("i-1", { health: "unhealthy" });
+  fleet.consoles["i-1"] =
+    "x: still failing: pull; trying again every 10 s\r\n[ 1.5] cloud-init[9]: x: USER-DATA-FAILED\r\nno";
+  const { ended, after } = prove(3600);
+  await after(110);
+  expect(await Promise.race([ended, "it goes on"])).toBe("it goes on");
+  await after(30);
+  expect(await ended).toMatch(/^the user data of i-1 failed/);
+});
+
 test("before the time-out the console is read of those machines alone that are new and not healthy", async () => {
   fleet.add("i-1").add("i-2", { health: "unhealthy" }).add("i-old", { template: "lt-1:0", health: "unhealthy" });
   fleet.add("i-3").consoles["i-old"] = "hono-app: USER-DATA-FAILED\n";
