@@ -119,7 +119,10 @@ retry() {
 }
 
 login_and_pull() {
-  aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$registry" &&
+  # Not in a pipe: without a password Docker would say something of a terminal last, and hide the reason.
+  local password
+  password=$(aws ecr get-login-password --region "$region") &&
+    docker login --username AWS --password-stdin "$registry" <<<"$password" &&
     docker pull --quiet "$image"
 }
 

@@ -88,6 +88,15 @@ test("what is not there after three minutes is reported, and still waited for", 
   );
 });
 
+test("where there is no password for the registry, the reason is all that is said; Docker is asked when there is one", () => {
+  const aws = "aws() { [ -s $asked ] && echo secret || { echo asked >$asked; echo no role >&2; return 253; }; }";
+  const docker = 'docker() { echo "$1 $(cat)" >>$asked; [ "$(tail -n 1 $asked)" != "login " ] || echo no terminal; }';
+  const script = `${functions}asked=$(mktemp)\n${aws}\n${docker}\nretry login_and_pull </dev/null\ncat $asked; rm $asked\n`;
+  expect(run(script).output).toBe(
+    "hono-app: login_and_pull failed: no role; trying again in 1 s\nasked\nlogin secret\npull \n",
+  );
+});
+
 /** What the script does with the engine's answer about the image that it has pulled. */
 const afterPull = (facts: string) =>
   run(
