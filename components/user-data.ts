@@ -172,7 +172,7 @@ for ((end = SECONDS + 60; SECONDS < end; )); do
   sleep 1
 done
 docker logs --tail 20 "$name" 2>&1 || true
-[ "$crashes" -lt 3 ] || fail "the app ended $crashes times before it answered; its last lines are above"
+[ "$crashes" -eq 0 ] || fail "the app ended $crashes times before it answered; its last lines are above"
 fail "the app does not answer at port ${containerPort} (PORT): \${answer#* }; perhaps it listens on another, or only on 127.0.0.1 (docs/app.md); its last lines are above"
 `;
 }

@@ -167,14 +167,16 @@ test("an app that ends again and again is not waited for", () => {
   expect(seconds).toBeLessThan(10);
 });
 
-test("an app that does not answer, or ended once or twice, is asked for a minute", () => {
-  const why = "Failed to connect to 172.17.0.2 port 3000 after 0 ms: Couldn't connect to server";
-  const { ended, seconds, lines } = afterStart(2, 7, `000 ${why}`);
-  expect(lines).toEqual([
-    "no such database",
-    `hono-app: the app does not answer at port 3000 (PORT): ${why}; perhaps it listens on another, or only on 127.0.0.1 (docs/app.md); its last lines are above`,
-    "hono-app: USER-DATA-FAILED",
-  ]);
+const why = "Failed to connect to 172.17.0.2 port 3000 after 0 ms: Couldn't connect to server";
+test.each([
+  [
+    0,
+    `the app does not answer at port 3000 (PORT): ${why}; perhaps it listens on another, or only on 127.0.0.1 (docs/app.md); its last lines are above`,
+  ],
+  [2, "the app ended 2 times before it answered; its last lines are above"],
+])("an app that does not answer, and ended %i times, is asked for a minute", (restarts, problem) => {
+  const { ended, seconds, lines } = afterStart(restarts, 7, `000 ${why}`);
+  expect(lines).toEqual(["no such database", `hono-app: ${problem}`, "hono-app: USER-DATA-FAILED"]);
   expect(ended).toBe(1);
   expect(seconds).toBeGreaterThanOrEqual(60);
   expect(seconds).toBeLessThan(70);
