@@ -75,7 +75,7 @@ test("the real app's context holds the app and nothing else", () => {
   expect(paths.filter((path) => path.includes("node_modules"))).toEqual([]);
 });
 
-test("the tag is the same on Windows, where git writes CRLF unless it is told", () => {
+test("the tag is the same on Windows, where git would write CRLF by itself", () => {
   const path = write({ ...app, ".gitattributes": readFileSync(".gitattributes", "utf8") });
   const tag = tagOf(path);
   const git = (...args: string[]) => execFileSync("git", ["-c", "core.autocrlf=true", ...args], { cwd: path });

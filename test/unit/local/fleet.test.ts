@@ -396,7 +396,7 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
   };
   const report = vi.fn(async (_: object) => {});
   const balancers = balancersOf({ ec2, elb, report } as never, haproxy as never, "/certificates");
-  /** What HAProxy is told after so many seconds, and what is reported of the targets. */
+  /** The commands to HAProxy after so many seconds, and what is reported of the targets. */
   const after = async (seconds: number) => {
     vi.setSystemTime(Date.now() + seconds * 1000);
     await balancers.read(instances);
