@@ -421,7 +421,7 @@ test("a machine that ends before it serves, and has no successor, is a launch th
 
 /** A launch that began so many seconds after the release. */
 const launch = (seconds: number, status: string) => {
-  return { started: new Date(seconds * 1000), isLaunch: true, status, text: `at ${seconds} s: ${status}` };
+  return { started: new Date(1_000_000 + seconds * 1000), isLaunch: true, status, text: `at ${seconds} s: ${status}` };
 };
 
 test.each([
@@ -446,7 +446,7 @@ test.each([
   ["failed once, as a termination did", [launch(60, "Failed"), { ...launch(0, "Failed"), isLaunch: false }], undefined],
 ])("launches that %s", async (_, seen, reason) => {
   fleet.activities = async () => seen;
-  expect(await noLaunch(fleet, new Date(0))).toBe(reason);
+  expect(await noLaunch(fleet, new Date(1_000_000))).toBe(reason);
 });
 
 test("where no machine of the version before is healthy either, it is cancelled: a rollback would not end", async () => {
