@@ -25,11 +25,14 @@ export async function makeSandbox(folder: string): Promise<Sandbox> {
 /** Stops the local cloud and removes it with the clone. */
 export async function removeSandbox(folder: string): Promise<void> {
   const { project, cloudFolder } = pathsIn(folder);
+  const remove = (path: string) => rmSync(path, { recursive: true, force: true, maxRetries: 10 });
+  // First, so that a test that a signal interrupted finds no command that would start the cloud again.
+  remove(project);
   // Nothing has to be destroyed in it: what it has is in memory, and its machines go with it.
   if (existsSync(cloudFolder)) {
     const cloud = await openCloud(cloudFolder);
     await endLeftovers(cloud);
     await stop(cloud);
   }
-  for (const path of [project, cloudFolder]) rmSync(path, { recursive: true, force: true });
+  remove(cloudFolder);
 }
