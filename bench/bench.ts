@@ -10,13 +10,12 @@ import { plot } from "./plot.ts";
 import { replaceTable, table } from "./report.ts";
 import { folder, inSandbox, type Sandbox } from "./sandbox.ts";
 
-type Measure = (sandbox: Sandbox) => Promise<Measurement[]>;
 /** Loaded when they are measured: what they need takes four times as long as all else that is loaded. */
-const topics: Readonly<Record<string, () => Promise<Measure>>> = {
-  stack: async () => (await import("./measurements/stack.ts")).measureStack,
-  fleet: async () => (await import("./measurements/fleet.ts")).measureFleet,
-  build: async () => (await import("./measurements/build.ts")).measureBuilds,
-  app: async () => (await import("./measurements/app.ts")).measureApp,
+const topics: Readonly<Record<string, (sandbox: Sandbox) => Promise<Measurement[]>>> = {
+  stack: async (sandbox) => (await import("./measurements/stack.ts")).measureStack(sandbox),
+  fleet: async (sandbox) => (await import("./measurements/fleet.ts")).measureFleet(sandbox),
+  build: async (sandbox) => (await import("./measurements/build.ts")).measureBuilds(sandbox),
+  app: async (sandbox) => (await import("./measurements/app.ts")).measureApp(sandbox),
 };
 
 const usage = `usage: npm run bench -- [OPTIONS]
@@ -45,12 +44,11 @@ async function main(args: string[]): Promise<void> {
   const started = new Date();
   const measurements = await inSandbox({ ...values, signal: interrupted.signal }, async (sandbox) => {
     const all: Measurement[] = [];
-    for (const [topic, load] of Object.entries(topics)) {
+    for (const [topic, measure] of Object.entries(topics)) {
       if (!values.only.includes(topic)) continue;
       // The stack's measurements start without a cloud.
       if (topic !== "stack") await sandbox.start();
       say(`measuring: ${topic}`);
-      const measure = await load();
       all.push(...(await measure(sandbox)));
     }
     return all;
