@@ -3,8 +3,13 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { root } from "./paths.ts";
 
+const project: {
+  readonly name: string;
+  readonly config: Readonly<Record<string, { readonly default?: unknown; readonly value?: unknown }>>;
+} = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
+
 /** The project's name, which `pulumi new` asks for. */
-export const projectName: string = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")).name;
+export const projectName = project.name;
 
 /**
  * The configuration of a stack.
@@ -19,26 +24,21 @@ export function stackConfig(stack?: string): Record<string, string> {
       `the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there; make it, or name a stack that has one`,
     );
   }
-  const own = stack === undefined ? "" : readFileSync(file, "utf8");
-  return readConfig(readFileSync(join(root, "Pulumi.yaml"), "utf8"), own);
+  return readConfig(stack === undefined ? "" : readFileSync(file, "utf8"));
 }
 
 /** The configuration of a stack as the engine would read it: Pulumi.yaml's values and defaults under the stack's own. */
-export function readConfig(projectFile: string, stackFile: string): Record<string, string> {
-  const { name, config: declared = {} } = (parse(projectFile) ?? {}) as {
-    name?: string;
-    config?: Record<string, { default?: unknown; value?: unknown }>;
-  };
+export function readConfig(stackFile: string): Record<string, string> {
   const { config: own = {} } = (parse(stackFile) ?? {}) as { config?: Record<string, unknown> };
   const values = {
-    ...Object.fromEntries(Object.entries(declared).map(([key, it]) => [key, it.value ?? it.default])),
+    ...Object.fromEntries(Object.entries(project.config).map(([key, it]) => [key, it.value ?? it.default])),
     ...own,
   };
   return Object.fromEntries(
     Object.entries(values)
       .filter(([, value]) => value !== undefined)
       .map(([key, value]) => [
-        key.includes(":") ? key : `${name}:${key}`,
+        key.includes(":") ? key : `${projectName}:${key}`,
         typeof value === "string" ? value : JSON.stringify(value),
       ]),
   );

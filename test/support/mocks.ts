@@ -169,8 +169,6 @@ export async function runProgram(values: Record<string, string> = {}): Promise<r
 }
 let runs = 0;
 
-const fallbacks = stackConfig();
-
 /**
  * A stack's configuration: Pulumi.yaml's defaults, and what the test sets instead.
  *
@@ -178,7 +176,7 @@ const fallbacks = stackConfig();
  */
 export function configOf(values: Record<string, string> = {}, project = "hono-app"): Record<string, string> {
   const own = Object.entries(values).map(([key, value]) => [key.includes(":") ? key : `${project}:${key}`, value]);
-  const defaults = Object.entries(fallbacks).map(([key, value]) => [
+  const defaults = Object.entries(stackConfig()).map(([key, value]) => [
     key.replace(`${projectName}:`, `${project}:`),
     value,
   ]);

@@ -50,7 +50,7 @@ test("the program's price, part by part, and in the documents", () => {
 });
 
 test("a stack's own configuration comes before the project's", () => {
-  const config = readConfig(readFileSync("Pulumi.yaml", "utf8"), "config:\n  volumeSizeGiB: 100\n");
+  const config = readConfig("config:\n  volumeSizeGiB: 100\n");
   expect(config).toMatchObject({
     [`${projectName}:volumeSizeGiB`]: "100",
     [`${projectName}:intelInstanceType`]: "t3.small",

@@ -12,7 +12,7 @@ import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
-import { projectName, readConfig, stackConfig } from "../../../tools/stack-config.ts";
+import { projectName, readConfig } from "../../../tools/stack-config.ts";
 import { listening, temporaryFolder } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 
@@ -101,11 +101,10 @@ const locked = (lock: string, stack = "dev") =>
     [`/home/me/.pulumi/locks/organization/${projectName}/${stack}/x.json`]: lock,
   });
 
-const fallbacks = stackConfig();
 const environmentOf = (world: World): Environment => ({
   probe: probeOf(world),
   stack: "dev",
-  config: { ...fallbacks, ...readConfig(`name: ${projectName}`, world.config) },
+  config: readConfig(world.config),
 });
 
 async function find(id: string, environment: Environment): Promise<Finding> {
