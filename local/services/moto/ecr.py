@@ -82,10 +82,10 @@ Image.image_manifest_media_type = property(lambda self: content_of(self)["mediaT
 Image.get_image_size_in_bytes = lambda self: sum(layer["size"] for layer in content_of(self).get("layers", []))
 
 
-def find(repository: Repository, image_id: dict) -> Image | None:
+def find(images: list[Image], image_id: dict) -> Image | None:
     """The image that has this digest and this tag, or the one of the two that is given."""
     digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
-    return next((each for each in repository.images if digest in (None, each.image_digest) and (tag is None or tag in each.image_tags)), None)
+    return next((each for each in images if digest in (None, each.image_digest) and (tag is None or tag in each.image_tags)), None)
 
 
 def call_registry(method: str, repository: Repository, reference: str, **request) -> None:
@@ -193,7 +193,7 @@ url_paths["{0}/moto-api/registry/(?P<path>.*)$"] = decide
 
 def check_manifest(repository: Repository, method: str, reference: str, digest: str | None) -> None:
     is_tag = ":" not in reference
-    found = find(repository, {"imageTag" if is_tag else "imageDigest": reference})
+    found = find(repository.images, {"imageTag" if is_tag else "imageDigest": reference})
     if method != "PUT" and found is None:
         raise Refusal(404, "MANIFEST_UNKNOWN", "Requested image not found")
     excluded = any(fnmatchcase(reference, each["filter"]) for each in repository.image_tag_mutability_exclusion_filters or [])
@@ -236,7 +236,7 @@ def repository_of(self: ECRResponse) -> Repository:
 def batch_get_image(self: ECRResponse) -> ActionResult:
     repository, found, failures = repository_of(self), [], []
     for image_id in self._get_param("imageIds"):
-        if image := find(repository, image_id):
+        if image := find(repository.images, image_id):
             image.image_tag = image_id.get("imageTag")
             found.append(image)
         else:
@@ -251,7 +251,8 @@ def failure(image_id: dict, code: str, reason: str) -> dict:
 def batch_delete_image(self: ECRResponse) -> ActionResult:
     repository, deleted, failures = repository_of(self), [], []
     for image_id in self._get_param("imageIds"):
-        image = find(repository, image_id)
+        images = repository.images
+        image = find(images, image_id)
         if image is None:
             failures.append(failure(image_id, "ImageNotFound", "Requested image not found"))
             continue
@@ -261,7 +262,7 @@ def batch_delete_image(self: ECRResponse) -> ActionResult:
             deleted.append({"imageDigest": digest, "imageTag": tag})
             continue
         # With its last tag the image goes too, unless an index needs it.
-        indexes = [each for each in repository.images if any(child["digest"] == digest for child in content_of(each).get("manifests", []))]
+        indexes = [each for each in images if any(child["digest"] == digest for child in content_of(each).get("manifests", []))]
         if parents := ", ".join(each.image_digest for each in indexes):
             reason = f"Requested image referenced by manifest list: [{parents}]"
             failures.append(failure(image_id, "ImageReferencedByManifestList", reason))
@@ -284,7 +285,7 @@ def put_image(self: ECRResponse) -> ActionResult:
     tag, manifest = self._get_param("imageTag"), self._get_param("imageManifest")
     media_type = self._get_param("imageManifestMediaType") or json.loads(manifest)["mediaType"]
     digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
-    if find(repository, {"imageDigest": digest, "imageTag": tag}):
+    if find(repository.images, {"imageDigest": digest, "imageTag": tag}):
         raise ImageAlreadyExistsException(repository.name, repository.registry_id, digest, tag)
     try:
         call_registry("PUT", repository, tag or digest, data=manifest.encode(), headers={"Content-Type": media_type})
@@ -296,7 +297,7 @@ def put_image(self: ECRResponse) -> ActionResult:
                 reason = f"what the manifest refers to is not in the repository: {refused['detail']}"
                 raise ReferencedImagesNotFoundException(reason) from None
         raise
-    image = find(repository, {"imageDigest": digest})
+    image = find(repository.images, {"imageDigest": digest})
     image.image_tag = tag
     return ActionResult({"image": image})
 
