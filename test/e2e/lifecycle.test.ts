@@ -76,7 +76,7 @@ test("refuses a second command at the same time", async () => {
 /** Makes what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
 async function leaveBehind(): Promise<void> {
   const tags = { project: projectName, stack: "local" };
-  const make = (type: Token, inputs: Props) => resources[type].create({ ...inputs, tags });
+  const leave = (type: Token, inputs: Props) => resources[type].create({ ...inputs, tags });
   const arn = (service: string, name: string) => `arn:aws:${service}:123456789012:${name}`;
   const allowing = (more: object) =>
     JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", ...more }] });
@@ -86,35 +86,35 @@ async function leaveBehind(): Promise<void> {
   });
   // All of one role, whose lists have pages too.
   const [role, policy] = ["left-1", allowing({ Action: "logs:PutLogEvents", Resource: "*" })];
-  for (let count = 1; count <= 51; count++) await make("aws:cloudwatch/logGroup:LogGroup", { name: `left-${count}` });
+  for (let count = 1; count <= 51; count++) await leave("aws:cloudwatch/logGroup:LogGroup", { name: `left-${count}` });
   for (const number of [1, 2, 3]) {
     const [name, cidrBlock] = [`left-${number}`, `10.${number}.0.0/16`];
-    await make("aws:iam/role:Role", { name, assumeRolePolicy });
-    await make("aws:iam/instanceProfile:InstanceProfile", { name });
-    await make("aws:iam/rolePolicy:RolePolicy", { name, role, policy });
-    const repository = await make("aws:ecr/repository:Repository", { name });
+    await leave("aws:iam/role:Role", { name, assumeRolePolicy });
+    await leave("aws:iam/instanceProfile:InstanceProfile", { name });
+    await leave("aws:iam/rolePolicy:RolePolicy", { name, role, policy });
+    const repository = await leave("aws:ecr/repository:Repository", { name });
     const lifecycle = JSON.stringify(lifecyclePolicy(2));
-    await make("aws:ecr/lifecyclePolicy:LifecyclePolicy", { repository, policy: lifecycle });
+    await leave("aws:ecr/lifecyclePolicy:LifecyclePolicy", { repository, policy: lifecycle });
     const access = JSON.stringify(repositoryPolicy("123456789012"));
-    await make("aws:ecr/repositoryPolicy:RepositoryPolicy", { repository, policy: access });
-    const vpcId = await make("aws:ec2/vpc:Vpc", { cidrBlock });
-    const gatewayId = await make("aws:ec2/internetGateway:InternetGateway", { vpcId });
-    const subnetId = await make("aws:ec2/subnet:Subnet", { vpcId, cidrBlock });
-    const routeTableId = await make("aws:ec2/routeTable:RouteTable", { vpcId });
-    await make("aws:ec2/routeTableAssociation:RouteTableAssociation", { routeTableId, subnetId });
-    await make("aws:ec2/route:Route", { routeTableId, gatewayId, destinationCidrBlock: "0.0.0.0/0" });
-    const securityGroupId = await make("aws:ec2/securityGroup:SecurityGroup", { vpcId, name, description: name });
+    await leave("aws:ecr/repositoryPolicy:RepositoryPolicy", { repository, policy: access });
+    const vpcId = await leave("aws:ec2/vpc:Vpc", { cidrBlock });
+    const gatewayId = await leave("aws:ec2/internetGateway:InternetGateway", { vpcId });
+    const subnetId = await leave("aws:ec2/subnet:Subnet", { vpcId, cidrBlock });
+    const routeTableId = await leave("aws:ec2/routeTable:RouteTable", { vpcId });
+    await leave("aws:ec2/routeTableAssociation:RouteTableAssociation", { routeTableId, subnetId });
+    await leave("aws:ec2/route:Route", { routeTableId, gatewayId, destinationCidrBlock: "0.0.0.0/0" });
+    const securityGroupId = await leave("aws:ec2/securityGroup:SecurityGroup", { vpcId, name, description: name });
     const rule = { securityGroupId, ipProtocol: "tcp", fromPort: 80, toPort: 80, cidrIpv4: "0.0.0.0/0" };
-    await make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", rule);
-    await make("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", rule);
+    await leave("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", rule);
+    await leave("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", rule);
     const [iamRoleArn, logDestination] = [arn("iam:", `role/${name}`), arn("logs:ap-northeast-2", `log-group:${name}`)];
-    await make("aws:ec2/flowLog:FlowLog", { vpcId, trafficType: "REJECT", iamRoleArn, logDestination });
+    await leave("aws:ec2/flowLog:FlowLog", { vpcId, trafficType: "REJECT", iamRoleArn, logDestination });
   }
 }
 
 test("what an interrupted command left is deleted, from every page of every list, and nothing of another stack", async () => {
   await deployed();
-  await make("aws:cloudwatch/logGroup:LogGroup", { name: "another", tags: { project: "hono-app", stack: "another" } });
+  await make("aws:cloudwatch/logGroup:LogGroup", { name: "another", tags: { project: projectName, stack: "another" } });
   const before = await inventory();
   // First of all: also what is left of this test, where it fails half-way, is then deleted.
   writeFileSync(join(cloud.dir, "unfinished"), "");
