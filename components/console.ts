@@ -33,7 +33,7 @@ export function lastLines(console: string, logCommand: string): string {
   return `the last lines of its console:\n${shown.join("\n")}\nits log, which outlives the machine: ${logCommand}`;
 }
 
-export const hasUserDataFailed = (console: string) => console.includes(failureMarker);
+const hasUserDataFailed = (console: string) => console.includes(failureMarker);
 
 /**
  * Whether to wait for a machine no longer, so many seconds after it was asked first. One that goes on trying, and says so this early, is of an
