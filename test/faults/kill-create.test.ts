@@ -1,12 +1,11 @@
 import { describe, test } from "vitest";
 import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
-import { casesOf, killAtCreate, madeByProviders, shareOf, victims } from "../support/kill.ts";
+import { casesOf, killAtCreate, madeByProviders, victims } from "../support/kill.ts";
 
 const resources = await madeByProviders();
 
 describe.each(victims)("%s killed in an up that creates a resource: nothing is lost or duplicated", (who) => {
-  const made = shareOf(resources, victims.indexOf(who));
-  test.each(casesOf(who, made, async () => void (await expectUpConverges())))("%s", (resource, victim, next) =>
+  test.each(casesOf(who, resources, async () => void (await expectUpConverges())))("%s", (resource, victim, next) =>
     killAtCreate(victim, resource, next),
   );
 });

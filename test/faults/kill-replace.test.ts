@@ -6,6 +6,6 @@ const steps = await updates();
 describe.each(victims)(
   "%s killed in an up that replaces the instances: the old ones serve, the next up converges",
   (who) => {
-    test.each(shareOf(steps, victims.indexOf(who)))("%s", (step) => killAtUpdate(victimOf(who, step), step));
+    test.each(shareOf(steps, who))("%s", (step) => killAtUpdate(victimOf(who, step), step));
   },
 );

@@ -1,7 +1,7 @@
 import { afterAll, describe, test } from "vitest";
 import { ensureDestroyed, expectDestroyConverges, expectUpConverges } from "../support/faults.ts";
 import { withFleet } from "../support/fleet.ts";
-import { casesOf, killAtCreate, killAtDestroy, madeByProviders, shareOf, victims } from "../support/kill.ts";
+import { casesOf, killAtCreate, killAtDestroy, madeByProviders, victims } from "../support/kill.ts";
 import { succeed } from "../support/stack.ts";
 
 // The resources that a fleet has and a pair has not: those of a pair are the sweep's of `npm run test:faults`.
@@ -15,14 +15,13 @@ const resources = (await withFleet(made)).filter((resource) => !pair.includes(re
 afterAll(ensureDestroyed);
 
 describe.each(victims)("%s killed", (who) => {
-  const share = shareOf(resources, victims.indexOf(who));
 
-  test.each(casesOf(who, share, async () => void (await expectUpConverges())))(
+  test.each(casesOf(who, resources, async () => void (await expectUpConverges())))(
     "in an up that creates %s: nothing is lost or duplicated",
     (resource, victim, next) => withFleet(() => killAtCreate(victim, resource, next)),
   );
 
-  test.each(casesOf(who, share.toReversed(), expectDestroyConverges))(
+  test.each(casesOf(who, resources.toReversed(), expectDestroyConverges))(
     "in a destroy that deletes %s: nothing is lost or duplicated",
     (resource, victim, next) => withFleet(() => killAtDestroy(victim, resource, next)),
   );

@@ -42,20 +42,22 @@ export async function updates(): Promise<string[]> {
   return [...new Set([...lines].map(([, resource, verb]) => `${resource} ${verbs[verb as keyof typeof verbs]}`))];
 }
 
+/** The provider is the resource's own; the program is the command that started the engine. */
+export const victims = ["engine", "provider", "program"] as const;
+
 /**
- * One turn's share of the steps, of which three turns go through all. Steps that differ in the resource's name alone are one to the code
- * that takes them, so a turn takes one in three of them, and at least one.
+ * The steps at which one of them is killed. Steps that differ in the resource's name alone are one to the code that takes them: the engine
+ * and the provider take turns. The program has no part in a step, and its engine goes on: one step of each provider is enough.
  */
-export function shareOf(steps: readonly string[], turn: number): string[] {
-  const alike = Object.values(Object.groupBy(steps, (step) => step.replace(/ \S+/, "")));
-  return alike.flatMap((group = []) => {
-    const share = group.filter((_, index) => index % 3 === turn);
-    return share.length > 0 ? share : [group[turn % group.length] as string];
+export function shareOf(steps: readonly string[], who: (typeof victims)[number]): string[] {
+  const alike = Object.groupBy(steps, (step) => step.replace(who === "program" ? /:.*/ : / \S+/, ""));
+  return Object.values(alike).flatMap((group = []) => {
+    // In the middle: something is done before, and something is left.
+    if (who === "program") return group.slice(group.length / 2).slice(0, 1);
+    const share = group.filter((_, index) => index % 2 === victims.indexOf(who));
+    return share.length > 0 ? share : group.slice(0, 1);
   });
 }
-
-/** Who has a part in every step; the provider is the resource's own. */
-export const victims = ["engine", "program", "provider"] as const;
 
 export function victimOf(who: (typeof victims)[number], step: string): Victim {
   if (who !== "provider") return who;
@@ -89,11 +91,13 @@ async function expectRecovered(): Promise<void> {
 }
 
 /**
- * Who is killed at each resource, and what follows: a refresh; after the last one another `up` or `destroy`. Each case starts from what the
+ * At which resources one is killed, and what follows: a refresh; after the last one another `up` or `destroy`. Each case starts from what the
  * one before it left; in any other order they are only slower.
  */
-export const casesOf = (who: (typeof victims)[number], names: readonly string[], last: () => Promise<void>) =>
-  names.map((name, index) => [name, victimOf(who, name), index < names.length - 1 ? expectRecovered : last] as const);
+export function casesOf(who: (typeof victims)[number], resources: readonly string[], last: () => Promise<void>) {
+  const share = shareOf(resources, who);
+  return share.map((name) => [name, victimOf(who, name), name === share.at(-1) ? last : expectRecovered] as const);
+}
 
 /** Killed while it makes a resource; what there was before stays. */
 export async function killAtCreate(victim: Victim, resource: string, expectNext = expectRecovered): Promise<void> {
