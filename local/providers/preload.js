@@ -13,16 +13,39 @@ if ("unref" in process.stdin)
 // The SDK maps stack traces to its own sources, which costs a process a third of a second; the project's files have their true lines anyway.
 Object.defineProperty(Error, "prepareStackTrace", { get: () => undefined, set: () => {} });
 
-// The SDK loads the TypeScript compiler and the Automation API in every process. A process that needs one loads it when it first asks for
-// something in it.
-const require = createRequire(import.meta.url);
-for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"]) {
-  const file = require.resolve(name);
+// The SDK loads the TypeScript compiler, the Automation API and what sends traces in every process. A process that needs one loads it when it
+// first asks for something in it.
+const { resolve, cache } = createRequire(import.meta.url);
+const sdk = createRequire(resolve("@pulumi/pulumi"));
+const stubs = new Set();
+/** @param get What the stub has under a key; `load` gives the module. */
+function loadOnDemand(name, get) {
+  const file = sdk.resolve(name);
   const load = () => {
-    if (require.cache[file] === onDemand) delete require.cache[file];
-    return require(file);
+    // What it loads wants the others themselves.
+    for (const stub of stubs) if (cache[stub.id] === stub) delete cache[stub.id];
+    return sdk(file);
   };
-  const get = (_, key) => key === "__esModule" || load()[key];
-  const onDemand = { id: file, loaded: true, exports: new Proxy({}, { get }) };
-  require.cache[file] = onDemand;
+  const exports = new Proxy({}, { get: (_, key) => key === "__esModule" || get(load, key) });
+  const stub = { id: file, loaded: true, exports };
+  stubs.add(stub);
+  cache[file] = stub;
 }
+for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"])
+  loadOnDemand(name, (load, key) => load()[key]);
+// From these it takes functions and classes at once, and calls them only where it sends traces.
+for (const name of [
+  "exporter-zipkin",
+  "instrumentation",
+  "instrumentation-grpc",
+  "resources",
+  "sdk-trace-base",
+  "sdk-trace-node",
+])
+  loadOnDemand(
+    `@opentelemetry/${name}`,
+    (load, key) =>
+      function (...args) {
+        return new.target ? Reflect.construct(load()[key], args) : load()[key](...args);
+      },
+  );

@@ -15,7 +15,6 @@ const resources = (await withFleet(made)).filter((resource) => !pair.includes(re
 afterAll(ensureDestroyed);
 
 describe.each(victims)("%s killed", (who) => {
-
   test.each(casesOf(who, resources, async () => void (await expectUpConverges())))(
     "in an up that creates %s: nothing is lost or duplicated",
     (resource, victim, next) => withFleet(() => killAtCreate(victim, resource, next)),
