@@ -1,4 +1,5 @@
 import { env } from "node:process";
+import type { fromTokenFile } from "@aws-sdk/credential-provider-web-identity";
 
 /** Where, and as whom, AWS's SDK calls: the provider's configuration does not reach it. */
 export interface AwsClient {
@@ -8,21 +9,27 @@ export interface AwsClient {
 }
 
 /**
- * Configures a client of AWS's SDK to call as the provider does. For the provider keys in the environment come before `AWS_PROFILE`, and
- * `AWS_DEFAULT_PROFILE` counts. The SDK by itself takes the profile, and does not know the other: it would read and tag images in another
- * account than the one to which the provider deploys.
+ * Configures a client of AWS's SDK to call as the provider does: with the stack's own profile, else with the environment's keys, its web identity,
+ * or its profile, which `AWS_DEFAULT_PROFILE` can name too. The SDK by itself takes any profile first, `default` too, and does not know that variable:
+ * it would read and tag images in another account than the one to which the provider deploys.
  *
  * @see https://github.com/hashicorp/aws-sdk-go-base/blob/main/aws_config_test.go, "AWS_ACCESS_KEY_ID overrides AWS_PROFILE"
+ * @see https://github.com/aws/aws-sdk-go-v2/blob/main/config/resolve_credentials.go, `resolveCredentialChain`
  * @see https://github.com/aws/aws-sdk-go-v2/blob/main/config/env_config.go
  */
 export function clientConfig({ region, profile }: AwsClient) {
+  if (profile) return { region, profile };
   const {
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     AWS_SESSION_TOKEN: sessionToken,
   } = env;
-  if (!profile && accessKeyId && secretAccessKey) {
-    return { region, credentials: { accessKeyId, secretAccessKey, sessionToken } };
-  }
-  return { region, profile: profile || env.AWS_PROFILE || env.AWS_DEFAULT_PROFILE };
+  if (accessKeyId && secretAccessKey) return { region, credentials: { accessKeyId, secretAccessKey, sessionToken } };
+  if (env.AWS_WEB_IDENTITY_TOKEN_FILE) return { region, credentials: webIdentity };
+  return { region, profile: env.AWS_PROFILE || env.AWS_DEFAULT_PROFILE };
 }
+
+const webIdentity: ReturnType<typeof fromTokenFile> = async (client) => {
+  const { fromTokenFile } = await import("@aws-sdk/credential-provider-web-identity");
+  return fromTokenFile()(client);
+};
