@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { type AwsClient, clientConfig } from "./aws-client.ts";
 import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
@@ -42,6 +42,7 @@ interface Found {
 export class ImageIndex extends DynamicResource {
   /** Digest of the index that is deployed. */
   declare readonly digest: pulumi.Output<string>;
+  declare readonly tags: pulumi.Output<string[]>;
   /** Digest of each platform's image configuration: the id that `docker image inspect` shows on a machine of that platform. */
   declare readonly configs: pulumi.Output<Record<string, string>>;
   /** What every machine pulls. */
@@ -52,8 +53,9 @@ export class ImageIndex extends DynamicResource {
     const inputs = { ...args, repositoryName, built: image.digest, tags };
     const outputs = { digest: undefined, tagged: undefined, configs: undefined };
     super("ImageIndex", import.meta.filename, name, { ...inputs, ...outputs }, opts);
-    const tag = tags[0] as string;
-    this.reference = this.digest.apply((digest) => ({ registry, repository: repositoryName, tag, digest }));
+    this.reference = pulumi
+      .all([this.tags, this.digest])
+      .apply(([[tag = ""], digest]) => ({ registry, repository: repositoryName, tag, digest }));
   }
 }
 

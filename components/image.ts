@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
@@ -52,7 +53,7 @@ export class Image extends pulumi.ComponentResource {
   readonly registry: string;
   readonly repositoryName: string;
   /** The tags that it is to have, the release's first: without others one computed from its content, and `latest` if it is to have that. */
-  readonly tags: readonly string[];
+  readonly tags: pulumi.Output<string[]>;
   /** Digest of the index that holds the platforms' images. */
   readonly digest: pulumi.Output<string>;
   /** The image by the first of its tags. */
@@ -68,20 +69,21 @@ export class Image extends pulumi.ComponentResource {
 
     this.registry = args.registry.address;
     this.repositoryName = args.repositoryName;
-    const { tags, digest } = "tag" in source ? { ...source, tags: [source.tag] } : this.build(name, args, source);
+    const { tags, digest } =
+      "tag" in source ? { ...source, tags: pulumi.output([source.tag]) } : this.build(name, args, source);
     this.tags = tags;
     this.digest = pulumi.output(digest);
-    this.reference = this.digest.apply((digest) => ({
+    this.reference = pulumi.all([this.tags, this.digest]).apply(([[tag = ""], digest]) => ({
       registry: this.registry,
       repository: this.repositoryName,
-      tag: tags[0] as string,
+      tag,
       digest,
     }));
     this.platforms = pulumi.output([...args.platforms]);
     this.registerOutputs({
       registry: this.registry,
       repositoryName: this.repositoryName,
-      tags,
+      tags: this.tags,
       digest: this.digest,
       reference: this.reference,
       platforms: this.platforms,
@@ -92,7 +94,7 @@ export class Image extends pulumi.ComponentResource {
     const { address, login } = args.registry;
     const repository = `${address}/${args.repositoryName}`;
     const content = contentTag(entries, { platforms: args.platforms });
-    const { digest } = new BuildImage(
+    const { digest, context } = new BuildImage(
       name,
       {
         context: { location: stageContext(entries, ".build", content) },
@@ -113,6 +115,9 @@ export class Image extends pulumi.ComponentResource {
       // A push to a registry that hangs in the middle has no other end.
       { parent: this, retainOnDelete: true, customTimeouts: { create: "30m", update: "30m" } },
     );
-    return { tags: args.tags ?? [content, ...(args.latest ? [latestTag] : [])], digest };
+    // Like the digest, of what was built last: where `--target` or `--exclude` leaves that as it is, the folder may hold other content, whose
+    // tag, which is immutable, must not go to it.
+    const own = context.apply((built) => [posix.basename(built?.location ?? ""), ...(args.latest ? [latestTag] : [])]);
+    return { tags: args.tags ? pulumi.output([...args.tags]) : own, digest };
   }
 }

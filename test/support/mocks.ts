@@ -42,7 +42,7 @@ const registrationOf = ({ type, name, inputs }: pulumi.runtime.MockResourceArgs,
 /** A secret as the engine sends it. */
 export const secret = (value: unknown) => ({ [specialSigKey]: specialSecretSig, value });
 
-/** What AWS answers, by the function's token; a test replaces an entry to say otherwise. */
+/** What AWS answers, by the function's token, and what the engine says of resources, by their type; a test replaces an entry to say otherwise. */
 export type Answers = Record<string, (inputs: Record<string, unknown>) => object>;
 
 const registered: Registration[] = [];
@@ -126,7 +126,8 @@ export async function mock(replaced: Answers = {}, stack = "dev"): Promise<void>
             configs: { "linux/arm64": "sha256:arm64", "linux/amd64": "sha256:amd64" },
           },
         };
-        return { id: `${name}-id`, state: { name, ...inputs, ...(outputs[type] as object) } };
+        const state = { name, ...inputs, ...(outputs[type] as object), ...answers[type]?.(inputs) };
+        return { id: `${name}-id`, state };
       },
       call({ token, inputs }) {
         const answer = answers[token];

@@ -85,14 +85,7 @@ beforeEach(async () => {
   half = holdIndex(["arm64"]);
 
   await mock();
-  const image = {
-    registry: "registry",
-    repositoryName: "app-dev",
-    digest: pulumi.output(built),
-    tags: ["content-1", "latest"],
-  };
-  index = new ImageIndex("app", { ...args, image });
-  await settle(index.reference);
+  await register();
   registered = only("pulumi-nodejs:dynamic/hono-app:ImageIndex").inputs;
   const { __provider, ...handed } = registered;
   inputs = { ...handed, digest: built };
@@ -106,6 +99,13 @@ beforeEach(async () => {
   });
   vi.spyOn(process.stdout, "write").mockReturnValue(true);
 });
+
+async function register() {
+  const tags = pulumi.output(["content-1", "latest"]);
+  const image = { registry: "registry", repositoryName: "app-dev", digest: pulumi.output(built), tags };
+  index = new ImageIndex("app", { ...args, image });
+  return (await settle(index.reference))[0];
+}
 
 /** What was shown to the person who deploys. */
 const shown = () => vi.mocked(process.stdout.write).mock.calls.map(([line]) => String(line).trimEnd());
@@ -131,6 +131,12 @@ test("what was built, where it is, and its tags are handed on; machines pull the
     digest: expect.any(String),
   });
   expect(index.configs).toBeInstanceOf(pulumi.Output);
+});
+
+test("an index that --target or --exclude leaves as it is keeps its tag", async () => {
+  const type = "pulumi-nodejs:dynamic/hono-app:ImageIndex";
+  await mock({ [type]: () => ({ digest: other, tags: ["content-0", "latest"] }) });
+  expect(await register()).toMatchObject({ tag: "content-0", digest: other });
 });
 
 test.each<[string, () => void, () => string, number]>([

@@ -49,8 +49,14 @@ test("with Docker's own login there is none in the state", async () => {
 
 test.each([false, true])("with latest: %s", async (latest) => {
   const image = new Image("app", { ...args, latest });
-  await settle(image.reference);
-  expect(image.tags).toEqual([expect.stringMatching(/^content-/), ...(latest ? ["latest"] : [])]);
+  const [tags] = await settle(image.tags);
+  expect(tags).toEqual([expect.stringMatching(/^content-/), ...(latest ? ["latest"] : [])]);
+});
+
+test("an image that --target or --exclude leaves as it is keeps the tag of its content", async () => {
+  await mock({ "docker-build:index:Image": () => ({ context: { location: ".build/content-before" } }) });
+  const [reference] = await settle(new Image("app", args).reference);
+  expect(reference).toMatchObject({ tag: "content-before", digest });
 });
 
 test("a folder that is no build context is refused", () => {
@@ -65,8 +71,8 @@ test("an earlier release is deployed without a build or a push", async () => {
     context: "nowhere",
     release: { tag: "content-old", digest: "sha256:old" },
   });
-  const [reference] = await settle(image.reference);
+  const [reference, tags] = await settle(image.reference, image.tags);
   expect(find("docker-build:index:Image")).toEqual([]);
   expect(reference).toMatchObject({ tag: "content-old", digest: "sha256:old" });
-  expect(image.tags).toEqual(["content-old"]);
+  expect(tags).toEqual(["content-old"]);
 });
