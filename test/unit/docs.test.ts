@@ -216,6 +216,7 @@ test.each([
   ["config.ts", "the stack's configuration cannot be used:"],
   ["config.ts", "a whole number from 1 to 65535, but not 22 (no SSH here)"],
   ["components/lookup.ts", "so nothing was created"],
+  ["components/lookup.ts", " does not have ("],
   ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
   ["components/lookup.ts", ". Choose other types or another region"],
   ["local/services/moto/quotas.py", "You have requested more vCPU capacity than your current vCPU limit of "],
