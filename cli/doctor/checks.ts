@@ -180,7 +180,7 @@ export const stackChecks: readonly Check[] = [
     id: "aws-credentials",
     title: "AWS credentials",
     async run(environment) {
-      const { stack, probe, config } = environment;
+      const { stack = "", probe, config } = environment;
       const client = clientOf(environment);
       const found = await probe.identity(client).catch((error: Error) => error);
       if (found instanceof Error) {
@@ -204,16 +204,20 @@ export const stackChecks: readonly Check[] = [
         return skipped(`not known: ${message.split("\n")[0]}`);
       }
       const { arn, account } = found;
+      const another = (what: string) =>
+        fault(
+          `the credentials are of account ${account} (${arn}), but the stack ${stack} ${what}`,
+          "export AWS_PROFILE=NAME, a profile of that account",
+        );
       const allowed = [JSON.parse(config["aws:allowedAccountIds"] ?? "[]")].flat().map(String);
       if (allowed.includes(account)) return ok(`${arn}, an account that the stack ${stack} allows`);
-      if (allowed.length === 0) {
-        const set = `pulumi config set --stack ${stack} --path --type string 'aws:allowedAccountIds[0]' ${account}`;
-        return ok(`${arn}; the stack ${stack} takes any account; to allow this one only: ${set}`);
-      }
-      return fault(
-        `the credentials are of account ${account} (${arn}), but the stack ${stack} allows only ${allowed.join(", ")} (aws:allowedAccountIds)`,
-        "export AWS_PROFILE=NAME, a profile of that account",
-      );
+      if (allowed.length > 0) return another(`allows only ${allowed.join(", ")} (aws:allowedAccountIds)`);
+      // In another account a refresh would find nothing of the stack.
+      const output = ["stack", "output", "repositoryUrl", "--non-interactive", "--stack", stack];
+      const [deployed = account] = /^\d{12}(?=\.dkr\.)/.exec(probe.exec("pulumi", ...output).stdout) ?? [];
+      if (deployed !== account) return another(`is deployed to ${deployed}`);
+      const set = `pulumi config set --stack ${stack} --path --type string 'aws:allowedAccountIds[0]' ${account}`;
+      return ok(`${arn}; the stack ${stack} takes any account; to allow this one only: ${set}`);
     },
   },
   {

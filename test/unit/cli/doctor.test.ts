@@ -200,6 +200,10 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
       /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev allows only 2, 3 .* → export AWS_PROFILE=NAME/,
       configured('config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n'),
     ],
+    [
+      /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev is deployed to 123456789012 → export AWS_PROFILE=NAME/,
+      aws({ "pulumi stack output repositoryUrl": said("123456789012.dkr.ecr.us-east-1.amazonaws.com/hono-app-dev\n") }),
+    ],
   ],
   "aws-quotas": [
     [
