@@ -154,9 +154,9 @@ export const stackChecks: readonly Check[] = [
         return url === undefined
           ? fault(
               "not logged in to a backend, which keeps the stack's state",
-              "pulumi login, or: pulumi login s3://BUCKET",
+              "pulumi login, or: pulumi login 's3://BUCKET?region=REGION'",
             )
-          : fault(`the backend ${url} cannot be used: ${lastLine(answer)}`, `pulumi login ${url}`);
+          : fault(`the backend ${url} cannot be used: ${lastLine(answer)}`, `pulumi login '${url}'`);
       }
       const { url } = JSON.parse(answer.stdout);
       const [, path] = /^file:\/\/([^?]*)/.exec(url) ?? [];

@@ -177,8 +177,8 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
   backend: [
     [/not logged in.* → pulumi login/, aws({ "pulumi whoami": failed("error: PULUMI_ACCESS_TOKEN must be set") })],
     [
-      /s3:\/\/gone cannot be used: error: NoSuchBucket → pulumi login s3:\/\/gone/,
-      aws({ $PULUMI_BACKEND_URL: "s3://gone", "pulumi whoami": failed("error: NoSuchBucket") }),
+      /s3:\/\/gone\?region=x cannot be used: error: NoSuchBucket → pulumi login 's3:\/\/gone\?region=x'$/,
+      aws({ $PULUMI_BACKEND_URL: "s3://gone?region=x", "pulumi whoami": failed("error: NoSuchBucket") }),
     ],
     [
       /stack dev is locked since 2026-11-24 by process 99, .* → pulumi cancel --yes --stack organization\/[\w-]+\/dev$/,
