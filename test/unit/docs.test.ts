@@ -197,6 +197,12 @@ test("every block of commands that is of a kind is one that a test runs, or need
   }
 });
 
+test("a comment in a block of commands spoils none of them where zsh, the shell of a Mac, takes a # that is typed for a word", () => {
+  const blocks = documents.flatMap((file) => read(file).blocks).filter(({ info }) => info.startsWith("sh"));
+  const lines = blocks.flatMap(({ code }) => code.split("\n"));
+  expect(lines.filter((line) => /\S +# |^#.*['"`]/.test(line))).toEqual([]);
+});
+
 // A line may end within a quotation.
 const quoting = ["", ".ko"].map((language) =>
   ["troubleshooting", "guide"].map((name) => read(`docs/${name}${language}.md`).text.replace(/\s+/g, " ")).join(" "),
