@@ -2,13 +2,12 @@ import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EC2, type Instance } from "@aws-sdk/client-ec2";
-import { IAM } from "@aws-sdk/client-iam";
-import { STS } from "@aws-sdk/client-sts";
 import { ARCHITECTURES, type Architecture } from "../../../app/src/architecture.ts";
 import { localAddressOf } from "../../address.ts";
+import { credentialsOf } from "./credentials.ts";
 import { firewallOf } from "./firewall.ts";
 import { fleetOf } from "./fleet.ts";
-import { type Credentials, groupOf, type MachineCloud, machineOf } from "./machine.ts";
+import { groupOf, type MachineCloud, machineOf } from "./machine.ts";
 import { describeNetwork, type Network, openingsOf, reachOf } from "./network.ts";
 
 // EC2's data plane: watches the API's instances, and runs a machine for each.
@@ -20,8 +19,6 @@ const cloud: MachineCloud = {
   endpoint: need("AWS_ENDPOINT_URL"),
 };
 const ec2 = new EC2({ maxAttempts: 1 });
-const iam = new IAM({ maxAttempts: 1 });
-const sts = new STS({ maxAttempts: 1 });
 const fleet = fleetOf(cloud);
 const firewall = firewallOf(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
 type Machine = ReturnType<typeof machineOf>;
@@ -131,21 +128,6 @@ async function terminate(id: string, why: string): Promise<void> {
 async function userDataOf(id: string): Promise<string | undefined> {
   const { UserData } = await ec2.describeInstanceAttribute({ InstanceId: id, Attribute: "userData" });
   return UserData?.Value && Buffer.from(UserData.Value, "base64").toString();
-}
-
-/** What EC2's instance metadata returns: temporary credentials of the role in the instance's profile, if it trusts EC2. */
-async function credentialsOf({ InstanceId, IamInstanceProfile }: Instance): Promise<Credentials | undefined> {
-  const profile = IamInstanceProfile?.Arn?.split("/").at(-1);
-  if (!profile) return undefined;
-  const { InstanceProfile } = await iam.getInstanceProfile({ InstanceProfileName: profile });
-  const [role] = InstanceProfile?.Roles ?? [];
-  if (!decodeURIComponent(role?.AssumeRolePolicyDocument ?? "").includes('"ec2.amazonaws.com"')) return undefined;
-  const { Credentials: temporary } = await sts.assumeRole({ RoleArn: role?.Arn, RoleSessionName: InstanceId });
-  return {
-    AWS_ACCESS_KEY_ID: temporary?.AccessKeyId ?? "",
-    AWS_SECRET_ACCESS_KEY: temporary?.SecretAccessKey ?? "",
-    AWS_SESSION_TOKEN: temporary?.SessionToken ?? "",
-  };
 }
 
 /** Lets pass what security groups, routes and endpoints do. */

@@ -4,12 +4,16 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Instance, IpPermission, VpcEndpoint } from "@aws-sdk/client-ec2";
+import { IAMClient } from "@aws-sdk/client-iam";
+import { STSClient } from "@aws-sdk/client-sts";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { note, runningPid, stopDaemon } from "../../../local/daemon.ts";
+import { credentialsOf } from "../../../local/services/ec2/credentials.ts";
 import { tableOf } from "../../../local/services/ec2/firewall.ts";
 import { gatewayFor, groupOf } from "../../../local/services/ec2/machine.ts";
 import { type Network, openingsOf, reachOf } from "../../../local/services/ec2/network.ts";
 import { temporaryFolder } from "../../support/process.ts";
+import { answering } from "../../support/sdk.ts";
 
 test("each loopback address has a subnet of its own in 240.0.0.0/4", () => {
   expect(gatewayFor("127.18.0.11")).toBe("241.32.0.177/28");
@@ -20,6 +24,26 @@ test("each loopback address has a subnet of its own in 240.0.0.0/4", () => {
 test("each loopback address has a group of its own, which no user of the host has", () => {
   expect(groupOf("127.18.0.11")).toBe(2 ** 30 + 18 * 65536 + 11);
   expect(groupOf("127.18.1.11") - groupOf("127.18.0.11")).toBe(256);
+});
+
+test.each([
+  ["ec2.amazonaws.com", { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_SESSION_TOKEN: "token" }],
+  ["vpc-flow-logs.amazonaws.com", undefined],
+])("of a role that trusts %s a machine has these credentials: %j", async (Service, expected) => {
+  const trust = JSON.stringify({ Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service } }] });
+  const Roles = [{ Arn: "arn:role", AssumeRolePolicyDocument: encodeURIComponent(trust) }];
+  const Credentials = { AccessKeyId: "key", SecretAccessKey: "secret", SessionToken: "token" };
+  const asked = answering([IAMClient, STSClient], (action) =>
+    action === "GetInstanceProfile" ? { InstanceProfile: { Roles } } : { Credentials },
+  );
+  const machine = {
+    InstanceId: "i-1",
+    IamInstanceProfile: { Arn: "arn:aws:iam::123456789012:instance-profile/a/b/app" },
+  };
+  expect(await credentialsOf(machine)).toEqual(expected);
+  const assumed = { action: "AssumeRole", RoleArn: "arn:role", RoleSessionName: "i-1" };
+  const profile = { action: "GetInstanceProfile", InstanceProfileName: "app" };
+  expect(asked).toEqual([profile, ...(expected ? [assumed] : [])]);
 });
 
 test("a daemon that ends just before it is stopped is stopped", async () => {
