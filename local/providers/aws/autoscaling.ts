@@ -116,11 +116,15 @@ async function retag(ResourceId: string, tags: Props, _removed: string[], olds: 
   if (Tags.length > 0) await autoscaling().createOrUpdateTags({ Tags });
 }
 
-/** Drains the group before it deletes it, unless it is to be deleted by force. */
+/** Drains the group before it deletes it, of protected instances too, unless it is to be deleted by force. */
 async function remove(AutoScalingGroupName: string, { forceDelete = false }: Props): Promise<void> {
-  if (!(await find(AutoScalingGroupName))) return;
+  const group = await find(AutoScalingGroupName);
+  if (!group) return;
   if (!forceDelete) {
     await autoscaling().updateAutoScalingGroup({ AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 });
+    const InstanceIds = (group.Instances ?? []).flatMap((each) => (each.ProtectedFromScaleIn && each.InstanceId) || []);
+    const scaledIn = { AutoScalingGroupName, InstanceIds, ProtectedFromScaleIn: false };
+    if (InstanceIds.length > 0) await autoscaling().setInstanceProtection(scaledIn);
     await within("empty", async () => !(await find(AutoScalingGroupName))?.Instances?.length);
   }
   await autoscaling().deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: forceDelete });

@@ -35,10 +35,16 @@ describe("a group", () => {
   let asked: Asked[];
 
   beforeEach(() => {
-    let Instances = [{ InstanceId: "i-1", HealthStatus: "Healthy", LifecycleState: "InService" }];
+    const machine = { HealthStatus: "Healthy", LifecycleState: "InService" };
+    let Instances = ["i-1", "i-2"].map((InstanceId) => ({
+      ...machine,
+      InstanceId,
+      ProtectedFromScaleIn: InstanceId === "i-2",
+    }));
     let isThere = true;
-    asked = answering([AutoScalingClient], (action, { MaxSize }) => {
-      if (MaxSize === 0) Instances = [];
+    asked = answering([AutoScalingClient], (action) => {
+      // One that is protected from it is not scaled in.
+      if (action === "SetInstanceProtection") Instances = [];
       if (action === "DeleteAutoScalingGroup") isThere = false;
       return { AutoScalingGroups: isThere ? [{ ...group, Instances }] : [] };
     });
@@ -63,6 +69,7 @@ describe("a group", () => {
     await aws.delete?.("app", urn(type), inputs);
     expect(changes(asked)).toEqual([
       { action: "UpdateAutoScalingGroup", AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 },
+      { action: "SetInstanceProtection", AutoScalingGroupName, InstanceIds: ["i-2"], ProtectedFromScaleIn: false },
       { action: "DeleteAutoScalingGroup", AutoScalingGroupName, ForceDelete: false },
     ]);
   });
