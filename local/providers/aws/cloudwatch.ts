@@ -1,6 +1,10 @@
 import { alarmPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
+import { schemas } from "./schemas.ts";
 import type { Props } from "./values.ts";
+
+// "Invalid region ca-central-1 specified. Only us-west-2 is supported": https://github.com/cds-snc/notification-terraform/pull/128
+const actions = { items: { pattern: `^arn:[^:]+:[^:]+:${schemas.region}:` } };
 
 const retention = ["putRetentionPolicy", "deleteRetentionPolicy"] as const;
 
@@ -27,7 +31,10 @@ export const cloudwatchRows = {
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, and for the data points
     // https://github.com/hashicorp/terraform/issues/24070
     rules: {
-      properties: { DatapointsToAlarm: { maximum: { $data: "1/EvaluationPeriods" } } },
+      properties: {
+        DatapointsToAlarm: { maximum: { $data: "1/EvaluationPeriods" } },
+        ...{ AlarmActions: actions, InsufficientDataActions: actions, OKActions: actions },
+      },
       holds: [
         "not evaluate more than a day, or with periods of at least an hour more than seven",
         ({ Period, EvaluationPeriods }: Props) => !(Period * EvaluationPeriods > (Period < 3600 ? 86_400 : 604_800)),

@@ -1,3 +1,4 @@
+import type { AnySchemaObject } from "ajv";
 import { repositoryPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
@@ -16,6 +17,12 @@ const update = ["putImageTagMutability", "putImageScanningConfiguration"] as con
 // AWS's defaults, for a property that was taken out of the program.
 const absent = { imageTagMutability: "MUTABLE", imageScanningConfiguration: { scanOnPush: false } };
 
+const when = (name: string, value: string, rule: AnySchemaObject) => ({
+  if: { properties: { [name]: { const: value } }, required: [name] },
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+  then: rule,
+});
+
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
 const rules = {
   uniqueKeys: ["rulePriority"],
@@ -29,9 +36,12 @@ const rules = {
   items: {
     properties: {
       selection: {
-        if: { properties: { tagStatus: { const: "tagged" } }, required: ["tagStatus"] },
-        // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-        then: { requiredOr: ["tagPatternList", "tagPrefixList"] },
+        allOf: [
+          when("tagStatus", "tagged", { requiredOr: ["tagPatternList", "tagPrefixList"] }),
+          when("tagStatus", "untagged", { properties: { tagPatternList: false, tagPrefixList: false } }),
+          when("countType", "imageCountMoreThan", { properties: { countUnit: false } }),
+          when("countType", "sinceImagePushed", { required: ["countUnit"] }),
+        ],
       },
     },
   },

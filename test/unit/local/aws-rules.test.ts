@@ -190,6 +190,8 @@ const faults: Record<string, Faults> = {
     ["data points", { datapointsToAlarm: 2 }, "DatapointsToAlarm is 2, and must be <= 1"],
     ["length of time", { statistic: undefined, evaluationPeriods: 1441 }, "must not evaluate more than a day"],
     ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value must"],
+    ["action that is no ARN", { okActions: ["oncall"] }, 'OKActions.0 is "oncall", and must match pattern'],
+    ["topic of another region", { alarmActions: ["arn:aws:sns:us-east-1:123456789012:a"] }, "AlarmActions.0 is"],
   ],
   "aws:iam/role:Role": [
     [
@@ -219,6 +221,9 @@ const faults: Record<string, Faults> = {
   "aws:ecr/lifecyclePolicy:LifecyclePolicy": [
     ["length of a lifecycle policy", { policy: "{}" }, "must NOT have fewer than 100 characters"],
     ["rule without tags", lifecycle({ tagStatus: "tagged" }), "must have at least one of tagPatternList"],
+    ["tags of the untagged", lifecycle({ tagStatus: "untagged", tagPrefixList: ["a"] }), "beside the others"],
+    ["unit of a count", lifecycle({ countType: "imageCountMoreThan", countUnit: "days" }), "beside the others"],
+    ["age without a unit", lifecycle({ countType: "sinceImagePushed" }), "must have required property 'countUnit'"],
     ["rule after that of any image", lifecycle({ tagStatus: "any" }, {}), "must have its rule of any image last"],
   ],
 };
