@@ -128,8 +128,17 @@ test("a load balancer, its target group and a group of machines are made, change
     `cannot be associated with more than one load balancer: ${targets.id}`,
   );
   await expect(targets.remove()).rejects.toThrow("is currently in use by a listener or a rule");
+  const ofTargets = { targetType: "instance", protocol: "HTTP", port: 80 };
+  const abroad = await make("aws:lb/targetGroup:TargetGroup", { name: "abroad", vpcId: elsewhere.id, ...ofTargets });
+  const redirectTo = (redirect: object) => ({ type: "redirect", redirect: { statusCode: "HTTP_301", ...redirect } });
+  for (const [action, why] of [
+    [{ type: "forward", targetGroupArn: abroad.id }, "is in a different VPC than load balancer"],
+    [{ type: "forward", targetGroupArn: `${targets.id}0` }, "target groups not found"],
+    [redirectTo({ port: "80" }), "creates a loop"],
+  ] as const)
+    await expect(listener.update({ ...http, defaultActions: [action] }, ["defaultActions"])).rejects.toThrow(why);
   await expectAnswer(lb.live.dnsName).toEqual([503, undefined]);
-  const redirect = { type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } };
+  const redirect = redirectTo({ protocol: "HTTPS", port: "443" });
   await listener.update({ ...http, defaultActions: [redirect] }, ["defaultActions"]);
   await expectAnswer(lb.live.dnsName, "/a?b=c").toEqual([301, "https://app.example.com/a?b=c"]);
 
@@ -154,6 +163,10 @@ test("a load balancer, its target group and a group of machines are made, change
   await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
   const unknown = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [lb.id] });
   await expect(unknown).rejects.toThrow("Provided Target Groups may not be valid");
+  const ofAddresses = { name: "addresses", vpcId, ...ofTargets, targetType: "ip" };
+  const { id: addresses } = await make("aws:lb/targetGroup:TargetGroup", ofAddresses);
+  const untargeted = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [addresses] });
+  await expect(untargeted).rejects.toThrow("has invalid target type");
   const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
   await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
   const wrong = [
@@ -161,6 +174,8 @@ test("a load balancer, its target group and a group of machines are made, change
     [{ imageId: "ami-00000000" }, "The image id '[ami-00000000]' does not exist"],
     [{ vpcSecurityGroupIds: ["sg-00000000"] }, "The security group 'sg-00000000' does not exist"],
     [{ iamInstanceProfile: { name: "gone" } }, "(gone) for parameter iamInstanceProfile.name is invalid"],
+    [{ networkInterfaces: [{ associatePublicIpAddress: "false" }] }, "the security groups must be a part of it"],
+    [{ networkInterfaces: [{ deviceIndex: 1, securityGroups: [open.id] }] }, "device index must be zero"],
   ] as const;
   for (const [index, [change, why]] of wrong.entries()) {
     await template.update({ name: "fleet-test", ...data, ...change }, Object.keys(change));

@@ -51,8 +51,11 @@ const template: CloudFormation = {
 
 const described = { cloudFormation: template, inputs: inputsOf(template) };
 
-/** A version, as calls take it: all of it, for the provider bases none on an earlier one. */
-const version = (inputs: Props) => translate(described, inputs).properties as { LaunchTemplateData: object };
+/** A version, as calls take it: all of it, for the provider bases none on an earlier one. To it, an interface without an index is the first. */
+const version = (inputs: Props) => {
+  const networkInterfaces = inputs.networkInterfaces?.map((each: Props) => ({ deviceIndex: 0, ...each }));
+  return translate(described, { ...inputs, networkInterfaces }).properties as { LaunchTemplateData: object };
+};
 
 /** Versions do not change: what differs is in a new one. */
 async function update(LaunchTemplateId: string, inputs: Props, changed: readonly string[]): Promise<void> {

@@ -91,8 +91,13 @@ def create(original, self: AutoScalingResponse) -> ActionResult:
         refuse("AlreadyExists", f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
     check_size(params["MinSize"], params["MaxSize"], params.get("DesiredCapacity"))
     check_data(self, check_version(self, params["LaunchTemplate"]).data)
-    if set(params.get("TargetGroupARNs", [])) - set(elbv2_backends[ACCOUNT][REGION].target_groups):
-        raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
+    for arn in params.get("TargetGroupARNs", []):
+        target_group = elbv2_backends[ACCOUNT][REGION].target_groups.get(arn)
+        if target_group is None:
+            raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
+        if target_group.target_type != "instance":  # https://github.com/hashicorp/terraform/issues/18674
+            wanted = "Please ensure all provided Target Groups have target type of instance."
+            raise ValidationError(f"Provided Target Group '{arn}' has invalid target type. {wanted}")
     result = original(self)
     group = self.autoscaling_backend.autoscaling_groups[name]
     group.health_check_grace_period = 0
@@ -117,7 +122,13 @@ def check_data(self: AutoScalingResponse, data: dict) -> None:
     https://github.com/Genaker/TerraformMagentoCloud/issues/21
     """
     ec2, profiles = self.autoscaling_backend.ec2_backend, iam_backends[ACCOUNT]["aws"].get_instance_profiles()
-    groups = [*data.get("SecurityGroupIds", []), *(id for each in data.get("NetworkInterfaces", []) for id in each.get("Groups", []))]
+    interfaces = data.get("NetworkInterfaces", [])
+    # https://github.com/hashicorp/terraform-provider-aws/issues/4570, https://github.com/eksctl-io/eksctl/pull/743
+    if not all(each.get("Groups") for each in interfaces):
+        refuse("InvalidQueryParameter", "Invalid launch template: When a network interface is provided, the security groups must be a part of it.")
+    if interfaces and 0 not in [each.get("DeviceIndex") for each in interfaces]:
+        refuse("InvalidQueryParameter", "Incompatible launch template: The network interface's device index must be zero.")
+    groups = [*data.get("SecurityGroupIds", []), *(id for each in interfaces for id in each["Groups"])]
     wrong = [
         f"Value ({value}) for parameter iamInstanceProfile.{key.lower()} is invalid. Invalid IAM Instance Profile {'ARN' if key == 'Arn' else 'name'}"
         for key, value in data.get("IamInstanceProfile", {}).items()

@@ -97,7 +97,6 @@ def requested(version: LaunchTemplateVersion, params: dict) -> dict:
     if user_data := data.get("UserData"):
         data["UserData"] = user_data.as_bytes()
     for interface in data.get("NetworkInterfaces", []):
-        interface.setdefault("DeviceIndex", 0)
         if "SubnetId" in params:
             interface["SubnetId"] = params.pop("SubnetId")
     tags = {"aws:ec2launchtemplate:id": version.template.id, "aws:ec2launchtemplate:version": str(version.number)}

@@ -104,8 +104,26 @@ def check_groups(self: ELBv2Backend, balancer_arn: str, actions: list[dict] | No
     listeners = [listener for each in self.load_balancers.values() if each.arn != balancer_arn for listener in each.listeners.values()]
     others = [action.data for listener in listeners for rule in listener.rules.values() for action in rule.actions]
     given, taken = ({arn for data in each for arn in self._get_target_group_arns_from(data)} for each in (actions or [], others))
+    balancer = self.load_balancers.get(balancer_arn)
+    for arn in sorted(given) if balancer else ():
+        [group] = self.describe_target_groups(None, [arn], None)  # refuses one that is not there, which moto does for a new listener alone
+        # https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1045
+        if group.vpc_id != balancer.vpc_id:
+            message = f"Target group '{arn}' is in a different VPC than load balancer '{balancer_arn}'"
+            raise ELBClientError("InvalidConfigurationRequest", message)
     if both := ", ".join(sorted(given & taken)):
         raise ELBClientError("TargetGroupAssociationLimit", f"The following target groups cannot be associated with more than one load balancer: {both}")
+
+
+KEPT = {"Protocol": "#{protocol}", "Host": "#{host}", "Port": "#{port}", "Path": "/#{path}", "Query": "#{query}"}
+
+
+def check_redirects(protocol: str, port: int | str, actions: list[dict] | None) -> None:
+    # https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/487
+    own = {"Protocol": protocol, "Port": str(port)}
+    for config in [each.get("RedirectConfig", {}) for each in actions or [] if each["Type"] == "redirect"]:
+        if all(config.get(key, kept) in (kept, own.get(key)) for key, kept in KEPT.items()):
+            raise ELBClientError("InvalidLoadBalancerAction", "The redirect configuration is not valid because it creates a loop.")
 
 
 def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | None, ssl_policy: str | None) -> None:
@@ -133,6 +151,7 @@ def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | 
 @before(ELBv2Backend, "create_listener")
 def check_new(self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: str, ssl_policy: str, certificate: str, actions: list[dict], **_: object) -> None:
     check_listener(self, protocol, certificate, ssl_policy)
+    check_redirects(protocol, port, actions)
     check_groups(self, load_balancer_arn, actions)
     balancer = self.load_balancers.get(load_balancer_arn)
     if balancer and any(str(each.port) == str(port) for each in balancer.listeners.values()):
@@ -140,10 +159,13 @@ def check_new(self: ELBv2Backend, load_balancer_arn: str, protocol: str, port: s
 
 
 @before(ELBv2Backend, "modify_listener")
-def check_change(self: ELBv2Backend, arn: str, protocol=None, ssl_policy=None, certificates=None, actions=None, **_: object) -> None:
+def check_change(
+    self: ELBv2Backend, arn: str, port=None, protocol=None, ssl_policy=None, certificates=None, actions=None, **_: object
+) -> None:
     [listener] = self.describe_listeners(None, [arn])
     [certificate] = [each["CertificateArn"] for each in certificates or []][:1] or [listener.certificate]
     check_listener(self, protocol or listener.protocol, certificate, ssl_policy)
+    check_redirects(protocol or listener.protocol, port or listener.port, actions)
     check_groups(self, listener.load_balancer_arn, actions)
 
 
