@@ -106,7 +106,8 @@ function valuesOf(row: Row, inputs: Props): Props {
   const attributes = Object.entries(row.attributes ?? {}).flatMap(([input, [key]]) =>
     inputs[input] === undefined ? [] : { key, value: String(inputs[input]) },
   );
-  return { ...Object.fromEntries(named), ...lowered(properties ?? {}), ...(attributes.length > 0 && { attributes }) };
+  const made = { ...row.fixed, ...properties };
+  return { ...Object.fromEntries(named), ...lowered(made), ...(attributes.length > 0 && { attributes }) };
 }
 
 /** Whether AWS has other names for what is inside an input. */

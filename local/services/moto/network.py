@@ -118,7 +118,9 @@ def check_table(self: EC2Backend, route_table_id: str, subnet_id: str | None = N
 
 
 @before(EC2Backend, "create_flow_logs")
-def check_role(self: EC2Backend, deliver_logs_permission_arn: str | None = None, **_: object) -> None:
+def check_flow_log(self: EC2Backend, resource_type: str | None, deliver_logs_permission_arn: str | None = None, **_: object) -> None:
+    if not resource_type:
+        raise EC2ClientError("MissingParameter", "The request must contain the parameter ResourceType")
     roles = iam_backends[self.account_id]["aws"].roles.values()
     trusting = [each.arn for each in roles if '"vpc-flow-logs.amazonaws.com"' in each.assume_role_policy_document]
     if deliver_logs_permission_arn and deliver_logs_permission_arn not in trusting:
