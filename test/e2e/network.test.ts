@@ -29,6 +29,8 @@ test("a network comes apart only from its end", async () => {
     domain: "vpc",
     publicIp: expect.stringMatching(/^54\./),
   });
+  for (let more = 1; more < 5; more += 1) await make("aws:ec2/eip:Eip", {});
+  await expect(make("aws:ec2/eip:Eip", {})).rejects.toThrow("The maximum number of addresses has been reached.");
   const nat = { subnetId: subnet.id, allocationId: address.id, tags: { app: "hono" } };
   await expect(make("aws:ec2/natGateway:NatGateway", { ...nat, allocationId: undefined })).rejects.toThrow(
     "AllocationId",
@@ -75,6 +77,13 @@ test("a network comes apart only from its end", async () => {
     referencedSecurityGroupId: balancer.id,
   });
   expect(rule.live).toMatchObject({ ...permission, referencedSecurityGroupId: balancer.id, cidrIpv4: undefined });
+  const again = { securityGroupId: machines.id, ...permission, description: "The app again" };
+  await expect(
+    make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", {
+      ...again,
+      referencedSecurityGroupId: balancer.id,
+    }),
+  ).rejects.toThrow("already exists");
   const changed = { securityGroupId: machines.id, ...permission, toPort: 81, description: "Apps" };
   expect(
     await rule.update({ ...changed, referencedSecurityGroupId: machines.id }, [

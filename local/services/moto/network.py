@@ -198,3 +198,16 @@ def with_own_rule(original, self: EC2Backend, *args, **kwargs) -> SecurityGroup:
 
 
 SecurityGroupRule.description = property(lambda self: (self.ip_range or self.source_group).get("Description"))
+
+
+def same(self: SecurityGroupRule, other: SecurityGroupRule) -> bool:
+    """A description is no part of what a rule is, also where its source is a group: https://github.com/londonaicentre/FLIP/pull/886"""
+    own, others = ((each.ip_protocol, each.from_port, each.to_port, peer_of(each)) for each in (self, other))
+    return own == others
+
+
+def peer_of(rule: SecurityGroupRule) -> str | None:
+    return rule.source_group.get("GroupId") or rule.prefix_list_id or rule.cidr_ipv4 or rule.cidr_ipv6
+
+
+SecurityGroupRule.__eq__ = same

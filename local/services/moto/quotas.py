@@ -7,6 +7,7 @@ from pathlib import Path
 
 from methods import before, replacing
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.vpcs import VPCBackend
@@ -14,6 +15,7 @@ from moto.servicequotas.models import ServiceQuotasBackend
 
 VCPUS = "L-1216C47A"
 VPCS = "L-F678F1CE"
+ADDRESSES = "L-0263D0A3"
 # By service and code: name and value.
 QUOTAS = {
     # AWS's default is 5 vCPUs, where a release of two machines with 2 vCPUs each fails; 32 is what accounts in use are known to have:
@@ -21,10 +23,10 @@ QUOTAS = {
     ("ec2", VCPUS): ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 32.0),
     # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
     ("vpc", VPCS): ("VPCs per Region", 5.0),
+    ("ec2", ADDRESSES): ("EC2-VPC Elastic IPs", 5.0),
     # AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
     # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
-    ("ec2", "L-0263D0A3"): ("EC2-VPC Elastic IPs", 5.0),
     ("vpc", "L-FE5A380F"): ("NAT gateways per Availability Zone", 5.0),
     ("elasticloadbalancing", "L-53DA6B97"): ("Application Load Balancers per Region", 50.0),
     ("elasticloadbalancing", "L-B22855CB"): ("Target Groups per Region", 3000.0),
@@ -79,3 +81,9 @@ def check_vcpus(self: InstanceBackend, count: int, kwargs: dict, **_: object) ->
 def check_vpcs(self: VPCBackend, **_: object) -> None:
     if len(self.vpcs) >= applied("vpc", VPCS):
         raise EC2ClientError("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+
+
+@before(ElasticAddressBackend, "allocate_address")
+def check_addresses(self: ElasticAddressBackend, **_: object) -> None:
+    if len(self.addresses) >= applied("ec2", ADDRESSES):
+        raise EC2ClientError("AddressLimitExceeded", "The maximum number of addresses has been reached.")
