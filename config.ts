@@ -374,7 +374,7 @@ function matching(pattern: RegExp) {
   return (text: string): string | undefined => (pattern.test(text) ? text : undefined);
 }
 
-/** An IPv4 network in CIDR notation with no host bit set (EC2 refuses one that has). */
+/** An IPv4 network in CIDR notation with no host bit set (the provider refuses one that has). */
 export function parseCidr(text: string): { readonly address: number; readonly prefix: number } | undefined {
   const [ip = "", length = "", ...rest] = text.split("/");
   const prefix = integer(0, 32)(length);

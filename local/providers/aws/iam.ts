@@ -13,6 +13,9 @@ const atMost = (most: number) => ({
   ],
 });
 
+// The schema's pattern is of its beginning or its end alone. https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+const Path = { pattern: "^/([!-~]+/)?$" };
+
 const roles = ["addRoleToInstanceProfile", "removeRoleFromInstanceProfile"] as const;
 const boundary = ["putRolePermissionsBoundary", "deleteRolePermissionsBoundary"] as const;
 const roleUpdates = ["updateAssumeRolePolicy", boundary, "updateRoleDescription"] as const;
@@ -40,7 +43,7 @@ export const iamRows = {
     type: "AWS::IAM::Role",
     names: roleNames,
     without: ["managedPolicyArns", "maxSessionDuration"],
-    rules: { properties: { AssumeRolePolicyDocument: atMost(2048) } },
+    rules: { properties: { AssumeRolePolicyDocument: atMost(2048), Path } },
     price,
     calls: { create: "createRole", update: roleUpdates, get: "getRole", delete: "deleteRole" },
     deleting: detachPolicies,
@@ -61,6 +64,7 @@ export const iamRows = {
   "aws:iam/instanceProfile:InstanceProfile": {
     type: "AWS::IAM::InstanceProfile",
     names: { name: "InstanceProfileName", role: ["Roles[]", "RoleName", "Roles[].RoleName"], tags: null },
+    rules: { properties: { Path } },
     price,
     calls: { create: "createInstanceProfile", update: [roles], get: "getInstanceProfile", delete: removeProfile },
     absent: { role: "" },

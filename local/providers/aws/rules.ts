@@ -91,6 +91,12 @@ const isNetwork = (isAddress: (text: string) => boolean, bits: number) => (text:
   return isAddress(address) && /^\d+$/.test(prefix) && Number(prefix) <= bits && rest.length === 0;
 };
 
+/** EC2 would drop them, and the real provider refuses them. */
+function hasHostBits(network: string): boolean {
+  const [first = 0, second = 0, third = 0, fourth = 0, prefix = 0] = network.split(/[./]/).map(Number);
+  return (((first * 256 + second) * 256 + third) * 256 + fourth) % 2 ** (32 - prefix) !== 0;
+}
+
 const ajv = new Ajv2019({
   allErrors: true,
   $data: true,
@@ -107,7 +113,7 @@ ajv.addVocabulary(["createOnlyProperties", "readOnlyProperties", "primaryIdentif
 for (const [keyword, { type, isMet }] of Object.entries(keywords)) {
   ajv.addKeyword({ keyword, type, validate: isMet as (rule: unknown, value: unknown) => boolean });
 }
-ajv.addFormat("ipv4-network", isNetwork(isIPv4, 32));
+ajv.addFormat("ipv4-network", (text) => isNetwork(isIPv4, 32)(text) && !hasHostBits(text));
 ajv.addFormat("ipv6-network", isNetwork(isIPv6, 128));
 for (const [name, pattern] of Object.entries(schemas.formats)) ajv.addFormat(name, toRegExp(pattern));
 for (const schema of Object.values(schemas.shared)) ajv.addSchema(schema);

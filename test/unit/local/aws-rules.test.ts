@@ -65,6 +65,7 @@ const deny = { Effect: "Deny", Action: "ecr:*", Principal: "*" };
 const ruleFaults: Faults = [
   ["pattern beside the schema", { description: "The app's" }, 'Description is "The app\'s", and must match'],
   ["network", { cidrIpv4: "10.0.0.0/33" }, 'is "10.0.0.0/33", and must match ipv4-network'],
+  ["host bits", { cidrIpv4: "10.0.0.1/8" }, 'is "10.0.0.1/8", and must match ipv4-network'],
   ["port of a protocol", { toPort: undefined }, "must have required property 'ToPort'"],
   ["port beyond the last", { toPort: 65_536 }, "must be <= 65535"],
   ["range that ends before it starts", { fromPort: 2, toPort: 1 }, "FromPort is 2, and must be <= 1"],
@@ -200,8 +201,10 @@ const faults: Record<string, Faults> = {
       'Effect is "Alow", and must be one of Allow, Deny',
     ],
     ["policy that is no JSON", { assumeRolePolicy: "{" }, "must be object"],
+    ["path", { path: "/app" }, 'Path is "/app", and must match pattern'],
     ["length", { assumeRolePolicy: document({ ...assume, Sid: "a".repeat(2048) }) }, "more characters than 2048"],
   ],
+  "aws:iam/instanceProfile:InstanceProfile": [["path", { path: "/a b/" }, 'Path is "/a b/", and must match pattern']],
   "aws:iam/rolePolicy:RolePolicy": [
     ["length", policyOf({ ...allow, Sid: "a".repeat(10_240) }), "more characters than 10240"],
     ["policy's resource", policyOf({ ...allow, Resource: "bucket" }), 'Resource is "bucket"'],
