@@ -158,15 +158,21 @@ interface MockMonitor {
   registerResourceOutputs(req: { getUrn(): string; getOutputs(): unknown }, callback: unknown): void;
 }
 
-/** Runs the whole program, as the engine does, with Pulumi.yaml's defaults and what is set instead. */
-export async function runProgram(values: Record<string, string> = {}): Promise<readonly Registration[]> {
-  await mock();
+/** Runs the whole program, as the engine does, with Pulumi.yaml's defaults and what is set instead; AWS answers as {@link mock} says. */
+export async function runProgram(values: Record<string, string> = {}, replaced: Answers = {}) {
+  await mock(replaced);
   configure(values);
   // Another query is another module for Node: the program runs again.
   const module = `../../index.ts?run=${++runs}`;
-  await pulumi.runtime.runInPulumiStack(async () => declared(await import(module)));
+  let problem: unknown;
+  // Thrown there, it would be nobody's.
+  const failed = (error: unknown) => {
+    problem = error;
+  };
+  await pulumi.runtime.runInPulumiStack(async () => declared((await import(module).catch(failed)) ?? {}));
   await pulumi.runtime.disconnect();
-  return registered;
+  if (problem !== undefined) throw problem;
+  return registered as readonly Registration[];
 }
 let runs = 0;
 

@@ -1,18 +1,18 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { account, all, configure, digest, mock, only, registryHost, runProgram, secret } from "../support/mocks.ts";
+import { account, all, digest, only, registryHost, runProgram, secret } from "../support/mocks.ts";
 import { one, registered } from "../support/programs.ts";
 
 // The whole program, as index.ts wires it; for each test, so that mutation testing knows which test covers what.
 
 const components = () => all().filter(({ type }) => type.startsWith("hono-app:index:"));
 
-test("fails on a wrong configuration before anything is registered", async () => {
-  await mock();
-  configure({ port: "22" });
-  // Another query is another module for Node.
-  const program = "../../index.ts?wrong";
-  await expect(import(program)).rejects.toThrow("hono-app:port");
-  expect(all()).toEqual([]);
+const wrongAmi = { "aws:ec2/getAmi:getAmi": () => ({ id: "ami-1", architecture: "x86_64" }) };
+test.each([
+  ["a wrong configuration", { port: "22" }, {}, "hono-app:port"],
+  ["a wrong AMI", {}, wrongAmi, "graviton: AMI ami-1 is of architecture x86_64; it must be arm64"],
+])("fails on %s before anything is registered", async (_, values, answers, message) => {
+  await expect(runProgram(values, answers)).rejects.toThrow(message);
+  expect(all().map(({ type }) => type)).toEqual(["pulumi:pulumi:Stack"]);
 });
 
 test("what the engine starts has a default export and no other: Pulumi refuses both kinds", async () => {

@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { checkBinaries } from "../../../app/check-binaries.ts";
 import { createApp, type LogEntry } from "../../../app/src/app.ts";
 import { elfMachine, readElfMachine } from "../../../app/src/elf.ts";
+import { HTTPException } from "../../../app/src/hono.ts";
 import { consistency, humanDuration, layerReports } from "../../../app/src/page.ts";
 import { type ProcessFacts, readPlatform, readPort, report } from "../../../app/src/platform.ts";
 import { createShutdown } from "../../../app/src/shutdown.ts";
@@ -188,6 +189,21 @@ describe("errors", () => {
     const error = expect.stringContaining("hunter2");
     expect(server.logged[0]).toMatchObject({ level: "error", status: 500, path: "/broken", error });
   });
+
+  test.each([
+    [413, 413],
+    [503, 500],
+  ] as const)(
+    "what a handler says with %i, the client gets as %i, and in its words only below 500",
+    async (status, sent) => {
+      const server = start();
+      server.app.get("/refused", () => {
+        throw new HTTPException(status, { message: "too much" });
+      });
+      const { body, ...answer } = await ask("/refused", {}, server);
+      expect([answer.status, body.error === "too much"]).toEqual([sent, sent < 500]);
+    },
+  );
 });
 
 describe("headers", () => {

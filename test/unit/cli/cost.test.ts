@@ -115,6 +115,10 @@ test.each([
   const result = estimate(await planned("dev", configOf({ fleet: "true", ...own }, projectName)), prices.region);
   expect(result.unknown).toEqual([]);
   expect([result.total, result.most]).toEqual([expect.closeTo(least, 2), expect.closeTo(most, 2)]);
+  const [price, machines] =
+    least === most ? [`$${least.toFixed(2)}`, "1 | 15.18"] : ["$151.00 to $230.65", "2 to 4 | 30.37 to 60.74"];
+  for (const shown of [`<b>${price}</b>`, `Linux | ${machines} |`, "(assumed: 0.12) | 0.12 | 0.01 |"])
+    expect(toMarkdown(result)).toContain(shown);
   if (least !== most) return;
   const sum = Math.round(result.total);
   const row = (text: string) => new RegExp(`^\\| \`${setting}\` .* ${text} \\|$`, "m");
@@ -144,14 +148,16 @@ test("the table has every size of the families that the program takes", () => {
 });
 
 test("as text and as Markdown, with what is not in the sum", () => {
-  const result = estimate([instance(), of("x:y:Z", "a|b")], prices.region);
+  const free = of("aws:ec2/vpc:Vpc", "network");
+  const result = estimate([{ ...instance(), name: "a|b" }, free, of("x:y:Z", "z")], prices.region);
   const text = toText(result);
   expect(text).toMatch(/total.*21\.66/);
-  expect(text).toContain("WITHOUT A PRICE: x:y:Z a|b");
+  expect(text).toContain("WITHOUT A PRICE: x:y:Z z");
+  expect(text).toContain("\n1 further resources cost nothing");
   expect(text).toContain("not included: data transfer to the internet");
   const markdown = toMarkdown(result);
   expect(markdown).toContain("<b>$21.66</b> a month and what has no known price");
-  expect(markdown).toContain("| machine | EBS gp3, GiB | 8 | 0.73 |");
+  expect(markdown).toContain("| a\\|b | EBS gp3, GiB | 8 | 0.73 |");
   // GitHub takes a table only after an empty line.
   expect(markdown).toContain("</summary>\n\n| resource");
 });

@@ -13,7 +13,7 @@ import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
 import { projectName, readConfig } from "../../../tools/stack-config.ts";
-import { listening, temporaryFolder } from "../../support/process.ts";
+import { freePort, listening, temporaryFolder } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 
 const checks = [...machineChecks, ...stackChecks];
@@ -118,7 +118,9 @@ test("a machine without a fault is healthy", async () => {
   expect(report.checks.filter(({ state }) => state !== "ok")).toEqual([]);
   const platform = { "uname -m": "x86_64", "docker info, Architecture": "x86_64", "process.arch": "x64" };
   expect(report).toMatchObject({ healthy: true, stack: "dev", platform });
-  expect(toText(report)).toMatch(/^looked at: this machine, and AWS for the stack dev\n.*no fault found\n$/s);
+  const text = toText(report);
+  expect(text).toMatch(/^looked at: this machine, and AWS for the stack dev\n.*no fault found\n$/s);
+  expect(text).toContain("\nok     Docker Engine: 28.2.2 linux/x86_64\n");
 });
 
 test("without a stack the machine alone is looked at", async () => {
@@ -127,20 +129,26 @@ test("without a stack the machine alone is looked at", async () => {
   expect(toText(report)).toMatch(/^looked at: this machine; AWS too with: npm run doctor -- --stack NAME\n/);
 });
 
-const notFound = failed("not a docker command");
-const noEngine = { "docker info": failed("Cannot connect to the Docker daemon") };
+const notFound = failed("docker: 'buildx' is not a docker command");
+// As newer CLIs print it.
+const noEngine = { "docker info": { status: 0, stdout: " /\n", stderr: "Cannot connect to the Docker daemon" } };
+const onMac = (change: Partial<World>) => aws({ ...change, platform: "darwin" });
 
 // Each fault on a machine that has it and no other: what is wrong → what fixes it.
 const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>> = {
   docker: [
     [/no docker → .*get\.docker\.com.*, or the local cloud's: eval/, aws({ "docker info": undefined })],
     [/does not run: Cannot connect.* → .*systemctl start docker, or the local cloud's: eval/, aws(noEngine)],
-    [/does not run.* → open -a Docker/, aws({ ...noEngine, platform: "darwin" })],
+    [/does not run.* → open -a Docker/, onMac(noEngine)],
+    [/no docker → brew install --cask docker/, onMac({ "docker info": undefined })],
     [/may not use.* → .*usermod -aG docker/, aws({ "docker info": failed("permission denied while trying") })],
     [/DOCKER_HOST=unix:\/\/\/gone\.sock.* → unset/, aws({ ...noEngine, $DOCKER_HOST: "unix:///gone.sock" })],
   ],
   buildx: [[/no Buildx → .*docker-buildx/, aws({ "docker buildx version": notFound })]],
-  compose: [[/no Compose → .*docker-compose/, aws({ "docker compose version": notFound })]],
+  compose: [
+    [/no Compose → sudo apt-get .*docker-compose/, aws({ "docker compose version": notFound })],
+    [/no Compose → brew install docker-compose/, onMac({ "docker compose version": notFound })],
+  ],
   builder: [
     [
       /no builder "multiplatform": .* → docker buildx create --name multiplatform --driver docker-container --bootstrap/,
@@ -172,6 +180,7 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
   pulumi: [
     [/no pulumi → .*get\.pulumi\.com.*3\.259\.0/, aws({ "pulumi version": undefined })],
     [/fails: boom → .*get\.pulumi\.com/, aws({ "pulumi version": failed("boom") })],
+    [/no pulumi → brew install pulumi/, onMac({ "pulumi version": undefined })],
     [/Pulumi 3\.100\.0; .*3\.259\.0.* → .*get\.pulumi\.com/, aws({ "pulumi version": said("v3.100.0") })],
   ],
   backend: [
@@ -190,12 +199,21 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
       /no AWS credentials → .*aws sso login/,
       refused("CredentialsProviderError", "Could not load credentials from any providers"),
     ],
-    [/does not accept.* → aws configure/, refused("InvalidClientTokenId", "The security token is invalid.")],
+    [/no AWS credentials → /, refused("TokenProviderError", "no token")],
+    ..."InvalidClientTokenId SignatureDoesNotMatch UnrecognizedClientException AccessDenied InvalidToken"
+      .split(" ")
+      .map((name): [RegExp, World] => [/does not accept.*: no → aws configure/, refused(name, "no")]),
     [
       /have expired.* → aws sso login --profile work/,
       refused("ExpiredTokenException", "The security token is expired"),
     ],
-    [/have expired.* → aws sso login/, refused("CredentialsProviderError", "The SSO session has expired.")],
+    [
+      /have expired.* → aws sso login --profile own/,
+      {
+        ...refused("CredentialsProviderError", "The SSO session has expired."),
+        config: "config:\n  aws:profile: own\n",
+      },
+    ],
     [
       /of account 1 \(arn:aws:iam::1:user\/me\), but the stack dev allows only 2, 3 .* → export AWS_PROFILE=NAME/,
       configured('config:\n  aws:allowedAccountIds:\n    - "2"\n    - "3"\n'),
@@ -229,6 +247,11 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     ],
     [/400 s ahead of.* → .*timedatectl set-ntp true/, aws({ ahead: 400 })],
     [/90 s behind.* → .*timedatectl/, aws({ ahead: -90 })],
+    [/90 s behind.* → sudo sntp/, onMac({ ahead: -90 })],
+    [
+      /https:\/\/sts\.cn-north-1\.amazonaws\.com\.cn\/ cannot/,
+      { ...configured("config:\n  aws:region: cn-north-1\n"), ahead: undefined },
+    ],
   ],
 };
 
@@ -245,7 +268,17 @@ describe.each(Object.entries(faults))("%s names a fault, and what fixes it", (id
 });
 
 test.each<[id: string, what: string, state: Finding["state"], world: World, note?: RegExp]>([
-  ["builder", "of one platform", "ok", aws({ ...amd64 })],
+  [
+    "builder",
+    "of one platform",
+    "ok",
+    aws({ ...amd64 }),
+    /it runs nothing of linux\/arm64, and app\/Dockerfile need not/,
+  ],
+  ["builder", "without Docker", "skipped", aws({ "docker buildx inspect": undefined }), /^there is no docker$/],
+  ["builder", "without Buildx", "skipped", aws({ "docker buildx inspect": notFound }), /^there is no Buildx$/],
+  ["compose", "without Docker", "skipped", aws({ "docker compose version": undefined }), /^there is no docker$/],
+  ["backend", "without Pulumi", "skipped", aws({ "pulumi whoami": undefined }), /^there is no pulumi$/],
   [
     "builder",
     "of an engine that keeps its images in containerd's store",
@@ -273,6 +306,13 @@ test.each<[id: string, what: string, state: Finding["state"], world: World, note
     "skipped",
     limited({ ...vcpus, limit: undefined, problem: "AccessDeniedException" }, vpcs),
     /^vCPUs: 4 in use, of a quota that cannot be read \(AccessDeniedException\), 4 by this .*VPCs: 2 of 2 in use/,
+  ],
+  [
+    "aws-credentials",
+    "that AWS was not asked about",
+    "skipped",
+    refused("TimeoutError", "connect ETIMEDOUT\n  at x"),
+    /^not known: connect ETIMEDOUT$/,
   ],
   [
     "aws-credentials",
@@ -374,6 +414,10 @@ describe("on this machine", () => {
     expect(await find("aws-credentials", environment)).toMatchObject(credentials);
     const clock = { state: "fault", fault: expect.stringMatching(/(599|6\d\d) s ahead/) };
     expect(await find("endpoint", environment)).toMatchObject(clock);
+    const url = `http://127.0.0.1:${await freePort()}`;
+    expect(await find("endpoint", real({ AWS_ENDPOINT_URL: url }))).toMatchObject({
+      fault: `${url} cannot be reached`,
+    });
   });
 
   test("what is in use is read to the last page, and only what counts is counted", async () => {
@@ -402,14 +446,16 @@ describe("on this machine", () => {
       DescribeSubnets: ["Subnets", [subnet("s-1", "a")], [subnet("s-2", "b"), subnet("s-3", "a")]],
       DescribeVpcEndpoints: ["VpcEndpoints", [{}], [{ Tags }]],
       DescribeLoadBalancers: ["LoadBalancers", [balancer("own", "application")], [balancer("other", "network")]],
-      DescribeTargetGroups: ["TargetGroups", [{ TargetGroupArn: "own" }], [{ TargetGroupArn: "other" }]],
+      DescribeTargetGroups: ["TargetGroups", [{ TargetGroupArn: "own" }], Array(20).fill({ TargetGroupArn: "other" })],
       DescribeAutoScalingGroups: ["AutoScalingGroups", [{ Tags }], [{}]],
     };
     const clients = [EC2Client, ElasticLoadBalancingV2Client, AutoScalingClient, ServiceQuotasClient];
-    answering(clients, (action, { QuotaCode, ResourceArns, Marker, NextToken = Marker }) => {
+    const asked = answering(clients, (action, { QuotaCode, ResourceArns, Marker, NextToken = Marker }) => {
       if (QuotaCode === "L-1216C47A") return { Quota: { Value: 5 } };
       if (QuotaCode) throw awsError("AccessDeniedException");
       const tagsOf = (ResourceArn: string) => ({ ResourceArn, Tags: ResourceArn === "own" ? Tags : [] });
+      // AWS takes no more.
+      if (ResourceArns?.length > 20) throw awsError("ValidationError");
       if (action === "DescribeTags") return { TagDescriptions: ResourceArns.map(tagsOf) };
       const [name = "", first, last] = lists[action] ?? [];
       return NextToken ? { [name]: last } : { [name]: first, NextMarker: "more", NextToken: "more" };
@@ -425,7 +471,7 @@ describe("on this machine", () => {
     expect(vcpus).toMatchObject({ used: 6, own: 2, firstUp: 12, release: 12 });
     expect(others).toMatchObject([
       { code: "L-53DA6B97", used: 1, own: 1, firstUp: 1, release: 0 },
-      { code: "L-B22855CB", used: 2, own: 1, firstUp: 1 },
+      { code: "L-B22855CB", used: 21, own: 1, firstUp: 1 },
       { code: "L-CDE20ADC", used: 2, own: 1, firstUp: 2 },
       { code: "L-FB451C26", used: 1, own: 1, firstUp: 2 },
       { code: "L-0263D0A3", used: 2, own: 1, firstUp: 1 },
@@ -436,6 +482,12 @@ describe("on this machine", () => {
       { code: "L-29B6F2EB", used: 0, own: 0, firstUp: 3 },
       { code: "L-1B52E74A", used: 2, own: 1, firstUp: 1 },
     ]);
+    const filters = asked.flatMap(({ Filters, Filter = Filters ?? [] }) => Filter);
+    expect(Object.fromEntries(filters.map(({ Name, Values }) => [Name, Values]))).toEqual({
+      "instance-state-name": ["pending", "running"],
+      state: ["pending", "available"],
+      "vpc-endpoint-type": ["Gateway"],
+    });
   });
 
   test("a lock whose process is gone, and one whose process runs", async () => {

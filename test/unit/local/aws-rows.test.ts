@@ -55,6 +55,14 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
   );
 });
 
+test.each<[Token, number]>([
+  ["aws:iam/role:Role", 64],
+  ["aws:lb/loadBalancer:LoadBalancer", 32],
+  ["aws:ec2/securityGroup:SecurityGroup", 255],
+])("%s: a name that is made is no longer than AWS takes: %i", (token, length) => {
+  expect(resources[token].autoName).toBe(length);
+});
+
 test("a rule that was added to the default group by hand is seen, and revoked by an update", async () => {
   const IpPermissions = [{ IpProtocol: "tcp", FromPort: 22, ToPort: 22, IpRanges: [{ CidrIp: "0.0.0.0/0" }] }];
   const SecurityGroups = [{ GroupId: "sg-1", GroupName: "default", IpPermissions }];

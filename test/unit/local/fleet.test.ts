@@ -314,6 +314,8 @@ test("HAProxy does what the load balancer does, and repeats nothing", () => {
   has("  bind 127.18.0.4:443 ssl crt /certificates/c.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2");
   has("  http-request redirect location https://%[req.hdr(host),field(1,:)]%[capture.req.uri] code 301");
   has("  http-request del-header [^A-Za-z0-9-] -m reg", "  http-request set-header X-Forwarded-Proto https");
+  has("  http-request set-header X-Forwarded-Port 443", "  timeout http-request 60s", "  option httpchk");
+  has("  http-check send meth GET uri /health ver HTTP/1.1 hdr Host 127.18.0.4 hdr User-Agent ELB-HealthChecker/2.0");
   has(`  default_backend ${backend.name}`, `backend ${backend.name}`);
   has("  balance leastconn", "  source 127.18.0.4", "  timeout check 4s", "  http-check expect status 200");
   has("  server i-1 127.18.1.4:80 check inter 5000 rise 2 fall 2");
