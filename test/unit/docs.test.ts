@@ -7,14 +7,7 @@ import { documents as run } from "../support/documents.ts";
 
 const names = new Set(globSync("{README*,docs/*}.md").map((file) => file.replace(/(\.ko)?\.md$/, "")));
 const translations = [...names].map((name) => [`${name}.md`, `${name}.ko.md`] as const);
-const documents = [
-  ...translations.flat(),
-  "CONTRIBUTING.md",
-  "CHANGELOG.md",
-  "local/README.md",
-  "docs/native-modules/README.md",
-  ...globSync(".github/workflows/*.yml"),
-];
+const documents = globSync(["{*,{docs,local}/**/*}.md", ".github/workflows/*.yml"]);
 
 interface Block {
   /** What follows the opening fence, such as `sh local`. */

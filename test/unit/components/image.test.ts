@@ -47,22 +47,10 @@ test("with Docker's own login there is none in the state", async () => {
   expect(only("docker-build:index:Image").inputs).not.toHaveProperty("registries");
 });
 
-test.each([false, true])("with latest: %s", async (latest) => {
-  const image = new Image("app", { ...args, latest });
-  const [tags] = await settle(image.tags);
-  expect(tags).toEqual([expect.stringMatching(/^content-/), ...(latest ? ["latest"] : [])]);
-});
-
 test("an image that --target or --exclude leaves as it is keeps the tag of its content", async () => {
   await mock({ "docker-build:index:Image": () => ({ context: { location: ".build/content-before" } }) });
   const [reference] = await settle(new Image("app", args).reference);
   expect(reference).toMatchObject({ tag: "content-before", digest });
-});
-
-test("a folder that is no build context is refused", () => {
-  expect(() => new Image("app", { ...args, context: "nowhere" })).toThrow(
-    'the build context "nowhere" has no Dockerfile',
-  );
 });
 
 test("an earlier release is deployed without a build or a push", async () => {
