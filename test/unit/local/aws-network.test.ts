@@ -6,7 +6,6 @@ import { answering, awsError } from "../../support/sdk.ts";
 
 test.each<[Token, string[]]>([
   ["aws:ec2/eip:Eip", ["address", "domain", "ipamPoolId", "networkBorderGroup", "publicIpv4Pool"]],
-  ["aws:ec2/natGateway:NatGateway", ["allocationId", "connectivityType", "subnetId"]],
   ["aws:ec2/vpcEndpoint:VpcEndpoint", ["serviceName", "vpcEndpointType", "vpcId"]],
   ["aws:ec2/launchTemplate:LaunchTemplate", ["name"]],
   ["aws:lb/loadBalancer:LoadBalancer", ["internal", "loadBalancerType", "name"]],

@@ -55,6 +55,23 @@ describe.each(Object.entries(rows))("%s", (token, row) => {
   );
 });
 
+test.each<[Token, label: string, inputs: object]>([
+  ["aws:ec2/internetGateway:InternetGateway", "EC2 Internet Gateway", { vpcId: [], tags: [] }],
+  [
+    "aws:ec2/natGateway:NatGateway",
+    "EC2 Nat Gateway",
+    { allocationId: ["replace"], connectivityType: ["replace"], subnetId: ["required", "replace"], tags: [] },
+  ],
+  [
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "ECR Lifecycle Policy",
+    { repository: ["required", "replace"], policy: ["required", "replace", "json"] },
+  ],
+])("%s: AWS's schema says what its inputs are, and what may be done with them", (token, label, inputs) => {
+  expect(resources[token]).toMatchObject({ label });
+  expect(resources[token].inputs).toEqual(inputs);
+});
+
 test.each<[Token, number]>([
   ["aws:iam/role:Role", 64],
   ["aws:lb/loadBalancer:LoadBalancer", 32],
