@@ -43,7 +43,6 @@ test("cfn-lint checks every state that the engine kept of an update", async () =
   kept("stacks/app/local.json", state());
   await expect(lintHistory(folder)).rejects.toThrow("the engine has kept no state of an update");
   kept("backups/app/local/local.1.json", state());
-  expect(await lintHistory(folder)).toEqual([]);
   kept("backups/app/local/local.2.json", state({ effect: "Alow" }));
   kept("backups/app/local/local.3.json", state({ version: "2012" }));
   expect((await lintHistory(folder)).sort()).toEqual([

@@ -40,13 +40,10 @@ export default async function setup(tests: TestProject): Promise<() => Promise<v
     throw error;
   }
   return async () => {
-    try {
-      // The fault sweep deploys no other program than these tests do, but hundreds of times.
-      const findings = tests.name === "e2e" ? await lintHistory(...clouds.map(({ dir }) => dir)) : [];
-      if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
-    } finally {
-      await remove();
-    }
+    // The fault sweep deploys no other program than these tests do, but hundreds of times.
+    const linted = tests.name === "e2e" ? lintHistory(...clouds.map(({ dir }) => dir)) : [];
+    const [findings] = await Promise.all([linted, remove()]).finally(remove);
+    if (findings.length > 0) throw new Error(`AWS would refuse what was deployed:\n${findings.join("\n")}`);
   };
 }
 

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -9,6 +8,7 @@ import { schemas } from "../../local/providers/aws/schemas.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import type { StateResource } from "../../local/stack.ts";
 import { filesBelow } from "../../tools/paths.ts";
+import { collect } from "../../tools/process.ts";
 import { ensureVenv } from "../../tools/python.ts";
 
 interface TemplateResource {
@@ -40,8 +40,8 @@ async function lint(templates: ReadonlyMap<string, Record<string, TemplateResour
     // W3010 is advice for a template that is written by hand: no zone by its name.
     const options = ["--regions", schemas.region, "--ignore-checks", "W3010", "--format", "json"];
     const command = join(await ensureVenv("cfn-lint"), "cfn-lint");
-    const { stdout, stderr } = spawnSync(command, [...options, join(folder, "*.json")], { encoding: "utf8" });
-    if (!stdout.startsWith("[")) throw new Error(`cfn-lint: ${stdout}${stderr}`);
+    const { stdout, output } = await collect([command, ...options, join(folder, "*.json")]);
+    if (!stdout.startsWith("[")) throw new Error(`cfn-lint: ${output}`);
     return JSON.parse(stdout).map(
       ({ Filename, Rule, Message, Location }: Props) =>
         `${basename(Filename)}: ${Rule.Id} ${Location.Path?.join("/")}: ${Message}`,
@@ -53,7 +53,7 @@ async function lint(templates: ReadonlyMap<string, Record<string, TemplateResour
 
 /**
  * What cfn-lint finds in all that was ever deployed in local clouds: the engine keeps a backup of the state after each update, also of
- * stacks that are gone. A state in which nothing is new is left out.
+ * stacks that are gone. A state in which nothing is new is left out. They are read before anything is awaited.
  */
 export async function lintHistory(...cloudFolders: string[]): Promise<string[]> {
   const backups = cloudFolders.flatMap(backupsIn);
