@@ -196,6 +196,10 @@ test("lists have pages and untagged images; a repository that is created again i
   );
   const children = (await manifest(stack.imageRef)).manifests?.map(({ digest }) => digest);
   expect(await untagged()).toEqual(expect.arrayContaining(children ?? []));
+  const filter = { tagStatus: "UNTAGGED" } as const;
+  const described = await pages(paginateDescribeImages(config, { repositoryName: stackRepository, filter }));
+  const digests = described.flatMap(({ imageDetails = [] }) => imageDetails.map(({ imageDigest }) => imageDigest));
+  expect(digests.sort()).toEqual((await untagged()).sort());
 
   await expect(ecr.deleteRepository({ repositoryName })).rejects.toThrow(
     expect.objectContaining({ name: "RepositoryNotEmptyException" }),

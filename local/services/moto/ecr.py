@@ -306,6 +306,15 @@ for action in get_authorization_token, batch_get_image, batch_delete_image, put_
     setattr(ECRResponse, action.__name__, action)
 
 
+@replacing(ECRResponse, "describe_images")
+def describe_images_of_status(original, self: ECRResponse) -> ActionResult:
+    """moto knows no filter here. It describes an image that has no tag without any."""
+    status = self._get_param("filter", {}).get("tagStatus")
+    unwanted = {"TAGGED": False, "UNTAGGED": True}.get(status)
+    images = original(self).result["imageDetails"]
+    return ActionResult({"imageDetails": [each for each in images if hasattr(each, "image_tags") != unwanted]})
+
+
 @replacing(ECRBackend, "create_repository")
 def create_empty_repository(original, self: ECRBackend, *args, **kwargs) -> Repository:
     repository = original(self, *args, **kwargs)
