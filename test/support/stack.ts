@@ -154,7 +154,7 @@ export const isDeployed = () => existsSync(found) && readFileSync(found, "utf8")
 
 /** Of what an `up` depends on: the clone, and the state with what a failed command leaves beside it. */
 function fingerprint(): string {
-  const program = ["app", "components", "config.ts", "index.ts", "Pulumi.yaml", "Pulumi.local.yaml"];
+  const program = ["app", "components", "config.ts", "config-rules.ts", "index.ts", "Pulumi.yaml", "Pulumi.local.yaml"];
   const marks = ["unfinished", "lost", "machine-died"].map((mark) => String(existsSync(join(cloud.dir, mark))));
   return hashOf(marks, [...program.map((name) => join(cloud.project, name)), stateFile]);
 }

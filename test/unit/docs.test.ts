@@ -254,7 +254,7 @@ test.each([
 });
 
 test("what a message says to read is there", () => {
-  const named = globSync(["config.ts", "{components,cli,local}/**/*.ts"]).flatMap((file) =>
+  const named = globSync(["config*.ts", "{components,cli,local}/**/*.ts"]).flatMap((file) =>
     [...readFileSync(file, "utf8").matchAll(/(docs\/\w+\.md)(?:, "([^"]+)")?/g)].map(([, document = "", heading]) => {
       return existsSync(document) && (!heading || headings(document).some(({ title }) => title === heading));
     }),

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type ContextEntry, contentTag } from "../../components/build-context.ts";
 import { userData } from "../../components/user-data.ts";
-import { parseCidr } from "../../config.ts";
+import { parseCidr } from "../../config-rules.ts";
 import { compare, type Props, refresh } from "../../local/providers/aws/values.ts";
 import { launchArgs } from "../support/machine.ts";
 
