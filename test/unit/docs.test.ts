@@ -213,7 +213,7 @@ test.each([
   ],
   ["app/check-binaries.ts", "Wrong binary: "],
   ["config.ts", "the stack's configuration cannot be used:"],
-  ["config.ts", "a whole number from 1 to 65535, but not 22 (no SSH here)"],
+  ["config-rules.ts", "a whole number from 1 to 65535, but not 22 (no SSH here)"],
   ["components/lookup.ts", "so nothing was created"],
   ["components/lookup.ts", " does not have ("],
   ["components/lookup.ts", "two availability zones that offer every instance type are needed; offered: "],
