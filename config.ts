@@ -135,7 +135,7 @@ export function loadConfig() {
       ? {
           balancer: { port, allowedCidrs, domain, alarmTopic },
           group: { ...group, domain, alarmTopic },
-          certificateDomain: domain && (certificateDomain || domain),
+          certificate: domain ? { domain, primary: certificateDomain || domain } : undefined,
         }
       : undefined,
     builder: read("builder", rules.builder),

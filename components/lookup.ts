@@ -20,8 +20,8 @@ export interface LookupArgs {
   readonly registryLogin: "program" | "docker";
   /** Tag or digest of an earlier release that is to be deployed. */
   readonly release?: string;
-  /** A fleet; its certificate must have been issued, for the domain. */
-  readonly fleet?: { readonly balancer: { readonly domain?: string }; readonly certificateDomain?: string };
+  /** A fleet; the certificate of that primary domain name must have been issued, for the domain. */
+  readonly fleet?: { readonly certificate?: { readonly primary: string; readonly domain: string } };
 }
 
 /**
@@ -39,7 +39,7 @@ export async function lookup(args: LookupArgs) {
     getAvailabilityZones({ filters: [{ name: "opt-in-status", values: ["opt-in-not-required"] }] }),
     release === undefined ? undefined : lookupRelease(repository.name, release),
     eachMachineAtOnce((name) => lookupMachine(name, instanceTypes[name])),
-    lookupCertificate(fleet?.certificateDomain, fleet?.balancer.domain),
+    fleet?.certificate && lookupCertificate(fleet.certificate),
   ]).catch((error: unknown) => {
     // Any other error would be shown with the stack of the engine's connection.
     throw pulumi.RunError.isInstance(error)
@@ -95,8 +95,7 @@ async function lookupRelease(repositoryName: string, release: string): Promise<R
 const keyTypes = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
 
 /** @throws Error when no certificate of that primary domain name has been issued in the stack's region, or the newest is not for the domain. */
-async function lookupCertificate(primary?: string, domain?: string): Promise<string | undefined> {
-  if (primary === undefined || domain === undefined) return undefined;
+async function lookupCertificate({ primary, domain }: { primary: string; domain: string }): Promise<string> {
   const asked = getCertificate({ domain: primary, statuses: ["ISSUED"], mostRecent: true, keyTypes });
   const { arn, certificate } = await asked.catch((error: Error) => {
     throw new pulumi.RunError(

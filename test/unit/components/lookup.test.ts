@@ -129,20 +129,21 @@ test("a release that the registry does not have is refused, with where releases 
 test("the certificate of a fleet's domain must have been issued, and be for it; every kind of key that a load balancer takes is looked for", async () => {
   const asked: object[] = [];
   const token = "aws:acm/getCertificate:getCertificate";
-  const fleet = { balancer: { domain: "app.example.com" }, certificateDomain: "*.example.com" };
+  const primary = "*.example.com";
+  const fleet = { certificate: { primary, domain: "app.example.com" } };
   await mock({ [token]: (inputs) => ({ arn: `arn of ${asked.push(inputs)}`, certificate }) });
   expect((await lookup(args)).certificateArn).toBeUndefined();
-  expect((await lookup({ ...args, fleet: { balancer: {} } })).certificateArn).toBeUndefined();
+  expect((await lookup({ ...args, fleet: {} })).certificateArn).toBeUndefined();
   expect((await lookup({ ...args, fleet })).certificateArn).toBe("arn of 1");
   expect(asked).toEqual([
     {
-      domain: "*.example.com",
+      domain: primary,
       statuses: ["ISSUED"],
       mostRecent: true,
       keyTypes: ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"],
     },
   ]);
-  await expect(lookup({ ...args, fleet: { ...fleet, balancer: { domain: "a.b.example.com" } } })).rejects.toThrow(
+  await expect(lookup({ ...args, fleet: { certificate: { primary, domain: "a.b.example.com" } } })).rejects.toThrow(
     "domain is a.b.example.com, and the newest certificate for *.example.com in ACM, arn of 2, is for *.example.com, so nothing was changed. " +
       "Request one for a.b.example.com, or set certificateDomain to the primary domain name of one that is for it",
   );
