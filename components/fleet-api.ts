@@ -1,45 +1,6 @@
-import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import { clientConfig } from "./aws-client.ts";
 import { lastLines, readConsole } from "./console.ts";
 import { type LogStream, tailCommand } from "./machine-logs.ts";
-
-/** A machine of a group. */
-export interface Member {
-  readonly id: string;
-  readonly zone: string;
-  /** Launch template and version that it was launched from, as `lt-…:3`. */
-  readonly template: string;
-  /** Auto Scaling's, such as `Pending` or `InService`. */
-  readonly state: string;
-}
-
-export interface Group {
-  readonly min: number;
-  readonly max: number;
-  /** As many machines as it shall have now. */
-  readonly size: number;
-  /** Launch template and version of the machines that it launches next. */
-  readonly template: string;
-  /** Those that it launches in. It replaces its machines in others. */
-  readonly zones: readonly string[];
-  readonly members: readonly Member[];
-}
-
-/** What Auto Scaling did, or tried to do. */
-export interface Activity {
-  readonly started: Date;
-  readonly isLaunch: boolean;
-  /** Such as `Successful` or `Failed`; `Cancelled` is a launch of which the machine ended before it was in service. */
-  readonly status: string;
-  readonly text: string;
-}
-
-/** Why the load balancer sends a machine requests, or not. */
-export interface Health {
-  /** Such as `healthy`, `unhealthy`, `initial` or `draining`. */
-  readonly state: string;
-  readonly reason: string;
-}
 
 export interface FleetApiArgs extends Omit<LogStream, "instanceId"> {
   readonly groupName: string;
@@ -53,6 +14,13 @@ export function templateName(template?: { LaunchTemplateId?: string; Version?: s
 
 /** What a release and a proof ask of AWS about one group. */
 export type FleetApi = Awaited<ReturnType<typeof connectFleet>>;
+export type Group = Awaited<ReturnType<FleetApi["group"]>>;
+/** A machine of a group. */
+export type Member = Group["members"][number];
+/** Why the load balancer sends a machine requests, or not. */
+export type Health = Awaited<ReturnType<FleetApi["health"]>>[string];
+/** What Auto Scaling did, or tried to do. */
+export type Activity = Awaited<ReturnType<FleetApi["activities"]>>[number];
 
 export async function connectFleet(args: FleetApiArgs) {
   const [{ AutoScaling }, { ElasticLoadBalancingV2 }, { EC2 }] = await Promise.all([
@@ -67,43 +35,42 @@ export async function connectFleet(args: FleetApiArgs) {
   const AutoScalingGroupName = groupName;
   return {
     /** @throws Error named `GroupNotFound` */
-    async group(): Promise<Group> {
-      const { AutoScalingGroups = [] } = await scaling.describeAutoScalingGroups({
-        AutoScalingGroupNames: [groupName],
-      });
-      const [group] = AutoScalingGroups;
+    async group() {
+      const asked = { AutoScalingGroupNames: [groupName] };
+      const { AutoScalingGroups: [group] = [] } = await scaling.describeAutoScalingGroups(asked);
       if (group === undefined) {
         throw Object.assign(new Error(`the group ${groupName} does not exist`), { name: "GroupNotFound" });
       }
-      const {
-        MinSize = 0,
-        MaxSize = 0,
-        DesiredCapacity: size = 0,
-        LaunchTemplate,
-        AvailabilityZones: zones = [],
-        Instances = [],
-      } = group;
-      const members = Instances.map((each) => ({
-        id: each.InstanceId ?? "",
-        zone: each.AvailabilityZone ?? "",
-        template: templateName(each.LaunchTemplate),
-        state: each.LifecycleState ?? "",
-      }));
-      return { min: MinSize, max: MaxSize, size, template: templateName(LaunchTemplate), zones, members };
+      return {
+        min: group.MinSize ?? 0,
+        max: group.MaxSize ?? 0,
+        /** As many machines as it shall have now. */
+        size: group.DesiredCapacity ?? 0,
+        /** Launch template and version of the machines that it launches next, as `lt-…:3`. */
+        template: templateName(group.LaunchTemplate),
+        /** Those that it launches in. It replaces its machines in others. */
+        zones: group.AvailabilityZones ?? [],
+        members: (group.Instances ?? []).map((each) => ({
+          id: each.InstanceId ?? "",
+          zone: each.AvailabilityZone ?? "",
+          /** That it was launched from. */
+          template: templateName(each.LaunchTemplate),
+          /** Auto Scaling's, such as `Pending` or `InService`. */
+          state: each.LifecycleState ?? "",
+        })),
+      };
     },
     /** Every machine that is registered with the load balancer, of this group or another one. */
-    async health(): Promise<Readonly<Record<string, Health>>> {
-      const { TargetHealthDescriptions = [] } = await balancing.describeTargetHealth({
-        TargetGroupArn: targetGroupArn,
+    async health() {
+      const found = await balancing.describeTargetHealth({ TargetGroupArn: targetGroupArn });
+      const targets = (found.TargetHealthDescriptions ?? []).map(({ Target, TargetHealth }) => {
+        const { State: state = "unknown", Reason, Description } = TargetHealth ?? {};
+        return [Target?.Id ?? "", { state, reason: [Reason, Description].filter(Boolean).join(": ") }] as const;
       });
-      const found = TargetHealthDescriptions.map(({ Target, TargetHealth }) => {
-        const { State = "unknown", Reason, Description } = TargetHealth ?? {};
-        return [Target?.Id ?? "", { state: State, reason: [Reason, Description].filter(Boolean).join(": ") }];
-      });
-      return Object.fromEntries(found);
+      return Object.fromEntries(targets);
     },
     /** The group's refreshes, the newest first. */
-    async refreshes(): Promise<readonly InstanceRefresh[]> {
+    async refreshes() {
       const { InstanceRefreshes = [] } = await scaling.describeInstanceRefreshes({ AutoScalingGroupName });
       return InstanceRefreshes;
     },
@@ -145,13 +112,13 @@ export async function connectFleet(args: FleetApiArgs) {
       await scaling.updateAutoScalingGroup({ AutoScalingGroupName, DesiredCapacity });
     },
     /** What Auto Scaling began since, the newest first. */
-    async activities(since: Date): Promise<readonly Activity[]> {
-      const found: Activity[] = [];
+    async activities(since: Date) {
+      const found = [];
       for await (const { Activities = [] } of scaling.paginateDescribeScalingActivities({ AutoScalingGroupName })) {
         const known = found.length;
         for (const { StartTime: started, StatusCode: status = "", Description: text = "" } of Activities) {
           if (started === undefined || started < since) continue;
-          // With the reason, where there is one, which StatusMessage repeats.
+          // `Cancelled` is a launch of which the machine ended before it was in service. The text has the reason, where there is one.
           found.push({ started, isLaunch: text.startsWith("Launching"), status, text });
         }
         // Only then: what is still in progress comes first, however old it is.

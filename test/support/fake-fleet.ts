@@ -1,7 +1,7 @@
 import { AutoScalingClient, type InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
-import type { FleetApi, Health, Member } from "../../components/fleet-api.ts";
+import type { Activity, FleetApi, Health, Member } from "../../components/fleet-api.ts";
 import { type Answer, answering } from "./sdk.ts";
 
 /** A launch template's version, by its name `lt-…:3`, as AWS's API has it. */
@@ -43,7 +43,13 @@ export class FakeFleet implements FleetApi {
   /** Adds a machine, in place of one that has its id. */
   add(
     id: string,
-    { template = this.template, zone = "a", state = "InService", health = "healthy", reason = "" } = {},
+    {
+      template = this.template,
+      zone = "a",
+      state = "InService" as Member["state"],
+      health = "healthy" as Health["state"] | "",
+      reason = "",
+    } = {},
   ): this {
     this.members = [...this.members.filter((each) => each.id !== id), { id, zone, template, state }];
     if (health !== "") this.targets[id] = { state: health, reason };
@@ -114,7 +120,7 @@ export class FakeFleet implements FleetApi {
     this.calls.push(`resize ${size}`);
   }
   /** Launches that fail, and fail again each minute. */
-  async activities(since: Date) {
+  async activities(since: Date): Promise<Activity[]> {
     const minutes = Math.floor((Date.now() - since.getTime()) / 60_000);
     return Array.from({ length: minutes + 1 }, (_, minute) => new Date(since.getTime() + minute * 60_000))
       .reverse()

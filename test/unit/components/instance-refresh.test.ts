@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, type Mock, test, vi } from "vitest";
+import type { Activity } from "../../../components/fleet-api.ts";
 import { noLaunch, refreshTo } from "../../../components/instance-refresh.ts";
 import { FakeFleet } from "../../support/fake-fleet.ts";
 import { awsError } from "../../support/sdk.ts";
@@ -301,7 +302,7 @@ test("a new machine whose user data failed ends it early: it is rolled back, and
 test.each([
   ["an old machine's", "i-old", "lt-1:1", "unhealthy"],
   ["a healthy new machine's", "i-new", "lt-1:2", "healthy"],
-])("%s failure marker ends nothing", async (_, id, template, health) => {
+] as const)("%s failure marker ends nothing", async (_, id, template, health) => {
   fleet = new FakeFleet().add("i-1");
   const { after, succeeds } = release(60);
   await after(0);
@@ -420,7 +421,7 @@ test("a machine that ends before it serves, and has no successor, is a launch th
 });
 
 /** A launch that began so many seconds after the release. */
-const launch = (seconds: number, status: string) => {
+const launch = (seconds: number, status: Activity["status"]) => {
   return { started: new Date(1_000_000 + seconds * 1000), isLaunch: true, status, text: `at ${seconds} s: ${status}` };
 };
 
