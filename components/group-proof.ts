@@ -1,6 +1,14 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { show } from "./dynamic-resource.ts";
-import { connectFleet, describeMachines, type FleetApi, type Member, unread } from "./fleet-api.ts";
+import {
+  connectFleet,
+  describeMachines,
+  type FleetApi,
+  type Group,
+  type Health,
+  type Member,
+  unread,
+} from "./fleet-api.ts";
 import { describeMember, failures, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs, type proofInputs } from "./proof.ts";
 
@@ -71,27 +79,26 @@ const parallel = { least: 8, most: 64 };
  * failed, or a machine of no group answers; otherwise after the time-out.
  */
 export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Promise<GroupProof> {
-  const { expected, template, timeout } = options;
+  const { expected, template, timeout, isScaling } = options;
   const begun = new Date();
   const seconds = () => Math.round((Date.now() - begun.getTime()) / 1000);
   const proven = new Map<string, string>();
-  const strangers = new Set<string>();
+  let strangers: readonly string[] = [];
   let nextConsole = 15;
   let last = "";
   for (;;) {
     const [group, health] = await Promise.all([api.group(), api.health()]);
-    const members = new Map(group.members.map((member) => [member.id, member]));
-    for (const id of strangers) {
-      // Its registration may have been on its way when it answered.
-      if (!members.has(id) && !health[id])
-        throw new Error(`${id} answers behind the load balancer, but belongs to no Auto Scaling group of this stack`);
-    }
-    strangers.clear();
-
-    const isCounted = ({ id }: Member) => !options.isScaling || health[id]?.state === "healthy";
-    const serving = group.members.filter((member) => member.state === "InService" && isCounted(member));
-    const isNew = (member: Member) => member.template === template && group.zones.includes(member.zone);
+    const isHealthy = ({ id }: Member) => health[id]?.state === "healthy";
+    const isNew = (member: Member) => isOf(member, group, template);
     const isProven = (member: Member) => proven.has(member.id) && isNew(member);
+    // Its registration may have been on its way when it answered.
+    const stranger = strangers.find((id) => !health[id] && !group.members.some((member) => member.id === id));
+    if (stranger)
+      throw new Error(
+        `${stranger} answers behind the load balancer, but belongs to no Auto Scaling group of this stack`,
+      );
+
+    const serving = group.members.filter((each) => each.state === "InService" && (!isScaling || isHealthy(each)));
     if (serving.length >= group.min && serving.every(isProven)) {
       const machines = serving
         .map(({ id, zone }) => {
@@ -104,50 +111,67 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     const missing = group.members.filter((member) => !isProven(member));
     const isLate = seconds() >= timeout;
     if (isLate || seconds() >= nextConsole) {
-      const waiting = missing.filter((member) => isNew(member) && health[member.id]?.state !== "healthy").map(idOf);
+      const counted = serving.length < group.min && `${serving.length} machines in service, ${group.min} needed`;
+      const states = missing.map((member) => describeMember(member, group, health, template));
+      const answered = last + cutOff(last, ": the load balancer does not answer; ");
+      const summary = [counted, ...states, answered].filter(Boolean).join("; ");
+      const waiting = missing.filter((member) => isNew(member) && !isHealthy(member)).map(idOf);
       // A launch that failed in one zone may have succeeded in another.
       const isShort = waiting.length === 0 && group.members.filter(isNew).length < group.min;
       const problem = isLate
         ? `time-out after ${timeout} s`
         : ((await userDataFailure(api, waiting, seconds())) ?? (isShort ? await noLaunch(api, begun) : undefined));
-      if (problem !== undefined) throw new Error(`${problem}; ${await explain()}`);
-      show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary()}`);
+      if (problem !== undefined) {
+        const said = await failures(api, begun).catch((error: Error) => [unread(error)]);
+        const machines = await describeMachines(api, missing.map(idOf)).catch(unread);
+        throw new Error([`${problem}; ${summary}`, ...said, machines].join("\n").trimEnd());
+      }
+      show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary}`);
       nextConsole = seconds() + 15;
     }
 
-    const isWorthAsking = missing.some(({ id }) => health[id]?.state === "healthy" && !proven.has(id));
-    if (isWorthAsking) {
-      const length = Math.min(parallel.most, Math.max(parallel.least, Object.keys(health).length));
-      const answers = await Promise.all(Array.from({ length }, () => askOnce(options.ask)));
-      for (const { report, nonce, problem } of answers) {
-        if (problem !== undefined) last = problem;
-        const id = instanceOf(report);
-        if (id === undefined || proven.has(id)) continue;
-        const member = members.get(id);
-        if (member) {
-          const { own, problems } = check(report, { ...expected, instanceId: id }, nonce);
-          if (problems.length === 0) proven.set(id, new Date().toISOString());
-          else if (own && isNew(member))
-            throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
-          else last = `${id}: ${problems.join("; ")}`;
-        } else if (!health[id]) strangers.add(id);
-      }
-    }
+    const isWorthAsking = missing.some((member) => isHealthy(member) && !proven.has(member.id));
+    const found = isWorthAsking ? await askAround(api, options, group, health, proven) : { strangers: [], last };
+    ({ strangers } = found);
+    last = found.last || last;
     await new Promise((resolve) => setTimeout(resolve, isWorthAsking ? 100 : 1000));
-
-    function summary(): string {
-      const states = missing.map((member) => describeMember(member, group, health, template));
-      const counted = `${serving.length} machines in service, ${group.min} needed`;
-      const answered = last + cutOff(last, ": the load balancer does not answer; ");
-      return [...(serving.length < group.min ? [counted] : []), ...states, ...(last ? [answered] : [])].join("; ");
-    }
-    async function explain(): Promise<string> {
-      const said = await failures(api, begun).catch((error: Error) => [unread(error)]);
-      const machines = await describeMachines(api, missing.map(idOf)).catch(unread);
-      return [summary(), ...said, machines].join("\n").trimEnd();
-    }
   }
 }
+
+/**
+ * Asks whichever machines the load balancer picks, and adds to `proven` those that have proven themselves.
+ *
+ * @returns Those that are in no group, and why the last one that is in this group, or did not answer, has not proven itself.
+ */
+async function askAround(
+  api: FleetApi,
+  { ask, expected, template }: ProveGroupOptions,
+  group: Group,
+  health: Readonly<Record<string, Health>>,
+  proven: Map<string, string>,
+) {
+  const strangers: string[] = [];
+  let last = "";
+  const length = Math.min(parallel.most, Math.max(parallel.least, Object.keys(health).length));
+  for (const { report, nonce, problem } of await Promise.all(Array.from({ length }, () => askOnce(ask)))) {
+    if (problem !== undefined) last = problem;
+    const id = instanceOf(report);
+    if (id === undefined || proven.has(id)) continue;
+    const member = group.members.find((each) => each.id === id);
+    if (!member && !health[id]) strangers.push(id);
+    if (!member) continue;
+    const { own, problems } = check(report, { ...expected, instanceId: id }, nonce);
+    if (problems.length === 0) proven.set(id, new Date().toISOString());
+    else if (own && isOf(member, group, template))
+      throw new Error(`${problems.join("; ")}; ${await describeMachines(api, [id])}`);
+    else last = `${id}: ${problems.join("; ")}`;
+  }
+  return { strangers, last };
+}
+
+/** Whether a machine is of a version, and in a zone that the group launches in. */
+const isOf = (member: Member, { zones }: Group, template: string) =>
+  member.template === template && zones.includes(member.zone);
 
 const idOf = ({ id }: Member) => id;
 
