@@ -63,3 +63,8 @@ export function show(line: string): void {
     if (error) process.exit(1);
   });
 }
+
+/** For `catch`: the same error, with where its remedies are. */
+export const withRemedy = (where: string) => (error: Error) => {
+  throw new Error(`${error.message}\nWhat to do: ${where}`, { cause: error });
+};

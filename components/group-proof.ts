@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { show } from "./dynamic-resource.ts";
+import { show, withRemedy } from "./dynamic-resource.ts";
 import {
   connectFleet,
   describeMachines,
@@ -15,10 +15,7 @@ import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs, type 
 export interface GroupProofArgs extends ProofArgs {
   /** The load balancer's own name. */
   address: pulumi.Input<string>;
-  /**
-   * Name that people use, which the certificate must be for.
-   * @default none: HTTP, under the load balancer's own name
-   */
+  /** Name that people use, which the certificate must be for. @default none: HTTP, under the load balancer's own name */
   domain?: string;
   groupName: pulumi.Input<string>;
   /** Target group that the machines are registered with. */
@@ -43,10 +40,7 @@ export type ProofInputs<Args extends GroupProofArgs = GroupProofArgs> = pulumi.U
 export interface ProveGroupOptions extends Pick<ProofInputs, "expected" | "template" | "timeout"> {
   /** Asks any machine behind the load balancer for its report, over a new connection. */
   readonly ask: (nonce: string) => Promise<unknown>;
-  /**
-   * Whether scaling may add machines meanwhile: one that is not healthy yet is left out, as long as enough are.
-   * @default false
-   */
+  /** Whether scaling may add machines meanwhile: one that is not healthy yet is left out, as long as enough are. @default false */
   readonly isScaling?: boolean;
 }
 
@@ -62,11 +56,7 @@ export async function prove(inputs: ProofInputs, timeout = inputs.timeout, isSca
   }
 }
 
-/** The same error, with where its remedies are. */
-export const releaseFailed = (error: unknown) =>
-  new Error(`${(error as Error).message}\nWhat to do: docs/troubleshooting.md, "A release of a fleet failed"`, {
-    cause: error,
-  });
+export const releaseFailed = withRemedy('docs/troubleshooting.md, "A release of a fleet failed"');
 
 /** Requests sent at once. The load balancer picks the machine that answers, so as many as there are machines, within these bounds. */
 const parallel = { least: 8, most: 64 };

@@ -31,13 +31,7 @@ export const provider = providerFor<Inputs, State>({
     [profile, address, domain, groupName, template, min, subnetIds],
     Object.entries(expected).sort(),
   ],
-  async make(inputs) {
-    try {
-      return { ...inputs, proof: await prove(inputs) };
-    } catch (error) {
-      throw releaseFailed(error);
-    }
-  },
+  make: async (inputs) => ({ ...inputs, proof: await prove(inputs).catch(releaseFailed) }),
   // What scaling has just added may still boot.
   read: (id, props) =>
     stillProven(async (timeout) => {

@@ -41,11 +41,7 @@ export const provider = providerFor<Inputs, Inputs>({
     if (olds && size !== undefined && size !== olds.size) await fleet.resize(size);
     const log = (message: string) => show(`${groupName} to ${template}: ${message}`);
     const proof = (seconds: number) => prove(inputs, seconds, true);
-    try {
-      await refreshTo(fleet, { template, timeout, prove: proof, log });
-    } catch (error) {
-      throw releaseFailed(error);
-    }
+    await refreshTo(fleet, { template, timeout, prove: proof, log }).catch(releaseFailed);
     return inputs;
   },
   // A version or a size that somebody else gave the group shows in a refresh, and the next `up` brings back the deployed one.

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { clientConfig } from "./aws-client.ts";
 import { readConsole } from "./console.ts";
-import { DynamicResource, providerFor } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor, withRemedy } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
 import { type Proof, type ProofArgs, proofInputs, prove, stillProven } from "./proof.ts";
 
@@ -32,31 +32,24 @@ function inputsOf({ instanceId, ...args }: VerificationArgs) {
   return { ...inputs, expected: { ...inputs.expected, instanceId } };
 }
 
-async function consoleOutput(inputs: Inputs): Promise<string> {
-  const { EC2 } = await import("@aws-sdk/client-ec2");
-  return readConsole(new EC2(clientConfig(inputs)), inputs.region, inputs.expected.instanceId);
-}
-
 function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {
-  return prove({
-    url: inputs.url,
-    expected: inputs.expected,
-    timeout,
-    console: () => consoleOutput(inputs),
-    logCommand: tailCommand({ ...inputs, instanceId: inputs.expected.instanceId }),
-  });
+  const { url, expected, region } = inputs;
+  const { instanceId } = expected;
+  const console = async () => {
+    const { EC2 } = await import("@aws-sdk/client-ec2");
+    return readConsole(new EC2(clientConfig(inputs)), region, instanceId);
+  };
+  return prove({ url, expected, timeout, console, logCommand: tailCommand({ ...inputs, instanceId }) });
 }
 
-const verifyNew = (inputs: Inputs): Promise<Proof> =>
-  verify(inputs).catch((error: Error) => {
-    throw new Error(`${error.message}
-What to do: docs/troubleshooting.md, "An instance failed verification". An earlier deployment's machines, if there are any, still serve.`);
-  });
+const verificationFailed = withRemedy(
+  'docs/troubleshooting.md, "An instance failed verification". An earlier deployment\'s machines, if there are any, still serve.',
+);
 
 export const provider = providerFor<Inputs, State>({
   idOf: ({ expected }) => expected.instanceId,
   factsOf: ({ profile, url, expected }) => [profile, url, ...Object.entries(expected).sort()],
-  make: async (inputs) => ({ ...inputs, proof: await verifyNew(inputs) }),
+  make: async (inputs) => ({ ...inputs, proof: await verify(inputs).catch(verificationFailed) }),
   read: (id, props) =>
     stillProven(async (timeout) => {
       const state = props as State;
