@@ -5,23 +5,26 @@ import * as pulumi from "@pulumi/pulumi";
 const calls = ["check", "diff", "create", "update", "read"] as const;
 
 /** The functions of a resource; another one would never be called. */
-export type Provider<Inputs, Outputs> = Pick<pulumi.dynamic.ResourceProvider<Inputs, Outputs>, (typeof calls)[number]>;
+type Provider<Inputs, Outputs> = Pick<pulumi.dynamic.ResourceProvider<Inputs, Outputs>, (typeof calls)[number]>;
 
 /** How a resource is made, and what makes it another one. */
 interface Making<Inputs, State extends Inputs> extends Pick<Provider<Inputs, State>, "check" | "read"> {
   readonly idOf: (inputs: Inputs) => string;
   /** Where one of these has changed, it is made again. */
   readonly factsOf: (inputs: Inputs) => unknown;
+  /** Whether it is made again all the same: somebody else has changed it. */
+  readonly hasMoved?: (olds: State, news: Inputs) => boolean;
   /** @param olds What it was before, if it was there. */
   readonly make: (inputs: Inputs, olds?: State) => Promise<State> | State;
 }
 
 /** The functions of a resource that is made in one way, whether it is new or has changed. */
 export function providerFor<Inputs, State extends Inputs>(own: Making<Inputs, State>): Provider<Inputs, State> {
-  const { idOf, factsOf, make, ...others } = own;
+  const { idOf, factsOf, hasMoved = () => false, make, ...others } = own;
+  const isOther = (olds: State, news: Inputs) => JSON.stringify(factsOf(olds)) !== JSON.stringify(factsOf(news));
   return {
     ...others,
-    diff: async (_id, olds, news) => ({ changes: JSON.stringify(factsOf(olds)) !== JSON.stringify(factsOf(news)) }),
+    diff: async (_id, olds, news) => ({ changes: isOther(olds, news) || hasMoved(olds, news) }),
     create: async (inputs) => ({ id: idOf(inputs), outs: await make(inputs) }),
     update: async (_id, olds, news) => ({ outs: await make(news, olds) }),
   };

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
-import type { BatchGetImageResponse, ECR, ImageIdentifier } from "@aws-sdk/client-ecr";
+import { hash } from "node:crypto";
+import type { BatchGetImageResponse, ImageIdentifier } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsClient, clientConfig } from "./aws-client.ts";
-import { DynamicResource, type Provider, show } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
 import type { ImageReference } from "./image-reference.ts";
 
@@ -72,76 +72,98 @@ interface Descriptor {
   readonly platform?: { readonly os: string; readonly architecture: string };
 }
 
-async function connect(inputs: Inputs): Promise<ECR> {
-  const { ECR } = await import("@aws-sdk/client-ecr");
-  return new ECR(clientConfig(inputs));
-}
-
 interface Manifest {
   readonly text: string;
   readonly mediaType?: string;
 }
 
-/**
- * Manifests, by the digest of their bytes. What is not there is absent. ECR does not document its answer to several names of one image,
- * so the names in a call are of different images.
- */
-async function fetchManifests(
-  api: ECR,
-  repositoryName: string,
-  imageIds: ImageIdentifier[],
-): Promise<Record<string, Manifest>> {
-  const call = api.batchGetImage({ repositoryName, imageIds, acceptedMediaTypes: mediaTypes });
-  const { images = [], failures = [] } = await call.catch((error: Error): BatchGetImageResponse => {
-    if (error.name === "RepositoryNotFoundException") return {};
-    throw error;
-  });
-  for (const { imageId: { imageTag, imageDigest } = {}, failureCode, failureReason } of failures) {
-    if (failureCode === "ImageNotFound") continue;
-    throw new Error(`reading ${imageTag ?? imageDigest} in ${repositoryName}: ${failureCode}: ${failureReason}`);
+type Repository = Awaited<ReturnType<typeof connect>>;
+
+/** What is asked of the one repository. */
+async function connect({ repositoryName, region, profile }: Inputs) {
+  const { ECR } = await import("@aws-sdk/client-ecr");
+  const api = new ECR(clientConfig({ region, profile }));
+
+  /**
+   * Manifests, by the digest of their bytes. What is not there is absent. ECR does not document its answer to several names of one image,
+   * so the names in a call are of different images.
+   */
+  async function fetchManifests(...imageIds: ImageIdentifier[]): Promise<Record<string, Manifest>> {
+    const call = api.batchGetImage({ repositoryName, imageIds, acceptedMediaTypes: mediaTypes });
+    const { images = [], failures = [] } = await call.catch((error: Error): BatchGetImageResponse => {
+      if (error.name === "RepositoryNotFoundException") return {};
+      throw error;
+    });
+    for (const { imageId: { imageTag, imageDigest } = {}, failureCode, failureReason } of failures) {
+      if (failureCode === "ImageNotFound") continue;
+      throw new Error(`reading ${imageTag ?? imageDigest} in ${repositoryName}: ${failureCode}: ${failureReason}`);
+    }
+    return Object.fromEntries(
+      images.map(({ imageManifest: text = "", imageManifestMediaType: mediaType }) => [
+        `sha256:${hash("sha256", text)}`,
+        { text, mediaType },
+      ]),
+    );
   }
-  const manifests = images.map(({ imageManifest = "", imageManifestMediaType: mediaType }) => [
-    `sha256:${createHash("sha256").update(imageManifest).digest("hex")}`,
-    { text: imageManifest, mediaType },
-  ]);
-  return Object.fromEntries(manifests);
-}
 
-/** The digest that a tag names. */
-async function resolve(api: ECR, repositoryName: string, imageTag: string): Promise<string | undefined> {
-  return Object.keys(await fetchManifests(api, repositoryName, [{ imageTag }]))[0];
-}
+  /** The digest that a tag names. */
+  async function resolve(imageTag: string): Promise<string | undefined> {
+    return Object.keys(await fetchManifests({ imageTag }))[0];
+  }
 
-type Inspection = { problem: string } | { problem?: undefined; configs: Found["configs"]; manifest: Manifest };
+  /** Sets a tag; a mutable one moves in one call. @returns false if it is immutable and names another. */
+  async function put(imageTag: string, { text: imageManifest, mediaType }: Manifest): Promise<boolean> {
+    try {
+      await api.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType: mediaType });
+    } catch (error) {
+      const { name } = error as Error;
+      if (name === "ImageTagAlreadyExistsException") return false;
+      if (name !== "ImageAlreadyExistsException") throw error;
+    }
+    return true;
+  }
+
+  /** Takes an immutable tag from an image. ECR deletes an image with its last tag, so that an image without another tag gets one first. */
+  async function untag(imageTag: string, imageDigest: string): Promise<void> {
+    const { imageDetails: [image] = [] } = await api.describeImages({ repositoryName, imageIds: [{ imageDigest }] });
+    if (!image?.imageTags?.some((each) => each !== imageTag)) {
+      const kept = `replaced-${imageDigest.slice("sha256:".length, "sha256:".length + 16)}`;
+      const { [imageDigest]: manifest } = await fetchManifests({ imageDigest });
+      if (manifest !== undefined) {
+        await put(kept, manifest);
+        show(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
+      }
+    }
+    const { failures: [failure] = [] } = await api.batchDeleteImage({ repositoryName, imageIds: [{ imageTag }] });
+    if (failure && failure.failureCode !== "ImageNotFound") {
+      throw new Error(`untagging ${repositoryName}:${imageTag}: ${failure.failureCode}: ${failure.failureReason}`);
+    }
+  }
+
+  return { fetchManifests, resolve, put, untag };
+}
 
 /** Reads an index and its images. `problem`: what it must be, and what it is. */
-async function inspect(api: ECR, { repositoryName, platforms }: Inputs, digest: string): Promise<Inspection> {
-  const { [digest]: manifest } = await fetchManifests(api, repositoryName, [{ imageDigest: digest }]);
+async function inspect(repository: Repository, { repositoryName, platforms }: Inputs, digest: string) {
+  const { [digest]: manifest } = await repository.fetchManifests({ imageDigest: digest });
   if (manifest === undefined) return { problem: `${repositoryName}@${digest} is not in the registry` };
   const entries: Descriptor[] = JSON.parse(manifest.text).manifests ?? [];
   const platformOf = ({ platform }: Descriptor) => `${platform?.os}/${platform?.architecture}`;
   const held = entries.map(platformOf).sort().join(", ");
   const wanted = [...platforms].sort().join(", ");
   if (held !== wanted) {
-    return {
-      problem: `${repositoryName}@${digest}: expected an index of ${wanted}${held ? `; it holds ${held}` : "; it is a single image, not an index"}`,
-    };
+    const instead = held ? `; it holds ${held}` : "; it is a single image, not an index";
+    return { problem: `${repositoryName}@${digest}: expected an index of ${wanted}${instead}` };
   }
-  const images = await fetchManifests(
-    api,
-    repositoryName,
-    entries.map((entry) => ({ imageDigest: entry.digest })),
-  );
+  const images = await repository.fetchManifests(...entries.map((entry) => ({ imageDigest: entry.digest })));
   const lost = entries.filter((entry) => images[entry.digest] === undefined);
   if (lost.length > 0) {
     const names = lost.map((entry) => `${platformOf(entry)} (${entry.digest})`).join(", ");
     return { problem: `${repositoryName}@${digest}: not in the registry: its image for ${names}` };
   }
-  const configs = entries.map((entry) => [
-    platformOf(entry),
-    JSON.parse((images[entry.digest] as Manifest).text).config.digest as string,
-  ]);
-  return { configs: Object.fromEntries(configs), manifest };
+  const configOf = ({ digest }: Descriptor): string => JSON.parse((images[digest] as Manifest).text).config.digest;
+  const configs = Object.fromEntries(entries.map((entry) => [platformOf(entry), configOf(entry)]));
+  return { configs, manifest };
 }
 
 /** Equal where the same digest is to be deployed. */
@@ -150,10 +172,10 @@ function keyOf({ region, repositoryName, built, tags, platforms }: Inputs): stri
 }
 
 /** The digest that the release's tag names, if that is an index of exactly the platforms. */
-async function released(api: ECR, inputs: Inputs): Promise<string | undefined> {
-  const digest = await resolve(api, inputs.repositoryName, inputs.tags[0] as string);
+async function released(repository: Repository, inputs: Inputs): Promise<string | undefined> {
+  const digest = await repository.resolve(inputs.tags[0] as string);
   if (digest === undefined || digest === inputs.built) return digest;
-  const { problem } = await inspect(api, inputs, digest);
+  const { problem } = await inspect(repository, inputs, digest);
   return problem === undefined ? digest : undefined;
 }
 
@@ -161,9 +183,9 @@ async function released(api: ECR, inputs: Inputs): Promise<string | undefined> {
 async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> {
   const { repositoryName, built, tags } = inputs;
   const isNew = before === undefined || keyOf(before) !== keyOf(inputs);
-  const api = await connect(inputs);
-  const digest = isNew ? ((await released(api, inputs)) ?? inputs.digest) : before.digest;
-  const index = await inspect(api, inputs, digest);
+  const repository = await connect(inputs);
+  const digest = isNew ? ((await released(repository, inputs)) ?? inputs.digest) : before.digest;
+  const index = await inspect(repository, inputs, digest);
   if (index.problem !== undefined) throw new Error(index.problem);
   if (isNew && digest !== built) {
     show(
@@ -172,15 +194,15 @@ async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> 
     );
   }
   for (const tag of tags) {
-    const named = await resolve(api, repositoryName, tag);
+    const named = await repository.resolve(tag);
     if (named === digest) continue;
-    let isSet = await put(api, repositoryName, tag, index.manifest);
+    let isSet = await repository.put(tag, index.manifest);
     if (!isNew || (!isSet && named !== undefined)) {
       show(`${repositoryName}:${tag} names ${named ?? "nothing"}; it is put back to ${digest}`);
     }
     if (!isSet && named !== undefined) {
-      await untag(api, repositoryName, tag, named);
-      isSet = await put(api, repositoryName, tag, index.manifest);
+      await repository.untag(tag, named);
+      isSet = await repository.put(tag, index.manifest);
     }
     // Another `up` has set it in the meantime.
     if (!isSet) return ensure(inputs, before);
@@ -188,69 +210,29 @@ async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> 
   return { ...inputs, digest, configs: index.configs, tagged: Object.fromEntries(tags.map((tag) => [tag, digest])) };
 }
 
-/** Sets a tag; a mutable one moves in one call. @returns false if it is immutable and names another. */
-async function put(api: ECR, repositoryName: string, imageTag: string, manifest: Manifest): Promise<boolean> {
-  const { text: imageManifest, mediaType: imageManifestMediaType } = manifest;
-  try {
-    await api.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
-  } catch (error) {
-    const { name } = error as Error;
-    if (name === "ImageTagAlreadyExistsException") return false;
-    if (name !== "ImageAlreadyExistsException") throw error;
-  }
-  return true;
-}
-
-/** Takes an immutable tag from an image. ECR deletes an image with its last tag, so that an image without another tag gets one first. */
-async function untag(api: ECR, repositoryName: string, imageTag: string, imageDigest: string): Promise<void> {
-  const { imageDetails: [{ imageTags = [] } = {}] = [] } = await api.describeImages({
-    repositoryName,
-    imageIds: [{ imageDigest }],
-  });
-  if (imageTags.every((each) => each === imageTag)) {
-    const kept = `replaced-${imageDigest.slice("sha256:".length, "sha256:".length + 16)}`;
-    const { [imageDigest]: manifest } = await fetchManifests(api, repositoryName, [{ imageDigest }]);
-    if (manifest !== undefined) {
-      await put(api, repositoryName, kept, manifest);
-      show(`${repositoryName}@${imageDigest} had no other tag; it is kept as ${kept}`);
-    }
-  }
-  const { failures: [failure] = [] } = await api.batchDeleteImage({ repositoryName, imageIds: [{ imageTag }] });
-  if (failure && failure.failureCode !== "ImageNotFound") {
-    throw new Error(`untagging ${repositoryName}:${imageTag}: ${failure.failureCode}: ${failure.failureReason}`);
-  }
-}
-
-export const provider: Provider<Inputs, Inputs & Found> = {
+export const provider = providerFor<Inputs, Inputs & Found>({
+  idOf: ({ repositoryName, built }) => `${repositoryName}@${built}`,
+  // A refresh reads with the state's profile.
+  factsOf: (inputs) => [keyOf(inputs), inputs.profile],
+  hasMoved: ({ tagged, digest }, { tags }) => tags.some((tag) => tagged[tag] !== digest),
+  make: ensure,
   // In a preview `built` may be unknown; then so is the digest, unless the tag names a whole index.
   async check(olds, news) {
     const isKnown = olds.digest !== undefined && keyOf(olds) === keyOf(news);
     const digest = isKnown ? olds.digest : ((await released(await connect(news), news)) ?? news.built);
     return { inputs: { ...news, digest } };
   },
-  async diff(_id, olds, news) {
-    const moved = news.tags.some((tag) => olds.tagged[tag] !== olds.digest);
-    // A refresh reads with the state's profile.
-    return { changes: moved || keyOf(olds) !== keyOf(news) || olds.profile !== news.profile };
-  },
-  async create(inputs) {
-    return { id: `${inputs.repositoryName}@${inputs.built}`, outs: await ensure(inputs) };
-  },
-  async update(_id, olds, news) {
-    return { outs: await ensure(news, olds) };
-  },
   // An index that is no longer complete is removed from the state. The refresh shows that, and the next `up` says what is wrong.
   async read(id, props) {
     const state = props as Inputs;
-    const { repositoryName, digest: deployed, tags } = state;
-    const api = await connect(state);
-    const found = await inspect(api, state, deployed);
+    const repository = await connect(state);
+    const found = await inspect(repository, state, state.digest);
     if (found.problem !== undefined) {
       show(`no longer complete: ${found.problem}`);
       return {};
     }
-    const named = await Promise.all(tags.map(async (tag) => [tag, await resolve(api, repositoryName, tag)]));
+    const named = await Promise.all(state.tags.map(async (tag) => [tag, await repository.resolve(tag)]));
     const tagged = Object.fromEntries(named.filter(([, digest]) => digest !== undefined));
     return { id, props: { ...state, tagged, configs: found.configs } };
   },
-};
+});
