@@ -104,9 +104,7 @@ async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOpt
       isProven = evidence === "";
       if (!isProven) problem = unproven;
     } else if (Date.now() >= deadline && (await isStuck())) {
-      const isFull = fresh.length === 0 && group.members.length >= group.max;
-      const room = `; the group has ${group.members.length} machines, its maximum, and no room for a new one: raise machinesMax`;
-      problem = `no progress in ${timeout} s${isFull ? room : ""}`;
+      problem = `no progress in ${timeout} s${noRoom(group, fresh)}`;
     } else if (round % 3 === 0) {
       for (const failure of await failures(api, begun)) tell(failure, failure);
       problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
@@ -119,6 +117,12 @@ async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOpt
     await pause();
   }
 }
+
+/** Said where no new machine was launched, for want of room. */
+const noRoom = ({ members: { length }, max }: Group, fresh: readonly string[]) =>
+  fresh.length === 0 && length >= max
+    ? `; the group has ${length} machines, its maximum, and no room for a new one: raise machinesMax`
+    : "";
 
 /**
  * Undoes a refresh that failed, and waits until that is done.
@@ -140,7 +144,7 @@ async function undo(
     undoing = isFutile ? "cancellation" : "rollback";
     log(`${isFutile ? `cancelling, since no machine of ${template} is healthy either` : "rolling back"}: ${problem}`);
     await (isFutile ? api.cancel() : api.rollback()).catch((error: Error) => {
-      if (hasEnded(error)) return;
+      if (error.name.startsWith(hasEnded)) return;
       throw new Error(`the release failed (${problem}), and so did its ${undoing}: ${error.message}\n${evidence}`);
     });
   }
@@ -167,48 +171,54 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
   let deadline = 0;
   let isCancelled = false;
   let last: string | undefined;
-  for (;;) {
+  for (; ; await pause()) {
     const running = (await api.refreshes()).find(({ Status }) => isActive(Status));
     if (running === undefined) {
-      const group = await api.group();
-      if ([group, ...group.members].every((each) => each.template === template)) return undefined;
-      try {
-        return await api.start(template, proofTime(group.members.length) + margin);
-      } catch (error) {
-        // Somebody was faster.
-        if (!(error as Error).name.startsWith("InstanceRefreshInProgress")) throw error;
-      }
-    } else {
-      const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
-      const isHeld = (running.Preferences?.BakeTime ?? 0) >= proofTime(0) + margin;
-      if (to === template && isHeld && isUnderWay(running.Status)) {
-        log(`waiting for the refresh ${running.InstanceRefreshId}, which an earlier run began`);
-        return running.InstanceRefreshId;
-      }
-      const now = JSON.stringify([running.Status, running.InstancesToUpdate, running.RollbackDetails]);
-      const isRollback = running.Status === "RollbackInProgress";
-      const patience = isRollback ? Math.max(timeout, rollbackPatience) : timeout;
-      if (now !== last) deadline = Date.now() + patience * 1000;
-      last = now;
-      const isLate = Date.now() >= deadline;
-      if (!isCancelled && (isUnderWay(running.Status) || (isRollback && isLate))) {
-        const forward = to === template ? "would end without a proof" : `is for ${to}`;
-        const why = isRollback ? `has stood still in its rollback for ${patience} s` : forward;
-        log(`cancelling the refresh ${running.InstanceRefreshId}, which ${why}`);
-        await api.cancel().catch((error: Error) => {
-          if (!hasEnded(error)) throw error;
-        });
-        isCancelled = true;
-        deadline = Date.now() + timeout * 1000;
-      } else if (isLate) {
-        throw new Error(
-          `the refresh ${running.InstanceRefreshId} to ${to} is still ${running.Status} after ${timeout} s; ${isCancelled ? "it was cancelled, and no other was begun" : "nothing was changed"}`,
-        );
-      }
+      const started = await start(api, template);
+      if (started) return started.id;
+      continue;
     }
-    await pause();
+    const { InstanceRefreshId: id, Status: status, InstancesToUpdate, RollbackDetails } = running;
+    const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
+    const isHeld = (running.Preferences?.BakeTime ?? 0) >= proofTime(0) + margin;
+    if (to === template && isHeld && isUnderWay(status)) {
+      log(`waiting for the refresh ${id}, which an earlier run began`);
+      return id;
+    }
+    const isRollback = status === "RollbackInProgress";
+    const patience = isRollback ? Math.max(timeout, rollbackPatience) : timeout;
+    const now = JSON.stringify([status, InstancesToUpdate, RollbackDetails]);
+    if (now !== last) deadline = Date.now() + patience * 1000;
+    last = now;
+    const isLate = Date.now() >= deadline;
+    if (!isCancelled && (isUnderWay(status) || (isRollback && isLate))) {
+      const forward = to === template ? "would end without a proof" : `is for ${to}`;
+      const why = isRollback ? `has stood still in its rollback for ${patience} s` : forward;
+      log(`cancelling the refresh ${id}, which ${why}`);
+      await api.cancel().catch(ignoring(hasEnded));
+      isCancelled = true;
+      deadline = Date.now() + timeout * 1000;
+    } else if (isLate) {
+      const left = isCancelled ? "it was cancelled, and no other was begun" : "nothing was changed";
+      throw new Error(`the refresh ${id} to ${to} is still ${status} after ${timeout} s; ${left}`);
+    }
   }
 }
+
+/** Starts a refresh, unless every machine is of the version already. @returns Nothing where somebody else was faster. */
+async function start(api: FleetApi, template: string): Promise<{ readonly id?: string } | undefined> {
+  const group = await api.group();
+  if ([group, ...group.members].every((each) => each.template === template)) return {};
+  const bakeTime = proofTime(group.members.length) + margin;
+  const id = await api.start(template, bakeTime).catch(ignoring("InstanceRefreshInProgress"));
+  return id === undefined ? undefined : { id };
+}
+
+/** For `catch`: any other error is thrown. */
+const ignoring = (name: string) => (error: Error) => {
+  if (!error.name.startsWith(name)) throw error;
+  return undefined;
+};
 
 /** Logs a text unless it is the last one logged of its kind. @returns Whether it did. */
 function whenChanged(log: (message: string) => void) {
@@ -241,15 +251,11 @@ const isUnderWay = (status: InstanceRefresh["Status"]) =>
 const isActive = (status: InstanceRefresh["Status"]) =>
   isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
 
-/** Whether there was nothing to cancel or to roll back any more. */
-const hasEnded = ({ name }: Error) => name.startsWith("ActiveInstanceRefreshNotFound");
+/** There was nothing to cancel or to roll back any more. */
+const hasEnded = "ActiveInstanceRefreshNotFound";
 
 /** Why waiting for these machines is no use: the console of one says that its user data has failed. @param seconds As of {@link isHopeless}. */
-export async function userDataFailure(
-  api: FleetApi,
-  ids: readonly string[],
-  seconds = Number.POSITIVE_INFINITY,
-): Promise<string | undefined> {
+export async function userDataFailure(api: FleetApi, ids: readonly string[], seconds = Number.POSITIVE_INFINITY) {
   for (const id of ids) {
     if (isHopeless(await api.console(id), seconds)) return `the user data of ${id} failed`;
   }
