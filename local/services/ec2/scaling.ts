@@ -23,7 +23,7 @@ export interface Member {
   readonly launched: number;
   /** Whether its instance runs, and what the target groups say of it: the worst of them. */
   readonly runs: boolean;
-  readonly target?: string | undefined;
+  readonly target?: string;
   /** Whether it is in service, and healthy wherever its health is looked at. */
   readonly isReady: boolean;
 }
@@ -45,6 +45,8 @@ export interface Goal {
   readonly isOld?: (member: Member) => boolean;
 }
 
+const isLeaving = ({ lifecycle }: Member) => lifecycle === "Terminating";
+
 /** Whether Auto Scaling replaces it. https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-checks-overview.html */
 function isUnhealthy(member: Member, { looksAtTargets, grace }: Goal, now: number): boolean {
   if (member.health === "Unhealthy" || !member.runs) return true;
@@ -62,20 +64,22 @@ export function plan(members: readonly Member[], goal: Goal, now: number) {
   const { desired, template, warmup, zones } = goal;
   const hasLeft = ({ zone }: Member) => !zones.includes(zone);
   const isOld = (member: Member) => hasLeft(member) || goal.isOld?.(member) === true;
-  const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
-  // What does not run any more is replaced at once, whatever the policy.
-  const gone = present.filter(({ runs }) => !runs);
-  const sick = present.filter((each) => each.runs && isUnhealthy(each, goal, now));
-  const sound = present.filter((each) => !gone.includes(each) && !sick.includes(each));
-  const old = sound.filter(isOld);
-  const fresh = sound.filter((each) => !isOld(each));
+  const present = members.filter((each) => !isLeaving(each));
+  const kindOf = (each: Member) => {
+    // What does not run any more is replaced at once, whatever the policy.
+    if (!each.runs) return "gone";
+    if (isUnhealthy(each, goal, now)) return "sick";
+    return isOld(each) ? "old" : "fresh";
+  };
+  const { gone = [], sick = [], old = [], fresh = [] } = Object.groupBy(present, kindOf);
   // A machine is in service as soon as it runs, from when AWS counts the warm-up.
   const ready = fresh.filter(({ isReady, launched }) => isReady && now - launched >= warmup);
 
   const max = goal.max + (old.some(hasLeft) ? Math.max(1, Math.floor(goal.max / 10)) : 0);
   const policy = goal.policy ?? { min: goal.isOld ? 90 : 0, max: 100 };
   const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));
-  const launch = Math.max(0, Math.min(desired - fresh.length, Math.max(most, desired) - sound.length - sick.length));
+  const there = present.length - gone.length;
+  const launch = Math.max(0, Math.min(desired - fresh.length, Math.max(most, desired) - there));
 
   // Where the group may not exceed its capacity, one machine at a time may be missing; so may an unhealthy one whose successor has no room.
   const all = Math.ceil((desired * policy.min) / 100);
@@ -84,11 +88,7 @@ export function plan(members: readonly Member[], goal: Goal, now: number) {
   let kept = ready.length + old.length + sick.length;
   const terminate = [...gone];
   // Unhealthy machines first, then old ones.
-  const replaced = [
-    ...sick,
-    ...old.sort((a, b) => compare([Number(a.isReady), a.launched], [Number(b.isReady), b.launched])),
-  ];
-  for (const each of replaced) {
+  for (const each of [...sick, ...old.sort(by(({ isReady, launched }) => [Number(isReady), launched]))]) {
     if (kept - 1 < Math.min(all, leastOf(each))) continue;
     terminate.push(each);
     kept -= 1;
@@ -97,8 +97,8 @@ export function plan(members: readonly Member[], goal: Goal, now: number) {
   const rest = fresh.filter(({ isProtected }) => !isProtected);
   for (let surplus = fresh.length - desired; surplus > 0 && rest.length > 0; surplus -= 1) {
     const inZone = (zone: string) => rest.filter((each) => each.zone === zone).length;
-    const order = (each: Member) => [each.template === template ? 1 : 0, -inZone(each.zone), each.launched];
-    terminate.push(...rest.sort((a, b) => compare(order(a), order(b))).splice(0, 1));
+    rest.sort(by((each) => [each.template === template ? 1 : 0, -inZone(each.zone), each.launched]));
+    terminate.push(...rest.splice(0, 1));
   }
   /** How many are still to be replaced, or to become ready. */
   const left = Math.max(0, desired - ready.length) + old.length;
@@ -107,12 +107,16 @@ export function plan(members: readonly Member[], goal: Goal, now: number) {
   return { launch, terminate, isDone, left: Math.min(left, desired) };
 }
 
-const compare = (a: readonly number[], b: readonly number[]) =>
-  a.map((each, index) => each - (b[index] as number)).find((difference) => difference !== 0) ?? 0;
+/** By the first of these numbers that differs. */
+const by = (numbers: (each: Member) => readonly number[]) => (a: Member, b: Member) => {
+  const others = numbers(b);
+  const differences = numbers(a).map((each, index) => each - (others[index] as number));
+  return differences.find(Boolean) ?? 0;
+};
 
 /** The subnet in whose zone there are the fewest. */
 export function subnetFor(subnets: ReadonlyMap<string, string>, members: readonly Member[]): string {
-  const present = members.filter(({ lifecycle }) => lifecycle !== "Terminating");
+  const present = members.filter((each) => !isLeaving(each));
   const count = (zone: string) => present.filter((each) => each.zone === zone).length;
   return [...subnets].sort(([, a], [, b]) => count(a) - count(b))[0]?.[0] ?? "";
 }
@@ -144,62 +148,54 @@ export function scalingOf({ ec2, elb, autoscaling, report }: Apis) {
     const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
     const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
     const goal = goalOf(group, refresh);
-    const activities: Activity[] = [];
-    const note = (...what: [description: string, cause: string, failure?: string, failed?: Activity["StatusCode"]]) =>
-      activities.push(activity(name, ...what));
 
-    // What is pending is in service as soon as its instance runs, and its target groups have it.
+    await serve(members, health);
+    const { launch: launches, terminate, isDone, left } = plan(members, goal, now);
+    const reasonOf = ({ id }: Member) => instances.get(id)?.StateReason?.Message;
+    const activities = terminate.flatMap((each) => takeOut(each, goal, now, name, reasonOf(each)));
+    for (const each of members.filter(isLeaving)) await end(each, health, instances);
+    members = members.filter((each) => !isLeaving(each) || instances.has(each.id));
+
+    const key = `${name} ${goal.template}`;
+    const { at = 0, pause = 60_000 } = retries.get(key) ?? {};
+    try {
+      for (let count = 0; count < launches && at <= now; count += 1) {
+        const made = await launch(group, goal.template, members);
+        members.push(made);
+        activities.push(activity(name, `Launching a new EC2 instance: ${made.id}`, launching));
+        retries.delete(key);
+      }
+    } catch (error) {
+      const failure = `${(error as Error).message}. Launching EC2 instance failed.`;
+      activities.push(activity(name, "Launching a new EC2 instance", launching, failure));
+      retries.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
+    }
+    const failed = activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage;
+    const isMoving = members.some(({ lifecycle }) => lifecycle !== "InService");
+    const id = refresh?.InstanceRefreshId ?? "";
+    if (refresh?.Status === "Baking" && !baking.has(id)) baking.set(id, now);
+    const baked = now - (baking.get(id) ?? now);
+    const progress = { isDone, isMoving, left, total: DesiredCapacity, failed, now, baked };
+    const changed = refresh && refreshed(refresh, progress);
+    const isEmptied = group.Status !== undefined && members.length === 0;
+    const isChanged = isEmptied || JSON.stringify(reported(members)) !== known;
+    if (isChanged || activities.length > 0 || changed) {
+      await report({ group: name, activities, members: isChanged ? reported(members) : undefined, refresh: changed });
+    }
+    const isSettled = ({ lifecycle, target }: Member) =>
+      lifecycle === "InService" && (!goal.looksAtTargets || target === "healthy");
+    if (!members.every(isSettled) || members.length !== DesiredCapacity) return true;
+    return refresh !== undefined && !endings.includes(changed?.Status ?? "");
+  }
+
+  /** What is pending is in service as soon as its instance runs, and its target groups have it. */
+  async function serve(members: readonly Member[], health: Health): Promise<void> {
     for (const each of members) if (each.lifecycle === "Pending" && each.runs) each.lifecycle = "InService";
     const serving = members.filter(({ lifecycle, runs }) => lifecycle === "InService" && runs).map(({ id }) => id);
     for (const [TargetGroupArn, targets] of health) {
       const Targets = serving.filter((id) => !targets.has(id)).map((Id) => ({ Id }));
       if (Targets.length > 0) await elb.registerTargets({ TargetGroupArn, Targets });
     }
-    const { launch: launches, terminate, isDone, left } = plan(members, goal, now);
-    for (const each of terminate) {
-      if (each.lifecycle === "Pending" && !each.runs) {
-        const reason = instances.get(each.id)?.StateReason?.Message;
-        const text = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${reason}`;
-        note(`Launching a new EC2 instance: ${each.id}`, launching, text, "Cancelled");
-      }
-      if (isUnhealthy(each, goal, now)) each.health = "Unhealthy";
-      each.lifecycle = "Terminating";
-      note(`Terminating EC2 instance: ${each.id}`, causeOf(each, goal));
-    }
-    for (const each of members) if (each.lifecycle === "Terminating") await end(each, health, instances);
-    members = members.filter(({ id, lifecycle }) => lifecycle !== "Terminating" || instances.has(id));
-
-    const key = `${name} ${goal.template}`;
-    const { at = 0, pause = 60_000 } = retries.get(key) ?? {};
-    for (let count = 0; count < launches && at <= now; count += 1) {
-      try {
-        const made = await launch(group, goal.template, members);
-        members.push(made);
-        note(`Launching a new EC2 instance: ${made.id}`, launching);
-        retries.delete(key);
-      } catch (error) {
-        note("Launching a new EC2 instance", launching, `${(error as Error).message}. Launching EC2 instance failed.`);
-        retries.set(key, { at: now + pause, pause: Math.min(2 * pause, 300_000) });
-        break;
-      }
-    }
-    const failed = activities.find(({ StatusMessage }) => StatusMessage)?.StatusMessage;
-    const id = refresh?.InstanceRefreshId ?? "";
-    if (refresh?.Status === "Baking" && !baking.has(id)) baking.set(id, now);
-    const baked = now - (baking.get(id) ?? now);
-    const isMoving = members.some(({ lifecycle }) => lifecycle !== "InService");
-    const changed =
-      refresh && refreshed(refresh, { isDone, isMoving, left, total: DesiredCapacity, failed, now, baked });
-    const isEmptied = group.Status !== undefined && members.length === 0;
-    const isChanged = isEmptied || JSON.stringify(reported(members)) !== known;
-    if (isChanged || activities.length > 0 || changed) {
-      const own = { ...(isChanged && { members: reported(members) }), ...(changed && { refresh: changed }) };
-      await report({ group: name, activities, ...own });
-    }
-    const isSettled = ({ lifecycle, target }: Member) =>
-      lifecycle === "InService" && (!goal.looksAtTargets || target === "healthy");
-    if (!members.every(isSettled) || members.length !== DesiredCapacity) return true;
-    return refresh !== undefined && !endings.includes(changed?.Status ?? "");
   }
 
   async function healthIn(arns: readonly string[]): Promise<Health> {
@@ -306,10 +302,9 @@ export function goalOf(group: Partial<AutoScalingGroup>, refresh?: InstanceRefre
     template,
     looksAtTargets: HealthCheckType.includes("ELB"),
     grace: HealthCheckGracePeriod * 1000,
-    warmup:
-      (preferences.InstanceWarmup ?? group.DefaultInstanceWarmup ?? HealthCheckGracePeriod) * 1000 * (refresh ? 1 : 0),
-    ...(min !== undefined && most !== undefined && { policy: { min, max: most } }),
-    ...((isRefreshed || Status === "RollbackInProgress") && { isOld }),
+    warmup: refresh ? (preferences.InstanceWarmup ?? group.DefaultInstanceWarmup ?? HealthCheckGracePeriod) * 1000 : 0,
+    policy: min === undefined || most === undefined ? undefined : { min, max: most },
+    isOld: isRefreshed || Status === "RollbackInProgress" ? isOld : undefined,
   };
 }
 
@@ -325,7 +320,7 @@ export function refreshed(
     isMoving: boolean;
     left: number;
     total: number;
-    failed?: string | undefined;
+    failed?: string;
     now: number;
     baked?: number;
   },
@@ -334,7 +329,7 @@ export function refreshed(
   const { InstanceRefreshId, Status = "Pending", RollbackDetails, StartTime, Preferences } = refresh;
   const isRollback = Status === "RollbackInProgress";
   const since = (RollbackDetails?.RollbackStartTime ?? StartTime)?.getTime() ?? now;
-  const change = (status: InstanceRefresh["Status"], more: Partial<InstanceRefresh> = {}) => {
+  const change = (status: InstanceRefresh["Status"], more: Partial<InstanceRefresh>) => {
     const EndTime = endings.includes(status ?? "") ? { EndTime: new Date(now) } : {};
     return { InstanceRefreshId, before: Status, Status: status, ...EndTime, ...more };
   };
@@ -362,16 +357,22 @@ export function refreshed(
   return isSame ? undefined : change(status, { PercentageComplete, InstancesToUpdate: left, StatusReason });
 }
 
-function causeOf(member: Member, { isOld }: Goal): string {
-  const { runs, health } = member;
-  const why = runs
-    ? health === "Unhealthy"
-      ? "an ELB system health check failure"
-      : isOld?.(member)
-        ? "an instance refresh"
-        : "a difference between desired and actual capacity"
-    : "an EC2 health check indicating it has been terminated or stopped";
-  return `an instance was taken out of service in response to ${why}`;
+/** Has a member terminated. @returns What there is to tell of it. */
+function takeOut(member: Member, goal: Goal, now: number, group: string, reason?: string): Activity[] {
+  const told: Activity[] = [];
+  const { id, runs } = member;
+  if (member.lifecycle === "Pending" && !runs) {
+    const text = `Instance became unhealthy while waiting for instance to be in InService state. Termination Reason: ${reason}`;
+    told.push(activity(group, `Launching a new EC2 instance: ${id}`, launching, text, "Cancelled"));
+  }
+  if (isUnhealthy(member, goal, now)) member.health = "Unhealthy";
+  member.lifecycle = "Terminating";
+  let why = "an EC2 health check indicating it has been terminated or stopped";
+  if (runs && member.health === "Unhealthy") why = "an ELB system health check failure";
+  else if (runs)
+    why = goal.isOld?.(member) ? "an instance refresh" : "a difference between desired and actual capacity";
+  const cause = `an instance was taken out of service in response to ${why}`;
+  return [...told, activity(group, `Terminating EC2 instance: ${id}`, cause)];
 }
 
 const launching = "an instance was started in response to a difference between desired and actual capacity";
