@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { EC2, Instance } from "@aws-sdk/client-ec2";
 import type {
   ElasticLoadBalancingV2,
@@ -33,42 +33,48 @@ export function balancersOf({ ec2, elb, report }: Apis, haproxy: HAProxy, certif
   const drained = new Map<string, number>();
   const reported = new Map<string, string>();
 
+  /** Has HAProxy send requests to a target. */
+  async function serve({ arn, backend }: Group, id: string, address: string, server?: Server): Promise<Health> {
+    const key = `${backend.name}/${id}`;
+    drained.delete(key);
+    if (server?.address === address) {
+      if (/^(DRAIN|MAINT)/.test(server.status)) await haproxy.ready(server);
+      return healthOf(server, backend, Date.now() - (added.get(key) ?? 0));
+    }
+    if (server) await haproxy.remove(server);
+    // An HAProxy that was killed has forgotten that this target was healthy.
+    const before: Health = JSON.parse(reported.get(`${arn} ${id}`) ?? "[]");
+    const isHealthy = before[0] === "healthy";
+    await haproxy.add(backend, id, address, isHealthy);
+    added.set(key, Date.now());
+    return isHealthy ? before : initial;
+  }
+
+  /** Has HAProxy finish the requests of what is no target any more, then removes it. */
+  async function release({ arn, backend, outside, draining, delay }: Group, server: Server): Promise<void> {
+    const { name, sessions } = server;
+    const key = `${backend.name}/${name}`;
+    const since = drained.get(key) ?? Date.now();
+    // One look after it began: a request that is on its way has then arrived.
+    const isDrained = drained.has(key) && (sessions === 0 || Date.now() - since > delay * 1000);
+    // AWS does not say what becomes of requests that are under way in a zone that the load balancer leaves.
+    if (!isDrained && (draining.has(name) || outside.has(name))) {
+      await haproxy.drain(server);
+      drained.set(key, since);
+    } else {
+      await haproxy.remove(server);
+      reported.delete(`${arn} ${name}`);
+    }
+  }
+
   async function targetsOf(group: Group, own: readonly Server[]): Promise<Map<string, Health | null>> {
-    const { backend, targets, outside, draining, delay } = group;
+    const { targets, outside, draining } = group;
+    const serverOf = (id: string) => own.find(({ name }) => name === id);
     const found = new Map<string, Health | null>();
-    for (const [id, address] of targets) {
-      const server = own.find(({ name }) => name === id);
-      const key = `${backend.name}/${id}`;
-      drained.delete(key);
-      if (server && server.address !== address) await haproxy.remove(server);
-      else if (server) {
-        if (server.status.startsWith("DRAIN") || server.status.startsWith("MAINT")) await haproxy.ready(server);
-        found.set(id, healthOf(server, backend, Date.now() - (added.get(key) ?? 0)));
-        continue;
-      }
-      // An HAProxy that was killed has forgotten that this target was healthy.
-      const before: Health = JSON.parse(reported.get(`${group.arn} ${id}`) ?? "[]");
-      await haproxy.add(backend, id, address, before[0] === "healthy");
-      added.set(key, Date.now());
-      found.set(id, before[0] === "healthy" ? before : initial);
-    }
+    for (const [id, address] of targets) found.set(id, await serve(group, id, address, serverOf(id)));
     for (const id of outside) found.set(id, unused);
-    for (const id of draining) if (!own.some(({ name }) => name === id)) found.set(id, null);
-    for (const server of own.filter(({ name }) => !targets.has(name))) {
-      const key = `${backend.name}/${server.name}`;
-      const since = drained.get(key) ?? Date.now();
-      // One look after it began: a request that is on its way has then arrived.
-      const isDrained = drained.has(key) && (server.sessions === 0 || Date.now() - since > delay * 1000);
-      if (draining.has(server.name)) found.set(server.name, drainingHealth);
-      // AWS does not say what becomes of requests that are under way in a zone that the load balancer leaves.
-      if (!isDrained && (draining.has(server.name) || outside.has(server.name))) {
-        await haproxy.drain(server);
-        drained.set(key, since);
-      } else {
-        await haproxy.remove(server);
-        reported.delete(`${group.arn} ${server.name}`);
-      }
-    }
+    for (const id of draining) found.set(id, serverOf(id) ? drainingHealth : null);
+    for (const server of own.filter(({ name }) => !targets.has(name))) await release(group, server);
     return found;
   }
 
@@ -170,7 +176,7 @@ const arnOf = ({ DefaultActions: [action] = [] }: ListenerOfAws) =>
   action?.TargetGroupArn ?? action?.ForwardConfig?.TargetGroups?.[0]?.TargetGroupArn;
 
 /** A name that HAProxy takes, of what may be in another load balancer by the same name. */
-const nameOf = (arn = "") => `g${createHash("sha256").update(arn).digest("hex").slice(0, 12)}`;
+const nameOf = (arn = "") => `g${hash("sha256", arn).slice(0, 12)}`;
 
 /** A listener as HAProxy has it: the lines of its section. Times are in seconds. */
 export function frontendOf(
