@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Group } from "@pulumi/aws/autoscaling/group.js";
 import { Policy } from "@pulumi/aws/autoscaling/policy.js";
 import { MetricAlarm } from "@pulumi/aws/cloudwatch/metricAlarm.js";
@@ -20,15 +20,9 @@ export interface MachineGroupArgs extends LaunchArgs, Pick<GroupProofArgs, "addr
   min: number;
   /** Most machines; a release needs one more than there are. */
   max: number;
-  /**
-   * Average CPU utilization, in percent, that the group keeps by adding and removing machines.
-   * @default none: as many machines as `min`
-   */
+  /** Average CPU utilization, in percent, that the group keeps by adding and removing machines. @default none: as many machines as `min` */
   cpuTarget?: number;
-  /**
-   * ARN of the SNS topic that gets a message when the group has too few machines.
-   * @default none
-   */
+  /** ARN of the SNS topic that gets a message when the group has too few machines. @default none */
   alarmTopic?: string;
   /** Whether Pulumi refuses to delete the group. What belongs to it can change. */
   protect: boolean;
@@ -54,7 +48,7 @@ export class MachineGroup extends pulumi.ComponentResource {
     const { instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile } = args;
     const occasion = pulumi
       .all([instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile, userData])
-      .apply((all) => createHash("sha256").update(all.join(" ")).digest("hex"));
+      .apply((all) => hash("sha256", all.join(" ")));
     const { ami } = new KeptAmi(name, { newest: args.ami, amiUpdate: args.amiUpdate, occasion }, { parent: this });
 
     const template = new LaunchTemplate(

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /**
  * A caller of the local cloud's API: `root` is the cloud itself, which no policy limits; `deployer` and `previewer` are users with the
@@ -13,6 +13,6 @@ export type Identity = "root" | "deployer" | "previewer";
  * @param dir The folder of the local cloud.
  */
 export function keysOf(dir: string, identity: Identity) {
-  const hash = createHash("sha256").update(`${identity} of ${dir}`).digest("hex");
-  return { AWS_ACCESS_KEY_ID: `AKIA${hash.slice(0, 16).toUpperCase()}`, AWS_SECRET_ACCESS_KEY: hash.slice(-40) };
+  const key = hash("sha256", `${identity} of ${dir}`);
+  return { AWS_ACCESS_KEY_ID: `AKIA${key.slice(0, 16).toUpperCase()}`, AWS_SECRET_ACCESS_KEY: key.slice(-40) };
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Cloud } from "../cloud.ts";
@@ -16,18 +16,18 @@ const manifestLimit = 64 * 1024;
 export function removeCorruptBlobs(cloud: Pick<Cloud, "dir">): string[] {
   const blobs = new Map(blobsOf(cloud).map((file) => [basename(dirname(file)), file]));
   const corrupt = new Set<string>();
-  for (const [hash, file] of blobs) {
-    if (createHash("sha256").update(readFileSync(file)).digest("hex") !== hash) corrupt.add(hash);
+  for (const [name, file] of blobs) {
+    if (hash("sha256", readFileSync(file)) !== name) corrupt.add(name);
   }
   // An index refers to manifests, which refer to layers: repeated until nothing more is found.
   for (let known = -1; known < corrupt.size; ) {
     known = corrupt.size;
-    for (const [hash, file] of blobs) {
-      if (corrupt.has(hash) || statSync(file).size > manifestLimit) continue;
+    for (const [name, file] of blobs) {
+      if (corrupt.has(name) || statSync(file).size > manifestLimit) continue;
       const text = readFileSync(file, "utf8");
-      if ([...corrupt].some((each) => text.includes(`sha256:${each}`))) corrupt.add(hash);
+      if ([...corrupt].some((each) => text.includes(`sha256:${each}`))) corrupt.add(name);
     }
   }
-  for (const hash of corrupt) rmSync(blobs.get(hash) ?? "");
-  return [...corrupt].map((hash) => `sha256:${hash}`);
+  for (const name of corrupt) rmSync(blobs.get(name) ?? "");
+  return [...corrupt].map((name) => `sha256:${name}`);
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { every } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
@@ -17,7 +17,7 @@ const group = { id: "GroupId", tagType: "security-group", list: ["describeSecuri
 
 /** As the real provider makes it: a route has no id on AWS. */
 const routeId = ({ routeTableId, destinationCidrBlock }: Props) =>
-  `r-${routeTableId}${createHash("sha256").update(destinationCidrBlock).digest().readUInt32BE()}`;
+  `r-${routeTableId}${hash("sha256", destinationCidrBlock, "buffer").readUInt32BE()}`;
 
 const groups = async () => every(ec2().paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
 
