@@ -6,72 +6,6 @@ import { ofMade, type Resource, refuse, until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import type { Props } from "./values.ts";
 
-const policyRow = {
-  type: "AWS::AutoScaling::ScalingPolicy",
-  names: { name: [null, "PolicyName"], autoscalingGroupName: "AutoScalingGroupName" },
-  only: ["estimatedInstanceWarmup", "policyType", "targetTrackingConfiguration"],
-  replace: ["name"],
-  // Target tracking makes two alarms of its own.
-  price: alarmPrice(2),
-  id: "PolicyName",
-  list: ["describePolicies", "ScalingPolicies"],
-  calls: { create: "putScalingPolicy", delete: "deletePolicy" },
-} satisfies Row;
-
-const groupRow = {
-  type: "AWS::AutoScaling::AutoScalingGroup",
-  names: {
-    name: "AutoScalingGroupName",
-    "launchTemplate.id": "LaunchTemplate.LaunchTemplateId",
-    "launchTemplate.version": "LaunchTemplate.Version",
-    protectFromScaleIn: "NewInstancesProtectedFromScaleIn",
-    targetGroupArns: "TargetGroupARNs",
-    vpcZoneIdentifiers: "VPCZoneIdentifier",
-    "tags.key": "Tags[].Key",
-    "tags.value": "Tags[].Value",
-    "tags.propagateAtLaunch": "Tags[].PropagateAtLaunch",
-    // What the provider does, and not AWS; and what has calls of its own.
-    waitForCapacityTimeout: null,
-    forceDelete: null,
-    enabledMetrics: null,
-  },
-  only: [
-    ...["defaultInstanceWarmup", "desiredCapacity", "healthCheckGracePeriod", "healthCheckType"],
-    ...["instanceMaintenancePolicy", "maxSize", "minSize"],
-  ],
-  sets: ["targetGroupArns", "vpcZoneIdentifiers"],
-  rules: {
-    properties: {
-      // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceMaintenancePolicy.html
-      InstanceMaintenancePolicy: {
-        required: ["MinHealthyPercentage", "MaxHealthyPercentage"],
-        properties: { MaxHealthyPercentage: { not: { minimum: 0, exclusiveMaximum: 100 } } },
-        holds: [
-          "not have a difference of more than 100",
-          (policy: Props) => !(policy.MaxHealthyPercentage - policy.MinHealthyPercentage > 100),
-        ],
-      },
-      // https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-tagging.html
-      Tags: { maxItems: 50 },
-    },
-  },
-  defaults: { healthCheckGracePeriod: 300 },
-  computed: ["desiredCapacity"],
-  price: groupPrice,
-  shows: ["minSize", "maxSize"],
-  calls: { create: "createAutoScalingGroup", update: ["updateAutoScalingGroup"], delete: "deleteAutoScalingGroup" },
-  more: async ({ vPCZoneIdentifier, enabledMetrics = [] }: Props) => ({
-    vPCZoneIdentifier: vPCZoneIdentifier.split(","),
-    enabledMetrics: enabledMetrics.map(({ metric }: Props) => metric),
-  }),
-  unlike: (made: Resource) => ({
-    create: (inputs: Props) => create(made, inputs),
-    update: (id: string, inputs: Props, changed: string[], olds: Props) => update(made, id, inputs, changed, olds),
-    retag,
-    delete: remove,
-  }),
-} satisfies Row;
-
 async function find(name: string): Promise<AutoScalingGroup | undefined> {
   const { AutoScalingGroups } = await autoscaling().describeAutoScalingGroups({ AutoScalingGroupNames: [name] });
   return AutoScalingGroups?.[0];
@@ -140,6 +74,68 @@ async function create(made: Resource, inputs: Props): Promise<string> {
 }
 
 export const autoscalingRows = {
-  "aws:autoscaling/group:Group": groupRow,
-  "aws:autoscaling/policy:Policy": policyRow,
+  "aws:autoscaling/group:Group": {
+    type: "AWS::AutoScaling::AutoScalingGroup",
+    names: {
+      name: "AutoScalingGroupName",
+      "launchTemplate.id": "LaunchTemplate.LaunchTemplateId",
+      "launchTemplate.version": "LaunchTemplate.Version",
+      protectFromScaleIn: "NewInstancesProtectedFromScaleIn",
+      targetGroupArns: "TargetGroupARNs",
+      vpcZoneIdentifiers: "VPCZoneIdentifier",
+      "tags.key": "Tags[].Key",
+      "tags.value": "Tags[].Value",
+      "tags.propagateAtLaunch": "Tags[].PropagateAtLaunch",
+      // What the provider does, and not AWS; and what has calls of its own.
+      waitForCapacityTimeout: null,
+      forceDelete: null,
+      enabledMetrics: null,
+    },
+    only: [
+      ...["defaultInstanceWarmup", "desiredCapacity", "healthCheckGracePeriod", "healthCheckType"],
+      ...["instanceMaintenancePolicy", "maxSize", "minSize"],
+    ],
+    sets: ["targetGroupArns", "vpcZoneIdentifiers"],
+    rules: {
+      properties: {
+        // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceMaintenancePolicy.html
+        InstanceMaintenancePolicy: {
+          required: ["MinHealthyPercentage", "MaxHealthyPercentage"],
+          properties: { MaxHealthyPercentage: { not: { minimum: 0, exclusiveMaximum: 100 } } },
+          holds: [
+            "not have a difference of more than 100",
+            (policy: Props) => !(policy.MaxHealthyPercentage - policy.MinHealthyPercentage > 100),
+          ],
+        },
+        // https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-tagging.html
+        Tags: { maxItems: 50 },
+      },
+    },
+    defaults: { healthCheckGracePeriod: 300 },
+    computed: ["desiredCapacity"],
+    price: groupPrice,
+    shows: ["minSize", "maxSize"],
+    calls: { create: "createAutoScalingGroup", update: ["updateAutoScalingGroup"], delete: "deleteAutoScalingGroup" },
+    more: async ({ vPCZoneIdentifier, enabledMetrics = [] }) => ({
+      vPCZoneIdentifier: vPCZoneIdentifier.split(","),
+      enabledMetrics: enabledMetrics.map(({ metric }: Props) => metric),
+    }),
+    unlike: (made) => ({
+      create: (inputs) => create(made, inputs),
+      update: (id, inputs, changed, olds) => update(made, id, inputs, changed, olds),
+      retag,
+      delete: remove,
+    }),
+  },
+  "aws:autoscaling/policy:Policy": {
+    type: "AWS::AutoScaling::ScalingPolicy",
+    names: { name: [null, "PolicyName"], autoscalingGroupName: "AutoScalingGroupName" },
+    only: ["estimatedInstanceWarmup", "policyType", "targetTrackingConfiguration"],
+    replace: ["name"],
+    // Target tracking makes two alarms of its own.
+    price: alarmPrice(2),
+    id: "PolicyName",
+    list: ["describePolicies", "ScalingPolicies"],
+    calls: { create: "putScalingPolicy", delete: "deletePolicy" },
+  },
 } satisfies Record<string, Row>;

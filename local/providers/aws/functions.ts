@@ -2,7 +2,7 @@ import { every } from "../../lists.ts";
 import { acm, ec2, ecr, ssm } from "./clients.ts";
 import { lowered, scalars } from "./operations.ts";
 import type { Lookup } from "./provider.ts";
-import { arn, fromTags } from "./tags.ts";
+import { ec2Arn, fromTags } from "./tags.ts";
 import type { Props } from "./values.ts";
 
 const region = () => process.env.AWS_REGION;
@@ -96,7 +96,7 @@ export const functions: Record<string, Lookup> = {
       }
       return {
         id: ami.ImageId,
-        arn: arn("ec2", "", `image/${ami.ImageId}`),
+        arn: ec2Arn("", `image/${ami.ImageId}`),
         ...scalars(lowered(ami)),
         tags: fromTags(ami.Tags),
       };

@@ -5,7 +5,7 @@ import { lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
 import { ofMade, orGone, type Resource, refuse, until } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
-import { arn, fromTags, retagEc2 } from "./tags.ts";
+import { ec2Arn, fromTags, retagEc2 } from "./tags.ts";
 import { isObject, leaves, lower, type Props, withoutUndefined } from "./values.ts";
 
 /**
@@ -175,11 +175,7 @@ export async function sentBy(row: Row, name: Operation, inputs: readonly string[
 }
 
 /** The resource type that a row describes. */
-export function define(
-  token: string,
-  given: Row,
-  above?: { readonly row: Row; readonly resource: () => Resource },
-): Resource {
+export function define(token: string, given: Row, above?: { readonly row: Row; readonly resource: () => Resource }) {
   const row = whole(given);
   const parent = above && { ...above, row: whole(above.row) };
   const service = serviceOf(row);
@@ -229,10 +225,9 @@ export function define(
     return answer && { ...identity, ...lowered(others.length === 0 && isObject(first) ? first : answer) };
   }
 
-  async function describe(id: string, found: Props, declared: Props): Promise<Props> {
-    const item = { ...found, ...(await row.more?.(found)) };
-    const { ownerId, registryId } = item;
-    const live: Props = { ownerId, registryId, ...(await attributes(id)) };
+  /** What an item has of the inputs. */
+  function inputsIn(item: Props, declared: Props): Props {
+    const live: Props = {};
     const isRenamed = (input: string) => row.spelled?.[input] || (nests(row) && isNested(row, input));
     for (const input of tops.filter((each) => !row.attributes?.[each] && !isRenamed(each))) {
       const values = [item[input], ...namesOf(row, input).map((path) => at(item, path))];
@@ -245,6 +240,21 @@ export function define(
       const spelled = Object.entries(row.spelled?.[path] ?? {}).find(([, each]) => each === value)?.[0];
       if (value !== undefined) set(live, stepsOf(at), spelled ? JSON.parse(spelled) : value);
     }
+    return live;
+  }
+
+  async function tagsOf(item: Props, arn: string, declared: Props[]): Promise<unknown> {
+    if (isNested(row, "tags")) return inOrder(item.tags, declared);
+    const { list } = tagging[service] ?? {};
+    const known = { resourceArn: arn, resourceARN: arn };
+    const tags = list ? search(await (await call(list)).send(known), "tags", "Tags") : item.tags;
+    return Array.isArray(tags) || !tags ? fromTags(tags) : tags;
+  }
+
+  async function describe(id: string, found: Props, declared: Props): Promise<Props> {
+    const item = { ...found, ...(await row.more?.(found)) };
+    const { ownerId, registryId } = item;
+    const live: Props = { ownerId, registryId, ...(await attributes(id)), ...inputsIn(item, declared) };
     for (const [output, name] of Object.entries(row.outputs ?? {}))
       live[output] = typeof name === "function" ? name(item) : at(item, name.split(".").map(lower).join("."));
     const owner = ownerId ?? item.groupOwnerId ?? JSON.stringify(item).match(/:(\d{12}):/)?.[1];
@@ -252,12 +262,8 @@ export function define(
     // AWS's own ARN of a log group ends with its streams' wildcard, the provider's does not.
     live.arn = own?.replace(/:\*$/, "");
     if (!tops.includes("tags")) return live;
-    if (row.tagType) live.arn = arn("ec2", owner, `${row.tagType}/${id}`);
-    if (isNested(row, "tags")) return { ...live, tags: inOrder(item.tags, declared.tags) };
-    const { list } = tagging[service] ?? {};
-    const known = { resourceArn: live.arn, resourceARN: live.arn };
-    const tags = list ? search(await (await call(list)).send(known), "tags", "Tags") : item.tags;
-    return { ...live, tags: Array.isArray(tags) || !tags ? fromTags(tags) : tags };
+    if (row.tagType) live.arn = ec2Arn(owner, `${row.tagType}/${id}`);
+    return { ...live, tags: await tagsOf(item, live.arn, declared.tags) };
   }
 
   /** The attributes that are inputs, as numbers and booleans where the provider has those. */

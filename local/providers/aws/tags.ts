@@ -19,5 +19,5 @@ export async function retagEc2(id: string, tags: Props, removed: string[]) {
   if (Object.keys(tags).length > 0) await ec2().createTags({ Resources: [id], Tags: toTags(tags) });
 }
 
-export const arn = (service: string, account: string | undefined, resource: string) =>
-  `arn:aws:${service}:${process.env.AWS_REGION}:${account}:${resource}`;
+export const ec2Arn = (account: string | undefined, resource: string) =>
+  `arn:aws:ec2:${process.env.AWS_REGION}:${account}:${resource}`;
