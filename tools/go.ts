@@ -29,10 +29,7 @@ interface Program {
   readonly package: string;
   /** Go variable that the program takes its own version from. */
   readonly versionVariable?: string;
-  /**
-   * Folder that a version of it goes to.
-   * @default The tools' folder.
-   */
+  /** Folder that a version of it goes to. @default The tools' folder. */
   readonly folder?: (version: string) => string;
 }
 
@@ -82,20 +79,12 @@ const others = {
   bombardier: { package: "github.com/codesenberg/bombardier", versionVariable: "main.version=" },
 } satisfies Record<string, Program>;
 
-/**
- * Makes every program of the local cloud available: built, once.
- *
- * @param signal Ends a build.
- */
+/** Makes every program of the local cloud available: built, once. @param signal Ends a build. */
 export async function ensureTools(signal: AbortSignal): Promise<void> {
   await ensure(localCloud, signal);
 }
 
-/**
- * Makes a single tool available that the local cloud does not need.
- *
- * @returns How to call it.
- */
+/** Makes a single tool available that the local cloud does not need. @returns How to call it. */
 export async function ensureTool(name: keyof typeof others): Promise<string> {
   await ensure({ folder: name, programs: { [name]: others[name] } });
   return join(toolsFolder, name);
@@ -153,14 +142,14 @@ function inspect({ folder, programs }: Module) {
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
   const isCurrent = readIfThere(stamp) === key;
-  const needed: { name: string; path: string; package: string; version: string | undefined }[] = [];
-  for (const [name, program] of Object.entries(programs)) {
+  const needed = Object.entries(programs).flatMap(([name, program]) => {
     const version = versionOf(program.package);
     const path = join(program.folder?.(version ?? "") ?? toolsFolder, name);
-    if (!isCurrent || !existsSync(path)) needed.push({ name, path, package: program.package, version });
-  }
+    return isCurrent && existsSync(path) ? [] : { name, path, package: program.package, version };
+  });
   const missing = needed.filter(({ name }) => !existsSync(join(store, name)));
-  return { source, options, key, store, stamp, isCurrent, needed, missing };
+  const packages = missing.map((program) => program.package);
+  return { source, options, key, store, stamp, isCurrent, needed, missing, packages };
 }
 type Plan = ReturnType<typeof inspect>;
 
@@ -178,7 +167,7 @@ function place(built: string, path: string): void {
 
 /** Builds programs into the store. Whole or not at all: neither an interrupted build nor another clone's at the same time leaves half a program behind. */
 async function build(plan: Plan, signal?: AbortSignal): Promise<void> {
-  const { source, store, options, missing } = plan;
+  const { source, store, options, missing, packages } = plan;
   const names = missing.map(({ name, version }) => [name, version].filter(Boolean).join(" "));
   mkdirSync(store, { recursive: true });
   const target = mkdtempSync(join(store, ".building-"));
@@ -195,7 +184,6 @@ async function build(plan: Plan, signal?: AbortSignal): Promise<void> {
         const left = Math.ceil((((Date.now() - started) / done) * (total - done)) / 1000);
         progress(`${done} of ${total} packages, about ${Math.max(left, 1)} s left`);
       };
-      const packages = missing.map((program) => program.package);
       await go(["build", "-v", ...options, "-o", `${target}/`, ...packages], { cwd: source, signal, onLine });
     });
     for (const program of missing) renameSync(join(target, basename(program.package)), join(store, program.name));
@@ -205,15 +193,11 @@ async function build(plan: Plan, signal?: AbortSignal): Promise<void> {
 }
 
 /** Whether each package that the missing programs are built from has to be compiled. Downloads the modules. */
-function listPackages({ source, options, missing }: Plan, signal?: AbortSignal): Promise<string> {
-  const packages = missing.map((program) => program.package);
+function listPackages({ source, options, packages }: Plan, signal?: AbortSignal): Promise<string> {
   return go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], { cwd: source, signal });
 }
 
-async function go(
-  args: readonly string[],
-  options: { cwd: string; signal?: AbortSignal | undefined; onLine?: () => void },
-): Promise<string> {
+async function go(args: readonly string[], options: { cwd: string; signal?: AbortSignal; onLine?: () => void }) {
   // The compiler frees memory less often, up to a gigabyte for each process: it took a sixth less processor time so.
   const env = { GOGC: "400", GOMEMLIMIT: "1GiB", ...process.env };
   try {
@@ -229,15 +213,10 @@ async function go(
 
 /** The version of a package's module, without its `v`; none for a package of the module itself. */
 function readVersions(goMod: string): (goPackage: string) => string | undefined {
-  const text = readFileSync(goMod, "utf8");
-  const modules = [...text.matchAll(/^(?:require)?\s+(\S+) v(\S+)/gm)].map(([, path = "", version]) => ({
-    path,
-    version,
-  }));
-  return (goPackage) =>
-    modules
-      .filter(({ path }) => `${goPackage}/`.startsWith(`${path}/`))
-      .sort((a, b) => b.path.length - a.path.length)[0]?.version;
+  const modules = [...readFileSync(goMod, "utf8").matchAll(/^(?:require)?\s+(\S+) v(\S+)/gm)];
+  // A module may be below another one.
+  modules.sort(([, a = ""], [, b = ""]) => b.length - a.length);
+  return (goPackage) => modules.find(([, path]) => `${goPackage}/`.startsWith(`${path}/`))?.[2];
 }
 
 function hashOf(source: string, options: readonly string[]): string {
