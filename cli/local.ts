@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
+import { quote } from "../components/user-data.ts";
 import { type Cloud, cloudFolder, exports, openCloud } from "../local/cloud.ts";
 import { change } from "../local/recovery/recover.ts";
 import { failedSteps } from "../local/services/buildkitd.ts";
@@ -76,7 +77,7 @@ const commands: Record<string, (cloud: Cloud) => Promise<void>> = {
     await start(cloud);
     await ensureStack(cloud);
     for (const [name, value] of Object.entries(exports(cloud))) {
-      process.stdout.write(`export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
+      process.stdout.write(`export ${name}=${quote(value)}\n`);
     }
   },
 };

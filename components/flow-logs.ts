@@ -3,18 +3,14 @@ import { FlowLog } from "@pulumi/aws/ec2/flowLog.js";
 import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
+import type { InstanceRoleArgs } from "./instance-role.ts";
 import { writeStatement } from "./machine-logs.ts";
 import { iamPath, placeOf, policyOf } from "./policy-document.ts";
 
-export interface FlowLogsArgs {
+export interface FlowLogsArgs extends Pick<InstanceRoleArgs, "permissionsBoundary"> {
   vpcId: pulumi.Input<string>;
   /** Days for which CloudWatch keeps a record. */
   retentionInDays: number;
-  /**
-   * ARN of the policy that limits what the role can do, whatever it is given.
-   * @default none
-   */
-  permissionsBoundary?: string;
 }
 
 /**
@@ -48,12 +44,7 @@ export class FlowLogs extends pulumi.ComponentResource {
     );
     new FlowLog(
       name,
-      {
-        vpcId: args.vpcId,
-        trafficType: "REJECT",
-        logDestination: group.arn,
-        iamRoleArn: role.arn,
-      },
+      { vpcId: args.vpcId, trafficType: "REJECT", logDestination: group.arn, iamRoleArn: role.arn },
       // Without the policy in place, the flow log reports delivery failures. EC2 takes no second one to the same log group, so that with another
       // role, as when somebody has deleted this one, the old one goes first.
       { parent: this, dependsOn: policy, deleteBeforeReplace: true },

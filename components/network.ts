@@ -5,13 +5,14 @@ import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRu
 import * as pulumi from "@pulumi/pulumi";
 import { eachMachine, type MachineName } from "./architecture.ts";
 import { Endpoints, type EndpointsArgs } from "./endpoints.ts";
-import { FlowLogs, type FlowLogsArgs } from "./flow-logs.ts";
+import { FlowLogs } from "./flow-logs.ts";
+import type { InstanceRoleArgs } from "./instance-role.ts";
 import { tcp } from "./tcp.ts";
 import { Vpc, type VpcArgs } from "./vpc.ts";
 
 export interface NetworkArgs
   extends VpcArgs,
-    Pick<FlowLogsArgs, "permissionsBoundary">,
+    Pick<InstanceRoleArgs, "permissionsBoundary">,
     Pick<EndpointsArgs, "repositoryArn"> {
   /** TCP port of the app. */
   port: number;
@@ -42,21 +43,13 @@ export class Network extends pulumi.ComponentResource {
 
     new FlowLogs(
       name,
-      {
-        vpcId,
-        retentionInDays: args.logRetentionDays,
-        permissionsBoundary: args.permissionsBoundary,
-      },
+      { vpcId, retentionInDays: args.logRetentionDays, permissionsBoundary: args.permissionsBoundary },
       { parent: this },
     );
 
     const group = new SecurityGroup(
       name,
-      {
-        vpcId,
-        description: "Port of the app in, HTTPS out",
-        tags: { Name: name },
-      },
+      { vpcId, description: "Port of the app in, HTTPS out", tags: { Name: name } },
       { parent: this },
     );
     for (const cidrIpv4 of args.allowedCidrs) {

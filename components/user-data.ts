@@ -197,6 +197,4 @@ rm "/run/$name-secret"
 `;
 
 /** A word that the shell takes literally. */
-function quote(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
-}
+export const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
