@@ -107,15 +107,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
         resources.push({ type, name, inputs });
         return {
           id: name,
-          state: {
-            arn: name,
-            name,
-            repositoryUrl: name,
-            dnsName: name,
-            ...inputs,
-            digest: name,
-            configs: {},
-          },
+          state: { arn: name, name, repositoryUrl: name, dnsName: name, ...inputs, digest: name, configs: {} },
         };
       },
       call({ token, inputs }) {
@@ -205,11 +197,7 @@ function notes(result: Estimate): string[] {
 async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
-    options: {
-      stack: { type: "string", default: "dev" },
-      json: { type: "boolean" },
-      markdown: { type: "boolean" },
-    },
+    options: { stack: { type: "string", default: "dev" }, json: { type: "boolean" }, markdown: { type: "boolean" } },
   });
   // The program finds its build context beside Pulumi.yaml.
   process.chdir(root);

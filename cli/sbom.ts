@@ -30,10 +30,7 @@ export function readSbomOptions(args: readonly string[]) {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: {
-      show: { type: "boolean", default: false },
-      output: { type: "string" },
-    },
+    options: { show: { type: "boolean", default: false }, output: { type: "string" } },
   });
   const [image, ...others] = positionals;
   if (others.length > 0) throw new UsageError(`one image at a time, and these are several: ${positionals.join(" ")}`);
@@ -51,11 +48,9 @@ async function main(args: readonly string[]): Promise<void> {
   try {
     const { image, env } = await find(options.image, folder);
     say(`sbom: ${image}`);
-    try {
-      await work(image, options, env, folder);
-    } catch (error) {
+    await work(image, options, env, folder).catch((error: unknown) => {
       throw explain(image, error);
-    }
+    });
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -38,9 +38,7 @@ export function eachMachine<T>(make: (machine: MachineName, index: number) => T)
 }
 
 /** A value for each machine, made at the same time. */
-export async function eachMachineAtOnce<T>(
-  make: (machine: MachineName) => Promise<T>,
-): Promise<Record<MachineName, T>> {
+export async function eachMachineAtOnce<T>(make: (machine: MachineName) => Promise<T>) {
   const made = await Promise.all(machineNames.map(make));
   return eachMachine((_, index) => made[index] as T);
 }

@@ -25,10 +25,7 @@ export interface BalancerArgs {
   domain?: string;
   /** ARN of the domain's certificate. */
   certificateArn?: string;
-  /**
-   * ARN of the SNS topic that gets alarms.
-   * @default no alarms
-   */
+  /** ARN of the SNS topic that gets alarms. @default no alarms */
   alarmTopic?: string;
   /** Whether Pulumi and AWS refuse to delete the load balancer. What belongs to it can change. */
   protect: boolean;
@@ -156,10 +153,6 @@ export class Balancer extends pulumi.ComponentResource {
     this.dnsName = balancer.dnsName;
     this.url = domain ? pulumi.output(`https://${domain}`) : pulumi.interpolate`http://${balancer.dnsName}`;
     this.targetGroupArn = targets.arn;
-    this.registerOutputs({
-      url: this.url,
-      dnsName: this.dnsName,
-      targetGroupArn: this.targetGroupArn,
-    });
+    this.registerOutputs({ url: this.url, dnsName: this.dnsName, targetGroupArn: this.targetGroupArn });
   }
 }

@@ -6,11 +6,7 @@ import { failureMarker, goesOn } from "./user-data.ts";
  *
  * @param ec2 A client for the region.
  */
-export async function readConsole(
-  ec2: Pick<EC2, "getConsoleOutput">,
-  region: string,
-  instanceId: string,
-): Promise<string> {
+export async function readConsole(ec2: Pick<EC2, "getConsoleOutput">, region: string, instanceId: string) {
   try {
     const { Output = "" } = await ec2.getConsoleOutput({ InstanceId: instanceId, Latest: true });
     return Buffer.from(Output, "base64").toString("utf8");

@@ -37,10 +37,7 @@ export interface ImageArgs {
   tags?: readonly string[];
   /** Whether an image that is pushed by its digest is to be tagged `latest` too. */
   latest?: boolean;
-  /**
-   * An earlier release to deploy instead of building.
-   * @default The context is built.
-   */
+  /** An earlier release to deploy instead of building. @default The context is built. */
   release?: Release;
 }
 

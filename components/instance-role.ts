@@ -12,15 +12,9 @@ export interface InstanceRoleArgs {
   repositoryArn: pulumi.Input<string>;
   /** ARN of the one log group that machines may write to. */
   logGroupArn: pulumi.Input<string>;
-  /**
-   * Path below which machines may read and decrypt parameters, such as `/hono-app/dev`.
-   * @default none
-   */
+  /** Path below which machines may read and decrypt parameters, such as `/hono-app/dev`. @default none */
   secretsPath?: string;
-  /**
-   * ARN of the policy that limits what the role can do, whatever it is given.
-   * @default none
-   */
+  /** ARN of the policy that limits what the role can do, whatever it is given. @default none */
   permissionsBoundary?: string;
 }
 

@@ -24,9 +24,7 @@ export interface LaunchArgs
   verificationTimeout: number;
 }
 
-/**
- * The arguments as a component's inputs, without what names an AMI: a newer one that replaces no machine must not show as a change.
- */
+/** The arguments as a component's inputs, without what names an AMI: a newer one that replaces no machine must not show as a change. */
 export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, architecture, ...inputs }: T) {
   return { ...inputs, architecture: architecture.ec2 };
 }

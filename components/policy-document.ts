@@ -11,6 +11,4 @@ export function placeOf(arn: pulumi.Input<string>) {
 /** IAM path of what the stack has there. Who deploys the stack may pass the roles of this path to AWS's services, and no other stack's. */
 export const iamPath = (app: string) => `/${app}/${pulumi.getStack()}/`;
 
-export function policyOf(...Statement: PolicyStatement[]): PolicyDocument {
-  return { Version: "2012-10-17", Statement };
-}
+export const policyOf = (...Statement: PolicyStatement[]): PolicyDocument => ({ Version: "2012-10-17", Statement });

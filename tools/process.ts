@@ -77,11 +77,7 @@ export async function run(command: readonly string[], options?: RunOptions): Pro
   return stdout;
 }
 
-/**
- * Runs a command to its end, whether it succeeds or fails.
- *
- * @throws {@link CommandError} when it cannot be started.
- */
+/** Runs a command to its end, whether it succeeds or fails. @throws {@link CommandError} when it cannot be started. */
 export function collect(command: readonly string[], options: RunOptions = {}): Promise<Result> {
   const { input = "", onLine, onOutput, ...spawnOptions } = options;
   const { timeout = 0 } = options;

@@ -18,11 +18,7 @@ export class NoAnswer extends Error {
   }
 }
 
-/**
- * This machine.
- *
- * @param seconds How long a program may take to answer.
- */
+/** This machine. @param seconds How long a program may take to answer. */
 export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, seconds = 10) {
   const endpoint = env.AWS_ENDPOINT_URL;
   return {
@@ -37,11 +33,7 @@ export function realProbe(env: Readonly<NodeJS.ProcessEnv> = process.env, second
         return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
       }
     },
-    /**
-     * What a program answers; the status is null where it cannot be started.
-     *
-     * @throws {@link NoAnswer}
-     */
+    /** What a program answers; the status is null where it cannot be started. @throws {@link NoAnswer} */
     exec(file: string, ...args: string[]) {
       const answer = spawnSync(file, args, { env: { ...env }, timeout: seconds * 1000, input: "", encoding: "utf8" });
       if ((answer.error as NodeJS.ErrnoException | undefined)?.code === "ETIMEDOUT")

@@ -4,16 +4,8 @@ import { CommandError, run, say } from "../../tools/process.ts";
 /** A Buildx builder: one BuildKit, or several of which each builds its own platforms. */
 export type Builder = ReturnType<typeof parseBuilder>;
 
-/**
- * Finds the builder by its name, or makes it, and starts it.
- *
- * @throws Error when it does not answer, or cannot build one of the platforms.
- */
-export async function ensureBuilder(
-  name: string,
-  platforms: readonly string[],
-  env: NodeJS.ProcessEnv,
-): Promise<Builder> {
+/** Finds the builder by its name, or makes it, and starts it. @throws Error when it does not answer, or cannot build one of the platforms. */
+export async function ensureBuilder(name: string, platforms: readonly string[], env: NodeJS.ProcessEnv) {
   const found = await inspect(name, env);
   const builder = found ?? (await create(name, env));
   if (found) say(`builder ${name}: ${describe(found)}`);

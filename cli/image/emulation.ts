@@ -26,9 +26,7 @@ function nodeFor(platform: string, { nodes }: Builder) {
 }
 
 /** `linux/amd64/v3` is the same architecture as `linux/amd64`. */
-function withoutVariant(platform: string): string {
-  return platform.split("/").slice(0, 2).join("/");
-}
+const withoutVariant = (platform: string): string => platform.split("/").slice(0, 2).join("/");
 
 export function remedy(steps: readonly EmulatedStep[], builder: Builder): string {
   const [platform] = new Set(steps.map((step) => step.platform));

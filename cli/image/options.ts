@@ -30,11 +30,7 @@ Builds app/ into an image, as the guide does with docker buildx.
 
 export type BuildOptions = Extract<ReturnType<typeof readOptions>, { kind: "build" }>;
 
-/**
- * Reads the command line; what Docker would refuse only after a build is refused here.
- *
- * @throws UsageError
- */
+/** Reads the command line; what Docker would refuse only after a build is refused here. @throws UsageError */
 export function readOptions(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],

@@ -23,12 +23,9 @@ export function sumUp(images: readonly PlatformImage[]) {
     images.flatMap(({ config, layers }) => [config, ...layers]).map((blob) => [blob.digest, blob.size]),
   );
   const [first, ...others] = images;
-  const shared =
-    others.length === 0
-      ? []
-      : (first?.layers ?? []).filter(({ digest }) =>
-          others.every(({ layers }) => layers.some((layer) => layer.digest === digest)),
-        );
+  const isShared = ({ digest }: Blob) =>
+    others.length > 0 && others.every(({ layers }) => layers.some((layer) => layer.digest === digest));
+  const shared = first?.layers.filter(isShared) ?? [];
   return {
     platforms: images.map(({ platform, config, layers, unpacked }) => ({
       platform,

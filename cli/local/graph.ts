@@ -1,5 +1,5 @@
 import { Graphviz } from "@hpcc-js/wasm-graphviz";
-import { type MachineName, machineNames } from "../../components/architecture.ts";
+import { machineNames } from "../../components/architecture.ts";
 import { rows, type Token } from "../../local/providers/aws/rows.ts";
 import type { StateResource } from "../../local/stack.ts";
 
@@ -97,22 +97,16 @@ function takenBy(resource: StateResource, partOf: (urn: string) => StateResource
 }
 
 /** Sorted: the state has everything in the order in which it happened to be made. */
-function unique(names: readonly string[]): string[] {
-  return [...new Set(names)].sort();
-}
+const unique = (names: readonly string[]): string[] => [...new Set(names)].sort();
 
 /** The library knows this font's widths, so a drawing does not depend on the machine's fonts; those that browsers take for it are as wide. */
 const font = "Helvetica";
 
 const light = (color: Color) => palette[color][0];
 
-function idOf(part: StateResource): string {
-  return `${nameOf(part.type)} ${part.urn.slice(part.urn.lastIndexOf("::") + 2)}`;
-}
+const idOf = (part: StateResource): string => `${nameOf(part.type)} ${part.urn.slice(part.urn.lastIndexOf("::") + 2)}`;
 
-function machineOf({ urn }: StateResource): MachineName | undefined {
-  return machineNames.find((name) => urn.endsWith(`-${name}`));
-}
+const machineOf = ({ urn }: StateResource) => machineNames.find((name) => urn.endsWith(`-${name}`));
 
 /** A part, the children in it and what its arguments take from other parts, as the table of a Graphviz label. */
 function table(part: StateResource, made: readonly string[], taken: readonly string[]): string {
@@ -152,9 +146,7 @@ function row(left: string, right: string, depth: number): string {
 }
 
 /** `Subnet` of `aws:ec2/subnet:Subnet`. */
-function nameOf(type: string): string {
-  return type.slice(type.lastIndexOf(":") + 1);
-}
+const nameOf = (type: string): string => type.slice(type.lastIndexOf(":") + 1);
 
 /** `ec2` of `aws:ec2/subnet:Subnet`. */
 function packageOf(type: string): string {
@@ -177,6 +169,4 @@ function text(content: string, color: Color, size = 13, tag = "font"): string {
 /** Graphviz drops what is blank at the edges of a cell. */
 const space = "&#160;&#160;";
 
-function markup(content: string): string {
-  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
+const markup = (content: string) => content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -9,11 +9,7 @@ export class UsageError extends Error {}
  * @param usage What `--help` prints; an unknown option shows it too.
  * @param failure Exit status of a failure: 2 for a command that ends with 1 when it finds something, or that nothing but its arguments lets fail.
  */
-export async function runCommand(
-  usage: string,
-  main: (args: string[]) => Promise<void> | void,
-  failure = 1,
-): Promise<void> {
+export async function runCommand(usage: string, main: (args: string[]) => Promise<void> | void, failure = 1) {
   const args = process.argv.slice(2);
   if (args.includes("--help") || args.includes("-h")) return void process.stdout.write(usage);
   // `| head` closes the pipe when it has read enough. The status stays what it is by then.

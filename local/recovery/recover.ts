@@ -69,10 +69,7 @@ async function recover(cloud: Cloud, refresh: typeof pulumi): Promise<void> {
   const known = resourcesOf(cloud).map(({ type, id }) => [type, id]);
   // The program tags every resource that can have tags with these.
   const input = JSON.stringify({ tags: { project: projectName, stack: stackName }, known });
-  const orphans = await run(["node", join(import.meta.dirname, "orphans.ts")], {
-    env: as(cloud, "root"),
-    input,
-  });
+  const orphans = await run(["node", join(import.meta.dirname, "orphans.ts")], { env: as(cloud, "root"), input });
   for (const digest of removeCorruptBlobs(cloud)) say(`deleted from the registry, since it is damaged: ${digest}`);
   for (const orphan of orphans.split("\n").filter(Boolean)) say(`deleted, since the state does not know it: ${orphan}`);
   await refresh(cloud, ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"]);

@@ -29,20 +29,16 @@ export function buildkitd(
   for (const each of [folder, run]) mkdirSync(each, { recursive: true });
   const config = join(folder, "buildkitd.toml");
   // TOML's strings are JSON's.
-  const [root, address, registry, ca, mirror] = [
-    join(folder, "data"),
-    `unix://${socket({ run })}`,
-    cloud.registry,
-    certificate(cloud),
-    cloud.mirror,
-  ].map((text) => JSON.stringify(text));
+  const text = (value: string) => JSON.stringify(value);
+  const mirror = text(cloud.mirror);
   const mirrored = [`[registry."docker.io"]`, `mirrors = [${mirror}]`, `[registry.${mirror}]`, "http = true"];
   const lines = [
-    ...[`root = ${root}`, "[grpc]", `address = [${address}]`, "[worker.containerd]", "enabled = false"],
+    ...[`root = ${text(join(folder, "data"))}`, "[grpc]", `address = [${text(`unix://${socket({ run })}`)}]`],
+    ...["[worker.containerd]", "enabled = false"],
     // A build step reaches the package registry as this host does.
     ...["[worker.oci]", "enabled = true", 'networkMode = "host"', ...worker],
     // Without `http = false` BuildKit speaks plain HTTP to loopback addresses.
-    ...[`[registry.${registry}]`, "http = false", `ca = [${ca}]`],
+    ...[`[registry.${text(cloud.registry)}]`, "http = false", `ca = [${text(certificate(cloud))}]`],
     ...(useMirror ? mirrored : []),
   ];
   writeFileSync(config, `${lines.join("\n")}\n`);
@@ -93,9 +89,7 @@ export async function ensureBuilder(cloud: Cloud): Promise<void> {
   await run(["docker-buildx", "create", "--name", builder, ...options, endpoint], { env: cloud.env });
 }
 
-export function socket(cloud: Pick<Cloud, "run">): string {
-  return join(cloud.run, "buildkitd.sock");
-}
+export const socket = (cloud: Pick<Cloud, "run">): string => join(cloud.run, "buildkitd.sock");
 
 /** The builds that BuildKit remembers, the newest first. */
 export async function builds({ env }: Pick<Cloud, "env">) {

@@ -35,12 +35,7 @@ export function firewallOf(chain: string, prefix: string) {
 const chainsOf = (chain: string) => [chain, `${chain}-from`, `${chain}-out`] as const;
 
 /** The chains, as iptables-restore takes them. EC2 drops what it does not allow: a client gets a time-out, not a refusal. */
-export function tableOf(
-  chain: string,
-  services: string,
-  openings: readonly Opening[],
-  senders: readonly Sender[],
-): string {
+export function tableOf(chain: string, services: string, openings: readonly Opening[], senders: readonly Sender[]) {
   const [to, from, out] = chainsOf(chain);
   const limited = openings.filter(({ egress }) => egress !== undefined);
   const rules = [

@@ -104,10 +104,7 @@ export function machineOf(id: string, cloud: MachineCloud) {
   }
 
   /** Runs the user data in a container of the machine's own architecture. */
-  async function runScript(
-    script: string,
-    { architecture, address, hostName, credentials }: MachineArgs,
-  ): Promise<void> {
+  async function runScript(script: string, { architecture, address, hostName, credentials }: MachineArgs) {
     const instance = `${dir}/cloud`;
     const settings = `${dir}/settings`;
     for (const folder of ["data", "instance/scripts"]) await mkdir(`${instance}/${folder}`, { recursive: true });

@@ -111,11 +111,7 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   await rm(context, { recursive: true }); // the mirror has everything
 }
 
-/**
- * Fetches what the images are made of, unless it is there: for this neither BuildKit nor a registry is needed.
- *
- * @returns The folder of it.
- */
+/** Fetches what the images are made of, unless it is there: for this neither BuildKit nor a registry is needed. @returns The folder of it. */
 export async function prepareBaseImages(cacheDir: string, needed = images): Promise<string> {
   const key = hashOf([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], []);
   const context = join(cacheDir, `base-images-${key}`);

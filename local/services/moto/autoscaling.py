@@ -260,13 +260,7 @@ def describe_instance_refreshes(self: AutoScalingResponse) -> ActionResult:
     return ActionResult({"InstanceRefreshes": [each for each in find(self).refreshes if not ids or each["InstanceRefreshId"] in ids]})
 
 
-for call in (
-    describe_scaling_activities,
-    start_instance_refresh,
-    cancel_instance_refresh,
-    rollback_instance_refresh,
-    describe_instance_refreshes,
-):
+for call in describe_scaling_activities, start_instance_refresh, cancel_instance_refresh, rollback_instance_refresh, describe_instance_refreshes:
     setattr(AutoScalingResponse, call.__name__, call)
 
 
