@@ -148,6 +148,9 @@ export function loadConfig() {
   };
   const { protect } = settings;
   const accounts = aws.get("allowedAccountIds");
+  const token = allConfig()[`${project}:publishToken`];
+  // As the engine tells a program; Pulumi's SDK has no public function for it.
+  const isSecret = (key: string) => env.PULUMI_CONFIG_SECRET_KEYS?.includes(`"${project}:${key}"`);
   const isOtherPort = port !== undefined && port !== 80;
   /** What would be wrong, and whether it is. */
   const refusals: Record<string, unknown> = {
@@ -155,7 +158,9 @@ export function loadConfig() {
     [`the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`]:
       !/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(repositoryName),
     [`${project}:publishToken is not set; allowed: with publishTo, a token (pulumi config set --secret publishToken)`]:
-      publish && !allConfig()[`${project}:publishToken`],
+      publish && !token,
+    [`${project}:publishToken stands in the stack's file as text; allowed: another token, as a secret (pulumi config set --secret publishToken)`]:
+      publish && token && isSecret("publishToken") === false,
     [`${project}:forceDelete is true and ${project}:protect too; allowed: at most one of them`]:
       protect && settings.repository.forceDelete,
     [`${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since a protected stack has no mutable tag`]:
@@ -167,9 +172,8 @@ export function loadConfig() {
     // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-maintenance-policy-overview-and-considerations.html
     [`${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`]:
       group.max <= group.min,
-    // As the engine tells a program; Pulumi's SDK has no public function for it.
     [`${project}:appEnvironment is a secret, which the state and the machines' user data would show; allowed: variables that are not secret; name the others in appSecrets`]:
-      env.PULUMI_CONFIG_SECRET_KEYS?.includes(`"${project}:appEnvironment"`),
+      isSecret("appEnvironment"),
     [`${project}:appSecrets is set and ${project}:name is ${name}; allowed: a name that begins neither with aws nor with ssm, which Parameter Store reserves`]:
       hasSecrets && /^(aws|ssm)/.test(name),
     [`${project}:appSecrets is set and ${project}:egress is endpoints; allowed: nat or public, since no endpoint leads to Systems Manager`]:

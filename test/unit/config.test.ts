@@ -287,10 +287,16 @@ test("every wrong key is reported at once, a misspelt one too", () => {
   `);
 });
 
-test("a secret in appEnvironment is refused", () => {
+test("a secret in appEnvironment is refused, and a token that is none", () => {
   vi.stubEnv("PULUMI_CONFIG_SECRET_KEYS", '["hono-app:publishToken","hono-app:appEnvironment"]');
   expect(problems({ appEnvironment: '["A=b"]' })).toEqual([
     expect.stringMatching(/^hono-app:appEnvironment is a secret, .*; name the others in appSecrets$/),
+  ]);
+  vi.stubEnv("PULUMI_CONFIG_SECRET_KEYS", '["hono-app:publishToken"]');
+  expect(problems(publish)).toEqual([]);
+  vi.stubEnv("PULUMI_CONFIG_SECRET_KEYS", "[]");
+  expect(problems(publish)).toEqual([
+    "hono-app:publishToken stands in the stack's file as text; allowed: another token, as a secret (pulumi config set --secret publishToken)",
   ]);
 });
 
