@@ -29,7 +29,10 @@ export function stackConfig(stack?: string): Record<string, string> {
 
 /** The configuration of a stack as the engine would read it: Pulumi.yaml's values and defaults under the stack's own. */
 export function readConfig(stackFile: string): Record<string, string> {
-  const { config: own = {} } = (parse(stackFile) ?? {}) as { config?: Record<string, unknown> };
+  const { config: own = {}, environment } = (parse(stackFile) ?? {}) as Record<string, Record<string, unknown>>;
+  if (environment !== undefined) {
+    console.error("the stack's file names a Pulumi ESC environment; what that sets is not known here, and not counted");
+  }
   const values = {
     ...Object.fromEntries(Object.entries(project.config).map(([key, it]) => [key, it.value ?? it.default])),
     ...own,

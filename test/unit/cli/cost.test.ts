@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { estimate, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
@@ -57,6 +57,12 @@ test("a stack's own configuration comes before the project's", () => {
     [`${projectName}:allowedCidrs`]: '["0.0.0.0/0"]',
     "aws:region": "ap-northeast-2",
   });
+});
+
+test("that a stack has settings in Pulumi ESC, which is not asked, is said", () => {
+  const error = vi.spyOn(console, "error").mockReturnValue();
+  readConfig("environment:\n  - prod\n");
+  expect(error.mock.calls).toEqual([[expect.stringContaining("a Pulumi ESC environment")]]);
 });
 
 test.each<[what: string, resources: Resource[], why: string]>([
