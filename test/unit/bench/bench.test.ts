@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { format, type Measurement, middle } from "../../../bench/measurement.ts";
+import { compare, format, type Measurement, middle } from "../../../bench/measurement.ts";
 import { plot } from "../../../bench/plot.ts";
 import { replaceTable, table } from "../../../bench/report.ts";
 
@@ -11,6 +11,11 @@ const build: Measurement = {
   others: { "guide's way": [8, 4], native: [1] },
 };
 const failed: Measurement = { what: "failed requests", unit: "", ours: [0], others: { other: [3] } };
+
+test("of every run one number is taken, and this project's stand apart", () => {
+  const runs = { ours: [{ s: 1 }, { s: 2 }], native: [{ s: 3 }] };
+  expect(compare(runs, ({ s }) => s)).toEqual({ ours: [1, 2], others: { native: [3] } });
+});
 
 test("the median counts; a missing measurement is an error that names it", () => {
   expect(middle([5, 1, 2], "a build")).toBe(2);

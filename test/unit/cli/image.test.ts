@@ -162,6 +162,35 @@ describe("builder", () => {
     ]);
   });
 
+  const step = "#8 [linux/arm64 deps 3/4] RUN make";
+  const emulated = `printf '${step}\\n#9 other\\n${step}\\n' >&2`;
+  const run = "docker run --rm";
+  test.each<[string, { building?: string; platform?: string; bridge?: string }, said: string, warnings?: number]>([
+    ["points out once what is emulated", { building: emulated }, "a step of this build is emulated.", 1],
+    ["says that it failed", { building: "exit 3" }, "the build failed (exit status 3): the reason is above"],
+    ["asks for a login", { building: "echo 401 Unauthorized >&2; exit 1" }, "the registry asks for a login"],
+    [
+      "finds another's image in its place",
+      { platform: "linux/amd64" },
+      "hono-app:amd64 is arm64 after it was built for",
+    ],
+    ["shows a port where there is a bridge", {}, `${run} --publish 3000:3000 --platform linux/arm64 hono-app:arm64 `],
+    [
+      "shows the host's network elsewhere",
+      { bridge: "exit 1" },
+      `${run} --network host --platform linux/arm64 hono-app`,
+    ],
+  ])("%s", async (_, { building = "true", platform = "linux/arm64", bridge = "true" }, said, warnings = 0) => {
+    const loading = `*cacheonly*) ${building};;\n*image*) echo arm64;;\n*network*) ${bridge};;`;
+    const { env } = fakeDocker(`*buildx*inspect*) cat inspected;;\n${loading}`);
+    const written = [process.stdout, process.stderr].map((output) => vi.spyOn(output, "write").mockReturnValue(true));
+    const options = readOptions(["--platform", platform]) as BuildOptions;
+    const error = await build(options, { env, platform: "linux/amd64" }).catch(({ message }: Error) => message);
+    const text = [...written.flatMap(({ mock }) => mock.calls.map(([each]) => each)), error].join("");
+    expect(text).toContain(said);
+    expect(text.match(/warning: emulated:/g) ?? []).toHaveLength(warnings);
+  });
+
   test("is made where there is none", async () => {
     const { env, calls } = fakeDocker(
       `*inspect*) [ -e made ] || { ${notFound}; }; cat inspected;;\n*create*) touch made;;`,
@@ -274,7 +303,8 @@ test.each([
   ["#9 0.652 npm error 401 Unauthorized - GET https://registry.example", false],
   ["0.652 npm error 401 Unauthorized - GET https://registry.example", false],
   ["#4 ERROR: failed to authorize: failed to fetch oauth token: 401 Unauthorized", true],
-  ["ERROR: failed to push docker.io/me/app: push access denied, insufficient_scope: authorization failed", true],
+  ["ERROR: failed to push docker.io/me/app: push access denied, insufficient_scope", true],
+  ["ERROR: failed to push docker.io/me/app: server message: authorization failed", true],
   [
     "ERROR: failed to push host/app: unexpected status from HEAD request to https://host/v2/app/blobs/sha256:0: 403 Forbidden",
     true,

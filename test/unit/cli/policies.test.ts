@@ -396,7 +396,9 @@ test("a stack's own configuration gives what is not named", () => {
 
 test.each([
   [["everything"], 'not a policy: "everything"; allowed: preview, deploy, fleet, on-call, boundary, trust'],
+  [["deploy", "fleet"], 'not a policy: "deploy fleet"'],
   [["deploy"], "--account is not given; allowed: 12 digits"],
+  [["deploy", "--account", account, "--region", "us-east-1a"], '--region is "us-east-1a"; allowed: an AWS region'],
   [["deploy", "--account", "1234"], '--account is "1234"; allowed: 12 digits'],
   [["deploy", "--account", account, "--name", "*"], '--name is "*"; allowed: 2 to 32 lowercase letters'],
   [["deploy", "--account", account, "--region", "*"], '--region is "*"; allowed: an AWS region'],
