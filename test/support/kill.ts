@@ -108,10 +108,14 @@ export async function killAtCreate(victim: Victim, resource: string, expectNext 
   await expectNext();
 }
 
-/** Killed while it replaces the machines: the old ones serve until they are deleted, and the next `up` does the rest. */
-export async function killAtUpdate(victim: Victim, step: string): Promise<void> {
+/** Killed while a release replaces the machines: the old ones serve until they are deleted, and the next `up` does the rest. */
+export async function killAtUpdate(
+  victim: Victim,
+  step: string,
+  releasing: (work: () => Promise<void>) => Promise<void> = withNewRelease,
+): Promise<void> {
   const before = await ensureDeployed();
-  await withNewRelease(async () => {
+  await releasing(async () => {
     await expectFailure(victim, step, await killed(victim, at(step), "up"));
     // Without the program its engine goes on, until the next command ends it: by then the new machines may have taken over.
     if (victim !== "program" && !step.endsWith("deleting original")) await expectServing(before);
