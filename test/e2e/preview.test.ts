@@ -12,7 +12,7 @@ import { cloud, deployed, edited, local, node, refused, releasedEdit, summary, t
 
 test("the preview of an edit builds both platforms, and writes nothing anywhere", async () => {
   await deployed();
-  await releasedEdit("previewed", buildingPreview);
+  expect(await releasedEdit("previewed", buildingPreview)).toMatch(/~.*docker-build:index:Image hono-app update/);
 });
 
 test("another clone, umask, time zone, home, file times and modes change nothing, and make the same image without a cache", async () => {
