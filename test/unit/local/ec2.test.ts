@@ -211,6 +211,7 @@ describe("a machine's requests", () => {
   const apiAlone = { ...none, api: true };
   const publicly = { ...machine, PublicIpAddress: "54.214.7.9" };
   const onMain = { ...publicly, SubnetId: "subnet-other" };
+  const udp = { ...tcp(443), IpProtocol: "udp", IpRanges: everywhere };
   const unlisted = { ...machine, SecurityGroups: [{ GroupId: "sg-balancer" }] };
   const main = { ...open, Associations: [{ Main: true }] };
   const opened = { routeTables: [{ ...open, Associations: [{ SubnetId: "subnet-private" }] }] };
@@ -236,6 +237,8 @@ describe("a machine's requests", () => {
     ["pull nothing without the registry's endpoint", by(api, s3), machine, apiAlone],
     ["do not log in without the API's endpoint", by(registry, s3), machine, { ...none, registry: true }],
     ["find no endpoint of another VPC", byAll({ VpcId: "vpc-2" }), machine, none],
+    ["find no endpoint that is not there yet", byAll({ State: "Pending" }), machine, none],
+    ["find no endpoint without a subnet", byAll({ SubnetIds: [] }), machine, none],
     ["are led past endpoints without private DNS", byAll({ PrivateDnsEnabled: false }), machine, none],
     ["do not pass an endpoint's groups", byAll({ Groups: [{ GroupId: "sg-balancer" }] }), machine, none],
     [
@@ -251,6 +254,7 @@ describe("a machine's requests", () => {
       apiAlone,
     ],
     ["need a rule that lets them out", byNat(), unlisted, none],
+    ["need one for TCP", { ...byNat(), groups: [group("sg-app", [], [udp])] }, machine, none],
   ])("%s", (_, change, sender, expected) => {
     expect(reachOf(sender, { ...network, ...change })).toEqual(expected);
   });

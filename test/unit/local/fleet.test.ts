@@ -214,7 +214,7 @@ test("a launch goes to the zone with the fewest", () => {
   expect(subnetFor(subnets, [member({ zone: "a", lifecycle: "Terminating" }), member({ zone: "b" })])).toBe("s-a");
 });
 
-test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two", async () => {
+test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two, and at last every five", async () => {
   onTestFinished(() => void vi.useRealTimers());
   vi.useFakeTimers({ toFake: ["Date"] });
   const tag = (Key: string, PropagateAtLaunch: boolean) => ({ Key, Value: "v", PropagateAtLaunch });
@@ -262,6 +262,7 @@ test("a launch that fails is an activity with its reason, though the target grou
     ],
   });
   expect([await attemptsAfter(1), await attemptsAfter(119), await attemptsAfter(1)]).toEqual([2, 2, 3]);
+  expect([await attemptsAfter(240), await attemptsAfter(299), await attemptsAfter(1)]).toEqual([4, 4, 5]);
   const Tags = [
     { Key: "app", Value: "v" },
     { Key: "aws:autoscaling:groupName", Value: "g" },
@@ -269,6 +270,86 @@ test("a launch that fails is an activity with its reason, though the target grou
   const TagSpecifications = [{ ResourceType: "instance", Tags }];
   const one = { MinCount: 1, MaxCount: 1, SubnetId: "s-a" };
   expect(refused).toHaveBeenLastCalledWith({ ...one, LaunchTemplate, TagSpecifications });
+});
+
+test("an instance that goes drains once and is terminated then; what takes its place is registered as soon as it runs, and protected as its group says", async () => {
+  const LaunchTemplate = { LaunchTemplateId: "lt-1", Version: "1" };
+  const instances = new Map<string, Instance>([["i-old", { State: { Name: "running" } }]]);
+  const targets: Record<string, string> = { "i-old": "unhealthy" };
+  let members: Partial<Member>[] = [{ id: "i-old", lifecycle: "InService", health: "Healthy", isProtected: false }];
+  const did: string[] = [];
+  const group = () => ({
+    AutoScalingGroupName: "g",
+    DesiredCapacity: 1,
+    MaxSize: 2,
+    HealthCheckType: "ELB",
+    AvailabilityZones: ["a"],
+    NewInstancesProtectedFromScaleIn: true,
+    InstanceMaintenancePolicy: { MinHealthyPercentage: 100, MaxHealthyPercentage: 200 },
+    LaunchTemplate,
+    TargetGroupARNs: ["arn"],
+    Instances: members.map(({ id, lifecycle, health, isProtected }) => {
+      const own = {
+        InstanceId: id,
+        LifecycleState: lifecycle,
+        HealthStatus: health,
+        ProtectedFromScaleIn: isProtected,
+      };
+      return { ...own, AvailabilityZone: "a", LaunchTemplate };
+    }),
+  });
+  type Call = { InstanceIds: string[]; Targets: [{ Id: string }] };
+  const noting =
+    (what: string, state: string) =>
+    async ({ Targets: [{ Id }] }: Call) => {
+      did.push(`${what} ${Id}`);
+      targets[Id] = state;
+    };
+  const apis = {
+    ec2: {
+      describeSubnets: async () => ({ Subnets: [{ SubnetId: "s-a", AvailabilityZone: "a" }] }),
+      runInstances: async () => {
+        instances.set("i-new", { State: { Name: "pending" } });
+        return { Instances: [{ InstanceId: "i-new" }] };
+      },
+      terminateInstances: async ({ InstanceIds }: Call) => did.push(`terminate ${InstanceIds}`),
+    },
+    elb: {
+      describeTargetHealth: async () => ({
+        TargetHealthDescriptions: Object.entries(targets).map(([Id, State]) => ({
+          Target: { Id },
+          TargetHealth: { State },
+        })),
+      }),
+      registerTargets: noting("register", "initial"),
+      deregisterTargets: noting("deregister", "draining"),
+    },
+    autoscaling: {
+      paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: [group()] }],
+      describeInstanceRefreshes: async () => ({}),
+    },
+    report: async (given: { members?: Partial<Member>[]; activities: { Description: string }[] }) => {
+      members = given.members ?? members;
+      did.push(...given.activities.map(({ Description }) => Description));
+    },
+  };
+  const step = scalingOf(apis as never);
+  const next = async () => {
+    await step(instances);
+    return did.splice(0);
+  };
+  expect(await next()).toEqual(["Launching a new EC2 instance: i-new"]);
+  expect(await next()).toEqual(["register i-new"]);
+  expect(members[1]).toMatchObject({ id: "i-new", lifecycle: "InService", isProtected: true });
+  targets["i-new"] = "healthy";
+  expect(await next()).toEqual(["deregister i-old", "Terminating EC2 instance: i-old"]);
+  expect(members[0]).toMatchObject({ id: "i-old", lifecycle: "Terminating", health: "Unhealthy" });
+  expect(await next()).toEqual([]);
+  delete targets["i-old"];
+  expect(await next()).toEqual(["terminate i-old"]);
+  instances.delete("i-old");
+  await next();
+  expect(members.map(({ id }) => id)).toEqual(["i-new"]);
 });
 
 const group = {
@@ -320,13 +401,18 @@ test("HAProxy does what the load balancer does, and repeats nothing", () => {
   has("  balance leastconn", "  source 127.18.0.4", "  timeout check 4s", "  http-check expect status 200");
   has("  server i-1 127.18.1.4:80 check inter 5000 rise 2 fall 2");
   expect(text).not.toContain("i-2");
-  const slow = backendOf(group, [{ Key: "slow_start.duration_seconds", Value: "30" }], "127.18.0.4", 60);
-  expect(configuration("/run", [], [slow], [server])).toMatch(/balance roundrobin(.|\n)* slowstart 30000\n$/);
+  has("  load-server-state-from-file global");
+  const other = { ...group, Matcher: { HttpCode: "204" } };
+  const slow = backendOf(other, [{ Key: "slow_start.duration_seconds", Value: "30" }], "127.18.0.4", 60);
+  const shown = configuration("/run", [], [slow], [server]);
+  expect(shown).toMatch(/balance roundrobin(.|\n)* expect status 204(.|\n)* slowstart 30000\n$/);
+  const elsewhere = [{ Type: "redirect" as const, RedirectConfig: { Port: "8443", StatusCode: "HTTP_302" as const } }];
+  expect(frontend({ Port: 80, Protocol: "HTTP", DefaultActions: elsewhere }).at(-1)).toMatch(/:8443%.* code 302$/);
 });
 
 test("HAProxy's statistics name its columns", () => {
   const statistics =
-    "# pxname,svname,scur,status,lastchg,check_status,check_code,addr,\nf,FRONTEND,1,OPEN,,,,,\nb,i-1,2,UP,7,L7OK,200,127.18.1.4:80,\n";
+    "# pxname,svname,scur,status,lastchg,check_status,check_code,addr,\nf,FRONTEND,1,OPEN,,,,,\nb,i-1,2,UP,7,L7OK,200,127.18.1.4:80,\nb,BACKEND,2,UP,7,,,,\n";
   expect(serversIn(statistics)).toEqual([
     { ...server, backend: "b", sessions: 2, status: "UP", age: 7, check: "L7OK", code: "200" },
   ]);
@@ -366,7 +452,7 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
   ]);
   const elb = {
     paginateDescribeLoadBalancers: () => [{ LoadBalancers: [{ AvailabilityZones: [{ ZoneName: "a" }] }] }],
-    paginateDescribeTargetGroups: () => [{ TargetGroups: [group] }],
+    paginateDescribeTargetGroups: () => [{ TargetGroups: [{ ...group, TargetGroupArn: "unused" }, group] }],
     paginateDescribeListeners: () => [{ Listeners: [{ DefaultActions: [{ TargetGroupArn: "arn" }] }] }],
     describeLoadBalancerAttributes: async () => ({}),
     describeTargetGroupAttributes: async () => ({
@@ -386,8 +472,8 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
   const haproxy = {
     apply: async () => {},
     servers: async () => servers,
-    add: async ({ name: backend }: Backend, name: string, address: string) => {
-      did.push(`add ${name} ${address}`);
+    add: async ({ name: backend }: Backend, name: string, address: string, isHealthy: boolean) => {
+      did.push(`add ${name} ${address}${isHealthy ? ", healthy" : ""}`);
       servers = [{ ...server, backend, name, address, status: "UP", sessions: 1 }];
     },
     drain: async ({ name }: Server) => did.push(`drain ${name}`),
@@ -408,9 +494,21 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
   };
   expect(await after(0)).toEqual(["add i-1 127.18.1.4:80", "i-1 is initial", "i-far is unused"]);
   expect(await after(5)).toEqual(["i-1 is healthy"]);
+  // HAProxy was killed, and knows no target any more; then another address answers for it.
+  servers = [];
+  expect(await after(1)).toEqual(["add i-1 127.18.1.4:80, healthy"]);
+  instances.set("i-1", place("10.0.1.5", "a"));
+  expect(await after(1)).toEqual(["remove i-1", "add i-1 127.18.1.5:80, healthy"]);
   states["i-1"] = "draining";
   expect(await after(1)).toEqual(["drain i-1", "i-1 is draining"]);
   expect(await after(30)).toEqual(["drain i-1"]);
   expect(await after(1)).toEqual(["remove i-1", "i-1 is draining"]);
   expect(await after(1)).toEqual(["i-1 is gone"]);
+  states["i-1"] = "initial";
+  await after(1);
+  states["i-1"] = "draining";
+  expect(await after(1)).toEqual(["drain i-1", "i-1 is draining"]);
+  // Its last request is answered.
+  servers = servers.map((each) => ({ ...each, sessions: 0 }));
+  expect(await after(1)).toContain("remove i-1");
 });
