@@ -214,142 +214,119 @@ test("a launch goes to the zone with the fewest", () => {
   expect(subnetFor(subnets, [member({ zone: "a", lifecycle: "Terminating" }), member({ zone: "b" })])).toBe("s-a");
 });
 
-test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two, and at last every five", async () => {
-  onTestFinished(() => void vi.useRealTimers());
-  vi.useFakeTimers({ toFake: ["Date"] });
-  const tag = (Key: string, PropagateAtLaunch: boolean) => ({ Key, Value: "v", PropagateAtLaunch });
+describe("Auto Scaling", () => {
   const LaunchTemplate = { LaunchTemplateId: "lt-1", Version: "1" };
-  const groups = [
-    {
-      AutoScalingGroupName: "g",
-      DesiredCapacity: 1,
-      MaxSize: 2,
-      LaunchTemplate,
-      Instances: [],
-      TargetGroupARNs: ["arn"],
-      Tags: [tag("app", true), tag("team", false)],
-    },
-  ];
-  const report = vi.fn(async (_: object) => {});
-  const refused = vi.fn(async (_: object) => Promise.reject(new Error("The image id '[ami-1]' does not exist")));
   const Subnets = [{ SubnetId: "s-a", AvailabilityZone: "a" }];
-  const apis = {
-    ec2: { describeSubnets: async () => ({ Subnets }), runInstances: refused },
-    elb: { describeTargetHealth: () => Promise.reject(awsError("TargetGroupNotFoundException")) },
-    autoscaling: {
-      paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: groups }],
-      describeInstanceRefreshes: async () => ({}),
-    },
-    report,
-  };
-  const step = scalingOf(apis as never);
-  const attemptsAfter = async (seconds: number) => {
-    vi.setSystemTime(Date.now() + seconds * 1000);
-    expect(await step(new Map())).toBe(true);
-    return refused.mock.calls.length;
-  };
-  expect([await attemptsAfter(0), await attemptsAfter(59)]).toEqual([1, 1]);
-  const failure = "The image id '[ami-1]' does not exist. Launching EC2 instance failed.";
-  expect(report).toHaveBeenCalledExactlyOnceWith({
-    group: "g",
-    activities: [
-      expect.objectContaining({
-        StatusCode: "Failed",
-        Progress: 100,
-        Description: `Launching a new EC2 instance.  Status Reason: ${failure}`,
-        StatusMessage: failure,
-      }),
-    ],
-  });
-  expect([await attemptsAfter(1), await attemptsAfter(119), await attemptsAfter(1)]).toEqual([2, 2, 3]);
-  expect([await attemptsAfter(240), await attemptsAfter(299), await attemptsAfter(1)]).toEqual([4, 4, 5]);
-  const Tags = [
-    { Key: "app", Value: "v" },
-    { Key: "aws:autoscaling:groupName", Value: "g" },
-  ];
-  const TagSpecifications = [{ ResourceType: "instance", Tags }];
-  const one = { MinCount: 1, MaxCount: 1, SubnetId: "s-a" };
-  expect(refused).toHaveBeenLastCalledWith({ ...one, LaunchTemplate, TagSpecifications });
-});
-
-test("an instance that goes drains once and is terminated then; what takes its place is registered as soon as it runs, and protected as its group says", async () => {
-  const LaunchTemplate = { LaunchTemplateId: "lt-1", Version: "1" };
-  const instances = new Map<string, Instance>([["i-old", { State: { Name: "running" } }]]);
-  const targets: Record<string, string> = { "i-old": "unhealthy" };
-  let members: Partial<Member>[] = [{ id: "i-old", lifecycle: "InService", health: "Healthy", isProtected: false }];
-  const did: string[] = [];
-  const group = () => ({
-    AutoScalingGroupName: "g",
-    DesiredCapacity: 1,
-    MaxSize: 2,
-    HealthCheckType: "ELB",
-    AvailabilityZones: ["a"],
-    NewInstancesProtectedFromScaleIn: true,
-    InstanceMaintenancePolicy: { MinHealthyPercentage: 100, MaxHealthyPercentage: 200 },
-    LaunchTemplate,
-    TargetGroupARNs: ["arn"],
-    Instances: members.map(({ id, lifecycle, health, isProtected }) => {
-      const own = {
-        InstanceId: id,
-        LifecycleState: lifecycle,
-        HealthStatus: health,
-        ProtectedFromScaleIn: isProtected,
-      };
-      return { ...own, AvailabilityZone: "a", LaunchTemplate };
-    }),
-  });
-  type Call = { InstanceIds: string[]; Targets: [{ Id: string }] };
-  const noting =
-    (what: string, state: string) =>
-    async ({ Targets: [{ Id }] }: Call) => {
-      did.push(`${what} ${Id}`);
-      targets[Id] = state;
-    };
-  const apis = {
-    ec2: {
-      describeSubnets: async () => ({ Subnets: [{ SubnetId: "s-a", AvailabilityZone: "a" }] }),
-      runInstances: async () => {
-        instances.set("i-new", { State: { Name: "pending" } });
-        return { Instances: [{ InstanceId: "i-new" }] };
+  /** Brings the one group, which AWS describes so, a step further. */
+  const stepOf = (describe: () => object, { ec2, ...others }: { ec2: object; elb: object; report: object }) =>
+    scalingOf({
+      ...others,
+      ec2: { describeSubnets: async () => ({ Subnets }), ...ec2 },
+      autoscaling: {
+        paginateDescribeAutoScalingGroups: () => [
+          {
+            AutoScalingGroups: [
+              { AutoScalingGroupName: "g", DesiredCapacity: 1, MaxSize: 2, LaunchTemplate, ...describe() },
+            ],
+          },
+        ],
+        describeInstanceRefreshes: async () => ({}),
       },
-      terminateInstances: async ({ InstanceIds }: Call) => did.push(`terminate ${InstanceIds}`),
-    },
-    elb: {
-      describeTargetHealth: async () => ({
-        TargetHealthDescriptions: Object.entries(targets).map(([Id, State]) => ({
-          Target: { Id },
-          TargetHealth: { State },
-        })),
+    } as never);
+
+  test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two, and at last every five", async () => {
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const tag = (Key: string, PropagateAtLaunch: boolean) => ({ Key, Value: "v", PropagateAtLaunch });
+    const group = { Instances: [], TargetGroupARNs: ["arn"], Tags: [tag("app", true), tag("team", false)] };
+    const report = vi.fn(async (_: object) => {});
+    const refused = vi.fn(async (_: object) => Promise.reject(new Error("The image id '[ami-1]' does not exist")));
+    const gone = () => Promise.reject(awsError("TargetGroupNotFoundException"));
+    const step = stepOf(() => group, { ec2: { runInstances: refused }, elb: { describeTargetHealth: gone }, report });
+    const attemptsAfter = async (seconds: number) => {
+      vi.setSystemTime(Date.now() + seconds * 1000);
+      expect(await step(new Map())).toBe(true);
+      return refused.mock.calls.length;
+    };
+    expect([await attemptsAfter(0), await attemptsAfter(59)]).toEqual([1, 1]);
+    const StatusMessage = "The image id '[ami-1]' does not exist. Launching EC2 instance failed.";
+    const Description = `Launching a new EC2 instance.  Status Reason: ${StatusMessage}`;
+    const activity = { StatusCode: "Failed", Progress: 100, Description, StatusMessage };
+    expect(report).toHaveBeenCalledExactlyOnceWith({ group: "g", activities: [expect.objectContaining(activity)] });
+    expect([await attemptsAfter(1), await attemptsAfter(119), await attemptsAfter(1)]).toEqual([2, 2, 3]);
+    expect([await attemptsAfter(240), await attemptsAfter(299), await attemptsAfter(1)]).toEqual([4, 4, 5]);
+    const own = { Key: "aws:autoscaling:groupName", Value: "g" };
+    const TagSpecifications = [{ ResourceType: "instance", Tags: [{ Key: "app", Value: "v" }, own] }];
+    const one = { MinCount: 1, MaxCount: 1, SubnetId: "s-a" };
+    expect(refused).toHaveBeenLastCalledWith({ ...one, LaunchTemplate, TagSpecifications });
+  });
+
+  test("an instance that goes drains once and is terminated then; what takes its place is registered as soon as it runs, and protected as its group says", async () => {
+    const instances = new Map<string, Instance>([["i-old", { State: { Name: "running" } }]]);
+    const targets: Record<string, string> = { "i-old": "unhealthy" };
+    let members: Partial<Member>[] = [{ id: "i-old", lifecycle: "InService", health: "Healthy", isProtected: false }];
+    const did: string[] = [];
+    const group = () => ({
+      HealthCheckType: "ELB",
+      AvailabilityZones: ["a"],
+      NewInstancesProtectedFromScaleIn: true,
+      InstanceMaintenancePolicy: { MinHealthyPercentage: 100, MaxHealthyPercentage: 200 },
+      TargetGroupARNs: ["arn"],
+      Instances: members.map(({ id, lifecycle, health, isProtected }) => {
+        const own = {
+          InstanceId: id,
+          LifecycleState: lifecycle,
+          HealthStatus: health,
+          ProtectedFromScaleIn: isProtected,
+        };
+        return { ...own, AvailabilityZone: "a", LaunchTemplate };
       }),
-      registerTargets: noting("register", "initial"),
-      deregisterTargets: noting("deregister", "draining"),
-    },
-    autoscaling: {
-      paginateDescribeAutoScalingGroups: () => [{ AutoScalingGroups: [group()] }],
-      describeInstanceRefreshes: async () => ({}),
-    },
-    report: async (given: { members?: Partial<Member>[]; activities: { Description: string }[] }) => {
-      members = given.members ?? members;
-      did.push(...given.activities.map(({ Description }) => Description));
-    },
-  };
-  const step = scalingOf(apis as never);
-  const next = async () => {
-    await step(instances);
-    return did.splice(0);
-  };
-  expect(await next()).toEqual(["Launching a new EC2 instance: i-new"]);
-  expect(await next()).toEqual(["register i-new"]);
-  expect(members[1]).toMatchObject({ id: "i-new", lifecycle: "InService", isProtected: true });
-  targets["i-new"] = "healthy";
-  expect(await next()).toEqual(["deregister i-old", "Terminating EC2 instance: i-old"]);
-  expect(members[0]).toMatchObject({ id: "i-old", lifecycle: "Terminating", health: "Unhealthy" });
-  expect(await next()).toEqual([]);
-  delete targets["i-old"];
-  expect(await next()).toEqual(["terminate i-old"]);
-  instances.delete("i-old");
-  await next();
-  expect(members.map(({ id }) => id)).toEqual(["i-new"]);
+    });
+    type Call = { InstanceIds: string[]; Targets: [{ Id: string }] };
+    const becoming =
+      (state: string) =>
+      async ({ Targets: [{ Id }] }: Call) => {
+        did.push(`${Id} is ${state}`);
+        targets[Id] = state;
+      };
+    const step = stepOf(group, {
+      ec2: {
+        runInstances: async () => {
+          instances.set("i-new", { State: { Name: "pending" } });
+          return { Instances: [{ InstanceId: "i-new" }] };
+        },
+        terminateInstances: async ({ InstanceIds }: Call) => did.push(`${InstanceIds} is terminated`),
+      },
+      elb: {
+        describeTargetHealth: async () => {
+          const entries = Object.entries(targets).map(([Id, State]) => ({ Target: { Id }, TargetHealth: { State } }));
+          return { TargetHealthDescriptions: entries };
+        },
+        registerTargets: becoming("initial"),
+        deregisterTargets: becoming("draining"),
+      },
+      report: async (given: { members?: Partial<Member>[]; activities: { Description: string }[] }) => {
+        members = given.members ?? members;
+        did.push(...given.activities.map(({ Description }) => Description));
+      },
+    });
+    const next = async () => {
+      await step(instances);
+      return did.splice(0);
+    };
+    expect(await next()).toEqual(["Launching a new EC2 instance: i-new"]);
+    expect(await next()).toEqual(["i-new is initial"]);
+    expect(members[1]).toMatchObject({ id: "i-new", lifecycle: "InService", isProtected: true });
+    targets["i-new"] = "healthy";
+    expect(await next()).toEqual(["i-old is draining", "Terminating EC2 instance: i-old"]);
+    expect(members[0]).toMatchObject({ id: "i-old", lifecycle: "Terminating", health: "Unhealthy" });
+    expect(await next()).toEqual([]);
+    delete targets["i-old"];
+    expect(await next()).toEqual(["i-old is terminated"]);
+    instances.delete("i-old");
+    await next();
+    expect(members.map(({ id }) => id)).toEqual(["i-new"]);
+  });
 });
 
 const group = {
