@@ -46,29 +46,24 @@ async function answerOf(name: string, ...options: string[]): Promise<Record<stri
 
 const eventually = <T>(attempt: () => Promise<T>) => vi.waitFor(attempt, { timeout: 30_000, interval: 100 });
 
-const own = process.arch === "arm64" ? "arm64" : "amd64";
+const [own, other] = process.arch === "arm64" ? (["arm64", "amd64"] as const) : (["amd64", "arm64"] as const);
+const processOf = {
+  arm64: { architecture: "arm64", elf: "aarch64" },
+  amd64: { architecture: "x64", elf: "x86_64" },
+};
 
-describe("one platform, loaded (the guide's methods 3 and 4)", () => {
-  test.each([
-    { architecture: "arm64", process: "arm64", elf: "aarch64" },
-    { architecture: "amd64", process: "x64", elf: "x86_64" },
-  ])("--platform linux/$architecture --load: hono-app:$architecture runs", async (expected) => {
-    const { architecture, process, elf } = expected;
-    const built = await image(["--platform", `linux/${architecture}`, "--load"]);
-    expect(built.status, built.output).toBe(0);
-    expect(built.stdout).toBe(`hono-app:${architecture}: "Architecture": "${architecture}"\n`);
-    expect(built.output).toContain("docker run --rm");
-    expect(built.output).not.toContain("warning");
-    const answer = await answerOf(`hono-app:${architecture}`, "--platform", `linux/${architecture}`);
-    expect(answer.process).toMatchObject({ architecture: process, elf });
-    await docker("image", "rm", `hono-app:${architecture}`);
-  });
-
-  test("without --platform: this host's own, as hono-app:latest", async () => {
-    const built = await image([]);
-    expect(built.stdout, built.output).toBe(`hono-app:latest: "Architecture": "${own}"\n`);
-    await docker("image", "rm", "hono-app:latest");
-  });
+test.each([
+  ["without --platform: this host's own", [], own, "latest"],
+  ["for another platform", ["--platform", `linux/${other}`, "--load"], other, other],
+] as const)("one platform, loaded (the guide's methods 3 and 4), %s", async (_, args, architecture, tag) => {
+  const built = await image([...args]);
+  expect(built.status, built.output).toBe(0);
+  expect(built.stdout).toBe(`hono-app:${tag}: "Architecture": "${architecture}"\n`);
+  expect(built.output).toContain("docker run --rm");
+  expect(built.output).not.toContain("warning");
+  const answer = await answerOf(`hono-app:${tag}`, "--platform", `linux/${architecture}`);
+  expect(answer.process).toMatchObject(processOf[architecture]);
+  await docker("image", "rm", `hono-app:${tag}`);
 });
 
 test("an emulated step is reported, with what to do about it (problem 3)", async () => {
@@ -78,7 +73,6 @@ test("an emulated step is reported, with what to do about it (problem 3)", async
     join(context, "Dockerfile"),
     `FROM oven/bun:${bunVersion} AS deps\nRUN bun --version\nFROM deps\nLABEL test=guide-image\n`,
   );
-  const other = own === "amd64" ? "arm64" : "amd64";
   const built = await image(["--context", context, "--platform", `linux/${other}`]);
   expect(built.status, built.output).toBe(0);
   expect(built.output).toContain(
