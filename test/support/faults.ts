@@ -243,8 +243,6 @@ export function withLargeLayer<T>(work: () => Promise<T>): Promise<T> {
   return edited("app/Dockerfile", change, work);
 }
 
-export const instanceState = async (id: string) => (await describeInstances(id))[0]?.State?.Name;
-
 /** Kills one of the local cloud's daemons, or stops it until it is continued. */
 export function signalDaemon(
   name: "registry" | "buildkitd" | "moto" | "ec2",
@@ -256,7 +254,8 @@ export function signalDaemon(
 /** Ends a machine as a failing host does, and waits until AWS's API reports it. */
 export async function killMachine(id: string): Promise<void> {
   process.kill(runningPid({ pidFile: pidFileOf({ run: join(cloud.run, id) }) }) as number, "SIGKILL");
-  await expect.poll(() => instanceState(id), { timeout: 60_000 }).toBe("terminated");
+  const stateNow = async () => (await describeInstances(id))[0]?.State?.Name;
+  await expect.poll(stateNow, { timeout: 60_000 }).toBe("terminated");
 }
 
 /** Kills machines, and waits until the load balancer has seen it: it sends them nothing more, and every request is answered. */
