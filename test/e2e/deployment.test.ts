@@ -1,13 +1,15 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
+import { password } from "../../local/services/registry.ts";
 import {
   cloud,
   configured,
   deployed,
   describeInstances,
   ec2,
+  ecr,
   edited,
   editPage,
   expectServing,
@@ -16,8 +18,11 @@ import {
   manifest,
   outputs,
   pageOf,
+  passwordPrefix,
   platformsOf,
   refused,
+  releasedEdit,
+  shell,
   succeed,
   summary,
   wrongImage,
@@ -74,7 +79,6 @@ test("an instance's console shows what its user data did", async () => {
 
 test("preview, refresh and up of what is deployed change nothing, nor do other functions of the program's own resources, which the next refresh runs", async () => {
   const before = await deployed();
-  await expectUnchanged("preview");
   const asking = "const state = props as State;";
   const noisy = [asking, `${asking} process.stdout.write("asked in other words\\n");`] as const;
   await edited("components/verification.ts", noisy, async () => {
@@ -89,7 +93,8 @@ test("preview, refresh and up of what is deployed change nothing, nor do other f
   expect(outputs()).toEqual(before);
 });
 
-test("an edit replaces one small layer and both instances, which go after the proof", async () => {
+// By the plain CLI, as a pipeline that has a plan approved.
+test("an edit replaces one small layer and both instances, which go after the proof; a saved plan allows that and nothing else, and holds no token", async () => {
   const before = await deployed();
   const layersOf = async (reference: string) => {
     const index = await manifest(reference);
@@ -100,12 +105,30 @@ test("an edit replaces one small layer and both instances, which go after the pr
   };
   const old = await layersOf(before.imageRef);
 
-  editPage("edited");
-  const preview = await succeed("preview");
-  expect(preview).toMatch(/~.*docker-build:index:Image hono-app update/);
-  expect(outputs()).toEqual(before);
-
-  const up = await succeed("up");
+  const plan = join(cloud.dir, "plan.json");
+  const pulumi = (command: string) => shell(`pulumi ${command} -s local --non-interactive`);
+  let up = "";
+  await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { input: await password(ecr) });
+  try {
+    await configured({ registryLogin: "docker" }, async () => {
+      await releasedEdit("edited", async () => {
+        const preview = await pulumi(`preview --save-plan=${plan}`);
+        expect(preview.status, preview.output).toBe(0);
+        expect(readFileSync(plan, "utf8")).toContain('"docker-build:index:Image"');
+        expect(readFileSync(plan, "utf8")).not.toMatch(new RegExp(`password|${passwordPrefix}`));
+      });
+      // What was not planned.
+      await refused(pulumi(`up --yes --plan=${plan}`), "violates plan");
+      expect(outputs()).toEqual(before);
+      editPage("edited");
+      const planned = await pulumi(`up --yes --plan=${plan}`);
+      expect(planned.status, planned.output).toBe(0);
+      up = planned.output;
+    });
+  } finally {
+    rmSync(plan, { force: true });
+    await shell(`docker logout ${cloud.registry}`);
+  }
   const after = outputs();
   expect(after.imageRef).not.toBe(before.imageRef);
   const replaced = await layersOf(after.imageRef);
@@ -123,7 +146,7 @@ test("an edit replaces one small layer and both instances, which go after the pr
     expect(deleted).toBeGreaterThan(proven);
     expect(await pageOf(after[name])).toContain(">edited ");
   }
-});
+}, 300_000);
 
 test("a deployment that AWS refuses, and one whose arm64 image holds amd64 binaries, fail; the old instances serve", async () => {
   const before = await deployed();
@@ -152,25 +175,26 @@ test("a deployment that AWS refuses, and one whose arm64 image holds amd64 binar
   expect((await deployed()).imageRef).toBe(before.imageRef);
 });
 
-test("refuses a base image of the wrong architecture, already in the preview", async () => {
+test.each([
+  [
+    "a base image of the wrong architecture",
+    "app/Dockerfile",
+    ["FROM oven/bun:", "FROM --platform=linux/amd64 oven/bun:"],
+    "Wrong binary: /base/usr/local/bin/bun: expected aarch64 (linux/arm64), found x86_64.",
+  ],
+  [
+    "an AMI of the wrong architecture",
+    "components/architecture.ts",
+    ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-default-x86_64"],
+    /graviton: AMI ami-[0-9a-f]+ is of architecture x86_64; it must be arm64, so nothing was created/,
+  ],
+  [
+    "another account than the stack's",
+    "Pulumi.local.yaml",
+    ["123456789012", "210987654321"],
+    /error: invocation of .*AWS account ID not allowed: 123456789012, so nothing was changed\n/,
+  ],
+] as const)("refuses %s, already in the preview", async (_, file, change, message) => {
   await deployed();
-  const change = ["FROM oven/bun:", "FROM --platform=linux/amd64 oven/bun:"] as const;
-  const message = "Wrong binary: /base/usr/local/bin/bun: expected aarch64 (linux/arm64), found x86_64.";
-  await edited("app/Dockerfile", change, () => refused(local("preview"), message));
+  await edited(file, change, () => refused(local("preview"), message));
 });
-
-test("refuses an AMI of the wrong architecture before anything is created", async () => {
-  const before = await deployed();
-  const change = ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-default-x86_64"] as const;
-  const message = /graviton: AMI ami-[0-9a-f]+ is of architecture x86_64; it must be arm64, so nothing was created/;
-  await edited("components/architecture.ts", change, () => refused(local("up"), message));
-  expect(outputs()).toEqual(before);
-});
-
-test("refuses another account than the stack's", () =>
-  edited("Pulumi.local.yaml", ["123456789012", "210987654321"], () =>
-    refused(
-      local("preview"),
-      /error: invocation of .*AWS account ID not allowed: 123456789012, so nothing was changed\n/,
-    ),
-  ));
