@@ -2,8 +2,15 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, cpSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ensureDeployed, expectUpConverges, when, withNewRelease } from "../support/faults.ts";
-import { cloud, expectServing, local, type Result, refused } from "../support/stack.ts";
+import {
+  ensureDeployed,
+  ensureDestroyed,
+  expectDestroyConverges,
+  expectUpConverges,
+  when,
+  withNewRelease,
+} from "../support/faults.ts";
+import { cloud, edited, expectServing, local, type Result, refused } from "../support/stack.ts";
 
 const folder = join(cloud.dir, "state");
 const filler = join(folder, "filler");
@@ -62,4 +69,11 @@ test.each<[string, (fill: () => void) => Promise<Result>, RegExp]>([
       expect((await expectUpConverges()).imageRef).not.toBe(before.imageRef);
     }),
   );
+});
+
+test("destroy after a failed up, and once more, leaves nothing", async () => {
+  await ensureDestroyed();
+  await edited("components/user-data.ts", ['say "starting"', "false"], () => refused(local("up")));
+  await expectDestroyConverges();
+  await expectDestroyConverges();
 });

@@ -23,6 +23,7 @@ import {
   node,
   refused,
   succeed,
+  tagOf,
   wrongImage,
 } from "../support/stack.ts";
 
@@ -127,6 +128,24 @@ test("a release whose machines are healthy but of the wrong architecture is roll
     const after = await fleetDeployed();
     expect(after.imageDigest).toBe(before.imageDigest);
     await expectFleetServing(after);
+  }));
+
+test("an earlier release is deployed without a build", () =>
+  withFleet(async () => {
+    const first = await fleetDeployed();
+    editPage("second");
+    const second = await fleetDeployed();
+    expect(second.imageDigest).not.toBe(first.imageDigest);
+    await withFleet(
+      async () => {
+        const { result: up } = await underLoad(first.url, () => succeed("up"));
+        expect(up).not.toMatch(/docker-build:index:Image hono-app (creating|updating)/);
+        const back = fleetOutputs();
+        expect(back.imageRef).toBe(first.imageRef);
+        await expectFleetServing(back);
+      },
+      { release: tagOf(first.imageRef) },
+    );
   }));
 
 test("a group that scales stays as it is scaled; without that it has as many machines as the setting says, and room for a release", () =>
