@@ -121,9 +121,9 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     }
 
     const isWorthAsking = missing.some((member) => isHealthy(member) && !proven.has(member.id));
-    const found = isWorthAsking ? await askAround(api, options, group, health, proven) : { strangers: [], last };
-    ({ strangers } = found);
-    last = found.last || last;
+    const found = isWorthAsking ? await askAround(api, options, group, health, proven) : undefined;
+    strangers = found?.strangers ?? [];
+    last = found?.last || last;
     await new Promise((resolve) => setTimeout(resolve, isWorthAsking ? 100 : 1000));
   }
 }

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type AwsClient, clientConfig } from "./aws-client.ts";
 import { DynamicResource, providerFor, show } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
-import type { ImageReference } from "./image-reference.ts";
+import { type ImageReference, referenceIn } from "./image-reference.ts";
 
 export interface ImageIndexArgs extends AwsClient {
   /** The image that was built or, of an earlier release, found; in ECR. */
@@ -42,6 +42,7 @@ interface Found {
 export class ImageIndex extends DynamicResource {
   /** Digest of the index that is deployed. */
   declare readonly digest: pulumi.Output<string>;
+  /** Its tags, the release's first. */
   declare readonly tags: pulumi.Output<string[]>;
   /** Digest of each platform's image configuration: the id that `docker image inspect` shows on a machine of that platform. */
   declare readonly configs: pulumi.Output<Record<string, string>>;
@@ -53,9 +54,7 @@ export class ImageIndex extends DynamicResource {
     const inputs = { ...args, repositoryName, built: image.digest, tags };
     const outputs = { digest: undefined, tagged: undefined, configs: undefined };
     super("ImageIndex", import.meta.filename, name, { ...inputs, ...outputs }, opts);
-    this.reference = pulumi
-      .all([this.tags, this.digest])
-      .apply(([[tag = ""], digest]) => ({ registry, repository: repositoryName, tag, digest }));
+    this.reference = pulumi.all([this.tags, this.digest]).apply(referenceIn(registry, repositoryName));
   }
 }
 

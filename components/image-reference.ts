@@ -7,6 +7,11 @@ export interface ImageReference {
   readonly digest: string;
 }
 
+/** For `apply`: the image in a repository by the first of its tags. */
+export function referenceIn(registry: string, repository: string) {
+  return ([[tag = ""], digest]: [string[], string]): ImageReference => ({ registry, repository, tag, digest });
+}
+
 /** `registry/repository:tag@digest`, as `docker pull` takes it. */
 export function imageRef({ registry, repository, tag, digest }: ImageReference): string {
   return `${registry}/${repository}:${tag}@${digest}`;

@@ -3,7 +3,7 @@ import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { type ContextEntry, contentTag, readContext, stageContext } from "./build-context.ts";
-import type { ImageReference } from "./image-reference.ts";
+import { type ImageReference, referenceIn } from "./image-reference.ts";
 import { latestTag } from "./image-tags.ts";
 
 /** An image that is in the registry. */
@@ -70,12 +70,7 @@ export class Image extends pulumi.ComponentResource {
       "tag" in source ? { ...source, tags: pulumi.output([source.tag]) } : this.build(name, args, source);
     this.tags = tags;
     this.digest = pulumi.output(digest);
-    this.reference = pulumi.all([this.tags, this.digest]).apply(([[tag = ""], digest]) => ({
-      registry: this.registry,
-      repository: this.repositoryName,
-      tag,
-      digest,
-    }));
+    this.reference = pulumi.all([this.tags, this.digest]).apply(referenceIn(this.registry, this.repositoryName));
     this.platforms = pulumi.output([...args.platforms]);
     this.registerOutputs({
       registry: this.registry,
