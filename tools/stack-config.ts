@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { root } from "./paths.ts";
+import { say } from "./process.ts";
 
 const project: {
   readonly name: string;
@@ -31,7 +32,7 @@ export function stackConfig(stack?: string): Record<string, string> {
 export function readConfig(stackFile: string): Record<string, string> {
   const { config: own = {}, environment } = (parse(stackFile) ?? {}) as Record<string, Record<string, unknown>>;
   if (environment !== undefined) {
-    console.error("the stack's file names a Pulumi ESC environment; what that sets is not known here, and not counted");
+    say("the stack's file names a Pulumi ESC environment; what that sets is not known here, and not counted");
   }
   const values = {
     ...Object.fromEntries(Object.entries(project.config).map(([key, it]) => [key, it.value ?? it.default])),

@@ -60,9 +60,9 @@ test("a stack's own configuration comes before the project's", () => {
 });
 
 test("that a stack has settings in Pulumi ESC, which is not asked, is said", () => {
-  const error = vi.spyOn(console, "error").mockReturnValue();
+  const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
   readConfig("environment:\n  - prod\n");
-  expect(error.mock.calls).toEqual([[expect.stringContaining("a Pulumi ESC environment")]]);
+  expect(stderr.mock.calls).toEqual([[expect.stringContaining("a Pulumi ESC environment")]]);
 });
 
 test.each<[what: string, resources: Resource[], why: string]>([
