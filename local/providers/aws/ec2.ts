@@ -5,7 +5,7 @@ import { launchTemplateRow } from "./launch-template.ts";
 import { addressPrice, endpointPrice, natGatewayPrice } from "./prices.ts";
 import { orGone, refuse } from "./provider.ts";
 import type { Row } from "./row.ts";
-import { schemaOf } from "./schemas.ts";
+import { schemaOf, when } from "./schemas.ts";
 import { capital, type Props } from "./values.ts";
 
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html, and subnet-sizing.html beside it
@@ -83,11 +83,10 @@ function modifySecurityGroupRules(inputs: Props, securityGroupRuleId: string): P
 
 // Of ICMP the ports are a type and a code. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
 const port = { minimum: 0, maximum: 65_535 };
-const ports = {
-  if: { properties: { IpProtocol: { enum: ["tcp", "udp", "6", "17"] } } },
-  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-  then: { properties: { FromPort: { ...port, allOf: [{ maximum: { $data: "1/ToPort" } }] }, ToPort: port } },
-};
+const ports = when(
+  { properties: { IpProtocol: { enum: ["tcp", "udp", "6", "17"] } } },
+  { properties: { FromPort: { ...port, allOf: [{ maximum: { $data: "1/ToPort" } }] }, ToPort: port } },
+);
 
 const ofGroup = ({ securityGroupId: groupId }: Props) => ({ groupId });
 
@@ -248,12 +247,11 @@ export const ec2Rows = {
     required: ["serviceName"],
     sets: ["routeTableIds", "securityGroupIds", "subnetIds"],
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html
-    rules: {
-      if: { properties: { VpcEndpointType: { const: "Gateway" } } },
-      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-      then: { properties: { SecurityGroupIds: false, SubnetIds: false } },
-      else: { properties: { RouteTableIds: false } },
-    },
+    rules: when(
+      { properties: { VpcEndpointType: { const: "Gateway" } } },
+      { properties: { SecurityGroupIds: false, SubnetIds: false } },
+      { properties: { RouteTableIds: false } },
+    ),
     price: endpointPrice,
     id: "VpcEndpointId",
     calls: { create: "createVpcEndpoint", update: ["modifyVpcEndpoint"], delete: "deleteVpcEndpoints" },

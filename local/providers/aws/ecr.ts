@@ -1,6 +1,6 @@
-import type { AnySchemaObject } from "ajv";
 import { repositoryPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
+import { when } from "./schemas.ts";
 import type { Props } from "./values.ts";
 
 const filters = "ImageTagMutabilityExclusionFilters";
@@ -17,11 +17,7 @@ const update = ["putImageTagMutability", "putImageScanningConfiguration"] as con
 // AWS's defaults, for a property that was taken out of the program.
 const absent = { imageTagMutability: "MUTABLE", imageScanningConfiguration: { scanOnPush: false } };
 
-const when = (name: string, value: string, rule: AnySchemaObject) => ({
-  if: { properties: { [name]: { const: value } }, required: [name] },
-  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-  then: rule,
-});
+const is = (name: string, value: string) => ({ properties: { [name]: { const: value } }, required: [name] });
 
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
 const rules = {
@@ -37,10 +33,10 @@ const rules = {
     properties: {
       selection: {
         allOf: [
-          when("tagStatus", "tagged", { requiredOr: ["tagPatternList", "tagPrefixList"] }),
-          when("tagStatus", "untagged", { properties: { tagPatternList: false, tagPrefixList: false } }),
-          when("countType", "imageCountMoreThan", { properties: { countUnit: false } }),
-          when("countType", "sinceImagePushed", { required: ["countUnit"] }),
+          when(is("tagStatus", "tagged"), { requiredOr: ["tagPatternList", "tagPrefixList"] }),
+          when(is("tagStatus", "untagged"), { properties: { tagPatternList: false, tagPrefixList: false } }),
+          when(is("countType", "imageCountMoreThan"), { properties: { countUnit: false } }),
+          when(is("countType", "sinceImagePushed"), { required: ["countUnit"] }),
         ],
       },
     },

@@ -1,5 +1,6 @@
 import { loadBalancerPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
+import { when } from "./schemas.ts";
 import { capital, type Props } from "./values.ts";
 
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html, and API_CreateTargetGroup.html
@@ -88,12 +89,13 @@ export const elbRows = {
         HealthCheckTimeoutSeconds: { exclusiveMaximum: { $data: "1/HealthCheckIntervalSeconds" } },
       },
       // https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html
-      if: {
-        properties: { "load_balancing.algorithm.type": { const: "least_outstanding_requests" } },
-        required: ["load_balancing.algorithm.type"],
-      },
-      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-      then: { properties: { "slow_start.duration_seconds": { maximum: 0 } } },
+      ...when(
+        {
+          properties: { "load_balancing.algorithm.type": { const: "least_outstanding_requests" } },
+          required: ["load_balancing.algorithm.type"],
+        },
+        { properties: { "slow_start.duration_seconds": { maximum: 0 } } },
+      ),
     },
     price: "part of the load balancer",
     calls: { create: "createTargetGroup", update: ["modifyTargetGroup"], delete: "deleteTargetGroup" },
@@ -104,11 +106,10 @@ export const elbRows = {
     names: listenerNames,
     only: ["loadBalancerArn", "port", "protocol", "sslPolicy", "tags"],
     // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html
-    rules: {
-      if: { properties: { Protocol: { const: "HTTP" } } },
-      // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-      then: { properties: { Certificates: false, SslPolicy: false } },
-    },
+    rules: when(
+      { properties: { Protocol: { const: "HTTP" } } },
+      { properties: { Certificates: false, SslPolicy: false } },
+    ),
     price: "part of the load balancer",
     partOf: "aws:lb/loadBalancer:LoadBalancer",
     calls: { create: "createListener", update: ["modifyListener"], delete: "deleteListener" },

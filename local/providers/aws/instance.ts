@@ -4,6 +4,7 @@ import { ec2 } from "./clients.ts";
 import { instancePrice } from "./prices.ts";
 import { until } from "./provider.ts";
 import type { Row } from "./row.ts";
+import { when } from "./schemas.ts";
 import { fromTags, retagEc2, tagged } from "./tags.ts";
 import { capital, type Props } from "./values.ts";
 
@@ -120,9 +121,7 @@ export const instanceRow: Row = {
       UserData: { holds: ["not have more bytes than 16384", (text: string) => Buffer.byteLength(text) <= 16_384] },
     },
     // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
-    if: { required: ["CreditSpecification"] },
-    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-    then: { properties: { InstanceType: { pattern: "^t\\d" } } },
+    ...when({ required: ["CreditSpecification"] }, { properties: { InstanceType: { pattern: "^t\\d" } } }),
   },
   price: instancePrice,
   shows: ["instanceType"],

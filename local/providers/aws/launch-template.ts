@@ -2,6 +2,7 @@ import { ec2 } from "./clients.ts";
 import { type CloudFormation, inputsOf, translate } from "./cloudformation.ts";
 import { lowered } from "./operations.ts";
 import type { Row } from "./row.ts";
+import { when } from "./schemas.ts";
 import { fromTags } from "./tags.ts";
 import type { Props } from "./values.ts";
 
@@ -41,9 +42,10 @@ const template: CloudFormation = {
           MetadataOptions: { properties: { HttpPutResponseHopLimit: { minimum: 1, maximum: 64 } } },
         },
         // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html
-        if: { required: ["CreditSpecification", "InstanceType"] },
-        // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
-        then: { properties: { InstanceType: { pattern: "^t\\d" } } },
+        ...when(
+          { required: ["CreditSpecification", "InstanceType"] },
+          { properties: { InstanceType: { pattern: "^t\\d" } } },
+        ),
       },
     },
   },

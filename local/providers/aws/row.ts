@@ -102,12 +102,13 @@ function valuesOf(row: Row, inputs: Props): Props {
   const named = given.flatMap(([input, value]) =>
     nests(row) && isNested(row, input) ? [] : namesOf(row, input).map((name) => [name, value]),
   );
-  const { properties } = nests(row) ? translate({ inputs: inputsOf(row), cloudFormation: row }, inputs) : {};
+  const { properties = {} } = nests(row)
+    ? translate({ inputs: inputsOf(row), cloudFormation: row }, inputs)
+    : { properties: row.fixed };
   const attributes = Object.entries(row.attributes ?? {}).flatMap(([input, [key]]) =>
     inputs[input] === undefined ? [] : { key, value: String(inputs[input]) },
   );
-  const made = { ...row.fixed, ...properties };
-  return { ...Object.fromEntries(named), ...lowered(made), ...(attributes.length > 0 && { attributes }) };
+  return { ...Object.fromEntries(named), ...lowered(properties), ...(attributes.length > 0 && { attributes }) };
 }
 
 /** Whether AWS has other names for what is inside an input. */

@@ -13,6 +13,14 @@ export const schemas: {
   readonly resources: Readonly<Record<string, AnySchemaObject>>;
 } = JSON.parse(readFileSync(join(import.meta.dirname, "schemas.json"), "utf8"));
 
+/** A rule that holds where another one does. */
+export const when = (condition: AnySchemaObject, rule: AnySchemaObject, otherwise: AnySchemaObject = {}) => ({
+  if: condition,
+  // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word
+  then: rule,
+  else: otherwise,
+});
+
 /** @throws Error that says how to get the schema of a type that is new here. */
 export function schemaOf(type: string): AnySchemaObject {
   const schema = schemas.resources[type];
