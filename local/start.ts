@@ -6,6 +6,7 @@ import { exclusively } from "../tools/lock.ts";
 import { hashOf, home } from "../tools/paths.ts";
 import { run, step, succeeds } from "../tools/process.ts";
 import { ensureVenv } from "../tools/python.ts";
+import { tidy } from "../tools/store.ts";
 import { ensureSystem } from "../tools/system.ts";
 import { as, type Cloud, filesOf } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
@@ -14,7 +15,7 @@ import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
 import { haproxyOf } from "./services/ec2/haproxy.ts";
 import { ensureBaseImages, prepareBaseImages } from "./services/hub/base-images.ts";
-import { mirror, reachesDockerHub } from "./services/hub/mirror.ts";
+import { mirror, mirrorData, reachesDockerHub } from "./services/hub/mirror.ts";
 import { moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
 
@@ -26,13 +27,10 @@ import { registry } from "./services/registry.ts";
 export async function start(cloud: Cloud): Promise<{ lost: boolean }> {
   // Other commands than `npm run local` start it too.
   return exclusively(`hono-app-start:${cloud.dir}`, async () => {
-    await alone("install", install);
+    await exclusively(`hono-app-install:${home}`, install);
     return startServices(cloud);
   });
 }
-
-/** Does what is made once for all local clouds of a clone, of which several may start at a time. */
-const alone = (what: string, work: () => Promise<void>) => exclusively(`hono-app-${what}:${home}`, work);
 
 async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   const hasMirror = existsSync(filesOf(cloud, "mirror").pidFile);
@@ -57,8 +55,9 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
     ]);
     await ensureBuilder(cloud);
     if (useMirror) {
-      const buildkit = `unix://${socket(cloud)}`;
-      await alone("base-images", () => ensureBaseImages({ mirror: cloud.mirror, buildkit, cacheDir }));
+      const args = { mirror: cloud.mirror, buildkit: `unix://${socket(cloud)}`, cacheDir };
+      await exclusively(`hono-app-base-images:${mirrorData()}`, () => ensureBaseImages(args));
+      tidy(mirrorData());
     }
     const image = await ensureMachineImage(cloud);
     await startDaemon(agent(cloud, image));
@@ -76,7 +75,7 @@ async function install(): Promise<void> {
     try {
       await ensureSystem();
       await ensureVenv("moto");
-      if (isFirst && !(await reachesDockerHub())) await prepareBaseImages(cacheDir);
+      if (isFirst && !existsSync(mirrorData()) && !(await reachesDockerHub())) await prepareBaseImages(cacheDir);
     } catch (error) {
       failed.abort();
       throw error;

@@ -9,20 +9,15 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { home, readIfThere } from "./paths.ts";
 import { CommandError, run, say, step } from "./process.ts";
+import { storeOf, tidy } from "./store.ts";
 
 /** Where built tools are; first on PATH for everything that the local cloud runs. */
 export const toolsFolder = join(home, "bin");
-
-/** What was built, by the hash of what it was built from: every clone of the same user takes it from here. */
-const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "hono-app", "go");
 
 /** A program that is built from a Go module, pinned by the module's go.mod. */
 interface Program {
@@ -108,16 +103,6 @@ async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
   renameSync(`${stamp}.new`, stamp);
 }
 
-/** Marks a store as used, and deletes those that no clone has used for a month: a version of the tools is hundreds of megabytes. */
-export function tidy(store: string): void {
-  const [now, month] = [Date.now(), 30 * 24 * 3_600_000];
-  try {
-    utimesSync(store, now / 1000, now / 1000);
-    for (const other of readdirSync(dirname(store)).map((name) => join(dirname(store), name)))
-      if (statSync(other).mtimeMs < now - month) rmSync(other, { recursive: true, force: true });
-  } catch {} // it is another user's, or another command deletes it: the next one goes on
-}
-
 /** Looks which programs of a module are needed in this clone, and which of them no clone of this user has built yet. */
 function inspect({ folder, programs }: Module) {
   const source = join(import.meta.dirname, "go", folder);
@@ -138,7 +123,7 @@ function inspect({ folder, programs }: Module) {
   const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", linker];
   // A home may be shared by several systems.
   const key = hashOf(source, [process.platform, process.arch, ...options]);
-  const store = join(cache, key);
+  const store = storeOf("go", key);
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
   const isCurrent = readIfThere(stamp) === key;

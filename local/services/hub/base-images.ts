@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { basename, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
 import { hashOf, readIfThere, root } from "../../../tools/paths.ts";
 import { run, say, step } from "../../../tools/process.ts";
@@ -81,15 +81,18 @@ const all: readonly Image[] = [
 ];
 const images = all.filter(({ bun }) => !bun || bunVersion !== "");
 
+/** What the images are made from, as a short name. */
+export const baseImagesKey = () =>
+  hashOf(
+    [JSON.stringify([images, suite, rootFileSystems, removed])],
+    [...images.map(({ files }) => join(here, files)), caBundle],
+  );
+
 /** Makes the official images of Docker Hub from packages, and pushes them into the mirror, unless they are there. */
 export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
-  const missing: (Image & { built: string })[] = [];
+  const missing: Image[] = [];
   for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
-    const files = join(here, image.files);
-    const made = JSON.stringify([image, suite, rootFileSystems[image.rootFileSystem], removed]);
-    const key = hashOf([made], [files, caBundle]);
-    const built = `${args.mirror}/${image.name.replace(/:.*/, "")}:inputs-${key}`;
-    if (!(await exists(built))) missing.push({ ...image, files, built });
+    if (!(await exists(`${args.mirror}/${image.name}`))) missing.push(image);
   }
   if (missing.length === 0) return;
 
@@ -97,24 +100,23 @@ export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
   // One after another: BuildKit itself works on both platforms at once.
   for (const image of missing) {
     say(`base images: ${image.name}`);
-    const files = join(context, basename(image.files));
+    const files = join(context, image.files);
     await rm(files, { recursive: true, force: true });
-    await cp(image.files, files, { recursive: true });
+    await cp(join(here, image.files), files, { recursive: true });
     if (image.bun) {
       // The official images have bunx beside bun. In the repository the link would point nowhere, and what copies the project stops at it.
       const folder = join(files, "root", "usr", "local", "bin");
       await mkdir(folder, { recursive: true });
       await symlink("bun", join(folder, "bunx"));
     }
-    await build(args, context, files, [`${args.mirror}/${image.name}`, image.built]);
+    await build(args, context, files, `${args.mirror}/${image.name}`);
   }
   await rm(context, { recursive: true }); // the mirror has everything
 }
 
 /** Fetches what the images are made of, unless it is there: for this neither BuildKit nor a registry is needed. @returns The folder of it. */
 export async function prepareBaseImages(cacheDir: string, needed = images): Promise<string> {
-  const key = hashOf([JSON.stringify([suite, bunVersion, rootFileSystems, removed])], []);
-  const context = join(cacheDir, `base-images-${key}`);
+  const context = join(cacheDir, `base-images-${baseImagesKey()}`);
   await mkdir(context, { recursive: true });
   await copyFile(caBundle, join(context, "ca-certificates.crt"));
   const parts = new Map<string, () => Promise<void>>();
@@ -137,9 +139,9 @@ export async function prepareBaseImages(cacheDir: string, needed = images): Prom
 }
 
 /** @param files The folder of the Dockerfile, which it knows as `files`. */
-async function build(args: BaseImagesArgs, context: string, files: string, names: string[]): Promise<void> {
+async function build(args: BaseImagesArgs, context: string, files: string, name: string): Promise<void> {
   // Uncompressed: over loopback compressing takes the time, here and in every machine's pull.
-  const output = `type=image,"name=${names.join(",")}",push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
+  const output = `type=image,name=${name},push=true,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true`;
   await run([
     "buildctl",
     ...["--addr", args.buildkit, "build", "--progress=plain", "--frontend=dockerfile.v0"],

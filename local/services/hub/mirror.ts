@@ -1,15 +1,17 @@
-import { join } from "node:path";
-import { home } from "../../../tools/paths.ts";
+import { storeOf } from "../../../tools/store.ts";
 import type { Cloud } from "../../cloud.ts";
 import type { Daemon } from "../../daemon.ts";
 import { distribution } from "../distribution.ts";
+import { baseImagesKey } from "./base-images.ts";
+
+/** Where its data is, for all local clouds of the user's clones whose base images are made from the same. */
+export const mirrorData = () => storeOf("mirror", baseImagesKey());
 
 /**
- * Stands in for Docker Hub where it cannot be reached: a registry that holds the base images of the project under Docker Hub's names. All
- * local clouds of a clone share its data.
+ * Stands in for Docker Hub where it cannot be reached: a registry that holds the base images of the project under Docker Hub's names.
  */
 export const mirror = (cloud: Cloud): Daemon =>
-  distribution(cloud, "mirror", { address: cloud.mirror, data: join(home, "mirror") });
+  distribution(cloud, "mirror", { address: cloud.mirror, data: mirrorData() });
 
 /** Whether Docker Hub answers; the official base images are used then. */
 export async function reachesDockerHub(): Promise<boolean> {

@@ -1,18 +1,16 @@
 import { join } from "node:path";
-import { home } from "../../../tools/paths.ts";
+import { ensureVenv } from "../../../tools/python.ts";
 import { accepts } from "../../../tools/ready.ts";
 import { as, type Cloud, filesOf } from "../../cloud.ts";
 import type { Daemon } from "../../daemon.ts";
 import { keysOf } from "../../identity.ts";
-
-const venv = join(home, "moto");
 
 /** AWS's API. Its state is in its memory: when it ends, what ran in the local cloud is gone. */
 export async function moto(cloud: Cloud): Promise<Daemon> {
   const [host = "", port = ""] = new URL(cloud.endpoint).host.split(":");
   return {
     name: "moto",
-    command: [join(venv, "bin", "python"), join(import.meta.dirname, "server.py"), host, port],
+    command: [join(await ensureVenv("moto"), "python"), join(import.meta.dirname, "server.py"), host, port],
     env: {
       ...as(cloud, "root"),
       LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)),

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { tidy } from "../../../tools/go.ts";
+import { tidy } from "../../../tools/store.ts";
 import { temporaryFolder } from "../../support/process.ts";
 
-test("built tools that no clone has used for a month are deleted, and no others", () => {
+test("what no clone has used for a month is deleted, and nothing else", () => {
   const folder = temporaryFolder(onTestFinished);
   const store = (name: string, days: number) => {
     const made = join(folder, name);
