@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
 import { ensureTools, toolsFolder } from "../tools/go.ts";
 import { exclusively } from "../tools/lock.ts";
@@ -55,8 +55,8 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
     ]);
     await ensureBuilder(cloud);
     if (useMirror) {
-      const args = { mirror: cloud.mirror, buildkit: `unix://${socket(cloud)}`, cacheDir };
-      await exclusively(`hono-app-base-images:${mirrorData()}`, () => ensureBaseImages(args));
+      const args = { mirror: cloud.mirror, buildkit: `unix://${socket(cloud)}`, cacheDir: dirname(mirrorData()) };
+      await withBaseImages(() => ensureBaseImages(args));
       tidy(mirrorData());
     }
     const image = await ensureMachineImage(cloud);
@@ -65,7 +65,8 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   });
 }
 
-const cacheDir = join(home, "cache");
+/** Does what one clone of the user does for all others. */
+const withBaseImages = (work: () => Promise<unknown>) => exclusively(`hono-app-base-images:${mirrorData()}`, work);
 
 /** Installs what is missing. What is fetched does not wait for the compiler, which takes minutes the first time and wants the processors alone. */
 async function install(): Promise<void> {
@@ -75,7 +76,8 @@ async function install(): Promise<void> {
     try {
       await ensureSystem();
       await ensureVenv("moto");
-      if (isFirst && !existsSync(mirrorData()) && !(await reachesDockerHub())) await prepareBaseImages(cacheDir);
+      if (isFirst && !existsSync(mirrorData()) && !(await reachesDockerHub()))
+        await withBaseImages(() => prepareBaseImages(dirname(mirrorData())));
     } catch (error) {
       failed.abort();
       throw error;
