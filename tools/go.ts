@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { home, readIfThere } from "./paths.ts";
-import { CommandError, run, say, step } from "./process.ts";
+import { CommandError, type RunOptions, run, say, step } from "./process.ts";
 import { storeOf, tidy } from "./store.ts";
 
 /** Where built tools are; first on PATH for everything that the local cloud runs. */
@@ -179,12 +179,14 @@ async function build(plan: Plan, signal?: AbortSignal): Promise<void> {
 
 /** Whether each package that the missing programs are built from has to be compiled. Downloads the modules. */
 function listPackages({ source, options, packages }: Plan, signal?: AbortSignal): Promise<string> {
-  return go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], { cwd: source, signal });
+  // Go downloads as many modules at a time as it may use processors. They are waited for, and on two processors that took a third longer.
+  const env = { GOMAXPROCS: "16" };
+  return go(["list", "-deps", ...options, "-f", "{{.Stale}}", ...packages], { cwd: source, signal, env });
 }
 
-async function go(args: readonly string[], options: { cwd: string; signal?: AbortSignal; onLine?: () => void }) {
+async function go(args: readonly string[], options: RunOptions & { readonly cwd: string }) {
   // The compiler frees memory less often, up to a gigabyte for each process: it took a sixth less processor time so.
-  const env = { GOGC: "400", GOMEMLIMIT: "1GiB", ...process.env };
+  const env = { GOGC: "400", GOMEMLIMIT: "1GiB", ...process.env, ...options.env };
   try {
     return await run(["go", ...args], { ...options, env });
   } catch (error) {
