@@ -1,20 +1,19 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ARCHITECTURES } from "../app/src/architecture.ts";
-import { ensureTools, toolsFolder } from "../tools/go.ts";
+import { ensureTools } from "../tools/go.ts";
 import { exclusively } from "../tools/lock.ts";
 import { hashOf, home } from "../tools/paths.ts";
 import { run, step, succeeds } from "../tools/process.ts";
-import { ensureVenv } from "../tools/python.ts";
 import { tidy } from "../tools/store.ts";
-import { ensureSystem } from "../tools/system.ts";
 import { as, type Cloud, filesOf } from "./cloud.ts";
 import { type Daemon, runningPid, startDaemon, stopDaemon } from "./daemon.ts";
+import { fetchParts, withBaseImages } from "./parts.ts";
 import { ensurePlugins } from "./providers/install.ts";
 import { buildkitd, ensureBuilder, socket } from "./services/buildkitd.ts";
 import { type Engine, isEngineAlive, startEngine, stopEngine } from "./services/ec2/engine.ts";
 import { haproxyOf } from "./services/ec2/haproxy.ts";
-import { ensureBaseImages, prepareBaseImages } from "./services/hub/base-images.ts";
+import { ensureBaseImages } from "./services/hub/base-images.ts";
 import { mirror, mirrorData, reachesDockerHub } from "./services/hub/mirror.ts";
 import { moto } from "./services/moto/moto.ts";
 import { registry } from "./services/registry.ts";
@@ -65,25 +64,14 @@ async function startServices(cloud: Cloud): Promise<{ lost: boolean }> {
   });
 }
 
-/** Does what one clone of the user does for all others. */
-const withBaseImages = (work: () => Promise<unknown>) => exclusively(`hono-app-base-images:${mirrorData()}`, work);
-
 /** Installs what is missing. What is fetched does not wait for the compiler, which takes minutes the first time and wants the processors alone. */
 async function install(): Promise<void> {
-  const isFirst = !existsSync(join(toolsFolder, "registry"));
   const failed = new AbortController();
-  const fetchOthers = async () => {
-    try {
-      await ensureSystem();
-      await ensureVenv("moto");
-      if (isFirst && !existsSync(mirrorData()) && !(await reachesDockerHub()))
-        await withBaseImages(() => prepareBaseImages(dirname(mirrorData())));
-    } catch (error) {
-      failed.abort();
-      throw error;
-    }
-  };
-  for (const each of await Promise.allSettled([fetchOthers(), ensureTools(failed.signal)])) {
+  const parts = fetchParts().catch((error) => {
+    failed.abort();
+    throw error;
+  });
+  for (const each of await Promise.allSettled([parts, ensureTools(failed.signal)])) {
     if (each.status === "rejected") throw each.reason;
   }
   ensurePlugins();

@@ -3,6 +3,7 @@
 // command's.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -60,7 +61,7 @@ async function ensureNode() {
 
 /**
  * The packages of package-lock.json, installed once for each content of that file. The first time, what the local cloud is built from is
- * downloaded meanwhile; what cannot be had is said when it is needed.
+ * fetched meanwhile; what cannot be had is said when it is needed.
  */
 async function ensurePackages(env, isForCloud) {
   // Some packages are programs: those of another system that shares the folder, such as a dev container, are others.
@@ -70,9 +71,13 @@ async function ensurePackages(env, isForCloud) {
     .digest("hex");
   const stamp = join(root, "node_modules", ".installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
-  const steps = [step("npm packages", "npm", ["ci", ...quietly], { env })];
-  if (isForCloud) steps.push(step("Go modules", "node", [join(root, "tools", "go-modules.ts")], { env }));
-  await Promise.all(steps);
+  const installed = step("npm packages", "npm", ["ci", ...quietly], { env });
+  if (isForCloud) {
+    const others = spawn("node", [join(root, "local", "fetch.ts")], { env, stdio: "inherit" });
+    process.on("exit", () => others.kill());
+    await once(others, "exit");
+  }
+  await installed;
   writeFileSync(stamp, lock);
 }
 
