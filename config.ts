@@ -2,7 +2,7 @@ import { env } from "node:process";
 import * as pulumi from "@pulumi/pulumi";
 import { allConfig } from "@pulumi/pulumi/runtime/index.js";
 import { architectures, eachMachine } from "./components/architecture.ts";
-import { latestTag } from "./components/image-tags.ts";
+import { latestTag } from "./components/image-reference.ts";
 import { type UserDataArgs, userData } from "./components/user-data.ts";
 import * as rules from "./config-rules.ts";
 

@@ -95,7 +95,7 @@ type Line = ReturnType<typeof toLine>;
 export async function planned(stack: string, config: Record<string, string>): Promise<Resource[]> {
   const pulumi = await import("@pulumi/pulumi");
   const { architectures, machineNames } = await import("../components/architecture.ts");
-  const { contentTagPrefix } = await import("../components/image-tags.ts");
+  const { contentTagPrefix } = await import("../components/image-reference.ts");
   const architectureOf = (text: string) =>
     machineNames.map((name) => architectures[name].ec2).find((ec2) => text.endsWith(ec2)) ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };

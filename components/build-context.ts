@@ -16,7 +16,7 @@ import {
 import { posix } from "node:path";
 import dockerignore from "@balena/dockerignore";
 import { RunError } from "@pulumi/pulumi";
-import { contentTagPrefix } from "./image-tags.ts";
+import { contentTagPrefix } from "./image-reference.ts";
 
 // With / on Windows too, where Node takes either: the provider compares the path of the context that it was given.
 const { dirname, join } = posix;

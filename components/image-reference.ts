@@ -1,3 +1,9 @@
+/** Release tags start with it; the lifecycle policy selects releases by it. */
+export const contentTagPrefix = "content-";
+
+/** The one tag that may move. */
+export const latestTag = "latest";
+
 /** Which image: the digest decides, the tag is for people. */
 export interface ImageReference {
   /** `host` or `host:port`. */

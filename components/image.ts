@@ -3,8 +3,7 @@ import { Image as BuildImage } from "@pulumi/docker-build/image.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "./architecture.ts";
 import { type ContextEntry, contentTag, readContext, stageContext } from "./build-context.ts";
-import { type ImageReference, referenceIn } from "./image-reference.ts";
-import { latestTag } from "./image-tags.ts";
+import { type ImageReference, latestTag, referenceIn } from "./image-reference.ts";
 
 /** An image that is in the registry. */
 export interface Release {

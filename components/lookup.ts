@@ -9,7 +9,7 @@ import { getParameter } from "@pulumi/aws/ssm/getParameter.js";
 import * as pulumi from "@pulumi/pulumi";
 import { architectures, eachMachine, eachMachineAtOnce, type MachineName, machineNames } from "./architecture.ts";
 import type { Release } from "./image.ts";
-import { contentTagPrefix } from "./image-tags.ts";
+import { contentTagPrefix } from "./image-reference.ts";
 
 export interface LookupArgs {
   readonly instanceTypes: Readonly<Record<MachineName, string>>;

@@ -3,7 +3,7 @@ import type { LifecyclePolicyDocument } from "@pulumi/aws/ecr/lifecyclePolicyDoc
 import { Repository as EcrRepository } from "@pulumi/aws/ecr/repository.js";
 import { RepositoryPolicy } from "@pulumi/aws/ecr/repositoryPolicy.js";
 import * as pulumi from "@pulumi/pulumi";
-import { contentTagPrefix, latestTag } from "./image-tags.ts";
+import { contentTagPrefix, latestTag } from "./image-reference.ts";
 import { policyOf } from "./policy-document.ts";
 
 export interface RepositoryArgs {

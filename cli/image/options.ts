@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { platforms as allPlatforms } from "../../components/architecture.ts";
-import { latestTag } from "../../components/image-tags.ts";
+import { latestTag } from "../../components/image-reference.ts";
 import { projectName, stackConfig } from "../../tools/stack-config.ts";
 import { UsageError } from "../shared/command.ts";
 

@@ -1,4 +1,4 @@
-import { latestTag } from "../../components/image-tags.ts";
+import { latestTag } from "../../components/image-reference.ts";
 import { run } from "../../tools/process.ts";
 
 /** `docker buildx imagetools inspect`, with the user's own logins. */
