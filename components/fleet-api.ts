@@ -1,5 +1,5 @@
 import { clientConfig } from "./aws-client.ts";
-import { lastLines, readConsole } from "./console.ts";
+import { isHopeless, lastLines, readConsole } from "./console.ts";
 import { type LogStream, tailCommand } from "./machine-logs.ts";
 
 export interface FleetApiArgs extends Omit<LogStream, "instanceId"> {
@@ -146,4 +146,45 @@ export async function describeMachines(api: FleetApi, ids: readonly string[]): P
   );
   const others = ids.length > 3 ? [`and ${ids.length - 3} more: ${ids.slice(3).join(", ")}`] : [];
   return [...described, ...others].join("\n");
+}
+
+/** What Auto Scaling and the load balancer say of a machine. */
+export function describeMember(
+  { id, state, zone, template: own }: Member,
+  { zones }: Group,
+  health: Readonly<Record<string, Health>>,
+  template: string,
+): string {
+  const of = own === template ? "" : `, of ${own} instead of ${template}`;
+  const where = zones.includes(zone) ? "" : `, in ${zone} instead of ${zones.join(" or ")}`;
+  return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}${where}`;
+}
+
+/** Why waiting for these machines is no use: the console of one says that its user data has failed. @param seconds As of {@link isHopeless}. */
+export async function userDataFailure(api: FleetApi, ids: readonly string[], seconds = Number.POSITIVE_INFINITY) {
+  for (const id of ids) {
+    if (isHopeless(await api.console(id), seconds)) return `the user data of ${id} failed`;
+  }
+  return undefined;
+}
+
+const hasFailed = ({ status }: Activity) => status === "Failed" || status === "Cancelled";
+
+/** What Auto Scaling says of launches and terminations that failed since, each once. */
+export async function failures(api: FleetApi, since: Date): Promise<string[]> {
+  return [...new Set((await api.activities(since)).filter(hasFailed).map(({ text }) => text))];
+}
+
+/**
+ * Why no machine is launched. Said when Auto Scaling has tried again, in vain, which it does after a minute: the first launches of an
+ * account's first group fail where the role that Auto Scaling has just made for itself is not known everywhere, and so may a launch in one
+ * zone of two.
+ */
+export async function noLaunch(api: FleetApi, since: Date): Promise<string | undefined> {
+  const launches = (await api.activities(since)).filter(({ isLaunch }) => isLaunch);
+  const success = launches.findIndex((each) => !hasFailed(each));
+  const [last, ...others] = success < 0 ? launches : launches.slice(0, success);
+  const first = others.at(-1);
+  if (!last || !first || last.started.getTime() - first.started.getTime() < 30_000) return undefined;
+  return `Auto Scaling launches no machine: ${last.text}`;
 }

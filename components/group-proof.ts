@@ -3,13 +3,16 @@ import { show, withRemedy } from "./dynamic-resource.ts";
 import {
   connectFleet,
   describeMachines,
+  describeMember,
   type FleetApi,
+  failures,
   type Group,
   type Health,
   type Member,
+  noLaunch,
   unread,
+  userDataFailure,
 } from "./fleet-api.ts";
-import { describeMember, failures, noLaunch, userDataFailure } from "./instance-refresh.ts";
 import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs, type proofInputs } from "./proof.ts";
 
 export interface GroupProofArgs extends ProofArgs {

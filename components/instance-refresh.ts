@@ -1,14 +1,14 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
-import { isHopeless } from "./console.ts";
 import {
-  type Activity,
   describeMachines,
+  describeMember,
   type FleetApi,
+  failures,
   type Group,
-  type Health,
-  type Member,
+  noLaunch,
   templateName,
   unread,
+  userDataFailure,
 } from "./fleet-api.ts";
 
 export interface RefreshOptions {
@@ -231,18 +231,6 @@ function whenChanged(log: (message: string) => void) {
   };
 }
 
-/** What Auto Scaling and the load balancer say of a machine. */
-export function describeMember(
-  { id, state, zone, template: own }: Member,
-  { zones }: Group,
-  health: Readonly<Record<string, Health>>,
-  template: string,
-): string {
-  const of = own === template ? "" : `, of ${own} instead of ${template}`;
-  const where = zones.includes(zone) ? "" : `, in ${zone} instead of ${zones.join(" or ")}`;
-  return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}${where}`;
-}
-
 const pause = () => new Promise((resolve) => setTimeout(resolve, interval * 1000));
 
 const isUnderWay = (status: InstanceRefresh["Status"]) =>
@@ -253,35 +241,6 @@ const isActive = (status: InstanceRefresh["Status"]) =>
 
 /** There was nothing to cancel or to roll back any more. */
 const hasEnded = "ActiveInstanceRefreshNotFound";
-
-/** Why waiting for these machines is no use: the console of one says that its user data has failed. @param seconds As of {@link isHopeless}. */
-export async function userDataFailure(api: FleetApi, ids: readonly string[], seconds = Number.POSITIVE_INFINITY) {
-  for (const id of ids) {
-    if (isHopeless(await api.console(id), seconds)) return `the user data of ${id} failed`;
-  }
-  return undefined;
-}
-
-const hasFailed = ({ status }: Activity) => status === "Failed" || status === "Cancelled";
-
-/** What Auto Scaling says of launches and terminations that failed since, each once. */
-export async function failures(api: FleetApi, since: Date): Promise<string[]> {
-  return [...new Set((await api.activities(since)).filter(hasFailed).map(({ text }) => text))];
-}
-
-/**
- * Why no machine is launched. Said when Auto Scaling has tried again, in vain, which it does after a minute: the first launches of an
- * account's first group fail where the role that Auto Scaling has just made for itself is not known everywhere, and so may a launch in one
- * zone of two.
- */
-export async function noLaunch(api: FleetApi, since: Date): Promise<string | undefined> {
-  const launches = (await api.activities(since)).filter(({ isLaunch }) => isLaunch);
-  const success = launches.findIndex((each) => !hasFailed(each));
-  const [last, ...others] = success < 0 ? launches : launches.slice(0, success);
-  const first = others.at(-1);
-  if (!last || !first || last.started.getTime() - first.started.getTime() < 30_000) return undefined;
-  return `Auto Scaling launches no machine: ${last.text}`;
-}
 
 async function gather(api: FleetApi, waiting: readonly string[], begun: Date): Promise<string> {
   return [...(await failures(api, begun)), await describeMachines(api, waiting)].filter(Boolean).join("\n");

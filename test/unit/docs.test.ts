@@ -233,7 +233,7 @@ test.each([
   ["components/instance-refresh.ts", "the release failed: "],
   ["components/instance-refresh.ts", "no progress in "],
   ["components/instance-refresh.ts", "a machine did not prove itself"],
-  ["components/instance-refresh.ts", "Auto Scaling launches no machine: "],
+  ["components/fleet-api.ts", "Auto Scaling launches no machine: "],
   ["components/console.ts", "its log, which outlives the machine: "],
   [".github/actions/set-up/action.yml", "The role has to trust the subject"],
   ["components/user-data.ts", "still failing after about 3 minutes: "],

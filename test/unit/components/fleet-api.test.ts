@@ -1,7 +1,6 @@
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { beforeEach, expect, test, vi } from "vitest";
-import { connectFleet, describeMachines, type FleetApi } from "../../../components/fleet-api.ts";
-import { failures } from "../../../components/instance-refresh.ts";
+import { connectFleet, describeMachines, type FleetApi, failures } from "../../../components/fleet-api.ts";
 import { answeringFleet } from "../../support/fake-fleet.ts";
 import type { Asked } from "../../support/sdk.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, type Mock, test, vi } from "vitest";
-import type { Activity } from "../../../components/fleet-api.ts";
-import { noLaunch, refreshTo } from "../../../components/instance-refresh.ts";
+import { type Activity, noLaunch } from "../../../components/fleet-api.ts";
+import { refreshTo } from "../../../components/instance-refresh.ts";
 import { FakeFleet } from "../../support/fake-fleet.ts";
 import { awsError } from "../../support/sdk.ts";
 
