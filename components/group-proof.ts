@@ -13,7 +13,7 @@ import {
   unread,
   userDataFailure,
 } from "./fleet-api.ts";
-import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs, type proofInputs } from "./proof.ts";
+import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs } from "./proof.ts";
 
 export interface GroupProofArgs extends ProofArgs {
   /** The load balancer's own name. */
@@ -35,12 +35,10 @@ export interface GroupProof {
   readonly machines: readonly { readonly id: string; readonly zone: string; readonly proof: Proof }[];
 }
 
-/** What the engine hands to a provider that proves a group. Which machine answered, it says itself. */
-export type ProofInputs<Args extends GroupProofArgs = GroupProofArgs> = pulumi.Unwrap<
-  ReturnType<typeof proofInputs<Args>>
->;
+/** What the engine hands to a provider that proves a group. */
+type Inputs = pulumi.Unwrap<GroupProofArgs>;
 
-export interface ProveGroupOptions extends Pick<ProofInputs, "expected" | "template" | "timeout"> {
+export interface ProveGroupOptions extends Pick<Inputs, "expected" | "template" | "timeout"> {
   /** Asks any machine behind the load balancer for its report, over a new connection. */
   readonly ask: (nonce: string) => Promise<unknown>;
   /** Whether scaling may add machines meanwhile: one that is not healthy yet is left out, as long as enough are. @default false */
@@ -48,7 +46,7 @@ export interface ProveGroupOptions extends Pick<ProofInputs, "expected" | "templ
 }
 
 /** Proves a group by what the engine was given. @throws As {@link proveGroup}, with the group's name and address. */
-export async function prove(inputs: ProofInputs, timeout = inputs.timeout, isScaling = false): Promise<GroupProof> {
+export async function prove(inputs: Inputs, timeout = inputs.timeout, isScaling = false): Promise<GroupProof> {
   const { address, domain, expected, template } = inputs;
   const ask = (nonce: string) => askForReport(address, domain, nonce);
   try {

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { DynamicResource, providerFor } from "./dynamic-resource.ts";
-import { type GroupProof, type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
-import { proofInputs, stillProven } from "./proof.ts";
+import { type GroupProof, type GroupProofArgs, prove, releaseFailed } from "./group-proof.ts";
+import { stillProven } from "./proof.ts";
 
 export interface GroupVerificationArgs extends GroupProofArgs {
   /** Fewest machines of the group; when it changes, the machines prove themselves again. */
@@ -10,7 +10,7 @@ export interface GroupVerificationArgs extends GroupProofArgs {
   subnetIds: pulumi.Input<pulumi.Input<string>[]>;
 }
 
-type Inputs = ProofInputs<GroupVerificationArgs>;
+type Inputs = pulumi.Unwrap<GroupVerificationArgs>;
 type State = Inputs & { readonly proof: GroupProof };
 
 /**
@@ -21,7 +21,7 @@ export class GroupVerification extends DynamicResource {
   declare readonly proof: pulumi.Output<GroupProof>;
 
   constructor(name: string, args: GroupVerificationArgs, opts?: pulumi.CustomResourceOptions) {
-    super("GroupVerification", import.meta.filename, name, { ...proofInputs(args), proof: undefined }, opts);
+    super("GroupVerification", import.meta.filename, name, { ...args, proof: undefined }, opts);
   }
 }
 

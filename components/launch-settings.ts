@@ -4,9 +4,7 @@ import type { ProofArgs } from "./proof.ts";
 import { type UserDataArgs, userData } from "./user-data.ts";
 
 /** What every machine is launched with, as an instance or by a group. */
-export interface LaunchArgs
-  extends Omit<UserDataArgs, "image" | "logGroup">,
-    Pick<ProofArgs, "configs" | "logGroup" | "profile"> {
+export interface LaunchArgs extends Omit<UserDataArgs, "image" | "logGroup">, Pick<ProofArgs, "logGroup" | "profile"> {
   /** Amazon Linux 2023 AMI of the architecture, for every machine that is made. */
   ami: string;
   /**
@@ -18,6 +16,8 @@ export interface LaunchArgs
   instanceProfile: pulumi.Input<string>;
   /** Another one replaces the machine. */
   image: pulumi.Input<ImageReference>;
+  /** Digest of each platform's image configuration in the image's index. */
+  configs: pulumi.Input<Record<string, string>>;
   /** Root volume in GiB. */
   volumeSize: number;
   /** Seconds that a machine may take until it has proven itself. */
@@ -29,10 +29,12 @@ export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, 
   return { ...inputs, architecture: architecture.ec2 };
 }
 
-/** What a proof of such machines goes by. */
-export function proofOf({ image, verificationTimeout: timeout, ...args }: LaunchArgs): ProofArgs {
-  const { configs, architecture, logGroup, region, profile } = args;
-  return { digest: pulumi.output(image).digest, configs, architecture, logGroup, region, profile, timeout };
+/** What proves that machines with these arguments run the image, each on its own architecture. */
+export function proofOf({ logGroup, region, profile, verificationTimeout: timeout, ...args }: LaunchArgs): ProofArgs {
+  const { machine, image, process, platform } = args.architecture;
+  const { digest } = pulumi.output(args.image);
+  const imageId = pulumi.output(args.configs).apply((configs) => configs[platform] as string);
+  return { expected: { machine, image, process, digest, imageId }, logGroup, region, profile, timeout };
 }
 
 /** The settings of every machine, by the names that an instance and a launch template have in common. */

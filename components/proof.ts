@@ -1,8 +1,7 @@
 import http from "node:http";
 import https from "node:https";
 import { json } from "node:stream/consumers";
-import * as pulumi from "@pulumi/pulumi";
-import type { Architecture } from "./architecture.ts";
+import type * as pulumi from "@pulumi/pulumi";
 import type { AwsClient } from "./aws-client.ts";
 import { isHopeless, lastLines } from "./console.ts";
 import { show } from "./dynamic-resource.ts";
@@ -23,24 +22,12 @@ export interface Expectation {
 }
 
 export interface ProofArgs extends AwsClient {
-  /** Digest of the index that the machines must have pulled. */
-  digest: pulumi.Input<string>;
-  /** Digest of each platform's image configuration in that index. */
-  configs: pulumi.Input<Record<string, string>>;
-  architecture: Architecture;
+  /** What every machine must answer, beside its own id. */
+  expected: Readonly<Record<Exclude<keyof Expectation, "instanceId">, pulumi.Input<string>>>;
   /** Name of the log group that the machines write to. */
   logGroup: pulumi.Input<string>;
   /** Seconds that a machine may take until it has proven itself. */
   timeout: number;
-}
-
-/** What the engine hands to the resource's provider, with what a machine of the architecture must answer, whichever it is. */
-export function proofInputs<T extends ProofArgs>({ architecture, digest, configs, ...inputs }: T) {
-  const { machine, image, process, platform } = architecture;
-  const imageId = pulumi.output(configs).apply((known) => known[platform] as string);
-  const facts = { machine, image, process, digest, imageId };
-  const expected: Record<Exclude<keyof Expectation, "instanceId">, pulumi.Input<string>> = facts;
-  return { ...inputs, expected };
 }
 
 /** What was found to be true of a machine, and when. */

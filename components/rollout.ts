@@ -1,9 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { DynamicResource, providerFor, show } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
-import { type GroupProofArgs, type ProofInputs, prove, releaseFailed } from "./group-proof.ts";
+import { type GroupProofArgs, prove, releaseFailed } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
-import { proofInputs } from "./proof.ts";
 
 export interface RolloutArgs extends GroupProofArgs {
   /**
@@ -14,7 +13,7 @@ export interface RolloutArgs extends GroupProofArgs {
   size?: number;
 }
 
-type Inputs = ProofInputs<RolloutArgs>;
+type Inputs = pulumi.Unwrap<RolloutArgs>;
 
 /**
  * A release, on one group: an instance refresh that `up` drives and waits for. The aws provider's own `instanceRefresh` does neither, and
@@ -28,7 +27,7 @@ export class Rollout extends DynamicResource {
   declare readonly template: pulumi.Output<string>;
 
   constructor(name: string, args: RolloutArgs, opts?: pulumi.CustomResourceOptions) {
-    super("Rollout", import.meta.filename, name, proofInputs(args), opts);
+    super("Rollout", import.meta.filename, name, { ...args }, opts);
   }
 }
 

@@ -3,7 +3,7 @@ import { clientConfig } from "./aws-client.ts";
 import { readConsole } from "./console.ts";
 import { DynamicResource, providerFor, withRemedy } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
-import { type Proof, type ProofArgs, proofInputs, prove, stillProven } from "./proof.ts";
+import { type Expectation, type Proof, type ProofArgs, prove, stillProven } from "./proof.ts";
 
 export interface VerificationArgs extends ProofArgs {
   /** The app's address, without a path. */
@@ -12,24 +12,17 @@ export interface VerificationArgs extends ProofArgs {
 }
 
 /** What the engine hands to the provider. */
-type Inputs = pulumi.Unwrap<ReturnType<typeof inputsOf>>;
-
-interface State extends Inputs {
-  readonly proof: Proof;
-}
+type Inputs = pulumi.Unwrap<Omit<VerificationArgs, "expected" | "instanceId">> & { readonly expected: Expectation };
+type State = Inputs & { readonly proof: Proof };
 
 /** Proof that a machine runs the image that was pushed, on the architecture that it should. In the state only if the machine said so. */
 export class Verification extends DynamicResource {
   declare readonly proof: pulumi.Output<Proof>;
 
-  constructor(name: string, args: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
-    super("Verification", import.meta.filename, name, { ...inputsOf(args), proof: undefined }, opts);
+  constructor(name: string, { instanceId, ...args }: VerificationArgs, opts?: pulumi.CustomResourceOptions) {
+    const expected = { ...args.expected, instanceId };
+    super("Verification", import.meta.filename, name, { ...args, expected, proof: undefined }, opts);
   }
-}
-
-function inputsOf({ instanceId, ...args }: VerificationArgs) {
-  const inputs = proofInputs(args);
-  return { ...inputs, expected: { ...inputs.expected, instanceId } };
 }
 
 function verify(inputs: Inputs, timeout = inputs.timeout): Promise<Proof> {

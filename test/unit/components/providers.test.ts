@@ -8,7 +8,7 @@ import { Verification } from "../../../components/verification.ts";
 import { answeringFleet, FakeFleet } from "../../support/fake-fleet.ts";
 import { mock, only, providerOf, settle } from "../../support/mocks.ts";
 import { listening } from "../../support/process.ts";
-import { expected, image, reportOf } from "../../support/report.ts";
+import { expected, reportOf } from "../../support/report.ts";
 import { type Asked, awsError, changes } from "../../support/sdk.ts";
 
 // The providers of the program's own resources, but for ImageIndex's, by what the engine hands to them.
@@ -41,9 +41,9 @@ const ofMachine = { ...expected, instanceId: "i-1" };
 const ofKept = { newest: "ami-2", amiUpdate: "keep" as const, occasion: "release 1" };
 
 const made = {
-  Verification: () => new Verification("app", { ...common, ...image, url: "http://203.0.113.7", instanceId: "i-1" }),
-  Rollout: () => new Rollout("app", { ...groupArgs, ...image }),
-  GroupVerification: () => new GroupVerification("app", { ...groupArgs, ...image, min: 2, subnetIds: ["subnet-a"] }),
+  Verification: () => new Verification("app", { ...common, expected, url: "http://203.0.113.7", instanceId: "i-1" }),
+  Rollout: () => new Rollout("app", { ...groupArgs, expected }),
+  GroupVerification: () => new GroupVerification("app", { ...groupArgs, expected, min: 2, subnetIds: ["subnet-a"] }),
   KeptAmi: () => new KeptAmi("app", ofKept),
 };
 
