@@ -132,9 +132,6 @@ export async function connectFleet(args: FleetApiArgs) {
   };
 }
 
-/** Said where what an error would add cannot be read, so that its reason is not lost. */
-export const unread = (error: Error) => `nothing more can be read: ${error.message}`;
-
 /** What is known of machines that do not serve: what the load balancer reports, and the last lines of each one's console. */
 export async function describeMachines(api: FleetApi, ids: readonly string[]): Promise<string> {
   const health = await api.health();
@@ -187,4 +184,12 @@ export async function noLaunch(api: FleetApi, since: Date): Promise<string | und
   const first = others.at(-1);
   if (!last || !first || last.started.getTime() - first.started.getTime() < 30_000) return undefined;
   return `Auto Scaling launches no machine: ${last.text}`;
+}
+
+/** For an error's message: failed launches and terminations, and what is known of machines; where that cannot be read, the reason. */
+export async function evidenceOf(api: FleetApi, ids: readonly string[], since: Date): Promise<string> {
+  const unread = (error: Error) => `nothing more can be read: ${error.message}`;
+  const said = await failures(api, since).catch((error: Error) => [unread(error)]);
+  const machines = await describeMachines(api, ids).catch(unread);
+  return [...said, machines].filter(Boolean).join("\n");
 }

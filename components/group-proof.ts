@@ -4,13 +4,12 @@ import {
   connectFleet,
   describeMachines,
   describeMember,
+  evidenceOf,
   type FleetApi,
-  failures,
   type Group,
   type Health,
   type Member,
   noLaunch,
-  unread,
   userDataFailure,
 } from "./fleet-api.ts";
 import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs } from "./proof.ts";
@@ -113,9 +112,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
         ? `time-out after ${timeout} s`
         : ((await userDataFailure(api, waiting, seconds())) ?? (isShort ? await noLaunch(api, begun) : undefined));
       if (problem !== undefined) {
-        const said = await failures(api, begun).catch((error: Error) => [unread(error)]);
-        const machines = await describeMachines(api, missing.map(idOf)).catch(unread);
-        throw new Error([`${problem}; ${summary}`, ...said, machines].join("\n").trimEnd());
+        throw new Error(`${problem}; ${summary}\n${await evidenceOf(api, missing.map(idOf), begun)}`.trimEnd());
       }
       show(`not proven after ${seconds()} s, asking until ${timeout} s: ${summary}`);
       nextConsole = seconds() + 15;

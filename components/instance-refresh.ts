@@ -1,13 +1,12 @@
 import type { InstanceRefresh } from "@aws-sdk/client-auto-scaling";
 import {
-  describeMachines,
   describeMember,
+  evidenceOf,
   type FleetApi,
   failures,
   type Group,
   noLaunch,
   templateName,
-  unread,
   userDataFailure,
 } from "./fleet-api.ts";
 
@@ -111,7 +110,7 @@ async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOpt
     }
     if (problem !== undefined) {
       // Now, for what failed is terminated when it is undone.
-      evidence ||= await gather(api, waiting, begun).catch(unread);
+      evidence ||= await evidenceOf(api, waiting, begun);
       return { problem, evidence, seen };
     }
     await pause();
@@ -241,7 +240,3 @@ const isActive = (status: InstanceRefresh["Status"]) =>
 
 /** There was nothing to cancel or to roll back any more. */
 const hasEnded = "ActiveInstanceRefreshNotFound";
-
-async function gather(api: FleetApi, waiting: readonly string[], begun: Date): Promise<string> {
-  return [...(await failures(api, begun)), await describeMachines(api, waiting)].filter(Boolean).join("\n");
-}

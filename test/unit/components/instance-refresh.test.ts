@@ -351,7 +351,7 @@ test("what cannot be read any more keeps nothing from being rolled back, and hid
   await after(6);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
   expect(await ended).toMatch(
-    /^the release failed: the user data of i-new failed; .*\nnothing more can be read: Rate exceeded$/,
+    /^the release failed: the user data of i-new failed; .*\nnothing more can be read: Rate exceeded\ni-new is unhealthy; /,
   );
 });
 
