@@ -37,11 +37,5 @@ export function eachMachine<T>(make: (machine: MachineName, index: number) => T)
   return Object.fromEntries(made) as Record<MachineName, T>;
 }
 
-/** A value for each machine, made at the same time. */
-export async function eachMachineAtOnce<T>(make: (machine: MachineName) => Promise<T>) {
-  const made = await Promise.all(machineNames.map(make));
-  return eachMachine((_, index) => made[index] as T);
-}
-
 /** The platforms of the image, one per machine. */
 export const platforms = machineNames.map((name) => architectures[name].platform);

@@ -3,9 +3,8 @@ import { beforeEach, expect, test } from "vitest";
 import { commonZones, lookup } from "../../../components/lookup.ts";
 import { certificate, mock, registryHost } from "../../support/mocks.ts";
 
-const types = { graviton: "t4g.small", intel: "t3.small" };
 const args = {
-  instanceTypes: types,
+  instanceTypes: { graviton: "t4g.small", intel: "t3.small" },
   availabilityZones: [],
   repository: { name: "app-dev" },
   registryLogin: "program" as const,
@@ -49,19 +48,25 @@ test("an AMI of the wrong architecture is refused", async () => {
   expect(asked[0]).toEqual({ owners: ["amazon"], filters: [{ name: "image-id", values }] });
 });
 
+/** The zones that offer each machine's type. */
+const offering = (graviton: string[], intel: string[]) => [
+  { type: "t4g.small", zones: graviton },
+  { type: "t3.small", zones: intel },
+];
+
 test("zones: the region's first two that offer every type", () => {
   const zones = ["d", "c", "b", "a"];
-  expect(commonZones(zones, { graviton: ["d", "c", "b"], intel: zones }, types)).toEqual(["b", "c"]);
-  expect(() => commonZones(zones, { graviton: ["a", "b"], intel: ["b", "c"] }, types)).toThrow(
+  expect(commonZones(zones, offering(["d", "c", "b"], zones))).toEqual(["b", "c"]);
+  expect(() => commonZones(zones, offering(["a", "b"], ["b", "c"]))).toThrow(
     "offered: t4g.small in a, b; t3.small in b, c. Choose other types or another region",
   );
-  expect(() => commonZones(zones, { graviton: [], intel: ["b"] }, types)).toThrow("t4g.small in none");
+  expect(() => commonZones(zones, offering([], ["b"]))).toThrow("t4g.small in none");
 });
 
 test("zones that are chosen stay, in their order, while they offer both types", () => {
   const zones = ["a", "b", "c"];
-  expect(commonZones(zones, { graviton: zones, intel: zones }, types, ["c", "b"])).toEqual(["c", "b"]);
-  expect(() => commonZones(zones, { graviton: ["a", "b"], intel: zones }, types, ["c", "b"])).toThrow(
+  expect(commonZones(zones, offering(zones, zones), ["c", "b"])).toEqual(["c", "b"]);
+  expect(() => commonZones(zones, offering(["a", "b"], zones), ["c", "b"])).toThrow(
     'availabilityZones is ["c","b"]; allowed: zones that offer every instance type; offered: t4g.small in a, b; t3.small',
   );
 });
