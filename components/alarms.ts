@@ -35,12 +35,14 @@ export function alarmInputs(topicArn: string, name: string, meaning: string) {
     // The message shows this, and no tags.
     alarmDescription: `${name}, stack ${pulumi.getStack()}: ${meaning}. What to do: docs/fleet.md, "At night"`,
     period: 60,
-    // Nothing is reported for a minute without requests, and of a group that is a minute old.
+    // CloudWatch has no data for a minute without requests, nor of a group in its first minute.
     treatMissingData: "notBreaching",
     alarmActions: [topicArn],
     okActions: [topicArn],
   };
 }
+
+const errors = { statistic: "Sum", threshold: 5, evaluationPeriods: 1 };
 
 /** @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html */
 const alarms = [
@@ -58,18 +60,14 @@ const alarms = [
     suffix: "app-5xx",
     of: "targets",
     metricName: "HTTPCode_Target_5XX_Count",
-    statistic: "Sum",
-    threshold: 5,
-    evaluationPeriods: 1,
+    ...errors,
     meaning: "The app returned more than five 5xx responses in one minute",
   },
   {
     suffix: "balancer-5xx",
     of: "balancer",
     metricName: "HTTPCode_ELB_5XX_Count",
-    statistic: "Sum",
-    threshold: 5,
-    evaluationPeriods: 1,
+    ...errors,
     meaning: "The load balancer itself returned more than five 5xx responses in one minute",
   },
 ] as const;

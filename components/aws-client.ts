@@ -1,17 +1,17 @@
 import { env } from "node:process";
 import type { fromTokenFile } from "@aws-sdk/credential-provider-web-identity";
 
-/** Where, and as whom, AWS's SDK calls: the provider's configuration does not reach it. */
+/** Region and credentials for AWS's SDK, which the provider's configuration does not reach. */
 export interface AwsClient {
   readonly region: string;
-  /** Profile of the AWS configuration files. @default the environment's */
+  /** Profile of the AWS configuration files. @default the environment's credentials */
   readonly profile?: string;
 }
 
 /**
- * Configures a client of AWS's SDK to call as the provider does: with the stack's own profile, else with the environment's keys, its web identity,
- * or its profile, which `AWS_DEFAULT_PROFILE` can name too. The SDK by itself takes any profile first, `default` too, and does not know that variable:
- * it would read and tag images in another account than the one to which the provider deploys.
+ * Configures a client of AWS's SDK with the credentials that the provider takes: those of the stack's profile, else the environment's keys, its
+ * web identity, or its profile, which `AWS_DEFAULT_PROFILE` can name too. By itself the SDK prefers a profile to keys and does not know that
+ * variable: it could read and tag images in another account than the provider deploys to.
  *
  * @see https://github.com/hashicorp/aws-sdk-go-base/blob/main/aws_config_test.go, "AWS_ACCESS_KEY_ID overrides AWS_PROFILE"
  * @see https://github.com/aws/aws-sdk-go-v2/blob/main/config/resolve_credentials.go, `resolveCredentialChain`

@@ -41,52 +41,34 @@ export class Balancer extends pulumi.ComponentResource {
 
   constructor(name: string, args: BalancerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Balancer", name, args, opts);
-    const { vpcId, domain, certificateArn } = args;
+    const { vpcId, domain, certificateArn, machineSecurityGroupId: machines } = args;
+    const parent = { parent: this };
     const tags = { Name: name };
 
-    const group = new SecurityGroup(
+    const { id: securityGroupId } = new SecurityGroup(
       `${name}-balancer`,
       { vpcId, description: "HTTP and HTTPS in, the app on the machines out", tags: { Name: `${name}-balancer` } },
-      { parent: this },
+      parent,
     );
     const open = (port: number) =>
-      args.allowedCidrs.map(
-        (cidrIpv4) =>
-          new SecurityGroupIngressRule(
-            `${name}-balancer-${cidrIpv4}-${port}`,
-            { ...tcp(port), securityGroupId: group.id, description: "Clients, from allowedCidrs", cidrIpv4 },
-            { parent: this },
-          ),
-      );
+      args.allowedCidrs.map((cidrIpv4) => {
+        const rule = { ...tcp(port), securityGroupId, description: "Clients, from allowedCidrs", cidrIpv4 };
+        return new SecurityGroupIngressRule(`${name}-balancer-${cidrIpv4}-${port}`, rule, parent);
+      });
     open(80);
     const app = tcp(args.port);
-    new SecurityGroupEgressRule(
-      `${name}-balancer`,
-      {
-        ...app,
-        securityGroupId: group.id,
-        description: "The app on the machines",
-        referencedSecurityGroupId: args.machineSecurityGroupId,
-      },
-      { parent: this },
-    );
-    new SecurityGroupIngressRule(
-      `${name}-from-balancer`,
-      {
-        ...app,
-        securityGroupId: args.machineSecurityGroupId,
-        description: "The app, from the load balancer",
-        referencedSecurityGroupId: group.id,
-      },
-      { parent: this },
-    );
+    const toMachines = { description: "The app on the machines", referencedSecurityGroupId: machines };
+    new SecurityGroupEgressRule(`${name}-balancer`, { ...app, ...toMachines, securityGroupId }, parent);
+    const fromHere = { description: "The app, from the load balancer", referencedSecurityGroupId: securityGroupId };
+    const ofMachines = { ...app, ...fromHere, securityGroupId: machines };
+    new SecurityGroupIngressRule(`${name}-from-balancer`, ofMachines, parent);
 
     const balancer = new LoadBalancer(
       name,
       {
         loadBalancerType: "application",
         subnets: args.subnetIds,
-        securityGroups: [group.id],
+        securityGroups: [securityGroupId],
         // The app keeps idle connections longer: app/src/main.ts.
         idleTimeout: 60,
         dropInvalidHeaderFields: true,
@@ -94,8 +76,8 @@ export class Balancer extends pulumi.ComponentResource {
         enableDeletionProtection: args.protect,
         tags,
       },
-      // It does not leave its VPC.
-      { parent: this, protect: args.protect, replacementTrigger: vpcId },
+      // A load balancer cannot move to another VPC.
+      { ...parent, protect: args.protect, replacementTrigger: vpcId },
     );
     const targets = new TargetGroup(
       name,
@@ -104,7 +86,7 @@ export class Balancer extends pulumi.ComponentResource {
         targetType: "instance",
         protocol: "HTTP",
         port: args.port,
-        // A machine that died gets no more requests after 10 s, and a new one its first ones as soon as it is well.
+        // A machine that died gets no more requests after 10 s; a new one gets its first ones after two answers.
         healthCheck: {
           path: "/health",
           matcher: "200",
@@ -119,7 +101,7 @@ export class Balancer extends pulumi.ComponentResource {
         loadBalancingAlgorithmType: "least_outstanding_requests",
         tags,
       },
-      { parent: this },
+      parent,
     );
     const forward = [{ type: "forward", targetGroupArn: targets.arn }];
     const redirect = [{ type: "redirect", redirect: { protocol: "HTTPS", port: "443", statusCode: "HTTP_301" } }];
@@ -137,17 +119,17 @@ export class Balancer extends pulumi.ComponentResource {
           defaultActions: forward,
           tags,
         },
-        { parent: this },
+        parent,
       );
       dependsOn.push(https, ...open(443));
     }
     // Nobody is sent to HTTPS before it answers.
     const http = { port: 80, protocol: "HTTP", defaultActions: domain ? redirect : forward };
-    new Listener(`${name}-http`, { ...http, loadBalancerArn: balancer.arn, tags }, { parent: this, dependsOn });
+    new Listener(`${name}-http`, { ...http, loadBalancerArn: balancer.arn, tags }, { ...parent, dependsOn });
 
     if (args.alarmTopic) {
       const dimensions = { LoadBalancer: balancer.arnSuffix, TargetGroup: targets.arnSuffix };
-      new Alarms(name, { topicArn: args.alarmTopic, dimensions }, { parent: this });
+      new Alarms(name, { topicArn: args.alarmTopic, dimensions }, parent);
     }
 
     this.dnsName = balancer.dnsName;

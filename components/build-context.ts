@@ -18,7 +18,7 @@ import dockerignore from "@balena/dockerignore";
 import { RunError } from "@pulumi/pulumi";
 import { contentTagPrefix } from "./image-reference.ts";
 
-// With / on Windows too, where Node takes either: the provider compares the path of the context that it was given.
+// With `/` on Windows too, where Node takes either: the path is in the state, where another one would be a change.
 const { dirname, join } = posix;
 
 /** A file or symbolic link of a build context. */
@@ -31,8 +31,8 @@ export interface ContextEntry {
 }
 
 /**
- * Reads what Docker would send of a build context: all files that `.dockerignore` does not exclude, in the order of their paths.
- * Of a file's mode only the owner's execute bit counts, as in git: the rest differs from one umask to the next.
+ * Reads what Docker would send of a build context: all files that `.dockerignore` does not exclude, in the order of their paths. Of a file's
+ * mode only the owner's execute bit counts, as in git: the rest depends on the umask.
  *
  * @throws Error when the folder has no Dockerfile.
  */
@@ -58,7 +58,7 @@ export function readContext(folder: string): ContextEntry[] {
   });
 }
 
-/** The paths of all that is in a folder but folders. Node's `recursive` would follow links to folders, which Docker sends as links. */
+/** The paths of everything in a folder and the folders below it. Node's `recursive` would follow links to folders, which Docker sends as links. */
 function pathsIn(folder: string, within = ""): string[] {
   return readdirSync(join(folder, within), { withFileTypes: true }).flatMap((entry) => {
     const path = join(within, entry.name);
@@ -81,8 +81,10 @@ export function contentTag(entries: readonly ContextEntry[], options: unknown): 
 }
 
 /**
- * Lays the context out under `<folder>/<tag>` and returns that path, relative as given. The docker-build provider hashes file modes and
- * compares the context's path, so the folder that it is given must be the same in every clone.
+ * Copies the context to `<folder>/<tag>`. The docker-build provider hashes file modes and compares paths, so that copy has the same in every
+ * clone.
+ *
+ * @returns The copy's path, relative if `folder` is.
  */
 export function stageContext(entries: readonly ContextEntry[], folder: string, tag: string): string {
   const target = join(folder, tag);

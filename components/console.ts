@@ -2,7 +2,7 @@ import type { EC2 } from "@aws-sdk/client-ec2";
 import { failureMarker, goesOn } from "./user-data.ts";
 
 /**
- * What a machine printed so far. If that cannot be read, the error as text, so that it does not mask the failure being reported.
+ * What a machine has printed so far. Where that cannot be read, the error as text, so that it does not hide the failure that is reported.
  *
  * @param ec2 A client for the region.
  */
@@ -16,9 +16,8 @@ export async function readConsole(ec2: Pick<EC2, "getConsoleOutput">, region: st
 }
 
 /**
- * The last lines that the user data printed, and the command that prints the machine's log, for an error about it. On the console of Amazon
- * Linux 2023 each of those lines begins with the time and cloud-init's name, and what cloud-init prints after them, the host's keys among
- * it, are more than fifteen lines.
+ * For an error about a machine: the last lines that its user data printed, and the command that prints its log. On Amazon Linux 2023 each of
+ * these lines begins with a time and cloud-init's name, and cloud-init prints more than fifteen of its own after them, the host's keys among them.
  */
 export function lastLines(console: string, logCommand: string): string {
   const lines = console.split(/\r*\n/).map((line) => line.replace(/^.*?\[ *[\d.]+\] cloud-init\[\d+\]: /, ""));
@@ -32,8 +31,10 @@ export function lastLines(console: string, logCommand: string): string {
 const hasUserDataFailed = (console: string) => console.includes(failureMarker);
 
 /**
- * Whether to wait for a machine no longer, so many seconds after it was asked first. One that goes on trying, and says so this early, is of an
- * earlier `up`: what it lacked, such as a way out, may be there by now.
+ * Whether to stop waiting for a machine, since its user data has failed. In the first two minutes a script that says that it goes on trying
+ * is waited for: it is of an earlier `up`, and what it lacked, such as a route out, may be there by now.
+ *
+ * @param seconds Since the first question.
  */
 export function isHopeless(console: string, seconds: number): boolean {
   const before = console.slice(0, console.lastIndexOf(failureMarker)).split("\n").at(-2);

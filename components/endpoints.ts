@@ -4,7 +4,7 @@ import type { PolicyDocument, PolicyStatement } from "@pulumi/aws/iam/documents.
 import { SecurityGroupIngressRule } from "@pulumi/aws/vpc/securityGroupIngressRule.js";
 import * as pulumi from "@pulumi/pulumi";
 import { pullStatements } from "./instance-role.ts";
-import { placeOf, policyOf } from "./policy-document.ts";
+import { locationOf, policyOf } from "./policy-document.ts";
 import { tcp } from "./tcp.ts";
 
 export interface EndpointsArgs {
@@ -27,17 +27,15 @@ export class Endpoints extends pulumi.ComponentResource {
   constructor(name: string, args: EndpointsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Endpoints", name, args, opts);
     const { vpcId, subnetIds, routeTableId } = args;
-    const policies = pulumi.output(args.repositoryArn).apply(endpointPolicies);
-    const { region, domain } = placeOf(args.repositoryArn);
-    // In China ECR's have a name of their own: https://github.com/aws/aws-cdk/pull/16139
+    const parent = { parent: this };
+    const policies = endpointPolicies(args.repositoryArn);
+    const { region, domain } = locationOf(args.repositoryArn);
+    // In China ECR's endpoints are named by the reversed domain, the others are not: https://github.com/aws/aws-cdk/pull/16139
     const ofEcr = domain.apply((name) => name.split(".").reverse().join("."));
     const tags = { Name: `${name}-endpoints` };
 
-    const group = new SecurityGroup(
-      `${name}-endpoints`,
-      { vpcId, description: "HTTPS from the machines in", tags },
-      { parent: this },
-    );
+    const description = "HTTPS from the machines in";
+    const group = new SecurityGroup(`${name}-endpoints`, { vpcId, description, tags }, parent);
     const rule = new SecurityGroupIngressRule(
       `${name}-endpoints`,
       {
@@ -46,14 +44,10 @@ export class Endpoints extends pulumi.ComponentResource {
         description: "HTTPS from the machines",
         referencedSecurityGroupId: args.machineSecurityGroupId,
       },
-      { parent: this },
+      parent,
     );
-    const inSubnets = {
-      vpcEndpointType: "Interface",
-      subnetIds,
-      securityGroupIds: [group.id],
-      privateDnsEnabled: true,
-    };
+    const securityGroupIds = [group.id];
+    const inSubnets = { vpcEndpointType: "Interface", subnetIds, securityGroupIds, privateDnsEnabled: true };
     for (const service of services) {
       new VpcEndpoint(
         `${name}-${service.replace(".", "-")}`,
@@ -64,14 +58,14 @@ export class Endpoints extends pulumi.ComponentResource {
           policy: pulumi.jsonStringify(policies[service]),
           tags: { Name: `${name}-${service}` },
         },
-        // While an endpoint is there, which AWS takes minutes to delete, the service's name leads to it: it must let machines in.
-        { parent: this, dependsOn: rule },
+        // The service's name leads to the endpoint for as long as that exists, and AWS takes minutes to delete one: the rule goes after it.
+        { ...parent, dependsOn: rule },
       );
     }
   }
 }
 
-/** S3 alone has a gateway, which is free; the others have interfaces in the VPC, which cost something each. */
+/** S3 has a gateway, which is free; each of the others has an interface in every subnet, which is paid by the hour. */
 const services = ["ecr.api", "ecr.dkr", "logs", "s3"] as const;
 
 /**
@@ -80,25 +74,20 @@ const services = ["ecr.api", "ecr.dkr", "logs", "s3"] as const;
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html#ecr-minimum-s3-perms
  * @see https://docs.aws.amazon.com/linux/al2023/ug/repository-s3-access.html
  */
-function endpointPolicies(repositoryArn: string): Readonly<Record<(typeof services)[number], PolicyDocument>> {
-  const [, partition, , region, account] = repositoryArn.split(":");
+function endpointPolicies(repository: pulumi.Input<string>): Record<(typeof services)[number], PolicyDocument> {
+  const { partition, region, account } = locationOf(repository);
   const policy = (...statements: PolicyStatement[]) =>
     policyOf(...statements.map((statement) => ({ ...statement, Principal: "*" })));
-  const allow = (Action: string[], Resource: string[]) => policy({ Effect: "Allow", Action, Resource });
-  const pull = policy(...pullStatements(repositoryArn));
+  const allow = (Action: string[], ...Resource: pulumi.Output<string>[]) =>
+    policy({ Effect: "Allow", Action, Resource });
+  const pull = policy(...pullStatements(repository));
+  const logGroups = pulumi.interpolate`arn:${partition}:logs:${region}:${account}:log-group:*`;
+  const layers = pulumi.interpolate`arn:${partition}:s3:::prod-${region}-starport-layer-bucket/*`;
+  const packages = pulumi.interpolate`arn:${partition}:s3:::al2023-repos-${region}-de612dc2/*`;
   return {
     "ecr.api": pull,
     "ecr.dkr": pull,
-    logs: allow(
-      ["logs:CreateLogStream", "logs:PutLogEvents"],
-      [`arn:${partition}:logs:${region}:${account}:log-group:*`],
-    ),
-    s3: allow(
-      ["s3:GetObject"],
-      [
-        `arn:${partition}:s3:::prod-${region}-starport-layer-bucket/*`,
-        `arn:${partition}:s3:::al2023-repos-${region}-de612dc2/*`,
-      ],
-    ),
+    logs: allow(["logs:CreateLogStream", "logs:PutLogEvents"], logGroups),
+    s3: allow(["s3:GetObject"], layers, packages),
   };
 }

@@ -44,18 +44,18 @@ export async function connectFleet(args: FleetApiArgs) {
       return {
         min: group.MinSize ?? 0,
         max: group.MaxSize ?? 0,
-        /** As many machines as it shall have now. */
+        /** Number of machines that it is set to at this moment. */
         size: group.DesiredCapacity ?? 0,
-        /** Launch template and version of the machines that it launches next, as `lt-…:3`. */
+        /** Launch template and version that it launches machines from, as `lt-…:3`. */
         template: templateName(group.LaunchTemplate),
-        /** Those that it launches in. It replaces its machines in others. */
+        /** Availability zones that it launches in. It replaces machines that are in others. */
         zones: group.AvailabilityZones ?? [],
         members: (group.Instances ?? []).map((each) => ({
           id: each.InstanceId ?? "",
           zone: each.AvailabilityZone ?? "",
-          /** That it was launched from. */
+          /** Launch template and version that it was launched from. */
           template: templateName(each.LaunchTemplate),
-          /** Auto Scaling's, such as `Pending` or `InService`. */
+          /** Its lifecycle state in Auto Scaling, such as `Pending` or `InService`. */
           state: each.LifecycleState ?? "",
         })),
       };
@@ -102,7 +102,7 @@ export async function connectFleet(args: FleetApiArgs) {
       return InstanceRefreshId;
     },
     async cancel() {
-      // By default AWS waits for launches and terminations under way, also for those of which no end is in sight: the reason for cancelling.
+      // By default AWS waits for launches and terminations under way. One that does not end is why a refresh is cancelled.
       await scaling.cancelInstanceRefresh({ AutoScalingGroupName, WaitForTransitioningInstances: false });
     },
     async rollback() {
@@ -118,21 +118,21 @@ export async function connectFleet(args: FleetApiArgs) {
         const known = found.length;
         for (const { StartTime: started, StatusCode: status = "", Description: text = "" } of Activities) {
           if (started === undefined || started < since) continue;
-          // `Cancelled` is a launch of which the machine ended before it was in service. The text has the reason, where there is one.
+          // A launch is `Cancelled` where the machine ended before it was in service. The text has the reason, where there is one.
           found.push({ started, isLaunch: text.startsWith("Launching"), status, text });
         }
-        // Only then: what is still in progress comes first, however old it is.
+        // A single older one is no end: activities in progress come first, however old they are.
         if (Activities.length > 0 && found.length === known) break;
       }
       return found.sort((a, b) => b.started.getTime() - a.started.getTime());
     },
-    /** What a machine printed so far, or why that cannot be read. */
+    /** As {@link readConsole}. */
     console: (instanceId: string) => readConsole(ec2, region, instanceId),
     logCommand: (instanceId: string) => tailCommand({ ...args, instanceId }),
   };
 }
 
-/** What is known of machines that do not serve: what the load balancer reports, and the last lines of each one's console. */
+/** What the load balancer reports of machines, and the last lines of their consoles; of the first three. */
 export async function describeMachines(api: FleetApi, ids: readonly string[]): Promise<string> {
   const health = await api.health();
   const described = await Promise.all(
@@ -157,7 +157,7 @@ export function describeMember(
   return `${id} is ${state} and ${health[id]?.state ?? "not registered"}${of}${where}`;
 }
 
-/** Why waiting for these machines is no use: the console of one says that its user data has failed. @param seconds As of {@link isHopeless}. */
+/** Why not to wait for these machines: the console of one says that its user data has failed. @param seconds As {@link isHopeless} takes it. */
 export async function userDataFailure(api: FleetApi, ids: readonly string[], seconds = Number.POSITIVE_INFINITY) {
   for (const id of ids) {
     if (isHopeless(await api.console(id), seconds)) return `the user data of ${id} failed`;
@@ -167,14 +167,14 @@ export async function userDataFailure(api: FleetApi, ids: readonly string[], sec
 
 const hasFailed = ({ status }: Activity) => status === "Failed" || status === "Cancelled";
 
-/** What Auto Scaling says of launches and terminations that failed since, each once. */
+/** What Auto Scaling says of launches and terminations that have failed since, each text once. */
 export async function failures(api: FleetApi, since: Date): Promise<string[]> {
   return [...new Set((await api.activities(since)).filter(hasFailed).map(({ text }) => text))];
 }
 
 /**
- * Why no machine is launched. Said when Auto Scaling has tried again, in vain, which it does after a minute: the first launches of an
- * account's first group fail where the role that Auto Scaling has just made for itself is not known everywhere, and so may a launch in one
+ * Why no machine is launched, once Auto Scaling has tried again in vain, which it does after a minute. A first failure is no reason yet: in an
+ * account's first group launches fail until the role that Auto Scaling has made for itself is known everywhere, and a launch may fail in one
  * zone of two.
  */
 export async function noLaunch(api: FleetApi, since: Date): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import type { InstanceRoleArgs } from "./instance-role.ts";
 import { writeStatement } from "./machine-logs.ts";
-import { iamPath, placeOf, policyOf } from "./policy-document.ts";
+import { iamPath, locationOf, policyOf } from "./policy-document.ts";
 
 export interface FlowLogsArgs extends Pick<InstanceRoleArgs, "permissionsBoundary"> {
   vpcId: pulumi.Input<string>;
@@ -21,45 +21,43 @@ export interface FlowLogsArgs extends Pick<InstanceRoleArgs, "permissionsBoundar
 export class FlowLogs extends pulumi.ComponentResource {
   constructor(name: string, args: FlowLogsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:FlowLogs", name, args, opts);
-
+    const { vpcId, retentionInDays, permissionsBoundary } = args;
+    const parent = { parent: this };
+    const id = `${name}-flow-logs`;
     // The stack is in the name, by which people look for it.
-    const logs = `${name}-flow-logs-${pulumi.getStack()}`;
-    const group = new LogGroup(logs, { retentionInDays: args.retentionInDays }, { parent: this });
+    const group = new LogGroup(`${id}-${pulumi.getStack()}`, { retentionInDays }, parent);
     const role = new Role(
-      `${name}-flow-logs`,
+      id,
       {
         path: iamPath(name),
         description: "Writes the VPC's flow log",
         assumeRolePolicy: deliveryTrust(group.arn),
-        permissionsBoundary: args.permissionsBoundary,
-        // As of the machines' role.
+        permissionsBoundary,
+        // As the machines' role: instance-role.ts says why.
         forceDetachPolicies: true,
       },
-      { parent: this },
+      parent,
     );
-    const policy = new RolePolicy(
-      `${name}-flow-logs`,
-      { role: role.name, policy: policyOf(writeStatement(group.arn, "logs:DescribeLogStreams")) },
-      { parent: this },
-    );
+    const write = writeStatement(group.arn, "logs:DescribeLogStreams");
+    const policy = new RolePolicy(id, { role: role.name, policy: policyOf(write) }, parent);
     new FlowLog(
       name,
-      { vpcId: args.vpcId, trafficType: "REJECT", logDestination: group.arn, iamRoleArn: role.arn },
-      // Without the policy in place, the flow log reports delivery failures. EC2 takes no second one to the same log group, so that with another
-      // role, as when somebody has deleted this one, the old one goes first.
-      { parent: this, dependsOn: policy, deleteBeforeReplace: true },
+      { vpcId, trafficType: "REJECT", logDestination: group.arn, iamRoleArn: role.arn },
+      // Without its policy the flow log reports delivery failures. EC2 takes no second flow log to the same log group: where this one must be
+      // replaced, as when somebody has deleted its role, the old one goes first.
+      { ...parent, dependsOn: policy, deleteBeforeReplace: true },
     );
   }
 }
 
 /**
- * The flow log service alone may take the role, and only for a flow log of the log group's own account and region: on behalf of nobody
- * else ("confused deputy").
+ * Only the flow log service may take the role, and only for a flow log of the log group's own account and region, so that no other account
+ * can have the service act for it ("confused deputy").
  *
  * @see https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
  */
 function deliveryTrust(logGroupArn: pulumi.Input<string>) {
-  const { partition, region, account } = placeOf(logGroupArn);
+  const { partition, region, account } = locationOf(logGroupArn);
   return policyOf({
     Effect: "Allow",
     Action: "sts:AssumeRole",

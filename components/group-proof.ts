@@ -12,7 +12,7 @@ import {
   noLaunch,
   userDataFailure,
 } from "./fleet-api.ts";
-import { askForReport, askOnce, check, cutOff, type Proof, type ProofArgs } from "./proof.ts";
+import { askForReport, askOnce, check, type Proof, type ProofArgs, timeoutHint } from "./proof.ts";
 
 export interface GroupProofArgs extends ProofArgs {
   /** The load balancer's own name. */
@@ -58,15 +58,15 @@ export async function prove(inputs: Inputs, timeout = inputs.timeout, isScaling 
 
 export const releaseFailed = withRemedy('docs/troubleshooting.md, "A release of a fleet failed"');
 
-/** Requests sent at once. The load balancer picks the machine that answers, so as many as there are machines, within these bounds. */
+/** Requests sent at once: as many as there are machines, since the load balancer picks the one that answers, within these bounds. */
 const parallel = { least: 8, most: 64 };
 
 /**
- * Asks through the load balancer until every machine of the group has answered, each with its own question's nonce. Machines come and go
- * meanwhile: what counts is the machines in service at the end, of which there must be at least the group's minimum.
+ * Asks through the load balancer until every machine of the group has answered, each with the nonce of its question. Machines come and go
+ * meanwhile: those in service at the end count, of which there must be at least the group's minimum.
  *
- * @throws Error that names every machine that did not prove itself, and why: at once when one contradicts an expectation, its user data has
- * failed, or a machine of no group answers; otherwise after the time-out.
+ * @throws Error that names every machine that did not prove itself, and why: at once when one contradicts an expectation, when its user data
+ * has failed, or when a machine of no group answers; otherwise after the time-out.
  */
 export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Promise<GroupProof> {
   const { expected, template, timeout, isScaling } = options;
@@ -90,12 +90,9 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 
     const serving = group.members.filter((each) => each.state === "InService" && (!isScaling || isHealthy(each)));
     if (serving.length >= group.min && serving.every(isProven)) {
-      const machines = serving
-        .map(({ id, zone }) => {
-          return { id, zone, proof: { ...expected, instanceId: id, verifiedAt: proven.get(id) as string } };
-        })
-        .sort((a, b) => (a.id < b.id ? -1 : 1));
-      return { image: expected.image, machines };
+      const proofOf = (id: string) => ({ ...expected, instanceId: id, verifiedAt: proven.get(id) as string });
+      const machines = serving.map(({ id, zone }) => ({ id, zone, proof: proofOf(id) }));
+      return { image: expected.image, machines: machines.sort((a, b) => (a.id < b.id ? -1 : 1)) };
     }
 
     const missing = group.members.filter((member) => !isProven(member));
@@ -103,7 +100,7 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     if (isLate || seconds() >= nextConsole) {
       const counted = serving.length < group.min && `${serving.length} machines in service, ${group.min} needed`;
       const states = missing.map((member) => describeMember(member, group, health, template));
-      const answered = last + cutOff(last, ": the load balancer does not answer; ");
+      const answered = last + timeoutHint(last, ": the load balancer does not answer; ");
       const summary = [counted, ...states, answered].filter(Boolean).join("; ");
       const waiting = missing.filter((member) => isNew(member) && !isHealthy(member)).map(idOf);
       // A launch that failed in one zone may have succeeded in another.
@@ -157,7 +154,7 @@ async function askAround(
   return { strangers, last };
 }
 
-/** Whether a machine is of a version, and in a zone that the group launches in. */
+/** Whether a machine is of this version, and in a zone that the group launches in. */
 const isOf = (member: Member, { zones }: Group, template: string) =>
   member.template === template && zones.includes(member.zone);
 

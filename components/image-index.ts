@@ -32,12 +32,12 @@ interface Found {
 }
 
 /**
- * The index that is deployed, and that the release's tags name, read from the registry's bytes. It is in the state only if it holds every
- * platform and nothing else.
+ * The index that is deployed and that the release's tags name, as the registry has it. It is in the state only if it holds every platform and
+ * nothing else.
  *
- * Builders give the same content other digests, and an immutable tag stays with the first. So where the release's tag names a whole index
- * already, that one is deployed instead of the one just built. A tag that somebody moved shows here in a refresh, which for the image itself
- * looks at digests alone; the next `up` puts it back.
+ * Two builders give the same content different digests, and an immutable tag stays with the first. So where the release's tag names a complete
+ * index already, that one is deployed instead of the one just built. A tag that somebody has moved shows in a refresh of this resource (that
+ * of the image looks at digests alone), and the next `up` puts it back.
  */
 export class ImageIndex extends DynamicResource {
   /** Digest of the index that is deployed. */
@@ -58,7 +58,7 @@ export class ImageIndex extends DynamicResource {
   }
 }
 
-/** Of indexes and of images. */
+/** Of indexes and of single images, OCI's and Docker's. */
 const mediaTypes = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -78,14 +78,14 @@ interface Manifest {
 
 type Repository = Awaited<ReturnType<typeof connect>>;
 
-/** What is asked of the one repository. */
+/** The calls to the one repository. */
 async function connect({ repositoryName, region, profile }: Inputs) {
   const { ECR } = await import("@aws-sdk/client-ecr");
   const api = new ECR(clientConfig({ region, profile }));
 
   /**
-   * Manifests, by the digest of their bytes. What is not there is absent. ECR does not document its answer to several names of one image,
-   * so the names in a call are of different images.
+   * Manifests by the digest of their bytes, without those that do not exist. ECR does not document what it answers to several names of one
+   * image, so the names in one call are of different images.
    */
   async function fetchManifests(...imageIds: ImageIdentifier[]): Promise<Record<string, Manifest>> {
     const call = api.batchGetImage({ repositoryName, imageIds, acceptedMediaTypes: mediaTypes });
@@ -110,7 +110,7 @@ async function connect({ repositoryName, region, profile }: Inputs) {
     return Object.keys(await fetchManifests({ imageTag }))[0];
   }
 
-  /** Sets a tag; a mutable one moves in one call. @returns false if it is immutable and names another. */
+  /** Sets a tag, or moves a mutable one. @returns false if it is immutable and names another image. */
   async function put(imageTag: string, { text: imageManifest, mediaType }: Manifest): Promise<boolean> {
     try {
       await api.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType: mediaType });
@@ -122,7 +122,7 @@ async function connect({ repositoryName, region, profile }: Inputs) {
     return true;
   }
 
-  /** Takes an immutable tag from an image. ECR deletes an image with its last tag, so that an image without another tag gets one first. */
+  /** Takes an immutable tag from an image. ECR deletes an image with its last tag, so one that has no other tag gets another first. */
   async function untag(imageTag: string, imageDigest: string): Promise<void> {
     const { imageDetails: [image] = [] } = await api.describeImages({ repositoryName, imageIds: [{ imageDigest }] });
     if (!image?.imageTags?.some((each) => each !== imageTag)) {
@@ -142,35 +142,36 @@ async function connect({ repositoryName, region, profile }: Inputs) {
   return { fetchManifests, resolve, put, untag };
 }
 
-/** Reads an index and its images. `problem`: what it must be, and what it is. */
+/** Reads an index and its images; `problem` says what it should be and what it is instead. */
 async function inspect(repository: Repository, { repositoryName, platforms }: Inputs, digest: string) {
   const { [digest]: manifest } = await repository.fetchManifests({ imageDigest: digest });
-  if (manifest === undefined) return { problem: `${repositoryName}@${digest} is not in the registry` };
+  const name = `${repositoryName}@${digest}`;
+  if (manifest === undefined) return { problem: `${name} is not in the registry` };
   const entries: Descriptor[] = JSON.parse(manifest.text).manifests ?? [];
   const platformOf = ({ platform }: Descriptor) => `${platform?.os}/${platform?.architecture}`;
   const held = entries.map(platformOf).sort().join(", ");
   const wanted = [...platforms].sort().join(", ");
   if (held !== wanted) {
     const instead = held ? `; it holds ${held}` : "; it is a single image, not an index";
-    return { problem: `${repositoryName}@${digest}: expected an index of ${wanted}${instead}` };
+    return { problem: `${name}: expected an index of ${wanted}${instead}` };
   }
   const images = await repository.fetchManifests(...entries.map((entry) => ({ imageDigest: entry.digest })));
   const lost = entries.filter((entry) => images[entry.digest] === undefined);
   if (lost.length > 0) {
     const names = lost.map((entry) => `${platformOf(entry)} (${entry.digest})`).join(", ");
-    return { problem: `${repositoryName}@${digest}: not in the registry: its image for ${names}` };
+    return { problem: `${name}: not in the registry: its image for ${names}` };
   }
   const configOf = ({ digest }: Descriptor): string => JSON.parse((images[digest] as Manifest).text).config.digest;
   const configs = Object.fromEntries(entries.map((entry) => [platformOf(entry), configOf(entry)]));
   return { configs, manifest };
 }
 
-/** Equal where the same digest is to be deployed. */
+/** Inputs that decide which digest is deployed: while they are the same, the digest stays. */
 function keyOf({ region, repositoryName, built, tags, platforms }: Inputs): string {
   return JSON.stringify([region, repositoryName, built, tags[0], platforms]);
 }
 
-/** The digest that the release's tag names, if that is an index of exactly the platforms. */
+/** The digest that the release's tag names, if that is a complete index. */
 async function released(repository: Repository, inputs: Inputs): Promise<string | undefined> {
   const digest = await repository.resolve(inputs.tags[0] as string);
   if (digest === undefined || digest === inputs.built) return digest;
@@ -178,7 +179,7 @@ async function released(repository: Repository, inputs: Inputs): Promise<string 
   return problem === undefined ? digest : undefined;
 }
 
-/** Checks the index, and has every tag name it. */
+/** Checks the index, and makes every tag name it. @param before The inputs of the last time. @default there was none */
 async function ensure(inputs: Inputs, before?: Inputs): Promise<Inputs & Found> {
   const { repositoryName, built, tags } = inputs;
   const isNew = before === undefined || keyOf(before) !== keyOf(inputs);

@@ -48,7 +48,7 @@ export class Image extends pulumi.ComponentResource {
   /** `host` or `host:port` of the registry. */
   readonly registry: string;
   readonly repositoryName: string;
-  /** The tags that it is to have, the release's first: without others one computed from its content, and `latest` if it is to have that. */
+  /** The tags that it is to have, the release's first: those given, or one computed from its content, with `latest` where that is asked for. */
   readonly tags: pulumi.Output<string[]>;
   /** Digest of the index that holds the platforms' images. */
   readonly digest: pulumi.Output<string>;
@@ -57,28 +57,21 @@ export class Image extends pulumi.ComponentResource {
   readonly platforms: pulumi.Output<string[]>;
 
   constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { release } = args;
     // First of all: a context that cannot be read registers nothing.
-    const source = args.release ?? readContext(args.context);
-    // Not the registry's token, which is another in every run.
-    const { registry, ...inputs } = args;
-    super("hono-app:index:Image", name, { ...inputs, registry: registry.address }, opts);
+    const entries = release ? [] : readContext(args.context);
+    // Without the registry's token, which is another one in every run.
+    super("hono-app:index:Image", name, { ...args, registry: args.registry.address }, opts);
 
     this.registry = args.registry.address;
     this.repositoryName = args.repositoryName;
-    const { tags, digest } =
-      "tag" in source ? { ...source, tags: pulumi.output([source.tag]) } : this.build(name, args, source);
-    this.tags = tags;
+    const { tags, digest } = release ? { ...release, tags: [release.tag] } : this.build(name, args, entries);
+    this.tags = pulumi.output(tags);
     this.digest = pulumi.output(digest);
     this.reference = pulumi.all([this.tags, this.digest]).apply(referenceIn(this.registry, this.repositoryName));
     this.platforms = pulumi.output([...args.platforms]);
-    this.registerOutputs({
-      registry: this.registry,
-      repositoryName: this.repositoryName,
-      tags: this.tags,
-      digest: this.digest,
-      reference: this.reference,
-      platforms: this.platforms,
-    });
+    const { registry, repositoryName, reference, platforms } = this;
+    this.registerOutputs({ registry, repositoryName, tags: this.tags, digest: this.digest, reference, platforms });
   }
 
   private build(name: string, args: ImageArgs, entries: ContextEntry[]) {
@@ -106,9 +99,9 @@ export class Image extends pulumi.ComponentResource {
       // A push to a registry that hangs in the middle has no other end.
       { parent: this, retainOnDelete: true, customTimeouts: { create: "30m", update: "30m" } },
     );
-    // Like the digest, of what was built last: where `--target` or `--exclude` leaves that as it is, the folder may hold other content, whose
-    // tag, which is immutable, must not go to it.
+    // Of what was built last, as the digest is. Where `--target` or `--exclude` leaves out this build, the folder may hold newer content, whose
+    // immutable tag must not name the older digest.
     const own = context.apply((built) => [posix.basename(built?.location ?? ""), ...(args.latest ? [latestTag] : [])]);
-    return { tags: args.tags ? pulumi.output([...args.tags]) : own, digest };
+    return { tags: args.tags ? [...args.tags] : own, digest };
   }
 }

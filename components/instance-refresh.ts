@@ -21,31 +21,31 @@ export interface RefreshOptions {
   readonly log: (message: string) => void;
 }
 
-/** Seconds between two looks at the refresh and its machines; at failed launches and at consoles, every third time. */
+/** Seconds between two looks at the refresh and its machines. Failed launches and consoles are looked at every third time. */
 const interval = 2;
 
-/** Seconds in which so many machines can prove themselves: a question meets any of them. */
+/** Seconds in which so many machines can prove themselves: the load balancer picks the one that answers a question. */
 const proofTime = (machines: number) => 10 + machines;
-/** More seconds of bake time, for what is not the proof: until it begins, its last question, and the rollback. A refresh that has ended takes none. */
+/** Further seconds of bake time: until the proof begins, for its last question, and to begin a rollback, which a refresh that has ended refuses. */
 const margin = 15;
 
-/** Seconds for which a rollback may stand still: longer than the group's warm-up, in which nothing moves. */
+/** Seconds for which a rollback may stand still. In the group's warm-up, which is shorter, nothing moves. */
 const rollbackPatience = 120;
 
 const unproven = "a machine did not prove itself";
 
 /**
- * Brings every machine of a group to a version of its launch template, by an instance refresh: new machines are launched before old ones
- * are terminated, and the group itself gets the version only at the end, once every machine has proven itself. Where one runs to this version
- * already, since an earlier run was killed, it is waited for; one to another version is cancelled.
+ * Brings every machine of a group to a version of its launch template, by an instance refresh: new machines are launched before old ones are
+ * terminated, and the group itself gets the version only at the end, once every machine has proven itself. A refresh to this version that
+ * an earlier, killed run has begun is waited for; one to another version is cancelled.
  *
- * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said; by then machines of the old version serve,
- * unless the message says that the rollback failed or goes on, or that the refresh was cancelled.
+ * @throws Error that says why it failed, with what Auto Scaling, the load balancer and the machines said. By then machines of the old version
+ * serve, unless the message says that the rollback failed or goes on, or that the refresh was cancelled.
  */
 export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise<void> {
   const id = await begin(api, options);
   if (id === undefined) return;
-  // Not before: launches of another refresh, which was waited for, may have failed.
+  // Only now: before, launches of another refresh may have failed.
   const begun = new Date();
   const look = observer(api, id, options);
   const failure = await waitForSuccess(api, options, look, begun);
@@ -54,7 +54,7 @@ export async function refreshTo(api: FleetApi, options: RefreshOptions): Promise
 
 type Look = ReturnType<typeof observer>;
 
-/** What looks at a refresh and its machines, and logs what has changed. */
+/** A function that looks at a refresh and its machines, and logs what has changed. */
 function observer(api: FleetApi, id: string, { template, log }: RefreshOptions) {
   const tell = whenChanged(log);
   const launched = new Set<string>();
@@ -91,7 +91,7 @@ async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOpt
       progress = percentage;
       deadline = Date.now() + timeout * 1000;
     }
-    // Where every new machine is healthy Auto Scaling takes its time, and gives up by itself after an hour.
+    // While every new machine is healthy, Auto Scaling is only slow, and gives up by itself after an hour.
     const isStuck = async () =>
       fresh.length === 0 || fresh.some((id) => waiting.includes(id)) || (await failures(api, begun)).length > 0;
     let problem: string | undefined;
@@ -109,7 +109,7 @@ async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOpt
       problem = (await userDataFailure(api, waiting)) ?? (fresh.length > 0 ? undefined : await noLaunch(api, begun));
     }
     if (problem !== undefined) {
-      // Now, for what failed is terminated when it is undone.
+      // Before the refresh is undone, which terminates the machines that failed.
       evidence ||= await evidenceOf(api, waiting, begun);
       return { problem, evidence, seen };
     }
@@ -117,7 +117,7 @@ async function waitForSuccess(api: FleetApi, { timeout, prove, log }: RefreshOpt
   }
 }
 
-/** Said where no new machine was launched, for want of room. */
+/** A hint, where no new machine was launched because the group is full. */
 const noRoom = ({ members: { length }, max }: Group, fresh: readonly string[]) =>
   fresh.length === 0 && length >= max
     ? `; the group has ${length} machines, its maximum, and no room for a new one: raise machinesMax`
@@ -136,7 +136,7 @@ async function undo(
 ): Promise<void> {
   let undoing = "rollback";
   if (isUnderWay(seen.status)) {
-    // Back at a version that does not work either, a rollback would wait for an hour. Old machines that are on their way out do not count.
+    // A rollback to a version that does not work either would wait for an hour. Old machines that are being terminated do not count.
     const { members, template } = seen.group;
     const old = members.filter((member) => member.state === "InService" && member.template === template);
     const isFutile = old.length > 0 && old.every(({ id }) => seen.health[id]?.state !== "healthy");
@@ -153,7 +153,7 @@ async function undo(
   while (isActive(now.status)) {
     await pause();
     now = await look();
-    // An unproven one, too, may have ended before it could be rolled back.
+    // A refresh that failed its proof may have succeeded too, before it could be rolled back: that is no success.
     if (now.status === "Successful" && problem !== unproven) return;
     if (now.isMoving) deadline = Date.now() + patience * 1000;
     else if (Date.now() >= deadline) {
@@ -165,7 +165,7 @@ async function undo(
   throw new Error(`the release failed: ${problem}; ${kept}\n${evidence}`);
 }
 
-/** Starts the refresh or finds the one that runs. @returns Its id, or nothing where every machine is of the version already. */
+/** Starts the refresh or finds the one that runs. @returns Its id; undefined where every machine is of the version already. */
 async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions): Promise<string | undefined> {
   let deadline = 0;
   let isCancelled = false;
@@ -173,9 +173,12 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
   for (; ; await pause()) {
     const running = (await api.refreshes()).find(({ Status }) => isActive(Status));
     if (running === undefined) {
-      const started = await start(api, template);
-      if (started) return started.id;
-      continue;
+      const group = await api.group();
+      if ([group, ...group.members].every((each) => each.template === template)) return undefined;
+      const bakeTime = proofTime(group.members.length) + margin;
+      const id = await api.start(template, bakeTime).catch(ignoring("InstanceRefreshInProgress"));
+      if (id !== undefined) return id;
+      continue; // somebody else was faster
     }
     const { InstanceRefreshId: id, Status: status, InstancesToUpdate, RollbackDetails } = running;
     const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
@@ -204,16 +207,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
   }
 }
 
-/** Starts a refresh, unless every machine is of the version already. @returns Nothing where somebody else was faster. */
-async function start(api: FleetApi, template: string): Promise<{ readonly id?: string } | undefined> {
-  const group = await api.group();
-  if ([group, ...group.members].every((each) => each.template === template)) return {};
-  const bakeTime = proofTime(group.members.length) + margin;
-  const id = await api.start(template, bakeTime).catch(ignoring("InstanceRefreshInProgress"));
-  return id === undefined ? undefined : { id };
-}
-
-/** For `catch`: any other error is thrown. */
+/** For `catch`: throws any error but this one again. */
 const ignoring = (name: string) => (error: Error) => {
   if (!error.name.startsWith(name)) throw error;
   return undefined;
@@ -238,5 +232,5 @@ const isUnderWay = (status: InstanceRefresh["Status"]) =>
 const isActive = (status: InstanceRefresh["Status"]) =>
   isUnderWay(status) || status === "Cancelling" || status === "RollbackInProgress";
 
-/** There was nothing to cancel or to roll back any more. */
+/** Name of the error where there is nothing to cancel or to roll back any more. */
 const hasEnded = "ActiveInstanceRefreshNotFound";

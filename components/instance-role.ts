@@ -5,7 +5,7 @@ import { Role } from "@pulumi/aws/iam/role.js";
 import { RolePolicy } from "@pulumi/aws/iam/rolePolicy.js";
 import * as pulumi from "@pulumi/pulumi";
 import { writeStatement } from "./machine-logs.ts";
-import { iamPath, placeOf, policyOf } from "./policy-document.ts";
+import { iamPath, locationOf, policyOf } from "./policy-document.ts";
 
 export interface InstanceRoleArgs {
   /** ARN of the one repository that machines may pull from. */
@@ -18,42 +18,41 @@ export interface InstanceRoleArgs {
   permissionsBoundary?: string;
 }
 
-/** What a machine may do in AWS: pull from one repository, write to one log group, be reached by Session Manager, and read the app's secrets. */
+/** What a machine may do in AWS: pull from one repository, write to one log group, open Session Manager's sessions, read the app's secrets. */
 export class InstanceRole extends pulumi.ComponentResource {
-  /** Name of the instance profile; known once the role has its policies. */
+  /** Name of the instance profile, which is made after the role has its policies. */
   readonly instanceProfile: pulumi.Output<string>;
 
   constructor(name: string, args: InstanceRoleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:InstanceRole", name, args, opts);
 
+    const { repositoryArn, logGroupArn, secretsPath } = args;
+    const parent = { parent: this };
     const path = iamPath(name);
     const role = new Role(
       name,
       {
         path,
         description: "Pulls the app's image, writes its log; reached by Session Manager",
-        assumeRolePolicy: trust(args.repositoryArn),
+        assumeRolePolicy: trust(repositoryArn),
         permissionsBoundary: args.permissionsBoundary,
         // AWS deletes no role that still has a policy, and tools that manage an organization's accounts attach theirs to every role.
         // https://github.com/hashicorp/terraform-provider-aws/issues/883
         forceDetachPolicies: true,
       },
-      { parent: this },
+      parent,
     );
     const allow = (id: string, ...statements: PolicyStatement[]) =>
-      new RolePolicy(id, { role: role.name, policy: policyOf(...statements) }, { parent: this });
-    const { repositoryArn, secretsPath } = args;
-    const policies = [
-      allow(name, ...pullStatements(repositoryArn), writeStatement(args.logGroupArn), sessionStatement),
-    ];
+      new RolePolicy(id, { role: role.name, policy: policyOf(...statements) }, parent);
+    const policies = [allow(name, ...pullStatements(repositoryArn), writeStatement(logGroupArn), sessionStatement)];
     if (secretsPath) {
-      // Another path is another policy: a machine of the release before, which a rollback launches, reads the old path until the new machines
-      // are proven.
+      // The path is in the policy's name: the policy for the old path stays until the new machines are proven, since a rollback may launch
+      // machines that read it.
       const id = `${name}-secrets-${hash("sha256", secretsPath).slice(0, 8)}`;
       policies.push(allow(id, ...secretStatements(repositoryArn, secretsPath)));
     }
-    // A profile is eventually consistent and a machine starts pulling at once: the policies come first.
-    const profile = new InstanceProfile(name, { path, role: role.name }, { parent: this, dependsOn: policies });
+    // A machine pulls as soon as it has its profile: the policies come first.
+    const profile = new InstanceProfile(name, { path, role: role.name }, { ...parent, dependsOn: policies });
 
     this.instanceProfile = profile.name;
     this.registerOutputs({ instanceProfile: this.instanceProfile });
@@ -61,7 +60,7 @@ export class InstanceRole extends pulumi.ComponentResource {
 }
 
 function trust(repositoryArn: pulumi.Input<string>) {
-  const Service = pulumi.interpolate`ec2.${placeOf(repositoryArn).domain}`;
+  const Service = pulumi.interpolate`ec2.${locationOf(repositoryArn).domain}`;
   return policyOf({ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service } });
 }
 
@@ -102,13 +101,13 @@ export function pullStatements(repositoryArn: pulumi.Input<string>): PolicyState
 }
 
 /**
- * Reading the app's secrets, of the repository's account and region. By their path, not by their names: a machine of the release before,
- * which a rollback launches, may need one that the new release does not name.
+ * Reading the app's secrets, in the repository's account and region: all parameters below the path, since a rollback may launch machines that
+ * read one which the new release does not name.
  *
  * @see https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
  */
 function secretStatements(repositoryArn: pulumi.Input<string>, path: string): PolicyStatement[] {
-  const { partition, region, account, domain } = placeOf(repositoryArn);
+  const { partition, region, account, domain } = locationOf(repositoryArn);
   const parameters = pulumi.interpolate`arn:${partition}:ssm:${region}:${account}:parameter${path}/*`;
   return [
     { Sid: "Secrets", Effect: "Allow", Action: "ssm:GetParameter", Resource: parameters },

@@ -5,7 +5,7 @@ import type { LaunchArgs } from "./launch-settings.ts";
 export interface KeptAmiArgs extends Pick<LaunchArgs, "amiUpdate"> {
   /** The newest AMI. */
   newest: string;
-  /** Hash of all for which machines are replaced, but for the AMI; when it changes, the newest AMI is taken. */
+  /** Hash of everything but the AMI for which machines are replaced; when it changes, the newest AMI is taken. */
   occasion: pulumi.Input<string>;
 }
 
@@ -13,9 +13,9 @@ export interface KeptAmiArgs extends Pick<LaunchArgs, "amiUpdate"> {
 type Inputs = pulumi.Unwrap<KeptAmiArgs> & { readonly ami: string };
 
 /**
- * The AMI for a launch template: the newest one at the time of the last release. A newer one is an occasion for a release only where it is to be
- * taken at once; where it no longer is, the template keeps what it has.
- * (`ignoreChanges` would keep the first one for ever, for a launch template is changed in place.)
+ * The AMI of a launch template: the newest one at the time of the last release. With `amiUpdate: latest` a newer AMI is a release by itself;
+ * after a change back to `keep` the template keeps the AMI that it has. (`ignoreChanges` would keep the first one for ever, since a launch
+ * template is changed in place.)
  */
 export class KeptAmi extends DynamicResource {
   declare readonly ami: pulumi.Output<string>;

@@ -42,14 +42,16 @@ export class MachineGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: MachineGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:MachineGroup", name, inputsOf(args), opts);
-    const { address, domain, targetGroupArn } = args;
-    const { volume, userData, ebsOptimized, monitoring, ...settings } = launchSettings(args);
-    const tags = { Name: name };
+    const { address, domain, targetGroupArn, subnetIds, min, cpuTarget, alarmTopic } = args;
     const { instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile } = args;
+    const { volume, userData, ebsOptimized, monitoring, ...settings } = launchSettings(args);
+    const { encrypted, deleteOnTermination } = volume;
+    const parent = { parent: this };
+    const tags = { Name: name };
     const occasion = pulumi
       .all([instanceType, volumeSize, publicAddress, securityGroupId, instanceProfile, userData])
       .apply((all) => hash("sha256", all.join(" ")));
-    const { ami } = new KeptAmi(name, { newest: args.ami, amiUpdate: args.amiUpdate, occasion }, { parent: this });
+    const { ami } = new KeptAmi(name, { newest: args.ami, amiUpdate: args.amiUpdate, occasion }, parent);
 
     const template = new LaunchTemplate(
       name,
@@ -57,23 +59,19 @@ export class MachineGroup extends pulumi.ComponentResource {
         ...settings,
         imageId: ami,
         userData: userData.apply((text) => Buffer.from(text).toString("base64")),
-        iamInstanceProfile: { name: args.instanceProfile },
+        iamInstanceProfile: { name: instanceProfile },
         networkInterfaces: [
           {
-            associatePublicIpAddress: String(args.publicAddress),
-            securityGroups: [args.securityGroupId],
+            associatePublicIpAddress: String(publicAddress),
+            securityGroups: [securityGroupId],
             deleteOnTermination: "true",
           },
         ],
-        // Amazon Linux's root device.
+        // Amazon Linux's root device. A launch template takes these as text.
         blockDeviceMappings: [
           {
             deviceName: "/dev/xvda",
-            ebs: {
-              ...volume,
-              encrypted: String(volume.encrypted),
-              deleteOnTermination: String(volume.deleteOnTermination),
-            },
+            ebs: { ...volume, encrypted: String(encrypted), deleteOnTermination: String(deleteOnTermination) },
           },
         ],
         ebsOptimized: String(ebsOptimized),
@@ -82,46 +80,46 @@ export class MachineGroup extends pulumi.ComponentResource {
         updateDefaultVersion: true,
         tags,
       },
-      { parent: this },
+      parent,
     );
     const version = template.latestVersion.apply(String);
 
     // A group that scales has the number that its policy gives it.
-    const size = args.cpuTarget === undefined ? args.min : undefined;
+    const size = cpuTarget === undefined ? min : undefined;
 
     const group = new Group(
       name,
       {
         launchTemplate: { id: template.id, version },
-        minSize: args.min,
+        minSize: min,
         maxSize: args.max,
-        vpcZoneIdentifiers: args.subnetIds,
+        vpcZoneIdentifiers: subnetIds,
         targetGroupArns: [targetGroupArn],
         desiredCapacity: size,
         healthCheckType: "ELB",
-        // A machine that boots is given the time to.
+        // A machine that still boots is not replaced for failing its health checks.
         healthCheckGracePeriod: Math.max(300, args.verificationTimeout),
-        // Warm-up: for a minute a new machine does not count towards the CPU average, and no old one is terminated for it, even if AWS should count
-        // a machine as healthy that has not been checked yet.
+        // For a minute a new machine does not count towards the CPU average, and no old one is terminated for it, even if AWS should count a
+        // machine as healthy that has not been checked yet.
         defaultInstanceWarmup: 60,
-        // A machine that is not well, too, is terminated only when another serves.
+        // An unhealthy machine, too, is terminated only when another serves.
         instanceMaintenancePolicy: { minHealthyPercentage: 100, maxHealthyPercentage: 200 },
-        // The verification waits, and knows why a machine does not serve.
+        // The verification waits instead, and can say why a machine does not serve.
         waitForCapacityTimeout: "0",
-        // What the alarm below looks at. AWS collects it free of charge, but only where it is asked to.
+        // For the alarm below. AWS collects it free of charge, but only on request.
         enabledMetrics: [inService],
         tags: [{ key: "Name", value: name, propagateAtLaunch: true }],
       },
       {
-        parent: this,
+        ...parent,
         protect: args.protect,
         // The rollout sets the version.
         ignoreChanges: ["launchTemplate"],
-        // Between two target groups the provider leaves it without any.
+        // In place, the provider detaches the old target group before it attaches the new one.
         replaceOnChanges: ["targetGroupArns"],
       },
     );
-    if (args.cpuTarget !== undefined) {
+    if (cpuTarget !== undefined) {
       new Policy(
         name,
         {
@@ -129,43 +127,40 @@ export class MachineGroup extends pulumi.ComponentResource {
           policyType: "TargetTrackingScaling",
           targetTrackingConfiguration: {
             predefinedMetricSpecification: { predefinedMetricType: "ASGAverageCPUUtilization" },
-            targetValue: args.cpuTarget,
+            targetValue: cpuTarget,
           },
         },
-        { parent: this },
+        parent,
       );
     }
 
-    if (args.alarmTopic) {
-      // What is gone is not unhealthy: the load balancer's alarms do not tell of it.
+    if (alarmTopic) {
+      // The load balancer's alarms do not see this: a machine that is gone is not unhealthy.
       const meaning = `${name} has had fewer machines than machinesMin for five minutes`;
       new MetricAlarm(
         `${name}-missing`,
         {
-          ...alarmInputs(args.alarmTopic, args.appName, meaning),
+          ...alarmInputs(alarmTopic, args.appName, meaning),
           namespace: "AWS/AutoScaling",
           metricName: inService,
           statistic: "Minimum",
           dimensions: { AutoScalingGroupName: group.name },
           comparisonOperator: "LessThanThreshold",
-          threshold: args.min,
+          threshold: min,
           evaluationPeriods: 5,
         },
-        { parent: this },
+        parent,
       );
     }
 
     const proof = { ...proofOf(args), address, domain, groupName: group.name, targetGroupArn };
-    const { template: released } = new Rollout(
-      name,
-      { ...proof, size, template: pulumi.interpolate`${template.id}:${version}` },
-      { parent: this },
-    );
-    const scope = { min: args.min, subnetIds: args.subnetIds };
-    const verification = new GroupVerification(name, { ...proof, ...scope, template: released }, { parent: this });
+    const newest = pulumi.interpolate`${template.id}:${version}`;
+    const rollout = new Rollout(name, { ...proof, size, template: newest }, parent);
+    const proven = { ...proof, min, subnetIds, template: rollout.template };
+    const verification = new GroupVerification(name, proven, parent);
 
     this.groupName = group.name;
-    this.instanceType = args.instanceType;
+    this.instanceType = instanceType;
     this.proof = verification.proof;
     this.registerOutputs({ groupName: this.groupName, instanceType: this.instanceType, proof: this.proof });
   }

@@ -3,8 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { AwsClient } from "./aws-client.ts";
 
 /**
- * Writing to the one log group. No logs:CreateLogGroup, with which a line that comes late would create the group again after its deletion,
- * to be kept for ever.
+ * Writing to one log group. Not creating it: a late line would make the group again after its deletion, with lines that are kept for ever.
  *
  * @param more Further actions on the group.
  */
@@ -22,7 +21,7 @@ export interface LogStream extends AwsClient {
   readonly instanceId: string;
 }
 
-/** The command that prints what a machine has logged, whether or not it is still there: its stream is named by the instance's id. */
+/** The command that prints what a machine has logged, even after it is gone: its stream is named by the instance's id. */
 export function tailCommand({ logGroup, instanceId, region, profile }: LogStream): string {
   const as = profile === undefined ? "" : ` --profile ${profile}`;
   return `aws logs tail ${logGroup} --log-stream-names ${instanceId} --since 1d --region ${region}${as}`;

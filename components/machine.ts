@@ -35,7 +35,7 @@ export class Machine extends pulumi.ComponentResource {
         vpcSecurityGroupIds: [args.securityGroupId],
         iamInstanceProfile: args.instanceProfile,
         // The one exception to the controls (EC2.9 / CKV_AWS_88): people reach the app without a load balancer, and the machine pulls without
-        // a NAT gateway. To do without: the setting `fleet`, which costs more than the machines.
+        // a NAT gateway. The setting `fleet` avoids it, for more than the price of the machines.
         associatePublicIpAddress: true,
         // Changed user data would otherwise reboot the machine and not run again.
         userDataReplaceOnChange: true,
@@ -49,12 +49,12 @@ export class Machine extends pulumi.ComponentResource {
         parent: this,
         // This only keeps a newer AMI from being a reason to replace: an instance that is replaced gets the newest one.
         ignoreChanges: args.amiUpdate === "keep" ? ["ami"] : [],
-        // In place EBS makes no volume smaller, and a larger one's file system stays as it was. To give a running machine another group takes
-        // the permission to change every network interface: those of instances have no tags.
+        // In place, EBS makes no volume smaller, and the file system of one that it makes larger stays as it was. Another security group for a
+        // running machine takes the permission to change any network interface of the account: those of instances have no tags.
         // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html
         replaceOnChanges: [
           ...["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"],
-          // Each would take an action more of who deploys, also where somebody has changed it by hand: another type stops the machine.
+          // Each would need one more permission for who deploys, also to undo what somebody changed by hand; another type stops the machine.
           ...["creditSpecification", "iamInstanceProfile", "instanceType", "rootBlockDevice.volumeType"],
         ],
         // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.
@@ -67,19 +67,10 @@ export class Machine extends pulumi.ComponentResource {
     this.ami = instance.ami;
     const port = args.port === 80 ? "" : `:${args.port}`;
     this.url = pulumi.interpolate`http://${instance.publicIp}${port}`;
-    const { proof } = new Verification(
-      name,
-      { ...proofOf(args), url: this.url, instanceId: this.instanceId },
-      { parent: this },
-    );
+    const { url, instanceId, instanceType, ami } = this;
+    const { proof } = new Verification(name, { ...proofOf(args), url, instanceId }, { parent: this });
     this.proof = proof;
-    this.registerOutputs({
-      instanceId: this.instanceId,
-      instanceType: this.instanceType,
-      ami: this.ami,
-      url: this.url,
-      proof,
-    });
+    this.registerOutputs({ instanceId, instanceType, ami, url, proof });
   }
 
   /** What the stack's outputs say of it. */

@@ -34,31 +34,21 @@ export class Network extends pulumi.ComponentResource {
   constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
     const { repositoryArn, ...inputs } = args;
     super("hono-app:index:Network", name, inputs, opts);
-    const { cidrBlock, availabilityZones, egress } = args;
-    const vpc = new Vpc(name, { cidrBlock, availabilityZones, egress }, { parent: this });
+    const { cidrBlock, availabilityZones, egress, logRetentionDays: retentionInDays, permissionsBoundary } = args;
+    const parent = { parent: this };
+    const vpc = new Vpc(name, { cidrBlock, availabilityZones, egress }, parent);
     const { vpcId } = vpc;
 
     // Closes what AWS leaves open in every new VPC: its default group lets members reach each other and everything outside.
-    new DefaultSecurityGroup(name, { vpcId, ingress: [], egress: [] }, { parent: this });
+    new DefaultSecurityGroup(name, { vpcId, ingress: [], egress: [] }, parent);
+    new FlowLogs(name, { vpcId, retentionInDays, permissionsBoundary }, parent);
 
-    new FlowLogs(
-      name,
-      { vpcId, retentionInDays: args.logRetentionDays, permissionsBoundary: args.permissionsBoundary },
-      { parent: this },
-    );
-
-    const group = new SecurityGroup(
-      name,
-      { vpcId, description: "Port of the app in, HTTPS out", tags: { Name: name } },
-      { parent: this },
-    );
+    const description = "Port of the app in, HTTPS out";
+    const { id: securityGroupId } = new SecurityGroup(name, { vpcId, description, tags: { Name: name } }, parent);
     for (const cidrIpv4 of args.allowedCidrs) {
-      new SecurityGroupIngressRule(
-        // Another port is another rule: the old one is closed only when nothing serves on it any more.
-        `${name}-${cidrIpv4}-${args.port}`,
-        { ...tcp(args.port), securityGroupId: group.id, description: "The app", cidrIpv4 },
-        { parent: this },
-      );
+      const rule = { ...tcp(args.port), securityGroupId, description: "The app", cidrIpv4 };
+      // The port is in the name: with another port the old rule goes only when nothing serves on it any more.
+      new SecurityGroupIngressRule(`${name}-${cidrIpv4}-${args.port}`, rule, parent);
     }
     // ECR, its layers in S3, Session Manager and Amazon Linux's packages are all HTTPS; DNS and time by the VPC's own
     // addresses pass no security group. https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
@@ -66,27 +56,27 @@ export class Network extends pulumi.ComponentResource {
       `${name}-https`,
       {
         ...tcp(443),
-        securityGroupId: group.id,
+        securityGroupId,
         description: "Pull the image, install Docker, Session Manager",
         cidrIpv4: "0.0.0.0/0",
       },
-      { parent: this },
+      parent,
     );
 
     if (egress === "endpoints" && vpc.private) {
-      new Endpoints(name, { ...vpc.private, vpcId, machineSecurityGroupId: group.id, repositoryArn }, { parent: this });
+      new Endpoints(name, { ...vpc.private, vpcId, machineSecurityGroupId: securityGroupId, repositoryArn }, parent);
     }
 
     const { subnetIds } = vpc.public;
     this.vpcId = vpcId;
     this.subnetIds = eachMachine((_, index) => subnetIds[index % subnetIds.length] as pulumi.Output<string>);
     this.privateSubnetIds = vpc.private?.subnetIds;
-    this.securityGroupId = group.id;
+    this.securityGroupId = securityGroupId;
     this.registerOutputs({
-      vpcId: this.vpcId,
+      vpcId,
       subnetIds: this.subnetIds,
       privateSubnetIds: this.privateSubnetIds,
-      securityGroupId: this.securityGroupId,
+      securityGroupId,
     });
   }
 

@@ -73,7 +73,7 @@ export async function prove(options: ProveOptions): Promise<Proof> {
       const failed = isHopeless(log, seconds());
       if (own || late || failed) {
         const why = own ? "" : failed ? "the machine's user data failed; " : `time-out after ${timeout} s; `;
-        const hint = log.includes("GET /health answers ") ? cutOff(problem, "; it listens: ") : "";
+        const hint = log.includes("GET /health answers ") ? timeoutHint(problem, "; it listens: ") : "";
         throw new Error(
           `${expected.instanceId} at ${url} failed verification: ${why}${problem}${hint}\n${lastLines(log, options.logCommand)}`,
         );
@@ -85,15 +85,15 @@ export async function prove(options: ProveOptions): Promise<Proof> {
   }
 }
 
-/** After `but`, what may be behind a time-out: what a security group or a firewall drops is not refused. */
-export const cutOff = (problem: string, but: string) =>
+/** For a problem that is a time-out: `but`, and what may be behind it, since a security group or a firewall drops packets without a refusal. */
+export const timeoutHint = (problem: string, but: string) =>
   /timed? ?out|EHOSTUNREACH|ENETUNREACH/i.test(problem)
     ? `${but}perhaps its port cannot be reached from here (allowedCidrs, or a firewall on the way)`
     : "";
 
 /**
- * A provider's `read` of a proof: it asks again, for a few seconds, since what runs answers at once. What is proven no more leaves the state: a
- * refresh shows it, and the next `up` verifies again, with all its time.
+ * A provider's `read` of a proof: it asks again, for ten seconds, since a machine that runs answers at once. A proof that fails now leaves the
+ * state: a refresh shows that, and the next `up` verifies again, with its whole time-out.
  */
 export async function stillProven<T>(read: (timeout: number) => Promise<T>): Promise<T | Record<string, never>> {
   try {
@@ -110,7 +110,7 @@ export async function askOnce(ask: (nonce: string) => Promise<unknown>) {
   try {
     return { nonce, report: await ask(nonce) };
   } catch (error) {
-    // An aborted request's cause is a longer form of its message. Where all of a name's addresses refuse, there is a code instead of one.
+    // An aborted request's cause is a longer form of its message. Where all addresses of a name refuse, there is a code and no message.
     const { message, cause, code } = error as NodeJS.ErrnoException;
     const problem = cause instanceof Error ? cause.message : message || code;
     return { nonce, report: undefined, problem: `/platform: ${problem}` };
@@ -140,9 +140,9 @@ export async function askForReport(address: string, domain: string | undefined, 
 
 type Facts = Readonly<Record<string, unknown>>;
 
-/** Compares an answer with what is expected. `own`: the answer is this machine's, to this question, so that waiting would not change it. */
+/** Compares an answer with what is expected. `own`: this machine gave it, to this question, so that waiting would not change it. */
 export function check(report: unknown, expected: Expectation, nonce: string): { own: boolean; problems: string[] } {
-  // Whatever was sent: a part that is missing, or is no object, has none of these facts.
+  // Anything may have been sent: a part that is missing, or is no object, has none of the facts.
   const { nonce: sent, machine, image, process } = (report ?? {}) as Readonly<Record<string, Facts | null | undefined>>;
   const problems: string[] = [];
   const compare = (what: string, found: unknown, wanted: string) => {

@@ -44,12 +44,11 @@ export class Repository extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const policy = lifecyclePolicy(args.keepReleases);
-    // The provider replaces it when its rules change, which Pulumi refuses for what is protected.
-    const rules = { parent: this, protect: false };
-    new LifecyclePolicy(name, { repository: repository.name, policy }, rules);
-    const access = repositoryPolicy(repository.registryId);
-    new RepositoryPolicy(name, { repository: repository.name, policy: access }, { parent: this });
+    // The provider replaces the lifecycle policy when its rules change, which Pulumi refuses for a protected resource.
+    const replaceable = { parent: this, protect: false };
+    new LifecyclePolicy(name, { repository: repository.name, policy: lifecyclePolicy(args.keepReleases) }, replaceable);
+    const policy = repositoryPolicy(repository.registryId);
+    new RepositoryPolicy(name, { repository: repository.name, policy }, { parent: this });
 
     this.url = repository.repositoryUrl;
     this.arn = repository.arn;
@@ -58,8 +57,8 @@ export class Repository extends pulumi.ComponentResource {
 }
 
 /**
- * Refuses everybody of another account, whatever is allowed elsewhere; within the account IAM decides. AWS's own services, which scan
- * and replicate, belong to no account.
+ * Refuses every other account, whatever another policy allows; within the account IAM decides. AWS's own services, which scan and replicate
+ * images, belong to no account.
  */
 export function repositoryPolicy(account: pulumi.Input<string>) {
   return policyOf({
@@ -75,14 +74,14 @@ export function repositoryPolicy(account: pulumi.Input<string>) {
 }
 
 /**
- * Keeps the newest releases, and sweeps up what carries no tag and belongs to no index: what an `up` that was interrupted had pushed, and
- * other builds of a released content.
+ * Keeps the newest releases, and expires what has no tag and belongs to no index: what an interrupted `up` has pushed, and other builds of a
+ * released content.
  *
- * What machines run is among them, unless as many newer releases have failed: a rule cannot tell what runs (docs/settings.md).
- * The platform images of an index carry no tag either, but ECR does not expire an image while an index refers to it.
- * What refers to an image, such as its SBOM, has no tag either: ECR deletes it within 24 hours of the image. Whether the second rule takes
- * it while the image is there, AWS does not say, and a rule cannot tell it apart: it selects by tags alone. `npm run sbom` makes it again.
- * Rules stand in ascending priority: ECR stores them so, and another order would show as a change for ever.
+ * - The release that machines run is among those kept, unless as many newer releases have failed: a rule cannot tell which one runs.
+ * - The platforms' images of an index have no tag, but ECR does not expire an image while an index refers to it.
+ * - An SBOM, which refers to an image, has no tag either. ECR deletes it within 24 hours of its image; AWS does not say whether the second
+ *   rule expires it earlier. `npm run sbom` makes it again.
+ * - The rules are in ascending priority, as ECR stores them: in another order they would show a change in every preview.
  *
  * @see https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
  */

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * AWS's types that the program uses and that take no tags; and a VPC's default group, which AWS makes: to tag it, who deploys would have to
- * be allowed to tag everybody's.
+ * The types of this program that take no tags, and a VPC's default group. AWS makes that one, without tags: a policy that lets it be tagged
+ * would do so for every such group of the account.
  */
 const withoutTags = new Set([
   "aws:autoscaling/policy:Policy",
@@ -15,10 +15,11 @@ const withoutTags = new Set([
 ]);
 
 /**
- * Gives every resource of AWS these tags, beside its own, and also to what a launch template or a group makes. To be called before the
- * first resource is made.
+ * Gives these tags to every resource of AWS, beside its own, and to what an instance, a launch template or a group makes. Must be called before
+ * the first resource is made.
  *
- * Not the provider's `defaultTags`: they do not reach `volumeTags`, and the VPC's default group would get them. A transformation, and not a transform, since the engine would call back for each resource of every command.
+ * The provider's `defaultTags` do not reach `volumeTags`, and would tag the VPC's default group. A transform instead of this transformation
+ * would cost a call from the engine for each resource in every command.
  */
 export function tagEveryResource(tags: Readonly<Record<string, string>>): void {
   const all = (own: object | undefined) => ({ ...tags, ...own });

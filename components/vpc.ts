@@ -22,7 +22,7 @@ export interface VpcArgs {
 /** The subnets of one kind, which share a route table. */
 interface Layer {
   readonly routeTableId: pulumi.Output<string>;
-  /** One for each zone, in their order; known when the subnet has its routes, so that what is in it can reach out from the start. */
+  /** One for each zone, in their order; known once the subnet has its routes, so that a machine in it can reach out from the start. */
   readonly subnetIds: pulumi.Output<string>[];
 }
 
@@ -63,7 +63,8 @@ export class Vpc extends pulumi.ComponentResource {
     const gateway = new InternetGateway(name, { vpcId, tags }, own);
     this.public = layer("public", { gatewayId: gateway.id });
     if (egress === "nat") {
-      // One for all: it costs more than a machine, and no user's request passes it. If its zone fails, running machines serve, and new ones wait.
+      // One for all zones: it costs more than a machine, and no user's request passes through it. If its zone fails, running machines go on
+      // serving, and new ones wait.
       const [subnetId, zone] = [this.public.subnetIds[0], availabilityZones[0]] as [pulumi.Output<string>, string];
       const id = `${name}-${letterOf(zone)}`;
       const { allocationId } = new Eip(id, { tags: { Name: id } }, own);
@@ -76,12 +77,12 @@ export class Vpc extends pulumi.ComponentResource {
   }
 }
 
-// A zone's letter names its subnet and numbers its block, so that the zones which stay keep theirs when others come or go. Numbered by its
-// place in the list, a new subnet would need a block that is still in use.
+// A zone's letter names its subnet and decides its block, so that a zone keeps both when others come or go. Numbered by its position in the
+// list, a new subnet could need a block that is still in use.
 const letters = "abcdefgh";
 const letterOf = (zone: string) => zone.slice(-1);
 
-/** Number of each kind's first block: a kind keeps its own when the other one comes or goes. */
+/** Number of the first block of each kind, which keeps its blocks when the other kind comes or goes. */
 const firstBlock = { public: 0, private: 8 };
 
 /** A VPC's /24 block by its number, 0 to 15: with /16 to /20 those differ in the third octet alone. */
