@@ -3,7 +3,7 @@ import { architectures, type MachineName } from "./components/architecture.ts";
 import { allowedAppName, appName, policyArn } from "./components/names.ts";
 import { factNames } from "./components/user-data.ts";
 
-/** What a setting may be, in words, and the value that its text stands for; undefined where the text is not what the words say. */
+/** What a setting may be, in words, and a function from its text to its value; undefined where the text is not allowed. */
 export type Rule<T> = readonly [allowed: string, parse: (text: string) => T | undefined];
 
 export const boolean: Rule<boolean> = [
@@ -33,7 +33,7 @@ export const port: Rule<number> = [
   (text) => (["22", "443"].includes(text) ? undefined : wholeNumber(text, 1, 65_535)),
 ];
 
-// At most 60 rules in a security group is EC2's default quota, and where all networks change, the new ones come before the old ones go.
+// EC2's default quota is 60 rules in a security group, and where all networks change, the new rules come before the old ones go.
 export const networks: Rule<string[]> = [
   "a list of 1 to 30 IPv4 networks without host bits, each once, such as 203.0.113.0/24, or 203.0.113.5/32 for one address",
   (text) => parseList(text, (item) => parseCidr(item) !== undefined, 1, 30),
@@ -91,7 +91,7 @@ export function topicIn(region: string | undefined): Rule<string> {
  * @see https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
  */
 export const retentions = [
-  ...[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 ];
 
 export const logRetention: Rule<number> = [
@@ -134,12 +134,12 @@ export const secretNames = (others: readonly string[] = []): Rule<string[]> => [
 /** The name in `NAME=value`. */
 const nameOf = (variable: string) => variable.split("=", 1)[0] ?? "";
 const isOwnName = (name: string) => /^[A-Za-z_]\w{0,127}$/.test(name) && !factNames.includes(name);
-// For a moment a secret is a variable of the script that starts the app, whose own are small, and of Docker's client. Bash does not take
-// another value for some of its own, and prints that of others (LC_…, as the loader does that of LD_…) where they cannot have it.
+// For a moment a secret is a variable of the script that starts the app, whose own names are in lowercase, and of Docker's client. Some of
+// Bash's variables cannot be set, and a wrong value of others is printed in a warning: by Bash for LC_…, by the loader for LD_….
 const notSecret =
   /[a-z]|^(DOCKER_|BASH_|LC_|LD_|EPOCH|((BASH|SHELL)OPTS|BASHPID|DIRSTACK|E?UID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PATH|PIPESTATUS|PPID|S?RANDOM|SECONDS|SHLVL|_)$)/;
 
-/** The path of the app's secrets, with the app's name; an app that has no right name makes no path wrong. */
+/** The path of the app's secrets, which begins with the app's name; where that is wrong itself, with any name. */
 export const secretsPath = (app: string | undefined, own: string): Rule<string> =>
   matching(
     `empty for ${own}, or a path in Parameter Store of at most 14 parts that begins with /${app ?? "<name>"}/, without a slash at its end`,
@@ -147,7 +147,7 @@ export const secretsPath = (app: string | undefined, own: string): Rule<string> 
     new RegExp(`^(|/${app ?? "[^/]+"}(/[\\w.-]+){1,13})$`),
   );
 
-/** Ids of accounts, of the aws provider's own configuration. */
+/** The account ids in a key of the aws provider. */
 export const accounts = (text: string) => parseList(text, (id) => /^\d{12}$/.test(id), 1);
 
 function wholeNumber(text: string, least: number, most: number): number | undefined {
@@ -155,7 +155,7 @@ function wholeNumber(text: string, least: number, most: number): number | undefi
   return value >= least && value <= most ? value : undefined;
 }
 
-/** An IPv4 network in CIDR notation with no host bit set (the provider refuses one that has). */
+/** An IPv4 network in CIDR notation. The provider refuses one that has a host bit set. */
 export function parseCidr(text: string): { readonly address: number; readonly prefix: number } | undefined {
   const [ip = "", length = "", ...rest] = text.split("/");
   const prefix = wholeNumber(length, 0, 32);
@@ -164,7 +164,7 @@ export function parseCidr(text: string): { readonly address: number; readonly pr
   return address % 2 ** (32 - prefix) === 0 ? { address, prefix } : undefined;
 }
 
-/** A JSON list of so many strings, none of them twice. */
+/** A JSON list of different strings, as many as allowed. */
 function parseList(text: string, isValid: (item: string) => boolean, least = 0, most = Number.POSITIVE_INFINITY) {
   try {
     const list: unknown = JSON.parse(text);

@@ -6,7 +6,7 @@ import { latestTag } from "./components/image-reference.ts";
 import { type UserDataArgs, userData } from "./components/user-data.ts";
 import * as rules from "./config-rules.ts";
 
-/** A configuration that cannot be deployed; one line per wrong key: the key, what was given, what is allowed. */
+/** A configuration that cannot be deployed. Its message has a line for each fault: the key, the value given, and what is allowed. */
 export class ConfigError extends pulumi.RunError {
   constructor(problems: readonly string[]) {
     super(`the stack's configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`);
@@ -15,10 +15,10 @@ export class ConfigError extends pulumi.RunError {
 }
 
 /**
- * Reads and checks the whole configuration. Nothing else in the program reads configuration, and only AWS's SDK the environment.
+ * Reads and checks the whole configuration. Nothing else in the program reads it; the environment is read here and in aws-client.ts alone.
  * Pulumi.yaml declares each key with its type, default and meaning.
  *
- * @throws {@link ConfigError} that lists every wrong key at once.
+ * @throws {@link ConfigError} that lists all faults at once.
  */
 export function loadConfig() {
   const project = pulumi.getProject();
@@ -28,7 +28,7 @@ export function loadConfig() {
   const problems: string[] = [];
   const known = new Set<string>();
 
-  /** One key. A value that is wrong is undefined, whatever its type, until all keys have been read. */
+  /** Reads a key. A wrong value is undefined, whatever its type says; all faults are thrown together, below. */
   function read<T>(key: string, [allowed, parse]: rules.Rule<T>): T {
     known.add(`${project}:${key}`);
     const text = config.get(key);
@@ -44,7 +44,7 @@ export function loadConfig() {
     const tag = needed(/^(?!latest$)\w[\w.-]{0,127}$/);
     const version = read("publishVersion", rules.matching("with publishTo, a tag such as 1.0.0", tag));
     const username = read("publishUsername", rules.matching("with publishTo, the registry's user", needed(/./)));
-    // Read as a secret, and so never shown, not even when it is wrong; that it is not missing is looked at below.
+    // As a secret, which is never shown, even when it is wrong. Whether it is missing is checked below.
     known.add(`${project}:publishToken`);
     const password = config.getSecret("publishToken") as pulumi.Output<string>;
     if (to === undefined || to === "") return undefined;
@@ -88,7 +88,7 @@ export function loadConfig() {
   const release = orNone(read("release", rules.release));
   const publish = readPublish();
   const environment = read("appEnvironment", rules.environment);
-  // A name that is wrong is said above.
+  // A wrong name is reported above.
   const ownPath = `/${name ?? "<name>"}/${stack}`;
   const secrets = {
     path: read("appSecretsPath", rules.secretsPath(name, ownPath)) || ownPath,
@@ -98,9 +98,8 @@ export function loadConfig() {
   const repositoryName = `${name}-${stack.toLowerCase()}`;
   const settings = {
     name,
-    // For AWS's SDK, which the provider's configuration does not reach.
     aws: { region: region ?? "", profile: aws.get("profile") },
-    // The stack's own: stacks share an account without sharing images.
+    // Each stack has its own: stacks may share an account without sharing images.
     repository: {
       name: repositoryName,
       keepReleases: read("keepReleases", rules.integer(2, 1000)),
@@ -111,7 +110,7 @@ export function loadConfig() {
     network: {
       cidrBlock: read("vpcCidr", rules.privateNetwork),
       port,
-      // With a fleet nobody reaches the machines themselves: people reach its load balancer.
+      // With a fleet only the load balancer reaches the machines.
       allowedCidrs: fleet ? [] : allowedCidrs,
       // Without a fleet each machine has a public address.
       egress: fleet ? egress : "public",
@@ -141,7 +140,7 @@ export function loadConfig() {
     builder: read("builder", rules.builder),
     registryLogin: read("registryLogin", rules.oneOf("program", "docker")),
     release,
-    // Read in any case, so that what is wrong with it is said. A rollback publishes nothing.
+    // A rollback publishes nothing, but the keys are checked all the same.
     publish: release ? undefined : publish,
     protect: read("protect", rules.boolean),
     tags: { project, stack, app: name },
@@ -149,10 +148,10 @@ export function loadConfig() {
   const { protect } = settings;
   const accounts = aws.get("allowedAccountIds");
   const token = allConfig()[`${project}:publishToken`];
-  // As the engine tells a program; Pulumi's SDK has no public function for it.
+  // The engine names the secret keys in this variable; Pulumi's SDK has no public function for it.
   const isSecret = (key: string) => env.PULUMI_CONFIG_SECRET_KEYS?.includes(`"${project}:${key}"`);
   const isOtherPort = port !== undefined && port !== 80;
-  /** What would be wrong, and whether it is. */
+  /** Each possible fault, and whether it is there. */
   const refusals: Record<string, unknown> = {
     "aws:region is not set; allowed: an AWS region, such as ap-northeast-2": !region,
     [`the stack's name is ${JSON.stringify(stack)}; allowed: letters, digits and single . _ - (it names the ECR repository)`]:
@@ -165,10 +164,10 @@ export function loadConfig() {
       protect && settings.repository.forceDelete,
     [`${project}:latestTag is true and ${project}:protect too; allowed: at most one of them, since a protected stack has no mutable tag`]:
       protect && hasLatest,
-    // EC2.18: everybody may reach HTTP and HTTPS alone, and the app has no HTTPS.
+    // EC2.18: only HTTP and HTTPS may be open to everybody, and the app has no HTTPS.
     [`${project}:port is ${port} and ${project}:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks`]:
       isOtherPort && !fleet && allowedCidrs?.includes("0.0.0.0/0"),
-    // AWS does not say that a refresh may exceed the group's maximum, and a release starts new machines before it ends the old ones.
+    // AWS does not say that a refresh may exceed the group's maximum.
     // https://docs.aws.amazon.com/autoscaling/ec2/userguide/instance-maintenance-policy-overview-and-considerations.html
     [`${project}:machinesMax is ${group.max} and ${project}:machinesMin is ${group.min}; allowed: a larger maximum, since a release starts a new machine before it ends an old one`]:
       group.max <= group.min,
@@ -186,7 +185,7 @@ export function loadConfig() {
     // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     [`${project}:name is ${name}; allowed: with fleet, one of at most 24 characters that does not begin with internal-`]:
       fleet && (name?.length > 24 || name?.startsWith("internal-")),
-    // Another port is another target group, and until the new machines are in it nobody would serve.
+    // A change of the port replaces the target group, and nobody would serve until new machines are in it.
     [`${project}:port is ${port}; allowed: with fleet, 80, which only the load balancer reaches; people reach its ports 80 and 443`]:
       isOtherPort && fleet,
     [`aws:allowedAccountIds is ${accounts}; allowed: a list of account ids, each of 12 digits in quotes`]:
@@ -213,15 +212,14 @@ export function loadConfig() {
   return settings;
 }
 
-/** Empty, or zero, stands for none: a configuration key with a default cannot be unset. */
+/** An empty text or zero stands for none, since a configuration key with a default cannot be unset. */
 const orNone = <T>(value: T) => value || undefined;
 
-// The aws provider's other keys could lead it to another account or endpoint than AWS's SDK, which reads the image's index and the
-// machines' consoles: the SDK knows only the environment and the profile. With defaultTags the provider would tag the VPC's default group,
-// which no policy allows, and IAM refuses a tag beside another one that differs only in case.
+// The aws provider's other keys could lead it to another account or endpoint than AWS's SDK, which knows only the environment and the profile.
+// With defaultTags the provider would tag the VPC's default group, which no policy allows, and IAM refuses two tags that differ only in case.
 const awsKeys = ["aws:region", "aws:profile", "aws:allowedAccountIds", "aws:forbiddenAccountIds", "aws:ignoreTags"];
 
-/** What is wrong with the keys that are set, beside those of other programs. */
+/** Faults of the keys that are set: unknown ones of this project, and those of the aws provider that are not allowed. */
 function unknownKeys(project: string, known: ReadonlySet<string>): string[] {
   return Object.keys(allConfig()).flatMap((key) => {
     if (key.startsWith("aws:") && !awsKeys.includes(key)) {
@@ -234,10 +232,10 @@ function unknownKeys(project: string, known: ReadonlySet<string>): string[] {
   });
 }
 
-/** Bytes. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html */
+/** Bytes that EC2 takes: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html */
 const mostUserData = 16_384;
 
-/** With everything else as long as it can be. */
+/** Bytes of the longest user data with these settings: what is not known yet is as long as it can be. */
 function longestUserData(
   own: Pick<UserDataArgs, "appName" | "region" | "port" | "environment" | "secrets">,
   repository: string,
@@ -246,7 +244,6 @@ function longestUserData(
   const registry = `000000000000.dkr.ecr.${own.region}.amazonaws.com.cn`;
   const image = { registry, repository, tag: `content-${"0".repeat(16)}`, digest: `sha256:${"0".repeat(64)}` };
   const machine = { instanceType: "t4g.2xlarge", architecture: architectures.graviton };
-  return Buffer.byteLength(
-    userData({ ...own, ...machine, image, logGroup: `${own.appName}-machines-${stack}-0000000` }),
-  );
+  const logGroup = `${own.appName}-machines-${stack}-0000000`;
+  return Buffer.byteLength(userData({ ...own, ...machine, image, logGroup }));
 }
