@@ -15,7 +15,7 @@ export interface Measurement {
   readonly plot?: "build" | "app";
 }
 
-/** One number of every run, by the name of what ran: this project's is `ours`. */
+/** One number of each run, for each name; the name of this project's runs is `ours`. */
 export function compare<Run>(runs: Readonly<Record<string, readonly Run[]>>, numberOf: (run: Run) => number) {
   const { ours = [], ...others } = runs;
   const numbers = Object.entries(others).map(([name, each]) => [name, each.map(numberOf)]);
@@ -27,7 +27,7 @@ export function compare<Run>(runs: Readonly<Record<string, readonly Run[]>>, num
  *
  * @throws Error where something was not measured.
  */
-export function middle(runs: readonly number[], what: string): number {
+export function medianOf(runs: readonly number[], what: string): number {
   if (runs.length > 0 && runs.every(Number.isFinite)) return median([...runs]);
   throw new Error(`${what}: measured ${runs.join(", ") || "nothing"}; expected numbers`);
 }

@@ -1,5 +1,5 @@
 import { html } from "hono/html";
-import { format, type Measurement, middle } from "./measurement.ts";
+import { format, type Measurement, medianOf } from "./measurement.ts";
 
 const [width, labels, bars, line] = [760, 225, 380, 24];
 
@@ -8,7 +8,7 @@ export function plot(title: string, measurements: readonly Measurement[]): strin
   let y = 44;
   const groups = measurements.map(({ what, unit, ours, others = {} }) => {
     const values = Object.entries({ "this project": ours, ...others }).map(
-      ([name, runs]) => [name, middle(runs, what)] as const,
+      ([name, runs]) => [name, medianOf(runs, what)] as const,
     );
     const most = Math.max(...values.map(([, value]) => value));
     y += 22;

@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import { format, type Measurement, middle } from "./measurement.ts";
+import { format, type Measurement, medianOf } from "./measurement.ts";
 
 /** What makes a table Markdown's: bars between the columns, a line below the heading, and no other. */
 const markdown = {
@@ -16,9 +16,9 @@ const markdown = {
 export function table(measurements: readonly Measurement[]): string {
   const rows = new Table({ head: ["", "this project", "compared with", "", ""], ...markdown });
   for (const { what, unit, ours, others = {} } of measurements) {
-    const own = middle(ours, what);
+    const own = medianOf(ours, what);
     const [first = ["", "", ""], ...more] = Object.entries(others).map(([name, runs]) => {
-      const value = middle(runs, `${what}, ${name}`);
+      const value = medianOf(runs, `${what}, ${name}`);
       return [name, format(value, unit), own > 0 ? `${format(value / own, "")} ×` : ""];
     });
     rows.push([what, `${format(own, unit)}${range(ours, unit)}`, ...first], ...more.map((other) => ["", "", ...other]));

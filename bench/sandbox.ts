@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { type Cloud, filesOf, openCloud } from "../local/cloud.ts";
-import { type Daemon, startDaemon, stopDaemon } from "../local/daemon.ts";
+import { startDaemon, stopDaemon } from "../local/daemon.ts";
 import { makeSandbox, removeSandbox } from "../local/sandbox.ts";
 import { distribution } from "../local/services/distribution.ts";
 import { start } from "../local/start.ts";
@@ -39,20 +39,20 @@ export class Sandbox {
     return this.quick ? 1 : count;
   }
 
-  /** Runs a command in the clone and the local cloud's environment. */
-  command(command: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> {
+  /** Runs a command in the clone, with the local cloud's environment. @returns What it wrote to stdout. */
+  command(command: readonly string[]): Promise<string> {
     this.#signal.throwIfAborted();
-    return run(command, { cwd: this.project, env: { ...this.cloud.env, ...env }, signal: this.#signal });
+    return run(command, { cwd: this.project, env: this.cloud.env, signal: this.#signal });
   }
 
-  /** Runs a command and returns the seconds that it took. */
-  async time(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<number> {
+  /** Runs a command. @returns The seconds that it took. */
+  async time(command: readonly string[]): Promise<number> {
     const started = performance.now();
-    await this.command(command, env);
+    await this.command(command);
     return (performance.now() - started) / 1000;
   }
 
-  /** Takes measurements in turns, so that other load on the machine affects all of them alike. */
+  /** Takes each measurement so many times, in turns, so that other load on the machine affects all alike. */
   async rounds<Name extends string, Result>(
     count: number,
     measurements: Readonly<Record<Name, () => Promise<Result>>>,
@@ -78,7 +78,7 @@ export class Sandbox {
   async start(): Promise<void> {
     await this.open();
     await start(this.cloud);
-    await startDaemon(registry(this.cloud));
+    await startDaemon(distribution(this.cloud, registryName, registryOf(this.cloud)));
   }
 
   /** Takes the local cloud down, and the registry with it: another cloud may get its addresses meanwhile. */
@@ -89,12 +89,12 @@ export class Sandbox {
 
   /** Address of a registry without a login, for the benchmark's own images; BuildKit speaks plain HTTP to loopback. */
   get registry(): string {
-    return registryAddress(this.cloud);
+    return registryOf(this.cloud).address;
   }
 
   /** Bytes that this registry stores: layers, configurations, manifests and indexes. */
   stored(): number {
-    const blobs = join(registryData(this.cloud), "docker", "registry", "v2", "blobs");
+    const blobs = join(registryOf(this.cloud).data, "docker", "registry", "v2", "blobs");
     return filesBelow(blobs).reduce((sum, file) => sum + statSync(file).size, 0);
   }
 
@@ -133,14 +133,10 @@ const page = "app/src/page.ts";
 /** A command of the local cloud, which prints what scripts read. */
 export const local = (...command: string[]) => ["npm", "run", "--silent", "local", "--", ...command];
 
-const registryAddress = ({ prefix }: Cloud) => `${prefix}.0.1:5099`;
-const registryData = ({ dir }: Cloud) => join(dir, "bench-registry");
-
 const registryName = "bench-registry";
-const registry = (cloud: Cloud): Daemon =>
-  distribution(cloud, registryName, { address: registryAddress(cloud), data: registryData(cloud) });
+const registryOf = ({ prefix, dir }: Cloud) => ({ address: `${prefix}.0.1:5099`, data: join(dir, registryName) });
 
-/** Does the work in a new sandbox, and removes everything after it, however it ends. */
+/** Does the work in a new sandbox, and removes that however the work ends. */
 export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
   // Two at once would stop each other's cloud.
   if (await lock(`hono-app-bench:${folder}`, "another benchmark")) {
@@ -150,7 +146,7 @@ export async function inSandbox<T>(options: SandboxOptions, work: (sandbox: Sand
   const left = join(folder, "cloud");
   if (existsSync(left)) await stopDaemon(filesOf(await openCloud(left), registryName));
   const made = await makeSandbox(folder);
-  // So that the empty program is started in the same way as the stack.
+  // The empty program is started as the stack is.
   const { scripts } = JSON.parse(readFileSync(join(made.project, "package.json"), "utf8"));
   const empty = scripts.local.replace("cli/local.ts", "bench/empty.ts");
   await run(["npm", "pkg", "set", `scripts.empty=${empty}`], { cwd: made.project });

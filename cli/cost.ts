@@ -3,6 +3,7 @@ import Table from "cli-table3";
 import { type Item, type Price, prices, UnknownPriceError } from "../local/providers/aws/prices.ts";
 import { rows, type Token } from "../local/providers/aws/rows.ts";
 import { root } from "../tools/paths.ts";
+import { say } from "../tools/process.ts";
 import { projectName, stackConfig } from "../tools/stack-config.ts";
 import { runCommand } from "./shared/command.ts";
 
@@ -15,7 +16,7 @@ The monthly price of a stack, from the price table in local/providers/aws/prices
   --markdown      for a comment
 `;
 
-/** What is charged by use, which nobody knows beforehand: named beside the sum, and not in it. */
+/** What is charged by use: named beside the sum, since nobody knows it beforehand. */
 export const notIncluded = [
   "data transfer to the internet: the first 100 GB a month of an account are free, then $0.126 per GB",
   "data between the two availability zones: $0.01 per GB in each direction",
@@ -26,14 +27,14 @@ export const notIncluded = [
   "taxes, free tiers and credits of the account",
 ] as const;
 
-/** A resource as the program registers it, or as the engine keeps it. */
+/** A resource as the program registers it, or as the state has it. */
 export interface Resource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
-/** The price of a type. The project's own components and the engine's resources are nothing but names. */
+/** How a type is priced, or why it costs nothing. */
 export function priceOf(type: string): Price | undefined {
   if (/^pulumi-nodejs:dynamic[/:]/.test(type)) return "requests to AWS's API and to the machines";
   if (/^(hono-app:index:|pulumi:)/.test(type)) return "a name for what is in it";
@@ -41,7 +42,7 @@ export function priceOf(type: string): Price | undefined {
   return Object.hasOwn(rows, type) ? rows[type as Token].price : undefined;
 }
 
-/** Prices resources; what the table does not know is named, never left out. */
+/** The monthly price of resources. A resource without a known price is named, never left out. */
 export function estimate(resources: readonly Resource[], region: string) {
   const lines: Line[] = [];
   /** Resources without a known price: with any of them, the total is too low. */
@@ -50,28 +51,24 @@ export function estimate(resources: readonly Resource[], region: string) {
   let free = 0;
   for (const { type, name, inputs } of resources) {
     const price = priceOf(type);
-    if (price === undefined) {
-      unknown.push({ resource: `${type} ${name}`, why: "its type has no price in local/providers/aws" });
-    } else if (typeof price === "string") {
-      free++;
-    } else {
-      try {
-        const beside = (other: string) => resources.find((each) => each.type === other && each.name === name)?.inputs;
+    const beside = (other: string) => resources.find((each) => each.type === other && each.name === name)?.inputs;
+    try {
+      if (price === undefined) throw new UnknownPriceError("its type has no price in local/providers/aws");
+      if (typeof price === "string") free++;
+      else {
         for (const part of price(inputs, beside)) {
           if (typeof part === "string") byUse.add(part);
           else lines.push(toLine(name, part));
         }
-      } catch (error) {
-        if (!(error instanceof UnknownPriceError)) throw error;
-        unknown.push({ resource: `${type} ${name}`, why: error.message });
       }
+    } catch (error) {
+      if (!(error instanceof UnknownPriceError)) throw error;
+      unknown.push({ resource: `${type} ${name}`, why: error.message });
     }
   }
   if (region !== prices.region) {
-    unknown.push({
-      resource: `region ${region}`,
-      why: `the prices in local/providers/aws/prices.ts are those of ${prices.region}`,
-    });
+    const why = `the prices in local/providers/aws/prices.ts are those of ${prices.region}`;
+    unknown.push({ resource: `region ${region}`, why });
   }
   /** USD a month. */
   const total = lines.reduce((sum, { monthly }) => sum + monthly, 0);
@@ -91,7 +88,7 @@ function toLine(resource: string, { what, quantity, each, most }: Item) {
 
 type Line = ReturnType<typeof toLine>;
 
-/** What the program registers: it runs, but every answer is made up here and nothing is created. */
+/** Runs the program with made-up answers, and returns what it registers: nothing is created, and no account is asked. */
 export async function planned(stack: string, config: Record<string, string>): Promise<Resource[]> {
   const pulumi = await import("@pulumi/pulumi");
   const { architectures, machineNames } = await import("../components/architecture.ts");
@@ -130,14 +127,14 @@ export async function planned(stack: string, config: Record<string, string>): Pr
   );
   pulumi.runtime.setAllConfig(config);
   const { declared } = await import("../outputs.js");
-  // Another query is another module for Node: the program runs again.
+  // With another query it is another module for Node, which runs it again.
   const program = `../index.ts?planned=${++runs}`;
   let problem: unknown;
   await pulumi.runtime.runInPulumiStack(async () => {
     try {
       return declared(await import(program));
     } catch (error) {
-      // Thrown here, it would be printed by Pulumi too, with the place in the source.
+      // If it were thrown here, Pulumi would print it too, with its stack trace.
       problem = error;
       return {};
     }
@@ -150,7 +147,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
 let runs = 0;
 
 const dollars = (amount: number) => `$${amount.toFixed(2)}`;
-/** As many decimals as it has, but not those of binary fractions. */
+/** As many decimals as it has, up to four: without those that binary fractions add. */
 const plain = (quantity: number) => String(Number(quantity.toFixed(4)));
 const range = (least: string, most: string) => (least === most ? least : `${least} to ${most}`);
 const quantityOf = ({ quantity, most }: Line) => range(plain(quantity), plain(most?.quantity ?? quantity));
@@ -170,7 +167,7 @@ export function toText(result: Estimate): string {
   return `${table}\n${notes(result).join("\n")}\n`;
 }
 
-/** The estimate for a comment: the sum is seen, the parts unfold. */
+/** The estimate for a comment on GitHub: the sum, and the parts folded below it. */
 export function toMarkdown(result: Estimate): string {
   return [
     `<details><summary>Price: <b>${range(dollars(result.total), dollars(result.most))}</b> a month${result.unknown.length > 0 ? " and what has no known price" : ""}</summary>`,
@@ -208,11 +205,8 @@ async function main(args: string[]): Promise<void> {
   );
   // A sum that leaves something out must not pass for the price.
   if (result.unknown.length > 0) process.exitCode = 1;
-  const days = (Date.now() - Date.parse(prices.asOf)) / 86_400_000;
-  if (days > 365)
-    process.stderr.write(
-      `the prices are ${Math.round(days)} days old: bring local/providers/aws/prices.ts up to date\n`,
-    );
+  const days = Math.round((Date.now() - Date.parse(prices.asOf)) / 86_400_000);
+  if (days > 365) say(`the prices are ${days} days old: bring local/providers/aws/prices.ts up to date`);
 }
 
 if (import.meta.main) await runCommand(usage, main, 2);

@@ -28,7 +28,7 @@ const usage = `usage: npm run local -- [COMMAND]
                    eval "$(npm run --silent local -- env)" && pulumi up -s local
 `;
 
-/** What reads the state alone: it works on a cloud that is down too. */
+/** Commands that only read the state: they work while the cloud is down, too. */
 const readers: Record<string, (cloud: Pick<Cloud, "dir">, options: { json?: boolean }) => Promise<void>> = {
   async output(cloud, { json }) {
     const outputs = outputsOf(cloud);
@@ -68,7 +68,7 @@ const commands: Record<string, (cloud: Cloud) => Promise<void>> = {
     say("the local cloud goes on running; to stop it: npm run local -- down");
   },
   async down(cloud) {
-    // What was never deployed, or is gone with its cloud, needs no cloud to be destroyed in.
+    // Nothing is left to destroy where nothing was deployed, or where it is gone with its cloud.
     if (hasResources(cloud)) await destroy(cloud);
     await step("stopping the local cloud", () => stop(cloud));
     say("the local cloud is down: no process, container or network of it is left");
@@ -82,7 +82,7 @@ const commands: Record<string, (cloud: Cloud) => Promise<void>> = {
   },
 };
 
-/** Starts what does not run. Returns the options with which a command works on what is left in the local cloud. */
+/** Starts what does not run. @returns `--refresh` where a command has to compare the state with what is left of the cloud. */
 async function ready(cloud: Cloud): Promise<string[]> {
   const { lost } = await start(cloud);
   await ensureStack(cloud);
@@ -93,7 +93,7 @@ async function ready(cloud: Cloud): Promise<string[]> {
 
 async function destroy(cloud: Cloud): Promise<void> {
   const refresh = await ready(cloud);
-  // With its preview, which finds what is protected before anything is deleted.
+  // Not without its preview, which finds what is protected before anything is deleted.
   await change(cloud, (refreshed) => pulumi(cloud, ["destroy", "--yes", ...(refreshed ? [] : refresh)]));
   await collectGarbage(cloud);
 }

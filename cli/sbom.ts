@@ -34,7 +34,7 @@ export function readSbomOptions(args: readonly string[]) {
   });
   const [image, ...others] = positionals;
   if (others.length > 0) throw new UsageError(`one image at a time, and these are several: ${positionals.join(" ")}`);
-  // An empty one comes from a command in its place that failed.
+  // As of "$(…)" whose command failed.
   if (image === "") throw new UsageError('IMAGE is ""; allowed: a tag or digest, such as ghcr.io/owner/hono-app:1.0.0');
   const { show, output } = values;
   return { attach: !show && output === undefined, image: image && fullName(image), output };
@@ -46,9 +46,9 @@ async function main(args: readonly string[]): Promise<void> {
   const options = readSbomOptions(args);
   const folder = mkdtempSync(join(tmpdir(), "hono-app-sbom-"));
   try {
-    const { image, env } = await find(options.image, folder);
+    const { image, env } = await findImage(options.image, folder);
     say(`sbom: ${image}`);
-    await work(image, options, env, folder).catch((error: unknown) => {
+    await list(image, options, env, folder).catch((error: unknown) => {
       throw explain(image, error);
     });
   } finally {
@@ -57,31 +57,35 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 /**
- * The image, and the environment in which its registry is reached: the local cloud's for an image in its registry, else the user's own.
+ * The image, and the environment with a login to its registry: the local cloud's for an image that is there, else the user's own.
  *
- * @param folder Keeps the local registry's login.
+ * @param folder Where the login to the local cloud is kept.
  */
-async function find(given: string | undefined, folder: string): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
+async function findImage(
+  given: string | undefined,
+  folder: string,
+): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
   if (given === undefined) {
     const cloud = await openCloud();
     if (!hasResources(cloud))
       throw new Error("the local cloud has no stack: npm run local deploys it; or name an IMAGE");
     const image = outputsOf(cloud).imageRef as string | undefined;
     if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
-    return { image, env: await reach(cloud, folder) };
+    return { image, env: await loginTo(cloud, folder) };
   }
   const mayBeLocal = new RegExp(`^127\\.\\d+\\.0\\.1:${ports.registry}$`).test(registryOf(given));
   const cloud = mayBeLocal ? await openCloud() : undefined;
   const isLocal = registryOf(given) === cloud?.registry;
-  return { image: given, env: isLocal ? await reach(cloud, folder) : process.env };
+  return { image: given, env: isLocal ? await loginTo(cloud, folder) : process.env };
 }
 
-async function reach(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
+async function loginTo(cloud: Cloud, folder: string): Promise<NodeJS.ProcessEnv> {
   await start(cloud);
   return login(cloud, folder);
 }
 
-async function work(image: string, { attach, output }: Options, env: NodeJS.ProcessEnv, folder: string): Promise<void> {
+/** Prints the SBOM of each platform's image, which it attaches or writes first where the options say so. */
+async function list(image: string, { attach, output }: Options, env: NodeJS.ProcessEnv, folder: string): Promise<void> {
   const head = ["platform", "packages", "SBOM", ...(attach ? ["attached"] : [])];
   const table = new Table({ head, style: { head: [], border: [] } });
   const missing: string[] = [];

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { root } from "./paths.ts";
 
-/** Copies the files that git tracks, or would, into `folder`, with their uncommitted changes: what a checkout is, with no packages and no tools. */
+/** Copies the files that git tracks or would add into `folder`, with their uncommitted changes: a checkout, without packages and tools. */
 export function checkOut(folder: string): void {
   const list = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], { cwd: root });
   for (const file of list.toString().split("\0").filter(Boolean)) {

@@ -16,7 +16,7 @@ import { home, readIfThere } from "./paths.ts";
 import { CommandError, type RunOptions, run, say, step } from "./process.ts";
 import { storeOf, tidy } from "./store.ts";
 
-/** Where built tools are; first on PATH for everything that the local cloud runs. */
+/** Folder of the built tools, which is first on PATH for everything that the local cloud runs. */
 export const toolsFolder = join(home, "bin");
 
 /** A program that is built from a Go module, pinned by the module's go.mod. */
@@ -34,7 +34,7 @@ interface Module {
   readonly programs: Readonly<Record<string, Program>>;
 }
 
-/** What the local cloud is made of. One module, since these programs share most of their packages: each is compiled once. */
+/** The local cloud's programs. In one module, since they share most of their packages, each of which is then compiled once. */
 const localCloud: Module = {
   folder: ".",
   programs: {
@@ -66,7 +66,7 @@ const localCloud: Module = {
   },
 };
 
-/** Tools that the local cloud does not need: each is built when a command first uses it. */
+/** Tools that the local cloud does not need. Each has a module of its own, and is built when a command first uses it. */
 const others = {
   actionlint: { package: "github.com/rhysd/actionlint/cmd/actionlint" },
   syft: { package: "github.com/anchore/syft/cmd/syft", versionVariable: "main.version=" },
@@ -74,12 +74,12 @@ const others = {
   bombardier: { package: "github.com/codesenberg/bombardier", versionVariable: "main.version=" },
 } satisfies Record<string, Program>;
 
-/** Makes every program of the local cloud available: built, once. @param signal Ends a build. */
+/** Builds every program of the local cloud, once. @param signal Ends a build. */
 export async function ensureTools(signal: AbortSignal): Promise<void> {
   await ensure(localCloud, signal);
 }
 
-/** Makes a single tool available that the local cloud does not need. @returns How to call it. */
+/** Builds a tool that the local cloud does not need, once. @returns Its path. */
 export async function ensureTool(name: keyof typeof others): Promise<string> {
   await ensure({ folder: name, programs: { [name]: others[name] } });
   return join(toolsFolder, name);
@@ -96,25 +96,24 @@ async function ensure(module: Module, signal?: AbortSignal): Promise<void> {
   const { key, store, stamp, isCurrent, needed, missing } = plan;
   if (missing.length > 0) await build(plan, signal);
   tidy(store);
-  for (const { name, path } of needed) place(join(store, name), path);
+  for (const { name, path } of needed) install(join(store, name), path);
   if (isCurrent) return;
   mkdirSync(toolsFolder, { recursive: true });
   writeFileSync(`${stamp}.new`, key);
   renameSync(`${stamp}.new`, stamp);
 }
 
-/** Looks which programs of a module are needed in this clone, and which of them no clone of this user has built yet. */
+/** Which programs of a module this clone needs, and which of them no clone of this user has built yet. */
 function inspect({ folder, programs }: Module) {
   const source = join(import.meta.dirname, "go", folder);
   const versionOf = readVersions(join(source, "go.mod"));
   const variables = Object.values(programs).flatMap((program) =>
     program.versionVariable ? ["-X", program.versionVariable + versionOf(program.package)] : [],
   );
-  // Nobody debugs them, so nothing is compiled for debuggers. To copy small functions into their callers takes a quarter of the compiler's
-  // time, and makes `up` no faster; Go's own packages, which are used the most, and the other tools, some of which measure, have it done.
+  // Nothing for debuggers, and no inlining (-l), which takes a quarter of the compiler's time and makes `up` no faster. Go's own packages, which
+  // are used the most, and the other tools, some of which measure, are inlined.
   const plain = "-dwarf=false";
-  // The tags leave out Google's way to its storage past its own load balancers, which brings Envoy's and xDS's packages, and gRPC's pages
-  // about itself.
+  // The tags leave out gRPC's pages about itself, and Google storage's direct path, which brings Envoy's and xDS's packages.
   const compiler =
     folder === "."
       ? ["-tags", "disable_grpc_modules,grpcnotrace", `-gcflags=all=${plain} -l`, `-gcflags=std=${plain}`]
@@ -138,8 +137,8 @@ function inspect({ folder, programs }: Module) {
 }
 type Plan = ReturnType<typeof inspect>;
 
-/** Not a symbolic link: the engine looks for its parts beside its own file, and that would be in the store. */
-function place(built: string, path: string): void {
+/** Links a program to its path. Not by a symbolic link: the engine looks for its parts beside its own file, which would be in the store. */
+function install(built: string, path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   rmSync(`${path}.new`, { force: true });
   try {
@@ -150,7 +149,7 @@ function place(built: string, path: string): void {
   renameSync(`${path}.new`, path);
 }
 
-/** Builds programs into the store. Whole or not at all: neither an interrupted build nor another clone's at the same time leaves half a program behind. */
+/** Builds programs into the store, whole or not at all: neither an interrupted build nor one of another clone leaves half a program. */
 async function build(plan: Plan, signal?: AbortSignal): Promise<void> {
   const { source, store, options, missing, packages } = plan;
   const names = missing.map(({ name, version }) => [name, version].filter(Boolean).join(" "));
@@ -185,7 +184,7 @@ function listPackages({ source, options, packages }: Plan, signal?: AbortSignal)
 }
 
 async function go(args: readonly string[], options: RunOptions & { readonly cwd: string }) {
-  // The compiler frees memory less often, up to a gigabyte for each process: it took a sixth less processor time so.
+  // The compiler collects garbage less often, up to a gigabyte for each process: that took a sixth less processor time.
   const env = { GOGC: "400", GOMEMLIMIT: "1GiB", ...process.env, ...options.env };
   try {
     return await run(["go", ...args], { ...options, env });
@@ -201,14 +200,14 @@ async function go(args: readonly string[], options: RunOptions & { readonly cwd:
 /** The version of a package's module, without its `v`; none for a package of the module itself. */
 function readVersions(goMod: string): (goPackage: string) => string | undefined {
   const modules = [...readFileSync(goMod, "utf8").matchAll(/^(?:require)?\s+(\S+) v(\S+)/gm)];
-  // A module may be below another one.
+  // The longest path first, since a module may be inside another one.
   modules.sort(([, a = ""], [, b = ""]) => b.length - a.length);
   return (goPackage) => modules.find(([, path]) => `${goPackage}/`.startsWith(`${path}/`))?.[2];
 }
 
 function hashOf(source: string, options: readonly string[]): string {
   const hash = createHash("sha256").update(options.join(" "));
-  // The other modules' folders are in the local cloud's, and are no part of it.
+  // The other tools' modules are in folders of the local cloud's module, and not part of it.
   const isPart = (file: string) => /\.(go|mod|sum)$/.test(file) && !Object.hasOwn(others, dirname(file));
   const files = readdirSync(source, { recursive: true }) as string[];
   for (const file of files.filter(isPart).sort()) {

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
 import { step } from "./process.ts";
 
-/** A lock's address, for a socket's name has 107 bytes at most, and a name here may contain a path. */
+/** Name of a lock's socket: a hash, since it has 107 bytes at most, and the name of a lock may contain a path. */
 const addressOf = (name: string) => `hono-app-${hash("sha256", name).slice(0, 32)}`;
 
 /**
@@ -20,7 +20,7 @@ export async function lock(name: string, owner: string): Promise<string | undefi
   return (await take(name, owner)) ? undefined : text(connect(`\0${addressOf(name)}`)).catch(() => "another command");
 }
 
-/** Does the work while no other process of this machine does work of that name; waits for one that does, and says so where that takes long. */
+/** Does the work while no other process of this machine does work of that name. Waits for one that does, and says so after a second. */
 export async function exclusively<T>(name: string, work: () => Promise<T>): Promise<T> {
   const free = untilFree(name);
   const server =

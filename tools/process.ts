@@ -7,10 +7,9 @@ export function say(line: string): void {
 }
 
 /**
- * Does a step of the set-up and shows it: a line when it starts, one every few seconds while it goes on, and how long it took when it
- * took long enough to notice.
+ * Does a step and shows it: a line when it starts, one every five seconds while it goes on, and how long it took, from two seconds on.
  *
- * @param work Is given a function with which it can say how far it is.
+ * @param work Can say how far it is with the function that it gets.
  */
 export async function step<T>(title: string, work: (progress: (text: string) => void) => Promise<T>): Promise<T> {
   const started = Date.now();
@@ -96,12 +95,12 @@ export function collect(command: readonly string[], options: RunOptions = {}): P
     // A command may end without reading its input; its exit status says whether that matters.
     child.stdin.on("error", () => {}).end(input);
     child.on("error", (error) => {
-      // One that was aborted has yet to end.
+      // An aborted command is still to end.
       if (error.name !== "AbortError") reject(new CommandError(command, error.message, ""));
     });
     child.on("close", (status, signal) => {
       const ended = signal === null ? `exit status ${status}` : `ended by ${signal}`;
-      // `killed` is what this process ended, here for its timeout: nobody aborts what has one.
+      // `killed`: this process ended it, here for its time-out, since no command has both a time-out and a signal.
       const outcome = timeout > 0 && child.killed ? `no answer in ${timeout / 1000} s` : ended;
       resolve({ status, output, stdout, outcome });
     });

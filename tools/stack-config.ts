@@ -28,22 +28,15 @@ export function stackConfig(stack?: string): Record<string, string> {
   return readConfig(stack === undefined ? "" : readFileSync(file, "utf8"));
 }
 
-/** The configuration of a stack as the engine would read it: Pulumi.yaml's values and defaults under the stack's own. */
+/** The configuration of a stack as the engine reads it: the stack's own values, else those and the defaults of Pulumi.yaml. */
 export function readConfig(stackFile: string): Record<string, string> {
   const { config: own = {}, environment } = (parse(stackFile) ?? {}) as Record<string, Record<string, unknown>>;
   if (environment !== undefined) {
     say("the stack's file names a Pulumi ESC environment; what that sets is not known here, and not counted");
   }
-  const values = {
-    ...Object.fromEntries(Object.entries(project.config).map(([key, it]) => [key, it.value ?? it.default])),
-    ...own,
-  };
-  return Object.fromEntries(
-    Object.entries(values)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [
-        key.includes(":") ? key : `${projectName}:${key}`,
-        typeof value === "string" ? value : JSON.stringify(value),
-      ]),
-  );
+  const defaults = Object.entries(project.config).map(([key, declared]) => [key, declared.value ?? declared.default]);
+  const values = Object.entries({ ...Object.fromEntries(defaults), ...own }).filter(([, value]) => value !== undefined);
+  const fullKey = (key: string) => (key.includes(":") ? key : `${projectName}:${key}`);
+  const textOf = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+  return Object.fromEntries(values.map(([key, value]) => [fullKey(key), textOf(value)]));
 }

@@ -34,13 +34,10 @@ export interface AppOptions {
 
 type AppEnv = { Bindings: RequestState };
 
-/**
- * The nonce proves to a caller that the answer is new. It is sent back unchanged, so it may only have characters
- * without a meaning in a header, a log line or a page.
- */
+/** The nonce proves that an answer is new. It is sent back unchanged, so it may have no character with a meaning in a header, a log or a page. */
 const NONCE_PATTERN = /^[\w.-]{1,128}$/;
 
-/** State of a request outside Hono; its handlers find it in `c.env`. */
+/** State of a request, which Hono's handlers find in `c.env`. */
 interface RequestState {
   readonly requestId: string;
   error?: string;
@@ -48,7 +45,7 @@ interface RequestState {
   isHealthCheck?: true;
 }
 
-/** Ids from callers are kept if they have only these characters, which cannot break a header, a log line or a page. */
+/** A caller's id is kept if it has only characters that cannot break a header, a log line or a page. */
 const REQUEST_ID_PATTERN = /^[\w\-=]{1,255}$/;
 
 // The same for every answer, so the middleware is run once, here, and not for each of them.
@@ -99,7 +96,7 @@ export function createApp({
     if (nonce !== undefined && !NONCE_PATTERN.test(nonce)) {
       return problem(c, 400, "nonce must be 1 to 128 letters, digits, dots, hyphens or underscores.");
     }
-    // The one that a fleet is asked under load: headers given together cost a third of those that are set one by one.
+    // A fleet is asked this under load: headers given together cost a third of headers set one by one.
     return new Response(JSON.stringify({ ...report(platform, now()), nonce: nonce ?? null }), { headers: jsonHeaders });
   });
 
@@ -152,9 +149,7 @@ export function createApp({
   return app;
 }
 
-/**
- * Browsers accept text/html by name; curl, fetch and health checkers accept any type, and get JSON.
- */
+/** Browsers accept text/html by name; curl, fetch and health checkers accept any type, and get JSON. */
 function wantsHtml(c: Context): boolean {
   c.header("Vary", "Accept");
   const supports = ["application/json", "text/html"];

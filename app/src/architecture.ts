@@ -34,7 +34,7 @@ export type Names = (typeof ARCHITECTURES)[Architecture];
 
 type Layer = "machine" | "image" | "process";
 
-/** The architecture that a layer means by a name, or null for a name that none of them uses. */
+/** The architecture that a layer means by a name; null for a name that it does not use. */
 export function architectureOf(layer: Layer, name: string | null): Architecture | null {
   const found = Object.entries(ARCHITECTURES).find(([, names]) => names[layer] === name);
   return found ? (found[0] as Architecture) : null;

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { ARCHITECTURES } from "./architecture.ts";
 
-/** e_machine is the last field needed, so this is all of the file that is read. */
+/** All of a file that is read: e_machine, which ends here, is the last field needed. */
 const ELF_HEADER_BYTES = 20;
 
 /**

@@ -5,8 +5,7 @@ import { readElfMachine } from "./elf.ts";
 import { type ProcessFacts, readPlatform, readPort } from "./platform.ts";
 import { createShutdown, type StoppableServer } from "./shutdown.ts";
 
-// All that is used of Bun's API. Declared here, since the type check runs without Bun's types and only this file
-// depends on the runtime.
+// What is used of Bun's API: the type check runs without Bun's types, and only this file depends on the runtime.
 declare const Bun: {
   version: string;
   serve(options: {
@@ -17,8 +16,8 @@ declare const Bun: {
 };
 
 /**
- * Seconds for which an idle connection is kept. Longer than a load balancer keeps one, 60 s by default: if the app closes it first, the
- * balancer may be sending a request on it, and answers 502. Bun's own default is 10 s.
+ * Seconds for which an idle connection is kept: longer than the load balancer keeps one, which is 60 s by default. If the app closed it first,
+ * while the load balancer sends a request on it, the answer would be 502. Bun's own default is 10 s.
  *
  * @see https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html#connection-idle-timeout
  * @see https://github.com/oven-sh/bun/issues/12446
@@ -29,7 +28,7 @@ let lines = "";
 
 /** One JSON object a line on stdout, which `docker logs` and every log collector take without configuration. */
 function write(entry: object): void {
-  // What is answered within a millisecond is written at once: a write for each would take longer than the answer, here and in Docker's engine.
+  // Lines of one millisecond are written together: a write for each takes longer than the answer, here and in Docker's engine.
   if (lines === "") setTimeout(flush, 1);
   lines += `${JSON.stringify(entry)}\n`;
 }

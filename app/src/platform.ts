@@ -15,7 +15,7 @@ export type Platform = ReturnType<typeof readPlatform>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An empty variable is an absent one: `docker run -e NAME=` and compose's `${NAME:-}` both set it to "". */
+/** An empty variable counts as absent: `docker run -e NAME=` and compose's `${NAME:-}` both set it to "". */
 function read(env: Environment, name: string): string | null {
   return env[name]?.trim() || null;
 }

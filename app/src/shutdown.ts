@@ -1,4 +1,4 @@
-/** The two things that ending needs of a server (Bun.serve's is one). */
+/** What a shutdown needs of a server, such as Bun.serve's. */
 export interface StoppableServer {
   /** Stops accepting; resolves when every request in flight is answered. With `true` it cuts them off. */
   stop(closeActiveConnections?: boolean): Promise<void>;
@@ -8,11 +8,7 @@ export interface ShutdownOptions {
   server: StoppableServer;
   log: (entry: { level: "info" | "warn" | "error"; message: string; [field: string]: unknown }) => void;
   exit: (code: number) => void;
-  /**
-   * Shorter than the 10 s after which Docker kills:
-   * https://docs.docker.com/reference/cli/docker/container/stop/
-   * @default 8000
-   */
+  /** Shorter than the 10 s after which Docker kills: https://docs.docker.com/reference/cli/docker/container/stop/. @default 8000 */
   graceMs?: number;
 }
 

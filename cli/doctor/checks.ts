@@ -33,10 +33,10 @@ const ok = (note?: string): Finding => ({ state: "ok", note });
 const skipped = (note: string): Finding => ({ state: "skipped", note });
 const fault = (what: string, remedy: string): Finding => ({ state: "fault", fault: what, remedy });
 
-/** AWS refuses a request that is more than five minutes off; a clock that is a minute off gets there. */
+/** AWS refuses a request that is more than five minutes off. A clock that is a minute off will be, some day. */
 const mostSkewSeconds = 60;
 
-/** The most that will be in use at one time, until the next release is done. */
+/** The most that will be in use at one time, with a first `up` or in the next release. */
 const needed = ({ used, own, firstUp, release }: Quota) => used + Math.max(firstUp - own, 0) + release;
 
 const noDocker = skipped("there is no docker");
@@ -44,7 +44,7 @@ const localCloud = `or the local cloud's: eval "$(npm run --silent local -- env)
 const lastLine = ({ stdout, stderr }: ReturnType<Probe["exec"]>) =>
   (stderr.trim() || stdout.trim()).split("\n").at(-1) ?? "";
 const onMac = ({ platform }: Probe, mac: string, other: string) => (platform === "darwin" ? mac : other);
-/** Where and as whom the program would call AWS for this stack. */
+/** Region and credentials with which the program calls AWS for this stack. */
 const clientOf = ({ config, probe }: Environment): AwsClient => ({
   region: config["aws:region"] ?? probe.env.AWS_REGION ?? "us-east-1",
   profile: config["aws:profile"],
@@ -88,10 +88,8 @@ export const machineChecks: readonly Check[] = [
       if (answer.status !== 0) return fault(`there is no builder "${name}": ${lastLine(answer)}`, create);
       const { driver, nodes } = parseBuilder(answer.stdout);
       // "multiple platforms feature is currently not supported for docker driver", unless the engine keeps its images in containerd's store.
-      if (
-        driver === "docker" &&
-        !probe.exec("docker", "info", "--format", "{{.DriverStatus}}").stdout.includes("io.containerd.snapshotter.v1")
-      ) {
+      const store = () => probe.exec("docker", "info", "--format", "{{.DriverStatus}}").stdout;
+      if (driver === "docker" && !store().includes("io.containerd.snapshotter.v1")) {
         const what = `the builder "${name}" has the driver docker, which builds for one platform only`;
         return fault(what, `docker buildx rm ${name}; ${create}`);
       }
@@ -102,7 +100,7 @@ export const machineChecks: readonly Check[] = [
       const missing = found.length === 0 ? [] : platforms.filter((platform) => !found.includes(platform));
       const seen = `${name}, driver ${driver}`;
       if (missing.length === 0) return ok(seen);
-      // BuildKit makes an image for a platform that it cannot run, as long as nothing has to be run on it.
+      // BuildKit builds for a platform that it cannot run, as long as no step has to run there.
       return ok(
         `${seen}; it runs nothing of ${missing.join(", ")}, and app/Dockerfile need not: a RUN there would end with "exec format error"`,
       );
@@ -249,10 +247,8 @@ export const stackChecks: readonly Check[] = [
       const quotas = await environment.probe.quotas(client, needs).catch((error: Error) => error);
       if (quotas instanceof Error) return skipped(`not known: ${quotas}`);
       const text = ({ what, used, own, limit, problem, firstUp, release }: Quota) => {
-        const inUse =
-          limit === undefined
-            ? `${used} in use, of a quota that cannot be read (${problem})`
-            : `${used} of ${limit} in use`;
+        const unreadable = `${used} in use, of a quota that cannot be read (${problem})`;
+        const inUse = limit === undefined ? unreadable : `${used} of ${limit} in use`;
         const more = release > 0 ? `, a release ${release} more until the old machines are gone` : "";
         return `${what}: ${inUse}, ${own} by this stack; a first up takes ${firstUp}${more}`;
       };
@@ -290,7 +286,7 @@ export const stackChecks: readonly Check[] = [
   },
 ];
 
-/** Does a check; one that fails itself is a fault too. */
+/** Runs a check. One that throws is a fault too. */
 export async function inspect({ run }: Check, environment: Environment): Promise<Finding> {
   try {
     return await run(environment);

@@ -4,7 +4,7 @@ import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v
 import { ServiceQuotas, type ServiceQuotasClientConfig } from "@aws-sdk/client-service-quotas";
 import { every } from "../../local/lists.ts";
 
-/** What a stack is made of, as far as quotas limit it, and the tags of what it has made. */
+/** What a stack needs of the resources that quotas limit, and the tags of those that it has. */
 export interface StackNeeds {
   /** One of each architecture. */
   readonly instanceTypes: readonly string[];
@@ -47,7 +47,7 @@ type Limited = Pick<Quota, "what" | "service" | "code" | "firstUp"> & {
 /** Families of the quota that t4g and t3 count towards: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html */
 const standard = /^(a|c|d|h|i|im|is|m|r|t|z)\d/;
 
-/** Reads every page of what is in use, and the quotas. A quota that may not be read is said to be so. */
+/** Reads every page of what is in use, and the quotas; where a quota may not be read, the reason is in its `problem`. */
 export async function readQuotas(
   client: EC2ClientConfig & ServiceQuotasClientConfig,
   needs: StackNeeds,

@@ -34,13 +34,13 @@ export async function build(options: BuildOptions, engine: Engine): Promise<void
   }
 }
 
-/** Whether a line says that a registry asks for a login: not one of a program that a step runs, which begins with its seconds. */
+/** Whether a line says that a registry asks for a login. A line that a build step printed, which begins with its seconds, does not count. */
 export const isRefusal = (line: string): boolean => !/^(#\d+ )?\d+\.\d+ /.test(line) && isDenied(line);
 
-/** Has BuildKit name each step's platform also where there is one alone. */
+/** Makes BuildKit name each step's platform even in a build for one platform. */
 const naming = ["--build-arg", "BUILDKIT_MULTI_PLATFORM=1"];
 
-/** Builds, shows how it goes, and points out each step that is emulated. */
+/** Builds, shows the progress, and warns of each emulated step. */
 async function watch(command: readonly string[], builder: Builder, { env }: Engine): Promise<void> {
   const emulated = new Map<string, EmulatedStep>();
   let denied = false;
@@ -49,7 +49,7 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
     denied ||= isRefusal(line);
     const found = emulatedStep(line, builder);
     const key = JSON.stringify(found);
-    // A step's line comes again whenever another step's came between.
+    // A step's line is repeated after lines of other steps.
     if (found && !emulated.has(key)) {
       emulated.set(key, found);
       const { instruction, stage, platform, on } = found;
@@ -69,9 +69,8 @@ async function watch(command: readonly string[], builder: Builder, { env }: Engi
 }
 
 async function tellHowToRun(tag: string, platform: string, { env, platform: own }: Engine): Promise<void> {
-  const architecture = (
-    await run(["docker", "image", "inspect", "--format", "{{.Architecture}}", tag], { env })
-  ).trim();
+  const inspected = await run(["docker", "image", "inspect", "--format", "{{.Architecture}}", tag], { env });
+  const architecture = inspected.trim();
   if (`linux/${architecture}` !== platform) {
     throw new Error(
       `${tag} is ${architecture} after it was built for ${platform}: another command loaded an image of that name meanwhile`,

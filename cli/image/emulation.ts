@@ -14,11 +14,11 @@ export function emulatedStep(line: string, builder: Builder) {
   const [, platform = "", target, stage, instruction = ""] = match;
   const on = nodeFor(target === undefined ? platform : `linux/${target}`, builder)?.platforms[0];
   if (on === undefined || withoutVariant(on) === withoutVariant(platform)) return undefined;
-  // `on` is the machine's own platform; a Dockerfile with a single stage need not name it.
+  // `on` is the builder's own platform; the stage of a Dockerfile that has one alone may be without a name.
   return { platform, on, ...(stage && { stage }), instruction: instruction.replace(/\s+/g, " ") };
 }
 
-/** The node that Buildx gives a platform to: one that it is fixed for, else the first that can build it. */
+/** The node on which Buildx builds for a platform: one to which it is pinned, else the first that can. */
 function nodeFor(platform: string, { nodes }: Builder) {
   return (
     nodes.find(({ fixed }) => fixed.includes(platform)) ?? nodes.find(({ platforms }) => platforms.includes(platform))

@@ -28,7 +28,7 @@ To reach it from this shell too: eval "$(npm run --silent local -- env)"`);
 }
 
 async function inspect(env: NodeJS.ProcessEnv) {
-  // An engine that is reached over a network may never answer.
+  // An engine over a network may never answer.
   const options = { env, timeout: 10_000 };
   const [platform] = await Promise.all([
     run(["docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"], options),

@@ -17,7 +17,7 @@ export interface PlatformImage {
   readonly unpacked: number;
 }
 
-/** Sums up; a layer that several platforms have is stored once, and each of their pulls needs it. */
+/** Sizes of each platform's pull and of all together. A layer that several platforms have is stored once, and pulled for each. */
 export function sumUp(images: readonly PlatformImage[]) {
   const blobs = new Map(
     images.flatMap(({ config, layers }) => [config, ...layers]).map((blob) => [blob.digest, blob.size]),
@@ -33,9 +33,9 @@ export function sumUp(images: readonly PlatformImage[]) {
       unpacked,
       layers: layers.length,
     })),
-    /** What every platform has the same. */
+    /** Layers that every platform has. */
     shared: { layers: shared.length, size: total(shared) },
-    /** What the registry keeps for all of them together. */
+    /** Bytes that the registry keeps for all platforms together. */
     stored: [...blobs.values()].reduce((sum, size) => sum + size, 0),
   };
 }
@@ -94,14 +94,10 @@ async function measure(name: string, digest: string, { env }: Engine): Promise<n
   const docker = (...args: string[]) => run(["docker", ...args], { env });
   const wasThere = await succeeds(["docker", "image", "inspect", reference], { env });
   if (!wasThere) await step(`pulling ${reference} to measure it`, () => docker("pull", "--quiet", reference));
-  // Layer by layer: what `image inspect` calls the size is, with the containerd image store, something else.
+  // Not `image inspect`: with the containerd image store its size is another one.
   const layers = await docker("image", "history", "--human=false", "--format", "{{.Size}}", reference);
-  if (!wasThere)
-    await docker("image", "rm", reference).catch((error) =>
-      say(`warning: ${reference} stays in the engine: ${error.message}`),
-    );
-  return layers
-    .trim()
-    .split("\n")
-    .reduce((sum, size) => sum + Number(size), 0);
+  const warn = (error: Error) => say(`warning: ${reference} stays in the engine: ${error.message}`);
+  if (!wasThere) await docker("image", "rm", reference).catch(warn);
+  const sizes = layers.trim().split("\n").map(Number);
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -18,7 +18,7 @@ type Color = keyof typeof palette;
 
 type Inputs = NonNullable<StateResource["inputs"]>;
 
-/** What the diagram shows of a resource beside its type: configuration, so that it is the same in every deployment. */
+/** What the diagram shows of a resource beside its type: its configuration, which is the same in every deployment. */
 const facts: Readonly<Record<string, (inputs: Inputs) => string>> = {
   "docker-build:index:Image": ({ platforms }) => platforms.join(", "),
   "pulumi-nodejs:dynamic/hono-app:Verification": ({ expected }) =>
@@ -28,8 +28,8 @@ const factOf = (type: string, inputs: Inputs) =>
   facts[type]?.(inputs) ?? rows[type as Token]?.shows?.map((input) => inputs[input]).join(" ") ?? "";
 
 /**
- * Draws what the program makes, from the stack's state: a box for each part that the program makes itself, with its children inside,
- * and an arrow to each part that takes something from another. The same for every deployment of the same program and configuration.
+ * Draws the stack's resources, from its state: a box for each one that index.ts makes, with its children inside, and an arrow from each part
+ * to those that take something from it. Every deployment of the same program and configuration gives the same drawing.
  *
  * @returns An SVG with nothing outside it, in light and dark.
  */
@@ -42,7 +42,7 @@ export async function drawGraph(resources: readonly StateResource[]): Promise<st
   const style = `svg { max-width: 100%; height: auto; }\n@media (prefers-color-scheme: dark) {\n${dark.join("\n")}\n}`;
   return (
     svg
-      // Before it are a document type that names another host, and the library's version.
+      // Without what comes before: a document type that names another host, and the library's version.
       .slice(svg.indexOf("<svg"))
       .replace(/<!-- .*? -->\n/g, "")
       .replace("<svg ", '<svg role="img" aria-labelledby="title" ')
@@ -96,10 +96,10 @@ function takenBy(resource: StateResource, partOf: (urn: string) => StateResource
   });
 }
 
-/** Sorted: the state has everything in the order in which it happened to be made. */
+/** Sorted, since the order in the state is the one in which resources happened to be made. */
 const unique = (names: readonly string[]): string[] => [...new Set(names)].sort();
 
-/** The library knows this font's widths, so a drawing does not depend on the machine's fonts; those that browsers take for it are as wide. */
+/** The library knows this font's widths, so that the drawing does not depend on the machine; what browsers take for it is as wide. */
 const font = "Helvetica";
 
 const light = (color: Color) => palette[color][0];
@@ -112,7 +112,7 @@ const machineOf = ({ urn }: StateResource) => machineNames.find((name) => urn.en
 function table(part: StateResource, made: readonly string[], taken: readonly string[]): string {
   const machine = machineOf(part);
   const color = machine ?? "plain";
-  const name = text(nameOf(part.type), color, 17, "b");
+  const name = `<b>${text(nameOf(part.type), color, 17)}</b>`;
   const sections = [
     [row(machine ? `${name}${space}${text(machine, color, 17)}` : name, "", 0)],
     [...factRow([part], 0), ...made],
@@ -161,10 +161,8 @@ function factRow(group: readonly StateResource[], depth: number): string[] {
 }
 
 /** Graphviz refuses a font without content. */
-function text(content: string, color: Color, size = 13, tag = "font"): string {
-  const font = `<font point-size="${size}" color="${light(color)}">${markup(content)}</font>`;
-  return tag === "font" ? font : `<${tag}>${font}</${tag}>`;
-}
+const text = (content: string, color: Color, size = 13) =>
+  `<font point-size="${size}" color="${light(color)}">${markup(content)}</font>`;
 
 /** Graphviz drops what is blank at the edges of a cell. */
 const space = "&#160;&#160;";

@@ -4,10 +4,10 @@ import { ensureTool } from "../../tools/go.ts";
 import { CommandError, run, say, step } from "../../tools/process.ts";
 import { atDigest, type IndexEntry, imagesIn, isDenied, loginNeeded, registryOf } from "../shared/registry.ts";
 
-/** The type by which an SBOM is found among what refers to an image. */
+/** The artifact type of an SBOM, by which it is found among an image's referrers. */
 export const artifactType = "application/spdx+json";
 
-/** The image of one platform, in a registry: a reference has its repository and digest. */
+/** The image of one platform in a registry; its reference is `repository@digest`. */
 export type Subject = ReturnType<typeof readIndex>[number];
 
 export async function findSubjects(image: string, env: NodeJS.ProcessEnv) {
@@ -37,10 +37,8 @@ export async function findSbom({ reference }: Subject, env: NodeJS.ProcessEnv) {
   if (digest === undefined) return undefined;
   const manifest = JSON.parse(await oras(["manifest", "fetch", atDigest(reference, digest)], { env }));
   const [layer] = (manifest as { layers: [{ digest: string }] }).layers;
-  return {
-    digest,
-    document: await oras(["blob", "fetch", "--output", "-", atDigest(reference, layer.digest)], { env }),
-  };
+  const document = await oras(["blob", "fetch", "--output", "-", atDigest(reference, layer.digest)], { env });
+  return { digest, document };
 }
 
 /**
@@ -67,7 +65,7 @@ export async function attachSbom({ platform, reference }: Subject, env: NodeJS.P
 /** Such as `linux-arm64.spdx.json`. */
 export const fileName = (platform: string) => `${platform.replaceAll("/", "-")}.spdx.json`;
 
-/** How many packages an SPDX document names; the image itself, which it names too, is none of them. */
+/** How many packages an SPDX document names, without the image itself, which it names too. */
 export function countPackages(document: string): number {
   const { packages } = JSON.parse(document) as { packages: { primaryPackagePurpose?: string }[] };
   return packages.filter(({ primaryPackagePurpose }) => primaryPackagePurpose !== "CONTAINER").length;

@@ -28,9 +28,9 @@ export function imagesIn(index: readonly IndexEntry[]): { readonly platform: str
   });
 }
 
-/** Whether a registry refused for want of a login, by what a tool printed. */
+/** Whether a registry refused because a login is missing or has expired, by what a tool printed. */
 export function isDenied(output: string): boolean {
-  // What ECR answers to a login that has expired; to a HEAD request, with which a push begins, without a text.
+  // ECR answers 403 to a login that has expired, and without a text to a HEAD request, with which a push begins.
   return /401 Unauthorized|403:? Forbidden|authorization failed|authentication required|credential not found|insufficient_scope|denied:/.test(
     output,
   );
@@ -42,12 +42,9 @@ export const loginNeeded =
 /** A name with all that Docker would add to it: `me/app` → `docker.io/me/app:latest`. */
 export function fullName(name: string): string {
   const host = registryOf(name);
-  const path = name.startsWith(`${host}/`)
-    ? name.slice(host.length + 1)
-    : name.includes("/")
-      ? name
-      : `library/${name}`;
-  return `${host}/${path}${/[:@]/.test(path) ? "" : `:${latestTag}`}`;
+  const path = name.includes("/") ? name : `library/${name}`;
+  const full = name.startsWith(`${host}/`) ? name : `${host}/${path}`;
+  return /[:@]/.test(full.slice(host.length)) ? full : `${full}:${latestTag}`;
 }
 
 /** As Docker tells a registry from a Docker Hub user: by a dot, a colon, or `localhost`. */

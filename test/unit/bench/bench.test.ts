@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { compare, format, type Measurement, middle } from "../../../bench/measurement.ts";
+import { compare, format, type Measurement, medianOf } from "../../../bench/measurement.ts";
 import { plot } from "../../../bench/plot.ts";
 import { replaceTable, table } from "../../../bench/report.ts";
 
@@ -18,9 +18,9 @@ test("of every run one number is taken, and this project's stand apart", () => {
 });
 
 test("the median counts; a missing measurement is an error that names it", () => {
-  expect(middle([5, 1, 2], "a build")).toBe(2);
-  expect(middle([4, 1], "a build")).toBe(2.5);
-  expect(() => middle([1, Number.NaN], "a build")).toThrow("a build: measured 1, NaN; expected numbers");
+  expect(medianOf([5, 1, 2], "a build")).toBe(2);
+  expect(medianOf([4, 1], "a build")).toBe(2.5);
+  expect(() => medianOf([1, Number.NaN], "a build")).toThrow("a build: measured 1, NaN; expected numbers");
   expect(() => table([{ ...build, others: { native: [] } }])).toThrow("a <build>, native: measured nothing");
 });
 
