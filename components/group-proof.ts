@@ -46,11 +46,10 @@ export interface ProveGroupOptions extends Pick<Inputs, "expected" | "template" 
 
 /** Proves a group by what the engine was given. @throws As {@link proveGroup}, with the group's name and address. */
 export async function prove(inputs: Inputs, timeout = inputs.timeout, isScaling = false): Promise<GroupProof> {
-  const { address, domain, expected, template } = inputs;
+  const { address, domain } = inputs;
   const ask = (nonce: string) => askForReport(address, domain, nonce);
   try {
-    const options = { expected, template, ask, timeout, isScaling };
-    return await proveGroup(await connectFleet(inputs), options);
+    return await proveGroup(await connectFleet(inputs), { ...inputs, ask, timeout, isScaling });
   } catch (error) {
     throw new Error(`${inputs.groupName} behind ${domain ?? address} failed verification: ${(error as Error).message}`);
   }

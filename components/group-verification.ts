@@ -32,15 +32,13 @@ export const provider = providerFor<Inputs, State>({
     Object.entries(expected).sort(),
   ],
   make: async (inputs) => ({ ...inputs, proof: await prove(inputs).catch(releaseFailed) }),
-  // What scaling has just added may still boot.
-  read: (id, props) =>
-    stillProven(async (timeout) => {
-      const state = props as State;
+  read(id, props) {
+    const state = props as State;
+    const known = new Map(state.proof.machines.map((machine) => [machine.id, machine]));
+    return stillProven(id, state, async (timeout) => {
+      // A machine that scaling has just added may still boot.
       const { image, machines } = await prove(state, timeout, true);
-      const known = new Map(state.proof.machines.map((machine) => [machine.id, machine]));
-      return {
-        id,
-        props: { ...state, proof: { image, machines: machines.map((each) => known.get(each.id) ?? each) } },
-      };
-    }),
+      return { image, machines: machines.map((each) => known.get(each.id) ?? each) };
+    });
+  },
 });

@@ -95,9 +95,9 @@ export const timeoutHint = (problem: string, but: string) =>
  * A provider's `read` of a proof: it asks again, for ten seconds, since a machine that runs answers at once. A proof that fails now leaves the
  * state: a refresh shows that, and the next `up` verifies again, with its whole time-out.
  */
-export async function stillProven<T>(read: (timeout: number) => Promise<T>): Promise<T | Record<string, never>> {
+export async function stillProven<State, Proof>(id: string, state: State, prove: (timeout: number) => Promise<Proof>) {
   try {
-    return await read(10);
+    return { id, props: { ...state, proof: await prove(10) } };
   } catch (error) {
     show(`no longer verified: ${(error as Error).message}`);
     return {};

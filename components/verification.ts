@@ -43,10 +43,9 @@ export const provider = providerFor<Inputs, State>({
   idOf: ({ expected }) => expected.instanceId,
   factsOf: ({ profile, url, expected }) => [profile, url, ...Object.entries(expected).sort()],
   make: async (inputs) => ({ ...inputs, proof: await verify(inputs).catch(verificationFailed) }),
-  read: (id, props) =>
-    stillProven(async (timeout) => {
-      const state = props as State;
-      const { verifiedAt: _, ...found } = await verify(state, timeout);
-      return { id, props: { ...state, proof: { ...found, verifiedAt: state.proof.verifiedAt } } };
-    }),
+  read(id, props) {
+    const state = props as State;
+    const { verifiedAt } = state.proof;
+    return stillProven(id, state, async (timeout) => ({ ...(await verify(state, timeout)), verifiedAt }));
+  },
 });
