@@ -23,7 +23,7 @@ export interface BalancerArgs {
    * @default none: HTTP, under the load balancer's own name
    */
   domain?: string;
-  /** ARN of the domain's certificate. */
+  /** ARN of the domain's certificate in ACM. @default none: without a domain none is needed */
   certificateArn?: string;
   /** ARN of the SNS topic that gets alarms. @default no alarms */
   alarmTopic?: string;

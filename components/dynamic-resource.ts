@@ -11,7 +11,7 @@ interface Making<Inputs, State extends Inputs> extends Pick<Provider<Inputs, Sta
   readonly idOf: (inputs: Inputs) => string;
   /** A change in these makes it again. */
   readonly factsOf: (inputs: Inputs) => unknown;
-  /** Whether to make it again although these are the same: somebody else has changed the resource. */
+  /** Whether to make it again although these are the same: somebody else has changed the resource. @default never */
   readonly hasMoved?: (olds: State, news: Inputs) => boolean;
   /** @param olds What it was before. @default it is new */
   readonly make: (inputs: Inputs, olds?: State) => Promise<State> | State;

@@ -34,7 +34,7 @@ export interface ImageArgs {
    * @default It is pushed by its digest: an immutable tag takes no other digest, and another builder gives one for the same content.
    */
   tags?: readonly string[];
-  /** Whether an image that is pushed by its digest is to be tagged `latest` too. */
+  /** Whether an image that is pushed by its digest is to be tagged `latest` too. @default false */
   latest?: boolean;
   /** An earlier release to deploy instead of building. @default The context is built. */
   release?: Release;
@@ -43,6 +43,8 @@ export interface ImageArgs {
 /**
  * One image for all platforms, built once and pushed. While its content does not change, nothing is built or pushed again. A preview builds
  * every platform and pushes nothing.
+ *
+ * @throws Error when the context has no Dockerfile, before anything is registered.
  */
 export class Image extends pulumi.ComponentResource {
   /** `host` or `host:port` of the registry. */

@@ -18,9 +18,9 @@ export interface LookupArgs {
   readonly repository: { readonly name: string };
   /** `docker` leaves the login to Docker's own configuration. */
   readonly registryLogin: "program" | "docker";
-  /** Tag or digest of an earlier release that is to be deployed. */
+  /** Tag or digest of an earlier release that is to be deployed. @default the program builds one */
   readonly release?: string;
-  /** Of a fleet with HTTPS: its domain, and the primary domain name of the certificate for it. */
+  /** Of a fleet with HTTPS: its domain, and the primary domain name of the certificate for it. @default no certificate is looked up */
   readonly fleet?: { readonly certificate?: { readonly primary: string; readonly domain: string } };
 }
 

@@ -8,7 +8,12 @@ export interface ShutdownOptions {
   server: StoppableServer;
   log: (entry: { level: "info" | "warn" | "error"; message: string; [field: string]: unknown }) => void;
   exit: (code: number) => void;
-  /** Shorter than the 10 s after which Docker kills: https://docs.docker.com/reference/cli/docker/container/stop/. @default 8000 */
+  /**
+   * Milliseconds that requests in flight get to finish: less than the 10 s after which Docker kills the container.
+   *
+   * @default 8000
+   * @see https://docs.docker.com/reference/cli/docker/container/stop/
+   */
   graceMs?: number;
 }
 
