@@ -67,10 +67,9 @@ async function findImage(
 ): Promise<{ image: string; env: NodeJS.ProcessEnv }> {
   if (given === undefined) {
     const cloud = await openCloud();
-    if (!hasResources(cloud))
-      throw new Error("the local cloud has no stack: npm run local deploys it; or name an IMAGE");
-    const image = outputsOf(cloud).imageRef as string | undefined;
-    if (image === undefined) throw new Error("the local cloud's stack has no image: npm run local deploys it");
+    const image = hasResources(cloud) ? outputsOf(cloud).imageRef : undefined;
+    if (typeof image !== "string")
+      throw new Error("the local cloud has no stack with an image: npm run local deploys one; or name an IMAGE");
     return { image, env: await loginTo(cloud, folder) };
   }
   const mayBeLocal = new RegExp(`^127\\.\\d+\\.0\\.1:${ports.registry}$`).test(registryOf(given));

@@ -25,16 +25,13 @@ export class Repository extends pulumi.ComponentResource {
   constructor(name: string, args: RepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Repository", name, args, opts);
 
+    const mutable = args.latestTag ? [{ filter: latestTag, filterType: "WILDCARD" }] : undefined;
     const repository = new EcrRepository(
       name,
       {
         name: args.name,
-        ...(args.latestTag
-          ? {
-              imageTagMutability: "IMMUTABLE_WITH_EXCLUSION",
-              imageTagMutabilityExclusionFilters: [{ filter: latestTag, filterType: "WILDCARD" }],
-            }
-          : { imageTagMutability: "IMMUTABLE" }),
+        imageTagMutability: mutable ? "IMMUTABLE_WITH_EXCLUSION" : "IMMUTABLE",
+        imageTagMutabilityExclusionFilters: mutable,
         // Basic scanning; without effect where the account has a setting for its whole registry.
         // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImageScanningConfiguration.html
         imageScanningConfiguration: { scanOnPush: true },

@@ -94,8 +94,8 @@ export const machineChecks: readonly Check[] = [
         return fault(what, `docker buildx rm ${name}; ${create}`);
       }
       const error = nodes.find((node) => node.error !== undefined)?.error;
-      if (error !== undefined)
-        return fault(`the builder "${name}" does not answer: ${error}`, `docker buildx rm --force ${name}; ${create}`);
+      const again = `docker buildx rm --force ${name}; ${create}`;
+      if (error !== undefined) return fault(`the builder "${name}" does not answer: ${error}`, again);
       const found = nodes.flatMap((node) => node.platforms);
       const missing = found.length === 0 ? [] : platforms.filter((platform) => !found.includes(platform));
       const seen = `${name}, driver ${driver}`;
@@ -148,13 +148,11 @@ export const stackChecks: readonly Check[] = [
       const answer = probe.exec("pulumi", "whoami", "--json", "--non-interactive");
       if (answer.status === null) return skipped("there is no pulumi");
       if (answer.status !== 0) {
-        const url = probe.env.PULUMI_BACKEND_URL;
-        return url === undefined
-          ? fault(
-              "not logged in to a backend, which keeps the stack's state",
-              "pulumi login, or: pulumi login 's3://BUCKET?region=REGION'",
-            )
-          : fault(`the backend ${url} cannot be used: ${lastLine(answer)}`, `pulumi login '${url}'`);
+        const chosen = probe.env.PULUMI_BACKEND_URL;
+        if (chosen !== undefined)
+          return fault(`the backend ${chosen} cannot be used: ${lastLine(answer)}`, `pulumi login '${chosen}'`);
+        const remedy = "pulumi login, or: pulumi login 's3://BUCKET?region=REGION'";
+        return fault("not logged in to a backend, which keeps the stack's state", remedy);
       }
       const { url } = JSON.parse(answer.stdout);
       const [, path] = /^file:\/\/([^?]*)/.exec(url) ?? [];
@@ -188,10 +186,8 @@ export const stackChecks: readonly Check[] = [
         // An SSO session that has ended is reported by the provider of credentials, and not by AWS.
         if (/expired/i.test(text)) {
           const login = `aws sso login${profile ? ` --profile ${profile}` : ""}`;
-          return fault(
-            `the AWS credentials have expired: ${message}`,
-            `${login}, or get new ones where these came from`,
-          );
+          const remedy = `${login}, or get new ones where these came from`;
+          return fault(`the AWS credentials have expired: ${message}`, remedy);
         }
         if (/CredentialsProviderError|TokenProviderError|Could not load credentials/.test(text)) {
           const remedy = "aws configure sso, then: aws sso login; export AWS_PROFILE=NAME";
