@@ -34,7 +34,7 @@ export function readSbomOptions(args: readonly string[]) {
   });
   const [image, ...others] = positionals;
   if (others.length > 0) throw new UsageError(`one image at a time, and these are several: ${positionals.join(" ")}`);
-  // As of "$(…)" whose command failed.
+  // Such as "$(…)" whose command failed.
   if (image === "") throw new UsageError('IMAGE is ""; allowed: a tag or digest, such as ghcr.io/owner/hono-app:1.0.0');
   const { show, output } = values;
   return { attach: !show && output === undefined, image: image && fullName(image), output };

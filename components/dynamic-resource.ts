@@ -9,9 +9,9 @@ type Provider<Inputs, Outputs> = Pick<pulumi.dynamic.ResourceProvider<Inputs, Ou
 /** How a resource is made, and when it is made again. */
 interface Making<Inputs, State extends Inputs> extends Pick<Provider<Inputs, State>, "check" | "read"> {
   readonly idOf: (inputs: Inputs) => string;
-  /** A change in these makes it again. */
+  /** Where these have changed, the resource is made again. */
   readonly factsOf: (inputs: Inputs) => unknown;
-  /** Whether to make it again although these are the same: somebody else has changed the resource. @default never */
+  /** Whether it is made again although they have not: somebody else has changed the resource. @default never */
   readonly hasMoved?: (olds: State, news: Inputs) => boolean;
   /** @param olds What it was before. @default it is new */
   readonly make: (inputs: Inputs, olds?: State) => Promise<State> | State;

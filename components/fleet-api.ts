@@ -132,7 +132,7 @@ export async function connectFleet(args: FleetApiArgs) {
   };
 }
 
-/** What the load balancer reports of machines, and the last lines of their consoles; of the first three. */
+/** What the load balancer reports of machines, and the last lines of their consoles: of the first three, with the ids of the others. */
 export async function describeMachines(api: FleetApi, ids: readonly string[]): Promise<string> {
   const health = await api.health();
   const described = await Promise.all(

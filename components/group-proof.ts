@@ -123,9 +123,9 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
 }
 
 /**
- * Asks whichever machines the load balancer picks, and adds to `proven` those that have proven themselves.
+ * Asks the machines that the load balancer picks, and adds to `proven` those that have proven themselves.
  *
- * @returns Those that are in no group, and why the last one that is in this group, or did not answer, has not proven itself.
+ * @returns `strangers` are in no group; `last` is why the last one that did not answer, or is of this group, has not proven itself.
  */
 async function askAround(
   api: FleetApi,

@@ -29,7 +29,7 @@ export function inputsOf<T extends LaunchArgs>({ ami: _ami, amiUpdate: _update, 
   return { ...inputs, architecture: architecture.ec2 };
 }
 
-/** What proves that machines with these arguments run the image, each on its own architecture. */
+/** What a proof of these machines takes: what each must answer, and where AWS is asked about it. */
 export function proofOf({ logGroup, region, profile, verificationTimeout: timeout, ...args }: LaunchArgs): ProofArgs {
   const { machine, image, process, platform } = args.architecture;
   const { digest } = pulumi.output(args.image);
