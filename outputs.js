@@ -1,3 +1,3 @@
-/** The outputs that a stack of these settings has; Pulumi warns about others. */
+/** The outputs without those that a stack of these settings does not have: Pulumi warns about an undefined one. */
 export const declared = (outputs) =>
   Object.fromEntries(Object.entries(outputs).filter(([, value]) => value !== undefined));

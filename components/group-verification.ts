@@ -15,7 +15,7 @@ type State = Inputs & { readonly proof: GroupProof };
 
 /**
  * Proof that every machine of a group runs the image that was pushed, on the architecture that it should. In the state only if each machine
- * said so. Which machines these were is no reason to ask again: they come and go by themselves.
+ * said so. Other machines are no reason to ask again: they come and go by themselves.
  */
 export class GroupVerification extends DynamicResource {
   declare readonly proof: pulumi.Output<GroupProof>;

@@ -44,7 +44,7 @@ export function launchSettings(args: LaunchArgs) {
     userData: pulumi
       .all([args.image, args.logGroup])
       .apply(([image, logGroup]) => userData({ ...args, image, logGroup })),
-    // A token for each request, which does not pass a container's bridge: the app cannot use the machine's role.
+    // Requests need a token, which with one hop does not pass a container's bridge: the app cannot use the machine's role.
     metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
     volume: { encrypted: true, volumeType: "gp3", volumeSize: args.volumeSize, deleteOnTermination: true },
     ebsOptimized: true,

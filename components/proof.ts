@@ -6,7 +6,7 @@ import type { AwsClient } from "./aws-client.ts";
 import { isHopeless, lastLines } from "./console.ts";
 import { show } from "./dynamic-resource.ts";
 
-/** What a machine must answer to count as proven. */
+/** What a machine must answer to be proven. */
 export interface Expectation {
   /** `uname -m` of the machine; the ELF header of the running binary names the same. */
   readonly machine: string;

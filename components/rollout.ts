@@ -6,9 +6,9 @@ import { refreshTo } from "./instance-refresh.ts";
 
 export interface RolloutArgs extends GroupProofArgs {
   /**
-   * Machines that the group is set to when this changes. The aws provider would not: it compares with the number in its state, not with
-   * what scaling made of it.
-   * @default as many as scaling says
+   * Number of machines that the group is set to when this changes. The aws provider would not do so: it compares with the number in its
+   * state, not with what scaling has made of it.
+   * @default scaling decides
    */
   size?: number;
 }

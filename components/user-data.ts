@@ -29,7 +29,7 @@ export interface Secrets {
 /** Stands in a machine's console where its user data failed; the lines before it say why. */
 export const failureMarker = "USER-DATA-FAILED";
 
-/** The end of the line before the marker where the script goes on. */
+/** How the line before the marker ends where the script goes on trying. */
 export const goesOn = "trying again every 10 s";
 
 /** What confines the container, as options of `docker run`. */

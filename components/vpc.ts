@@ -14,7 +14,7 @@ export type Egress = "nat" | "endpoints" | "public";
 export interface VpcArgs {
   /** IPv4 block of the VPC, of /16 to /20. */
   cidrBlock: string;
-  /** A public subnet is made in each, and a private one for private machines. Each has another letter at its end, a to h. */
+  /** A public subnet is made in each, and a private one for private machines. Each ends in another letter, a to h. */
   availabilityZones: readonly string[];
   egress: Egress;
 }

@@ -66,7 +66,7 @@ export async function measureBuilds(sandbox: Sandbox): Promise<Measurement[]> {
 async function coldBuilds(sandbox: Sandbox, context: string, guide: string) {
   const builder = parseBuilder(await sandbox.command(["docker-buildx", "inspect"]));
   const cold = (build: Build) => async () => {
-    // --no-cache does not clear these.
+    // --no-cache does not clear cache mounts.
     await sandbox.command(["docker-buildx", "prune", "--force", "--filter", "type=exec.cachemount"]);
     const command = buildCommand(sandbox, { context, ...build, noCache: true });
     const started = performance.now();
