@@ -98,7 +98,7 @@ export class Image extends pulumi.ComponentResource {
         registries: login && [{ address, ...login }],
       },
       // The repository owns its images: the provider deletes by digest, and a digest may be under another release's tag too.
-      // A push to a registry that hangs in the middle has no other end.
+      // Nothing else ends a push to a registry that hangs.
       { parent: this, retainOnDelete: true, customTimeouts: { create: "30m", update: "30m" } },
     );
     // Of what was built last, as the digest is. Where `--target` or `--exclude` leaves out this build, the folder may hold newer content, whose
