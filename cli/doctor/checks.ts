@@ -179,24 +179,7 @@ export const stackChecks: readonly Check[] = [
       const { stack = "", probe, config } = environment;
       const client = clientOf(environment);
       const found = await probe.identity(client).catch((error: Error) => error);
-      if (found instanceof Error) {
-        const { message } = found;
-        const text = `${found.name} ${message}`;
-        const profile = client.profile ?? probe.env.AWS_PROFILE;
-        // An SSO session that has ended is reported by the provider of credentials, and not by AWS.
-        if (/expired/i.test(text)) {
-          const login = `aws sso login${profile ? ` --profile ${profile}` : ""}`;
-          const remedy = `${login}, or get new ones where these came from`;
-          return fault(`the AWS credentials have expired: ${message}`, remedy);
-        }
-        if (/CredentialsProviderError|TokenProviderError|Could not load credentials/.test(text)) {
-          const remedy = "aws configure sso, then: aws sso login; export AWS_PROFILE=NAME";
-          return fault("there are no AWS credentials", remedy);
-        }
-        if (/InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient|AccessDenied|InvalidToken/.test(text))
-          return fault(`AWS does not accept the credentials: ${message}`, "aws configure, with a key that exists");
-        return skipped(`not known: ${message.split("\n")[0]}`);
-      }
+      if (found instanceof Error) return refusedCredentials(found, client.profile ?? probe.env.AWS_PROFILE);
       const { arn, account } = found;
       const another = (what: string) =>
         fault(
@@ -293,6 +276,24 @@ export async function inspect({ run }: Check, environment: Environment): Promise
       "report it, with the output of: npm run doctor -- --json",
     );
   }
+}
+
+/** What the error means that AWS, or the SDK before it asked AWS, gave instead of whose the credentials are. */
+function refusedCredentials({ name, message }: Error, profile?: string): Finding {
+  const text = `${name} ${message}`;
+  // An SSO session that has ended is reported by the provider of credentials, and not by AWS.
+  if (/expired/i.test(text)) {
+    const login = `aws sso login${profile ? ` --profile ${profile}` : ""}`;
+    const remedy = `${login}, or get new ones where these came from`;
+    return fault(`the AWS credentials have expired: ${message}`, remedy);
+  }
+  if (/CredentialsProviderError|TokenProviderError|Could not load credentials/.test(text)) {
+    const remedy = "aws configure sso, then: aws sso login; export AWS_PROFILE=NAME";
+    return fault("there are no AWS credentials", remedy);
+  }
+  if (/InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClient|AccessDenied|InvalidToken/.test(text))
+    return fault(`AWS does not accept the credentials: ${message}`, "aws configure, with a key that exists");
+  return skipped(`not known: ${message.split("\n")[0]}`);
 }
 
 function dockerPlugin(name: "Buildx" | "Compose"): Check {
