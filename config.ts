@@ -217,7 +217,9 @@ const orNone = <T>(value: T) => value || undefined;
 
 // The aws provider's other keys could lead it to another account or endpoint than AWS's SDK, which knows only the environment and the profile.
 // With defaultTags the provider would tag the VPC's default group, which no policy allows, and IAM refuses two tags that differ only in case.
-const awsKeys = ["aws:region", "aws:profile", "aws:allowedAccountIds", "aws:forbiddenAccountIds", "aws:ignoreTags"];
+const awsKeys = ["region", "profile", "allowedAccountIds", "forbiddenAccountIds", "ignoreTags", "maxRetries"].map(
+  (key) => `aws:${key}`,
+);
 
 /** Faults of the keys that are set: unknown ones of this project, and those of the aws provider that are not allowed. */
 function unknownKeys(project: string, known: ReadonlySet<string>): string[] {

@@ -51,10 +51,10 @@ const moved = (from: string, to: string) => new RegExp(`~ ami *: "${from}" => "(
 
 const amiOf = async (instance: string) => (await describeInstances(instance))[0]?.ImageId;
 
-test("a release beyond the vCPU quota fails and changes nothing", async () => {
+test("a release beyond the vCPU quota, or where AWS has no capacity, fails and changes nothing", async () => {
   const before = await deployed();
-  await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, () =>
-    releasedEdit("beyond the quota", async () => {
+  await releasedEdit("beyond the quota", async () => {
+    await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
       const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
       await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
       await expectServing(before);
@@ -63,8 +63,18 @@ test("a release beyond the vCPU quota fails and changes nothing", async () => {
       await expect(ec2.createVpc({ CidrBlock: "10.9.0.0/16" })).rejects.toThrow(
         "The maximum number of VPCs has been reached.",
       );
-    }),
-  );
+    });
+    const launches = () =>
+      readFileSync(join(cloud.dir, "calls.jsonl"), "utf8").split(/"ec2:RunInstances".*:subnet\//).length;
+    const launched = launches();
+    const none = Object.fromEntries([..."abcd"].map((letter) => [`ap-northeast-2${letter}`, 0]));
+    await limited(none, async () => {
+      await refused(local("up"), "InsufficientInstanceCapacity: We currently do not have sufficient t4g.small");
+    });
+    // Of each machine; not 25, for which the real provider takes about an hour.
+    expect(launches() - launched).toBe(2 * 8);
+    await expectStill(before);
+  });
   expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
 });
 

@@ -326,9 +326,9 @@ test("what does not go together, or leads elsewhere, is refused", () => {
     aws:allowedAccountIds is [123456789012]; allowed: a list of account ids, each of 12 digits in quotes
     aws:allowedAccountIds is ["12345"]; allowed: a list of account ids, each of 12 digits in quotes
     aws:allowedAccountIds is ["1234567890123"]; allowed: a list of account ids, each of 12 digits in quotes
-    aws:accessKey is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
-    aws:assumeRoles is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
-    aws:endpoints is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:accessKey is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags, aws:maxRetries; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:assumeRoles is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags, aws:maxRetries; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
+    aws:endpoints is set; allowed: aws:region, aws:profile, aws:allowedAccountIds, aws:forbiddenAccountIds, aws:ignoreTags, aws:maxRetries; credentials and endpoints come from the environment or aws:profile, where every part of the program finds them
     hono-app:forceDelete is true and hono-app:protect too; allowed: at most one of them
     hono-app:latestTag is true and hono-app:protect too; allowed: at most one of them, since a protected stack has no mutable tag
     hono-app:port is 8080 and hono-app:allowedCidrs holds 0.0.0.0/0; allowed: port 80 for 0.0.0.0/0; another port only for narrower networks
@@ -352,6 +352,7 @@ test.each<Record<string, string>>([
     "aws:allowedAccountIds": '["012345678901"]',
     "aws:forbiddenAccountIds": '["012345678901"]',
     "aws:ignoreTags": '{"keys":[]}',
+    "aws:maxRetries": "3",
   },
   { fleet: "true", name: "a".repeat(24), allowedCidrs: networks(30) },
   { fleet: "true", domain: "app.example.com", allowedCidrs: networks(15), appSecrets: '["A"]' },

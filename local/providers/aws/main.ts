@@ -7,11 +7,16 @@ import { provider } from "./provider.ts";
 import { resources } from "./resources.ts";
 
 /**
- * Checks the stack's `aws:` configuration against the local cloud. It is read from the environment that the engine gives every plugin, since
- * the SDK's server drops the arguments of Configure, and with them those of an explicit provider.
+ * The stack's `aws:` configuration. It is read from the environment that the engine gives every plugin, since the SDK's server drops the
+ * arguments of Configure, and with them those of an explicit provider.
  */
+const config: Record<string, string> = JSON.parse(process.env.PULUMI_CONFIG ?? "{}");
+
+// As often as the real provider: https://registry.terraform.io/providers/hashicorp/aws/latest/docs#max_retries-1
+process.env.AWS_MAX_ATTEMPTS = config.maxRetries ?? "25";
+
+/** Checks the configuration against the local cloud. */
 const checkConfig = once(async () => {
-  const config: Record<string, string> = JSON.parse(process.env.PULUMI_CONFIG ?? "{}");
   if (config.region && config.region !== process.env.AWS_REGION) {
     throw new Error(`aws:region is "${config.region}": this cloud is ${process.env.AWS_REGION}`);
   }

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from methods import before, replacing
+from moto.core.exceptions import _RESTError as RESTError
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 from moto.ec2.models.instance_types import INSTANCE_TYPES
@@ -34,13 +35,13 @@ QUOTAS = {
     ("ec2", "L-FB451C26"): ("Launch templates", 5000.0),
 }
 
-# Other values, by quota code, such as {"L-1216C47A": 5}; read at each call.
+# Other values, by quota code, such as {"L-1216C47A": 5}, and zones without capacity, such as {"ap-northeast-2a": 0}; read at each call.
 FILE = Path(os.environ["LOCAL_CLOUD_DIR"], "quotas.json")
 
 
 def applied(service: str, code: str) -> float:
     changed = json.loads(FILE.read_text()) if FILE.exists() else {}
-    _, value = QUOTAS[service, code]
+    _, value = QUOTAS.get((service, code), ("", 1))
     return float(changed.get(code, value))
 
 
@@ -75,6 +76,17 @@ def check_vcpus(self: InstanceBackend, count: int, kwargs: dict, **_: object) ->
             "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
             "this limit.",
         )
+
+
+@before(InstanceBackend, "run_instances")
+def check_capacity(self: InstanceBackend, kwargs: dict, **_: object) -> None:
+    subnet = kwargs.get("subnet_id") or next((nic["SubnetId"] for nic in kwargs.get("nics") or [] if "SubnetId" in nic), None)
+    zone = subnet and self.get_subnet(subnet).availability_zone
+    if applied("zone", zone) == 0:
+        what = f"{kwargs['instance_type']} capacity in the Availability Zone you requested ({zone})"
+        refusal = RESTError("InsufficientInstanceCapacity", f"We currently do not have sufficient {what}.")
+        refusal.code = 500  # https://github.com/hashicorp/terraform-provider-aws/pull/21293
+        raise refusal
 
 
 @before(VPCBackend, "create_vpc")
