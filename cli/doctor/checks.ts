@@ -73,6 +73,22 @@ export const machineChecks: readonly Check[] = [
       return fault(`the Docker Engine does not run: ${reason}`, `${remedy}, ${localCloud}`);
     },
   },
+  {
+    id: "logins",
+    title: "Docker's logins",
+    run({ probe }) {
+      const file = join(probe.env.DOCKER_CONFIG ?? join(probe.env.HOME ?? "", ".docker"), "config.json");
+      const { credsStore } = JSON.parse(probe.read(file) || "{}");
+      if (!credsStore) return ok();
+      // The docker-build provider lists them all before it builds or refreshes, whatever registry is meant.
+      const helper = `docker-credential-${credsStore}`;
+      const answer = probe.exec(helper, "list");
+      if (answer.status === 0) return ok(helper);
+      const why = answer.status === null ? `there is no ${helper}` : `${helper} list fails: ${lastLine(answer)}`;
+      const remedy = `start Docker Desktop, or take "credsStore" out of ${file}, then docker login`;
+      return fault(`${why}, by which ${file} keeps logins`, remedy);
+    },
+  },
   dockerPlugin("Buildx"),
   dockerPlugin("Compose"),
   {
@@ -306,7 +322,10 @@ function dockerPlugin(name: "Buildx" | "Compose"): Check {
       if (answer.status === 0) return ok(answer.stdout.trim());
       if (answer.status === null) return noDocker;
       const linux = `sudo apt-get install -y docker-${id}-plugin (Docker's repository) or docker-${id} (Debian's)`;
-      return fault(`Docker has no ${name}`, `${onMac(probe, `brew install docker-${id}`, linux)}, ${localCloud}`);
+      // Homebrew's Docker, as with Colima, finds no plugin by itself; Docker Desktop has both.
+      const link = `ln -sfn "$(brew --prefix)/lib/docker/cli-plugins/docker-${id}" ~/.docker/cli-plugins/`;
+      const mac = `brew install docker-${id}; mkdir -p ~/.docker/cli-plugins; ${link}`;
+      return fault(`Docker has no ${name}`, `${onMac(probe, mac, linux)}, ${localCloud}`);
     },
   };
 }

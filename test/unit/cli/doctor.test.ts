@@ -132,6 +132,9 @@ test("without a stack the machine alone is looked at", async () => {
 const notFound = failed("docker: 'buildx' is not a docker command");
 // As newer CLIs print it.
 const noEngine = { "docker info": { status: 0, stdout: " /\n", stderr: "Cannot connect to the Docker daemon" } };
+/** Where Docker keeps its logins by a helper, which answers this. */
+const keepingLogins = (answer: Answer) =>
+  aws({ $DOCKER_CONFIG: "/d", "/d/config.json": '{ "credsStore": "x" }', "docker-credential-x list": answer });
 const onMac = (change: Partial<World>) => aws({ ...change, platform: "darwin" });
 
 // Each fault on a machine that has it and no other: what is wrong → what fixes it.
@@ -144,10 +147,14 @@ const faults: Readonly<Record<string, readonly [report: RegExp, world: World][]>
     [/may not use.* → .*usermod -aG docker/, aws({ "docker info": failed("permission denied while trying") })],
     [/DOCKER_HOST=unix:\/\/\/gone\.sock.* → unset/, aws({ ...noEngine, $DOCKER_HOST: "unix:///gone.sock" })],
   ],
+  logins: [
+    [/no docker-credential-d, .* out of \/home\/me/, aws({ "/home/me/.docker/config.json": '{"credsStore":"d"}' })],
+    [/docker-credential-x list fails: boom, by which \/d\/config\.json/, keepingLogins(failed("boom"))],
+  ],
   buildx: [[/no Buildx → .*docker-buildx/, aws({ "docker buildx version": notFound })]],
   compose: [
     [/no Compose → sudo apt-get .*docker-compose/, aws({ "docker compose version": notFound })],
-    [/no Compose → brew install docker-compose/, onMac({ "docker compose version": notFound })],
+    [/no Compose → brew install docker-compose; .*; ln /, onMac({ "docker compose version": notFound })],
   ],
   builder: [
     [
@@ -288,6 +295,7 @@ test.each<[id: string, what: string, state: Finding["state"], world: World, note
       "docker info --format {{.DriverStatus}}": said("[[driver-type io.containerd.snapshotter.v1]]"),
     }),
   ],
+  ["logins", "that a helper keeps, which answers", "ok", keepingLogins(said("{}")), /^docker-credential-x$/],
   ["leftovers", "of a local cloud that is there", "ok", aws({ "/run/hono-app-30/owner": "/c", "/c/prefix": "30" })],
   ["backend", "whose lock's process runs", "ok", locked('{"pid":7,"hostname":"here"}')],
   ["backend", "whose lock is of another machine", "ok", locked('{"pid":99,"hostname":"there"}')],
