@@ -168,7 +168,7 @@ async function undo(
 /** Starts the refresh or finds the one that runs. @returns Its id; undefined where every machine is of the version already. */
 async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions): Promise<string | undefined> {
   let deadline = 0;
-  let isCancelled = false;
+  let cancelled: string | undefined;
   let last: string | undefined;
   for (; ; await pause()) {
     const running = (await api.refreshes()).find(({ Status }) => isActive(Status));
@@ -189,16 +189,18 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
     }
     const isRollback = status === "RollbackInProgress";
     const patience = isRollback ? Math.max(timeout, rollbackPatience) : timeout;
-    const now = JSON.stringify([status, InstancesToUpdate, RollbackDetails]);
+    const now = JSON.stringify([id, status, InstancesToUpdate, RollbackDetails]);
     if (now !== last) deadline = Date.now() + patience * 1000;
     last = now;
     const isLate = Date.now() >= deadline;
+    // By its id: somebody may have begun another one since.
+    const isCancelled = id === cancelled;
     if (!isCancelled && (isUnderWay(status) || (isRollback && isLate))) {
       const forward = to === template ? "would end without a proof" : `is for ${to}`;
       const why = isRollback ? `has stood still in its rollback for ${patience} s` : forward;
       log(`cancelling the refresh ${id}, which ${why}`);
       await api.cancel().catch(ignoring(hasEnded));
-      isCancelled = true;
+      cancelled = id;
       deadline = Date.now() + timeout * 1000;
     } else if (isLate) {
       const left = isCancelled ? "it was cancelled, and no other was begun" : "nothing was changed";

@@ -184,17 +184,24 @@ test("one to the same version that runs is waited for, since the up that began i
   expect(told[0]).toBe("waiting for the refresh refresh-1, which an earlier run began");
 });
 
-test("one to another version is cancelled first, once", async () => {
+test("one to another version is cancelled first, once; so is one that somebody begins then, and a cancelling that does not end is an error that says so", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
   fleet.on.cancel = () => fleet.becomes("Cancelling");
-  const { after, succeeds } = release();
+  const { ended, after } = release(10);
   await after(6);
   expect(fleet.calls).toEqual(["cancel"]);
   fleet.becomes("Cancelled");
-  await after(2);
-  expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
-  expect(told[0]).toBe("cancelling the refresh refresh-1, which is for lt-1:9");
-  await succeeds();
+  fleet.refreshing("InProgress", "lt-1:8");
+  await after(6);
+  expect(fleet.calls).toEqual(["cancel", "cancel"]);
+  expect(told).toEqual([
+    "cancelling the refresh refresh-1, which is for lt-1:9",
+    "cancelling the refresh refresh-2, which is for lt-1:8",
+  ]);
+  await after(10);
+  expect(await ended).toBe(
+    "the refresh refresh-2 to lt-1:8 is still Cancelling after 10 s; it was cancelled, and no other was begun",
+  );
 });
 
 test.each([
@@ -216,14 +223,6 @@ test("one that ended just before it could be cancelled is in nobody's way", asyn
   await after(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   await succeeds();
-});
-
-test("a cancelling that does not end is an error that says so", async () => {
-  fleet.refreshing("InProgress", "lt-1:9");
-  fleet.on.cancel = () => fleet.becomes("Cancelling");
-  expect(await outcome(14, 10)).toBe(
-    "the refresh refresh-1 to lt-1:9 is still Cancelling after 10 s; it was cancelled, and no other was begun",
-  );
 });
 
 test("launches of the refresh before that failed say nothing about this one", async () => {
