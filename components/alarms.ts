@@ -4,24 +4,27 @@ import * as pulumi from "@pulumi/pulumi";
 export interface AlarmsArgs {
   /** ARN of the SNS topic that gets a message when an alarm begins, and another when it ends. */
   topicArn: string;
-  /** What CloudWatch calls the load balancer and its targets. */
-  dimensions: Readonly<Record<"LoadBalancer" | "TargetGroup", pulumi.Input<string>>>;
+  /** What CloudWatch calls the load balancer, its targets, and its certificate, if it has one. */
+  dimensions: Readonly<Record<"LoadBalancer" | "TargetGroup", pulumi.Input<string>>> & { CertificateArn?: string };
 }
 
-/** Alarms for machines that are not well, and for requests that failed. */
+/** Alarms for machines that are not well, for requests that failed, and for a certificate that has not been renewed. */
 export class Alarms extends pulumi.ComponentResource {
   constructor(name: string, args: AlarmsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("hono-app:index:Alarms", name, args, opts);
-    const { LoadBalancer, TargetGroup } = args.dimensions;
+    const { LoadBalancer, TargetGroup, CertificateArn } = args.dimensions;
+    const certificate = CertificateArn && { CertificateArn };
+    const dimensions = { targets: { LoadBalancer, TargetGroup }, balancer: { LoadBalancer }, certificate };
     for (const { suffix, of, meaning, ...alarm } of alarms) {
+      if (!dimensions[of]) continue;
       new MetricAlarm(
         `${name}-${suffix}`,
         {
-          ...alarm,
           ...alarmInputs(args.topicArn, name, meaning),
           namespace: "AWS/ApplicationELB",
-          dimensions: of === "targets" ? { LoadBalancer, TargetGroup } : { LoadBalancer },
           comparisonOperator: "GreaterThanThreshold",
+          ...alarm,
+          dimensions: dimensions[of],
         },
         { parent: this },
       );
@@ -69,5 +72,20 @@ const alarms = [
     metricName: "HTTPCode_ELB_5XX_Count",
     ...errors,
     meaning: "The load balancer itself returned more than five 5xx responses in one minute",
+  },
+  {
+    suffix: "certificate",
+    of: "certificate",
+    namespace: "AWS/CertificateManager",
+    metricName: "DaysToExpiry",
+    statistic: "Minimum",
+    comparisonOperator: "LessThanThreshold",
+    // ACM renews weeks earlier: https://docs.aws.amazon.com/config/latest/developerguide/acm-certificate-expiration-check.html
+    threshold: 14,
+    evaluationPeriods: 1,
+    // Reported twice a day, and no longer when it has expired: the alarm then stays.
+    period: 86_400,
+    treatMissingData: "ignore",
+    meaning: "The certificate expires in less than 14 days, and has not been renewed",
   },
 ] as const;

@@ -128,7 +128,8 @@ export class Balancer extends pulumi.ComponentResource {
     new Listener(`${name}-http`, { ...http, loadBalancerArn: balancer.arn, tags }, { ...parent, dependsOn });
 
     if (args.alarmTopic) {
-      const dimensions = { LoadBalancer: balancer.arnSuffix, TargetGroup: targets.arnSuffix };
+      const parts = { LoadBalancer: balancer.arnSuffix, TargetGroup: targets.arnSuffix };
+      const dimensions = { ...parts, CertificateArn: certificateArn };
       new Alarms(name, { topicArn: args.alarmTopic, dimensions }, parent);
     }
 

@@ -519,6 +519,14 @@ test("a fleet with all that it can have: endpoints for a way out, HTTPS, scaling
     "MetricAlarm hono-app-unhealthy": ofBalancer("UnHealthyHostCount", "Maximum", 0, 5, target),
     "MetricAlarm hono-app-app-5xx": ofBalancer("HTTPCode_Target_5XX_Count", "Sum", 5, 1, target),
     "MetricAlarm hono-app-balancer-5xx": ofBalancer("HTTPCode_ELB_5XX_Count", "Sum", 5, 1, balancerAlone),
+    "MetricAlarm hono-app-certificate": {
+      ...alarm("DaysToExpiry", "Minimum", 14, 1),
+      namespace: "AWS/CertificateManager",
+      comparisonOperator: "LessThanThreshold",
+      dimensions: { CertificateArn: https.certificateArn },
+      period: 86_400,
+      treatMissingData: "ignore",
+    },
     ...machines({ where: "private", min: 2, max: 6, grace: 1200, timeout: 1200, domain }),
     ...both((_, name) => ({
       [`MetricAlarm ${name}-missing`]: {
