@@ -198,6 +198,8 @@ test("a load balancer, its target group and a group of machines are made, change
     "New SetDesiredCapacity value 2 is above max value 1 for the AutoScalingGroup.",
   );
   await expect(scaling.cancelInstanceRefresh({ AutoScalingGroupName })).rejects.toThrow("No in progress or pending");
+  const standby = { AutoScalingGroupName, InstanceIds: ["i-00000000"], ShouldDecrementDesiredCapacity: true };
+  await expect(scaling.enterStandby(standby)).rejects.toThrow("This cloud does not know EnterStandby");
   const wanted = { DesiredConfiguration: { LaunchTemplate: { LaunchTemplateId: template.id, Version: "1" } } };
   await scaling.startInstanceRefresh({ AutoScalingGroupName, ...wanted, Preferences: { AutoRollback: true } });
   const status = async () =>

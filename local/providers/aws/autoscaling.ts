@@ -50,18 +50,16 @@ async function retag(ResourceId: string, tags: Props, _removed: string[], olds: 
   if (Tags.length > 0) await autoscaling().createOrUpdateTags({ Tags });
 }
 
-/** Drains the group before it deletes it, of protected instances too, unless it is to be deleted by force. */
-async function remove(AutoScalingGroupName: string, { forceDelete = false }: Props): Promise<void> {
+/** Drains the group before it deletes it, of protected instances too. */
+async function remove(AutoScalingGroupName: string): Promise<void> {
   const group = await find(AutoScalingGroupName);
   if (!group) return;
-  if (!forceDelete) {
-    await autoscaling().updateAutoScalingGroup({ AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 });
-    const InstanceIds = (group.Instances ?? []).flatMap((each) => (each.ProtectedFromScaleIn && each.InstanceId) || []);
-    const scaledIn = { AutoScalingGroupName, InstanceIds, ProtectedFromScaleIn: false };
-    if (InstanceIds.length > 0) await autoscaling().setInstanceProtection(scaledIn);
-    await within("empty", async () => !(await find(AutoScalingGroupName))?.Instances?.length);
-  }
-  await autoscaling().deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: forceDelete });
+  await autoscaling().updateAutoScalingGroup({ AutoScalingGroupName, MinSize: 0, MaxSize: 0, DesiredCapacity: 0 });
+  const InstanceIds = (group.Instances ?? []).flatMap((each) => (each.ProtectedFromScaleIn && each.InstanceId) || []);
+  const scaledIn = { AutoScalingGroupName, InstanceIds, ProtectedFromScaleIn: false };
+  if (InstanceIds.length > 0) await autoscaling().setInstanceProtection(scaledIn);
+  await within("empty", async () => !(await find(AutoScalingGroupName))?.Instances?.length);
+  await autoscaling().deleteAutoScalingGroup({ AutoScalingGroupName, ForceDelete: false });
   await within("deleted", async () => !(await find(AutoScalingGroupName)));
 }
 
@@ -88,7 +86,6 @@ export const autoscalingRows = {
       "tags.propagateAtLaunch": "Tags[].PropagateAtLaunch",
       // What the provider does, and not AWS; and what has calls of its own.
       waitForCapacityTimeout: null,
-      forceDelete: null,
       enabledMetrics: null,
     },
     only: [

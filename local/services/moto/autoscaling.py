@@ -170,6 +170,15 @@ def check_capacity(self: AutoScalingResponse) -> None:
 before(AutoScalingResponse, "put_scaling_policy")(find)
 
 
+def refuse_unknown(self: AutoScalingResponse) -> None:
+    raise ValidationError(f"This cloud does not know {self._get_action()}")
+
+
+# The engine does not follow these. What one in Standby does: https://github.com/hashicorp/terraform-provider-aws/issues/34113
+for call in "attach_instances", "detach_instances", "enter_standby", "put_lifecycle_hook", "put_warm_pool", "suspend_processes":
+    setattr(AutoScalingResponse, call, refuse_unknown)
+
+
 @replacing(AutoScalingResponse, "delete_auto_scaling_group")
 def delete(_original, self: AutoScalingResponse) -> ActionResult:
     group = find(self)
