@@ -234,7 +234,7 @@ describe("Auto Scaling", () => {
       },
     } as never);
 
-  test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two, and at last every five", async () => {
+  test("a launch that fails is an activity with its reason, though the target group is gone, and is tried again after a minute, then two, and at last every five, until one succeeds", async () => {
     onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ["Date"] });
     const tag = (Key: string, PropagateAtLaunch: boolean) => ({ Key, Value: "v", PropagateAtLaunch });
@@ -259,6 +259,14 @@ describe("Auto Scaling", () => {
     const TagSpecifications = [{ ResourceType: "instance", Tags: [{ Key: "app", Value: "v" }, own] }];
     const one = { MinCount: 1, MaxCount: 1, SubnetId: "s-a" };
     expect(refused).toHaveBeenLastCalledWith({ ...one, LaunchTemplate, TagSpecifications });
+    refused.mockResolvedValueOnce({ Instances: [{ InstanceId: "i-1" }] } as never);
+    expect([await attemptsAfter(300), await attemptsAfter(0), await attemptsAfter(60)]).toEqual([6, 7, 8]);
+  });
+
+  test("a group that is deleted by force goes when its last instance has gone", async () => {
+    const report = vi.fn();
+    await stepOf(() => ({ DesiredCapacity: 0, Status: "Delete in progress" }), { ec2: {}, elb: {}, report })(new Map());
+    expect(report).toHaveBeenCalledExactlyOnceWith({ group: "g", activities: [], members: [] });
   });
 
   test("an instance that goes drains once and is terminated then; what takes its place is registered as soon as it runs, and protected as its group says", async () => {
@@ -415,7 +423,7 @@ test.each([
   expect(healthOf({ ...server, ...given }, backend, age).slice(0, expected.length)).toEqual(expected);
 });
 
-test("a target in a zone of the load balancer gets requests; one that is taken out, until it has none or its time is over", async () => {
+test("a target in a zone of the load balancer gets requests, from the address that names it; one that is taken out, until it has none or its time is over, or it is registered again", async () => {
   onTestFinished(() => void vi.useRealTimers());
   vi.useFakeTimers({ toFake: ["Date"] });
   vi.stubEnv("LOCAL_CLOUD_PREFIX", "127.18");
@@ -428,7 +436,9 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
     ["i-far", place("10.0.2.4", "c")],
   ]);
   const elb = {
-    paginateDescribeLoadBalancers: () => [{ LoadBalancers: [{ AvailabilityZones: [{ ZoneName: "a" }] }] }],
+    paginateDescribeLoadBalancers: () => [
+      { LoadBalancers: [{ DNSName: "127.18.128.4", AvailabilityZones: [{ ZoneName: "a" }] }] },
+    ],
     paginateDescribeTargetGroups: () => [{ TargetGroups: [{ ...group, TargetGroupArn: "unused" }, group] }],
     paginateDescribeListeners: () => [{ Listeners: [{ DefaultActions: [{ TargetGroupArn: "arn" }] }] }],
     describeLoadBalancerAttributes: async () => ({}),
@@ -442,18 +452,26 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
     }),
   };
   const ec2 = {
-    paginateDescribeNetworkInterfaces: () => [{ NetworkInterfaces: [{ PrivateIpAddress: "10.0.0.4" }] }],
+    paginateDescribeNetworkInterfaces: () => [
+      { NetworkInterfaces: [{ PrivateIpAddress: "10.0.0.4" }, { PrivateIpAddress: "10.0.128.4" }] },
+    ],
   };
   let servers: Server[] = [];
   const did: string[] = [];
+  const apply = vi.fn(async (_: readonly string[], _backends: readonly Backend[]) => {});
+  const setting = (what: string, status: string) => async (each: Server) => {
+    did.push(`${what} ${each.name}`);
+    servers = servers.map((other) => ({ ...other, status }));
+  };
   const haproxy = {
-    apply: async () => {},
+    apply,
     servers: async () => servers,
     add: async ({ name: backend }: Backend, name: string, address: string, isHealthy: boolean) => {
       did.push(`add ${name} ${address}${isHealthy ? ", healthy" : ""}`);
       servers = [{ ...server, backend, name, address, status: "UP", sessions: 1 }];
     },
-    drain: async ({ name }: Server) => did.push(`drain ${name}`),
+    drain: setting("drain", "DRAIN"),
+    ready: setting("ready", "UP"),
     remove: async ({ name }: Server) => {
       did.push(`remove ${name}`);
       servers = [];
@@ -470,6 +488,7 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
     return [...did.splice(0), ...Object.entries(found).map(([id, health]) => `${id} is ${health?.[0] ?? "gone"}`)];
   };
   expect(await after(0)).toEqual(["add i-1 127.18.1.4:80", "i-1 is initial", "i-far is unused"]);
+  expect(apply.mock.lastCall?.[1]?.[0]?.lines).toContain("  source 127.18.128.4");
   expect(await after(5)).toEqual(["i-1 is healthy"]);
   // HAProxy was killed, and knows no target any more; then another address answers for it.
   servers = [];
@@ -485,7 +504,11 @@ test("a target in a zone of the load balancer gets requests; one that is taken o
   await after(1);
   states["i-1"] = "draining";
   expect(await after(1)).toEqual(["drain i-1", "i-1 is draining"]);
-  // Its last request is answered.
+  states["i-1"] = "initial";
+  expect(await after(1)).toContain("ready i-1");
+  // Its last request is answered: it is drained one look later all the same.
   servers = servers.map((each) => ({ ...each, sessions: 0 }));
+  states["i-1"] = "draining";
+  expect(await after(1)).toEqual(["drain i-1", "i-1 is draining"]);
   expect(await after(1)).toContain("remove i-1");
 });
