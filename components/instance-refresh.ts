@@ -180,7 +180,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
       if (id !== undefined) return id;
       continue; // somebody else was faster
     }
-    const { InstanceRefreshId: id, Status: status, InstancesToUpdate, RollbackDetails } = running;
+    const { InstanceRefreshId: id, Status: status, PercentageComplete } = running;
     const to = templateName(running.DesiredConfiguration?.LaunchTemplate);
     const isHeld = (running.Preferences?.BakeTime ?? 0) >= proofTime(0) + margin;
     if (to === template && isHeld && isUnderWay(status)) {
@@ -189,13 +189,13 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
     }
     const isRollback = status === "RollbackInProgress";
     const patience = isRollback ? Math.max(timeout, rollbackPatience) : timeout;
-    const now = JSON.stringify([id, status, InstancesToUpdate, RollbackDetails]);
+    // Of a rollback nothing else changes: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
+    const now = JSON.stringify([id, status, PercentageComplete]);
     if (now !== last) deadline = Date.now() + patience * 1000;
     last = now;
     const isLate = Date.now() >= deadline;
     // By its id: somebody may have begun another one since.
-    const isCancelled = id === cancelled;
-    if (!isCancelled && (isUnderWay(status) || (isRollback && isLate))) {
+    if (id !== cancelled && (isUnderWay(status) || (isRollback && isLate))) {
       const forward = to === template ? "would end without a proof" : `is for ${to}`;
       const why = isRollback ? `has stood still in its rollback for ${patience} s` : forward;
       log(`cancelling the refresh ${id}, which ${why}`);
@@ -203,7 +203,7 @@ async function begin(api: FleetApi, { template, timeout, log }: RefreshOptions):
       cancelled = id;
       deadline = Date.now() + timeout * 1000;
     } else if (isLate) {
-      const left = isCancelled ? "it was cancelled, and no other was begun" : "nothing was changed";
+      const left = id === cancelled ? "it was cancelled, and no other was begun" : "nothing was changed";
       throw new Error(`the refresh ${id} to ${to} is still ${status} after ${timeout} s; ${left}`);
     }
   }

@@ -348,13 +348,14 @@ export function refreshed(
     if (isRollback) return change("RollbackFailed", { StatusReason });
     return change(Preferences?.AutoRollback ? "RollbackInProgress" : "Failed", { StatusReason });
   }
-  const PercentageComplete = isRollback
-    ? (refresh.PercentageComplete ?? 0)
-    : Math.floor((100 * Math.max(0, total - left)) / Math.max(1, total));
+  const share = Math.floor((100 * (isRollback ? left : Math.max(0, total - left))) / Math.max(1, total));
+  // A rollback takes it down to zero, and that alone: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_InstanceRefresh.html
+  const PercentageComplete = isRollback ? Math.min(share, refresh.PercentageComplete ?? 0) : share;
+  const InstancesToUpdate = isRollback ? refresh.InstancesToUpdate : left;
   const status = Status === "Pending" ? "InProgress" : Status;
   const isSame =
     status === Status && PercentageComplete === refresh.PercentageComplete && StatusReason === refresh.StatusReason;
-  return isSame ? undefined : change(status, { PercentageComplete, InstancesToUpdate: left, StatusReason });
+  return isSame ? undefined : change(status, { PercentageComplete, InstancesToUpdate, StatusReason });
 }
 
 /** Has a member terminated. @returns What there is to tell of it. */

@@ -240,13 +240,11 @@ test("launches of the refresh before that failed say nothing about this one", as
 });
 
 test("a rollback that runs is waited for as long as it goes on, then the version is tried again", async () => {
-  fleet.refreshing("RollbackInProgress", "lt-1:2", { InstancesToUpdate: 2 });
+  fleet.refreshing("RollbackInProgress", "lt-1:2", { PercentageComplete: 100 });
   const { after, succeeds } = release(10);
-  await after(8);
-  fleet.becomes("RollbackInProgress", { InstancesToUpdate: 1 });
-  await after(8);
-  fleet.becomes("RollbackInProgress", { RollbackDetails: { InstancesToUpdateOnRollback: 1 } });
-  await after(8);
+  await after(118);
+  fleet.becomes("RollbackInProgress", { PercentageComplete: 50 });
+  await after(118);
   expect(fleet.calls).toEqual([]);
   fleet.becomes("RollbackSuccessful");
   await after(2);

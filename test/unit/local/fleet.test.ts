@@ -175,6 +175,7 @@ describe("an instance refresh", () => {
   const late = { now: now + 61 * minute, failed: "no capacity" };
   const bakes = { Preferences: { BakeTime: 30 } };
   const isBack = { Status: "RollbackInProgress" as const };
+  const goesDown = { PercentageComplete: 50, InstancesToUpdate: 0 };
   const hasJustBegun = { ...isBack, RollbackDetails: { RollbackStartTime: new Date(now + 2 * minute) } };
   const StatusReason = "Waiting for remaining instances to be available: 1 left.";
   test.each<[string, Partial<InstanceRefresh>, object, object | undefined]>([
@@ -186,6 +187,7 @@ describe("an instance refresh", () => {
     ["fails after an hour", {}, late, { Status: "Failed", StatusReason: "no capacity" }],
     ["is rolled back then", { Preferences: { AutoRollback: true } }, late, { Status: "RollbackInProgress" }],
     ["has an hour for its rollback", hasJustBegun, late, { Status: "RollbackInProgress", StatusReason: "no capacity" }],
+    ["goes down in its rollback", { ...isBack, PercentageComplete: 100, InstancesToUpdate: 0 }, {}, goesDown],
     ["fails in its rollback after that", isBack, late, { Status: "RollbackFailed" }],
     ["that is rolled back ends", isBack, done, { Status: "RollbackSuccessful" }],
     ["that is rolled back does not bake", { ...isBack, ...bakes }, done, { Status: "RollbackSuccessful" }],
