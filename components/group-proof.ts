@@ -80,8 +80,10 @@ export async function proveGroup(api: FleetApi, options: ProveGroupOptions): Pro
     const isHealthy = ({ id }: Member) => health[id]?.state === "healthy";
     const isNew = (member: Member) => isOf(member, group, template);
     const isProven = (member: Member) => proven.has(member.id) && isNew(member);
-    // Its registration may have been on its way when it answered.
-    const stranger = strangers.find((id) => !health[id] && !group.members.some((member) => member.id === id));
+    // It may only have been on its way into the group when it answered, or out of it.
+    const isStranger = (id: string) =>
+      health[id]?.state !== "draining" && !group.members.some((member) => member.id === id);
+    const stranger = strangers.find(isStranger);
     if (stranger)
       throw new Error(
         `${stranger} answers behind the load balancer, but belongs to no Auto Scaling group of this stack`,
@@ -139,10 +141,11 @@ async function askAround(
   const length = Math.min(parallel.most, Math.max(parallel.least, Object.keys(health).length));
   for (const { report, nonce, problem } of await Promise.all(Array.from({ length }, () => askOnce(ask)))) {
     if (problem !== undefined) last = problem;
-    const id = instanceOf(report);
-    if (id === undefined || proven.has(id)) continue;
+    const { instanceId: id, architecture } = machineOf(report);
+    if (typeof id !== "string" || proven.has(id)) continue;
     const member = group.members.find((each) => each.id === id);
-    if (!member && !health[id]) strangers.push(id);
+    // The other group's are of the other architecture.
+    if (!member && architecture === expected.machine) strangers.push(id);
     if (!member) continue;
     const { own, problems } = check(report, { ...expected, instanceId: id }, nonce);
     if (problems.length === 0) proven.set(id, new Date().toISOString());
@@ -159,7 +162,5 @@ const isOf = (member: Member, { zones }: Group, template: string) =>
 
 const idOf = ({ id }: Member) => id;
 
-function instanceOf(report: unknown): string | undefined {
-  const { machine } = (report ?? {}) as { machine?: { instanceId?: unknown } };
-  return typeof machine?.instanceId === "string" ? machine.instanceId : undefined;
-}
+const machineOf = (report: unknown): { instanceId?: unknown; architecture?: unknown } =>
+  (report as { machine?: object | null } | null)?.machine ?? {};
