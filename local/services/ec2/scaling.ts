@@ -77,14 +77,16 @@ export function plan(members: readonly Member[], goal: Goal, now: number) {
 
   const max = goal.max + (old.some(hasLeft) ? Math.max(1, Math.floor(goal.max / 10)) : 0);
   const policy = goal.policy ?? { min: goal.isOld ? 90 : 0, max: 100 };
-  const most = Math.min(Math.floor((desired * policy.max) / 100), Math.max(max, desired));
+  const all = Math.ceil((desired * policy.min) / 100);
+  // A policy under which nothing may be missing has room for one.
+  // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html
+  const share = Math.max((desired * policy.max) / 100, desired + (goal.policy && all === desired ? 1 : 0));
+  const most = Math.min(Math.floor(share), Math.max(max, desired));
   const there = present.length - gone.length;
   const launch = Math.max(0, Math.min(desired - fresh.length, Math.max(most, desired) - there));
 
-  // Where the group may not exceed its capacity, one machine at a time may be missing; so may an unhealthy one whose successor has no room.
-  const all = Math.ceil((desired * policy.min) / 100);
-  const leastOf = (each: Member) =>
-    policy.max === 100 || (sick.includes(each) && most <= desired) ? desired - 1 : all;
+  // Without a policy one machine at a time may be missing; so may an unhealthy one whose successor has no room.
+  const leastOf = (each: Member) => (!goal.policy || (sick.includes(each) && most <= desired) ? desired - 1 : all);
   let kept = ready.length + old.length + sick.length;
   const terminate = [...gone];
   // Unhealthy machines first, then old ones.

@@ -125,11 +125,12 @@ describe("an instance refresh", () => {
     expect(plan([a, b], { ...refreshing, max: 2 }, now)).toMatchObject({ launch: 0, terminate: [] });
   });
 
-  test("terminates first where nothing may be above the desired capacity", () => {
-    const policy = { min: 100, max: 100 };
-    expect(plan([member()], { ...refreshing, desired: 1, policy }, now)).toMatchObject({ launch: 0 });
-    expect(plan([member()], { ...refreshing, desired: 1, policy }, now).terminate).toHaveLength(1);
-    expect(plan([member(), member()], { ...refreshing, policy }, now).terminate).toHaveLength(1);
+  test("terminates first where nothing may be above the desired capacity, unless a policy leaves no room for that", () => {
+    const [a, b] = [member(), member()];
+    for (const policy of [undefined, { min: 50, max: 100 }])
+      expect(plan([a, b], { ...refreshing, policy }, now)).toMatchObject({ launch: 0, terminate: [a] });
+    const policy = { min: 90, max: 100 };
+    expect(plan([a, b], { ...refreshing, policy }, now)).toMatchObject({ launch: 1, terminate: [] });
   });
 
   test("that is rolled back terminates what never served, and launches nothing", () => {
