@@ -21,12 +21,14 @@ const cloud: MachineCloud = {
 const ec2 = new EC2({ maxAttempts: 1 });
 const fleet = fleetOf(cloud);
 const firewall = firewallOf(basename(cloud.run), need("LOCAL_CLOUD_PREFIX"));
-type Machine = ReturnType<typeof machineOf>;
+type Machine = ReturnType<typeof machineOf> & {
+  /** What is being done with it. */
+  task?: Promise<void>;
+  address?: string;
+  /** Whether this agent has started or adopted it, and therefore follows its user data. */
+  isFollowed?: boolean;
+};
 const machines = new Map<string, Machine>();
-const tasks = new Map<string, Promise<void>>();
-/** Machines that this agent has started or adopted, and whose user data it therefore follows. */
-const known = new Set<string>();
-const addresses = new Map<string, string>();
 /** The instances that the API has, as of its last change. */
 let wanted = new Map<string, Instance>();
 let seen: number | undefined;
@@ -40,7 +42,7 @@ log("follows the instances");
 for (; !stopping; await sleep(250)) {
   try {
     await reconcile();
-    await fleet.follow(wanted);
+    await fleet.follow(wanted, seen);
     if (!reachable) log("the API answers again");
     reachable = true;
   } catch (error) {
@@ -51,7 +53,7 @@ for (; !stopping; await sleep(250)) {
 
 /** Asks the API only after it has touched a file, which it does with every change: a question costs it more than all else here. */
 async function reconcile(): Promise<void> {
-  const { mtimeMs } = await stat(`${cloud.dir}/ec2-changed`);
+  const { mtimeMs } = await stat(`${cloud.dir}/changed`);
   if (mtimeMs !== seen) {
     const network = await describeNetwork(ec2);
     await guard(network);
@@ -61,22 +63,20 @@ async function reconcile(): Promise<void> {
   for (const id of wanted.keys()) if (!machines.has(id)) machines.set(id, machineOf(id, cloud));
   for (const machine of machines.values()) {
     const step = nextStep(machine, wanted.get(machine.id));
-    if (step && !stopping && !tasks.has(machine.id)) tasks.set(machine.id, perform(machine, step));
+    if (step && !stopping) machine.task ??= perform(machine, step);
   }
 }
 
 /** The next step that makes the machine match its instance. */
 function nextStep(machine: Machine, instance: Instance | undefined): (() => Promise<void>) | undefined {
-  const { id } = machine;
   const state = machine.state();
   if (!instance) return () => remove(machine);
-  if (state === "dead") return () => terminate(id, "its engine has ended");
-  if (state === "running" && known.has(id)) return undefined;
+  if (state === "dead") return () => terminate(machine.id, "its engine has ended");
+  if (state === "running" && machine.isFollowed) return undefined;
   const address = localAddressOf(instance);
   // A machine that is being removed may have had the same address.
-  return [...addresses].some(([other, taken]) => other !== id && taken === address)
-    ? undefined
-    : () => start(machine, instance);
+  const isTaken = [...machines.values()].some((other) => other !== machine && other.address === address);
+  return isTaken ? undefined : () => start(machine, instance, address);
 }
 
 async function perform(machine: Machine, step: () => Promise<void>): Promise<void> {
@@ -89,14 +89,13 @@ async function perform(machine: Machine, step: () => Promise<void>): Promise<voi
     await machine.report(`the machine failed: ${error}`).catch(() => {});
     if (!stopping) await terminate(id, "its machine cannot be kept").catch((failure) => log(`${id}: ${failure}`));
   } finally {
-    tasks.delete(id);
+    machine.task = undefined;
   }
 }
 
-async function start(machine: Machine, instance: Instance): Promise<void> {
+async function start(machine: Machine, instance: Instance, address: string): Promise<void> {
   const begin = Date.now();
-  const address = localAddressOf(instance);
-  addresses.set(machine.id, address);
+  machine.address = address;
   await machine.start({
     architecture: ARCHITECTURES[instance.Architecture as Architecture],
     address,
@@ -104,7 +103,7 @@ async function start(machine: Machine, instance: Instance): Promise<void> {
     userData: () => userDataOf(machine.id),
     credentials: () => credentialsOf(instance),
   });
-  known.add(machine.id);
+  machine.isFollowed = true;
   log(`${machine.id}: ${instance.InstanceType} runs at ${address}, after ${Date.now() - begin} ms`);
 }
 
@@ -113,8 +112,6 @@ async function remove(machine: Machine): Promise<void> {
     await machine.remove();
     log(`${machine.id}: removed`);
   }
-  known.delete(machine.id);
-  addresses.delete(machine.id);
   machines.delete(machine.id);
 }
 
@@ -141,7 +138,7 @@ async function shutDown(): Promise<void> {
   stopping = true;
   setTimeout(() => process.exit(1), 60_000).unref(); // if something hangs: the next agent removes what is left
   await fleet.stop(); // first: it is quick, and a stop that takes too long is cut short
-  await Promise.all(tasks.values());
+  await Promise.all([...machines.values()].map(({ task }) => task));
   await Promise.allSettled([...machines.values()].map((machine) => machine.remove()));
   await firewall.remove();
   for (const folder of ["machines", "console"]) await rm(`${cloud.dir}/${folder}`, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import { rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { AutoScaling } from "@aws-sdk/client-auto-scaling";
 import { EC2, type Instance } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2 } from "@aws-sdk/client-elastic-load-balancing-v2";
@@ -20,32 +20,30 @@ export function fleetOf(cloud: Pick<Cloud, "dir" | "run" | "endpoint">) {
   const balancers = balancersOf({ ...apis, report: report("targets") }, haproxy, certificates);
   const autoscaling = new AutoScaling({ maxAttempts: 1 });
   const scale = scalingOf({ ...apis, autoscaling, report: report("autoscaling") });
-  let seen = "";
+  let seen: number | undefined;
   let nextLook = 0;
   let nextStep = 0;
   let step = Promise.resolve();
   let isEnded = false;
 
-  async function advance(instances: ReadonlyMap<string, Instance>): Promise<void> {
-    const marks = ["ec2-changed", "fleet-changed"].map((name) => stat(`${cloud.dir}/${name}`));
-    const times = (await Promise.all(marks)).map(({ mtimeMs }) => mtimeMs).join();
-    const isMarked = times !== seen;
-    const isDue = isMarked || haproxy.isDead() || Date.now() >= Math.min(nextLook, nextStep);
+  async function advance(instances: ReadonlyMap<string, Instance>, mark: number | undefined): Promise<void> {
+    const isStale = mark !== seen;
+    const isDue = isStale || haproxy.isDead() || Date.now() >= Math.min(nextLook, nextStep);
     if (!isDue) return;
-    if (isMarked) await balancers.read(instances);
+    if (isStale) await balancers.read(instances);
     const { changing, changed } = await balancers.follow();
-    if (isMarked || changed || Date.now() >= nextStep) {
+    if (isStale || changed || Date.now() >= nextStep) {
       nextStep = (await scale(instances)) ? Date.now() + 1000 : Number.POSITIVE_INFINITY;
     }
-    seen = times;
+    seen = mark;
     nextLook = changing ? 0 : Date.now() + balancers.interval() * 1000;
   }
 
   return {
-    /** Brings everything a step further, where something has changed or is under way. */
-    async follow(instances: ReadonlyMap<string, Instance>): Promise<void> {
+    /** Brings everything a step further, where the API has changed something since it was followed last, or something is under way. */
+    async follow(instances: ReadonlyMap<string, Instance>, mark: number | undefined): Promise<void> {
       if (isEnded) return;
-      step = advance(instances);
+      step = advance(instances, mark);
       await step;
     },
     /** Ends it, after the step that is being made. */

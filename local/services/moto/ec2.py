@@ -165,4 +165,4 @@ def terminate_with_interfaces(original, self: Instance) -> object:
     return original(self)
 
 
-touches(EC2BaseResponse, "ec2-changed")
+touches(EC2BaseResponse)

@@ -20,7 +20,6 @@ from moto.moto_api._internal.urls import url_paths
 from network import check_security_groups, fit_interfaces, gateway_of
 
 touches(ELBV2Response)
-touches(ELBV2Response, "ec2-changed")  # its interfaces
 touches(AWSCertificateManagerResponse)
 
 
