@@ -13,7 +13,7 @@ from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
-from moto.core.utils import utcnow
+from moto.core.utils import camelcase_to_underscores, utcnow
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.elbv2.models import elbv2_backends
@@ -51,15 +51,8 @@ AutoScalingBackend.update_attached_target_groups = lambda self, group_name: None
 AutoScalingBackend.notify_terminate_instances = lambda self, instance_ids: None
 
 
-class Member(InstanceState):
-    """An instance of a group, launched from a version of a template, which need not be the group's, and not from the template's default."""
-
-    template = ""
-
-    @property
-    def launch_template(self) -> dict:
-        id, version = self.template.split(":")
-        return {**super().launch_template, "LaunchTemplateId": id, "Version": version}
+# An instance has the template's version that it was launched from, which need not be the group's: it is reported.
+InstanceState.launch_template = None
 
 
 # Calls.
@@ -77,20 +70,17 @@ def keep(self: AutoScalingResponse, group: FakeAutoScalingGroup) -> None:
     params = self._get_params()
     for name in KEPT:
         if name in params:
-            attribute = "".join(f"_{each.lower()}" if each.isupper() else each for each in name)[1:]
-            setattr(group, attribute, params[name])
+            setattr(group, camelcase_to_underscores(name), params[name])
 
 
 @replacing(AutoScalingResponse, "create_auto_scaling_group")
 def create(original, self: AutoScalingResponse) -> ActionResult:
     params = self._get_params()
     name = params["AutoScalingGroupName"]
-    if params.get("MixedInstancesPolicy") or params.get("LaunchConfigurationName"):
-        raise ValidationError("This cloud launches from a launch template alone")
     if name in self.autoscaling_backend.autoscaling_groups:
         refuse("AlreadyExists", f"AutoScalingGroup by this name already exists - A group with the name {name} already exists")
     check_size(params["MinSize"], params["MaxSize"], params.get("DesiredCapacity"))
-    check_data(self, check_version(self, params["LaunchTemplate"]).data)
+    check_data(self, check_version(self, params.get("LaunchTemplate", {})).data)
     for arn in params.get("TargetGroupARNs", []):
         target_group = elbv2_backends[ACCOUNT][REGION].target_groups.get(arn)
         if target_group is None:
@@ -292,9 +282,9 @@ def report(request, _url: str, _headers: dict) -> tuple[int, dict, str]:
     return 200, {}, ""
 
 
-def member(backend: AutoScalingBackend, group: FakeAutoScalingGroup, given: dict) -> Member:
-    made = Member(backend.ec2_backend.get_instance(given["id"]), given["lifecycle"], given["health"], given["isProtected"], group)
-    made.template = given["template"]
+def member(backend: AutoScalingBackend, group: FakeAutoScalingGroup, given: dict) -> InstanceState:
+    made = InstanceState(backend.ec2_backend.get_instance(given["id"]), given["lifecycle"], given["health"], given["isProtected"], group)
+    made.launch_template = dict(zip(("LaunchTemplateId", "Version"), given["template"].split(":")))
     return made
 
 

@@ -16,6 +16,7 @@ from moto.iam.access_control import (
     IAMPolicy,
     IAMRequest,
     IAMUserAccessKey,
+    create_access_key,
 )
 from moto.iam.exceptions import NoSuchEntity, NotFoundException
 from moto.iam.models import IAMBackend, iam_backends
@@ -50,11 +51,9 @@ def require(access_key_id: str, action: str, **params: str) -> None:
 
 
 def identity_of(access_key_id: str) -> Identity:
-    for session in sts_backends[ACCOUNT]["aws"].assumed_roles:
-        if session.access_key_id == access_key_id:
-            headers = {"X-Amz-Security-Token": session.session_token}
-            return AssumedRoleAccessKey(ACCOUNT, "aws", access_key_id, headers)
-    return IAMUserAccessKey(ACCOUNT, "aws", access_key_id, {})
+    sessions = sts_backends[ACCOUNT]["aws"].assumed_roles
+    headers = {"X-Amz-Security-Token": each.session_token for each in sessions if each.access_key_id == access_key_id}
+    return create_access_key(ACCOUNT, "aws", access_key_id, headers)
 
 
 def decide(identity: Identity, call: Call) -> None:
@@ -102,10 +101,9 @@ def policies_of(identity: Identity) -> list:
 
 
 def boundary_of(identity: Identity) -> dict | None:
-    backend = iam_backends[ACCOUNT]["aws"]
-    role = by_name(backend.roles).get(getattr(identity, "_owner_role_name", None))
+    role = by_name(BACKEND.roles).get(getattr(identity, "_owner_role_name", None))
     arn = role and role.permissions_boundary_arn
-    return {"name": arn, "policy": IAMPolicy(backend.get_policy(arn))._policy_json} if arn else None
+    return {"name": arn, "policy": IAMPolicy(BACKEND.get_policy(arn))._policy_json} if arn else None
 
 
 class Request(IAMRequest):
@@ -139,6 +137,20 @@ def authorize_unless_root(original, self, _request: type, _resource: str = "*") 
             raise
         refusal.error_type = refusal.error_type.replace("AccessDenied", "AccessDeniedException")
         raise refusal.to_json() from None
+
+
+# The account's users and policies; moto keeps nothing when it ends.
+BACKEND = iam_backends[ACCOUNT]["aws"]
+given = json.loads(os.environ["LOCAL_CLOUD_USERS"])
+policies = {name: BACKEND.create_policy("", "/", json.dumps(document), name, []) for name, document in given["policies"].items()}
+for name, user in given["users"].items():
+    BACKEND.create_user(REGION, name)
+    for policy in user["policies"]:
+        BACKEND.attach_user_policy(policies[policy].arn, name)
+    key = BACKEND.create_access_key(name)
+    del BACKEND.access_keys[key.access_key_id]
+    key.access_key_id, key.secret_access_key = user["key"].values()
+    BACKEND.access_keys[key.access_key_id] = key
 
 
 @before(IAMBackend, "create_role")

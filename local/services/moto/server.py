@@ -3,21 +3,15 @@
 import logging
 import os
 import sys
+from importlib import import_module
 
 # Read by moto when it is imported: AWS's managed policies can be attached, and policies hold from the first call on.
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "0"
 
-import autoscaling  # noqa: F401
-import ec2  # noqa: F401
-import ecr  # noqa: F401
-import elb  # noqa: F401
-import gateways  # noqa: F401
-import iam  # noqa: F401
-import network  # noqa: F401
-import pages  # noqa: F401
-import quotas  # noqa: F401
-import users  # noqa: F401
+for module in ("autoscaling", "ec2", "ecr", "elb", "gateways", "iam", "network", "pages", "quotas"):
+    import_module(module)
+
 from moto.server import main
 
 # A line per request would bury the rest: the agent alone makes several a second.
