@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { readIfThere } from "../tools/paths.ts";
 import { signal } from "../tools/processes.ts";
 
 /** A long-lived process of the local cloud. It outlives the command that started it. */
 export interface Daemon {
-  readonly name: string;
   readonly command: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   /** Holds the process's id and start time, so that another process that got the same id is not mistaken for it. */
@@ -30,7 +29,9 @@ export async function startDaemon(daemon: Daemon): Promise<void> {
     const gone = isGone();
     if (gone || Date.now() > deadline) {
       const log = (readIfThere(daemon.logFile) ?? "").trimEnd().split("\n").slice(-15).join("\n");
-      throw new Error(`${daemon.name} ${gone ? "ended" : "does not serve"}; the end of ${daemon.logFile}:\n${log}`);
+      throw new Error(
+        `${basename(daemon.logFile, ".log")} ${gone ? "ended" : "does not serve"}; the end of ${daemon.logFile}:\n${log}`,
+      );
     }
     await wait(20);
   }

@@ -99,7 +99,6 @@ function hostEngine(cloud: Cloud): Engine {
 /** EC2's data plane. */
 function agent(cloud: Cloud, machineImage: string): Daemon {
   return {
-    name: "ec2",
     command: ["node", join(import.meta.dirname, "services", "ec2", "agent.ts")],
     env: { ...as(cloud, "root"), LOCAL_CLOUD_MACHINE_IMAGE: machineImage },
     ...filesOf(cloud, "ec2"),

@@ -43,7 +43,6 @@ export function buildkitd(
   ];
   writeFileSync(config, `${lines.join("\n")}\n`);
   return {
-    name: "buildkitd",
     // With mounts of its own, so that a build's mounts end with it even when it is killed.
     command: ["unshare", "--mount", "buildkitd", "--config", config],
     env: cloud.env,

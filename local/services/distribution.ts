@@ -33,7 +33,6 @@ export function distribution(
   // YAML is a superset of JSON.
   writeFileSync(configFile(cloud, name), JSON.stringify(config));
   return {
-    name,
     command: ["registry", "serve", configFile(cloud, name)],
     env: { ...cloud.env, OTEL_TRACES_EXPORTER: "none" },
     ...filesOf(cloud, name),

@@ -42,7 +42,6 @@ export async function startEngine(engine: Engine): Promise<void> {
 }
 
 const daemonOf = (engine: Engine, credentials?: Record<string, string>): Daemon => ({
-  name: "dockerd",
   command: [
     ...["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", enter, stopFile(engine)],
     ...(engine.group ? ["setpriv", "--regid", `${engine.group}`, "--keep-groups"] : []),

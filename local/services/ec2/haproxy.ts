@@ -50,7 +50,6 @@ export function configuration(
 /** HAProxy's own process. */
 export function haproxyOf({ run, dir }: Pick<Cloud, "run" | "dir">) {
   const daemon: Daemon = {
-    name: "haproxy",
     // The master: a reload replaces its worker, and it stays.
     command: ["haproxy", "-W", "-db", "-f", `${run}/haproxy.cfg`],
     env: process.env,

@@ -9,7 +9,6 @@ import { keysOf } from "../../identity.ts";
 export async function moto(cloud: Cloud): Promise<Daemon> {
   const [host = "", port = ""] = new URL(cloud.endpoint).host.split(":");
   return {
-    name: "moto",
     command: [join(await ensureVenv("moto"), "python"), join(import.meta.dirname, "server.py"), host, port],
     env: {
       ...as(cloud, "root"),
