@@ -1,48 +1,39 @@
 import { toLocalAddress } from "../../address.ts";
 import { alive } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
+import { lowered, operation } from "./operations.ts";
 import { instancePrice } from "./prices.ts";
 import { until } from "./provider.ts";
 import type { Row } from "./row.ts";
 import { when } from "./schemas.ts";
-import { fromTags, retagEc2, tagged } from "./tags.ts";
-import { capital, type Props } from "./values.ts";
+import { fromTags, retagEc2, toTags } from "./tags.ts";
+import type { Props } from "./values.ts";
 
-const encode = (text: string) => Buffer.from(text).toString("base64");
+const rootDeviceName = "/dev/xvda"; // Amazon Linux's
 
-const capitals = (options: Props = {}): Props =>
-  Object.fromEntries(Object.entries(options).map(([option, value]) => [capital(option), value]));
-
-async function create(inputs: Props): Promise<string> {
-  const { rootBlockDevice: root, creditSpecification: credit, metadataOptions, subnetId: SubnetId } = inputs;
-  const { vpcSecurityGroupIds: Groups, associatePublicIpAddress: AssociatePublicIpAddress } = inputs;
-  const DeviceName = root && (await ec2().describeImages({ ImageIds: [inputs.ami] })).Images?.[0]?.RootDeviceName;
-  const { Instances } = await ec2().runInstances({
-    MinCount: 1,
-    MaxCount: 1,
-    ImageId: inputs.ami,
-    InstanceType: inputs.instanceType,
+function launch(inputs: Props): Props {
+  const { subnetId, vpcSecurityGroupIds: groups, associatePublicIpAddress, rootBlockDevice: ebs, ...rest } = inputs;
+  const { iamInstanceProfile: name, userData, monitoring: enabled = false, tags, volumeTags } = rest;
+  const tagged = Object.entries({ instance: tags, volume: volumeTags }).filter(([, given]) => given);
+  return {
+    ...rest,
+    minCount: 1,
+    maxCount: 1,
+    imageId: inputs.ami,
     // AWS takes no public address beside a subnet and groups that are not the interface's.
-    NetworkInterfaces: [{ DeviceIndex: 0, SubnetId, Groups, AssociatePublicIpAddress }],
-    IamInstanceProfile: inputs.iamInstanceProfile ? { Name: inputs.iamInstanceProfile } : undefined,
-    UserData: inputs.userData === undefined ? undefined : encode(inputs.userData),
-    MetadataOptions: metadataOptions && capitals(metadataOptions),
-    BlockDeviceMappings: root && [{ DeviceName, Ebs: capitals(root) }],
-    Monitoring: { Enabled: inputs.monitoring ?? false },
-    EbsOptimized: inputs.ebsOptimized,
-    CreditSpecification: credit && { CpuCredits: credit.cpuCredits },
-    TagSpecifications: [...tagged("instance", inputs.tags), ...tagged("volume", inputs.volumeTags)],
-  });
-  return Instances?.[0]?.InstanceId ?? "";
+    networkInterfaces: { deviceIndex: 0, subnetId, groups, associatePublicIpAddress },
+    iamInstanceProfile: name && { name },
+    userData: userData && Buffer.from(userData).toString("base64"),
+    blockDeviceMappings: ebs && { deviceName: rootDeviceName, ebs },
+    monitoring: { enabled },
+    tagSpecifications: tagged.map(([resourceType, given]) => ({ resourceType, tags: lowered(toTags(given)) })),
+  };
 }
-
-const rootDevice = ({ blockDeviceMappings = [], rootDeviceName }: Props): Props | undefined =>
-  blockDeviceMappings.find(({ deviceName }: Props) => deviceName === rootDeviceName)?.ebs;
 
 /** What the list does not tell as the inputs have it. */
 async function more(found: Props): Promise<Props> {
-  const { instanceId: InstanceId, rootDeviceName: deviceName } = found;
-  const root = rootDevice(found);
+  const { instanceId: InstanceId, blockDeviceMappings = [] } = found;
+  const root = blockDeviceMappings.find(({ deviceName }: Props) => deviceName === rootDeviceName)?.ebs;
   const [userData, volumes] = await Promise.all([
     ec2().describeInstanceAttribute({ InstanceId, Attribute: "userData" }),
     root && ec2().describeVolumes({ VolumeIds: [root.volumeId] }),
@@ -55,7 +46,7 @@ async function more(found: Props): Promise<Props> {
     userData: Buffer.from(userData.UserData?.Value ?? "", "base64").toString(),
     // What the root device's properties are in.
     blockDeviceMappings: volume && {
-      deviceName,
+      deviceName: rootDeviceName,
       volumeId: volume.VolumeId,
       encrypted: volume.Encrypted,
       volumeType: volume.VolumeType,
@@ -71,7 +62,10 @@ const publicAddress = ({ publicIpAddress }: Props) => (publicIpAddress ? toLocal
 
 async function update(id: string, inputs: Props, changed: readonly string[], olds: Props): Promise<void> {
   const changes: Record<string, () => Promise<unknown>> = {
-    metadataOptions: () => ec2().modifyInstanceMetadataOptions({ InstanceId: id, ...capitals(inputs.metadataOptions) }),
+    async metadataOptions() {
+      const modify = await operation("EC2", "modifyInstanceMetadataOptions");
+      await modify.send({ instanceId: id, ...inputs.metadataOptions });
+    },
     monitoring: () => ec2()[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
     volumeTags: () => {
       const { volumeTags: tags = {} } = inputs;
@@ -112,7 +106,7 @@ export const instanceRow: Row = {
   replace: ["ebsOptimized", "rootBlockDevice.encrypted"],
   inPlace: ["vpcSecurityGroupIds"],
   sets: ["vpcSecurityGroupIds"],
-  fixed: { "NetworkInterfaces[0].DeviceIndex": "0", "BlockDeviceMappings[0].DeviceName": "/dev/xvda" },
+  fixed: { "NetworkInterfaces[0].DeviceIndex": "0", "BlockDeviceMappings[0].DeviceName": rootDeviceName },
   rules: {
     properties: {
       // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreditSpecificationRequest.html
@@ -125,23 +119,15 @@ export const instanceRow: Row = {
   },
   price: instancePrice,
   shows: ["instanceType"],
-  calls: { create, update, delete: "terminateInstances" },
+  calls: { create: "runInstances", update, delete: "terminateInstances" },
+  requests: { runInstances: launch },
   isReady: ({ state }) => state.name === "running",
   list: ["describeInstances", "Reservations.Instances"],
   // Those that are gone stay listed; what Auto Scaling launched belongs to its group.
   isOwn: ({ state, tags }) =>
     alive.Values.includes(state.name) && !tags?.some(({ Key }: Props) => Key === "aws:autoscaling:groupName"),
   more,
-  outputs: {
-    instanceState: "State.Name",
-    availabilityZone: "Placement.AvailabilityZone",
-    primaryNetworkInterfaceId: "NetworkInterfaces[].NetworkInterfaceId",
-    privateIp: "PrivateIpAddress",
-    privateDns: "PrivateDnsName",
-    publicIp: publicAddress,
-    // A name of amazonaws.com would lead out of the local cloud.
-    publicDns: publicAddress,
-  },
+  outputs: { privateIp: "PrivateIpAddress", publicIp: publicAddress },
   unlike: (made) => ({
     replaceIf: (changed, inputs) =>
       inputs.userDataReplaceOnChange === true && changed.includes("userData") ? ["userData"] : [],

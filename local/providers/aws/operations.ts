@@ -58,7 +58,8 @@ export async function operation(service: keyof typeof services, name: Operation,
     const tags = Array.isArray(values.tags) ? values.tags : values.tags && lowered(toTags(values.tags));
     if (member === "tags" && isList(resolve(schemas.get(member)))) return tags;
     // EC2 refuses a specification without tags.
-    if (member === "tagSpecifications") return tags?.length > 0 ? [{ resourceType: tagType, tags }] : undefined;
+    if (member === "tagSpecifications" && !values[member])
+      return tags?.length > 0 ? [{ resourceType: tagType, tags }] : undefined;
     return values[member] ?? (member.endsWith("s") ? values[member.slice(0, -1)] : undefined);
   };
   const request = (values: Props) =>

@@ -1,4 +1,3 @@
-import type { ResourceType, TagSpecification } from "@aws-sdk/client-ec2";
 import { ec2 } from "./clients.ts";
 import type { Props } from "./values.ts";
 
@@ -9,10 +8,6 @@ export const toTags = (tags: Props = {}) => Object.entries(tags).map(([Key, Valu
 /** AWS's own tags (`aws:…`) are not the program's. */
 export const fromTags = (tags: Tag[] = []): Props =>
   Object.fromEntries(tags.filter(({ Key }) => !Key?.startsWith("aws:")).map(({ Key, Value }) => [Key, Value ?? ""]));
-
-/** EC2 refuses a specification without tags. */
-export const tagged = (ResourceType: ResourceType, tags: Props = {}): TagSpecification[] =>
-  Object.keys(tags).length > 0 ? [{ ResourceType, Tags: toTags(tags) }] : [];
 
 export async function retagEc2(id: string, tags: Props, removed: string[]) {
   if (removed.length > 0) await ec2().deleteTags({ Resources: [id], Tags: removed.map((Key) => ({ Key })) });
