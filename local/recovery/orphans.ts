@@ -1,8 +1,7 @@
 // Deletes what AWS's API knows of a stack and the stack's state does not: what a command that was interrupted had made and could not
 // note. Reads from stdin which tags are the stack's and what its state has; prints what it deleted.
 import { text } from "node:stream/consumers";
-import { resources } from "../providers/aws/resources.ts";
-import { rows, type Token } from "../providers/aws/rows.ts";
+import { resources, rows, type Token } from "../providers/aws/rows.ts";
 import type { Props } from "../providers/aws/values.ts";
 
 /** `known`: the type and the id of each resource in the state. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { acm, autoscaling, ec2 } from "../../local/providers/aws/clients.ts";
-import { resources } from "../../local/providers/aws/resources.ts";
+import { resources } from "../../local/providers/aws/rows.ts";
 import { get } from "../../tools/http.ts";
 import { make, removeAll } from "../support/make.ts";
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
-import { resources } from "../../local/providers/aws/resources.ts";
+import { resources } from "../../local/providers/aws/rows.ts";
 import type { StateResource } from "../../local/stack.ts";
 import { root } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { ec2 } from "../../local/providers/aws/clients.ts";
-import { resources } from "../../local/providers/aws/resources.ts";
+import { resources } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import { type Made, make, removeAll } from "../support/make.ts";
 

@@ -1,6 +1,5 @@
 import { onTestFinished } from "vitest";
-import { resources } from "../../local/providers/aws/resources.ts";
-import type { Token } from "../../local/providers/aws/rows.ts";
+import { resources, type Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import "./as-root.ts";
 

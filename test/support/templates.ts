@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { translate } from "../../local/providers/aws/cloudformation.ts";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
-import { resources as definitions } from "../../local/providers/aws/resources.ts";
+import { resources as definitions } from "../../local/providers/aws/rows.ts";
 import { schemas } from "../../local/providers/aws/schemas.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import type { StateResource } from "../../local/stack.ts";

@@ -5,7 +5,7 @@
 
 import { expect, test } from "vitest";
 import { provider } from "../../local/providers/aws/provider.ts";
-import { resources as definitions } from "../../local/providers/aws/resources.ts";
+import { resources as definitions } from "../../local/providers/aws/rows.ts";
 import { only, registryHost, runProgram, secret } from "../support/mocks.ts";
 import { preview, programOf, type Registered, registered, type Variant, variants } from "../support/programs.ts";
 

@@ -4,7 +4,7 @@ import { main } from "@pulumi/pulumi/provider/server.js";
 import { once, sts } from "./clients.ts";
 import { functions } from "./functions.ts";
 import { provider } from "./provider.ts";
-import { resources } from "./resources.ts";
+import { resources } from "./rows.ts";
 
 /**
  * The stack's `aws:` configuration. It is read from the environment that the engine gives every plugin, since the SDK's server drops the

@@ -3,7 +3,7 @@ import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { beforeEach, describe, expect, test } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { provider } from "../../../local/providers/aws/provider.ts";
-import { resources } from "../../../local/providers/aws/resources.ts";
+import { resources } from "../../../local/providers/aws/rows.ts";
 import { type Asked, answering, changes } from "../../support/sdk.ts";
 
 const aws = provider("", resources, {}, async () => {});

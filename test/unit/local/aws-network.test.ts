@@ -1,7 +1,6 @@
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { expect, test } from "vitest";
-import { resources } from "../../../local/providers/aws/resources.ts";
-import type { Token } from "../../../local/providers/aws/rows.ts";
+import { resources, type Token } from "../../../local/providers/aws/rows.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 
 test.each<[Token, string[]]>([

@@ -3,9 +3,8 @@ import { createRequire } from "node:module";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { describe, expect, test } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
-import { resources } from "../../../local/providers/aws/resources.ts";
 import { sentBy, whole } from "../../../local/providers/aws/row.ts";
-import { rows, type Token } from "../../../local/providers/aws/rows.ts";
+import { resources, rows, type Token } from "../../../local/providers/aws/rows.ts";
 import { answering, changes } from "../../support/sdk.ts";
 
 const require = createRequire(import.meta.url);

@@ -2,7 +2,7 @@ import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { describe, expect, test } from "vitest";
 import { target, translate } from "../../../local/providers/aws/cloudformation.ts";
 import type { Resource } from "../../../local/providers/aws/provider.ts";
-import { resources } from "../../../local/providers/aws/resources.ts";
+import { resources } from "../../../local/providers/aws/rows.ts";
 import { refusals } from "../../../local/providers/aws/rules.ts";
 import { propertySchema } from "../../../local/providers/aws/schemas.ts";
 import type { Props } from "../../../local/providers/aws/values.ts";
