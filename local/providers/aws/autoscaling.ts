@@ -78,7 +78,6 @@ export const autoscalingRows = {
       name: "AutoScalingGroupName",
       "launchTemplate.id": "LaunchTemplate.LaunchTemplateId",
       "launchTemplate.version": "LaunchTemplate.Version",
-      protectFromScaleIn: "NewInstancesProtectedFromScaleIn",
       targetGroupArns: "TargetGroupARNs",
       vpcZoneIdentifiers: "VPCZoneIdentifier",
       "tags.key": "Tags[].Key",

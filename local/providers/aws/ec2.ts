@@ -179,11 +179,7 @@ export const ec2Rows = {
     // Without an internet gateway it fails.
     isReady: ({ state, failureCode, failureMessage }) =>
       state === "available" || (state !== "pending" && refuse(failureCode, failureMessage)),
-    outputs: {
-      networkInterfaceId: "NatGatewayAddresses[].NetworkInterfaceId",
-      privateIp: "NatGatewayAddresses[].PrivateIp",
-      publicIp: "NatGatewayAddresses[].PublicIp",
-    },
+    outputs: { privateIp: "NatGatewayAddresses[].PrivateIp", publicIp: "NatGatewayAddresses[].PublicIp" },
   },
   "aws:ec2/routeTable:RouteTable": {
     type: "AWS::EC2::RouteTable",

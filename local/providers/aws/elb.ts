@@ -1,7 +1,7 @@
 import { loadBalancerPrice } from "./prices.ts";
 import type { Row } from "./row.ts";
 import { when } from "./schemas.ts";
-import { capital, type Props } from "./values.ts";
+import type { Props } from "./values.ts";
 
 // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html, and API_CreateTargetGroup.html
 const name = { type: "string", maxLength: 32, pattern: "^(?!-)(?!internal-)[A-Za-z0-9-]+(?<!-)$" };
@@ -23,13 +23,10 @@ const targetGroupAttributes = {
 
 const targetGroupNames = {
   name: ["Name", "TargetGroupName"],
-  "healthCheck.enabled": "HealthCheckEnabled",
   "healthCheck.healthyThreshold": "HealthyThresholdCount",
   "healthCheck.interval": "HealthCheckIntervalSeconds",
   "healthCheck.matcher": "Matcher.HttpCode",
   "healthCheck.path": "HealthCheckPath",
-  "healthCheck.port": "HealthCheckPort",
-  "healthCheck.protocol": "HealthCheckProtocol",
   "healthCheck.timeout": "HealthCheckTimeoutSeconds",
   "healthCheck.unhealthyThreshold": "UnhealthyThresholdCount",
 } as const;
@@ -37,14 +34,10 @@ const targetGroupNames = {
 const listenerNames = {
   certificateArn: "Certificates[].CertificateArn",
   "defaultActions.type": "DefaultActions[].Type",
-  "defaultActions.order": "DefaultActions[].Order",
   "defaultActions.targetGroupArn": "DefaultActions[].TargetGroupArn",
-  ...Object.fromEntries(
-    ["protocol", "port", "host", "path", "query", "statusCode"].map((input) => [
-      `defaultActions.redirect.${input}`,
-      `DefaultActions[].RedirectConfig.${capital(input)}`,
-    ]),
-  ),
+  "defaultActions.redirect.protocol": "DefaultActions[].RedirectConfig.Protocol",
+  "defaultActions.redirect.port": "DefaultActions[].RedirectConfig.Port",
+  "defaultActions.redirect.statusCode": "DefaultActions[].RedirectConfig.StatusCode",
 };
 
 /** The end of an ARN, which is the dimension's value in CloudWatch. */
@@ -71,7 +64,7 @@ export const elbRows = {
     calls: { create: "createLoadBalancer", update: ["setSecurityGroups", "setSubnets"], delete: "deleteLoadBalancer" },
     isReady: ({ state }) => state.code === "active",
     more: async ({ availabilityZones = [] }) => ({ subnets: availabilityZones.map(({ subnetId }: Props) => subnetId) }),
-    outputs: { dnsName: "DNSName", zoneId: "CanonicalHostedZoneId", vpcId: "VpcId", arnSuffix },
+    outputs: { dnsName: "DNSName", arnSuffix },
   },
   "aws:lb/targetGroup:TargetGroup": {
     type: "AWS::ElasticLoadBalancingV2::TargetGroup",
@@ -99,7 +92,7 @@ export const elbRows = {
     },
     price: "part of the load balancer",
     calls: { create: "createTargetGroup", update: ["modifyTargetGroup"], delete: "deleteTargetGroup" },
-    outputs: { arnSuffix, loadBalancerArns: "LoadBalancerArns" },
+    outputs: { arnSuffix },
   },
   "aws:lb/listener:Listener": {
     type: "AWS::ElasticLoadBalancingV2::Listener",

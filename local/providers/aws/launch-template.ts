@@ -19,7 +19,6 @@ const template: CloudFormation = {
     "networkInterfaces.deleteOnTermination": "LaunchTemplateData.NetworkInterfaces[].DeleteOnTermination",
     "networkInterfaces.deviceIndex": "LaunchTemplateData.NetworkInterfaces[].DeviceIndex",
     "networkInterfaces.securityGroups": "LaunchTemplateData.NetworkInterfaces[].Groups",
-    "networkInterfaces.subnetId": "LaunchTemplateData.NetworkInterfaces[].SubnetId",
   },
   only: [
     ...["blockDeviceMappings", "creditSpecification", "ebsOptimized", "iamInstanceProfile"],
