@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { toolsFolder } from "../tools/go.ts";
 import { checkHost } from "../tools/host.mjs";
@@ -43,23 +43,18 @@ const runFolder = (number: number) => `/run/hono-app-${number}`;
 /** Claims the addresses that this cloud had before, unless another one has them now. */
 async function claimPrefix(dir: string): Promise<number> {
   const file = join(dir, "prefix");
-  const before = existsSync(file) ? Number(readFileSync(file, "utf8")) : undefined;
   const candidates = Array.from({ length: 200 }, (_, index) => 18 + index);
   const ownerOf = (number: number) => join(runFolder(number), "owner");
-  const isOurs = (number: number) => readIfThere(ownerOf(number)) === dir;
   // Also that of a folder that was removed while its cloud ran, and has no such file any more.
-  const ours = candidates.find(isOurs);
-  if (ours !== undefined) {
-    writeFileSync(file, String(ours));
-    return ours;
-  }
-  for (const number of before === undefined ? candidates : [before, ...candidates]) {
-    const owner = ownerOf(number);
-    const inUse = await Promise.all(Object.values(ports).map((port) => accepts(`127.${number}.0.1:${port}`)));
-    if (existsSync(runFolder(number)) || inUse.includes(true)) continue;
-    mkdirSync(runFolder(number), { mode: 0o755 });
-    writeFileSync(`${owner}.new`, dir);
-    renameSync(`${owner}.new`, owner);
+  const ours = candidates.find((number) => readIfThere(ownerOf(number)) === dir);
+  for (const number of [ours ?? (Number(readIfThere(file)) || 18), ...candidates]) {
+    if (number !== ours) {
+      const inUse = await Promise.all(Object.values(ports).map((port) => accepts(`127.${number}.0.1:${port}`)));
+      if (existsSync(runFolder(number)) || inUse.includes(true)) continue;
+      mkdirSync(runFolder(number), { mode: 0o755 });
+      writeFileSync(`${ownerOf(number)}.new`, dir);
+      renameSync(`${ownerOf(number)}.new`, ownerOf(number));
+    }
     writeFileSync(file, String(number));
     return number;
   }
