@@ -1,6 +1,5 @@
 import { existsSync } from "node:fs";
 import { copyFile, cp, mkdir, rename, rm, symlink } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { ARCHITECTURES, type Names } from "../../../app/src/architecture.ts";
 import { hashOf, readIfThere, root } from "../../../tools/paths.ts";
@@ -36,20 +35,27 @@ const architectures = [x86_64, arm64];
 // Equal packages give equal images, so that the same app has the same digest in every clone.
 const epoch = "0";
 const suite = "trixie"; // what the official distroless base is made of
-const rootFileSystems = {
+/** What an image has below its own files. */
+interface RootFileSystem {
+  readonly name: string;
+  readonly packages: string;
+  /** Paths that the packages bring and the image does not have. */
+  readonly without?: readonly string[];
+  /** Whether there is a record of each package, in /var/lib/dpkg/status.d, as distroless has it. */
+  readonly recordsPackages?: boolean;
+}
+const debian: RootFileSystem = {
+  name: "debian",
   // libstdc++ is for the native modules of npm packages; the rest is what shell scripts take for granted.
-  debian: {
-    packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
-    without: [],
-  },
-  // Distroless: without the programs that the packages bring, and with a record of each package, in /var/lib/dpkg/status.d.
-  distroless: {
-    packages: "base-files,libc6,netbase,tzdata",
-    without: ["usr/bin/*", "usr/sbin/*"],
-    recordsPackages: true,
-  },
-  "docker-cli": { packages: "docker-cli", without: [] },
-} as const;
+  packages: "base-files,bash,dash,coreutils,findutils,sed,grep,gawk,tar,gzip,hostname,procps,curl,libc6,libstdc++6",
+};
+const distroless: RootFileSystem = {
+  name: "distroless",
+  packages: "base-files,libc6,netbase,tzdata",
+  without: ["usr/bin/*", "usr/sbin/*"],
+  recordsPackages: true,
+};
+const client: RootFileSystem = { name: "docker-cli", packages: "docker-cli" };
 const removed = [
   // Documentation, useless in an image.
   ...["man", "doc", "info", "locale", "perl5", "debconf", "lintian"].map((folder) => `usr/share/${folder}`),
@@ -62,35 +68,22 @@ const removed = [
   "etc/resolv.conf",
 ];
 
-type RootFileSystem = keyof typeof rootFileSystems;
-type Contents = { readonly packages: string; readonly without: readonly string[]; readonly recordsPackages?: true };
-
-interface Image {
-  readonly name: string;
-  /** Folder of its Dockerfile. */
-  readonly files: string;
-  readonly rootFileSystem: RootFileSystem;
-  readonly bun: boolean;
-}
-
-const all: readonly Image[] = [
-  { name: `oven/bun:${bunVersion}`, files: "bun", rootFileSystem: "debian", bun: true },
-  { name: `oven/bun:${bunVersion}-distroless`, files: "bun-distroless", rootFileSystem: "distroless", bun: true },
-  { name: "library/amazonlinux:2023", files: "amazonlinux", rootFileSystem: "debian", bun: false },
-  { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: "docker-cli", bun: false },
+/** `files` is the folder of an image's Dockerfile. */
+const all = [
+  { name: `oven/bun:${bunVersion}`, files: "bun", rootFileSystem: debian, bun: true },
+  { name: `oven/bun:${bunVersion}-distroless`, files: "bun-distroless", rootFileSystem: distroless, bun: true },
+  { name: "library/amazonlinux:2023", files: "amazonlinux", rootFileSystem: debian, bun: false },
+  { name: "library/docker:28-cli", files: "docker-cli", rootFileSystem: client, bun: false },
 ];
 const images = all.filter(({ bun }) => !bun || bunVersion !== "");
 
 /** What the images are made from, as a short name. */
 export const baseImagesKey = () =>
-  hashOf(
-    [JSON.stringify([images, suite, rootFileSystems, removed])],
-    [...images.map(({ files }) => join(here, files)), caBundle],
-  );
+  hashOf([JSON.stringify([images, suite, removed])], [...images.map(({ files }) => join(here, files)), caBundle]);
 
 /** Makes the official images of Docker Hub from packages, and pushes them into the mirror, unless they are there. */
 export async function ensureBaseImages(args: BaseImagesArgs): Promise<void> {
-  const missing: Image[] = [];
+  const missing: typeof images = [];
   for (const image of images.filter(({ name }) => args.only?.includes(name) ?? true)) {
     if (!(await exists(`${args.mirror}/${image.name}`))) missing.push(image);
   }
@@ -122,19 +115,14 @@ export async function prepareBaseImages(cacheDir: string, needed = images): Prom
   const parts = new Map<string, () => Promise<void>>();
   for (const image of needed) {
     for (const { image: architecture } of architectures) {
-      const rootTar = join(context, `${image.rootFileSystem}-${architecture}.tar`);
-      parts.set(rootTar, () => packRootFileSystem(image.rootFileSystem, architecture, rootTar));
+      const tar = join(context, `${image.rootFileSystem.name}-${architecture}.tar`);
+      parts.set(tar, () => packRootFileSystem(image.rootFileSystem, architecture, tar));
       const bun = join(context, `bun-${architecture}`);
       if (image.bun) parts.set(bun, () => fetchBun(architecture, bun));
     }
   }
-  // Each of several workers takes the next one.
-  const queue = parts.entries();
-  const worker = async () => {
-    for (const [part, make] of queue)
-      if (!existsSync(part)) await step(`base images: ${relative(context, part)}`, make);
-  };
-  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker));
+  const left = [...parts].filter(([part]) => !existsSync(part));
+  await Promise.all(left.map(([part, make]) => step(`base images: ${relative(context, part)}`, make)));
   return context;
 }
 
@@ -153,8 +141,11 @@ async function build(args: BaseImagesArgs, context: string, files: string, name:
 }
 
 /** `extract` unpacks packages and runs none of their scripts, so a foreign architecture needs no emulation. */
-async function packRootFileSystem(name: RootFileSystem, architecture: Names["image"], tar: string): Promise<void> {
-  const { packages, without, recordsPackages }: Contents = rootFileSystems[name];
+async function packRootFileSystem(
+  { packages, without = [], recordsPackages }: RootFileSystem,
+  architecture: Names["image"],
+  tar: string,
+): Promise<void> {
   // apt's own clean-up would make its folders again.
   const options = [
     "--variant=extract",
