@@ -1,5 +1,5 @@
 """EC2, where moto and AWS differ: GetConsoleOutput answers what the machine really printed, an instance is what its launch says and seen
-only when it is whole, the region has a Local Zone, and a launch template's later versions have their source and user data."""
+only when it is whole, the region has a Local Zone, and a launch template's later versions have their source."""
 
 import os
 from copy import deepcopy
@@ -22,7 +22,7 @@ from moto.ec2.responses.availability_zones_and_regions import AvailabilityZonesA
 from moto.ec2.responses.general import General
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.launch_templates import LaunchTemplates
-from moto.ec2.utils import Base64EncodedString, convert_tag_spec, parse_user_data
+from moto.ec2.utils import Base64EncodedString, convert_tag_spec
 from moto.utilities.utils import filter_resources
 
 CONSOLE = Path(os.environ["LOCAL_CLOUD_DIR"], "console")
@@ -46,30 +46,14 @@ local_zone = Zone("ap-northeast-2-local-1a", "ap-northeast-2", "apne2-local1-az1
 local_zone.opt_in_status = "opted-in"
 offerings = INSTANCE_TYPE_OFFERINGS["availability-zone"]["ap-northeast-2"]
 offerings += [{**each, "Location": local_zone.name} for each in offerings if each["Location"] == "ap-northeast-2a"]
-ZONE_FILTERS = (
-    ("zone-name", "name"),
-    ("zone-id", "zone_id"),
-    ("zone-type", "zone_type"),
-    ("region-name", "region_name"),
-    ("state", "state"),
-    ("opt-in-status", "opt_in_status"),
-)
 
 
 @replacing(AvailabilityZonesAndRegions, "describe_availability_zones")
 def describe_availability_zones(_original, self: AvailabilityZonesAndRegions) -> ActionResult:
     zones = [*self.ec2_backend.describe_availability_zones(), local_zone]
-    return ActionResult({"AvailabilityZones": filter_resources(zones, self._filters_from_querystring(), ZONE_FILTERS)})
-
-
-# Of a template's second version and later ones moto forgets the source and does not read the user data.
-
-
-@replacing(LaunchTemplate, "create_version")
-def create_with_user_data(original, self: LaunchTemplate, data: dict, description: str) -> LaunchTemplateVersion:
-    if isinstance(data.get("UserData"), str):
-        data["UserData"] = parse_user_data(data["UserData"])
-    return original(self, data, description)
+    known = ("zone-id", "zone-type", "region-name", "state", "opt-in-status")
+    attributes = (("zone-name", "name"), *((each, each.replace("-", "_")) for each in known))
+    return ActionResult({"AvailabilityZones": filter_resources(zones, self._filters_from_querystring(), attributes)})
 
 
 @replacing(LaunchTemplateBackend, "create_launch_template")
@@ -81,6 +65,7 @@ def create_without_own_tags(original, self: LaunchTemplateBackend, name: str, de
 
 @replacing(LaunchTemplates, "create_launch_template_version")
 def create_from_source(original, self: LaunchTemplates) -> ActionResult:
+    """moto forgets the source."""
     if source := self._get_param("SourceVersion"):
         template = self.ec2_backend.get_launch_template(self._get_param("LaunchTemplateId"))
         self.params["LaunchTemplateData"] = {**template.get_version(source).data, **self._get_param("LaunchTemplateData", {})}
@@ -95,7 +80,7 @@ def requested(version: LaunchTemplateVersion, params: dict) -> dict:
     """A launch from a template, of which moto itself takes little, as a request without one."""
     data = deepcopy(version.data)
     if user_data := data.get("UserData"):
-        data["UserData"] = user_data.as_bytes()
+        data["UserData"] = str(user_data)
     for interface in data.get("NetworkInterfaces", []):
         if "SubnetId" in params:
             interface["SubnetId"] = params.pop("SubnetId")

@@ -130,8 +130,6 @@ def check_listener(self: ELBv2Backend, protocol: str | None, certificate: str | 
         return
     if ssl_policy and ssl_policy not in SSL_POLICIES:
         raise ELBClientError("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
-    if not certificate:
-        raise ValidationError("A certificate must be specified for HTTPS listeners")
     found = acm_backends[self.account_id][self.region_name]._certificates.get(certificate)
     if found is None:
         raise ELBClientError("CertificateNotFound", f"Certificate '{certificate}' not found")
