@@ -1,27 +1,19 @@
-import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { every } from "../../local/lists.ts";
 import { builds } from "../../local/services/buildkitd.ts";
-import { filesBelow } from "../../tools/paths.ts";
+import { hashOf } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { cloud, ec2, succeed } from "./stack.ts";
-
-/** All files below a folder, with what is in them. */
-function contents(folder: string): string[] {
-  return filesBelow(folder)
-    .map((file) => `${file} ${createHash("sha256").update(readFileSync(file)).digest("hex")}`)
-    .sort();
-}
 
 /** Everything that a preview must not change. */
 export async function unwritten() {
   const reservations = await every(ec2.paginateDescribeInstances({}), (page) => page.Reservations);
   const machines = join(cloud.dir, "machines");
   return {
-    registry: contents(join(cloud.dir, "registry", "data")),
-    stacks: contents(join(cloud.dir, "state", ".pulumi", "stacks")),
+    registry: hashOf([], [join(cloud.dir, "registry", "data")]),
+    stacks: hashOf([], [join(cloud.dir, "state", ".pulumi", "stacks")]),
     instances: reservations.flatMap(({ Instances = [] }) =>
       Instances.map(({ InstanceId, State }) => [InstanceId, State?.Name]),
     ),

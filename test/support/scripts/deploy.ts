@@ -5,7 +5,7 @@ import { checkOut } from "../../../tools/clone.ts";
 import { ensureVenv } from "../../../tools/python.ts";
 import { job, run } from "../github.ts";
 import { cloud, configured, deployed, ec2, edited, shell, state, succeed, summary } from "../stack.ts";
-import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, runner, settings } from "./runner.ts";
+import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, passed, runner, settings } from "./runner.ts";
 
 /** What `pulumi stack history --json` prints, the newest first. */
 function historyOf(...entries: (readonly [kind: string, result: string, commit: string])[]): string {
@@ -18,9 +18,7 @@ export const cases: Cases = {
     const up = (more: object = {}) => run(script, { ...onStack, ...more });
     // As in a check-out of a stack that the workflow created: only its state has the salt.
     await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
-      const { status, text } = await up();
-      expect(status, text).toBe(0);
-      expect(Object.keys(summary(text))).toEqual(["unchanged"]);
+      expect(Object.keys(summary((await passed(up())).text))).toEqual(["unchanged"]);
     });
     const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
     expect((await up({ contexts })).text).toContain("incorrect passphrase");
@@ -52,8 +50,7 @@ export const cases: Cases = {
 
   async "deploy.yml dev: outputs"(script) {
     const before = await deployed();
-    const { status, text, outputs, summary: shown } = await run(script, onStack);
-    expect(status, text).toBe(0);
+    const { outputs, summary: shown } = await passed(run(script, onStack));
     expect(outputs).toEqual({ image: before.imageRef, url: before.graviton.url });
     expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
     // A fleet has one address.
@@ -68,9 +65,7 @@ export const cases: Cases = {
     const preview = (stack = "local") =>
       run(script, { ...asPreviewer, overrides: { STACK: stack, RUN_URL: "https://run" } });
     try {
-      const same = await preview();
-      expect(same.status, same.text).toBe(0);
-      expect(same.summary).toMatch(
+      expect((await passed(preview())).summary).toMatch(
         /^<!-- preview of local -->\n### Preview of `local`\n[\s\S]*a month[\s\S]*unchanged/,
       );
       const none = await preview("prod");
@@ -88,9 +83,7 @@ export const cases: Cases = {
     await deployed();
     const programs = { git: 'echo "git $*"', npm: 'echo "npm $*"' };
     const compare = (stack = "local") => run(script, { ...asPreviewer, overrides: { STACK: stack }, programs });
-    const same = await compare();
-    expect(same.status, same.text).toBe(0);
-    expect(same.text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
+    expect((await passed(compare())).text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
     // A stack that is not there, one that never had anything, and one that has nothing any more.
     const isEmpty = async () =>
       expect(await compare("drift")).toMatchObject({ status: 0, text: "nothing is deployed\n" });
@@ -156,9 +149,7 @@ export const cases: Cases = {
 
   async "destroy.yml destroy: pulumi destroy"(script) {
     await deployed();
-    const { status, text } = await run(script, onStack);
-    expect(status, text).toBe(0);
-    expect(Object.keys(summary(text))).toEqual(["deleted"]);
+    expect(Object.keys(summary((await passed(run(script, onStack))).text))).toEqual(["deleted"]);
     await expectFirstProcess(script);
     // The next npm run local has nothing to recover.
     expect(state().resources).toEqual([]);

@@ -16,7 +16,7 @@ import {
   shell,
   summary,
 } from "../stack.ts";
-import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, runner, settings } from "./runner.ts";
+import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, passed, runner, settings } from "./runner.ts";
 
 /** The script ends with the status that another step has kept. */
 async function endsAs(name: string, step: string): Promise<void> {
@@ -47,12 +47,12 @@ async function commenting(
   const { url: GITHUB_API_URL, comments } = await github(there.map((body, id) => ofBot(body, id)));
   const event = { pull_request: { number: 7, head: { sha: "abc" } } };
   const repository = { repository: "Owner/Hono-App", server_url: "https://github.com" };
-  const { status, text } = await run(name, {
+  const running = run(name, {
     contexts: { github: { token: "job-token", ...repository, run_id: 5, event }, ...contexts },
     runner: { ...runner, GITHUB_API_URL },
     cwd,
   });
-  expect(status, text).toBe(0);
+  const { text } = await passed(running);
   return { text, comments: comments.map(({ body }) => body) };
 }
 
@@ -60,11 +60,8 @@ const ofReview = { ...settings, github: { event: { pull_request: { number: 7 } }
 const onReview: Run = { contexts: ofReview, runner, cwd: cloud.project };
 
 /** Runs a step of the job that deploys the review environment of pull request 7. */
-async function reviewStep(name: string, contexts: Contexts = {}) {
-  const ran = await run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...ofReview, ...contexts } });
-  expect(ran.status, ran.text).toBe(0);
-  return ran;
-}
+const reviewStep = (name: string, contexts: Contexts = {}) =>
+  passed(run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...ofReview, ...contexts } }));
 
 /** Leaves a lock on its stack, as a deployment does that was cancelled. @returns The lock's file. */
 function lockReview(): string {
@@ -115,8 +112,7 @@ async function previewing() {
   const folder = join(cloud.project, "preview");
   const ran = async () => {
     try {
-      const { status, outputs, text } = await run("pull-request.yml preview: pulumi preview", asPreviewer);
-      expect(status, text).toBe(0);
+      const { outputs, text } = await passed(run("pull-request.yml preview: pulumi preview", asPreviewer));
       const shown = readFileSync(join(folder, "preview.txt"), "utf8");
       expect(text).toContain(shown);
       return { text: shown, cost: readFileSync(join(folder, "cost.md"), "utf8"), outputs };
@@ -238,10 +234,8 @@ export const cases: Cases = {
     // A deployment that was cancelled has left its lock.
     lockReview();
     expect((await shell("pulumi refresh --stack pr-7 --yes")).output).toContain("currently locked");
-    const { status, text } = await destroy();
     review = undefined;
-    expect(status, text).toBe(0);
-    expect(Object.keys(summary(text))).toEqual(["deleted"]);
+    expect(Object.keys(summary((await passed(destroy())).text))).toEqual(["deleted"]);
     // Nothing of it is left, and the other stack is as it was.
     await expect(answering(outputs.graviton.url)).rejects.toThrow();
     expect((await registry("/v2/hono-app-pr-7/tags/list")).status).toBe(404);

@@ -5,7 +5,7 @@ import { architectures, machineNames } from "../../../components/architecture.ts
 import { inputsOf, job, run } from "../github.ts";
 import { getFrom, startRegistry } from "../other-registry.ts";
 import { cloud, type Descriptor, deployed, manifest, shell } from "../stack.ts";
-import { type Cases, newFolder, repository, runner, serving } from "./runner.ts";
+import { type Cases, newFolder, passed, repository, runner, serving } from "./runner.ts";
 
 /** A registry in place of GitHub's and of Docker Hub: the image is built and pushed to it, as the job "build" does. */
 const registry = `${cloud.prefix}.0.1:5602`;
@@ -86,9 +86,9 @@ export const cases: Cases = {
       return ran;
     };
     for (const machine of machineNames) {
-      const ran = await runIt(machine, architectures[machine].platform);
-      expect(ran.status, ran.text).toBe(0);
-      expect(ran.text).not.toContain('"message":"listening"');
+      expect((await passed(runIt(machine, architectures[machine].platform))).text).not.toContain(
+        '"message":"listening"',
+      );
     }
     // The other architecture's image runs, emulated, and is refused; its output is shown.
     const wrong = await runIt("intel", architectures.graviton.platform);
@@ -156,8 +156,7 @@ export const cases: Cases = {
     expect(await tagsOf("owner/hono-app")).toEqual(["older"]);
 
     const cwd = downloaded(digests.values());
-    const newest = await tag("newer", "newer", { hub: `${registry}/you/app`, cwd });
-    expect(newest.status, newest.text).toBe(0);
+    const newest = await passed(tag("newer", "newer", { hub: `${registry}/you/app`, cwd }));
     expect(await tagsOf("owner/hono-app")).toEqual(["latest", "newer", "older"]);
     expect(await tagsOf("you/app")).toEqual(["latest", "newer"]);
     const [amd64, arm64] = ["linux/amd64", "linux/arm64"].map((platform) => digests.get(platform));
@@ -189,8 +188,7 @@ export const cases: Cases = {
     // A git tag: its version, and the shorter ones that nothing later has.
     const released = async (version: string) => {
       const before = await tagsOf("owner/hono-app");
-      const { status, text } = await tag("older", "newer", { version });
-      expect(status, text).toBe(0);
+      await passed(tag("older", "newer", { version }));
       return (await tagsOf("owner/hono-app")).filter((each) => !before.includes(each));
     };
     expect(await released("v1.0.9")).toEqual(["1.0.9"]);
@@ -203,8 +201,7 @@ export const cases: Cases = {
       text: expect.stringContaining("::error::aside is not on main; allowed:"),
     });
     // A tag on main's newest commit moves no latest: nothing was proven for it.
-    const tagged = await tag("newer", "newer", { version: "v1.0.9", hub: `${registry}/you/tagged` });
-    expect(tagged.status, tagged.text).toBe(0);
+    await passed(tag("newer", "newer", { version: "v1.0.9", hub: `${registry}/you/tagged` }));
     expect(await tagsOf("you/tagged")).toEqual(["1.0.9"]);
   },
 
