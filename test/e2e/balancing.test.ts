@@ -20,7 +20,7 @@ const expectAnswer = (address: string, path = "/") =>
 /** The interface in a subnet. */
 const interfaceIn = async (subnet: string) => {
   const Filters = [{ Name: "subnet-id", Values: [subnet] }];
-  return (await (await ec2()).describeNetworkInterfaces({ Filters })).NetworkInterfaces?.[0]?.NetworkInterfaceId;
+  return (await ec2().describeNetworkInterfaces({ Filters })).NetworkInterfaces?.[0]?.NetworkInterfaceId;
 };
 
 test("a load balancer, its target group and a group of machines are made, changed, refused as AWS does, and taken away", async () => {
@@ -111,7 +111,7 @@ test("a load balancer, its target group and a group of machines are made, change
 
   const forward = { loadBalancerArn: lb.id, defaultActions: [{ type: "forward", targetGroupArn: targets.id }] };
   const https = { ...forward, port: 443, protocol: "HTTPS" };
-  const certificates = await acm();
+  const certificates = acm();
   const { CertificateArn = "" } = await certificates.requestCertificate({ DomainName: "app.example.com" });
   await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
     "must have a fully-qualified domain name, a supported signature, and a supported key size",
@@ -142,7 +142,7 @@ test("a load balancer, its target group and a group of machines are made, change
   await listener.update({ ...http, defaultActions: [redirect] }, ["defaultActions"]);
   await expectAnswer(lb.live.dnsName, "/a?b=c").toEqual([301, "https://app.example.com/a?b=c"]);
 
-  const { Images = [] } = await (await ec2()).describeImages({
+  const { Images = [] } = await ec2().describeImages({
     Filters: [{ Name: "architecture", Values: ["x86_64"] }],
   });
   const data = { imageId: Images[0]?.ImageId, instanceType: "t3.small" };
@@ -192,7 +192,7 @@ test("a load balancer, its target group and a group of machines are made, change
   });
   const metrics = { ...group, enabledMetrics: ["GroupInServiceInstances", "GroupDesiredCapacity"] };
   expect(await machines.update(metrics, ["enabledMetrics"])).toMatchObject({ enabledMetrics: metrics.enabledMetrics });
-  const scaling = await autoscaling();
+  const scaling = autoscaling();
   const AutoScalingGroupName = machines.id;
   await expect(scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 })).rejects.toThrow(
     "New SetDesiredCapacity value 2 is above max value 1 for the AutoScalingGroup.",

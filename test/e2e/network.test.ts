@@ -6,7 +6,7 @@ import { type Made, make, removeAll } from "../support/make.ts";
 
 // A network of its own, by the rows of the AWS provider, against the local cloud's API.
 
-const api = await ec2();
+const api = ec2();
 
 test("a network comes apart only from its end", async () => {
   const vpc = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.7.0.0/16", enableDnsHostnames: true });

@@ -30,15 +30,15 @@ export interface CloudFormation {
   readonly attributes?: Readonly<Record<string, readonly [key: string, absent: string | number | boolean]>>;
   /** AWS's value for each of an input's, where it has others. */
   readonly spelled?: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** What the provider has where AWS has nothing. */
-  readonly absent?: Readonly<Record<string, unknown>>;
+  /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
+  readonly absent?: Props;
   /** Whether this is a part of another resource there, which has what is required. */
   readonly isPart?: boolean;
   /** What AWS refuses although its schema does not say so: a JSON schema of the properties, and of the attributes by AWS's keys. */
   readonly rules?: AnySchemaObject;
 }
 
-/** What a resource type says of its inputs. */
+/** What a resource type says of its inputs; AWS's own rules of them are written for what CloudFormation calls it. */
 export interface Described {
   readonly inputs: Inputs;
   readonly cloudFormation: CloudFormation;

@@ -62,10 +62,8 @@ const publicAddress = ({ publicIpAddress }: Props) => (publicIpAddress ? toLocal
 
 async function update(id: string, inputs: Props, changed: readonly string[], olds: Props): Promise<void> {
   const changes: Record<string, () => Promise<unknown>> = {
-    async metadataOptions() {
-      const modify = await operation("EC2", "modifyInstanceMetadataOptions");
-      await modify.send({ instanceId: id, ...inputs.metadataOptions });
-    },
+    metadataOptions: () =>
+      operation("EC2", "modifyInstanceMetadataOptions").send({ instanceId: id, ...inputs.metadataOptions }),
     monitoring: () => ec2()[inputs.monitoring ? "monitorInstances" : "unmonitorInstances"]({ InstanceIds: [id] }),
     volumeTags: () => {
       const { volumeTags: tags = {} } = inputs;

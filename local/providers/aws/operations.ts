@@ -47,7 +47,7 @@ function shaped(schema: Schema, value: unknown): unknown {
 }
 
 /** @param tagType What EC2 calls a type in the tags of a request. */
-export async function operation(service: keyof typeof services, name: Operation, tagType?: string) {
+export function operation(service: keyof typeof services, name: Operation, tagType?: string) {
   const [api, sdk]: [Props, Props] = [services[service].client(), services[service].sdk()];
   if (!(name in api)) throw new Error(`${service} has no operation ${name}`);
   const input: Schema = resolve(sdk[`${capital(name)}$`][4]);

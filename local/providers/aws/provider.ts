@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import type { CheckFailure, Provider } from "@pulumi/pulumi/provider/provider.js";
-import type { CloudFormation } from "./cloudformation.ts";
+import type { Described } from "./cloudformation.ts";
 import {
   compare,
   encodeDocuments,
@@ -16,12 +16,9 @@ import {
 } from "./values.ts";
 
 /** One resource type: its inputs and the calls that make, show, change and remove it. */
-export type Resource = {
+export type Resource = Described & {
   /** What AWS calls it, for messages. */
   label: string;
-  /** What CloudFormation calls it: AWS's own rules of its inputs are written for that. */
-  cloudFormation: CloudFormation;
-  inputs: Inputs;
   /** The longest name AWS takes; without a name the resource gets pulumi-aws's `${name}-${7 hex digits}`, or is refused. */
   autoName?: number;
   defaults?: Props;
@@ -168,7 +165,7 @@ export function provider(
       const { resource, name } = entry(urn);
       const inputs = encodeDocuments(resource.inputs, { ...resource.defaults, ...withoutMeta(news) });
       const { autoName: longest } = resource;
-      if (longest && inputs.name === undefined && inputs.namePrefix === undefined) {
+      if (longest && inputs.name === undefined) {
         inputs.name = isAutoName(olds?.name, name) ? olds.name : newAutoName(name);
         if (inputs.name.length > longest) {
           const reason = `name '${name}-' plus 7 random chars is longer than maximum length ${longest}`;

@@ -43,8 +43,6 @@ export interface Row
   readonly partOf?: string;
   /** What EC2 calls the type in tags and ARNs. @default `route-table`, by a `RouteTableId` */
   readonly tagType?: string;
-  /** What the provider has where AWS has nothing. The order is that in which AWS takes them. */
-  readonly absent?: Props;
   /** Outputs beside the ARN: where an item has them, such as `NatGatewayAddresses[].PublicIp`, or how they follow from it. */
   readonly outputs?: Readonly<Record<string, string | ((item: Props) => unknown)>>;
   /** Whether an item is the program's own and not one that AWS makes by itself. */
@@ -170,8 +168,8 @@ const longest = (schema: AnySchemaObject | undefined, row: Row): number | undefi
 const serviceOf = ({ type }: CloudFormation) => type.split("::")[1] as keyof typeof services;
 
 /** Those of a type's inputs that an operation sends. */
-export async function sentBy(row: Row, name: Operation, inputs: readonly string[]): Promise<string[]> {
-  const { takes } = await operation(serviceOf(row), name);
+export function sentBy(row: Row, name: Operation, inputs: readonly string[]): string[] {
+  const { takes } = operation(serviceOf(row), name);
   return inputs.filter((input) => row.requests?.[name] !== undefined || namesOf(row, input).some(takes));
 }
 
@@ -193,13 +191,13 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
   const send = async (name: Operation, id: string, props: Props, olds: Props = {}) => {
     const { tags } = props;
     const request = row.requests?.[name]?.(props, id, olds) ?? valuesOf(row, props);
-    return (await call(name)).send({ ...request, ...(tags && { tags }), ...(id ? known(id) : {}) });
+    return call(name).send({ ...request, ...(tags && { tags }), ...(id ? known(id) : {}) });
   };
 
   async function items(within: Props): Promise<Props[]> {
     if (!row.list) return [];
     const [name, path] = row.list;
-    const found = (await orGone((await call(name)).list(within, path))) ?? [];
+    const found = (await orGone(call(name).list(within, path))) ?? [];
     const [last = ""] = String(row.id).match(/\w+$/) ?? [];
     return found
       .map((item) => (isObject(item) ? lowered(item) : { [lower(last)]: item }))
@@ -248,7 +246,7 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
     if (isNested(row, "tags")) return inOrder(item.tags, declared);
     const { list } = tagging[service] ?? {};
     const known = { resourceArn: arn, resourceARN: arn };
-    const tags = list ? search(await (await call(list)).send(known), "tags", "Tags") : item.tags;
+    const tags = list ? search(await call(list).send(known), "tags", "Tags") : item.tags;
     return Array.isArray(tags) || !tags ? fromTags(tags) : tags;
   }
 
@@ -270,7 +268,7 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
   /** The attributes that are inputs, as numbers and booleans where the provider has those. */
   async function attributes(id: string): Promise<Props> {
     if (!row.attributes) return {};
-    const { attributes } = lowered(await (await call(`describe${row.noun}Attributes` as Operation)).send(known(id)));
+    const { attributes } = lowered(await call(`describe${row.noun}Attributes` as Operation).send(known(id)));
     const values = new Map(attributes.map(({ key, value }: Props) => [key, value]));
     const typed = Object.entries(row.attributes).map(([input, [key, absent]]) => {
       const value = values.get(key);
@@ -281,7 +279,7 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
 
   /** Undoes what a part of the resource was attached to, before something else is, or the resource is deleted. */
   async function detach(unset: Operation, id: string, state: Props): Promise<void> {
-    const attached = (await sentBy(row, unset, others)).filter((input) => state[input]);
+    const attached = sentBy(row, unset, others).filter((input) => state[input]);
     if (attached.length > 0) await orGone(send(unset, id, only(others, state)));
   }
 
@@ -291,11 +289,11 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
     const props = { ...row.absent, ...withoutUndefined(given) };
     for (const entry of updates) {
       const [set, unset] = [entry].flat() as [Operation, Operation?];
-      const touched = (await sentBy(row, set, changed)).sort((a, b) => order.indexOf(a) - order.indexOf(b));
+      const touched = sentBy(row, set, changed).sort((a, b) => order.indexOf(a) - order.indexOf(b));
       if (touched.length === 0) continue;
-      const isDetached = unset && (await sentBy(row, unset, touched)).length > 0;
+      const isDetached = unset && sentBy(row, unset, touched).length > 0;
       if (isDetached) await detach(unset, id, olds);
-      const { isAttribute } = await call(set);
+      const { isAttribute } = call(set);
       const attributes = touched.filter((input) => namesOf(row, input).some(isAttribute));
       for (const input of attributes) await send(set, id, { [input]: props[input] ?? false });
       if (attributes.length > 0) continue;
@@ -317,9 +315,7 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
   async function create(given: Props): Promise<string> {
     const { create: call } = row.calls;
     const [id, sent] =
-      typeof call === "function"
-        ? [await call(given), tops]
-        : [await begin(call, given), await sentBy(row, call, tops)];
+      typeof call === "function" ? [await call(given), tops] : [await begin(call, given), sentBy(row, call, tops)];
     const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
     const finish = async () => {
       await row.created?.(id, given);
@@ -352,8 +348,8 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
       if (service === "EC2") return retagEc2(id, tags, removed);
       const { tag, untag } = tagging[service] ?? { tag: `tag${row.noun}`, untag: `untag${row.noun}` };
       const own = { ...known(id), resourceArn, resourceARN: resourceArn, tags, tagKeys: removed };
-      if (removed.length > 0) await (await call(untag as Operation)).send(own);
-      await (await call(tag as Operation)).send(own);
+      if (removed.length > 0) await call(untag as Operation).send(own);
+      await call(tag as Operation).send(own);
     },
     async delete(id, state) {
       if (!row.calls.delete) return;
