@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { AutoScalingGroup } from "@aws-sdk/client-auto-scaling";
-import { autoscaling } from "./clients.ts";
+import { autoscaling, type Operation } from "./clients.ts";
+import { operation } from "./operations.ts";
 import { alarmPrice, groupPrice } from "./prices.ts";
 import { ofMade, type Resource, refuse, until } from "./provider.ts";
 import type { Row } from "./row.ts";
@@ -19,7 +20,7 @@ async function within(what: string, isReached: () => Promise<boolean>): Promise<
   await until(async () => (await isReached()) || isLate());
 }
 
-async function update(made: Resource, id: string, inputs: Props, changed: string[], olds: Props): Promise<void> {
+const updating = (made: Resource) => async (id: string, inputs: Props, changed: string[], olds: Props) => {
   if (changed.includes("targetGroupArns"))
     throw new Error("a group that gets other target groups is not modelled here");
   // Given where it is not changed too, it would undo what scaling did, or what an instance refresh did.
@@ -28,7 +29,7 @@ async function update(made: Resource, id: string, inputs: Props, changed: string
   const others = changed.filter((input) => input !== "enabledMetrics");
   if (others.length > 0) await made.update?.(id, sent, others, olds);
   if (others.length < changed.length) await collect(id, inputs);
-}
+};
 
 async function collect(AutoScalingGroupName: string, { enabledMetrics: Metrics }: Props): Promise<void> {
   if (Metrics === undefined) throw new Error("a group of which no metrics are collected any more is not modelled here");
@@ -36,18 +37,15 @@ async function collect(AutoScalingGroupName: string, { enabledMetrics: Metrics }
 }
 
 /** As the real provider does: a tag that has not changed is not sent again. */
-async function retag(ResourceId: string, tags: Props, _removed: string[], olds: Props): Promise<void> {
-  const group = { ResourceId, ResourceType: "auto-scaling-group" };
-  const gone = (olds.tags as Props[]).filter(({ key }) => !tags.some((tag: Props) => tag.key === key));
-  if (gone.length > 0) await autoscaling().deleteTags({ Tags: gone.map(({ key }) => ({ ...group, Key: key })) });
-  const changed = tags.filter((tag: Props) => !(olds.tags as Props[]).some((old) => isDeepStrictEqual(old, tag)));
-  const Tags = changed.map(({ key, value, propagateAtLaunch }: Props) => ({
-    ...group,
-    Key: key,
-    Value: value,
-    PropagateAtLaunch: propagateAtLaunch,
-  }));
-  if (Tags.length > 0) await autoscaling().createOrUpdateTags({ Tags });
+async function retag(resourceId: string, tags: Props, _removed: string[], olds: Props): Promise<void> {
+  const group = { resourceId, resourceType: "auto-scaling-group" };
+  const before: Props[] = olds.tags;
+  const gone = before.filter(({ key }) => !tags.some((tag: Props) => tag.key === key)).map(({ key }) => ({ key }));
+  const changed: Props[] = tags.filter((tag: Props) => !before.some((old) => isDeepStrictEqual(old, tag)));
+  const send = (name: Operation, each: Props[]) =>
+    each.length > 0 && operation("AutoScaling", name).send({ tags: each.map((tag) => ({ ...group, ...tag })) });
+  await send("deleteTags", gone);
+  await send("createOrUpdateTags", changed);
 }
 
 /** Drains the group before it deletes it, of protected instances too. */
@@ -63,13 +61,13 @@ async function remove(AutoScalingGroupName: string): Promise<void> {
   await within("deleted", async () => !(await find(AutoScalingGroupName)));
 }
 
-async function create(made: Resource, inputs: Props): Promise<string> {
+const creating = (made: Resource) => async (inputs: Props) => {
   if (inputs.waitForCapacityTimeout !== "0")
     throw new Error('waiting for capacity is not modelled here: only waitForCapacityTimeout: "0"');
   const id = await made.create(inputs);
   if (inputs.enabledMetrics) await ofMade(id, collect(id, inputs));
   return id;
-}
+};
 
 export const autoscalingRows = {
   "aws:autoscaling/group:Group": {
@@ -116,12 +114,7 @@ export const autoscalingRows = {
       vPCZoneIdentifier: vPCZoneIdentifier.split(","),
       enabledMetrics: enabledMetrics.map(({ metric }: Props) => metric),
     }),
-    unlike: (made) => ({
-      create: (inputs) => create(made, inputs),
-      update: (id, inputs, changed, olds) => update(made, id, inputs, changed, olds),
-      retag,
-      delete: remove,
-    }),
+    unlike: (made) => ({ create: creating(made), update: updating(made), retag, delete: remove }),
   },
   "aws:autoscaling/policy:Policy": {
     type: "AWS::AutoScaling::ScalingPolicy",

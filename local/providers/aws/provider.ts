@@ -213,9 +213,7 @@ export function provider(
         if (!live) return { id: "", props: {} };
         const known = Object.entries(live).filter(([key]) => key in resource.inputs);
         const inputs = declared ? refresh(resource.inputs, declared, live) : Object.fromEntries(known);
-        // What neither AWS nor moto reports stays as the state has it.
-        const kept = declared ? Object.fromEntries(Object.keys(inputs).map((key) => [key, inputs[key]])) : {};
-        return { id, inputs: withoutUndefined(inputs), props: stateOf({ ...kept, ...live }, inputs) };
+        return { id, inputs: withoutUndefined(inputs), props: stateOf(live, inputs) };
       });
     },
     async update(id, urn, olds, news) {
