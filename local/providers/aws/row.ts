@@ -316,7 +316,7 @@ export function define(token: string, given: Row, above?: { readonly row: Row; r
     const { create: call } = row.calls;
     const [id, sent] =
       typeof call === "function" ? [await call(given), tops] : [await begin(call, given), sentBy(row, call, tops)];
-    const rest = tops.filter((input) => !sent.includes(input) && isSet(input, given) && input !== "tags");
+    const rest = others.filter((input) => !sent.includes(input) && isSet(input, given));
     const finish = async () => {
       await row.created?.(id, given);
       await until(async () => row.isReady?.((await find(id)) ?? refuse("NotFound", `${id} is gone`)) ?? true);

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 from methods import before, replacing
@@ -54,22 +53,16 @@ def get_service_quota(original, self: ServiceQuotasBackend, service_code: str, q
     return {**quota, "Unit": "None", "Adjustable": True, "GlobalQuota": False}
 
 
-STANDARD = re.compile(r"(a|c|d|h|i|im|is|m|r|t|z)\d")
-
-
 def vcpus(instance_type: str) -> int:
-    """What an instance counts towards the quota. Other families have quotas of their own, which are not enforced here."""
-    if not STANDARD.match(instance_type):
-        return 0
     return INSTANCE_TYPES.get(instance_type, {}).get("VCpuInfo", {}).get("DefaultVCpus", 0)
 
 
 @before(InstanceBackend, "run_instances")
 def check_vcpus(self: InstanceBackend, count: int, kwargs: dict, **_: object) -> None:
-    wanted = 0 if kwargs.get("instance_market_options") else count * vcpus(kwargs["instance_type"])
-    running = (each for each in self.all_running_instances() if each.lifecycle != "spot")
+    """Every instance counts: the program launches On-Demand instances of Standard families alone."""
+    running = sum(vcpus(each.instance_type) for each in self.all_running_instances())
     limit = applied("ec2", VCPUS)
-    if wanted and sum(vcpus(each.instance_type) for each in running) + wanted > limit:
+    if running + count * vcpus(kwargs["instance_type"]) > limit:
         raise EC2ClientError(
             "VcpuLimitExceeded",
             f"You have requested more vCPU capacity than your current vCPU limit of {limit:.0f} allows for the instance bucket that the "
