@@ -11,44 +11,34 @@ export function once<T>(make: () => T): () => T {
   };
 }
 
-/** What each service's SDK is, by the end of its package's name. */
-interface Sdks {
-  acm: typeof import("@aws-sdk/client-acm");
-  "auto-scaling": typeof import("@aws-sdk/client-auto-scaling");
-  cloudwatch: typeof import("@aws-sdk/client-cloudwatch");
-  "cloudwatch-logs": typeof import("@aws-sdk/client-cloudwatch-logs");
-  ec2: typeof import("@aws-sdk/client-ec2");
-  ecr: typeof import("@aws-sdk/client-ecr");
-  "elastic-load-balancing-v2": typeof import("@aws-sdk/client-elastic-load-balancing-v2");
-  iam: typeof import("@aws-sdk/client-iam");
-  ssm: typeof import("@aws-sdk/client-ssm");
-  sts: typeof import("@aws-sdk/client-sts");
-}
-
 const require = createRequire(import.meta.url);
-// Not import(), which first reads a file to find out its format: 0.1 s for EC2's.
-const sdk = <Name extends keyof Sdks>(name: Name): Sdks[Name] => require(`@aws-sdk/client-${name}`);
+/** A service's SDK. Not import(), which first reads a file to find out its format: 0.1 s for EC2's. */
+export const sdk = <Sdk>(name: string): Sdk => require(`@aws-sdk/client-${name}`);
 
-export const acm = once(() => new (sdk("acm").ACM)({}));
-export const autoscaling = once(() => new (sdk("auto-scaling").AutoScaling)({}));
-export const cloudwatch = once(() => new (sdk("cloudwatch").CloudWatch)({}));
-export const ec2 = once(() => new (sdk("ec2").EC2)({}));
-export const ecr = once(() => new (sdk("ecr").ECR)({}));
-export const elb = once(() => new (sdk("elastic-load-balancing-v2").ElasticLoadBalancingV2)({}));
-export const iam = once(() => new (sdk("iam").IAM)({}));
-export const logs = once(() => new (sdk("cloudwatch-logs").CloudWatchLogs)({}));
-export const ssm = once(() => new (sdk("ssm").SSM)({}));
-export const sts = once(() => new (sdk("sts").STS)({}));
+export const acm = once(() => new (sdk<typeof import("@aws-sdk/client-acm")>("acm").ACM)({}));
+export const autoscaling = once(
+  () => new (sdk<typeof import("@aws-sdk/client-auto-scaling")>("auto-scaling").AutoScaling)({}),
+);
+const cloudwatch = once(() => new (sdk<typeof import("@aws-sdk/client-cloudwatch")>("cloudwatch").CloudWatch)({}));
+export const ec2 = once(() => new (sdk<typeof import("@aws-sdk/client-ec2")>("ec2").EC2)({}));
+export const ecr = once(() => new (sdk<typeof import("@aws-sdk/client-ecr")>("ecr").ECR)({}));
+type Elb = typeof import("@aws-sdk/client-elastic-load-balancing-v2");
+const elb = once(() => new (sdk<Elb>("elastic-load-balancing-v2").ElasticLoadBalancingV2)({}));
+export const iam = once(() => new (sdk<typeof import("@aws-sdk/client-iam")>("iam").IAM)({}));
+type Logs = typeof import("@aws-sdk/client-cloudwatch-logs");
+const logs = once(() => new (sdk<Logs>("cloudwatch-logs").CloudWatchLogs)({}));
+export const ssm = once(() => new (sdk<typeof import("@aws-sdk/client-ssm")>("ssm").SSM)({}));
+export const sts = once(() => new (sdk<typeof import("@aws-sdk/client-sts")>("sts").STS)({}));
 
-/** By CloudFormation's name of the service: its client, and its SDK, which has the schema of each operation. */
+/** By CloudFormation's name of the service: its own name, its client, and its SDK, which has the schema of each operation. */
 export const services = {
-  AutoScaling: { name: "Auto Scaling", client: autoscaling, sdk: () => sdk("auto-scaling") },
-  CloudWatch: { name: "CloudWatch", client: cloudwatch, sdk: () => sdk("cloudwatch") },
-  EC2: { name: "EC2", client: ec2, sdk: () => sdk("ec2") },
-  ECR: { name: "ECR", client: ecr, sdk: () => sdk("ecr") },
-  ElasticLoadBalancingV2: { name: "ELBv2", client: elb, sdk: () => sdk("elastic-load-balancing-v2") },
-  IAM: { name: "IAM", client: iam, sdk: () => sdk("iam") },
-  Logs: { name: "CloudWatch Logs", client: logs, sdk: () => sdk("cloudwatch-logs") },
+  AutoScaling: { name: "Auto Scaling", client: autoscaling, sdk: "auto-scaling" },
+  CloudWatch: { name: "CloudWatch", client: cloudwatch, sdk: "cloudwatch" },
+  EC2: { name: "EC2", client: ec2, sdk: "ec2" },
+  ECR: { name: "ECR", client: ecr, sdk: "ecr" },
+  ElasticLoadBalancingV2: { name: "ELBv2", client: elb, sdk: "elastic-load-balancing-v2" },
+  IAM: { name: "IAM", client: iam, sdk: "iam" },
+  Logs: { name: "CloudWatch Logs", client: logs, sdk: "cloudwatch-logs" },
 } as const;
 
 type Clients = { [Name in keyof typeof services]: ReturnType<(typeof services)[Name]["client"]> };

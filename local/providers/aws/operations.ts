@@ -1,6 +1,6 @@
 // AWS's operations by their names. The SDK carries the schema of every request, from which follows what a call takes of a resource.
 import { every } from "../../lists.ts";
-import { type Operation, services } from "./clients.ts";
+import { type Operation, sdk, services } from "./clients.ts";
 import { toTags } from "./tags.ts";
 import { capital, isObject, lower, type Props } from "./values.ts";
 
@@ -48,9 +48,9 @@ function shaped(schema: Schema, value: unknown): unknown {
 
 /** @param tagType What EC2 calls a type in the tags of a request. */
 export function operation(service: keyof typeof services, name: Operation, tagType?: string) {
-  const [api, sdk]: [Props, Props] = [services[service].client(), services[service].sdk()];
+  const api: Props = services[service].client();
   if (!(name in api)) throw new Error(`${service} has no operation ${name}`);
-  const input: Schema = resolve(sdk[`${capital(name)}$`][4]);
+  const input: Schema = resolve(sdk<Props>(services[service].sdk)[`${capital(name)}$`][4]);
   const names: string[] = input[4] ?? [];
   const schemas = new Map(names.map((member, index) => [lower(member), input[5][index]]));
 
