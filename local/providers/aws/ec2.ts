@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import { every } from "../../lists.ts";
 import { ec2 } from "./clients.ts";
 import { launchTemplateRow } from "./launch-template.ts";
@@ -15,9 +14,8 @@ const inVpc = "part of the VPC";
 const attachment = ["attachInternetGateway", "detachInternetGateway"] as const;
 const group = { id: "GroupId", tagType: "security-group", list: ["describeSecurityGroups", "SecurityGroups"] } as const;
 
-/** As the real provider makes it: a route has no id on AWS. */
-const routeId = ({ routeTableId, destinationCidrBlock }: Props) =>
-  `r-${routeTableId}${hash("sha256", destinationCidrBlock, "buffer").readUInt32BE()}`;
+/** A route has no id on AWS. */
+const routeId = ({ routeTableId, destinationCidrBlock }: Props) => `r-${routeTableId}-${destinationCidrBlock}`;
 
 const groups = async () => every(ec2().paginateDescribeSecurityGroups({}), (page) => page.SecurityGroups);
 
