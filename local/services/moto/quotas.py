@@ -24,10 +24,9 @@ QUOTAS = {
     # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
     ("vpc", VPCS): ("VPCs per Region", 5.0),
     ("ec2", ADDRESSES): ("EC2-VPC Elastic IPs", 5.0),
-    # AWS's defaults of those that a fleet counts towards: GetServiceQuota answers them, and they are not enforced.
+    # AWS's defaults of those that a fleet counts towards and moto does not know: GetServiceQuota answers them; none is enforced.
     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
     # https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html
-    ("vpc", "L-FE5A380F"): ("NAT gateways per Availability Zone", 5.0),
     ("elasticloadbalancing", "L-53DA6B97"): ("Application Load Balancers per Region", 50.0),
     ("elasticloadbalancing", "L-B22855CB"): ("Target Groups per Region", 3000.0),
     ("autoscaling", "L-CDE20ADC"): ("Auto Scaling groups per region", 500.0),
