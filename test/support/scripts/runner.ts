@@ -25,10 +25,9 @@ export const repository = {
   GITHUB_SHA: "c0ffee",
 };
 
-const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, AWS_REGION, AWS_DEFAULT_REGION, ...rest } = cloud.env;
-const region = { AWS_REGION: "ap-northeast-2", AWS_DEFAULT_REGION: "ap-northeast-2" };
+const { PULUMI_BACKEND_URL, PULUMI_CONFIG_PASSPHRASE, ...rest } = cloud.env;
 /** A runner after the set-up: logged in to the local cloud for the stack's region. The backend comes from the workflow. */
-export const runner: Record<string, string> = { ...rest, ...repository, ...region };
+export const runner: Record<string, string> = { ...rest, ...repository };
 export const settings: Contexts = { vars: { PULUMI_BACKEND_URL }, secrets: { PULUMI_CONFIG_PASSPHRASE } };
 /** In the tests' clone, on the stack that is deployed there. */
 export const onStack: Run = { contexts: settings, runner, overrides: { STACK: "local" }, cwd: cloud.project };
