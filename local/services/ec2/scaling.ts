@@ -148,7 +148,7 @@ export function scalingOf({ ec2, elb, autoscaling, report }: Apis) {
     let members = given.map((each) => memberOf(each, instances.get(each.InstanceId ?? ""), health));
     const known = JSON.stringify(reported(members));
     const { InstanceRefreshes = [] } = await autoscaling.describeInstanceRefreshes({ AutoScalingGroupName: name });
-    const refresh = InstanceRefreshes.find(({ Status = "" }) => active.includes(Status));
+    const refresh = InstanceRefreshes.find(({ Status = "" }) => !endings.includes(Status));
     const goal = goalOf(group, refresh);
 
     await serve(members, health);
@@ -280,7 +280,6 @@ const nameOf = ({ LaunchTemplateId, Version }: LaunchTemplateSpecification = {})
 const reported = (members: readonly Member[]) =>
   members.map(({ id, lifecycle, health, isProtected, template }) => ({ id, lifecycle, health, isProtected, template }));
 
-const active = ["Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"];
 const endings = ["Successful", "Failed", "Cancelled", "RollbackSuccessful", "RollbackFailed"];
 
 /** What a group, with the refresh that goes on, is to become. */
