@@ -9,7 +9,7 @@ import { collect } from "../../tools/process.ts";
 
 type Strings = Readonly<Record<string, string>>;
 
-export interface Step {
+interface Step {
   readonly id?: string;
   readonly name?: string;
   readonly if?: string;
@@ -21,7 +21,7 @@ export interface Step {
   readonly "working-directory"?: string;
   readonly "continue-on-error"?: boolean;
 }
-export interface Job {
+interface Job {
   readonly needs?: string | string[];
   readonly if?: string;
   readonly environment?: string | { readonly name: string };
@@ -32,7 +32,7 @@ export interface Job {
   readonly env?: Strings;
   readonly steps?: readonly Step[];
 }
-export interface Workflow {
+interface Workflow {
   readonly concurrency?: { readonly "cancel-in-progress": boolean };
   readonly defaults?: { readonly run: { readonly shell: string } };
   readonly env?: Strings;
@@ -80,7 +80,7 @@ export type Contexts = Readonly<Record<string, unknown>>;
 const contextNames = ["github", "env", "vars", "secrets", "inputs", "needs", "steps", "matrix", "runner"];
 
 /** Evaluates one expression, without `${{ }}`. */
-export function evaluate(expression: string, contexts: Contexts, functions: Record<string, boolean> = {}): unknown {
+function evaluate(expression: string, contexts: Contexts, functions: Record<string, boolean> = {}): unknown {
   const own = Object.entries(functions).map(([name, value]) => ({
     name,
     minArgs: 0,

@@ -43,7 +43,7 @@ const registrationOf = ({ type, name, inputs }: pulumi.runtime.MockResourceArgs,
 export const secret = (value: unknown) => ({ [specialSigKey]: specialSecretSig, value });
 
 /** What AWS answers, by the function's token, and what the engine says of resources, by their type; a test replaces an entry to say otherwise. */
-export type Answers = Record<string, (inputs: Record<string, unknown>) => object>;
+type Answers = Record<string, (inputs: Record<string, unknown>) => object>;
 
 const registered: Registration[] = [];
 let answers: Answers = {};

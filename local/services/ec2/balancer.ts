@@ -14,7 +14,7 @@ type Attributes = readonly { readonly Key?: string; readonly Value?: string }[];
 const attribute = (attributes: Attributes, key: string) => attributes.find(({ Key }) => Key === key)?.Value;
 
 /** What Elastic Load Balancing says of a target: its state, and the reason. */
-export type Health = readonly [state: string, reason?: string, description?: string];
+type Health = readonly [state: string, reason?: string, description?: string];
 
 type Group = Awaited<ReturnType<typeof groupOf>>;
 

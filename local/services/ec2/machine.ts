@@ -10,7 +10,7 @@ import { afterUserData, consoleLine } from "./console.ts";
 import { type Engine, isEngineAlive, pidFileOf, socketOf, startEngine, stopEngine } from "./engine.ts";
 
 /** What a machine is made from: an instance, as EC2's API describes it. */
-export interface MachineArgs {
+interface MachineArgs {
   architecture: Names;
   /** Where it is reached. */
   address: string;

@@ -9,7 +9,7 @@ const here = import.meta.dirname;
 const caBundle = "/etc/ssl/certs/ca-certificates.crt";
 
 /** Where images are built, and where they are put. */
-export interface BaseImagesArgs {
+interface BaseImagesArgs {
   /** The plain-HTTP registry that BuildKit asks before Docker Hub, `address:port`. */
   mirror: string;
   /** BuildKit's address, `unix:///…`. */

@@ -11,7 +11,7 @@ export function pinnedActions(): string[] {
   return [...new Set(pins)].sort();
 }
 
-export function readAction(text: string): ActionData {
+function readAction(text: string): ActionData {
   type Input = { required?: boolean; default?: unknown } | null;
   const { inputs = {}, outputs = {} } = parse(text) as { inputs?: Record<string, Input>; outputs?: object };
   const isRequired = (name: string) => inputs[name]?.required === true && inputs[name].default === undefined;
