@@ -25,8 +25,9 @@ test.each(commands)("%s ends with 2 for an option that it does not know, and tel
   expect(stderr).toMatch(/^\nUnknown option '--nonsense'\nusage: /);
 });
 
+const usage = { status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" };
 test.each(globSync(".github/scripts/*.ts"))("%s tells its usage", (file) => {
-  expect(run([file, "--help"])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^usage: /), stderr: "" });
+  expect(run([file, "--help"])).toMatchObject(usage);
 });
 
 test("every npm command that a document or a program names is a script, with options that it knows", () => {
@@ -87,9 +88,5 @@ test("in a clone without a Dockerfile the local cloud's commands are there; what
     stdout: expect.stringContaining("WITHOUT A PRICE: region us-east-1"),
   });
   rmSync(join(cwd, "app", "Dockerfile"));
-  expect(run(["cli/local.ts", "--help"], { cwd })).toMatchObject({
-    status: 0,
-    stdout: expect.stringMatching(/^usage: /),
-    stderr: "",
-  });
+  expect(run(["cli/local.ts", "--help"], { cwd })).toMatchObject(usage);
 });

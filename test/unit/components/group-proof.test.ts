@@ -22,7 +22,8 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-function prove(timeout = 60, isScaling = false) {
+/** A proof after so many seconds. */
+async function prove(seconds: number, timeout = 60, isScaling = false) {
   const ask = async (nonce: string) => {
     const asked = answering ?? fleet.serving;
     const id = asked[turn++ % asked.length];
@@ -31,13 +32,14 @@ function prove(timeout = 60, isScaling = false) {
   };
   const options = { expected, template: "lt-1:1", ask, timeout, isScaling };
   const ended: Promise<GroupProof | string> = proveGroup(fleet, options).catch((error: Error) => error.message);
-  return { ended, after: (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000) };
+  const after = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000);
+  await after(seconds);
+  return { ended, after };
 }
 
 /** What has come of a proof after so many seconds: the proof, or its error's message. */
 async function outcome(seconds: number, timeout?: number, isScaling?: boolean) {
-  const { ended, after } = prove(timeout, isScaling);
-  await after(seconds);
+  const { ended } = await prove(seconds, timeout, isScaling);
   return Promise.race([ended, "it goes on"]);
 }
 
@@ -73,8 +75,7 @@ test("a group whose zones have changed is proven when none of its machines is wh
   fleet.add("i-old");
   expect(await outcome(31, 30)).toContain("30 s; i-old is InService and healthy, in a instead of b or c\n");
   fleet.add("i-new", { zone: "b" });
-  const { ended, after } = prove();
-  await after(10);
+  const { ended, after } = await prove(10);
   fleet.members.shift();
   await after(2);
   expect(await ended).toMatchObject({ machines: [{ id: "i-new", zone: "b" }] });
@@ -130,8 +131,7 @@ test("a launch that failed in one zone, where another took its place, is no fail
   fleet.messages = ["Launching a new EC2 instance: no capacity"];
   fleet.add("i-old").add("i-new", { zone: "b" });
   answering = ["i-new"];
-  const { ended, after } = prove(90);
-  await after(60);
+  const { ended, after } = await prove(60, 90);
   fleet.members.shift();
   await after(2);
   expect(await ended).toMatchObject({ machines: [{ id: "i-new" }] });
@@ -147,8 +147,7 @@ test("a machine that goes on trying, as one of an earlier up that had no way out
   fleet.add("i-1", { health: "unhealthy" });
   fleet.consoles["i-1"] =
     "x: still failing: pull; trying again every 10 s\r\n[ 1.5] cloud-init[9]: x: USER-DATA-FAILED\r\nno";
-  const { ended, after } = prove(3600);
-  await after(110);
+  const { ended, after } = await prove(110, 3600);
   expect(await Promise.race([ended, "it goes on"])).toBe("it goes on");
   await after(30);
   expect(await ended).toMatch(/^the user data of i-1 failed/);
@@ -165,8 +164,7 @@ test("before the time-out the console is read of those machines alone that are n
 
 test("a machine that dies meanwhile is not asked for, its replacement is", async () => {
   fleet.add("i-1").add("i-2", { health: "unhealthy" });
-  const { ended, after } = prove();
-  await after(3);
+  const { ended, after } = await prove(3);
   fleet.add("i-2", { state: "Terminating", health: "draining" }).add("i-3");
   await after(3);
   expect(await ended).toMatchObject({ machines: [{ id: "i-1" }, { id: "i-3" }] });
@@ -187,8 +185,7 @@ test.each([
 test("one that has left the group since it answered is no stranger", async () => {
   fleet.add("i-1").add("i-2", { state: "Pending", health: "" });
   answering = ["i-new"];
-  const { ended, after } = prove();
-  await after(0);
+  const { ended, after } = await prove(0);
   fleet.add("i-new", { state: "Pending", health: "" });
   answering = ["i-1"];
   await after(0.15);
@@ -292,8 +289,7 @@ test("a machine that has proven itself is not looked at again", async () => {
   fleet.add("i-1").add("i-2");
   answering = ["i-1"];
   const lies = () => ({ ...reportOf("i-1", ""), process: {} });
-  const { ended, after } = prove();
-  await after(0.05);
+  const { ended, after } = await prove(0.05);
   answer = (id, nonce) => (id === "i-1" ? lies() : reportOf(id, nonce));
   answering = ["i-1", "i-2"];
   await after(1);

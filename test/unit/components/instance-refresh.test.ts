@@ -17,8 +17,8 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
-/** A release to lt-1:2, whether it is over, and how it ended: nothing, or the error's message. */
-function release(timeout = 60) {
+/** A release to lt-1:2 after so many seconds, whether it is over, and how it ended: nothing, or the error's message. */
+async function release(seconds: number, timeout = 60) {
   const log = (message: string) => void told.push(message);
   const options = { template: "lt-1:2", timeout, prove, log };
   const ended = refreshTo(fleet, options).then(
@@ -33,13 +33,13 @@ function release(timeout = 60) {
     await after(2);
     expect(await ended).toBeUndefined();
   };
+  await after(seconds);
   return { ended, after, succeeds, isOver: () => isOver };
 }
 
 /** How a release has ended after so many seconds. */
 async function outcome(seconds: number, timeout?: number) {
-  const { ended, after } = release(timeout);
-  await after(seconds);
+  const { ended } = await release(seconds, timeout);
   return Promise.race([ended, "it goes on"]);
 }
 
@@ -50,8 +50,7 @@ const tooLate = () => {
 };
 
 test("a refresh to the version is started and waited for", async () => {
-  const { ended, after, isOver } = release();
-  await after(4);
+  const { ended, after, isOver } = await release(4);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   fleet.becomes("InProgress", { PercentageComplete: 50, StatusReason: "Waiting for i-new" });
   await after(4);
@@ -69,8 +68,7 @@ test("a refresh to the version is started and waited for", async () => {
 
 test("when all are replaced, each machine proves itself once, in less time than Auto Scaling waits for it", async () => {
   fleet.add("i-new", { template: "lt-1:2" });
-  const { after, succeeds } = release();
-  await after(2);
+  const { after, succeeds } = await release(2);
   expect(prove).not.toHaveBeenCalled();
   // Scaling does not make the time longer for which Auto Scaling waits.
   fleet.add("i-3", { template: "lt-1:2" }).add("i-4", { template: "lt-1:2" });
@@ -83,8 +81,7 @@ test("when all are replaced, each machine proves itself once, in less time than 
 
 test("a machine that does not prove itself: the release is rolled back, and the group keeps its version", async () => {
   prove.mockRejectedValue(new Error('process (process.arch): expected arm64, got "x64"; i-new is healthy'));
-  const { ended, after } = release();
-  await after(2);
+  const { ended, after } = await release(2);
   fleet.add("i-new", { template: "lt-1:2" });
   fleet.becomes("Baking", { PercentageComplete: 100 });
   await after(4);
@@ -99,8 +96,7 @@ test("a machine that does not prove itself: the release is rolled back, and the 
 test("a release that was not proven and ended before it could be rolled back has failed", async () => {
   prove.mockRejectedValue(new Error("no answer"));
   fleet.on.rollback = tooLate;
-  const { ended, after } = release();
-  await after(2);
+  const { ended, after } = await release(2);
   fleet.becomes("Baking", { PercentageComplete: 100 });
   await after(4);
   expect(await ended).toMatch(
@@ -110,8 +106,7 @@ test("a release that was not proven and ended before it could be rolled back has
 
 test("a rollback that goes on has time; one that stands still has not", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
-  const { ended, after, isOver } = release();
-  await after(62);
+  const { ended, after, isOver } = await release(62);
   expect(fleet.calls).toEqual(["start lt-1:2", "rollback"]);
   for (const id of ["i-1", "i-2", "i-3"]) {
     await after(100);
@@ -126,8 +121,7 @@ test("a rollback that goes on has time; one that stands still has not", async ()
 });
 
 test("machines, and what Auto Scaling could not do, are shown as they change", async () => {
-  const { after, succeeds } = release();
-  await after(2);
+  const { after, succeeds } = await release(2);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
   await after(8);
@@ -146,8 +140,7 @@ test("machines, and what Auto Scaling could not do, are shown as they change", a
 test("a refresh that is not listed yet is waited for, whatever has become of the one before it", async () => {
   fleet.refreshing("Failed", "lt-1:2");
   fleet.on.start = () => void vi.spyOn(fleet, "refreshes").mockResolvedValueOnce([...fleet.list]);
-  const { ended, after } = release();
-  await after(4);
+  const { ended, after } = await release(4);
   fleet.becomes("Successful");
   await after(4);
   expect(await ended).toBeUndefined();
@@ -156,7 +149,7 @@ test("a refresh that is not listed yet is waited for, whatever has become of the
 test("nothing is started where every machine and the group are of the version already", async () => {
   Object.assign(fleet, new FakeFleet(), { template: "lt-1:2" });
   fleet.add("i-1");
-  expect(await release().ended).toBeUndefined();
+  expect(await outcome(0)).toBeUndefined();
   expect(fleet.calls).toEqual([]);
 });
 
@@ -168,8 +161,7 @@ test.each([
   fleet = new FakeFleet();
   fleet.template = template;
   fleet.add("i-1", { template: member });
-  const { after, succeeds } = release();
-  await after(0);
+  const { succeeds } = await release(0);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   await succeeds();
 });
@@ -177,8 +169,7 @@ test.each([
 test("one to the same version that runs is waited for, since the up that began it was killed", async () => {
   // As it is begun where the group has no machine yet.
   fleet.refreshing("InProgress", "lt-1:2", { PercentageComplete: 20, Preferences: { BakeTime: 25 } });
-  const { after, succeeds } = release();
-  await after(2);
+  const { succeeds } = await release(2);
   await succeeds();
   expect(fleet.calls).toEqual([]);
   expect(told[0]).toBe("waiting for the refresh refresh-1, which an earlier run began");
@@ -187,8 +178,7 @@ test("one to the same version that runs is waited for, since the up that began i
 test("one to another version is cancelled first, once; so is one that somebody begins then, and a cancelling that does not end is an error that says so", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
   fleet.on.cancel = () => fleet.becomes("Cancelling");
-  const { ended, after } = release(10);
-  await after(6);
+  const { ended, after } = await release(6, 10);
   expect(fleet.calls).toEqual(["cancel"]);
   fleet.becomes("Cancelled");
   fleet.refreshing("InProgress", "lt-1:8");
@@ -209,8 +199,7 @@ test.each([
   ["is for no launch template", { Preferences: undefined, DesiredConfiguration: undefined }],
 ])("one that %s is cancelled, and begun again", async (why, more) => {
   fleet.refreshing("InProgress", "lt-1:2", more);
-  const { after, succeeds } = release();
-  await after(2);
+  const { succeeds } = await release(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   expect(told[0]).toBe(`cancelling the refresh refresh-1, which ${why}`);
   await succeeds();
@@ -219,8 +208,7 @@ test.each([
 test("one that ended just before it could be cancelled is in nobody's way", async () => {
   fleet.refreshing("InProgress", "lt-1:9");
   fleet.on.cancel = tooLate;
-  const { after, succeeds } = release();
-  await after(2);
+  const { succeeds } = await release(2);
   expect(fleet.calls).toEqual(["cancel", "start lt-1:2"]);
   await succeeds();
 });
@@ -231,8 +219,7 @@ test("launches of the refresh before that failed say nothing about this one", as
   const { activities } = fleet;
   fleet.messages = ["Launching a new EC2 instance: no capacity"];
   fleet.activities = async (since) => (since.getTime() > begun ? [] : activities.call(fleet, since));
-  const { after, succeeds } = release();
-  await after(40);
+  const { after, succeeds } = await release(40);
   fleet.becomes("RollbackSuccessful");
   await after(20);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
@@ -241,8 +228,7 @@ test("launches of the refresh before that failed say nothing about this one", as
 
 test("a rollback that runs is waited for as long as it goes on, then the version is tried again", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:2", { PercentageComplete: 100 });
-  const { after, succeeds } = release(10);
-  await after(118);
+  const { after, succeeds } = await release(118, 10);
   fleet.becomes("RollbackInProgress", { PercentageComplete: 50 });
   await after(118);
   expect(fleet.calls).toEqual([]);
@@ -266,8 +252,7 @@ test("somebody else's start at the same time is found, and waited for", async ()
     fleet.refreshing("InProgress", "lt-1:2");
     throw awsError("InstanceRefreshInProgressFault");
   };
-  const { after, succeeds } = release();
-  await after(4);
+  const { succeeds } = await release(4);
   await succeeds();
   expect(fleet.calls).toEqual(["start lt-1:2"]);
 });
@@ -276,8 +261,7 @@ const failed = "booted\npulling\nhono-app: no such image\nhono-app: USER-DATA-FA
 
 test("a new machine whose user data failed ends it early: it is rolled back, and the error has its own words", async () => {
   fleet.on.rollback = () => fleet.becomes("RollbackInProgress");
-  const { ended, after } = release(600);
-  await after(2);
+  const { ended, after } = await release(2, 600);
   fleet.becomes("InProgress");
   const reason = "Target.FailedHealthChecks: Health checks failed";
   fleet.add("i-new", { template: "lt-1:2", health: "unhealthy", reason });
@@ -301,8 +285,7 @@ test.each([
   ["a healthy new machine's", "i-new", "lt-1:2", "healthy"],
 ] as const)("%s failure marker ends nothing", async (_, id, template, health) => {
   fleet = new FakeFleet().add("i-1");
-  const { after, succeeds } = release(60);
-  await after(0);
+  const { after, succeeds } = await release(0);
   fleet.add(id, { template, health });
   fleet.consoles[id] = failed;
   await after(20);
@@ -311,8 +294,7 @@ test.each([
 });
 
 test("without progress it is rolled back at its deadline; progress puts that off", async () => {
-  const { ended, after } = release(20);
-  await after(18);
+  const { ended, after } = await release(18, 20);
   fleet.add("i-1", { template: "lt-1:2" }).add("i-2", { template: "lt-1:2", health: "unhealthy" });
   fleet.becomes("InProgress", { PercentageComplete: 50 });
   await after(18);
@@ -325,8 +307,7 @@ test("without progress it is rolled back at its deadline; progress puts that off
 });
 
 test("where every new machine is healthy Auto Scaling has time, unless it cannot launch the next", async () => {
-  const { ended, after } = release(20);
-  await after(0);
+  const { ended, after } = await release(0, 20);
   fleet.add("i-new", { template: "lt-1:2" });
   await after(60);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
@@ -341,8 +322,7 @@ test("where every new machine is healthy Auto Scaling has time, unless it cannot
 
 test("what cannot be read any more keeps nothing from being rolled back, and hides no reason", async () => {
   vi.spyOn(fleet, "activities").mockResolvedValueOnce([]).mockRejectedValue(new Error("Rate exceeded"));
-  const { ended, after } = release(600);
-  await after(2);
+  const { ended, after } = await release(2, 600);
   fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" });
   fleet.consoles["i-new"] = failed;
   await after(6);
@@ -374,8 +354,7 @@ test("one that succeeded just before its rollback has succeeded", async () => {
 test.each(["Failed", "Cancelled", "RollbackSuccessful"] as const)(
   "%s, which is not our doing, is an error with AWS's reason, failed activities and machines",
   async (status) => {
-    const { ended, after } = release();
-    await after(0);
+    const { ended, after } = await release(0);
     fleet.add("i-new", { template: "lt-1:2", health: "" });
     fleet.messages = ["Launching a new EC2 instance: VcpuLimitExceeded"];
     fleet.becomes(status, { StatusReason: "an operator said so" });
@@ -392,8 +371,7 @@ test("where Auto Scaling launches no machine, it is rolled back when Auto Scalin
   const failure = "Launching a new EC2 instance: VcpuLimitExceeded";
   fleet.messages = [failure];
   fleet.members = [];
-  const { ended, after } = release(3600);
-  await after(58);
+  const { ended, after } = await release(58, 3600);
   expect(fleet.calls).toEqual(["start lt-1:2"]);
   await after(10);
   const problem = `Auto Scaling launches no machine: ${failure}`;
@@ -402,7 +380,7 @@ test("where Auto Scaling launches no machine, it is rolled back when Auto Scalin
 });
 
 test("a machine that ends before it serves, and has no successor, is a launch that failed", async () => {
-  const { ended, after } = release(3600);
+  const { ended, after } = await release(0, 3600);
   fleet.add("i-new", { template: "lt-1:2", state: "Pending", health: "" });
   fleet.messages = ["Launching a new EC2 instance: no capacity in ap-northeast-2a"];
   await after(64);
@@ -449,8 +427,7 @@ test.each([
 
 test("where no machine of the version before is healthy either, it is cancelled: a rollback would not end", async () => {
   fleet.targets["i-old"] = { state: "unhealthy", reason: "" };
-  const { ended, after } = release();
-  await after(2);
+  const { ended, after } = await release(2);
   fleet.add("i-new", { template: "lt-1:2", health: "unhealthy" }).add("i-good", { template: "lt-1:2" });
   fleet.consoles["i-new"] = failed;
   await after(6);
@@ -476,8 +453,7 @@ test("a cancellation that is refused ends with both reasons", async () => {
 
 test("old machines on their way out do not count: what was not proven is rolled back", async () => {
   prove.mockRejectedValue(new Error("no answer"));
-  const { after } = release();
-  await after(2);
+  const { after } = await release(2);
   fleet.add("i-new", { template: "lt-1:2" });
   fleet.add("i-old", { state: "Terminating", health: "draining" });
   fleet.becomes("Baking", { PercentageComplete: 100 });
@@ -488,9 +464,8 @@ test("old machines on their way out do not count: what was not proven is rolled 
 test("a rollback that stands still is cancelled, and the version is tried; the cancelling has its own time", async () => {
   fleet.refreshing("RollbackInProgress", "lt-1:9");
   fleet.on.cancel = () => {};
-  const { ended, after, isOver } = release(10);
   // Nothing moves while a machine warms up.
-  await after(118);
+  const { ended, after, isOver } = await release(118, 10);
   expect(fleet.calls).toEqual([]);
   await after(10);
   expect(told[0]).toBe("cancelling the refresh refresh-1, which has stood still in its rollback for 120 s");
@@ -498,8 +473,7 @@ test("a rollback that stands still is cancelled, and the version is tried; the c
   await after(6);
   expect(await ended).toContain("is still RollbackInProgress after 10 s; it was cancelled, and no other was begun");
   fleet.on.cancel = () => fleet.becomes("Cancelled");
-  const next = release(10);
-  await next.after(124);
+  const next = await release(124, 10);
   expect(fleet.calls).toEqual(["cancel", "cancel", "start lt-1:2"]);
   await next.succeeds();
 });
@@ -515,7 +489,7 @@ test("AWS's own error is the error", async () => {
   fleet.on.start = fleet.on.cancel = () => {
     throw awsError("AccessDenied", `not authorized for ${fleet.calls.at(-1)}`);
   };
-  expect(await release().ended).toBe("not authorized for start lt-1:2");
+  expect(await outcome(0)).toBe("not authorized for start lt-1:2");
   fleet.refreshing("InProgress", "lt-1:9");
-  expect(await release().ended).toBe("not authorized for cancel");
+  expect(await outcome(0)).toBe("not authorized for cancel");
 });
