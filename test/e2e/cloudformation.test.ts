@@ -1,5 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Resource as Definition } from "../../local/providers/aws/provider.ts";
 import { resources } from "../../local/providers/aws/rows.ts";
@@ -7,7 +6,7 @@ import type { StateResource } from "../../local/stack.ts";
 import { root } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { ensureVenv } from "../../tools/python.ts";
-import { temporaryFolder } from "../support/process.ts";
+import { temporaryFolder, write } from "../support/process.ts";
 import { cloud } from "../support/stack.ts";
 import { lintHistory } from "../support/templates.ts";
 
@@ -34,11 +33,8 @@ const state = ({ effect = "Allow", version = "2012-10-17" } = {}): StateResource
 const folder = temporaryFolder();
 
 test("cfn-lint checks every state that the engine kept of an update", async () => {
-  const kept = (path: string, resources: StateResource[]) => {
-    const file = join(folder, "state", ".pulumi", path);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, JSON.stringify({ checkpoint: { latest: { resources } } }));
-  };
+  const kept = (path: string, resources: StateResource[]) =>
+    write(join(folder, "state", ".pulumi", path), JSON.stringify({ checkpoint: { latest: { resources } } }));
   expect(await lintHistory(folder)).toEqual([]);
   kept("stacks/app/local.json", state());
   await expect(lintHistory(folder)).rejects.toThrow("the engine has kept no state of an update");

@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, onTestFinished } from "vitest";
 
 /** A folder for a test file, removed after its tests; or, with `onTestFinished`, for one test. */
@@ -13,6 +13,15 @@ export function temporaryFolder(after: (remove: () => void) => void = afterAll):
   after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
+
+/** Writes a file, in a folder that need not be there. */
+export function write(file: string, content: string | Uint8Array, mode?: number): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content, { mode });
+}
+
+/** Writes a program, which the shell runs. */
+export const writeProgram = (file: string, script: string): void => write(file, `#!/bin/sh\n${script}\n`, 0o755);
 
 /** Runs an HTTP server on loopback until the test ends. */
 export async function listening(answer: RequestListener): Promise<string> {

@@ -1,7 +1,8 @@
-import { accessSync, constants, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { environmentOf, fill, inputsOf, run, steps } from "../github.ts";
+import { writeProgram } from "../process.ts";
 import { cloud } from "../stack.ts";
 import { type Cases, newFolder, runner, serving } from "./runner.ts";
 
@@ -100,9 +101,8 @@ export const cases: Cases = {
   async "test.yml test: npm test"(script) {
     accessSync(".ci/run", constants.X_OK);
     const cwd = newFolder();
-    mkdirSync(join(cwd, ".ci"));
     for (const status of [0, 3]) {
-      writeFileSync(join(cwd, ".ci", "run"), `#!/bin/sh\necho "$GOTOOLCHAIN"\nexit ${status}\n`, { mode: 0o755 });
+      writeProgram(join(cwd, ".ci", "run"), `echo "$GOTOOLCHAIN"\nexit ${status}`);
       // These tests run as root, and their host may have no sudo.
       const names = `$(echo "\${1#--preserve-env=}" | tr , "|")`;
       const programs = { sudo: `kept=$(env | grep -E "^(${names})="); shift; exec env -i $kept "$@"` };

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { checkBinaries } from "../../../app/check-binaries.ts";
 import { createApp, type LogEntry } from "../../../app/src/app.ts";
@@ -10,7 +10,7 @@ import { HTTPException } from "../../../app/src/hono.ts";
 import { consistency, humanDuration, layerReports } from "../../../app/src/page.ts";
 import { type ProcessFacts, readPlatform, readPort, report } from "../../../app/src/platform.ts";
 import { createShutdown } from "../../../app/src/shutdown.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, write } from "../../support/process.ts";
 
 const STARTED = new Date("2026-03-01T10:00:00.000Z");
 const NOW = new Date("2026-03-01T11:01:05.400Z");
@@ -368,26 +368,21 @@ describe("check-binaries", () => {
     folder = temporaryFolder(onTestFinished);
     root = join(folder, "base");
     bundle = join(folder, "bundle");
-    put(join(root, "usr/local/bin/bun"), elf(183));
-    put(join(bundle, "app/main.js"), new TextEncoder().encode("// no binary"));
+    write(join(root, "usr/local/bin/bun"), elf(183));
+    write(join(bundle, "app/main.js"), new TextEncoder().encode("// no binary"));
   });
 
-  function put(file: string, content: Uint8Array) {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, content);
-  }
-
   test("passes when every binary is for the target", () => {
-    put(join(bundle, "app/addon-1.node"), elf(183));
+    write(join(bundle, "app/addon-1.node"), elf(183));
     expect(checkBinaries("arm64", root, [bundle])).toEqual([]);
     expect(readElfMachine(join(root, "usr/local/bin/bun"))).toBe("aarch64");
   });
 
   test("names file, expected and found for each that is not", () => {
-    put(join(bundle, "app/addon-1.node"), elf(62));
-    put(join(root, "opt/deep/er/addon-2.node"), new TextEncoder().encode("text"));
-    put(join(root, "opt/libvips-cpp.so.8.17"), elf(62));
-    put(join(root, "opt/notes.so.txt"), elf(62));
+    write(join(bundle, "app/addon-1.node"), elf(62));
+    write(join(root, "opt/deep/er/addon-2.node"), new TextEncoder().encode("text"));
+    write(join(root, "opt/libvips-cpp.so.8.17"), elf(62));
+    write(join(root, "opt/notes.so.txt"), elf(62));
     expect(checkBinaries("arm64", root, [bundle])).toEqual([
       `${root}/opt/deep/er/addon-2.node: expected aarch64 (linux/arm64), found no ELF file.`,
       `${root}/opt/libvips-cpp.so.8.17: expected aarch64 (linux/arm64), found x86_64.`,
@@ -401,7 +396,7 @@ describe("check-binaries", () => {
   test("follows links neither in circles nor out of the base image", () => {
     symlinkSync(".", join(root, "circle"));
     expect(checkBinaries("arm64", root)).toEqual([]);
-    put(join(folder, "host-bun"), elf(183));
+    write(join(folder, "host-bun"), elf(183));
     rmSync(join(root, "usr/local/bin/bun"));
     symlinkSync(join(folder, "host-bun"), join(root, "usr/local/bin/bun"));
     expect(checkBinaries("arm64", root)).toEqual([`${root}/usr/local/bin/bun links out of the base image.`]);

@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
@@ -13,7 +12,7 @@ import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
 import { projectName, readConfig } from "../../../tools/stack-config.ts";
-import { freePort, listening, temporaryFolder } from "../../support/process.ts";
+import { freePort, listening, temporaryFolder, write, writeProgram } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 
 const checks = [...machineChecks, ...stackChecks];
@@ -394,14 +393,13 @@ describe("on this machine", () => {
   });
 
   test("programs that fail", async () => {
-    const docker = '#!/bin/sh\necho "permission denied while trying to connect" >&2\nexit 1\n';
-    writeFileSync(join(folder, "docker"), docker, { mode: 0o755 });
+    writeProgram(join(folder, "docker"), 'echo "permission denied while trying to connect" >&2\nexit 1');
     const finding = await find("docker", real({ PATH: folder }));
     expect(finding).toMatchObject({ fault: "this user may not use the Docker Engine" });
   });
 
   test("programs that do not answer are not taken for absent", async () => {
-    writeFileSync(join(folder, "pulumi"), "#!/bin/sh\nexec /bin/sleep 60\n", { mode: 0o755 });
+    writeProgram(join(folder, "pulumi"), "exec /bin/sleep 60");
     expect(await find("pulumi", real({ PATH: folder }, 0.2))).toMatchObject({
       fault: "pulumi version has not answered for 0.2 seconds",
       remedy: "pulumi version",
@@ -500,10 +498,9 @@ describe("on this machine", () => {
 
   test("a lock whose process is gone, and one whose process runs", async () => {
     const locks = join(folder, ".pulumi", "locks", "organization", projectName, "dev");
-    mkdirSync(locks, { recursive: true });
-    writeFileSync(join(folder, "pulumi"), `#!/bin/sh\necho '{ "url": "file://${folder}" }'\n`, { mode: 0o755 });
+    writeProgram(join(folder, "pulumi"), `echo '{ "url": "file://${folder}" }'`);
     const lockedBy = (pid: number) => {
-      writeFileSync(join(locks, "x.json"), JSON.stringify({ pid, hostname: hostname() }));
+      write(join(locks, "x.json"), JSON.stringify({ pid, hostname: hostname() }));
       return find("backend", real({ PATH: folder }));
     };
     // No process has a number beyond the kernel's largest.

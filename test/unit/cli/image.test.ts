@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { build, isRefusal } from "../../../cli/image/build.ts";
@@ -8,7 +8,7 @@ import { type BuildOptions, readOptions } from "../../../cli/image/options.ts";
 import { formatBytes, sumUp } from "../../../cli/image/sizes.ts";
 import { UsageError } from "../../../cli/shared/command.ts";
 import { atDigest, registryOf } from "../../../cli/shared/registry.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, writeProgram } from "../../support/process.ts";
 
 /** What docker buildx inspect 0.35 printed of a builder with a node for each platform, and of one that does not answer. */
 const nodes = `Name:          nodes
@@ -132,9 +132,7 @@ describe("builder", () => {
   function fakeDocker(script: string): { env: NodeJS.ProcessEnv; calls: () => string[] } {
     const folder = temporaryFolder(onTestFinished);
     const bin = join(folder, "bin");
-    mkdirSync(bin);
-    writeFileSync(join(bin, "docker"), `#!/bin/sh\ncd ${folder}\necho "$*" >> calls\ncase "$*" in\n${script}\nesac\n`);
-    chmodSync(join(bin, "docker"), 0o755);
+    writeProgram(join(bin, "docker"), `cd ${folder}\necho "$*" >> calls\ncase "$*" in\n${script}\nesac`);
     writeFileSync(join(folder, "inspected"), single("linux/amd64, linux/arm64"));
     const calls = () => readFileSync(join(folder, "calls"), "utf8").trimEnd().split("\n");
     return { env: { PATH: `${bin}:/usr/bin:/bin` }, calls };
@@ -276,24 +274,13 @@ describe("sizes", () => {
   });
 
   test("bytes are decimal, as Docker's", () => {
-    expect([0, 999, 1000, 95_340_000, 2.5e9, 2e13].map(formatBytes)).toEqual([
-      "0 B",
-      "999 B",
-      "1.0 kB",
-      "95.3 MB",
-      "2.5 GB",
-      "20000.0 GB",
-    ]);
+    const shown = [0, 999, 1000, 95_340_000, 2.5e9, 2e13].map(formatBytes);
+    expect(shown).toEqual(["0 B", "999 B", "1.0 kB", "95.3 MB", "2.5 GB", "20000.0 GB"]);
   });
 
   test("a reference's registry and digest form", () => {
-    expect(["me/app", "ghcr.io/me/app:1", "localhost/app", "127.0.0.1:5000/app:1", "app"].map(registryOf)).toEqual([
-      "docker.io",
-      "ghcr.io",
-      "localhost",
-      "127.0.0.1:5000",
-      "docker.io",
-    ]);
+    const registries = ["me/app", "ghcr.io/me/app:1", "localhost/app", "127.0.0.1:5000/app:1", "app"].map(registryOf);
+    expect(registries).toEqual(["docker.io", "ghcr.io", "localhost", "127.0.0.1:5000", "docker.io"]);
     expect(atDigest("127.0.0.1:5000/app:1@sha256:a", "sha256:b")).toBe("127.0.0.1:5000/app@sha256:b");
     expect(atDigest("127.0.0.1:5000/app", "sha256:b")).toBe("127.0.0.1:5000/app@sha256:b");
   });

@@ -1,32 +1,19 @@
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import path, { join } from "node:path";
 import { RunError } from "@pulumi/pulumi";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type ContextEntry, contentTag, readContext, stageContext } from "../../../components/build-context.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, write } from "../../support/process.ts";
 
 let folder: string;
 beforeEach(() => {
   folder = temporaryFolder(onTestFinished);
 });
 
-function write(files: Record<string, string>, under = folder): string {
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(join(under, path, ".."), { recursive: true });
-    writeFileSync(join(under, path), content);
-  }
+function context(files: Record<string, string>, under = folder): string {
+  for (const [path, content] of Object.entries(files)) write(join(under, path), content);
   return under;
 }
 
@@ -34,7 +21,7 @@ const app = { Dockerfile: "FROM scratch\n", "src/main.ts": "main", "src/page.ts"
 const tagOf = (path: string, options: unknown = {}) => contentTag(readContext(path), options);
 
 test("the tag is of the content: the same in another folder, with other times and another umask", () => {
-  const [here, there] = [write(app, join(folder, "here")), write(app, join(folder, "a", "deeper", "there"))];
+  const [here, there] = [context(app, join(folder, "here")), context(app, join(folder, "a", "deeper", "there"))];
   for (const file of ["Dockerfile", "src/main.ts"]) {
     utimesSync(join(there, file), 1, 1);
     chmodSync(join(there, file), 0o600);
@@ -45,26 +32,22 @@ test("the tag is of the content: the same in another folder, with other times an
 });
 
 test("the tag of a content is the same in every version of this project, or all would deploy a release for nothing", () => {
-  const path = write(app);
+  const path = context(app);
   chmodSync(join(path, "src/main.ts"), 0o755);
   symlinkSync("main.ts", join(path, "src/link.ts"));
   expect(tagOf(path, { platforms: ["linux/amd64"] })).toBe("content-fb0fafb682a3dec1");
 });
 
 test(".dockerignore decides what counts; the Dockerfile always does", () => {
-  const path = write({
+  const path = context({
     ...app,
     ".dockerignore": "*\n!src/*.ts\n",
     "node_modules/x/index.js": "x",
     "notes.md": "n",
     "src/.env": "secret",
   });
-  expect(readContext(path).map((entry) => entry.path)).toEqual([
-    ".dockerignore",
-    "Dockerfile",
-    "src/main.ts",
-    "src/page.ts",
-  ]);
+  const paths = readContext(path).map((entry) => entry.path);
+  expect(paths).toEqual([".dockerignore", "Dockerfile", "src/main.ts", "src/page.ts"]);
 });
 
 test("the real app's context holds the app and nothing else", () => {
@@ -76,7 +59,7 @@ test("the real app's context holds the app and nothing else", () => {
 });
 
 test("the tag is the same on Windows, where git would write CRLF by itself", () => {
-  const path = write({ ...app, ".gitattributes": readFileSync(".gitattributes", "utf8") });
+  const path = context({ ...app, ".gitattributes": readFileSync(".gitattributes", "utf8") });
   const tag = tagOf(path);
   const git = (...args: string[]) => execFileSync("git", ["-c", "core.autocrlf=true", ...args], { cwd: path });
   git("init", "--quiet");
@@ -93,7 +76,7 @@ test("a folder without a Dockerfile is refused before anything starts", () => {
 });
 
 test("on Windows a context's paths are the same, in the same order, and so is the staged one's", () => {
-  write(app);
+  context(app);
   mkdirSync(`${folder}/staged/tag`, { recursive: true });
   onTestFinished(() => {
     vi.restoreAllMocks();
@@ -106,7 +89,7 @@ test("on Windows a context's paths are the same, in the same order, and so is th
 });
 
 test("a link to a folder is a link, and nothing behind it is read or written; a pipe is left out", () => {
-  const path = write({ ...app, "src-x": "", "../outside/secret": "as it was" }, join(folder, "app"));
+  const path = context({ ...app, "src-x": "", "../outside/secret": "as it was" }, join(folder, "app"));
   execFileSync("mkfifo", [join(path, "pipe")]);
   symlinkSync("../../outside", join(path, "src/shared"));
   symlinkSync(".", join(path, "src/self"));
@@ -124,7 +107,7 @@ test("a link to a folder is a link, and nothing behind it is read or written; a 
 });
 
 test("a staged context has the same modes whatever the clone's umask", () => {
-  const path = write(app, join(folder, "app"));
+  const path = context(app, join(folder, "app"));
   chmodSync(join(path, "src/main.ts"), 0o700);
   chmodSync(join(path, "src/page.ts"), 0o600);
   symlinkSync("main.ts", join(path, "src/link.ts"));
@@ -142,7 +125,7 @@ test("a staged context has the same modes whatever the clone's umask", () => {
 });
 
 test("a context is staged whole or not at all, and once", () => {
-  const entries = readContext(write(app, join(folder, "app")));
+  const entries = readContext(context(app, join(folder, "app")));
   const staged = join(folder, "not", "yet", "there");
   const stage = (some: ContextEntry[], tag: string) => stageContext(some, staged, tag);
   // A file cannot be a folder too.

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, writeProgram } from "../../support/process.ts";
 
 /** A clone in which nothing is installed. */
 let clone: string;
@@ -19,14 +19,9 @@ function needs(node: string): void {
   writeFileSync(join(clone, "package.json"), JSON.stringify({ name: "clone", type: "module", engines: { node } }));
 }
 
-function program(path: string, script: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-}
-
 /** `node tools/setup.mjs …`, with an npm that needs no network. */
 function setup(args: string[], nodeOptions: string[] = []) {
-  program(join(clone, "bin", "npm"), 'echo "added 1 package"; mkdir node_modules; command -v node >npm-ran-on');
+  writeProgram(join(clone, "bin", "npm"), 'echo "added 1 package"; mkdir node_modules; command -v node >npm-ran-on');
   const env = { ...process.env, PATH: [join(clone, "bin"), process.env.PATH].join(delimiter) };
   const options = { cwd: clone, encoding: "utf8", env } as const;
   return spawnSync(process.execPath, [...nodeOptions, "tools/setup.mjs", ...args], options);
@@ -64,7 +59,7 @@ test("where the machine's Node is too old, packages are installed and the comman
   const version = /nodeVersion = "(.+)"/.exec(readFileSync("tools/setup.mjs", "utf8"))?.[1] as string;
   const fetched = join(clone, ".local", "node", version);
   const node = join(fetched, "node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
-  program(node, "");
+  writeProgram(node, "");
   writeFileSync(join(fetched, ".installed"), "");
   expect(setup(["sh", "-c", "command -v node"]).stdout).toBe(`${node}\n`);
   expect(readFileSync(join(clone, "npm-ran-on"), "utf8")).toBe(`${node}\n`);
