@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { acm, autoscaling, ec2 } from "../../local/providers/aws/clients.ts";
 import { resources } from "../../local/providers/aws/rows.ts";
 import { get } from "../../tools/http.ts";
-import { make, removeAll } from "../support/make.ts";
+import { make, refusing, removeAll } from "../support/make.ts";
 
 // Load balancers and groups without a machine, by the rows of the AWS provider, against the local cloud's API and its proxy.
 
@@ -36,72 +36,45 @@ test("a load balancer, its target group and a group of machines are made, change
   const everybody = { cidrIpv4: "0.0.0.0/0", ipProtocol: "tcp", fromPort: 80, toPort: 80 };
   await make("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", { securityGroupId: open.id, ...everybody });
 
-  const balancer = {
-    name: "fleet-test",
-    loadBalancerType: "application",
-    securityGroups: [open.id],
-    tags: { app: "t" },
-  };
+  const securityGroups = [open.id];
+  const balancer = { name: "fleet-test", loadBalancerType: "application", securityGroups, tags: { app: "t" } };
   const type = "aws:lb/loadBalancer:LoadBalancer";
   const zones = "At least two subnets in two different Availability Zones must be specified";
-  await expect(make(type, { ...balancer, subnets: [a.id, b.id] })).rejects.toThrow(zones);
-  await expect(make(type, { ...balancer, subnets })).rejects.toThrow("has no internet gateway");
+  await refusing(type, { ...balancer, subnets: [a.id, b.id] }, zones);
+  await refusing(type, { ...balancer, subnets }, "has no internet gateway");
   await make("aws:ec2/internetGateway:InternetGateway", { vpcId });
-  await expect(make(type, { ...balancer, subnets, securityGroups: ["sg-0"] })).rejects.toThrow("does not exist");
+  await refusing(type, { ...balancer, subnets, securityGroups: ["sg-0"] }, "does not exist");
   const one = "A load balancer cannot be attached to multiple subnets in the same Availability Zone";
-  await expect(make(type, { ...balancer, subnets: [...subnets, b.id] })).rejects.toThrow(one);
-  const inputs = {
-    ...balancer,
-    subnets,
-    internal: false,
-    idleTimeout: 61,
-    enableDeletionProtection: true,
-    dropInvalidHeaderFields: true,
-  };
+  await refusing(type, { ...balancer, subnets: [...subnets, b.id] }, one);
+  const ofBalancer = { enableDeletionProtection: true, dropInvalidHeaderFields: true };
+  const rest = { ...balancer, subnets, internal: false, idleTimeout: 61 };
+  const inputs = { ...rest, ...ofBalancer };
   const lb = await make(type, inputs);
   expect(lb.live).toMatchObject({ ...inputs, subnets: expect.arrayContaining(subnets), arn: lb.id });
   await expect(lb.remove()).rejects.toThrow("cannot be deleted because deletion protection is enabled");
-  const { enableDeletionProtection: _, dropInvalidHeaderFields: __, ...rest } = inputs;
   // What is left out is AWS's default again.
-  const attributes = ["enableDeletionProtection", "dropInvalidHeaderFields"];
   const moved = { ...rest, subnets: [b.id, c.id] };
   const unset = { ...moved, subnets: expect.arrayContaining(moved.subnets), dropInvalidHeaderFields: false };
   const before = await interfaceIn(c.id);
-  expect(await lb.update(moved, [...attributes, "subnets"])).toMatchObject(unset);
+  expect(await lb.update(moved, [...Object.keys(ofBalancer), "subnets"])).toMatchObject(unset);
   // Where its subnet stays, so does its interface.
   expect(await interfaceIn(c.id)).toBe(before);
   const elsewhere = await make("aws:ec2/vpc:Vpc", { cidrBlock: "10.9.0.0/16" });
   const away = { vpcId: elsewhere.id, cidrBlock: "10.9.0.0/24", availabilityZone: "ap-northeast-2a" };
   const { id: far } = await make("aws:ec2/subnet:Subnet", away);
   await expect(lb.update({ ...moved, subnets: [far, c.id] }, ["subnets"])).rejects.toThrow("different networks");
-  const { id: other } = await make("aws:ec2/securityGroup:SecurityGroup", {
-    vpcId: elsewhere.id,
-    name: "far",
-    description: "far",
-  });
-  await expect(lb.update({ ...moved, securityGroups: [other] }, ["securityGroups"])).rejects.toThrow(
-    "different networks",
-  );
+  const ofFar = { vpcId: elsewhere.id, name: "far", description: "far" };
+  const groups = { securityGroups: [(await make("aws:ec2/securityGroup:SecurityGroup", ofFar)).id] };
+  await expect(lb.update({ ...moved, ...groups }, ["securityGroups"])).rejects.toThrow("different networks");
   await lb.update(rest, ["subnets"]);
   await resources[type].retag?.(lb.id, { stack: "dev" }, ["app"], lb.live);
   expect((await resources[type].read(lb.id, rest))?.tags).toEqual({ stack: "dev" });
 
-  const targets = await make("aws:lb/targetGroup:TargetGroup", {
-    name: "fleet-test",
-    vpcId,
-    targetType: "instance",
-    protocol: "HTTP",
-    port: 80,
-    deregistrationDelay: 30,
-    healthCheck: {
-      path: "/health",
-      interval: 5,
-      timeout: 4,
-      healthyThreshold: 2,
-      unhealthyThreshold: 2,
-      matcher: "200",
-    },
-  });
+  const ofTargets = { targetType: "instance", protocol: "HTTP", port: 80 };
+  const thresholds = { healthyThreshold: 2, unhealthyThreshold: 2 };
+  const healthCheck = { ...thresholds, path: "/health", interval: 5, timeout: 4, matcher: "200" };
+  const served = { ...ofTargets, name: "fleet-test", vpcId, deregistrationDelay: 30, healthCheck };
+  const targets = await make("aws:lb/targetGroup:TargetGroup", served);
   const changed = { ...targets.live, deregistrationDelay: 3600, healthCheck: { path: "/well", interval: 6 } };
   expect(await targets.update(changed, ["deregistrationDelay", "healthCheck"])).toMatchObject({
     deregistrationDelay: 3600,
@@ -110,25 +83,20 @@ test("a load balancer, its target group and a group of machines are made, change
   });
 
   const forward = { loadBalancerArn: lb.id, defaultActions: [{ type: "forward", targetGroupArn: targets.id }] };
-  const https = { ...forward, port: 443, protocol: "HTTPS" };
   const certificates = acm();
   const { CertificateArn = "" } = await certificates.requestCertificate({ DomainName: "app.example.com" });
-  await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
-    "must have a fully-qualified domain name, a supported signature, and a supported key size",
-  );
+  const https = { ...forward, port: 443, protocol: "HTTPS", certificateArn: CertificateArn };
+  const unissued = "must have a fully-qualified domain name, a supported signature, and a supported key size";
+  await refusing("aws:lb/listener:Listener", https, unissued);
   await certificates.deleteCertificate({ CertificateArn });
-  await expect(make("aws:lb/listener:Listener", { ...https, certificateArn: CertificateArn })).rejects.toThrow(
-    "not found",
-  );
+  await refusing("aws:lb/listener:Listener", https, "not found");
   const http = { ...forward, port: 80, protocol: "HTTP" };
   const listener = await make("aws:lb/listener:Listener", http);
-  await expect(make("aws:lb/listener:Listener", http)).rejects.toThrow("already exists");
+  await refusing("aws:lb/listener:Listener", http, "already exists");
   const second = await make(type, { ...balancer, name: "fleet-test-2", subnets, internal: false });
-  await expect(make("aws:lb/listener:Listener", { ...http, loadBalancerArn: second.id })).rejects.toThrow(
-    `cannot be associated with more than one load balancer: ${targets.id}`,
-  );
+  const taken = `cannot be associated with more than one load balancer: ${targets.id}`;
+  await refusing("aws:lb/listener:Listener", { ...http, loadBalancerArn: second.id }, taken);
   await expect(targets.remove()).rejects.toThrow("is currently in use by a listener or a rule");
-  const ofTargets = { targetType: "instance", protocol: "HTTP", port: 80 };
   const abroad = await make("aws:lb/targetGroup:TargetGroup", { name: "abroad", vpcId: elsewhere.id, ...ofTargets });
   const redirectTo = (redirect: object) => ({ type: "redirect", redirect: { statusCode: "HTTP_301", ...redirect } });
   for (const [action, why] of [
@@ -147,28 +115,29 @@ test("a load balancer, its target group and a group of machines are made, change
   });
   const data = { imageId: Images[0]?.ImageId, instanceType: "t3.small" };
   const template = await make("aws:ec2/launchTemplate:LaunchTemplate", { name: "fleet-test", ...data });
+  const version = (version: string) => ({ launchTemplate: { id: template.id, version } });
+  const size = { minSize: 0, maxSize: 1, desiredCapacity: 0 };
   const live = {
+    ...size,
     name: "fleet-test",
-    minSize: 0,
-    maxSize: 1,
-    desiredCapacity: 0,
     vpcZoneIdentifiers: subnets,
     targetGroupArns: [targets.id],
-    launchTemplate: { id: template.id, version: "1" },
+    ...version("1"),
     enabledMetrics: ["GroupInServiceInstances"],
     tags: [{ key: "app", value: "t", propagateAtLaunch: true }],
   };
   const group = { ...live, waitForCapacityTimeout: "0" };
   const tooMany = "Desired capacity:2 must be between the specified min size:0 and max size:1";
-  await expect(make("aws:autoscaling/group:Group", { ...group, desiredCapacity: 2 })).rejects.toThrow(tooMany);
-  const unknown = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [lb.id] });
-  await expect(unknown).rejects.toThrow("Provided Target Groups may not be valid");
   const ofAddresses = { name: "addresses", vpcId, ...ofTargets, targetType: "ip" };
   const { id: addresses } = await make("aws:lb/targetGroup:TargetGroup", ofAddresses);
-  const untargeted = make("aws:autoscaling/group:Group", { ...group, targetGroupArns: [addresses] });
-  await expect(untargeted).rejects.toThrow("has invalid target type");
-  const none = { ...group, launchTemplate: { id: template.id, version: "9" } };
-  await expect(make("aws:autoscaling/group:Group", none)).rejects.toThrow("Could not find the specified version 9");
+  for (const [change, why] of [
+    [{ desiredCapacity: 2 }, tooMany],
+    [{ targetGroupArns: [lb.id] }, "Provided Target Groups may not be valid"],
+    [{ targetGroupArns: [addresses] }, "has invalid target type"],
+    [version("9"), "Could not find the specified version 9"],
+    [{ waitForCapacityTimeout: "10m" }, 'only waitForCapacityTimeout: "0"'],
+  ] as const)
+    await refusing("aws:autoscaling/group:Group", { ...group, ...change }, why);
   const wrong = [
     [{ instanceType: "t4g.small" }, "The architecture 'arm64' of the specified instance type does not match"],
     [{ imageId: "ami-00000000" }, "The image id '[ami-00000000]' does not exist"],
@@ -179,19 +148,14 @@ test("a load balancer, its target group and a group of machines are made, change
   ] as const;
   for (const [index, [change, why]] of wrong.entries()) {
     await template.update({ name: "fleet-test", ...data, ...change }, Object.keys(change));
-    const launchTemplate = { id: template.id, version: `${index + 2}` };
-    await expect(make("aws:autoscaling/group:Group", { ...group, launchTemplate })).rejects.toThrow(why);
+    await refusing("aws:autoscaling/group:Group", { ...group, ...version(`${index + 2}`) }, why);
   }
-  const waiting = make("aws:autoscaling/group:Group", { ...group, waitForCapacityTimeout: "10m" });
-  await expect(waiting).rejects.toThrow('only waitForCapacityTimeout: "0"');
   const machines = await make("aws:autoscaling/group:Group", group);
   expect(machines.live).toMatchObject(live);
-  expect(await machines.update({ ...group, defaultInstanceWarmup: 30 }, ["defaultInstanceWarmup"])).toMatchObject({
-    defaultInstanceWarmup: 30,
-    maxSize: 1,
-  });
-  const metrics = { ...group, enabledMetrics: ["GroupInServiceInstances", "GroupDesiredCapacity"] };
-  expect(await machines.update(metrics, ["enabledMetrics"])).toMatchObject({ enabledMetrics: metrics.enabledMetrics });
+  const warmup = { defaultInstanceWarmup: 30 };
+  expect(await machines.update({ ...group, ...warmup }, Object.keys(warmup))).toMatchObject({ ...warmup, maxSize: 1 });
+  const metrics = { enabledMetrics: ["GroupInServiceInstances", "GroupDesiredCapacity"] };
+  expect(await machines.update({ ...group, ...metrics }, Object.keys(metrics))).toMatchObject(metrics);
   const scaling = autoscaling();
   const AutoScalingGroupName = machines.id;
   await expect(scaling.setDesiredCapacity({ AutoScalingGroupName, DesiredCapacity: 2 })).rejects.toThrow(
@@ -215,27 +179,14 @@ test("a load balancer, its target group and a group of machines are made, change
       targetValue: 50,
     },
   };
-  await expect(make("aws:autoscaling/policy:Policy", { ...policy, autoscalingGroupName: "other" })).rejects.toThrow(
-    "AutoScalingGroup 'other' not found",
-  );
+  const toNone = { ...policy, autoscalingGroupName: "other" };
+  await refusing("aws:autoscaling/policy:Policy", toNone, "AutoScalingGroup 'other' not found");
   await make("aws:autoscaling/policy:Policy", policy);
-  const alarm = await make("aws:cloudwatch/metricAlarm:MetricAlarm", {
-    name: "unhealthy",
-    comparisonOperator: "GreaterThanThreshold",
-    evaluationPeriods: 2,
-    period: 60,
-    namespace: "AWS/ApplicationELB",
-    metricName: "UnHealthyHostCount",
-    statistic: "Maximum",
-    threshold: 0,
-    dimensions: { LoadBalancer: lb.live.arnSuffix },
-    tags: { app: "t" },
-  });
-  expect(alarm.live).toMatchObject({
-    dimensions: { LoadBalancer: lb.live.arnSuffix },
-    threshold: 0,
-    tags: { app: "t" },
-  });
+  const metric = { namespace: "AWS/ApplicationELB", metricName: "UnHealthyHostCount", statistic: "Maximum" };
+  const comparison = { comparisonOperator: "GreaterThanThreshold", evaluationPeriods: 2, period: 60 };
+  const alarm = { dimensions: { LoadBalancer: lb.live.arnSuffix }, threshold: 0, tags: { app: "t" } };
+  const alarming = { name: "unhealthy", ...metric, ...comparison, ...alarm };
+  expect((await make("aws:cloudwatch/metricAlarm:MetricAlarm", alarming)).live).toMatchObject(alarm);
 
   await removeAll();
   for (const token of ["aws:lb/loadBalancer:LoadBalancer", "aws:autoscaling/group:Group"] as const) {

@@ -315,12 +315,8 @@ describe("jobs", () => {
 
   test("log in to Docker Hub only where that is set up", () => {
     const logins = steps.filter(({ step }) => step.uses?.startsWith("docker/login-action@") && !step.with?.registry);
-    expect(logins.map(({ where }) => where)).toEqual([
-      "release.yml build",
-      "release.yml merge",
-      "release.yml sbom",
-      "set-up",
-    ]);
+    const places = ["release.yml build", "release.yml merge", "release.yml sbom", "set-up"];
+    expect(logins.map(({ where }) => where)).toEqual(places);
     const vars = { DOCKERHUB_USERNAME: "you", DOCKERHUB_IMAGE: "docker.io/you/app" };
     const given = { vars, inputs: { "dockerhub-username": "you" } };
     for (const { step } of logins) expect([runs(step, {}), runs(step, given)]).toEqual([false, true]);

@@ -1,4 +1,4 @@
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { resources, type Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import "./as-root.ts";
@@ -38,6 +38,9 @@ export async function make(type: Token, inputs: Props): Promise<Made> {
   });
   return made;
 }
+
+/** What AWS refuses to make, in these words. */
+export const refusing = (type: Token, inputs: Props, why: string) => expect(make(type, inputs)).rejects.toThrow(why);
 
 /** Removes what the running test has made, the last first. */
 export async function removeAll(): Promise<void> {
