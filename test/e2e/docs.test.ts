@@ -9,7 +9,7 @@ import { ensureVenv } from "../../tools/python.ts";
 import { blocksOf, text } from "../support/documents.ts";
 import { startRegistry } from "../support/other-registry.ts";
 import { freePort, temporaryFolder } from "../support/process.ts";
-import { cloud, deployed, ecr, platformsIn, type Result, shell as run, summary } from "../support/stack.ts";
+import { cloud, deployed, ecr, platformsIn, type Result, shell as run, successful, summary } from "../support/stack.ts";
 
 const blocks = blocksOf("local");
 
@@ -153,8 +153,7 @@ test("a project of one's own: pulumi new asks for region, name and sizes; in it 
   checkOut(join(folder, "template"));
   // --yes takes the answer that each question offers; the size is another answer.
   const answers = "--yes --stack dev --config my-app:volumeSizeGiB=9";
-  const made = await run(make.join("\n").replace(/^pulumi new .*$/m, `$& ${answers}`), { ...there, cwd: folder });
-  expect(made.status, made.output).toBe(0);
+  await successful(run(make.join("\n").replace(/^pulumi new .*$/m, `$& ${answers}`), { ...there, cwd: folder }));
   const saved = () => parse(readFileSync(join(there.cwd, "Pulumi.dev.yaml"), "utf8")).config;
   expect(saved()).toMatchObject({
     "aws:region": "ap-northeast-2",
@@ -168,8 +167,7 @@ test("a project of one's own: pulumi new asks for region, name and sizes; in it 
   expect(read.output).toMatch(/default: multiplatform.*repository\/hono-app-/s);
   // So do tests; not command.test.ts, which starts each command and takes as long as all of these.
   const tests = "test/unit/{config,docs,cli/{cost,doctor,image,policies,sbom},local/recovery}.test.ts";
-  const tested = await run(`node_modules/.bin/vitest run --project unit ${tests}`, there);
-  expect(tested.status, tested.output).toBe(0);
+  await successful(run(`node_modules/.bin/vitest run --project unit ${tests}`, there));
 
   const lines = blocksOf("account").join("\n").split("\n");
   expect(lines).toEqual(expect.arrayContaining(Object.keys(replaced)));
@@ -179,8 +177,7 @@ test("a project of one's own: pulumi new asks for region, name and sizes; in it 
   let destroyed: Result;
   try {
     // The line with --secret reads the token.
-    const { status, output } = await run(commands.join("\n"), { ...there, input: token });
-    expect(status, output).toBe(0);
+    const { output } = await successful(run(commands.join("\n"), { ...there, input: token }));
     expect(output).not.toContain(token);
     const { output: json } = await run("pulumi stack output --json", there);
     const { publishedImage, imageDigest, verifiedArchitectures } = JSON.parse(json);

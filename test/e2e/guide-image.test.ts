@@ -12,8 +12,8 @@ import { makeClone } from "../../tools/clone.ts";
 import { collect, run } from "../../tools/process.ts";
 import { accepts } from "../../tools/ready.ts";
 import { startRegistry } from "../support/other-registry.ts";
-import { freePort, temporaryFolder } from "../support/process.ts";
-import { cloud, platformsIn, refused } from "../support/stack.ts";
+import { freePort, temporaryFolder, write } from "../support/process.ts";
+import { cloud, platformsIn, refused, successful } from "../support/stack.ts";
 
 const { env, project } = cloud;
 const folder = temporaryFolder();
@@ -56,8 +56,7 @@ test.each([
   ["without --platform: this host's own", [], own, "latest"],
   ["for another platform", ["--platform", `linux/${other}`, "--load"], other, other],
 ] as const)("one platform, loaded (the guide's methods 3 and 4), %s", async (_, args, architecture, tag) => {
-  const built = await image([...args]);
-  expect(built.status, built.output).toBe(0);
+  const built = await successful(image([...args]));
   expect(built.stdout).toBe(`hono-app:${tag}: "Architecture": "${architecture}"\n`);
   expect(built.output).toContain("docker run --rm");
   expect(built.output).not.toContain("warning");
@@ -68,13 +67,9 @@ test.each([
 
 test("an emulated step is reported, with what to do about it (problem 3)", async () => {
   const context = join(folder, "emulated");
-  mkdirSync(context);
-  writeFileSync(
-    join(context, "Dockerfile"),
-    `FROM oven/bun:${bunVersion} AS deps\nRUN bun --version\nFROM deps\nLABEL test=guide-image\n`,
-  );
-  const built = await image(["--context", context, "--platform", `linux/${other}`]);
-  expect(built.status, built.output).toBe(0);
+  const dockerfile = `FROM oven/bun:${bunVersion} AS deps\nRUN bun --version\nFROM deps\nLABEL test=guide-image\n`;
+  write(join(context, "Dockerfile"), dockerfile);
+  const built = await successful(image(["--context", context, "--platform", `linux/${other}`]));
   expect(built.output).toContain(
     `warning: emulated: RUN bun --version (stage deps) is linux/${other}, on linux/${own}`,
   );
@@ -92,8 +87,7 @@ describe("native modules (problem 4)", () => {
     { architecture: "arm64", process: "arm64" },
     { architecture: "amd64", process: "x64" },
   ])("sharp and SQLite work on linux/$architecture, built without emulation", async (expected) => {
-    const built = await build(context, "--platform", `linux/${expected.architecture}`);
-    expect(built.status, built.output).toBe(0);
+    const built = await successful(build(context, "--platform", `linux/${expected.architecture}`));
     expect(built.output).not.toContain("warning");
     expect(await answerOf("guide-image:native", "--platform", `linux/${expected.architecture}`)).toMatchObject({
       architecture: expected.process,
@@ -206,8 +200,7 @@ describe("other registries and builders", () => {
 
   test("a builder with a native node for each platform builds one push (problem 3)", async () => {
     const name = `${plain}/hono-app:1.0.0`;
-    const built = await image(["--push", "--builder", "nodes", "--tag", name]);
-    expect(built.status, built.output).toBe(0);
+    const built = await successful(image(["--push", "--builder", "nodes", "--tag", name]));
     expect(built.output).toContain("builder nodes: remote, graviton for linux/arm64, intel for linux/amd64");
     // The stage on $BUILDPLATFORM runs on each node.
     expect(built.output).toMatch(/\[linux\/arm64 bundle \d\/\d\] RUN bun build/);
@@ -223,13 +216,11 @@ describe("other registries and builders", () => {
     await refused(push(), "Log in (docker login REGISTRY");
     await run(["docker", "login", "--username", "me", "--password-stdin", withLogin], { env, input: "secret" });
     try {
-      const pushed = await push();
-      expect(pushed.status, pushed.output).toBe(0);
+      const pushed = await successful(push());
       expect(pushed.stdout.match(/^Name: +(\S+)$/gm)?.map((line) => line.split(/ +/)[1])).toEqual([version, latest]);
       expect(platformsIn(pushed.stdout)).toEqual(["linux/amd64", "linux/amd64", "linux/arm64", "linux/arm64"]);
 
-      const sizes = await image(["--sizes", version], options);
-      expect(sizes.status, sizes.output).toBe(0);
+      const sizes = await successful(image(["--sizes", version], options));
       expect(sizes.stdout).toMatch(/linux\/arm64 +│ [\d.]+ MB +│ [\d.]+ MB +│ \d/);
       expect(sizes.stdout).toMatch(/linux\/amd64 +│ [\d.]+ MB +│ [\d.]+ MB +│ \d/);
       expect(sizes.stdout).toMatch(/shared by all platforms: [1-9]\d* layers?, [\d.]+ kB/);

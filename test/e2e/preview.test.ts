@@ -8,7 +8,18 @@ import { filesBelow, root } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { buildingPreview, unwritten } from "../support/previews.ts";
 import { temporaryFolder } from "../support/process.ts";
-import { cloud, deployed, edited, local, node, refused, releasedEdit, summary, tagOf } from "../support/stack.ts";
+import {
+  cloud,
+  deployed,
+  edited,
+  local,
+  node,
+  refused,
+  releasedEdit,
+  successful,
+  summary,
+  tagOf,
+} from "../support/stack.ts";
 
 test("the preview of an edit builds both platforms, and writes nothing anywhere", async () => {
   await deployed();
@@ -29,9 +40,9 @@ test("another clone, umask, time zone, home, file times and modes change nothing
   execFileSync("chmod", ["-R", "go=", join(clone, "app")]);
   const umask = process.umask(0o077);
   onTestFinished(() => void process.umask(umask));
-  const result = await node("cli/local.ts", ["preview"], { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } });
-  expect(result.status).toBe(0);
-  expect(Object.keys(summary(result.output))).toEqual(["unchanged"]);
+  const there = { cwd: clone, env: { TZ: "Asia/Seoul", HOME: other } };
+  const { output } = await successful(node("cli/local.ts", ["preview"], there));
+  expect(Object.keys(summary(output))).toEqual(["unchanged"]);
 
   const metadata = join(other, "metadata.json");
   // What the preview has laid out for the builder.

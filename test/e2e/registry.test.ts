@@ -19,6 +19,7 @@ import {
   roleKeys,
   shell,
   repositoryName as stackRepository,
+  successful,
   untagged,
 } from "../support/stack.ts";
 
@@ -60,7 +61,7 @@ afterAll(async () => {
 
 test("refuses to move an immutable tag", async () => {
   await make(`${image}:1`, `${image}:moving-1`);
-  for (const tag of ["1", "moving-1", "1"]) expect((await docker(`push ${image}:${tag}`)).status).toBe(0);
+  for (const tag of ["1", "moving-1", "1"]) await successful(docker(`push ${image}:${tag}`));
   const digestOf = async (imageTag: string) =>
     (await ecr.describeImages({ repositoryName, imageIds: [{ imageTag }] })).imageDetails?.[0]?.imageDigest;
   const first = await digestOf("1");
@@ -70,7 +71,7 @@ test("refuses to move an immutable tag", async () => {
   const message = `tag invalid: ${exists} and cannot be overwritten because the tag is immutable.`;
   await refused(docker(`push ${image}:1`), message);
   expect(await digestOf("1")).toBe(first);
-  expect((await docker(`push ${image}:moving-1`)).status).toBe(0);
+  await successful(docker(`push ${image}:moving-1`));
   expect(await digestOf("moving-1")).not.toBe(first);
 });
 
@@ -91,7 +92,7 @@ test("refuses a push by a role that may only pull, and a pull that the policy de
   const asMachine = (commands: string) => shell(commands, { env: { DOCKER_CONFIG: own } });
   const input = await password(machine);
   await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { env: { DOCKER_CONFIG: own }, input });
-  expect((await asMachine(`docker pull --quiet ${imageRef}`)).status).toBe(0);
+  await successful(asMachine(`docker pull --quiet ${imageRef}`));
 
   const resource = "arn:aws:ecr:ap-northeast-2:123456789012:repository/hono-app-local";
   const denied = (action: string) =>

@@ -18,6 +18,7 @@ import {
   refused,
   registry,
   shell,
+  successful,
 } from "../support/stack.ts";
 
 const folder = temporaryFolder();
@@ -53,16 +54,14 @@ test("each platform's image gets one SBOM, once, and the index does not change",
   await refused(sbom("--show"), "no SBOM is attached to linux/arm64, linux/amd64; attach it: npm run sbom -- ");
 
   // It attaches them, and shows them.
-  const first = await shell(blocksOf("sbom").join("\n"));
-  expect(first.status, first.output).toBe(0);
+  const first = await successful(shell(blocksOf("sbom").join("\n")));
   expect(rows(first).map(([platform, , , attached]) => [platform, attached])).toEqual([
     ["linux/arm64", "now"],
     ["linux/amd64", "now"],
     ["linux/arm64", undefined],
     ["linux/amd64", undefined],
   ]);
-  const second = await sbom(outputs.imageRef);
-  expect(second.status, second.output).toBe(0);
+  const second = await successful(sbom(outputs.imageRef));
   for (const half of [rows(first).slice(0, 2), rows(first).slice(2)]) {
     expect(rows(second)).toEqual(half.map((row) => [...row.slice(0, 3), "before"]));
   }
@@ -71,8 +70,7 @@ test("each platform's image gets one SBOM, once, and the index does not change",
   const images = JSON.parse(before.body).manifests as { digest: string; platform: Record<string, string> }[];
   expect(platformsOf(JSON.parse(before.body))).toEqual([...platforms].sort());
 
-  const read = await sbom("--output", join(folder, "read"), outputs.imageRef);
-  expect(read.status, read.output).toBe(0);
+  await successful(sbom("--output", join(folder, "read"), outputs.imageRef));
   expect(readdirSync(join(folder, "read")).sort()).toEqual(["linux-amd64.spdx.json", "linux-arm64.spdx.json"]);
   const lock = readFileSync("app/bun.lock", "utf8");
   const [, hono] = /"hono": \["hono@([\d.]+)"/.exec(lock) ?? [];

@@ -79,9 +79,19 @@ export async function succeed(...command: string[]): Promise<string> {
   return output;
 }
 
-/** A command that must fail with these messages. Returns everything that it printed. */
-export async function refused(command: Promise<Result>, ...messages: (string | RegExp)[]): Promise<string> {
-  const { status, output } = await command;
+/** How a command, or a workflow's script, has ended. */
+type Ended = Pick<Result, "status"> & { readonly output?: string; readonly text?: string };
+
+/** One that must succeed. */
+export async function successful<T extends Ended>(command: Promise<T>): Promise<T> {
+  const ended = await command;
+  expect(ended.status, ended.output ?? ended.text).toBe(0);
+  return ended;
+}
+
+/** One that must fail with these messages. Returns everything that it printed. */
+export async function refused(command: Promise<Ended>, ...messages: (string | RegExp)[]): Promise<string> {
+  const { status, text = "", output = text } = await command;
   expect(status, output).toBe(1);
   for (const message of messages) expect(output).toMatch(message);
   return output;

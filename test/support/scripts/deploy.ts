@@ -4,8 +4,8 @@ import { expect } from "vitest";
 import { checkOut } from "../../../tools/clone.ts";
 import { ensureVenv } from "../../../tools/python.ts";
 import { job, run } from "../github.ts";
-import { cloud, configured, deployed, ec2, edited, shell, state, succeed, summary } from "../stack.ts";
-import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, passed, runner, settings } from "./runner.ts";
+import { cloud, configured, deployed, ec2, edited, shell, state, succeed, successful, summary } from "../stack.ts";
+import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, runner, settings } from "./runner.ts";
 
 /** What `pulumi stack history --json` prints, the newest first. */
 function historyOf(...entries: (readonly [kind: string, result: string, commit: string])[]): string {
@@ -18,7 +18,7 @@ export const cases: Cases = {
     const up = (more: object = {}) => run(script, { ...onStack, ...more });
     // As in a check-out of a stack that the workflow created: only its state has the salt.
     await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
-      expect(Object.keys(summary((await passed(up())).text))).toEqual(["unchanged"]);
+      expect(Object.keys(summary((await successful(up())).text))).toEqual(["unchanged"]);
     });
     const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
     expect((await up({ contexts })).text).toContain("incorrect passphrase");
@@ -50,7 +50,7 @@ export const cases: Cases = {
 
   async "deploy.yml dev: outputs"(script) {
     const before = await deployed();
-    const { outputs, summary: shown } = await passed(run(script, onStack));
+    const { outputs, summary: shown } = await successful(run(script, onStack));
     expect(outputs).toEqual({ image: before.imageRef, url: before.graviton.url });
     expect(JSON.parse(/^```json\n(.*)\n```\n$/s.exec(shown)?.[1] ?? "")).toEqual(before);
     // A fleet has one address.
@@ -65,7 +65,7 @@ export const cases: Cases = {
     const preview = (stack = "local") =>
       run(script, { ...asPreviewer, overrides: { STACK: stack, RUN_URL: "https://run" } });
     try {
-      expect((await passed(preview())).summary).toMatch(
+      expect((await successful(preview())).summary).toMatch(
         /^<!-- preview of local -->\n### Preview of `local`\n[\s\S]*a month[\s\S]*unchanged/,
       );
       const none = await preview("prod");
@@ -83,7 +83,7 @@ export const cases: Cases = {
     await deployed();
     const programs = { git: 'echo "git $*"', npm: 'echo "npm $*"' };
     const compare = (stack = "local") => run(script, { ...asPreviewer, overrides: { STACK: stack }, programs });
-    expect((await passed(compare())).text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
+    expect((await successful(compare())).text).toMatch(/^git checkout --quiet --detach [0-9a-f]{40}\nnpm ci /);
     // A stack that is not there, one that never had anything, and one that has nothing any more.
     const isEmpty = async () =>
       expect(await compare("drift")).toMatchObject({ status: 0, text: "nothing is deployed\n" });
@@ -149,7 +149,7 @@ export const cases: Cases = {
 
   async "destroy.yml destroy: pulumi destroy"(script) {
     await deployed();
-    expect(Object.keys(summary((await passed(run(script, onStack))).text))).toEqual(["deleted"]);
+    expect(Object.keys(summary((await successful(run(script, onStack))).text))).toEqual(["deleted"]);
     await expectFirstProcess(script);
     // The next npm run local has nothing to recover.
     expect(state().resources).toEqual([]);

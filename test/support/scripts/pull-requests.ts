@@ -1,10 +1,11 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { checkOut } from "../../../tools/clone.ts";
 import { github, ofBot } from "../comments.ts";
 import { expectConsistent } from "../faults.ts";
 import { type Contexts, type Run, run } from "../github.ts";
+import { write } from "../process.ts";
 import {
   answering,
   cloud,
@@ -14,9 +15,10 @@ import {
   registry,
   releasedEdit,
   shell,
+  successful,
   summary,
 } from "../stack.ts";
-import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, passed, runner, settings } from "./runner.ts";
+import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, runner, settings } from "./runner.ts";
 
 /** The script ends with the status that another step has kept. */
 async function endsAs(name: string, step: string): Promise<void> {
@@ -40,19 +42,16 @@ async function commenting(
 ): Promise<{ text: string; comments: string[] }> {
   const cwd = newFolder();
   checkOut(cwd);
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(cwd, file)), { recursive: true });
-    writeFileSync(join(cwd, file), text);
-  }
+  for (const [file, text] of Object.entries(files)) write(join(cwd, file), text);
   const { url: GITHUB_API_URL, comments } = await github(there.map((body, id) => ofBot(body, id)));
   const event = { pull_request: { number: 7, head: { sha: "abc" } } };
   const repository = { repository: "Owner/Hono-App", server_url: "https://github.com" };
-  const running = run(name, {
+  const ran = run(name, {
     contexts: { github: { token: "job-token", ...repository, run_id: 5, event }, ...contexts },
     runner: { ...runner, GITHUB_API_URL },
     cwd,
   });
-  const { text } = await passed(running);
+  const { text } = await successful(ran);
   return { text, comments: comments.map(({ body }) => body) };
 }
 
@@ -61,15 +60,14 @@ const onReview: Run = { contexts: ofReview, runner, cwd: cloud.project };
 
 /** Runs a step of the job that deploys the review environment of pull request 7. */
 const reviewStep = (name: string, contexts: Contexts = {}) =>
-  passed(run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...ofReview, ...contexts } }));
+  successful(run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...ofReview, ...contexts } }));
 
 /** Leaves a lock on its stack, as a deployment does that was cancelled. @returns The lock's file. */
 function lockReview(): string {
   const locks = join(cloud.dir, "state", ".pulumi", "locks", "organization", "hono-app", "pr-7");
-  mkdirSync(locks, { recursive: true });
   const lock = { pid: 1, username: "runner", hostname: "gone", timestamp: new Date().toISOString() };
   const file = join(locks, "00000000-0000-4000-8000-000000000000.json");
-  writeFileSync(file, JSON.stringify(lock));
+  write(file, JSON.stringify(lock));
   return file;
 }
 
@@ -112,7 +110,7 @@ async function previewing() {
   const folder = join(cloud.project, "preview");
   const ran = async () => {
     try {
-      const { outputs, text } = await passed(run("pull-request.yml preview: pulumi preview", asPreviewer));
+      const { outputs, text } = await successful(run("pull-request.yml preview: pulumi preview", asPreviewer));
       const shown = readFileSync(join(folder, "preview.txt"), "utf8");
       expect(text).toContain(shown);
       return { text: shown, cost: readFileSync(join(folder, "cost.md"), "utf8"), outputs };
@@ -234,8 +232,9 @@ export const cases: Cases = {
     // A deployment that was cancelled has left its lock.
     lockReview();
     expect((await shell("pulumi refresh --stack pr-7 --yes")).output).toContain("currently locked");
+    const { text } = await successful(destroy());
     review = undefined;
-    expect(Object.keys(summary((await passed(destroy())).text))).toEqual(["deleted"]);
+    expect(Object.keys(summary(text))).toEqual(["deleted"]);
     // Nothing of it is left, and the other stack is as it was.
     await expect(answering(outputs.graviton.url)).rejects.toThrow();
     expect((await registry("/v2/hono-app-pr-7/tags/list")).status).toBe(404);

@@ -1,11 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { architectures, machineNames } from "../../../components/architecture.ts";
 import { inputsOf, job, run } from "../github.ts";
 import { getFrom, startRegistry } from "../other-registry.ts";
-import { cloud, type Descriptor, deployed, manifest, shell } from "../stack.ts";
-import { type Cases, newFolder, passed, repository, runner, serving } from "./runner.ts";
+import { write } from "../process.ts";
+import { cloud, type Descriptor, deployed, manifest, shell, successful } from "../stack.ts";
+import { type Cases, newFolder, repository, runner, serving } from "./runner.ts";
 
 /** A registry in place of GitHub's and of Docker Hub: the image is built and pushed to it, as the job "build" does. */
 const registry = `${cloud.prefix}.0.1:5602`;
@@ -33,8 +34,7 @@ async function building() {
     const metadata = join(newFolder(), "metadata.json");
     const attest = provenance === "false" ? "type=provenance,disabled=true" : "type=provenance,mode=max";
     const options = `--platform ${platforms} --build-arg ${args} --attest ${attest} --output ${outputs}`;
-    const { status, output } = await shell(`docker buildx build ${options} --metadata-file ${metadata} ${context}`);
-    expect(status, output).toBe(0);
+    await successful(shell(`docker buildx build ${options} --metadata-file ${metadata} ${context}`));
     digests.set(platform, JSON.parse(readFileSync(metadata, "utf8"))["containerimage.digest"]);
   }
   return { image, digests };
@@ -51,8 +51,7 @@ afterAll(async () => {
 /** The folder that the job "merge" downloads. */
 function downloaded(digests: Iterable<string>): string {
   const folder = newFolder();
-  mkdirSync(join(folder, "digests"));
-  for (const digest of digests) writeFileSync(join(folder, "digests", digest.replace("sha256:", "")), "");
+  for (const digest of digests) write(join(folder, "digests", digest.replace("sha256:", "")), "");
   return folder;
 }
 
@@ -86,9 +85,8 @@ export const cases: Cases = {
       return ran;
     };
     for (const machine of machineNames) {
-      expect((await passed(runIt(machine, architectures[machine].platform))).text).not.toContain(
-        '"message":"listening"',
-      );
+      const { text } = await successful(runIt(machine, architectures[machine].platform));
+      expect(text).not.toContain('"message":"listening"');
     }
     // The other architecture's image runs, emulated, and is refused; its output is shown.
     const wrong = await runIt("intel", architectures.graviton.platform);
@@ -156,7 +154,7 @@ export const cases: Cases = {
     expect(await tagsOf("owner/hono-app")).toEqual(["older"]);
 
     const cwd = downloaded(digests.values());
-    const newest = await passed(tag("newer", "newer", { hub: `${registry}/you/app`, cwd }));
+    const newest = await successful(tag("newer", "newer", { hub: `${registry}/you/app`, cwd }));
     expect(await tagsOf("owner/hono-app")).toEqual(["latest", "newer", "older"]);
     expect(await tagsOf("you/app")).toEqual(["latest", "newer"]);
     const [amd64, arm64] = ["linux/amd64", "linux/arm64"].map((platform) => digests.get(platform));
@@ -188,7 +186,7 @@ export const cases: Cases = {
     // A git tag: its version, and the shorter ones that nothing later has.
     const released = async (version: string) => {
       const before = await tagsOf("owner/hono-app");
-      await passed(tag("older", "newer", { version }));
+      await successful(tag("older", "newer", { version }));
       return (await tagsOf("owner/hono-app")).filter((each) => !before.includes(each));
     };
     expect(await released("v1.0.9")).toEqual(["1.0.9"]);
@@ -201,7 +199,7 @@ export const cases: Cases = {
       text: expect.stringContaining("::error::aside is not on main; allowed:"),
     });
     // A tag on main's newest commit moves no latest: nothing was proven for it.
-    await passed(tag("newer", "newer", { version: "v1.0.9", hub: `${registry}/you/tagged` }));
+    await successful(tag("newer", "newer", { version: "v1.0.9", hub: `${registry}/you/tagged` }));
     expect(await tagsOf("you/tagged")).toEqual(["1.0.9"]);
   },
 

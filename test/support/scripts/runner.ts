@@ -9,13 +9,6 @@ import { cloud } from "../stack.ts";
 
 export const newFolder = () => temporaryFolder(onTestFinished);
 
-/** What a script has printed and put out that must succeed. */
-export async function passed(running: ReturnType<typeof run>) {
-  const ran = await running;
-  expect(ran.status, ran.text).toBe(0);
-  return ran;
-}
-
 /** For each script: runs it with what GitHub would give it, to each way in which it can end. */
 export type Cases = Record<string, (script: string) => Promise<void>>;
 
