@@ -1,16 +1,16 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { SSM } from "@aws-sdk/client-ssm";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
-import { processes } from "../../tools/processes.ts";
+import { password } from "../../local/services/registry.ts";
+import type { RunOptions } from "../../tools/process.ts";
 import { upServing } from "../support/fleet.ts";
+import { getFrom, startRegistry } from "../support/other-registry.ts";
 import {
-  aws,
   cloud,
   configured,
+  type Descriptor,
   deployed,
   describeInstances,
   ec2,
@@ -22,17 +22,19 @@ import {
   limited,
   local,
   logOf,
-  type Machine,
   manifest,
   type Outputs,
   outputs,
   pageOf,
+  passwordPrefix,
+  plainUp,
+  type Result,
   refused,
   releasedEdit,
   repositoryName,
   shell,
-  stateFile,
   succeed,
+  successful,
   tagOf,
 } from "../support/stack.ts";
 
@@ -56,7 +58,7 @@ test("a release beyond the vCPU quota, or where AWS has no capacity, fails and c
   await releasedEdit("beyond the quota", async () => {
     await limited({ "L-1216C47A": 5, "L-F678F1CE": 2 }, async () => {
       const limit = "You have requested more vCPU capacity than your current vCPU limit of 5 allows";
-      await refused(local("up"), `VcpuLimitExceeded: ${limit}`);
+      await refused(plainUp(), new RegExp(`creating EC2 Instance .*: VcpuLimitExceeded: ${limit}`));
       await expectServing(before);
       const { state, fault } = await quotasByDoctor();
       expect({ state, fault }).toEqual({ state: "fault", fault: expect.stringContaining("4 of 5 in use, 4 by this") });
@@ -78,76 +80,87 @@ test("a release beyond the vCPU quota, or where AWS has no capacity, fails and c
   expect((await quotasByDoctor()).note).toMatch(/4 of 32 in use, 4 by this stack.* VPCs: 2 of 5 in use, 1 by this/);
 });
 
-describe("a release", () => {
-  const Name = "/hono-app/local/API_KEY";
-  const secret = `it's "the app's secret" \\ 42`;
-  const ssm = new SSM(aws);
-  let before: Outputs;
-  let preview: string;
-  let load: Awaited<ReturnType<typeof upServing>>;
-  let after: Outputs;
-  /** The new machines, as they are right after it. */
-  let machines: Awaited<ReturnType<typeof look>>[];
+/** The layers of each platform's image. */
+async function layersOf(reference: string): Promise<Descriptor[][]> {
+  const { manifests = [] } = await manifest(reference);
+  const repository = reference.split(/:[^/]*@/)[0];
+  return Promise.all(manifests.map(async ({ digest }) => (await manifest(`${repository}@${digest}`)).layers ?? []));
+}
 
-  async function look({ id }: Machine) {
-    const host = ["--host", `unix://${cloud.run}/${id}/docker.sock`];
-    const own = execFileSync("docker", [...host, "inspect", "--format", "{{.Id}}", "hono-app"])
-      .toString()
-      .trim();
-    const app = processes().find(({ read }) => read("cgroup").includes(own));
-    const userData = join(cloud.dir, "machines", id, "cloud", "instance", "scripts", "part-001");
-    const files = [userData, join(cloud.dir, "console", `${id}.log`), stateFile];
-    return {
-      ami: await amiOf(id),
-      environment: app?.read("environ").split("\0"),
-      texts: files.map((file) => readFileSync(file, "utf8")),
-    };
-  }
+// By the plain CLI, as a pipeline that has a plan approved.
+describe("a release by a saved plan, which allows that and nothing else,", () => {
+  let before: Outputs;
+  let layersBefore: Descriptor[][];
+  let preview: Result;
+  let plan: string;
+  let up: Awaited<ReturnType<typeof upServing>>;
+  let after: Outputs;
 
   beforeAll(async () => {
     before = await deployed();
-    await ssm.putParameter({ Name, Type: "SecureString", Value: secret });
-    const settings = { appEnvironment: JSON.stringify(["GREETING=it's me"]), appSecrets: '["API_KEY"]' };
-    await configured(settings, () =>
-      edited("components/architecture.ts", newerAmi, () =>
-        releasedEdit("second", async () => {
-          preview = await succeed("preview");
-          load = await upServing(
-            machineNames.map((name) => before[name].url),
-            /Verification hono-app-(\w+) updated[\s\S]*Verification hono-app-(?!\1)\w+ updated/,
-          );
+    layersBefore = await layersOf(before.imageRef);
+    const file = join(cloud.dir, "plan.json");
+    const pulumi = (command: string, options?: RunOptions) =>
+      shell(`pulumi ${command}=${file} -s local --non-interactive`, options);
+    const planned = (options?: RunOptions) => pulumi("up --yes --plan", options);
+    const urls = machineNames.map((name) => before[name].url);
+    const proven = /Verification hono-app-(\w+) updated[\s\S]*Verification hono-app-(?!\1)\w+ updated/;
+    await shell(`docker login --username AWS --password-stdin ${cloud.registry}`, { input: await password(ecr) });
+    try {
+      await configured({ registryLogin: "docker" }, () =>
+        edited("components/architecture.ts", newerAmi, async () => {
+          preview = await releasedEdit("second", () => successful(pulumi("preview --diff --save-plan")));
+          plan = readFileSync(file, "utf8");
+          // What was not planned.
+          await refused(planned(), "violates plan");
+          expect(outputs()).toEqual(before);
+          up = await releasedEdit("second", () => upServing(urls, proven, planned));
         }),
-      ),
-    );
+      );
+    } finally {
+      rmSync(file, { force: true });
+      await shell(`docker logout ${cloud.registry}`);
+    }
     after = outputs();
-    machines = await Promise.all(machineNames.map((name) => look(after[name])));
   });
 
-  afterAll(() => ssm.deleteParameter({ Name }));
+  test("has no token in its plan", () => {
+    expect(plan).toContain('"docker-build:index:Image"');
+    expect(plan).not.toMatch(new RegExp(`password|${passwordPrefix}`));
+  });
 
-  test("fails no request, and the logs of the instances that it replaces stay", async () => {
+  test("replaces one small layer", async () => {
+    expect(after.imageRef).not.toBe(before.imageRef);
+    const known = new Set(layersBefore.flat().map(({ digest }) => digest));
+    const layers = await layersOf(after.imageRef);
+    const fresh = layers.map((each) => each.filter(({ digest }) => !known.has(digest)));
+    expect(fresh.map((each) => each.length)).toEqual([1, 1]);
+    expect(new Set(fresh.flat().map(({ digest }) => digest)).size).toBe(1);
+    expect(fresh[0]?.[0]?.size).toBeLessThan(32 * 1024);
+  });
+
+  test("fails no request, and replaces both instances, which go after the proof; their logs stay", async () => {
+    const { load, output } = up;
     expect(load.answered).toEqual(new Set(machineNames.map((name) => `${before[name].url} ${before[name].id}`)));
     expect(load.asked).toBeGreaterThan(10);
     for (const name of machineNames) {
       const { id } = before[name];
       expect(after[name].id).not.toBe(id);
+      const proven = output.search(new RegExp(`Verification hono-app-${name} updated`));
+      const deleted = output.search(new RegExp(`aws:ec2:Instance hono-app-${name} deleting`));
+      expect(proven).toBeGreaterThan(0);
+      expect(deleted).toBeGreaterThan(proven);
+      expect(await pageOf(after[name])).toContain(">second ");
       const log = await logOf(before.logGroup, id);
       expect(log).toContain(`"message":"listening"`);
       expect(log).toContain(`"path":"/platform","status":200`);
     }
   });
 
-  test("boots the newest AMI", () => {
-    expect(preview).toMatch(moved(before.graviton.ami, after.graviton.ami));
-    expect(machines.map(({ ami }) => ami)).toEqual(machineNames.map((name) => after[name].ami));
+  test("boots the newest AMI", async () => {
+    expect(preview.output).toMatch(moved(before.graviton.ami, after.graviton.ami));
+    for (const name of machineNames) expect(await amiOf(after[name].id)).toBe(after[name].ami);
     expect(after.intel.ami).toBe(before.intel.ami);
-  });
-
-  test("gives the app its environment, and its secrets from Systems Manager, which are in its process alone", () => {
-    for (const { environment, texts } of machines) {
-      expect(environment).toEqual(expect.arrayContaining(["GREETING=it's me", `API_KEY=${secret}`]));
-      for (const text of texts) expect(text).not.toContain("the app's secret");
-    }
   });
 
   test("follows an earlier one, which is deployed without a build", async () => {
@@ -180,12 +193,9 @@ test("refuses a release that is not in the registry, or lacks a platform, before
   await ecr.putImage({ repositoryName, imageTag, imageManifest, imageManifestMediaType });
   onTestFinished(async () => void (await ecr.batchDeleteImage({ repositoryName, imageIds: [{ imageDigest }] })));
   const expected = "expected an index of linux/amd64, linux/arm64; it holds linux/arm64";
-  for (const [command, release, message] of [
-    ["preview", absent, `ImageNotFoundException: The image with imageId {imageDigest:'${absent}'`],
-    ["up", imageTag, `${repositoryName}@${imageDigest}: ${expected}`],
-  ] as const) {
-    await configured({ release }, () => refused(local(command), message));
-  }
+  const notFound = `ImageNotFoundException: The image with imageId {imageDigest:'${absent}'`;
+  await configured({ release: absent }, () => refused(local("preview"), notFound));
+  await configured({ release: imageTag }, () => refused(plainUp(), `${repositoryName}@${imageDigest}: ${expected}`));
   await expectStill(before);
 });
 
@@ -208,4 +218,22 @@ test("a newer AMI changes nothing by itself; with amiUpdate a preview replaces t
       expect(preview).toMatch(moved(before.graviton.ami, `ami-[^"]+`));
     });
   });
+});
+
+// What is published where the token is right: test/e2e/docs.test.ts.
+test("one that cannot be published since the token is wrong fails with the registry's answer", async () => {
+  await deployed();
+  const address = `${cloud.prefix}.0.1:5600`;
+  const stop = await startRegistry(address, ["owner", "token"]);
+  const settings = { publishTo: `${address}/owner/hono-app`, publishVersion: "2.0.0", publishUsername: "owner" };
+  try {
+    await configured({ ...settings, publishToken: '""' }, async () => {
+      const set = "pulumi config set --stack local --secret publishToken";
+      await successful(shell(set, { input: "wrong" }));
+      await refused(plainUp(), /401 Unauthorized|authorization failed/);
+      expect((await getFrom(address, "owner", "token", "owner/hono-app/manifests/2.0.0")).status).toBe(404);
+    });
+  } finally {
+    await stop();
+  }
 });

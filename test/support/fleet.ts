@@ -5,7 +5,8 @@ import type { Unwrap } from "@pulumi/pulumi";
 import { expect } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { MachineGroup } from "../../components/machine-group.ts";
-import { ask, aws, configured, isDeployed, node, type Outputs, outputs, succeed } from "./stack.ts";
+import type { RunOptions } from "../../tools/process.ts";
+import { ask, aws, configured, isDeployed, node, type Outputs, outputs, succeed, successful } from "./stack.ts";
 
 export const scaling = new AutoScaling(aws);
 export const balancing = new ElasticLoadBalancingV2(aws);
@@ -70,17 +71,18 @@ export async function underLoad<T>(
   return { result, load };
 }
 
-/** Brings the stack up; until its output matches, each request at every address must be answered. */
-export async function upServing(urls: readonly string[], until: RegExp): Promise<Load> {
+const localUp = (options: RunOptions) => node("cli/local.ts", ["up"], options);
+
+/** Brings the stack up; until its output matches, each request at every address must be answered. @returns That output, too. */
+export async function upServing(urls: readonly string[], until: RegExp, up = localUp) {
   const { result, load } = await underLoad(urls, (load) => {
     const onOutput = (output: string) => {
       load.isOver ||= until.test(output);
     };
-    return node("cli/local.ts", ["up"], { onOutput });
+    return successful(up({ onOutput }));
   });
-  expect(result.status, result.output).toBe(0);
   expect(load.isOver, result.output).toBe(true);
-  return load;
+  return { load, output: result.output };
 }
 
 /** Which machines and architectures answer at an address: of so many requests that none of a few machines is missed. */

@@ -115,6 +115,9 @@ export function shell(commands: string, options: RunOptions = {}): Promise<Resul
   return collect(command, { cwd: cloud.project, ...options, env });
 }
 
+/** An `up` by the plain CLI. Where it fails before anything changes, the next `npm run local` has nothing to recover, which takes its time. */
+export const plainUp = (): Promise<Result> => shell("pulumi up --yes --skip-preview --non-interactive --stack local");
+
 /** Runs `pulumi stack COMMAND`, such as `export` and `import`. */
 export function pulumiStack(command: string[], input?: string): string {
   const options = { cwd: cloud.project, env: cloud.env, input, maxBuffer: 2 ** 26 };
