@@ -1,12 +1,11 @@
 import { once } from "node:events";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openCloud, ports } from "../../local/cloud.ts";
-import { projectName } from "../../tools/stack-config.ts";
-import { temporaryFolder } from "../support/process.ts";
-import { cloud, configured, deployed, edited, local, outputs, refused, shell, summary } from "../support/stack.ts";
+import { temporaryFolder, writeProgram } from "../support/process.ts";
+import { cloud, deployed, edited, local, outputs, refused, shell, summary } from "../support/stack.ts";
 
 test("a local cloud takes no address at which another program has a port that it needs, and nothing that the user has for AWS, Pulumi and Docker", async () => {
   const folder = temporaryFolder(onTestFinished);
@@ -42,11 +41,10 @@ test("what npm run local deploys is unchanged for the plain CLI", async () => {
 
 test("refuses a Node that is too old, and says which one is needed", async () => {
   const folder = join(cloud.dir, "old-node");
-  mkdirSync(folder);
   // As an old Node: another version, and no TypeScript.
   const version = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})";
   const command = `exec ${process.execPath} --no-strip-types --import "data:text/javascript,${version}" "$@"`;
-  writeFileSync(join(folder, "node"), `#!/bin/sh\n${command}\n`, { mode: 0o755 });
+  writeProgram(join(folder, "node"), command);
   try {
     const { status, output } = await shell(`PATH=${folder}:$PATH pulumi preview -s local`);
     expect(status).not.toBe(0);
@@ -55,17 +53,6 @@ test("refuses a Node that is too old, and says which one is needed", async () =>
   } finally {
     rmSync(folder, { recursive: true });
   }
-});
-
-test("refuses a wrong setting with what is allowed, by the plain CLI and by npm run local", async () => {
-  const before = await deployed();
-  const message = 'port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)';
-  await configured({ port: '"22"' }, async () => {
-    const output = await refused(shell("pulumi up --yes -s local"), `- ${projectName}:${message}`);
-    expect(output).not.toContain("Program exited");
-    await refused(local("preview"), message);
-  });
-  expect(outputs()).toEqual(before);
 });
 
 test("fails with the exit status of a program that ends by itself", () =>

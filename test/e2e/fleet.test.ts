@@ -1,14 +1,37 @@
-import { afterAll, expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SSM } from "@aws-sdk/client-ssm";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { processes } from "../../tools/processes.ts";
 import { expectFleetServing, fleetDeployed, fleetOutputs, idsOf, underLoad, withFleet } from "../support/fleet.ts";
-import { editPage, expectUnchanged, succeed } from "../support/stack.ts";
+import { run } from "../support/github.ts";
+import { onStack } from "../support/scripts/runner.ts";
+import {
+  aws,
+  cloud,
+  editPage,
+  expectUnchanged,
+  state,
+  stateFile,
+  succeed,
+  successful,
+  summary,
+} from "../support/stack.ts";
 
 // A sample; npm run test:fleet has the rest.
 
-// Other tests begin with a pair, and the way from a fleet to a pair is a test of its own.
-afterAll(() => succeed("destroy"));
+const secret = `it's "the app's secret" \\ 42`;
+const Name = "/hono-app/local/API_KEY";
+const ssm = new SSM(aws);
+beforeAll(() => ssm.putParameter({ Name, Type: "SecureString", Value: secret }));
+afterAll(() => ssm.deleteParameter({ Name }));
+
+const settings = { appEnvironment: JSON.stringify(["GREETING=it's me"]), appSecrets: '["API_KEY"]' };
+const deploying = (work: () => Promise<void>) => withFleet(work, settings);
 
 test("both architectures answer at one address, each machine proven through it; a second up changes nothing", () =>
-  withFleet(async () => {
+  deploying(async () => {
     const fleet = await fleetDeployed();
     expect(fleet.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
     for (const [name, machine] of [
@@ -20,14 +43,30 @@ test("both architectures answer at one address, each machine proven through it; 
       expect(proof).toMatchObject({ instanceId: id, machine, digest: fleet.imageDigest });
     }
     await expectFleetServing(fleet);
-    await expectUnchanged("preview", "up");
+    await expectUnchanged("up");
     expect(fleetOutputs()).toEqual(fleet);
+  }));
+
+test("the app gets its environment, and its secrets from Systems Manager, which are in its process alone", () =>
+  deploying(async () => {
+    for (const id of idsOf(await fleetDeployed())) {
+      const host = ["--host", `unix://${cloud.run}/${id}/docker.sock`];
+      const container = execFileSync("docker", [...host, "inspect", "--format", "{{.Id}}", "hono-app"])
+        .toString()
+        .trim();
+      const app = processes().find(({ read }) => read("cgroup").includes(container));
+      const environment = app?.read("environ").split("\0");
+      expect(environment).toEqual(expect.arrayContaining(["GREETING=it's me", `API_KEY=${secret}`]));
+      const userData = join(cloud.dir, "machines", id, "cloud", "instance", "scripts", "part-001");
+      for (const file of [userData, join(cloud.dir, "console", `${id}.log`), stateFile])
+        expect(readFileSync(file, "utf8")).not.toContain("the app's secret");
+    }
   }));
 
 test(
   "a release replaces every machine, and no request fails",
   () =>
-    withFleet(async () => {
+    deploying(async () => {
       const before = await fleetDeployed();
       editPage("fleet");
       const { result: after, load } = await underLoad(before.url, fleetDeployed);
@@ -39,3 +78,11 @@ test(
     }),
   300_000,
 );
+
+// Other tests begin with a pair, and the way from a fleet to a pair is a test of its own.
+test("the workflow that destroys a stack deletes all of it, and leaves the next npm run local nothing to recover", async () => {
+  const { text } = await successful(run("destroy.yml destroy: pulumi destroy", onStack));
+  expect(Object.keys(summary(text))).toEqual(["deleted"]);
+  expect(state().resources).toEqual([]);
+  expect(await succeed("refresh")).not.toContain("was interrupted or failed");
+});

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { lifecyclePolicy, repositoryPolicy } from "../../components/repository.ts";
 import { resources, type Token } from "../../local/providers/aws/rows.ts";
@@ -27,6 +27,7 @@ import {
   local,
   outputs,
   refused,
+  state,
   succeed,
   summary,
 } from "../support/stack.ts";
@@ -53,24 +54,21 @@ function commandLines(): string[] {
 const firewall = () => execFileSync("iptables", ["--list-rules"]).toString();
 const chains = new RegExp(`\\b${basename(cloud.run)}\\b`);
 
-test("an instance whose machine dies is shown by a preview, and replaced by the next up", async () => {
+test("an instance whose machine dies is shown by a preview, beside which no other command runs, and replaced by the next up", async () => {
   const before = await deployed();
   const { id } = before.intel;
   await fillFirstPage((await describeInstances(id))[0]?.ImageId);
   await killMachine(id);
-  expect(await succeed("preview")).toMatch(/aws:ec2:Instance hono-app-intel\s+create/);
+  const previews = await Promise.all([local("preview"), local("preview")]);
+  const [shown, other] = previews.sort((a, b) => Number(a.status) - Number(b.status));
+  expect([shown?.status, other?.status]).toEqual([0, 1]);
+  expect(shown?.output).toMatch(/aws:ec2:Instance hono-app-intel\s+create/);
+  expect(other?.output).toMatch(
+    /preview \(process \d+\) is using this local cloud; wait until it ends, then run preview again/,
+  );
   const after = await expectUpConverges();
   expect(after.intel.id).not.toBe(id);
   expect(after.graviton.id).toBe(before.graviton.id);
-});
-
-test("refuses a second command at the same time", async () => {
-  const [first, second] = await Promise.all([local("preview"), local("preview")]);
-  expect([first.status, second.status].sort()).toEqual([0, 1]);
-  const other = first.status === 1 ? first : second;
-  expect(other.output).toMatch(
-    /preview \(process \d+\) is using this local cloud; wait until it ends, then run preview again/,
-  );
 });
 
 /** Makes what an interrupted command could leave, with the stack's tags: three of each type, and more than a page of log groups. */
@@ -126,15 +124,19 @@ test("what an interrupted command left is deleted, from every page of every list
   expect(await inventory()).toEqual(before);
 });
 
-// Three of the steps at which `npm run test:faults` kills, the others below: where the stack is protected, and where nothing is deployed. Each
+// Three of the steps at which `npm run test:faults` kills: where the stack comes to be protected, where it is, and where there is none. Each
 // leaves something that needs its own kind of recovery.
 
+const production = { protect: "true", forceDelete: "false", latestTag: "false" };
+
 test("the program killed in a destroy: the next up creates what is gone", () =>
-  killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())));
+  configured(production, () =>
+    killAtDestroy("program", "aws:ec2:SecurityGroup hono-app", async () => void (await expectUpConverges())),
+  ));
 
 // The next test destroys it, once the protection is removed.
 test("production refuses destroy until the protection is removed; the engine killed while it replaces an instance there: the next up converges", async () => {
-  await configured({ protect: "true", forceDelete: "false", latestTag: "false" }, async () => {
+  await configured(production, async () => {
     const stack = await deployed();
     await refused(
       local("destroy"),
@@ -152,11 +154,7 @@ test("production refuses destroy until the protection is removed; the engine kil
   });
 }, 300_000);
 
-test("destroy, though its login has expired and others have given its role policies, leaves nothing of the stack, a first preview writes nothing, down leaves no process, and they can be repeated", async () => {
-  // The tests of the next file find a cloud that runs, whether or not they deploy.
-  onTestFinished(async () => {
-    await succeed("env");
-  });
+test("destroy, though its login has expired and others have given its role policies, leaves nothing of the stack, and can be repeated", async () => {
   await deployed();
   expireLogin();
   const RoleName = instanceRole();
@@ -170,7 +168,13 @@ test("destroy, though its login has expired and others have given its role polic
   const host = ["--host", `unix://${cloud.run}/docker.sock`];
   expect(execFileSync("docker", [...host, "volume", "ls", "--quiet"]).toString()).toBe("");
   await succeed("destroy");
+});
 
+test("the provider killed while it creates subnets: the next destroy leaves none", () =>
+  killAtCreate("aws", "aws:ec2:Subnet hono-app-public-a", expectDestroyConverges));
+
+test("a first preview writes nothing; down leaves no process, and can be repeated", async () => {
+  expect(state().resources).toEqual([]);
   expect(Object.keys(summary(await buildingPreview()))).toEqual(["create"]);
 
   expect(commandLines().length).toBeGreaterThan(4);
@@ -183,6 +187,3 @@ test("destroy, though its login has expired and others have given its role polic
   expect(readFileSync("/proc/mounts", "utf8")).not.toContain(cloud.dir);
   await succeed("down");
 });
-
-test("the provider killed while it creates subnets: the next destroy leaves none", () =>
-  killAtCreate("aws", "aws:ec2:Subnet hono-app-public-a", expectDestroyConverges));

@@ -8,7 +8,7 @@ import { type Instance as Described, EC2 } from "@aws-sdk/client-ec2";
 import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import type { Unwrap } from "@pulumi/pulumi";
-import { afterAll, afterEach, expect, inject, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, inject, vi } from "vitest";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Machine as Instance } from "../../components/machine.ts";
 import { sdkOf } from "../../local/cloud.ts";
@@ -31,6 +31,11 @@ export const cloud = clouds[Number(process.env.VITEST_POOL_ID) - 1] as TestCloud
 const markOf = ({ dir }: Pick<TestCloud, "dir">) => join(dir, "in-use");
 writeFileSync(markOf(cloud), "");
 afterAll(() => rmSync(markOf(cloud)));
+
+// The tests of a file find a cloud that runs, whether or not they deploy.
+beforeAll(async () => {
+  if (!existsSync(cloud.run)) await succeed("env");
+});
 
 /** What all tests asked of the API, in lines; for the last file of tests, which waits for the end of those that run beside it. */
 export async function allCalls(): Promise<string[]> {
