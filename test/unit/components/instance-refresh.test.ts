@@ -146,24 +146,19 @@ test("a refresh that is not listed yet is waited for, whatever has become of the
   expect(await ended).toBeUndefined();
 });
 
-test("nothing is started where every machine and the group are of the version already", async () => {
-  Object.assign(fleet, new FakeFleet(), { template: "lt-1:2" });
-  fleet.add("i-1");
-  expect(await outcome(0)).toBeUndefined();
-  expect(fleet.calls).toEqual([]);
-});
-
 test.each([
-  ["the group is of another version", { template: "lt-1:1", member: "lt-1:2" }],
-  ["a machine is of another version", { template: "lt-1:2", member: "lt-1:1" }],
-  ["the group is of another template", { template: "lt-2:2", member: "lt-1:2" }],
-])("a refresh is started where %s", async (_, { template, member }) => {
+  ["is started where the group is of another version", { template: "lt-1:1", member: "lt-1:2" }, 1],
+  ["is started where a machine is of another version", { template: "lt-1:2", member: "lt-1:1" }, 1],
+  ["is started where the group is of another template", { template: "lt-2:2", member: "lt-1:2" }, 1],
+  ["is not started where all are of the version already", { template: "lt-1:2", member: "lt-1:2" }, 0],
+])("a refresh %s", async (_, { template, member }, starts) => {
   fleet = new FakeFleet();
   fleet.template = template;
   fleet.add("i-1", { template: member });
-  const { succeeds } = await release(0);
-  expect(fleet.calls).toEqual(["start lt-1:2"]);
-  await succeeds();
+  const { ended, succeeds } = await release(0);
+  expect(fleet.calls).toEqual(Array(starts).fill("start lt-1:2"));
+  if (starts > 0) await succeeds();
+  expect(await ended).toBeUndefined();
 });
 
 test("one to the same version that runs is waited for, since the up that began it was killed", async () => {

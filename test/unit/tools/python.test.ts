@@ -1,14 +1,13 @@
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { run } from "../../../tools/process.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, writeProgram } from "../../support/process.ts";
 
 test("a user's clones share what is installed from PyPI, until Python is another", async () => {
   const folder = temporaryFolder(onTestFinished);
   const pips = join(folder, "pips");
-  const program = (name: string, script: string) =>
-    writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  const program = (name: string, script: string) => writeProgram(join(folder, name), script);
   const python = (version: string) => program("python", `echo Python ${version}`);
   python("3.11.2");
   program("pip", `echo installed >>${pips}; mkdir -p "$(dirname "$0")"`);

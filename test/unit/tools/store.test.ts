@@ -1,15 +1,14 @@
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { tidy } from "../../../tools/store.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, write } from "../../support/process.ts";
 
 test("what no clone has used for a month is deleted, and nothing else", () => {
   const folder = temporaryFolder(onTestFinished);
   const store = (name: string, days: number) => {
     const made = join(folder, name);
-    mkdirSync(made);
-    writeFileSync(join(made, "pulumi"), "");
+    write(join(made, "pulumi"), "");
     const used = Date.now() / 1000 - days * 24 * 3600;
     utimesSync(made, used, used);
     return made;
