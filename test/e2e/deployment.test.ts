@@ -1,9 +1,6 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import {
-  cloud,
   deployed,
   describeInstances,
   ec2,
@@ -17,6 +14,7 @@ import {
   refused,
   succeed,
   summary,
+  textsOf,
   wrongImage,
 } from "../support/stack.ts";
 
@@ -63,7 +61,7 @@ test("the one tag is an index of exactly the two platforms", async () => {
 
 test("an instance's console shows what its user data did", async () => {
   const stack = await deployed();
-  const log = () => readFileSync(join(cloud.dir, "console", `${stack.graviton.id}.log`), "utf8");
+  const log = () => textsOf(stack.graviton.id).console;
   expect(log()).toContain(`hono-app: machine aarch64, image arm64, digest ${stack.imageDigest}`);
   // The script looks once a second, and the machine may have proven itself before.
   await expect.poll(log, { timeout: 10_000 }).toContain("hono-app: listening on port 80");

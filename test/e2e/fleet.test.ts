@@ -1,15 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { SSM } from "@aws-sdk/client-ssm";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { processes } from "../../tools/processes.ts";
 import { expectFleetServing, fleetDeployed, fleetOutputs, idsOf, underLoad, withFleet } from "../support/fleet.ts";
 import { run } from "../support/github.ts";
 import { onStack } from "../support/scripts/runner.ts";
 import {
   aws,
-  cloud,
+  containerOf,
   editPage,
   expectUnchanged,
   state,
@@ -17,6 +14,7 @@ import {
   succeed,
   successful,
   summary,
+  textsOf,
 } from "../support/stack.ts";
 
 // A sample; npm run test:fleet has the rest.
@@ -50,16 +48,11 @@ test("both architectures answer at one address, each machine proven through it; 
 test("the app gets its environment, and its secrets from Systems Manager, which are in its process alone", () =>
   deploying(async () => {
     for (const id of idsOf(await fleetDeployed())) {
-      const host = ["--host", `unix://${cloud.run}/${id}/docker.sock`];
-      const container = execFileSync("docker", [...host, "inspect", "--format", "{{.Id}}", "hono-app"])
-        .toString()
-        .trim();
-      const app = processes().find(({ read }) => read("cgroup").includes(container));
-      const environment = app?.read("environ").split("\0");
+      const environment = containerOf(id).proc("environ").split("\0");
       expect(environment).toEqual(expect.arrayContaining(["GREETING=it's me", `API_KEY=${secret}`]));
-      const userData = join(cloud.dir, "machines", id, "cloud", "instance", "scripts", "part-001");
-      for (const file of [userData, join(cloud.dir, "console", `${id}.log`), stateFile])
-        expect(readFileSync(file, "utf8")).not.toContain("the app's secret");
+      const { userData, console } = textsOf(id);
+      for (const text of [userData, console, readFileSync(stateFile, "utf8")])
+        expect(text).not.toContain("the app's secret");
     }
   }));
 

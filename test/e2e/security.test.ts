@@ -10,25 +10,20 @@ import * as sts from "@aws-sdk/client-sts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { blobsOf } from "../../local/services/registry.ts";
-import { processes } from "../../tools/processes.ts";
 import {
   aws,
   cloud,
+  containerOf,
   deployed,
+  dockerOf,
   type Outputs,
   passwordForms,
   repositoryName,
   roleKeys,
   state,
   stateFile,
+  textsOf,
 } from "../support/stack.ts";
-
-const docker = (machine: string, ...args: string[]) =>
-  execFileSync("docker", ["--host", `unix://${cloud.run}/${machine}/docker.sock`, ...args], { maxBuffer: 2 ** 30 });
-
-const userDataOf = (machine: string) =>
-  join(cloud.dir, "machines", machine, "cloud", "instance", "scripts", "part-001");
-const consoleOf = (machine: string) => join(cloud.dir, "console", `${machine}.log`);
 
 describe("the credentials of an instance's role", () => {
   const denied = /^(AccessDenied|AccessDeniedException|UnauthorizedOperation)$/;
@@ -148,15 +143,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
     outputs = await deployed();
   });
 
-  /** The app's process in this host's kernel. */
-  function container() {
-    const { id } = outputs[name];
-    const [found] = JSON.parse(docker(id, "inspect", "hono-app").toString());
-    // The engine has its own process ids; the container's control group is found by its id.
-    const app = processes().find(({ read }) => read("cgroup").includes(found.Id));
-    if (app === undefined) throw new Error(`no process of the container on ${id}`);
-    return { id, found, proc: app.read };
-  }
+  const container = () => containerOf(outputs[name].id);
 
   test("has no privileged user, capability or new privileges", () => {
     const status = container().proc("status");
@@ -203,8 +190,7 @@ describe.each(machineNames)("the running container, %s", (name) => {
   });
 
   test("holds no shell and no setuid file", () => {
-    const { id } = container();
-    const tar = docker(id, "export", "hono-app");
+    const tar = dockerOf(outputs[name].id, "export", "hono-app");
     const files = execFileSync("tar", ["--list", "--verbose"], { input: tar, maxBuffer: 2 ** 26 })
       .toString()
       .split("\n");
@@ -240,11 +226,12 @@ describe("a secret", () => {
     expect(layers.some((layer) => layer.includes("process.arch"))).toBe(true);
     const machines = machineNames.flatMap((name) => {
       const { id } = outputs[name];
+      const { userData, console } = textsOf(id);
       return [
-        ...found(`user data of ${name}`, readFileSync(userDataOf(id))),
-        ...found(`console of ${name}`, readFileSync(consoleOf(id))),
-        ...found(`the container of ${name}`, docker(id, "inspect", "hono-app")),
-        ...found(`the app's log on ${name}`, docker(id, "logs", "hono-app")),
+        ...found(`user data of ${name}`, userData),
+        ...found(`console of ${name}`, console),
+        ...found(`the container of ${name}`, dockerOf(id, "inspect", "hono-app")),
+        ...found(`the app's log on ${name}`, dockerOf(id, "logs", "hono-app")),
       ];
     });
     expect([

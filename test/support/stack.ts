@@ -20,6 +20,7 @@ import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../l
 import { get } from "../../tools/http.ts";
 import { hashOf } from "../../tools/paths.ts";
 import { collect, type Result, type RunOptions } from "../../tools/process.ts";
+import { processes } from "../../tools/processes.ts";
 import type { TestCloud } from "./setup.ts";
 
 export type { Result } from "../../tools/process.ts";
@@ -63,6 +64,24 @@ export function roleKeys(instance: string) {
     sessionToken: keys.AWS_SESSION_TOKEN,
   };
 }
+
+/** Asks the Docker Engine of an instance. */
+export const dockerOf = (instance: string, ...args: string[]): Buffer =>
+  execFileSync("docker", ["--host", `unix://${cloud.run}/${instance}/docker.sock`, ...args], { maxBuffer: 2 ** 30 });
+
+/** The app's container on an instance, and its process in this host's kernel, which has another id there than for the engine. */
+export function containerOf(instance: string) {
+  const [found] = JSON.parse(dockerOf(instance, "inspect", "hono-app").toString());
+  const app = processes().find(({ read }) => read("cgroup").includes(found.Id));
+  if (app === undefined) throw new Error(`no process of the container on ${instance}`);
+  return { found, proc: app.read };
+}
+
+/** What an instance was given as its user data, and what it has printed. */
+export const textsOf = (instance: string) => ({
+  userData: readFileSync(join(cloud.dir, "machines", instance, "cloud", "instance", "scripts", "part-001"), "utf8"),
+  console: readFileSync(join(cloud.dir, "console", `${instance}.log`), "utf8"),
+});
 
 /** Runs a file of the clone with Node, such as `node("cli/sbom.ts", ["--help"])`. */
 export async function node(file: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
