@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { machineNames } from "../../components/architecture.ts";
 import { lifecyclePolicy, repositoryPolicy } from "../../components/repository.ts";
 import { resources, type Token } from "../../local/providers/aws/rows.ts";
@@ -174,7 +174,11 @@ test("the provider killed while it creates subnets: the next destroy leaves none
   killAtCreate("aws", "aws:ec2:Subnet hono-app-public-a", expectDestroyConverges));
 
 test("a first preview writes nothing; down leaves no process, and can be repeated", async () => {
-  expect(state().resources).toEqual([]);
+  // The tests of the next file find a cloud that runs, whether or not they deploy.
+  onTestFinished(async () => {
+    await succeed("env");
+  });
+  if (state().resources.length > 0) await succeed("destroy");
   expect(Object.keys(summary(await buildingPreview()))).toEqual(["create"]);
 
   expect(commandLines().length).toBeGreaterThan(4);
