@@ -10,10 +10,7 @@ declare module "vitest" {
 
 /** They take longest, so nothing waits for them at the end. Vitest, in a new clone, would begin with the largest files. */
 const first = ["fleet", "scripts", "docs", "release"];
-/**
- * The first of them ends with its cloud down, and takes as long as the others together, which run in the other cloud meanwhile. The last
- * compares the policies with what was asked in all end-to-end tests.
- */
+/** The first takes as long as the others together, which run in the other cloud meanwhile. The last compares the policies with what was asked in all. */
 const last = ["lifecycle", "builders", "drift", "seeing", "security", "policies"];
 
 /** Files in the order of their ranks. */
