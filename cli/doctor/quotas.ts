@@ -80,7 +80,6 @@ const quotas = {
   templates: { service: "ec2", code: "L-FB451C26", what: "launch templates" },
   addresses: { service: "ec2", code: "L-0263D0A3", what: "Elastic IP addresses" },
   natGateways: { service: "vpc", code: "L-FE5A380F", what: "NAT gateways in the availability zone that has most" },
-  interfaceEndpoints: { service: "vpc", code: "L-29B6F2EB", what: "interface endpoints in a VPC" },
   gatewayEndpoints: { service: "vpc", code: "L-1B52E74A", what: "gateway endpoints" },
 } as const;
 
@@ -146,11 +145,8 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
     { ...quotas.addresses, firstUp: 1, read: addresses },
     { ...quotas.natGateways, firstUp: 1, read: natGateways },
   ];
-  const endpoints: Limited[] = [
-    // The stack's own VPC has no others.
-    { ...quotas.interfaceEndpoints, firstUp: 3, read: async () => [] },
-    { ...quotas.gatewayEndpoints, firstUp: 1, read: gatewayEndpoints },
-  ];
+  // Of interface endpoints the quota is 50 in a VPC, and the stack's own has no others than its three.
+  const endpoints: Limited[] = [{ ...quotas.gatewayEndpoints, firstUp: 1, read: gatewayEndpoints }];
   return [
     ...always,
     { ...quotas.balancers, firstUp: 1, read: balancers },
