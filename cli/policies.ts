@@ -31,24 +31,19 @@ Prints an AWS policy of least privilege as JSON, from policies/policies.yaml.
   --help
 `;
 
-function parse(args: readonly string[]) {
-  return parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      account: { type: "string" },
-      region: { type: "string" },
-      name: { type: "string" },
-      stack: { type: "string" },
-      boundary: { type: "string" },
-      "state-bucket": { type: "string" },
-      repository: { type: "string" },
-      environment: { type: "string", multiple: true },
-      "owner-id": { type: "string" },
-      "repository-id": { type: "string" },
-    },
-  });
-}
+const options = {
+  account: { type: "string" },
+  region: { type: "string" },
+  name: { type: "string" },
+  stack: { type: "string" },
+  boundary: { type: "string" },
+  "state-bucket": { type: "string" },
+  repository: { type: "string" },
+  environment: { type: "string", multiple: true },
+  "owner-id": { type: "string" },
+  "repository-id": { type: "string" },
+} as const;
+const parse = (args: readonly string[]) => parseArgs({ args: [...args], allowPositionals: true, options });
 
 /** @throws UsageError, and Error where the stack has no file */
 export function readArguments(args: readonly string[]): { readonly policy: PolicyName; readonly values: Values } {

@@ -287,12 +287,6 @@ test("a value that is missing makes no wider policy", () => {
   expect(() => policy("deploy", rest as Values)).toThrow("no value is given for region");
 });
 
-interface RoleStatement {
-  readonly Action: string | readonly string[];
-  readonly Resource: string;
-  readonly Condition?: object;
-}
-
 test("the program's roles stay inside the boundary, which all of them have", async () => {
   await runProgram({ permissionsBoundary: boundary });
   const roles = find("aws:iam/role:Role");
@@ -302,13 +296,12 @@ test("the program's roles stay inside the boundary, which all of them have", asy
     Version: "2012-10-17",
     Statement: [{ Sid: "All", Effect: "Allow", Action: ["*"], Resource: "*" }],
   };
-  const policies = find("aws:iam/rolePolicy:RolePolicy").map(({ inputs }) => inputs.policy);
+  const policies = find("aws:iam/rolePolicy:RolePolicy").map(({ inputs }) => inputs.policy as Policy);
   expect(policies).toHaveLength(2);
-  const own = (policies as { Statement: RoleStatement[] }[]).flatMap(({ Statement }) => Statement);
-  for (const { Action, Resource, Condition = {} } of own) {
-    const context = Object.assign({}, ...Object.values(Condition));
+  for (const { Action, Resource, Condition = {} } of policies.flatMap(({ Statement }) => Statement)) {
+    const context = Object.assign({}, ...Object.values(Condition as object));
     for (const action of [Action].flat()) {
-      const request = [action, Resource.replace(/:\*$/, ":log-stream:x"), context] as const;
+      const request = [action, String(Resource).replace(/:\*$/, ":log-stream:x"), context] as const;
       expect(await decide([everything], request, most), action).toBe("Allowed");
     }
   }
