@@ -16,38 +16,29 @@ const trust = JSON.stringify({
   Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
 });
 
-// Users of their own, so that their calls are recorded apart. `bound` has the policy for this stack alone, with the boundary.
-const others = { deployer: ["preview", "deploy", "fleet"], bound: ["preview", "deploy-bound"] } as const;
-type Other = keyof typeof others;
-const userOf = (other: string) => `tried-${other}`;
+// A user of its own, so that its calls are recorded apart: with the policies for this stack alone, and the boundary.
+const user = { UserName: "tried" };
 const arnOf = (name: string) => `arn:aws:iam::${account}:policy/${name}`;
-let keys: Record<Other, { readonly AccessKeyId: string; readonly SecretAccessKey: string }>;
-
-const as = (other: Other) => {
-  const { AccessKeyId: accessKeyId, SecretAccessKey: secretAccessKey } = keys[other];
-  return { ...aws, credentials: { accessKeyId, secretAccessKey } };
-};
+const policies = ["preview", "deploy-bound"].map(arnOf);
+let AccessKeyId = "";
+let tried: typeof aws;
 
 beforeAll(async () => {
   await deployed();
   const values = { account, region: aws.region, name: "hono-app", stack: "local", boundary };
   await root.createPolicy({ PolicyName: "deploy-bound", PolicyDocument: JSON.stringify(policy("deploy", values)) });
-  const made = Object.entries(others).map(async ([other, policies]) => {
-    const UserName = userOf(other);
-    await root.createUser({ UserName });
-    for (const name of policies) await root.attachUserPolicy({ UserName, PolicyArn: arnOf(name) });
-    return [other, (await root.createAccessKey({ UserName })).AccessKey];
-  });
-  keys = Object.fromEntries(await Promise.all(made));
+  await root.createUser(user);
+  for (const PolicyArn of policies) await root.attachUserPolicy({ ...user, PolicyArn });
+  const { AccessKey } = await root.createAccessKey(user);
+  AccessKeyId = AccessKey?.AccessKeyId ?? "";
+  const credentials = { accessKeyId: AccessKeyId, secretAccessKey: AccessKey?.SecretAccessKey ?? "" };
+  tried = { ...aws, credentials };
 });
 
 afterAll(async () => {
-  for (const [other, policies] of Object.entries(others)) {
-    const UserName = userOf(other);
-    await root.deleteAccessKey({ UserName, AccessKeyId: keys[other as Other].AccessKeyId });
-    for (const name of policies) await root.detachUserPolicy({ UserName, PolicyArn: arnOf(name) });
-    await root.deleteUser({ UserName });
-  }
+  await root.deleteAccessKey({ ...user, AccessKeyId });
+  for (const PolicyArn of policies) await root.detachUserPolicy({ ...user, PolicyArn });
+  await root.deleteUser(user);
   await root.deletePolicy({ PolicyArn: arnOf("deploy-bound") });
 });
 
@@ -62,7 +53,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
 
 describe("the user who deploys", () => {
   test("creates a role with the boundary, and none without it", async () => {
-    const iam = new IAM(as("bound"));
+    const iam = new IAM(tried);
     const role = { RoleName: "hono-app-tried", Path: "/hono-app/local/", AssumeRolePolicyDocument: trust, Tags };
     const denied = `AccessDenied: iam:CreateRole on resource: arn:aws:iam::${account}:role/hono-app/local/hono-app-tried`;
     expect(await refusal(iam.createRole(role))).toBe(denied);
@@ -76,7 +67,7 @@ describe("the user who deploys", () => {
   test("cannot terminate an instance without the stack's tags, or pass another role", async () => {
     const { intel } = await deployed();
     const all = new EC2(aws);
-    const ec2 = new EC2(as("deployer"));
+    const ec2 = new EC2(tried);
     const { Reservations } = await all.describeInstances({ InstanceIds: [intel.id] });
     const { ImageId, SubnetId, SecurityGroups = [] } = Reservations?.[0]?.Instances?.[0] ?? {};
     const launch = { ImageId, InstanceType: "t3.small", MinCount: 1, MaxCount: 1 } as const;
@@ -107,14 +98,14 @@ describe("the user who deploys", () => {
 });
 
 test("a role with the boundary still pulls, and can do no more whatever policy it gets", async () => {
-  const pulumiUp = (accessKeyId: string, secretAccessKey: string) =>
+  const pulumiUp = ({ credentials: { accessKeyId, secretAccessKey } }: typeof aws) =>
     shell("pulumi up --stack local --yes --skip-preview --non-interactive", {
       env: { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
     });
   let back = "";
   try {
     await configured({ permissionsBoundary: boundary }, async () => {
-      const { output } = await pulumiUp(keys.bound.AccessKeyId, keys.bound.SecretAccessKey);
+      const { output } = await pulumiUp(tried);
       // Two roles, and the components that take the boundary: InstanceRole, Network, FlowLogs.
       expect(summary(output)).toEqual({ updated: 5, unchanged: expect.any(Number) });
     });
@@ -135,8 +126,7 @@ test("a role with the boundary still pulls, and can do no more whatever policy i
     await root.deleteRolePolicy(given);
   } finally {
     // The user who deploys may not remove a boundary.
-    const { accessKeyId, secretAccessKey } = aws.credentials;
-    back = (await pulumiUp(accessKeyId, secretAccessKey)).output;
+    back = (await pulumiUp(aws)).output;
   }
   expect(summary(back).updated).toBe(5);
 });
