@@ -25,29 +25,26 @@ export const cases: Cases = {
       const environment = fill(environmentOf(job), contexts);
       const check = (change: { vars?: object; secrets?: object; STACK?: string }) => {
         const vars = { ...given.vars, ENVIRONMENT: environment, ...change.vars };
-        const secrets = { ...given.secrets, ...change.secrets };
-        const inputs = inputsOf(name, { ...contexts, vars, secrets });
-        const env = {
-          STACK: change.STACK ?? fill(job.env?.STACK, contexts),
-          PULUMI_BACKEND_URL: vars.PULUMI_BACKEND_URL,
-        };
-        return run(script, { contexts: { inputs }, runner: env, cwd });
+        const inputs = inputsOf(name, { ...contexts, vars, secrets: { ...given.secrets, ...change.secrets } });
+        const STACK = change.STACK ?? fill(job.env?.STACK, contexts);
+        const { PULUMI_BACKEND_URL } = vars;
+        return run(script, { contexts: { inputs }, runner: { STACK, PULUMI_BACKEND_URL }, cwd });
       };
-      const refused = async (change: Parameters<typeof check>[0], reason: string) => {
+      const secrets = { PULUMI_CONFIG_PASSPHRASE: "" };
+      for (const change of [{}, { secrets, vars: { PULUMI_BACKEND_URL: "" } }, { secrets, STACK: "kms" }]) {
+        expect(await check(change)).toMatchObject({ status: 0, text: "" });
+      }
+      // An environment that GitHub has just created sees the repository's variables, or those of another environment.
+      for (const [change, reason] of [
+        [{ vars: { ENVIRONMENT: "" } }, `the variable ENVIRONMENT is ""; allowed: ${environment}, `],
+        [{ vars: { ENVIRONMENT: "staging" } }, 'the variable ENVIRONMENT is "staging"'],
+        [{ vars: { AWS_ROLE_ARN: "" } }, "the variable AWS_ROLE_ARN is empty"],
+        [{ secrets }, "the state is in s3://state, and the secret PULUMI_CONFIG_PASSPHRASE is empty"],
+      ] as const) {
         const { status, text } = await check(change);
         expect(text).toContain(`::error title=Environment ${environment}::${reason}`);
-        expect(text).toContain("Nothing was done.");
-        expect(status).toBe(1);
-      };
-      expect(await check({})).toMatchObject({ status: 0, text: "" });
-      // An environment that GitHub has just created sees the repository's variables, or those of another environment.
-      await refused({ vars: { ENVIRONMENT: "" } }, `the variable ENVIRONMENT is ""; allowed: ${environment}, `);
-      await refused({ vars: { ENVIRONMENT: "staging" } }, 'the variable ENVIRONMENT is "staging"');
-      await refused({ vars: { AWS_ROLE_ARN: "" } }, "the variable AWS_ROLE_ARN is empty");
-      const none = { PULUMI_CONFIG_PASSPHRASE: "" };
-      await refused({ secrets: none }, "the state is in s3://state, and the secret PULUMI_CONFIG_PASSPHRASE is empty");
-      expect((await check({ secrets: none, vars: { PULUMI_BACKEND_URL: "" } })).status).toBe(0);
-      expect((await check({ secrets: none, STACK: "kms" })).status).toBe(0);
+        expect([status, text.includes("Nothing was done.")]).toEqual([1, true]);
+      }
     }
   },
 
