@@ -179,40 +179,24 @@ async function main(args: string[]): Promise<void> {
       publish: { type: "string" },
     },
   });
-  const { destroyed, stack, "run-url": runUrl } = values;
-  if (stack === undefined || runUrl === undefined) throw new UsageError(usage);
-  const comment = destroyed ? destroyedComment(stack, runUrl) : deployedComment(values, stack, runUrl);
-  if (values.publish === undefined) return void process.stdout.write(comment);
-  const {
-    GITHUB_TOKEN: token,
-    GITHUB_REPOSITORY: repository,
-    GITHUB_API_URL: apiUrl = "https://api.github.com",
-  } = process.env;
-  if (token === undefined || repository === undefined)
-    throw new Error("GITHUB_TOKEN and GITHUB_REPOSITORY are not set");
-  const done = await publish(comment, Number(values.publish), { apiUrl, repository, token }, !destroyed);
-  process.stdout.write(`comment ${done}\n`);
-}
-
-/** @throws UsageError */
-function deployedComment(
-  values: { readonly [key in "preview" | "review" | "status" | "cost" | "commit"]?: string },
-  stack: string,
-  runUrl: string,
-): string {
-  const { preview, review, status, cost } = values;
+  const { destroyed, preview, review, status, stack, "run-url": runUrl, commit = "", cost, publish: to } = values;
   const file = preview ?? review;
-  if (file === undefined || status === undefined) throw new UsageError(usage);
-  const shared = {
-    stack,
-    runUrl,
-    status: Number(status),
-    commit: values.commit ?? "",
-    cost: cost === undefined ? undefined : readFileSync(cost, "utf8"),
+  if (stack === undefined || runUrl === undefined) throw new UsageError(usage);
+  if (!destroyed && (file === undefined || status === undefined)) throw new UsageError(usage);
+  const read = (path = "") => readFileSync(path, "utf8");
+  const made = () => {
+    const shared = { stack, runUrl, commit, status: Number(status), ...(cost && { cost: read(cost) }) };
+    if (preview) return previewComment({ ...shared, text: read(preview) });
+    return reviewComment({ ...shared, ...(shared.status === 0 && { outputs: JSON.parse(read(review)) }) });
   };
-  return preview === undefined
-    ? reviewComment({ ...shared, ...(shared.status === 0 && { outputs: JSON.parse(readFileSync(file, "utf8")) }) })
-    : previewComment({ ...shared, text: readFileSync(file, "utf8") });
+  const comment = destroyed ? destroyedComment(stack, runUrl) : made();
+  if (to === undefined) return void process.stdout.write(comment);
+  const { GITHUB_TOKEN: token, GITHUB_REPOSITORY: repository, GITHUB_API_URL: apiUrl } = process.env;
+  if (!token || !repository || !apiUrl) {
+    throw new Error("GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL are not all set, as GitHub Actions sets them");
+  }
+  const done = await publish(comment, Number(to), { apiUrl, repository, token }, !destroyed);
+  process.stdout.write(`comment ${done}\n`);
 }
 
 if (import.meta.main) await runCommand(usage, main);

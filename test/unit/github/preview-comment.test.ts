@@ -146,41 +146,36 @@ test("a review environment: where it is, what answers there, what it costs; or t
 
 describe("publishing", () => {
   const there = marker("dev");
-  async function publishing(comments: Parameters<typeof github>[0], body: string, makes = true, token = "job-token") {
+  async function publishing(comments: Parameters<typeof github>[0], makes = true, token = "job-token") {
     const { url: apiUrl, requests } = await github(comments);
-    const done = await publish(body, 7, { apiUrl, repository: "Owner/Hono-App", token }, makes);
-    return { done, requests, bodies: comments.map(({ body }) => body) };
+    const done = await publish(`${there}\nnew`, 7, { apiUrl, repository: "Owner/Hono-App", token }, makes);
+    return [done, requests.length, comments.map(({ body }) => body)];
   }
+  const talk = Array.from({ length: 250 }, (_, id) => ofBot("talk", id));
+  const others = [
+    ofBot(marker("prod")),
+    { id: 2, body: `${there} mine`, user: { type: "User" } },
+    { id: 3, body: there, user: null },
+  ];
 
-  test("makes the comment when there is none", async () => {
-    const { done, bodies } = await publishing([ofBot("hello")], `${there}\ntext`);
-    expect([done, ...bodies]).toEqual(["created", "hello", `${there}\ntext`]);
-  });
-
-  test("updates the one that is there, also when it is far down", async () => {
-    const others = Array.from({ length: 250 }, (_, id) => ofBot("talk", id));
-    const { done, bodies, requests } = await publishing([...others, ofBot(`${there}\nold`, 999)], `${there}\nnew`);
-    expect([done, bodies.length, bodies.at(-1)]).toEqual(["updated", 251, `${there}\nnew`]);
-    expect(requests).toHaveLength(4);
-  });
-
-  test("makes none where only one that is there is to be updated", async () => {
-    const { done, requests } = await publishing([ofBot(marker("prod"))], `${there}\ntext`, false);
-    expect([done, requests.length]).toEqual(["not there", 1]);
-  });
-
-  test("leaves alone another stack's, and what somebody else wrote with the same mark", async () => {
-    const others = [
-      ofBot(marker("prod")),
-      { id: 2, body: `${there} mine`, user: { type: "User" } },
-      { id: 3, body: there, user: null },
-    ];
-    const before = others.map(({ body }) => body);
-    const { done, bodies } = await publishing(others, `${there}\ntext`);
-    expect([done, ...bodies]).toEqual(["created", ...before, `${there}\ntext`]);
+  test.each<[string, typeof others, boolean, done: string, requests: number]>([
+    ["makes the comment when there is none", [ofBot("hello")], true, "created", 2],
+    [
+      "updates the one that is there, also when it is far down",
+      [...talk, ofBot(`${there}\nold`, 999)],
+      true,
+      "updated",
+      4,
+    ],
+    ["makes none where only one that is there is to be updated", [ofBot(marker("prod"))], false, "not there", 1],
+    ["leaves alone another stack's, and what somebody else wrote with the same mark", others, true, "created", 2],
+  ])("%s", async (_, comments, makes, done, requests) => {
+    const kept = comments.map(({ body }) => body).filter((body) => body !== `${there}\nold`);
+    const bodies = makes ? [...kept, `${there}\nnew`] : kept;
+    expect(await publishing(comments, makes)).toEqual([done, requests, bodies]);
   });
 
   test("says what GitHub answered", async () => {
-    await expect(publishing([], `${there}\ntext`, true, "other")).rejects.toThrow(/GET .*: 401/);
+    await expect(publishing([], true, "other")).rejects.toThrow(/GET .*: 401/);
   });
 });
