@@ -105,9 +105,17 @@ export const cases: Cases = {
     }
     // Updates that failed, and refreshes, which any checkout may have made.
     const history = historyOf(["refresh", "succeeded", "a"], ["update", "failed", "b"], ["update", "succeeded", "c"]);
-    const pulumi = `case "$2" in ls) echo '[{"name": "local"}]' ;; history) echo '${history}' ;; esac`;
-    const { text } = await run(script, { ...onStack, programs: { ...programs, pulumi } });
-    expect(text).toMatch(/^git checkout --quiet --detach c\n/);
+    const after = (history: string, programs: Record<string, string>) => {
+      const pulumi = `case "$2" in ls) echo '[{"name": "local"}]' ;; history) echo '${history}' ;; *) echo compared ;; esac`;
+      return run(script, { ...onStack, programs: { ...programs, pulumi } });
+    };
+    expect((await after(history, programs)).text).toMatch(/^git checkout --quiet --detach c\n.*compared\n$/s);
+    // Deployed from where there was no repository, or from a commit that nobody has pushed.
+    for (const commit of ["", "c0ffee"]) {
+      const { status, text } = await after(historyOf(["update", "succeeded", commit]), {});
+      expect([status, text.includes("compared\n")]).toEqual([1, false]);
+      expect(text).toContain(`::error::the commit that local was deployed from is ${commit || "unknown"};`);
+    }
     // What somebody else has changed.
     const { graviton } = await deployed();
     const rename = (Value: string) => ec2.createTags({ Resources: [graviton.id], Tags: [{ Key: "Name", Value }] });
