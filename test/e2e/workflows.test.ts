@@ -277,12 +277,18 @@ describe("jobs", () => {
     expect(stacks({ github: { event: { pull_request: { number: 9 } } } })).toBe("pr-9");
   });
 
-  test("comment on a review environment that could not be deployed, and on one that is gone and not on one that stays", () => {
-    const goOn = steps.filter(({ step }) => step["continue-on-error"]);
-    expect(goOn.map(({ name }) => name)).toEqual(["review.yml deploy: pulumi up"]);
+  test("comment on a review environment that is gone, and not on one that stays", () => {
     const { step } = find("review.yml destroy: the comment says so");
     const says = ["", "true"].map((stays) => runs(step, { steps: { destroy: { outputs: { stays } } } }));
     expect(says).toEqual([true, false]);
+  });
+
+  test.each<[string, object, object]>([
+    ["pull-request.yml preview: actions/upload", { preview: { outputs: { status: "255" } } }, {}],
+    ["review.yml deploy: what the comment shows", { up: { outcome: "failure" } }, { up: { outcome: "skipped" } }],
+    ["review.yml deploy: actions/upload", { report: { outputs: { status: "1" } } }, {}],
+  ])("go on to comment on what failed, and not where the set-up did: %s", (name, failed, setUpFailed) => {
+    expect([failed, setUpFailed].map((steps) => runs(find(name).step, { steps }, true))).toEqual([true, false]);
   });
 
   test("have credentials for main's code alone, unless a commit is what they are for", () => {

@@ -19,7 +19,6 @@ interface Step {
   readonly shell?: string;
   readonly env?: Strings;
   readonly "working-directory"?: string;
-  readonly "continue-on-error"?: boolean;
 }
 interface Job {
   readonly needs?: string | string[];
@@ -112,11 +111,16 @@ export function inputsOf(name: string, contexts: Contexts): Record<string, strin
   return fillAll(step.with, { ...contexts, env });
 }
 
-const condition = (text: string) => /^\$\{\{(.*)\}\}$/s.exec(text)?.[1] ?? text;
+/** Whether a condition holds. Without a function of status it does only after success. */
+function holds(text: string, contexts: Contexts, functions: Record<string, boolean>): boolean {
+  const expression = /^\$\{\{(.*)\}\}$/s.exec(text)?.[1] ?? text;
+  const asks = Object.keys(functions).some((name) => expression.includes(`${name}()`));
+  return Boolean((asks || functions.success) && evaluate(expression, contexts, functions));
+}
 
-/** Whether a step of a job that has not failed runs. */
-export const runs = (step: Step, contexts: Contexts): boolean =>
-  Boolean(evaluate(condition(step.if ?? "true"), contexts, { success: true }));
+/** Whether a step of a job runs. @param failed Whether one before it has failed. */
+export const runs = (step: Step, contexts: Contexts, failed = false): boolean =>
+  holds(step.if ?? "success()", contexts, { success: !failed, cancelled: false });
 
 export interface JobResult {
   readonly result: "success" | "failure" | "cancelled" | "skipped";
@@ -140,10 +144,7 @@ export function resultsOf(
     const results = Object.values(needed).map((each) => each?.result);
     const success = !cancelled && results.every((result) => result === "success");
     const functions = { success, cancelled, always: true, failure: !cancelled && results.includes("failure") };
-    const expression = condition(text);
-    // Without a function of status a condition holds only after success.
-    const asks = Object.keys(functions).some((name) => expression.includes(`${name}()`));
-    const goes = (asks || success) && evaluate(expression, { ...contexts, needs: needed }, functions);
+    const goes = holds(text, { ...contexts, needs: needed }, functions);
     const end: JobResult = goes ? (ends[name] ?? { result: "success" }) : { result: "skipped" };
     cancelled ||= end.result === "cancelled";
     done[name] = end;

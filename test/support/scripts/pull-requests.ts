@@ -20,14 +20,6 @@ import {
 } from "../stack.ts";
 import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, runner, settings } from "./runner.ts";
 
-/** The script ends with the status that another step has kept. */
-async function endsAs(name: string, step: string): Promise<void> {
-  for (const status of ["0", "255"]) {
-    const ran = await run(name, { contexts: { steps: { [step]: { outputs: { status } } } } });
-    expect(ran.status).toBe(Number(status));
-  }
-}
-
 /** The text of the comment that a workflow's job "comment" makes of the files that it downloads. */
 async function commented(workflow: string, files: Record<string, string>, needs: object): Promise<string> {
   const { text, comments } = await commenting(`${workflow} comment: one comment, updated`, { files, needs });
@@ -58,10 +50,6 @@ async function commenting(
 const ofReview = { ...settings, github: { event: { pull_request: { number: 7 } } } };
 const onReview: Run = { contexts: ofReview, runner, cwd: cloud.project };
 
-/** Runs a step of the job that deploys the review environment of pull request 7. */
-const reviewStep = (name: string, contexts: Contexts = {}) =>
-  successful(run(`review.yml deploy: ${name}`, { ...onReview, contexts: { ...ofReview, ...contexts } }));
-
 /** Leaves a lock on its stack, as a deployment does that was cancelled. @returns The lock's file. */
 function lockReview(): string {
   const locks = join(cloud.dir, "state", ".pulumi", "locks", "organization", "hono-app", "pr-7");
@@ -78,11 +66,9 @@ async function reviewing(more = ""): Promise<{ status: string; outputs: Outputs;
   const config = readFileSync("Pulumi.review.yaml", "utf8").replaceAll("hono-app-review", "hono-app");
   writeFileSync(join(cloud.project, "Pulumi.pr-7.yaml"), `${config}  builder: local-cloud\n${more}`);
   try {
-    await reviewStep("pulumi stack");
     const { status } = await run("review.yml deploy: pulumi up", onReview);
-    const ran = await reviewStep("what the comment shows", {
-      steps: { up: { outcome: status ? "failure" : "success" } },
-    });
+    const contexts = { ...ofReview, steps: { up: { outcome: status ? "failure" : "success" } } };
+    const ran = await successful(run("review.yml deploy: what the comment shows", { ...onReview, contexts }));
     const outputs = join(folder, "outputs.json");
     return {
       status: ran.outputs.status ?? "",
@@ -110,7 +96,8 @@ async function previewing() {
   const folder = join(cloud.project, "preview");
   const ran = async () => {
     try {
-      const { outputs, text } = await successful(run("pull-request.yml preview: pulumi preview", asPreviewer));
+      const { status, outputs, text } = await run("pull-request.yml preview: pulumi preview", asPreviewer);
+      expect(outputs).toEqual({ status: String(status) });
       const shown = readFileSync(join(folder, "preview.txt"), "utf8");
       expect(text).toContain(shown);
       return { text: shown, cost: readFileSync(join(folder, "cost.md"), "utf8"), outputs };
@@ -142,8 +129,6 @@ export const cases: Cases = {
     await previewed();
   },
 
-  "pull-request.yml preview: the preview's own exit status": (script) => endsAs(script, "preview"),
-
   async "pull-request.yml comment: one comment, updated"() {
     const { text, cost, outputs } = await previewed();
     const files = { "preview/preview.txt": text, "preview/cost.md": cost };
@@ -164,23 +149,17 @@ export const cases: Cases = {
     expect(readFileSync(join(cwd, "Pulumi.pr-7.yaml"))).toEqual(readFileSync("Pulumi.review.yaml"));
   },
 
-  async "review.yml deploy: pulumi stack"() {
-    await deployed();
-    await reviewed();
-    // A deployment that was cancelled has left its lock.
-    const lock = lockReview();
-    await reviewStep("pulumi stack");
-    expect(existsSync(lock)).toBe(false);
-  },
-
   "review.yml deploy: pulumi up": (script) => expectFirstProcess(script),
 
   async "review.yml deploy: what the comment shows"() {
     const before = await deployed();
+    const { outputs } = await reviewed();
+    // A deployment that was cancelled has left its lock.
+    const lock = lockReview();
     const failed = await reviewing('  port: "22"\n');
+    expect(existsSync(lock)).toBe(false);
     expect(Number(failed.status)).toBeGreaterThan(0);
     expect(failed.outputs).toBe(false);
-    const { outputs } = await reviewed();
     expect(outputs.verifiedArchitectures).toEqual({ graviton: "arm64", intel: "amd64" });
     expect(outputs.repositoryUrl).toMatch(/hono-app-pr-7$/);
     // Side by side: the first stack is as it was, and each has its own machines.
@@ -188,8 +167,6 @@ export const cases: Cases = {
       for (const { url, id } of [graviton, intel]) expect(await answering(url)).toBe(id);
     }
   },
-
-  "review.yml deploy: the deployment's own exit status": (script) => endsAs(script, "report"),
 
   async "review.yml comment: one comment, updated"() {
     await deployed();
