@@ -233,9 +233,9 @@ describe("jobs", () => {
     ["is opened again", { action: "reopened" }, "deploy comment"],
     ["is closed and gets the label", { action: "labeled", label: "review", state: "closed" }, ""],
     ["is pushed to without the label", { action: "synchronize", labels: ["bug"] }, ""],
-    ["loses the label", { action: "unlabeled", label: "review", labels: [] }, "destroy"],
+    ["loses the label", { action: "unlabeled", label: "review", labels: [] }, "destroy destroyed"],
     ["loses another label", { action: "unlabeled", label: "bug" }, ""],
-    ["is closed", { action: "closed", state: "closed" }, "destroy"],
+    ["is closed", { action: "closed", state: "closed" }, "destroy destroyed"],
     ["is closed without the label", { action: "closed", state: "closed", labels: [] }, ""],
     ["comes from a fork and gets the label", { action: "labeled", label: "review", from: "other/name" }, ""],
     ["comes from a fork and is closed", { action: "closed", state: "closed", from: "other/name" }, ""],
@@ -254,14 +254,17 @@ describe("jobs", () => {
     expect(run("review.yml", github, words, { deploy: ends("success", "0") })).toBe(expected);
   });
 
-  test.each<[string, string, JobResult, string]>([
-    ["some have expired", all, { result: "success", outputs: { stacks: '["pr-7"]' } }, "expired destroy"],
-    ["none has", all, { result: "success", outputs: { stacks: "[]" } }, "expired"],
-    ["they cannot be listed", all, { result: "failure" }, "expired"],
-    ["nothing is set up", "", { result: "success" }, ""],
-  ])("for review environments at night, when %s", (_, words, expired, expected) => {
+  const some = { result: "success", outputs: { stacks: '["pr-7", "pr-8"]' } } as const;
+  test.each<[string, string, Record<string, JobResult>, string]>([
+    ["some have expired", all, { expired: some }, "expired destroy destroyed"],
+    ["one of them cannot be destroyed", all, { expired: some, destroy: ends("failure") }, "expired destroy destroyed"],
+    ["it is cancelled", all, { expired: some, destroy: ends("cancelled") }, "expired destroy"],
+    ["none has", all, { expired: { result: "success", outputs: { stacks: "[]" } } }, "expired"],
+    ["they cannot be listed", all, { expired: ends("failure") }, "expired"],
+    ["nothing is set up", "", {}, ""],
+  ])("for review environments at night, when %s", (_, words, given, expected) => {
     const github = { repository: "owner/name", event_name: "schedule", event: {} };
-    expect(run("review.yml", github, words, { expired })).toBe(expected);
+    expect(run("review.yml", github, words, given)).toBe(expected);
   });
 
   test("destroy the review environments that have expired, or the pull request's", () => {
@@ -269,12 +272,6 @@ describe("jobs", () => {
       fill(workflows.get("review.yml")?.jobs.destroy?.strategy?.matrix.stack, contexts);
     expect(stacks({ needs: { expired: { outputs: { stacks: '["pr-7","pr-8"]' } } } })).toBe("pr-7,pr-8");
     expect(stacks({ github: { event: { pull_request: { number: 9 } } } })).toBe("pr-9");
-  });
-
-  test("comment on a review environment that is gone, and not on one that stays", () => {
-    const { step } = find("review.yml destroy: the comment says so");
-    const says = ["", "true"].map((stays) => runs(step, { steps: { destroy: { outputs: { stays } } } }));
-    expect(says).toEqual([true, false]);
   });
 
   test.each<[string, object, object]>([
@@ -306,10 +303,10 @@ describe("jobs", () => {
   });
 
   test("that write to the pull request have no access to the cloud, and the reverse", () => {
-    const permissions = (file: string, name: string) => Object.keys(job(file, name).permissions ?? {});
-    for (const [file, cloud] of Object.entries({ "pull-request.yml": "preview", "review.yml": "deploy" })) {
-      expect(permissions(file, "comment")).toEqual(["contents", "pull-requests"]);
-      expect(permissions(file, cloud)).toEqual(["contents", "id-token"]);
+    const of = (file: string) => Object.values(workflows.get(file)?.jobs ?? {});
+    for (const { environment, permissions = {} } of [...of("pull-request.yml"), ...of("review.yml")]) {
+      if (environment) expect(permissions).toEqual({ contents: "read", "id-token": "write" });
+      else expect(permissions).not.toHaveProperty("id-token");
     }
   });
 

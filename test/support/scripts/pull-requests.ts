@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect } from "vitest";
 import { checkOut } from "../../../tools/clone.ts";
@@ -22,8 +22,8 @@ import { asPreviewer, type Cases, expectFirstProcess, newFolder, onStack, runner
 
 /** The text of the comment that a workflow's job "comment" makes of the files that it downloads. */
 async function commented(workflow: string, files: Record<string, string>, needs: object): Promise<string> {
-  const { text, comments } = await commenting(`${workflow} comment: one comment, updated`, { files, needs });
-  expect(text).toBe("comment created\n");
+  const { comments, ...ran } = await commenting(`${workflow} comment: one comment, updated`, { files, needs });
+  expect(ran).toEqual({ status: 0, text: "comment created\n" });
   return comments[0] ?? "";
 }
 
@@ -31,20 +31,19 @@ async function commented(workflow: string, files: Record<string, string>, needs:
 async function commenting(
   name: string,
   { files = {}, there = [], ...contexts }: { files?: Record<string, string>; there?: readonly string[] } & Contexts,
-): Promise<{ text: string; comments: string[] }> {
+) {
   const cwd = newFolder();
   checkOut(cwd);
   for (const [file, text] of Object.entries(files)) write(join(cwd, file), text);
   const { url: GITHUB_API_URL, comments } = await github(there.map((body, id) => ofBot(body, id)));
   const event = { pull_request: { number: 7, head: { sha: "abc" } } };
   const repository = { repository: "Owner/Hono-App", server_url: "https://github.com" };
-  const ran = run(name, {
+  const { status, text } = await run(name, {
     contexts: { github: { token: "job-token", ...repository, run_id: 5, event }, ...contexts },
     runner: { ...runner, GITHUB_API_URL },
     cwd,
   });
-  const { text } = await successful(ran);
-  return { text, comments: comments.map(({ body }) => body) };
+  return { status, text, comments: comments.map(({ body }) => body) };
 }
 
 const ofReview = { ...settings, github: { event: { pull_request: { number: 7 } } } };
@@ -203,30 +202,46 @@ export const cases: Cases = {
         contexts: { ...settings, matrix: { stack: "pr-7" } },
         overrides: { GITHUB_EVENT_NAME: event },
       });
+    // The files from which the other job knows what to comment on.
+    const folder = join(cloud.project, "destroyed");
+    const noted = () => {
+      const files = existsSync(folder) ? readdirSync(folder) : [];
+      rmSync(folder, { recursive: true, force: true });
+      return files;
+    };
     // At night one stays that was updated since the list was made.
-    const stays = await destroy("schedule");
-    expect(stays).toMatchObject({ status: 0, text: "pr-7 was updated meanwhile\n", outputs: { stays: "true" } });
+    expect(await destroy("schedule")).toMatchObject({ status: 0, text: "pr-7 was updated meanwhile\n" });
+    expect(noted()).toEqual([]);
     // A deployment that was cancelled has left its lock.
     lockReview();
     expect((await shell("pulumi refresh --stack pr-7 --yes")).output).toContain("currently locked");
     const { text } = await successful(destroy());
     review = undefined;
     expect(Object.keys(summary(text))).toEqual(["deleted"]);
+    expect(noted()).toEqual(["pr-7"]);
     // Nothing of it is left, and the other stack is as it was.
     await expect(answering(outputs.graviton.url)).rejects.toThrow();
     expect((await registry("/v2/hono-app-pr-7/tags/list")).status).toBe(404);
     await expectConsistent();
     for (const { url, id } of [before.graviton, before.intel]) expect(await answering(url)).toBe(id);
     expect(await destroy()).toMatchObject({ status: 0, text: "there is no stack pr-7\n" });
+    expect(noted()).toEqual(["pr-7"]);
   },
 
-  async "review.yml destroy: the comment says so"(script) {
-    const [other, of7] = ["<!-- review of pr-17 -->\n", "<!-- review of pr-7 -->\n| graviton | http://192.0.2.1 |"];
-    const say = (...there: string[]) => commenting(script, { there, matrix: { stack: "pr-7" } });
-    const { text, comments } = await say(other, of7);
-    expect(text).toBe("comment updated\n");
-    expect(comments[0]).toBe(other);
+  async "review.yml destroyed: the comments say so"(script) {
+    const [of17, of7] = ["<!-- review of pr-17 -->\n", "<!-- review of pr-7 -->\n| graviton | http://192.0.2.1 |"];
+    const say = (there: string[], ...destroyed: string[]) =>
+      commenting(script, { there, files: Object.fromEntries(destroyed.map((stack) => [`destroyed/${stack}`, ""])) });
+    const { comments, ...ran } = await say([of17, of7], "pr-7");
+    expect(ran).toEqual({ status: 0, text: "comment updated\n" });
+    expect(comments[0]).toBe(of17);
     expect(comments[1]).toMatch(/^<!-- review of pr-7 -->\n[^|]*Destroyed · \[the run\]\(https:\S+runs\/5\)[^|]*$/);
-    expect(await say(other)).toEqual({ text: "comment not there\n", comments: [other] });
+    // Pull request 17 is not there: the other's comment says so all the same.
+    expect(await say([of7], "pr-17", "pr-7")).toMatchObject({
+      status: 1,
+      comments: [expect.stringMatching("Destroyed")],
+    });
+    expect(await say([of17], "pr-7")).toEqual({ status: 0, text: "comment not there\n", comments: [of17] });
+    expect(await say([of7])).toEqual({ status: 0, text: "", comments: [of7] });
   },
 };
