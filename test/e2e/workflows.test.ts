@@ -274,6 +274,11 @@ describe("jobs", () => {
     expect(stacks({ github: { event: { pull_request: { number: 9 } } } })).toBe("pr-9");
   });
 
+  test("that are started again replace their artifact, which GitHub otherwise refuses", () => {
+    const uploads = steps.filter(({ step }) => step.uses?.startsWith("actions/upload-artifact@"));
+    expect(uploads.filter(({ step }) => step.with?.overwrite !== true)).toEqual([]);
+  });
+
   test.each<[string, object, object]>([
     ["pull-request.yml preview: actions/upload", { preview: { outputs: { status: "255" } } }, {}],
     ["review.yml deploy: what the comment shows", { up: { outcome: "failure" } }, { up: { outcome: "skipped" } }],
