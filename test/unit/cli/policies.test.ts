@@ -15,6 +15,7 @@ const prod = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "prod
 const logGroup = (name: string) => `arn:aws:logs:${region}:${account}:log-group:${name}`;
 const ec2 = (resource: string) => `arn:aws:ec2:${region}:${account}:${resource}`;
 const iam = (resource: string) => `arn:aws:iam::${account}:${resource}`;
+const key = `arn:aws:kms:${region}:${account}:key/1`;
 const ecr = (repository: string) => `arn:aws:ecr:${region}:${account}:repository/${repository}`;
 
 /** A key's own policy has to let IAM decide, as the one that KMS makes does. */
@@ -68,6 +69,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["logs:CreateLogGroup", logGroup("hono-app-machines-1"), asked],
   ["logs:PutRetentionPolicy", logGroup("hono-app-machines-1"), owned],
   ["ecr:PutImage", ecr("hono-app-dev")],
+  ["kms:RetireGrant", key, { "kms:ViaService": `ecr.${region}.amazonaws.com` }],
   ["s3:PutObject", "arn:aws:s3:::state/x"],
 ])("who deploys may: %s on %s %j", async (...asking) => {
   expect(await decide(deployer(), asking)).toBe("Allowed");
@@ -103,6 +105,8 @@ test.each<[string, string, Record<string, string>?]>([
   ["iam:PassRole", iam("role/hono-app/prod/x"), { "iam:PassedToService": "ec2.amazonaws.com" }],
   ["ecr:PutImage", ecr("hono-app-prod")],
   ["ecr:DeleteRepository", ecr("other-dev")],
+  ["kms:RetireGrant", key, {}],
+  ["kms:RetireGrant", key, { "kms:ViaService": `rds.${region}.amazonaws.com` }],
   ["s3:GetObject", "arn:aws:s3:::other/x"],
 ])("who deploys may not: %s on %s %j", async (...asking) => {
   expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
@@ -169,6 +173,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["ec2:CreateLaunchTemplate", ec2("launch-template/new")],
   ["ec2:ReleaseAddress", ec2("elastic-ip/eipalloc-1")],
   ["ec2:DisassociateAddress", ec2("elastic-ip/eipalloc-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
+  ["ec2:DisassociateAddress", ec2("elastic-ip/eipalloc-1"), { "ec2:AllocationId": "eipalloc-1" }],
   ["autoscaling:UpdateAutoScalingGroup", scalingGroup("other-1"), owned],
   ["autoscaling:UpdateAutoScalingGroup", scalingGroup("hono-app-intel-1")],
   ["autoscaling:CreateAutoScalingGroup", scalingGroup("hono-app-intel-1")],
