@@ -10,6 +10,7 @@ const boundary = `arn:aws:iam::${account}:policy/boundary`;
 const values: Values = { account, region, name: "hono-app", stack: "dev", boundary, stateBucket: "state" };
 const owned = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "dev" };
 const asked = { "aws:RequestTag/app": "hono-app", "aws:RequestTag/stack": "dev" };
+const running = { "ec2:InstanceType": "t3.small" };
 const prod = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "prod" };
 
 const logGroup = (name: string) => `arn:aws:logs:${region}:${account}:log-group:${name}`;
@@ -27,9 +28,10 @@ const keyPolicy = {
 /** What IAM says, by the library that decides in the local cloud too. */
 async function decide(
   policies: Policy[],
-  [action, resource, contextVariables = {}]: readonly [string, string, Record<string, string>?],
+  [action, resource, context]: readonly [string, string, Record<string, string>?],
   permissionsBoundary?: Policy,
 ): Promise<string> {
+  const contextVariables = { "aws:RequestedRegion": region, ...context };
   const named = (list: Policy[]) => list.map((each, index) => ({ name: String(index), policy: each }));
   const result = await runSimulation(
     {
@@ -54,6 +56,8 @@ const fleetDeployer = () => [...deployer(), policy("fleet", values)];
 
 test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), owned],
+  ["ec2:DescribeInstanceAttribute", ec2("instance/i-1"), { ...owned, ...running }],
+  ["ec2:DescribeInstanceAttribute", ec2("instance/i-gone")],
   ["ec2:RevokeSecurityGroupEgress", ec2("security-group/sg-1")],
   ["ec2:RunInstances", ec2("volume/new"), asked],
   ["ec2:CreateTags", ec2("vpc/vpc-1"), { ...asked, "ec2:CreateAction": "CreateVpc" }],
@@ -77,6 +81,8 @@ test.each<[string, string, Record<string, string>?]>([
 
 test.each<[string, string, Record<string, string>?]>([
   ["ec2:TerminateInstances", ec2("instance/i-1")],
+  ["ec2:DescribeInstanceAttribute", ec2("instance/i-1"), running],
+  ["ec2:DescribeInstanceAttribute", ec2("instance/i-1"), { ...prod, ...running }],
   ["ec2:TerminateInstances", ec2("instance/i-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
   ["ec2:TerminateInstances", ec2("instance/i-1").replace(region, "us-east-1"), owned],
   ["ec2:CreateTags", ec2("instance/i-1"), asked],
