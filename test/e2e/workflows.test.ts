@@ -358,11 +358,7 @@ test("the versions are those that the project is tested with", () => {
 });
 
 describe("Renovate", () => {
-  interface Manager {
-    readonly description: string;
-    readonly managerFilePatterns: readonly string[];
-    readonly matchStrings: readonly string[];
-  }
+  type Manager = Record<"description", string> & Record<"managerFilePatterns" | "matchStrings", string[]>;
   const { customManagers } = JSON.parse(readFileSync("renovate.json", "utf8")) as { customManagers: Manager[] };
   const tracked = ["tools/setup.mjs", "app/Dockerfile", ...texts.keys()];
 
