@@ -93,11 +93,10 @@ function check(option: string, value: string | undefined, pattern: RegExp, allow
  * @see https://docs.github.com/en/actions/reference/security/oidc
  */
 function subjectsOf(given: ReturnType<typeof parse>["values"]): string[] {
-  const { repository = "", environment = [], "owner-id": ownerId, "repository-id": repositoryId } = given;
+  const { repository = "", environment = [""], "owner-id": ownerId, "repository-id": repositoryId } = given;
   check("repository", repository, /^[\w-]+\/[\w.-]+$/, "OWNER/NAME");
-  if (environment.length === 0)
-    throw new UsageError("--environment is not given; allowed: the workflow's, such as dev");
-  for (const each of environment) check("environment", each, /^[A-Za-z0-9._-]+$/, "letters, digits, . _ -");
+  for (const each of environment)
+    check("environment", each, /^[A-Za-z0-9._-]+$/, "the workflow's, such as dev: letters, digits, . _ -");
   check("owner-id", ownerId, /^\d+$/, "a number");
   check("repository-id", repositoryId, /^\d+$/, "a number");
   if ((ownerId === undefined) !== (repositoryId === undefined)) {

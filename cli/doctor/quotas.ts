@@ -101,10 +101,9 @@ async function limitedFor(client: EC2ClientConfig, { instanceTypes, fleet }: Sta
     const unitsOf = await vcpus([...instanceTypes, ...counted.map(({ InstanceType = "" }) => InstanceType)]);
     return counted.map(({ Tags, InstanceType }) => ({ Tags, units: unitsOf(InstanceType) }));
   };
-  const vpcs = () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs);
   const always: Limited[] = [
     { ...quotas.vcpus, firstUp: machines, release: machines, read: running },
-    { ...quotas.vpcs, firstUp: 1, read: vpcs },
+    { ...quotas.vpcs, firstUp: 1, read: () => every(ec2.paginateDescribeVpcs({}), (page) => page.Vpcs) },
   ];
   if (!fleet) return always;
   const [elb, scaling] = [new ElasticLoadBalancingV2(client), new AutoScaling(client)];
