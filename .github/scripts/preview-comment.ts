@@ -180,9 +180,8 @@ async function main(args: string[]): Promise<void> {
     },
   });
   const { destroyed, preview, review, status, stack, "run-url": runUrl, commit = "", cost, publish: to } = values;
-  const file = preview ?? review;
-  if (stack === undefined || runUrl === undefined) throw new UsageError(usage);
-  if (!destroyed && (file === undefined || status === undefined)) throw new UsageError(usage);
+  const isOfDeployment = (preview ?? review) !== undefined && status !== undefined;
+  if (stack === undefined || runUrl === undefined || !(destroyed || isOfDeployment)) throw new UsageError(usage);
   const read = (path = "") => readFileSync(path, "utf8");
   const made = () => {
     const shared = { stack, runUrl, commit, status: Number(status), ...(cost && { cost: read(cost) }) };
