@@ -64,7 +64,7 @@ describe("the user who deploys", () => {
     await iam.deleteRole(role);
   });
 
-  test("cannot terminate an instance without the stack's tags, or pass another role", async () => {
+  test("cannot terminate an instance without the stack's tags, or read its user data, or pass another role", async () => {
     const { intel } = await deployed();
     const all = new EC2(aws);
     const ec2 = new EC2(tried);
@@ -76,9 +76,12 @@ describe("the user who deploys", () => {
     const { Instances = [] } = await all.runInstances({ ...launch, NetworkInterfaces });
     const InstanceIds = Instances.map(({ InstanceId = "" }) => InstanceId);
     onTestFinished(async () => void (await all.terminateInstances({ InstanceIds })));
-    expect(await refusal(ec2.terminateInstances({ InstanceIds }))).toBe(
-      `UnauthorizedOperation: ec2:TerminateInstances on resource: arn:aws:ec2:${aws.region}:${account}:instance/${InstanceIds}`,
-    );
+    const [InstanceId = ""] = InstanceIds;
+    const on = `on resource: arn:aws:ec2:${aws.region}:${account}:instance/${InstanceId}`;
+    const terminated = await refusal(ec2.terminateInstances({ InstanceIds }));
+    expect(terminated).toBe(`UnauthorizedOperation: ec2:TerminateInstances ${on}`);
+    const read = await refusal(ec2.describeInstanceAttribute({ InstanceId, Attribute: "userData" }));
+    expect(read).toBe(`UnauthorizedOperation: ec2:DescribeInstanceAttribute ${on}`);
 
     const name = "other";
     const [profile, role] = [{ InstanceProfileName: name }, { RoleName: name }];

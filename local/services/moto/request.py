@@ -315,6 +315,12 @@ def context_of(call: Call, arn: str) -> dict[str, str]:
         boundary = call.params.get("PermissionsBoundary") or getattr(in_iam(call, arn), "permissions_boundary_arn", None)
         keys = {"iam:PermissionsBoundary": boundary, "iam:PolicyARN": call.params.get("PolicyArn")}
         context |= {key: value for key, value in keys.items() if value}
+    # What is gone has neither.
+    kind, _, id = arn.rpartition(":")[2].partition("/")
+    if kind == "instance" and (instance := call.backend("ec2").get_instance_by_id(id)):
+        context["ec2:InstanceType"] = instance.instance_type
+    if kind == "elastic-ip" and id != NEW:
+        context["ec2:AllocationId"] = id
     return context
 
 
