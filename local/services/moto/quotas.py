@@ -37,10 +37,13 @@ QUOTAS = {
 FILE = Path(os.environ["LOCAL_CLOUD_DIR"], "quotas.json")
 
 
+def changed() -> dict[str, float]:
+    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
 def applied(service: str, code: str) -> float:
-    changed = json.loads(FILE.read_text()) if FILE.exists() else {}
-    _, value = QUOTAS.get((service, code), ("", 1))
-    return float(changed.get(code, value))
+    _, value = QUOTAS[service, code]
+    return float(changed().get(code, value))
 
 
 @replacing(ServiceQuotasBackend, "get_service_quota")
@@ -74,7 +77,7 @@ def check_vcpus(self: InstanceBackend, count: int, kwargs: dict, **_: object) ->
 def check_capacity(self: InstanceBackend, kwargs: dict, **_: object) -> None:
     subnet = kwargs.get("subnet_id") or next((nic["SubnetId"] for nic in kwargs.get("nics") or [] if "SubnetId" in nic), None)
     zone = subnet and self.get_subnet(subnet).availability_zone
-    if applied("zone", zone) == 0:
+    if changed().get(zone) == 0:
         what = f"{kwargs['instance_type']} capacity in the Availability Zone you requested ({zone})"
         refusal = RESTError("InsufficientInstanceCapacity", f"We currently do not have sufficient {what}.")
         refusal.code = 500  # https://github.com/hashicorp/terraform-provider-aws/pull/21293
