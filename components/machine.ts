@@ -54,7 +54,8 @@ export class Machine extends pulumi.ComponentResource {
         // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modify-volume.html
         replaceOnChanges: [
           ...["rootBlockDevice.volumeSize", "vpcSecurityGroupIds"],
-          // Each would need one more permission for who deploys, also to undo what somebody changed by hand; another type stops the machine.
+          // To change one of these in place, or to undo a change that was made by hand, the user who deploys would need one more permission for
+          // each. A change of the instance type would also stop the machine.
           ...["creditSpecification", "iamInstanceProfile", "instanceType", "rootBlockDevice.volumeType"],
         ],
         // `protect` blocks destroy of the component; the instance must stay replaceable, since every release replaces it.

@@ -16,6 +16,7 @@ export async function fetchParts(): Promise<void> {
   const isFirst = !existsSync(join(toolsFolder, "registry"));
   await ensureSystem();
   await ensureVenv("moto");
+  // Only then: where Docker Hub is used, there is never a mirror, and every command would ask whether it answers.
   if (isFirst && !existsSync(mirrorData()) && !(await reachesDockerHub()))
     await withBaseImages(() => prepareBaseImages(dirname(mirrorData())));
 }

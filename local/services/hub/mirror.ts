@@ -7,9 +7,7 @@ import { baseImagesKey } from "./base-images.ts";
 /** Where its data is, for all local clouds of the user's clones whose base images are made from the same. */
 export const mirrorData = () => storeOf("mirror", baseImagesKey());
 
-/**
- * Stands in for Docker Hub where it cannot be reached: a registry that holds the base images of the project under Docker Hub's names.
- */
+/** A registry that has the project's base images, under Docker Hub's names. BuildKit asks it where Docker Hub cannot be reached. */
 export const mirror = (cloud: Cloud): Daemon =>
   distribution(cloud, "mirror", { address: cloud.mirror, data: mirrorData() });
 
