@@ -1,5 +1,3 @@
-import http from "node:http";
-import https from "node:https";
 import { json } from "node:stream/consumers";
 import type * as pulumi from "@pulumi/pulumi";
 import type { AwsClient } from "./aws-client.ts";
@@ -124,7 +122,8 @@ export async function askOnce(ask: (nonce: string) => Promise<unknown>) {
  * @param domain Name that people use, where it is another one: it need not lead to the address yet, and the certificate must be for it.
  */
 export async function askForReport(address: string, domain: string | undefined, nonce: string): Promise<unknown> {
-  const { request } = domain ? https : http;
+  // An import would load WebSocket and fetch too, in every command.
+  const { request } = process.getBuiltinModule(domain ? "node:https" : "node:http");
   const url = new URL(`${domain ? "https" : "http"}://${address}/platform?nonce=${nonce}`);
   const headers = domain ? { host: domain } : {};
   const options = { servername: domain, headers, agent: false, signal: AbortSignal.timeout(5000) };

@@ -31,19 +31,23 @@ function loadOnDemand(name, get) {
   stubs.add(stub);
   cache[file] = stub;
 }
+// To map a function to its file it needs the inspector's list of all scripts, which takes a tenth of a second. Where it writes a function, it asks
+// for the list once more.
+sdk("@pulumi/pulumi/runtime/closure/v8Hooks").isInitializedAsync = async () => {};
 for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"])
   loadOnDemand(name, (load, key) => load()[key]);
-// From these it takes functions and classes at once, and calls them only where it sends traces.
+// From these it takes functions and classes at once, and calls them only where it sends traces or writes a function with its packages.
 for (const name of [
-  "exporter-zipkin",
-  "instrumentation",
-  "instrumentation-grpc",
-  "resources",
-  "sdk-trace-base",
-  "sdk-trace-node",
+  "@opentelemetry/exporter-zipkin",
+  "@opentelemetry/instrumentation",
+  "@opentelemetry/instrumentation-grpc",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-trace-base",
+  "@opentelemetry/sdk-trace-node",
+  "@pulumi/pulumi/runtime/closure/codePaths",
 ])
   loadOnDemand(
-    `@opentelemetry/${name}`,
+    name,
     (load, key) =>
       function (...args) {
         return new.target ? Reflect.construct(load()[key], args) : load()[key](...args);
