@@ -48,9 +48,12 @@ export function readPort(env: Environment): number {
   return port;
 }
 
-/** The platform as sent, with the age of the process at `now`. */
-export function report({ app, machine, image, process, startedAt }: Platform, now: Date) {
-  const uptimeSeconds = Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000));
+/** The age of the process at `now`. */
+export const uptimeOf = ({ startedAt }: Platform, now: Date) =>
+  Math.max(0, Math.floor((now.getTime() - startedAt.getTime()) / 1000));
+
+/** The platform as sent. */
+export function report({ app, machine, image, process }: Platform, uptimeSeconds: number) {
   return { app, machine, image, process: { ...process, uptimeSeconds } };
 }
 

@@ -4,7 +4,7 @@ import { rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { checkBinaries } from "../../../app/check-binaries.ts";
-import { createApp, type LogEntry } from "../../../app/src/app.ts";
+import { type AppOptions, createApp, type LogEntry } from "../../../app/src/app.ts";
 import { elfMachine, readElfMachine } from "../../../app/src/elf.ts";
 import { HTTPException } from "../../../app/src/hono.ts";
 import { consistency, humanDuration, layerReports } from "../../../app/src/page.ts";
@@ -49,7 +49,7 @@ const reported = {
 
 const BROWSER = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8" };
 
-function start(env: Record<string, string> = environment, options: { isShuttingDown?: () => boolean } = {}) {
+function start(env: Record<string, string> = environment, options: Partial<AppOptions> = {}) {
   const logged: LogEntry[] = [];
   const app = createApp({
     platform: readPlatform(env, onGraviton),
@@ -87,6 +87,15 @@ describe("/platform", () => {
       image: { architecture: null, digest: null, id: null, ref: null },
       nonce: null,
     });
+  });
+
+  test("tells the age at each question", async () => {
+    let now = NOW;
+    const asked = start(environment, { now: () => now });
+    const age = async () => (await ask("/platform", {}, asked)).body.process.uptimeSeconds;
+    expect(await age()).toBe(3665);
+    now = new Date(NOW.getTime() + 1000);
+    expect(await age()).toBe(3666);
   });
 
   test.each([
@@ -279,7 +288,7 @@ test("log: one entry for each request, without the query, and none for health", 
 
 describe("the page's conclusion", () => {
   const conclusion = (env: Record<string, string>, facts: Partial<ProcessFacts> = {}) =>
-    consistency(layerReports(report(readPlatform(env, { ...onGraviton, ...facts }), NOW)));
+    consistency(layerReports(report(readPlatform(env, { ...onGraviton, ...facts }), 0)));
 
   test("names of one architecture agree, though each layer has its own", () => {
     const intel = { ...environment, MACHINE_ARCHITECTURE: "x86_64", IMAGE_ARCHITECTURE: "amd64" };
