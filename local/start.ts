@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ARCHITECTURES } from "../app/src/architecture.ts";
+import { ARCHITECTURES, type Names } from "../app/src/architecture.ts";
 import { ensureTools } from "../tools/go.ts";
 import { exclusively } from "../tools/lock.ts";
 import { hashOf, home } from "../tools/paths.ts";
@@ -121,13 +121,14 @@ async function ensureMachineImage(cloud: Cloud): Promise<string> {
   const folder = join(import.meta.dirname, "services", "ec2", "machine");
   const image = `local-cloud/machine:${hashOf([], [folder])}`;
   const { env } = cloud;
-  for (const { image: architecture, platform } of Object.values(ARCHITECTURES)) {
+  const build = async ({ image: architecture, platform }: Names) => {
     const name = `${image}-${architecture}`;
-    if (await succeeds(["docker", "image", "inspect", name], { env })) continue;
+    if (await succeeds(["docker", "image", "inspect", name], { env })) return;
     const options = ["--platform", platform, "--provenance=false", "--tag", name, "--load"];
     await step(`the machines' file system, ${architecture}`, () =>
       run(["docker-buildx", "build", ...options, folder], { env }),
     );
-  }
+  };
+  await Promise.all(Object.values(ARCHITECTURES).map(build));
   return image;
 }
