@@ -19,7 +19,7 @@ test("a machine that dies is replaced; once that is seen, no request fails; a re
     const [{ id: victim } = { id: "" }] = before.graviton.machines;
     await underLoad(before.url, async (load) => {
       await killUntilSeen(before, [victim]);
-      load.failed.length = 0;
+      load.failed = [];
       await expect
         .poll(async () => (await answeringAt(before.url)).architectures, { timeout: 180_000, interval: 2000 })
         .toEqual(["aarch64", "x86_64"]);

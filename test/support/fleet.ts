@@ -31,7 +31,8 @@ export async function fleetDeployed(): Promise<FleetOutputs> {
 
 /** What people at some addresses got while something else went on. */
 interface Load {
-  readonly failed: string[];
+  /** What begins after it was replaced counts there. */
+  failed: string[];
   readonly digests: Set<string>;
   /** Each address with the ids of who answered there. */
   readonly answered: Set<string>;
@@ -50,10 +51,11 @@ export async function underLoad<T>(
   const person = async (url: string) => {
     while (!hasEnded) {
       load.asked++;
+      const { failed } = load;
       const answer = await ask(url).catch((error: Error) => error);
       // A request that was open while it came to be over may have met the end of what served.
       if (load.isOver) return;
-      if (answer instanceof Error) load.failed.push(`${new Date().toISOString()} ${url}: ${answer.message}`);
+      if (answer instanceof Error) failed.push(`${new Date().toISOString()} ${url}: ${answer.message}`);
       else {
         load.digests.add(answer.image.digest);
         load.answered.add(`${url} ${answer.machine.instanceId}`);
