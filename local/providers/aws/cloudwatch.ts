@@ -31,6 +31,7 @@ export const cloudwatchRows = {
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html, and for the data points
     // https://github.com/hashicorp/terraform/issues/24070
     rules: {
+      required: ["Namespace", "Period", "Statistic", "Threshold"],
       properties: {
         DatapointsToAlarm: { maximum: { $data: "1/EvaluationPeriods" } },
         ...{ AlarmActions: actions, InsufficientDataActions: actions, OKActions: actions },

@@ -241,11 +241,15 @@ export const ec2Rows = {
     required: ["serviceName"],
     sets: ["routeTableIds", "securityGroupIds", "subnetIds"],
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html
-    rules: when(
-      { properties: { VpcEndpointType: { const: "Gateway" } } },
-      { properties: { SecurityGroupIds: false, SubnetIds: false } },
-      { properties: { RouteTableIds: false } },
-    ),
+    rules: {
+      // It must name a principal, as a repository's must: https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+      properties: { PolicyDocument: { $ref: "E3513" } },
+      ...when(
+        { properties: { VpcEndpointType: { const: "Gateway" } } },
+        { properties: { SecurityGroupIds: false, SubnetIds: false } },
+        { properties: { RouteTableIds: false } },
+      ),
+    },
     price: endpointPrice,
     id: "VpcEndpointId",
     calls: { create: "createVpcEndpoint", update: ["modifyVpcEndpoint"], delete: "deleteVpcEndpoints" },
@@ -260,7 +264,10 @@ export const ec2Rows = {
     names: { vpcId: ["ResourceId", "ResourceIds"], iamRoleArn: "DeliverLogsPermissionArn" },
     fixed: { ResourceType: "VPC", LogDestinationType: "cloud-watch-logs" },
     // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFlowLogs.html
-    rules: { properties: { MaxAggregationInterval: { enum: [60, 600] } } },
+    rules: {
+      properties: { MaxAggregationInterval: { enum: [60, 600] } },
+      required: ["TrafficType", "DeliverLogsPermissionArn"],
+    },
     price: "only what it writes is charged",
     id: "FlowLogId",
     tagType: "vpc-flow-log",

@@ -105,6 +105,7 @@ const faults: Record<string, Faults> = {
       { securityGroupIds: ["sg-00000000"], vpcEndpointType: "Gateway" },
       "SecurityGroupIds must not be given beside the others",
     ],
+    ["policy that names nobody", policyOf(allow), "Statement.0 must have exactly one of Principal"],
   ],
   "aws:ec2/launchTemplate:LaunchTemplate": [
     ["name", { name: "it's" }, 'LaunchTemplateName is "it\'s", and must match'],
@@ -133,6 +134,8 @@ const faults: Record<string, Faults> = {
   "aws:ec2/routeTable:RouteTable": [["format", { vpcId: "vpc-1" }, 'VpcId is "vpc-1", and must match ^vpc-']],
   "aws:ec2/flowLog:FlowLog": [
     ["enumeration beside the schema", { maxAggregationInterval: 61 }, "is 61, and must be one of 60, 600"],
+    ["missing traffic", { trafficType: undefined }, "must have required property 'TrafficType'"],
+    ["missing role", { iamRoleArn: undefined }, "must have required property 'DeliverLogsPermissionArn'"],
   ],
   "aws:cloudwatch/logGroup:LogGroup": [
     ["enumeration", { retentionInDays: 31 }, "is 31, and must be one of 1, 3, 5, 7, 14, 30, 60"],
@@ -188,6 +191,8 @@ const faults: Record<string, Faults> = {
   ],
   "aws:cloudwatch/metricAlarm:MetricAlarm hono-app-balancer-5xx": [
     ["period", { period: 61 }, "must be multiple of 60"],
+    ["missing threshold", { threshold: undefined }, "must have required property 'Threshold'"],
+    ["missing statistic", { statistic: undefined }, "must have required property 'Statistic'"],
     ["data points", { datapointsToAlarm: 2 }, "DatapointsToAlarm is 2, and must be <= 1"],
     ["length of time", { statistic: undefined, evaluationPeriods: 1441 }, "must not evaluate more than a day"],
     ["dimension", { dimensions: { LoadBalancer: { a: "b" } } }, "Dimensions.0.Value must"],
