@@ -121,6 +121,8 @@ export const autoscalingRows = {
     names: { name: [null, "PolicyName"], autoscalingGroupName: "AutoScalingGroupName" },
     only: ["estimatedInstanceWarmup", "policyType", "targetTrackingConfiguration"],
     replace: ["name"],
+    // Without a type it is one of simple scaling: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutScalingPolicy.html
+    rules: { required: ["PolicyType"] },
     // Target tracking makes two alarms of its own.
     price: alarmPrice(2),
     id: "PolicyName",

@@ -188,6 +188,7 @@ const faults: Record<string, Faults> = {
   ],
   "aws:autoscaling/policy:Policy": [
     ["type", { policyType: "Target" }, "must be one of PredictiveScaling, SimpleScaling"],
+    ["missing type", { policyType: undefined }, "must have required property 'PolicyType'"],
   ],
   "aws:cloudwatch/metricAlarm:MetricAlarm hono-app-balancer-5xx": [
     ["period", { period: 61 }, "must be multiple of 60"],
