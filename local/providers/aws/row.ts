@@ -5,7 +5,7 @@ import { lowered, operation } from "./operations.ts";
 import type { Price } from "./prices.ts";
 import { ofMade, orGone, type Resource, refuse, until } from "./provider.ts";
 import { schemaOf } from "./schemas.ts";
-import { ec2Arn, fromTags, retagEc2 } from "./tags.ts";
+import { ec2Arn, fromTags, ownTags, retagEc2 } from "./tags.ts";
 import { isObject, leaves, lower, type Props, withoutUndefined } from "./values.ts";
 
 /**
@@ -144,10 +144,10 @@ const tagging: Partial<Record<keyof typeof services, Readonly<Record<"list" | "t
   ElasticLoadBalancingV2: { list: "describeTags", tag: "addTags", untag: "removeTags" },
 };
 
-/** Tags that are a list in the provider too, those that the program declares in its order. AWS's own are not the program's. */
+/** Tags that are a list in the provider too, those that the program declares in its order. */
 function inOrder(tags: readonly Props[] = [], declared: readonly Props[] = []): Props[] {
   const place = ({ key }: Props) => declared.findIndex((each) => each.key === key) + 1 || Number.POSITIVE_INFINITY;
-  const own = lowered(tags.filter(({ Key }) => !Key.startsWith("aws:"))) as Props[];
+  const own = lowered(ownTags(tags)) as Props[];
   return own
     .map(({ key, value, propagateAtLaunch }) => ({ key, value, propagateAtLaunch }))
     .sort((a, b) => (place(a) < place(b) ? -1 : 1));

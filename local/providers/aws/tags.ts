@@ -5,9 +5,16 @@ type Tag = { Key?: string; Value?: string };
 
 export const toTags = (tags: Props = {}) => Object.entries(tags).map(([Key, Value]) => ({ Key, Value: String(Value) }));
 
-/** AWS's own tags (`aws:…`) are not the program's. */
-export const fromTags = (tags: Tag[] = []): Props =>
-  Object.fromEntries(tags.filter(({ Key }) => !Key?.startsWith("aws:")).map(({ Key, Value }) => [Key, Value ?? ""]));
+/** Whether a tag is the program's, as AWS's own (`aws:…`) and those of the stack's `aws:ignoreTags` are not. */
+function isOwn({ Key = "" }: Tag): boolean {
+  const { keys = [], keyPrefixes = [] } = JSON.parse(JSON.parse(process.env.PULUMI_CONFIG ?? "{}").ignoreTags ?? "{}");
+  return !keys.includes(Key) && !["aws:", ...keyPrefixes].some((prefix) => Key.startsWith(prefix));
+}
+
+export const ownTags = <T extends Tag>(tags: readonly T[] = []) => tags.filter(isOwn);
+
+export const fromTags = (tags?: readonly Tag[]): Props =>
+  Object.fromEntries(ownTags(tags).map(({ Key, Value }) => [Key, Value ?? ""]));
 
 export async function retagEc2(id: string, tags: Props, removed: string[]) {
   if (removed.length > 0) await ec2().deleteTags({ Resources: [id], Tags: removed.map((Key) => ({ Key })) });

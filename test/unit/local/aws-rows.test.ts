@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { sentBy, whole } from "../../../local/providers/aws/row.ts";
 import { resources, rows, type Token } from "../../../local/providers/aws/rows.ts";
@@ -89,6 +90,19 @@ test("a rule that was added to the default group by hand is seen, and revoked by
   });
   await group.update?.("sg-1", inputs, ["ingress"], {});
   expect(changes(asked)).toEqual([{ action: "RevokeSecurityGroupIngress", GroupId: "sg-1", IpPermissions }]);
+});
+
+test("tags that aws:ignoreTags names are not read", async () => {
+  vi.stubEnv("PULUMI_CONFIG", JSON.stringify({ ignoreTags: '{"keys":["by"],"keyPrefixes":["org:"]}' }));
+  const Tags = ["app", "by", "org:cost"].map((Key) => ({ Key, Value: "a" }));
+  answering([AutoScalingClient, EC2Client], (action) =>
+    action === "DescribeRouteTables"
+      ? { RouteTables: [{ RouteTableId: "rtb-1", Tags }] }
+      : { AutoScalingGroups: [{ AutoScalingGroupName: "a", VPCZoneIdentifier: "subnet-1", Tags }] },
+  );
+  const tags = async (token: Token, id: string) => (await resources[token].read(id, {}))?.tags;
+  expect(await tags("aws:ec2/routeTable:RouteTable", "rtb-1")).toEqual({ app: "a" });
+  expect(await tags("aws:autoscaling/group:Group", "a")).toEqual([{ key: "app", value: "a" }]);
 });
 
 test("a machine's change in place that is not known is an error", async () => {
