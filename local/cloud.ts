@@ -47,7 +47,8 @@ async function claimPrefix(dir: string): Promise<number> {
   const ownerOf = (number: number) => join(runFolder(number), "owner");
   // Also that of a folder that was removed while its cloud ran, and has no such file any more.
   const ours = candidates.find((number) => readIfThere(ownerOf(number)) === dir);
-  for (const number of [ours ?? (Number(readIfThere(file)) || 18), ...candidates]) {
+  const before = ours ?? Number(readIfThere(file));
+  for (const number of before ? [before, ...candidates] : candidates) {
     if (number !== ours) {
       const inUse = await Promise.all(Object.values(ports).map((port) => accepts(`127.${number}.0.1:${port}`)));
       if (existsSync(runFolder(number)) || inUse.includes(true)) continue;

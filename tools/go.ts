@@ -121,7 +121,7 @@ function inspect({ folder, programs }: Module) {
   const linker = ["-s", "-w", ...variables].join(" ");
   const options = ["-buildvcs=false", "-mod=readonly", "-trimpath", ...compiler, "-ldflags", linker];
   // A home may be shared by several systems.
-  const key = hashOf(source, [process.platform, process.arch, ...options]);
+  const key = keyOf(source, [process.platform, process.arch, ...options]);
   const store = storeOf("go", key);
   // What the programs in this clone were built from.
   const stamp = join(toolsFolder, `.${folder === "." ? "tools" : folder}`);
@@ -205,7 +205,7 @@ function readVersions(goMod: string): (goPackage: string) => string | undefined 
   return (goPackage) => modules.find(([, path]) => `${goPackage}/`.startsWith(`${path}/`))?.[2];
 }
 
-function hashOf(source: string, options: readonly string[]): string {
+function keyOf(source: string, options: readonly string[]): string {
   const hash = createHash("sha256").update(options.join(" "));
   // The other tools' modules are in folders of the local cloud's module, and not part of it.
   const isPart = (file: string) => /\.(go|mod|sum)$/.test(file) && !Object.hasOwn(others, dirname(file));

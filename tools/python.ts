@@ -7,6 +7,9 @@ import { run, step, succeeds } from "./process.ts";
 import { storeOf, tidy } from "./store.ts";
 import { installPackages } from "./system.ts";
 
+/** The programs of an environment that {@link ensureVenv} has made. */
+export const programsOf = (name: string) => join(home, "python", name, "bin");
+
 /**
  * The Python packages of `tools/python/<name>/requirements.txt`, from PyPI, in a virtual environment of their own, which the user's other
  * clones have too.
@@ -15,7 +18,7 @@ import { installPackages } from "./system.ts";
  */
 export async function ensureVenv(name: string): Promise<string> {
   const requirements = join(root, "tools", "python", name, "requirements.txt");
-  const link = join(home, "python", name);
+  const link = dirname(programsOf(name));
   // An environment belongs to the Python that made it.
   const keyOf = async (python: string) =>
     hash("sha256", readFileSync(requirements, "utf8") + (await run([python, "--version"]).catch(() => "none")));
@@ -42,5 +45,5 @@ export async function ensureVenv(name: string): Promise<string> {
     symlinkSync(venv, link);
   }
   tidy(realpathSync(link));
-  return join(link, "bin");
+  return programsOf(name);
 }

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { ensureVenv } from "../../../tools/python.ts";
+import { programsOf } from "../../../tools/python.ts";
 import { accepts } from "../../../tools/ready.ts";
 import { as, type Cloud, filesOf } from "../../cloud.ts";
 import type { Daemon } from "../../daemon.ts";
@@ -9,7 +9,7 @@ import { keysOf } from "../../identity.ts";
 export async function moto(cloud: Cloud): Promise<Daemon> {
   const [host = "", port = ""] = new URL(cloud.endpoint).host.split(":");
   return {
-    command: [join(await ensureVenv("moto"), "python"), join(import.meta.dirname, "server.py"), host, port],
+    command: [join(programsOf("moto"), "python"), join(import.meta.dirname, "server.py"), host, port],
     env: {
       ...as(cloud, "root"),
       LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)),
