@@ -123,7 +123,7 @@ async function ensureMachineImage(cloud: Cloud): Promise<string> {
   const { env } = cloud;
   const build = async ({ image: architecture, platform }: Names) => {
     const name = `${image}-${architecture}`;
-    if (await succeeds(["docker", "image", "inspect", name], { env })) return;
+    if (await succeeds(run(["docker", "image", "inspect", name], { env }))) return;
     const options = ["--platform", platform, "--provenance=false", "--tag", name, "--load"];
     await step(`the machines' file system, ${architecture}`, () =>
       run(["docker-buildx", "build", ...options, folder], { env }),

@@ -58,9 +58,9 @@ export interface Result {
   readonly outcome: string;
 }
 
-/** Whether a command can be started and ends with status 0. */
-export const succeeds = (command: readonly string[], options?: RunOptions): Promise<boolean> =>
-  run(command, options).then(
+/** Whether work comes to its end without an error. */
+export const succeeds = (work: Promise<unknown>): Promise<boolean> =>
+  work.then(
     () => true,
     () => false,
   );

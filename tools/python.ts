@@ -28,7 +28,7 @@ export async function ensureVenv(name: string): Promise<string> {
 
   if (!(await isWhole(link))) {
     // Debian keeps a part of Python that virtual environments need in a package of its own.
-    if (!(await succeeds(["python3", "-c", "import ensurepip"]))) await installPackages(["python3-venv"]);
+    if (!(await succeeds(run(["python3", "-c", "import ensurepip"])))) await installPackages(["python3-venv"]);
     const venv = storeOf("python", (await keyOf("python3")).slice(0, 16));
     await exclusively(`hono-app-python:${venv}`, async () => {
       if (await isWhole(venv)) return;

@@ -77,7 +77,7 @@ async function tellHowToRun(tag: string, platform: string, { env, platform: own 
     );
   }
   // The local cloud's engine has no bridge: it leaves the machine's firewall alone.
-  const hasBridge = await succeeds(["docker", "network", "inspect", "bridge"], { env });
+  const hasBridge = await succeeds(run(["docker", "network", "inspect", "bridge"], { env }));
   const flags = [
     ...(hasBridge ? ["--publish", "3000:3000"] : ["--network", "host"]),
     ...(platform === own ? [] : ["--platform", platform]),

@@ -92,7 +92,7 @@ async function readImage(name: string, engine: Engine): Promise<PlatformImage[]>
 async function measure(name: string, digest: string, { env }: Engine): Promise<number> {
   const reference = atDigest(name, digest);
   const docker = (...args: string[]) => run(["docker", ...args], { env });
-  const wasThere = await succeeds(["docker", "image", "inspect", reference], { env });
+  const wasThere = await succeeds(docker("image", "inspect", reference));
   if (!wasThere) await step(`pulling ${reference} to measure it`, () => docker("pull", "--quiet", reference));
   // Not `image inspect`: with the containerd image store its size is another one.
   const layers = await docker("image", "history", "--human=false", "--format", "{{.Size}}", reference);

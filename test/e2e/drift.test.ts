@@ -2,6 +2,7 @@ import type { FlowLog } from "@aws-sdk/client-ec2";
 import type { Image, ImageIdentifier } from "@aws-sdk/client-ecr";
 import { expect, test } from "vitest";
 import { every } from "../../local/lists.ts";
+import { succeeds } from "../../tools/process.ts";
 import {
   answering,
   deployed,
@@ -47,11 +48,7 @@ test("an instance, a rule, a policy and the flow log's role that were deleted by
   await ec2.modifySubnetAttribute({ SubnetId: subnet?.SubnetId, MapPublicIpOnLaunch: { Value: true } });
   // A security group lets a connection go on that it has let in.
   const headers = { connection: "close" };
-  const answers = () =>
-    fetch(before.graviton.url, { headers, signal: AbortSignal.timeout(1000) }).then(
-      () => true,
-      () => false,
-    );
+  const answers = () => succeeds(fetch(before.graviton.url, { headers, signal: AbortSignal.timeout(1000) }));
   await expect.poll(answers, { timeout: 20_000 }).toBe(false);
   const refresh = await succeed("refresh");
   expect(refresh).toMatch(/aws:ec2:Instance hono-app-intel.*delete/);

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, onTestFinished } from "vitest";
+import { succeeds } from "../../tools/process.ts";
 
 /** A folder for a test file, removed after its tests; or, with `onTestFinished`, for one test. */
 export function temporaryFolder(after: (remove: () => void) => void = afterAll): string {
@@ -39,10 +40,7 @@ export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 30_000);
     const server = createServer().listen(port, "127.0.0.1");
-    const isFree = await once(server, "listening").then(
-      () => true,
-      () => false,
-    );
+    const isFree = await succeeds(once(server, "listening"));
     server.close();
     if (isFree) return port;
   }

@@ -19,7 +19,7 @@ import { password } from "../../local/services/registry.ts";
 import { outputsOf, type StateResource, stateFile as stateFileOf } from "../../local/stack.ts";
 import { get } from "../../tools/http.ts";
 import { hashOf } from "../../tools/paths.ts";
-import { collect, type Result, type RunOptions } from "../../tools/process.ts";
+import { collect, type Result, type RunOptions, succeeds } from "../../tools/process.ts";
 import { processes } from "../../tools/processes.ts";
 import type { TestCloud } from "./setup.ts";
 
@@ -285,11 +285,7 @@ export async function expectServing(outputs: Outputs): Promise<void> {
   for (const name of machineNames) expect(await answering(outputs[name].url)).toBe(outputs[name].id);
 }
 
-export const isServing = (outputs: Outputs): Promise<boolean> =>
-  expectServing(outputs).then(
-    () => true,
-    () => false,
-  );
+export const isServing = (outputs: Outputs): Promise<boolean> => succeeds(expectServing(outputs));
 
 /** Neither the stack's outputs nor what answers has changed. */
 export async function expectStill(before: Outputs): Promise<void> {
