@@ -93,6 +93,7 @@ export async function planned(stack: string, config: Record<string, string>): Pr
   const pulumi = await import("@pulumi/pulumi");
   const { architectures, machineNames } = await import("../components/architecture.ts");
   const { contentTagPrefix } = await import("../components/image-reference.ts");
+  const { runProgram } = await import("./shared/program.ts");
   const architectureOf = (text: string) =>
     machineNames.map((name) => architectures[name].ec2).find((ec2) => text.endsWith(ec2)) ?? "";
   const registry = { proxyEndpoint: "https://registry.invalid", userName: "AWS", password: "none" };
@@ -126,25 +127,9 @@ export async function planned(stack: string, config: Record<string, string>): Pr
     stack,
   );
   pulumi.runtime.setAllConfig(config);
-  const { declared } = await import("../outputs.js");
-  // With another query it is another module for Node, which runs it again.
-  const program = `../index.ts?planned=${++runs}`;
-  let problem: unknown;
-  await pulumi.runtime.runInPulumiStack(async () => {
-    try {
-      return declared(await import(program));
-    } catch (error) {
-      // If it were thrown here, Pulumi would print it too, with its stack trace.
-      problem = error;
-      return {};
-    }
-  });
-  if (problem !== undefined) throw problem;
-  await pulumi.runtime.disconnect();
+  await runProgram();
   return resources;
 }
-
-let runs = 0;
 
 const dollars = (amount: number) => `$${amount.toFixed(2)}`;
 /** As many decimals as it has, up to four: without those that binary fractions add. */

@@ -4,7 +4,7 @@ import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.j
 import debuggable from "@pulumi/pulumi/runtime/debuggable.js";
 import { deserializeProperties, specialSecretSig, specialSigKey } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
-import { declared } from "../../outputs.js";
+import { runProgram as run } from "../../cli/shared/program.ts";
 import { projectName, stackConfig } from "../../tools/stack-config.ts";
 
 const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
@@ -162,19 +162,9 @@ interface MockMonitor {
 export async function runProgram(values: Record<string, string> = {}, replaced: Answers = {}) {
   await mock(replaced);
   configure(values);
-  // Another query is another module for Node: the program runs again.
-  const module = `../../index.ts?run=${++runs}`;
-  let problem: unknown;
-  // Thrown there, it would be nobody's.
-  const failed = (error: unknown) => {
-    problem = error;
-  };
-  await pulumi.runtime.runInPulumiStack(async () => declared((await import(module).catch(failed)) ?? {}));
-  await pulumi.runtime.disconnect();
-  if (problem !== undefined) throw problem;
-  return registered as readonly Registration[];
+  await run();
+  return all();
 }
-let runs = 0;
 
 /**
  * A stack's configuration: Pulumi.yaml's defaults, and what the test sets instead.

@@ -26,7 +26,7 @@ export default defineConfig({
     // Stryker's copy of the project has no documents, and is no clone of git's.
     exclude: ["test/unit/docs.test.ts", "test/unit/components/architecture.test.ts"],
     hookTimeout: 60_000,
-    // Stryker knows which tests reach a change. Vitest goes by imports, and does not see the one that mocks.ts makes at run time.
+    // Stryker knows which tests reach a change. Vitest goes by imports, and does not see the one that cli/shared/program.ts makes at run time.
     forceRerunTriggers: ["**/*.ts"],
     // Setup files one by one, Stryker's own first; otherwise vitest loads both at the same time.
     sequence: { sequencer: OwnFirst, setupFiles: "list" },
