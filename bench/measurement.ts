@@ -1,7 +1,7 @@
 import { median } from "simple-statistics";
 import { formatBytes } from "../cli/image/sizes.ts";
 
-export type Unit = "s" | "ms" | "bytes" | "requests/s" | "";
+type Unit = "s" | "ms" | "bytes" | "requests/s" | "";
 
 /** A measurement of this project and, in the same run, of what it is compared with. */
 export interface Measurement {

@@ -13,7 +13,7 @@ import { run, say, step } from "../tools/process.ts";
 /** Everything that the benchmark makes; results.json stays. */
 export const folder = join(home, "bench");
 
-export interface SandboxOptions {
+interface SandboxOptions {
   /** One run of each, without most of the alternatives and the larger fleets. */
   readonly quick: boolean;
   /** Ends what is being measured. */

@@ -17,7 +17,7 @@ The monthly price of a stack, from the price table in local/providers/aws/prices
 `;
 
 /** What is charged by use: named beside the sum, since nobody knows it beforehand. */
-export const notIncluded = [
+const notIncluded = [
   "data transfer to the internet: the first 100 GB a month of an account are free, then $0.126 per GB",
   "data between the two availability zones: $0.01 per GB in each direction",
   "what machines log: $0.76 per GB, and $0.03 a month for each GB that is kept; a request is a line of about 200 bytes, so a million of them cost $0.15",
@@ -78,7 +78,7 @@ export function estimate(resources: readonly Resource[], region: string) {
   return { region, currency, asOf, lines, total, most, unknown, free, notIncluded: [...byUse, ...notIncluded] };
 }
 
-export type Estimate = ReturnType<typeof estimate>;
+type Estimate = ReturnType<typeof estimate>;
 
 /** A line of the estimate, in USD; `most` is there where the quantity varies. */
 function toLine(resource: string, { what, quantity, each, most }: Item) {

@@ -14,7 +14,7 @@ The local cloud looks after itself: npm run local installs and mends what it nee
   --json         for scripts
 `;
 
-export type Report = Awaited<ReturnType<typeof diagnose>>;
+type Report = Awaited<ReturnType<typeof diagnose>>;
 
 export async function diagnose(
   environment: Environment,

@@ -9,7 +9,7 @@ import { Vpc as AwsVpc } from "@pulumi/aws/ec2/vpc.js";
 import * as pulumi from "@pulumi/pulumi";
 
 /** How machines reach ECR: private ones by a NAT gateway or by endpoints in the VPC, others by addresses of their own. */
-export type Egress = "nat" | "endpoints" | "public";
+type Egress = "nat" | "endpoints" | "public";
 
 export interface VpcArgs {
   /** IPv4 block of the VPC, of /16 to /20. */

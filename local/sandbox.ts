@@ -6,7 +6,7 @@ import { endLeftovers } from "./recovery/recover.ts";
 import { stop } from "./start.ts";
 
 /** A clone of the project and a local cloud of its own, for tests and measurements. */
-export type Sandbox = ReturnType<typeof pathsIn>;
+type Sandbox = ReturnType<typeof pathsIn>;
 const pathsIn = (folder: string) => ({
   /** The clone, which may be edited. */
   project: join(folder, "project"),

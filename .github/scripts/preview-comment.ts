@@ -105,7 +105,7 @@ export function shorten(text: string, limit: number): string {
   return [first, notice(missing), last].join("\n").slice(0, limit).toWellFormed();
 }
 
-export interface GitHub {
+interface GitHub {
   readonly apiUrl: string;
   readonly repository: string;
   readonly token: string;

@@ -9,7 +9,7 @@ import { step } from "../../tools/process.ts";
 import { compare, type Measurement } from "../measurement.ts";
 import type { Sandbox } from "../sandbox.ts";
 
-export interface Build {
+interface Build {
   /** Folder of what is built. @default "app" */
   readonly context?: string;
   /** Stage of bench/Dockerfile. @default the context's own Dockerfile is built */

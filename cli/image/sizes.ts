@@ -9,7 +9,7 @@ interface Blob {
 }
 
 /** One platform's image as its manifest has it; sizes are of what is transferred, that is, compressed. */
-export interface PlatformImage {
+interface PlatformImage {
   readonly platform: string;
   readonly config: Blob;
   readonly layers: readonly Blob[];

@@ -8,7 +8,7 @@ import { atDigest, type IndexEntry, imagesIn, isDenied, loginNeeded, registryOf 
 export const artifactType = "application/spdx+json";
 
 /** The image of one platform in a registry; its reference is `repository@digest`. */
-export type Subject = ReturnType<typeof readIndex>[number];
+type Subject = ReturnType<typeof readIndex>[number];
 
 export async function findSubjects(image: string, env: NodeJS.ProcessEnv) {
   return readIndex(image, await oras(["manifest", "fetch", image], { env }));

@@ -1,9 +1,10 @@
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
+import { onTestFinished } from "vitest";
 import { parse } from "yaml";
 import { collect } from "../../tools/process.ts";
+import { temporaryFolder } from "./process.ts";
 
 // GitHub Actions, as far as this project uses it: expressions, which jobs run, and how a script is run.
 
@@ -166,38 +167,34 @@ export interface Run {
 /** Runs a step's script as the runner does: its shell, its environment and nothing else. */
 export async function run(name: string, { contexts = {}, runner = {}, overrides = {}, ...world }: Run) {
   const { workflow, job, step } = find(name);
-  const folder = mkdtempSync(join(tmpdir(), "step-"));
+  const folder = temporaryFolder(onTestFinished);
   const [bin, output, summary, script] = ["bin", "output", "summary", "script"].map((each) => join(folder, each)) as [
     ...[string, string, string, string],
   ];
-  try {
-    mkdirSync(bin);
-    for (const [program, body] of Object.entries(world.programs ?? {})) {
-      writeFileSync(join(bin, program), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
-    }
-    for (const file of [output, summary]) writeFileSync(file, "");
-    writeFileSync(script, step.run as string);
-    // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
-    const shell = step.shell ?? workflow.defaults?.run.shell;
-    const options = shell === "bash" ? ["--noprofile", "--norc", "-eo", "pipefail"] : ["-e"];
-    const { status, output: text } = await collect(["bash", ...options, script], {
-      cwd: join(world.cwd ?? folder, step["working-directory"] ?? ""),
-      env: {
-        HOME: process.env.HOME,
-        ...runner,
-        PATH: `${bin}:${runner.PATH ?? process.env.PATH}`,
-        CI: "true",
-        GITHUB_ACTIONS: "true",
-        GITHUB_OUTPUT: output,
-        GITHUB_STEP_SUMMARY: summary,
-        ...fillAll({ ...workflow.env, ...job.env, ...step.env }, contexts),
-        ...overrides,
-      },
-    });
-    const lines = readFileSync(output, "utf8").matchAll(/^(\w+)=(.*)$/gm);
-    const outputs: Record<string, string> = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
-    return { status, text, outputs, summary: readFileSync(summary, "utf8") };
-  } finally {
-    rmSync(folder, { recursive: true });
+  mkdirSync(bin);
+  for (const [program, body] of Object.entries(world.programs ?? {})) {
+    writeFileSync(join(bin, program), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
   }
+  for (const file of [output, summary]) writeFileSync(file, "");
+  writeFileSync(script, step.run as string);
+  // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell
+  const shell = step.shell ?? workflow.defaults?.run.shell;
+  const options = shell === "bash" ? ["--noprofile", "--norc", "-eo", "pipefail"] : ["-e"];
+  const { status, output: text } = await collect(["bash", ...options, script], {
+    cwd: join(world.cwd ?? folder, step["working-directory"] ?? ""),
+    env: {
+      HOME: process.env.HOME,
+      ...runner,
+      PATH: `${bin}:${runner.PATH ?? process.env.PATH}`,
+      CI: "true",
+      GITHUB_ACTIONS: "true",
+      GITHUB_OUTPUT: output,
+      GITHUB_STEP_SUMMARY: summary,
+      ...fillAll({ ...workflow.env, ...job.env, ...step.env }, contexts),
+      ...overrides,
+    },
+  });
+  const lines = readFileSync(output, "utf8").matchAll(/^(\w+)=(.*)$/gm);
+  const outputs: Record<string, string> = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+  return { status, text, outputs, summary: readFileSync(summary, "utf8") };
 }

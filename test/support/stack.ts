@@ -3,9 +3,9 @@ import { createHmac } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { CloudWatchLogs, paginateFilterLogEvents } from "@aws-sdk/client-cloudwatch-logs";
+import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
 import { type Instance as Described, EC2 } from "@aws-sdk/client-ec2";
-import { ECR, type ImageIdentifier, paginateListImages } from "@aws-sdk/client-ecr";
+import { ECR, type ImageIdentifier } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import type { Unwrap } from "@pulumi/pulumi";
 import { afterAll, afterEach, beforeAll, expect, inject, vi } from "vitest";
@@ -50,7 +50,7 @@ export const aws = sdkOf(cloud, "root");
 export const ec2 = new EC2(aws);
 export const ecr = new ECR(aws);
 export const iam = new IAM(aws);
-export const logs = new CloudWatchLogs(aws);
+const logs = new CloudWatchLogs(aws);
 
 export const repositoryName = "hono-app-local";
 
@@ -162,7 +162,7 @@ export function instanceRole(): string | undefined {
 
 /** The stack's images that have a tag, or those that have none. */
 export function imagesOf(tagStatus: "TAGGED" | "UNTAGGED"): Promise<ImageIdentifier[]> {
-  const pages = paginateListImages({ client: ecr }, { repositoryName, filter: { tagStatus } });
+  const pages = ecr.paginateListImages({ repositoryName, filter: { tagStatus } });
   return every(pages, ({ imageIds }) => imageIds);
 }
 
@@ -271,7 +271,7 @@ CMD ["/app/main.js"]
 
 /** What CloudWatch has of an instance's log, whether or not the instance is still there. */
 export async function logOf(logGroupName: string, instance: string): Promise<string> {
-  const pages = paginateFilterLogEvents({ client: logs }, { logGroupName, logStreamNames: [instance] });
+  const pages = logs.paginateFilterLogEvents({ logGroupName, logStreamNames: [instance] });
   return (await every(pages, ({ events }) => events?.map(({ message }) => message))).join("\n");
 }
 
@@ -353,7 +353,6 @@ export function expiredPassword(): string {
 }
 
 export interface Descriptor {
-  readonly mediaType: string;
   readonly digest: string;
   readonly size: number;
   readonly platform?: { readonly os: string; readonly architecture: string };
@@ -365,9 +364,7 @@ export const manifestTypes = ["index.v1+json", "manifest.v1+json"]
   .join(", ");
 
 /** The index or manifest of a reference `registry/repository:tag@digest`. */
-export async function manifest(
-  reference: string,
-): Promise<{ manifests?: Descriptor[]; layers?: Descriptor[]; config?: Descriptor }> {
+export async function manifest(reference: string): Promise<{ manifests?: Descriptor[]; layers?: Descriptor[] }> {
   const [repository, digest] = reference.slice(reference.indexOf("/") + 1).split(/(?::[^@]*)?@/);
   const { status, body } = await registry(`/v2/${repository}/manifests/${digest}`, manifestTypes);
   if (status !== 200) throw new Error(`${reference}: ${status} ${body}`);
