@@ -109,12 +109,6 @@ test.each([
     "Wrong binary: /base/usr/local/bin/bun: expected aarch64 (linux/arm64), found x86_64.",
   ],
   [
-    "an AMI of the wrong architecture",
-    "components/architecture.ts",
-    ["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-default-x86_64"],
-    /graviton: AMI ami-[0-9a-f]+ is of architecture x86_64; it must be arm64, so nothing was created/,
-  ],
-  [
     "another account than the stack's",
     "Pulumi.local.yaml",
     ["123456789012", "210987654321"],

@@ -11,7 +11,7 @@ import { isOurs } from "../../local/recovery/recover.ts";
 import { pidFileOf } from "../../local/services/ec2/engine.ts";
 import { processes } from "../../tools/processes.ts";
 import "./as-root.ts";
-import { answeringAt, expectFleetServing, type FleetOutputs } from "./fleet.ts";
+import { expectFleetServing, type FleetOutputs } from "./fleet.ts";
 import {
   cloud,
   describeInstances,
@@ -255,15 +255,4 @@ export async function killMachine(id: string): Promise<void> {
   process.kill(runningPid({ pidFile: pidFileOf({ run: join(cloud.run, id) }) }) as number, "SIGKILL");
   const stateNow = async () => (await describeInstances(id))[0]?.State?.Name;
   await expect.poll(stateNow, { timeout: 60_000 }).toBe("terminated");
-}
-
-/** Kills machines, and waits until the load balancer has seen it: it sends them nothing more, and every request is answered. */
-export async function killUntilSeen(fleet: FleetOutputs, ids: readonly string[]): Promise<void> {
-  for (const id of ids) await killMachine(id);
-  const isSeen = () =>
-    answeringAt(fleet.url).then(
-      (answering) => !answering.ids.some((id) => ids.includes(id)),
-      () => false,
-    );
-  await expect.poll(isSeen, { timeout: 60_000 }).toBe(true);
 }
