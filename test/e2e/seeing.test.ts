@@ -16,16 +16,8 @@ beforeAll(async () => {
   stack = await deployed();
   browser = await chromium.launch({
     executablePath: await ensureBrowser(),
-    // Chromium has no sandbox for root, and is to request nothing but the tests' pages.
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
+    // Playwright's own leave out the sandbox, which Chromium has not for root, and what it would request by itself.
+    args: ["--disable-gpu", "--disable-quic"],
   });
 });
 afterAll(() => browser?.close());

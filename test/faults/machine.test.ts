@@ -42,11 +42,7 @@ test("builder killed during a build: the old instances serve, the next up builds
 });
 
 /** When the app of an instance was started; nothing while it does not answer. */
-const startedAt = ({ url }: Machine) =>
-  ask(url).then(
-    ({ process }) => process.startedAt,
-    () => undefined,
-  );
+const startedAt = async ({ url }: Machine) => (await ask(url).catch(() => undefined))?.process.startedAt;
 
 test.each(["SIGTERM", "SIGKILL"] as const)(
   "an instance's Docker Engine ended by %s: the app comes back",

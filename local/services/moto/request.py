@@ -173,11 +173,8 @@ def values(params: object) -> Iterator[str]:
     """Every text in the parameters."""
     if isinstance(params, str):
         yield params
-    elif isinstance(params, dict):
-        for value in params.values():
-            yield from values(value)
-    elif isinstance(params, list):
-        for value in params:
+    elif isinstance(params, dict | list):
+        for value in params.values() if isinstance(params, dict) else params:
             yield from values(value)
 
 

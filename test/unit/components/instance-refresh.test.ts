@@ -21,10 +21,7 @@ afterEach(() => vi.useRealTimers());
 async function release(seconds: number, timeout = 60) {
   const log = (message: string) => void told.push(message);
   const options = { template: "lt-1:2", timeout, prove, log };
-  const ended = refreshTo(fleet, options).then(
-    () => undefined,
-    (error: Error) => error.message,
-  );
+  const ended = refreshTo(fleet, options).catch((error: Error) => error.message);
   let isOver = false;
   void ended.then(() => (isOver = true));
   const after = async (seconds: number) => void (await vi.advanceTimersByTimeAsync(seconds * 1000));
