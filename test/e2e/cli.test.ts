@@ -40,19 +40,15 @@ test("what npm run local deploys is unchanged for the plain CLI", async () => {
 });
 
 test("refuses a Node that is too old, and says which one is needed", async () => {
-  const folder = join(cloud.dir, "old-node");
+  const folder = temporaryFolder(onTestFinished);
   // As an old Node: another version, and no TypeScript.
   const version = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})";
   const command = `exec ${process.execPath} --no-strip-types --import "data:text/javascript,${version}" "$@"`;
   writeProgram(join(folder, "node"), command);
-  try {
-    const { status, output } = await shell(`PATH=${folder}:$PATH pulumi preview -s local`);
-    expect(status).not.toBe(0);
-    expect(output).toMatch(/error: Node 20\.20\.2 is too old: this program needs >=\d+\.\d+ /);
-    expect(output).not.toMatch(/Unknown file extension|^ +at /m);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const { status, output } = await shell(`PATH=${folder}:$PATH pulumi preview -s local`);
+  expect(status).not.toBe(0);
+  expect(output).toMatch(/error: Node 20\.20\.2 is too old: this program needs >=\d+\.\d+ /);
+  expect(output).not.toMatch(/Unknown file extension|^ +at /m);
 });
 
 test("fails with the exit status of a program that ends by itself", () =>

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ECR, paginateDescribeImages, paginateDescribeRepositories, paginateListImages } from "@aws-sdk/client-ecr";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { builder } from "../../local/services/buildkitd.ts";
 import { password } from "../../local/services/registry.ts";
 import type { Result } from "../../tools/process.ts";
@@ -107,13 +107,10 @@ test("refuses a push by a role that may only pull, and a pull that the policy de
   const Statement = [{ Effect: "Deny", Principal: "*", Action: "ecr:BatchGetImage" }];
   const refusing = JSON.stringify({ Version: "2012-10-17", Statement });
   await ecr.setRepositoryPolicy({ repositoryName: stackRepository, policyText: refusing });
-  try {
-    const pull = await asMachine(`docker pull ${imageRef.replace(/@.*/, "")}`);
-    expect(pull.output).toMatch(denied("BatchGetImage"));
-    expect(pull.output).toContain("with an explicit deny in a resource-based policy");
-  } finally {
-    await ecr.setRepositoryPolicy({ repositoryName: stackRepository, policyText });
-  }
+  onTestFinished(async () => void (await ecr.setRepositoryPolicy({ repositoryName: stackRepository, policyText })));
+  const pull = await asMachine(`docker pull ${imageRef.replace(/@.*/, "")}`);
+  expect(pull.output).toMatch(denied("BatchGetImage"));
+  expect(pull.output).toContain("with an explicit deny in a resource-based policy");
 });
 
 test("refuses a forged or expired login", async () => {

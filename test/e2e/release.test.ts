@@ -224,16 +224,12 @@ test("a newer AMI changes nothing by itself; with amiUpdate a preview replaces t
 test("one that cannot be published since the token is wrong fails with the registry's answer", async () => {
   await deployed();
   const address = `${cloud.prefix}.0.1:5600`;
-  const stop = await startRegistry(address, ["owner", "token"]);
+  onTestFinished(await startRegistry(address, ["owner", "token"]));
   const settings = { publishTo: `${address}/owner/hono-app`, publishVersion: "2.0.0", publishUsername: "owner" };
-  try {
-    await configured({ ...settings, publishToken: '""' }, async () => {
-      const set = "pulumi config set --stack local --secret publishToken";
-      await successful(shell(set, { input: "wrong" }));
-      await refused(plainUp(), /401 Unauthorized|authorization failed/);
-      expect((await getFrom(address, "owner", "token", "owner/hono-app/manifests/2.0.0")).status).toBe(404);
-    });
-  } finally {
-    await stop();
-  }
+  await configured({ ...settings, publishToken: '""' }, async () => {
+    const set = "pulumi config set --stack local --secret publishToken";
+    await successful(shell(set, { input: "wrong" }));
+    await refused(plainUp(), /401 Unauthorized|authorization failed/);
+    expect((await getFrom(address, "owner", "token", "owner/hono-app/manifests/2.0.0")).status).toBe(404);
+  });
 });

@@ -9,6 +9,7 @@ import { ECR, type ImageIdentifier } from "@aws-sdk/client-ecr";
 import { IAM } from "@aws-sdk/client-iam";
 import type { Unwrap } from "@pulumi/pulumi";
 import { afterAll, afterEach, beforeAll, expect, inject, vi } from "vitest";
+import type { IndexEntry } from "../../cli/shared/registry.ts";
 import { type MachineName, machineNames } from "../../components/architecture.ts";
 import type { Machine as Instance } from "../../components/machine.ts";
 import { sdkOf } from "../../local/cloud.ts";
@@ -352,11 +353,7 @@ export function expiredPassword(): string {
   return `${payload}.${createHmac("sha256", key).update(payload).digest("base64")}`;
 }
 
-export interface Descriptor {
-  readonly digest: string;
-  readonly size: number;
-  readonly platform?: { readonly os: string; readonly architecture: string };
-}
+export type Descriptor = IndexEntry & { readonly size: number };
 
 /** Media types of indexes and manifests, as an Accept header. */
 export const manifestTypes = ["index.v1+json", "manifest.v1+json"]

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { checkOut } from "../../../tools/clone.ts";
 import { ensureVenv } from "../../../tools/python.ts";
 import { projectName } from "../../../tools/stack-config.ts";
@@ -68,20 +68,17 @@ export const cases: Cases = {
     await deployed();
     const preview = (stack = "local") =>
       run(script, { ...asPreviewer, overrides: { STACK: stack, RUN_URL: "https://run" } });
-    try {
-      const same = await successful(preview());
-      expect(same.summary).toMatch(
-        /^<!-- preview of local -->\n### Preview of `local`\n[\s\S]*a month[\s\S]*unchanged/,
-      );
-      const none = await preview("prod");
-      expect(none).toMatchObject({ status: 0, summary: "prod is not there yet: everything will be created.\n" });
-      const failed = await configured({ port: '"22"' }, () => preview());
-      expect(failed.status).not.toBe(0);
-      expect(failed.summary).toContain("**failed** with exit status");
-      expect(failed.summary).toContain(':port is "22"');
-    } finally {
+    onTestFinished(() => {
       for (const file of ["preview.txt", "cost.md"]) rmSync(join(cloud.project, file), { force: true });
-    }
+    });
+    const same = await successful(preview());
+    expect(same.summary).toMatch(/^<!-- preview of local -->\n### Preview of `local`\n[\s\S]*a month[\s\S]*unchanged/);
+    const none = await preview("prod");
+    expect(none).toMatchObject({ status: 0, summary: "prod is not there yet: everything will be created.\n" });
+    const failed = await configured({ port: '"22"' }, () => preview());
+    expect(failed.status).not.toBe(0);
+    expect(failed.summary).toContain("**failed** with exit status");
+    expect(failed.summary).toContain(':port is "22"');
   },
 
   async "drift.yml dev: compare"(script) {

@@ -1,6 +1,6 @@
 import { accessSync, constants, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { environmentOf, fill, inputsOf, run, steps } from "../github.ts";
 import { writeProgram } from "../process.ts";
 import { cloud } from "../stack.ts";
@@ -65,11 +65,8 @@ export const cases: Cases = {
     expect(await settings("none")).toMatchObject({ status: 1, outputs: {} });
     const other = join(cloud.project, "Pulumi.other.yaml");
     writeFileSync(other, "config:\n  aws:region: eu-west-1\n  builder: own\n");
-    try {
-      expect((await settings("other")).outputs).toEqual({ region: "eu-west-1", builder: "own" });
-    } finally {
-      rmSync(other);
-    }
+    onTestFinished(() => rmSync(other));
+    expect((await settings("other")).outputs).toEqual({ region: "eu-west-1", builder: "own" });
     const contexts = { steps: { stack: { outputs: { region: "x", builder: "y" } } } };
     expect(inputsOf("set-up: aws-actions/configure-aws-credentials", contexts)).toMatchObject({ "aws-region": "x" });
     expect(inputsOf("set-up: docker/setup-buildx-action", contexts)).toMatchObject({ name: "y" });

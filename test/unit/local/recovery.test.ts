@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Cloud } from "../../../local/cloud.ts";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
 import { change, isOurs, restoreState } from "../../../local/recovery/recover.ts";
 import { startedHere } from "../../../local/stack.ts";
 import { projectName } from "../../../tools/stack-config.ts";
-import { temporaryFolder } from "../../support/process.ts";
+import { temporaryFolder, write } from "../../support/process.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -17,8 +17,7 @@ beforeEach(() => {
 
 function put(path: string, content: string): string {
   const file = join(dir, path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, content);
+  write(file, content);
   return file;
 }
 
