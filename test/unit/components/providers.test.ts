@@ -187,6 +187,10 @@ describe("GroupVerification", () => {
     fleet.add("i-3", { health: "initial" });
     const props = { ...outs, proof: { image: "arm64", machines: [...machines, proofOf("i-2", "2026-01-02")] } };
     expect(await read("app-1", outs)).toEqual({ id: "app-1", props });
+    // A refresh leaves out a machine that is still starting; an up does not.
+    await expect(create({ ...inputs, timeout: 1 })).rejects.toThrow(
+      /time-out after 1 s; .*i-3 is InService and initial/,
+    );
   });
 
   test("a group that does not prove itself fails the up, which says what to do, and leaves the state after ten seconds", async () => {
