@@ -11,6 +11,12 @@ export function once<T>(make: () => T): () => T {
   };
 }
 
+/**
+ * The stack's `aws:` configuration. It is read from the environment that the engine gives every plugin, since the SDK's server drops the
+ * arguments of Configure, and with them those of an explicit provider.
+ */
+export const config = (): Readonly<Record<string, string>> => JSON.parse(process.env.PULUMI_CONFIG ?? "{}");
+
 const require = createRequire(import.meta.url);
 /** A service's SDK. Not import(), which first reads a file to find out its format: 0.1 s for EC2's. */
 export const sdk = <Sdk>(name: string): Sdk => require(`@aws-sdk/client-${name}`);

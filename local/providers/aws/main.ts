@@ -1,26 +1,22 @@
 // The program that the engine starts as pulumi-resource-aws.
 import aws from "@pulumi/aws/package.json" with { type: "json" };
 import { main } from "@pulumi/pulumi/provider/server.js";
-import { once, sts } from "./clients.ts";
+import { config, once, sts } from "./clients.ts";
 import { functions } from "./functions.ts";
 import { provider } from "./provider.ts";
 import { resources } from "./rows.ts";
 
-/**
- * The stack's `aws:` configuration. It is read from the environment that the engine gives every plugin, since the SDK's server drops the
- * arguments of Configure, and with them those of an explicit provider.
- */
-const config: Record<string, string> = JSON.parse(process.env.PULUMI_CONFIG ?? "{}");
+const { maxRetries, region, allowedAccountIds } = config();
 
 // As often as the real provider: https://registry.terraform.io/providers/hashicorp/aws/latest/docs#max_retries-1
-process.env.AWS_MAX_ATTEMPTS = config.maxRetries ?? "25";
+process.env.AWS_MAX_ATTEMPTS = maxRetries ?? "25";
 
 /** Checks the configuration against the local cloud. */
 const checkConfig = once(async () => {
-  if (config.region && config.region !== process.env.AWS_REGION) {
-    throw new Error(`aws:region is "${config.region}": this cloud is ${process.env.AWS_REGION}`);
+  if (region && region !== process.env.AWS_REGION) {
+    throw new Error(`aws:region is "${region}": this cloud is ${process.env.AWS_REGION}`);
   }
-  const allowed: string[] = JSON.parse(config.allowedAccountIds ?? "[]");
+  const allowed: string[] = JSON.parse(allowedAccountIds ?? "[]");
   if (allowed.length === 0) return;
   const { Account = "" } = await sts().getCallerIdentity({});
   if (!allowed.includes(Account)) throw new Error(`AWS account ID not allowed: ${Account}`);

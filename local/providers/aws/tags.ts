@@ -1,17 +1,16 @@
-import { ec2 } from "./clients.ts";
+import { config, ec2 } from "./clients.ts";
 import type { Props } from "./values.ts";
 
 type Tag = { Key?: string; Value?: string };
 
 export const toTags = (tags: Props = {}) => Object.entries(tags).map(([Key, Value]) => ({ Key, Value: String(Value) }));
 
-/** Whether a tag is the program's, as AWS's own (`aws:…`) and those of the stack's `aws:ignoreTags` are not. */
-function isOwn({ Key = "" }: Tag): boolean {
-  const { keys = [], keyPrefixes = [] } = JSON.parse(JSON.parse(process.env.PULUMI_CONFIG ?? "{}").ignoreTags ?? "{}");
-  return !keys.includes(Key) && !["aws:", ...keyPrefixes].some((prefix) => Key.startsWith(prefix));
+/** The program's tags: not AWS's own (`aws:…`), nor those of the stack's `aws:ignoreTags`. */
+export function ownTags<T extends Tag>(tags: readonly T[] = []): T[] {
+  const { keys = [], keyPrefixes = [] } = JSON.parse(config().ignoreTags ?? "{}");
+  const prefixes = ["aws:", ...keyPrefixes];
+  return tags.filter(({ Key = "" }) => !keys.includes(Key) && !prefixes.some((prefix) => Key.startsWith(prefix)));
 }
-
-export const ownTags = <T extends Tag>(tags: readonly T[] = []) => tags.filter(isOwn);
 
 export const fromTags = (tags?: readonly Tag[]): Props =>
   Object.fromEntries(ownTags(tags).map(({ Key, Value }) => [Key, Value ?? ""]));
