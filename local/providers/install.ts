@@ -12,9 +12,7 @@ export function ensurePlugins(): void {
   // This very Node: the one of the shell in which somebody calls the plain CLI may be too old for TypeScript.
   const preload = join(root, "local/providers/preload.js");
   const words = (...given: string[]) => given.map((word) => JSON.stringify(word)).join(" ");
-  // Pulumi's SDK sets this option of V8 while it is loaded. What Node has compiled with it is of no use without it: the processes,
-  // which load the SDK in different orders, would compile everything again at each start, and overwrite each other's cache.
-  const options = ["--allow-natives-syntax", "--import", preload];
+  const options = ["--import", preload];
   const node = (script: string) => `exec ${words(process.execPath, ...options, join(root, script))} "$@"`;
   // What Node has compiled for them serves the plain CLI too, whose shell does not have the set-up's environment.
   const cache = `export NODE_COMPILE_CACHE=${JSON.stringify(process.env.NODE_COMPILE_CACHE ?? "")}`;

@@ -10,13 +10,15 @@ if ("unref" in process.stdin)
     .resume()
     .unref();
 
+const { resolve, cache } = createRequire(import.meta.url);
+const sdk = createRequire(resolve("@pulumi/pulumi"));
+
 // The SDK maps stack traces to its own sources, which costs a process a third of a second; the project's files have their true lines anyway.
-Object.defineProperty(Error, "prepareStackTrace", { get: () => undefined, set: () => {} });
+const sourceMaps = sdk.resolve("source-map-support");
+cache[sourceMaps] = { id: sourceMaps, loaded: true, exports: { install() {} } };
 
 // The SDK loads the TypeScript compiler, the Automation API and what sends traces in every process. A process that needs one loads it when it
 // first asks for something in it.
-const { resolve, cache } = createRequire(import.meta.url);
-const sdk = createRequire(resolve("@pulumi/pulumi"));
 const stubs = new Set();
 /** @param get What the stub has under a key; `load` gives the module. */
 function loadOnDemand(name, get) {
@@ -31,11 +33,13 @@ function loadOnDemand(name, get) {
   stubs.add(stub);
   cache[file] = stub;
 }
-// To map a function to its file it needs the inspector's list of all scripts, which takes a tenth of a second. Where it writes a function, it asks
-// for the list once more.
-sdk("@pulumi/pulumi/runtime/closure/v8Hooks").isInitializedAsync = async () => {};
 for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"])
   loadOnDemand(name, (load, key) => load()[key]);
+// This one starts the inspector, which takes a tenth of a second, and sets an option of V8, without which Node has its own modules compiled already:
+// another twentieth. Both serve what writes a function, which asks for the inspector once more.
+loadOnDemand("@pulumi/pulumi/runtime/closure/v8Hooks", (load, key) =>
+  key === "isInitializedAsync" ? async () => {} : load()[key],
+);
 // From these it takes functions and classes at once, and calls them only where it sends traces or writes a function with its packages.
 for (const name of [
   "@opentelemetry/exporter-zipkin",
