@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { allowedAppName, appName, policyArn } from "../components/names.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
-import { projectName, stackConfig } from "../tools/stack-config.ts";
+import { projectName, secretsKey, stackConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]
@@ -21,6 +21,7 @@ Prints an AWS policy of least privilege as JSON, from policies/policies.yaml.
   --name NAME             the app's name (default: as configured)
   --boundary ARN          every role must be made with this boundary (default: as configured)
   --state-bucket BUCKET   the S3 bucket that keeps the state (default: the state is kept elsewhere)
+  --state-key ARN         the KMS key that encrypts the state's secrets (default: as configured)
 
   with trust:
   --repository OWNER/NAME  the repository on GitHub
@@ -38,6 +39,7 @@ const options = {
   stack: { type: "string" },
   boundary: { type: "string" },
   "state-bucket": { type: "string" },
+  "state-key": { type: "string" },
   repository: { type: "string" },
   environment: { type: "string", multiple: true },
   "owner-id": { type: "string" },
@@ -67,6 +69,7 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
     boundary: given.boundary ?? (config[`${projectName}:permissionsBoundary`] || undefined),
     secretsPath: config[`${projectName}:appSecretsPath`] || undefined,
     stateBucket: given["state-bucket"],
+    stateKey: given["state-key"] ?? secretsKey(given.stack),
     subjects: policy === "trust" ? subjectsOf(given) : undefined,
   };
   check("account", values.account, /^\d{12}$/, "12 digits");
@@ -79,6 +82,12 @@ export function readArguments(args: readonly string[]): { readonly policy: Polic
     "the ARN of a managed policy, such as arn:aws:iam::123456789012:policy/x",
   );
   check("state-bucket", values.stateBucket, /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket");
+  check(
+    "state-key",
+    values.stateKey,
+    /^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/,
+    "the ARN of a KMS key, which aws kms describe-key gives for an id or an alias",
+  );
   return { policy, values };
 }
 

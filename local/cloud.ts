@@ -122,7 +122,7 @@ export function exports(cloud: Places): Record<string, string> {
     PULUMI_HOME: join(home, "pulumi"),
     // No .attrs file beside each object: it is not written atomically, and a kill could leave it empty and the stack unreadable.
     PULUMI_BACKEND_URL: `file://${join(cloud.dir, "state")}?metadata=skip`,
-    // It belongs to Pulumi.local.yaml's salt. It encrypts only the local registry's token, which is valid in this cloud alone.
+    // Of stacks that have no KMS key, as that of Pulumi.local.yaml has: to derive a key from it takes each command a third of a second.
     PULUMI_CONFIG_PASSPHRASE: "local",
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };

@@ -24,6 +24,8 @@ export interface Values {
   readonly secretsPath?: string | undefined;
   /** @default the state is kept elsewhere */
   readonly stateBucket?: string | undefined;
+  /** ARN of the KMS key that encrypts the state's secrets. @default a passphrase or Pulumi Cloud does */
+  readonly stateKey?: string | undefined;
   /** Whom GitHub's tokens may name. */
   readonly subjects?: readonly string[] | undefined;
 }

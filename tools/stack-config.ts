@@ -18,14 +18,24 @@ export const projectName = project.name;
  * @param stack Its name. @default the values and defaults of Pulumi.yaml alone
  * @throws Error where the stack has no file.
  */
-export function stackConfig(stack?: string): Record<string, string> {
+export const stackConfig = (stack?: string): Record<string, string> => readConfig(readFile(stack));
+
+/** What encrypts a stack's secrets, as its file says. @default a passphrase or Pulumi Cloud. @throws Error where the stack has no file. */
+export const secretsProvider = (stack?: string): string | undefined => parse(readFile(stack))?.secretsprovider;
+
+/** The KMS key in that: an ARN, an id or an alias. None where no KMS key encrypts them. @see https://gocloud.dev/howto/secrets/#aws */
+export const secretsKey = (stack?: string): string | undefined =>
+  /^awskms:\/\/\/?([^?]+)/.exec(secretsProvider(stack) ?? "")?.[1];
+
+function readFile(stack?: string): string {
+  if (stack === undefined) return "";
   const file = join(root, `Pulumi.${stack}.yaml`);
-  if (stack !== undefined && !existsSync(file)) {
+  if (!existsSync(file)) {
     throw new Error(
       `the stack ${stack} has no configuration: Pulumi.${stack}.yaml is not there; make it, or name a stack that has one`,
     );
   }
-  return readConfig(stack === undefined ? "" : readFileSync(file, "utf8"));
+  return readFileSync(file, "utf8");
 }
 
 /** The configuration of a stack as the engine reads it: the stack's own values, else those and the defaults of Pulumi.yaml. */

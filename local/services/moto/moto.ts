@@ -12,7 +12,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
     command: [join(programsOf("moto"), "python"), join(import.meta.dirname, "server.py"), host, port],
     env: {
       ...as(cloud, "root"),
-      LOCAL_CLOUD_USERS: JSON.stringify(await users(cloud)),
+      ...(await contents(cloud)),
       PYTHONDONTWRITEBYTECODE: "1", // it would be an untracked folder of the clone
     },
     ...filesOf(cloud, "moto"),
@@ -20,21 +20,26 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
   };
 }
 
-/** The account's users, and its policies: those that `npm run policies` prints for the app, so that every stack can be tried here. */
-async function users({ account, dir, env }: Cloud) {
+/**
+ * What an account has before anything is deployed: users, policies, which are those that `npm run policies` prints for the app, so that every stack
+ * can be tried here, and the key that encrypts the state's secrets.
+ */
+async function contents({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
-  const [{ policy }, { projectName, stackConfig }] = await Promise.all([
+  const [{ policy }, { projectName, secretsKey, stackConfig }] = await Promise.all([
     import("../../../policies/policy.ts"),
     import("../../../tools/stack-config.ts"),
   ]);
   const config = stackConfig("local");
+  const stateKey = secretsKey("local");
   const values = {
     account,
     region: env.AWS_REGION ?? "",
     name: config[`${projectName}:name`] ?? "",
     boundary: config[`${projectName}:permissionsBoundary`] || undefined,
+    stateKey,
   };
-  return {
+  const users = {
     policies: Object.fromEntries(
       (["preview", "deploy", "fleet", "boundary"] as const).map((name) => [name, policy(name, values)]),
     ),
@@ -43,4 +48,5 @@ async function users({ account, dir, env }: Cloud) {
       previewer: { key: keysOf(dir, "previewer"), policies: ["preview"] },
     },
   };
+  return { LOCAL_CLOUD_USERS: JSON.stringify(users), LOCAL_CLOUD_STATE_KEY: stateKey };
 }

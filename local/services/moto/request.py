@@ -224,6 +224,12 @@ def iam_resources(call: Call) -> Iterator[tuple[str, str]]:
             yield type, there.arn if there else call.params.get("Path", "/")[1:] + name
 
 
+def kms_resources(call: Call) -> Iterator[tuple[str, str]]:
+    # What moto has encrypted begins with the key's id.
+    if blob := call.params.get("CiphertextBlob"):
+        yield "key", blob[:36].decode()
+
+
 def logs_resources(call: Call) -> Iterator[tuple[str, str]]:
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
     if name := call.params.get("logGroupName"):
@@ -265,6 +271,7 @@ OTHERWISE_NAMED = {
     "ec2": ec2_resources,
     "elasticloadbalancing": elb_resources,
     "iam": iam_resources,
+    "kms": kms_resources,
     "logs": logs_resources,
 }
 
@@ -325,6 +332,8 @@ def policy_of(call: Call, arn: str) -> str | None:
     """The resource's own, which decides too."""
     if call.service == "ecr":
         return getattr(call.backend("ecr").repositories.get(arn.partition(":repository/")[2]), "policy", None)
+    if call.service == "kms":
+        return getattr(call.backend("kms").keys.get(arn.partition(":key/")[2]), "policy", None)
     return getattr(in_iam(call, arn), "assume_role_policy_document", None) if call.service == "sts" else None
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "0"
 
-for module in ("autoscaling", "ec2", "ecr", "elb", "gateways", "iam", "network", "pages", "quotas"):
+for module in ("autoscaling", "ec2", "ecr", "elb", "gateways", "iam", "kms", "network", "pages", "quotas"):
     import_module(module)
 
 from moto.server import main

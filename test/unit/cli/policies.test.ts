@@ -7,7 +7,8 @@ import { account, find, runProgram } from "../../support/mocks.ts";
 
 const region = "ap-northeast-2";
 const boundary = `arn:aws:iam::${account}:policy/boundary`;
-const values: Values = { account, region, name: "hono-app", stack: "dev", boundary, stateBucket: "state" };
+const stateKey = `arn:aws:kms:${region}:${account}:key/2`;
+const values: Values = { account, region, name: "hono-app", stack: "dev", boundary, stateBucket: "state", stateKey };
 const owned = { "aws:ResourceTag/app": "hono-app", "aws:ResourceTag/stack": "dev" };
 const asked = { "aws:RequestTag/app": "hono-app", "aws:RequestTag/stack": "dev" };
 const running = { "ec2:InstanceType": "t3.small" };
@@ -75,6 +76,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["ecr:PutImage", ecr("hono-app-dev")],
   ["kms:RetireGrant", key, { "kms:ViaService": `ecr.${region}.amazonaws.com` }],
   ["s3:PutObject", "arn:aws:s3:::state/x"],
+  ["kms:Decrypt", stateKey],
 ])("who deploys may: %s on %s %j", async (...asking) => {
   expect(await decide(deployer(), asking)).toBe("Allowed");
 });
@@ -114,6 +116,7 @@ test.each<[string, string, Record<string, string>?]>([
   ["kms:RetireGrant", key, {}],
   ["kms:RetireGrant", key, { "kms:ViaService": `rds.${region}.amazonaws.com` }],
   ["s3:GetObject", "arn:aws:s3:::other/x"],
+  ["kms:Decrypt", key],
 ])("who deploys may not: %s on %s %j", async (...asking) => {
   expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
 });
@@ -205,7 +208,7 @@ test.each<[string, string, Record<string, string>?]>([
 });
 
 test("without a stack the policies are for every stack of the app, without a boundary they ask for none", async () => {
-  const wide = deployer({ stack: undefined, boundary: undefined, stateBucket: undefined });
+  const wide = deployer({ stack: undefined, boundary: undefined, stateBucket: undefined, stateKey: undefined });
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), prod])).toBe("Allowed");
   expect(await decide(wide, ["ecr:PutImage", ecr("hono-app-prod")])).toBe("Allowed");
   for (const stack of ["dev", "prod"])
@@ -213,7 +216,7 @@ test("without a stack the policies are for every stack of the app, without a bou
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), { "aws:ResourceTag/app": "other" }])).toBe(
     "ImplicitlyDenied",
   );
-  expect(JSON.stringify(wide)).not.toMatch(/s3:|PermissionsBoundary/);
+  expect(JSON.stringify(wide)).not.toMatch(/s3:|kms:Decrypt|PermissionsBoundary/);
 });
 
 test("who previews can only read", async () => {
@@ -225,7 +228,8 @@ test("who previews can only read", async () => {
     }),
   );
   expect(levels.length).toBeGreaterThan(30);
-  expect(levels.filter(([, level]) => level !== "Read" && level !== "List")).toEqual([]);
+  // AWS counts what uses a key as a write.
+  expect(levels.filter(([, level]) => level !== "Read" && level !== "List")).toEqual([["kms:Decrypt", "Write"]]);
 });
 
 /** Whether AWS's own data has an action on a type of resource that is among these, where it knows all of these condition keys. */
@@ -285,6 +289,7 @@ test("the longest name and bucket, a stack of 16 characters and a boundary fit i
     stack: "s".repeat(16),
     boundary: iam(`policy/${name}-boundary`),
     stateBucket: "b".repeat(63),
+    stateKey: stateKey.replace(/2$/, `mrk-${"0".repeat(32)}`),
   };
   for (const region of ["ap-northeast-2", "us-gov-west-1"])
     for (const each of policyNames) expect(() => policy(each, { ...long, region, subjects: [] })).not.toThrow();
@@ -375,7 +380,9 @@ test.each([
   ["us-east-1", "aws", "amazonaws.com"],
 ])("the policies for %s have ARNs of %s and names of %s", (region, partition, domain) => {
   const arns = policyNames.flatMap((name) =>
-    JSON.stringify(policy(name, { ...values, region, boundary: undefined, subjects: [] })).match(/(?<="arn:)[^:]+/g),
+    JSON.stringify(policy(name, { ...values, region, boundary: undefined, stateKey: undefined, subjects: [] })).match(
+      /(?<="arn:)[^:]+/g,
+    ),
   );
   expect(new Set(arns)).toEqual(new Set([partition]));
   expect(JSON.stringify(policy("boundary", { ...values, region }))).toContain(`"ssm.${region}.${domain}"`);
@@ -393,7 +400,13 @@ test("a role's trust has less room than a policy", () => {
 test("a stack's own configuration gives what is not named", () => {
   expect(readArguments(["deploy", "--account", account, "--stack", "local"])).toEqual({
     policy: "deploy",
-    values: { account, region, name: "hono-app", stack: "local" },
+    values: {
+      account,
+      region,
+      name: "hono-app",
+      stack: "local",
+      stateKey: stateKey.replace(/2$/, "6c6f6361-6c2d-4c6f-a364-2d7374617465"),
+    },
   });
   const secretsPath = "/hono-app-review/review";
   expect(readArguments(["boundary", "--account", account, "--stack", "review"])).toMatchObject({
@@ -413,6 +426,10 @@ test.each([
   [["deploy", "--account", account, "--stack", "none"], "Pulumi.none.yaml is not there; make it, or name a stack"],
   [["deploy", "--account", account, "--boundary", "*"], '--boundary is "*"; allowed: the ARN of a managed policy'],
   [["deploy", "--account", account, "--state-bucket", "*"], '--state-bucket is "*"; allowed: the name of an S3 bucket'],
+  [
+    ["deploy", "--account", account, "--state-key", "alias/x"],
+    '--state-key is "alias/x"; allowed: the ARN of a KMS key',
+  ],
   [
     ["deploy", "--account", account, "--environment", "dev"],
     "--environment is given, which the policy deploy does not",
