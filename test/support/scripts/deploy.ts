@@ -1,7 +1,8 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { checkOut } from "../../../tools/clone.ts";
+import { toolsFolder } from "../../../tools/go.ts";
 import { ensureVenv } from "../../../tools/python.ts";
 import { projectName } from "../../../tools/stack-config.ts";
 import { job, run } from "../github.ts";
@@ -17,15 +18,28 @@ export const cases: Cases = {
   async "deploy.yml dev: pulumi up"(script) {
     const before = await deployed();
     const up = (more: object = {}) => run(script, { ...onStack, ...more });
-    // As in a check-out of a stack that the workflow created: only its state has the salt.
-    await edited("Pulumi.local.yaml", [/^encryptionsalt: .*\n/m, ""], async () => {
+    // As in a check-out of a stack that the workflow created: only its state says what encrypts its secrets.
+    await edited("Pulumi.local.yaml", [/^(?:secretsprovider|encryptedkey): .*\n/gm, ""], async () => {
       const { text } = await successful(up());
       expect(Object.keys(summary(text))).toEqual(["unchanged"]);
     });
-    const contexts = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
-    expect((await up({ contexts })).text).toContain("incorrect passphrase");
-    const wrong = `- ${projectName}:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)`;
-    await configured({ port: '"22"' }, async () => expect(await refused(up(), wrong)).not.toContain("Program exited"));
+    const wrong = { ...settings, secrets: { PULUMI_CONFIG_PASSPHRASE: "wrong" } };
+    // A stack that the workflow makes has the key of its file, or the secret passphrase. What `pulumi up` does then is not asked here.
+    const file = join(cloud.project, "Pulumi.made.yaml");
+    const overrides = { STACK: "made" };
+    const programs = { pulumi: `[ "$1" = up ] || exec ${join(toolsFolder, "pulumi")} "$@"` };
+    for (const text of [readFileSync("Pulumi.local.yaml", "utf8"), "config: {}\n"]) {
+      writeFileSync(file, text);
+      try {
+        await successful(up({ overrides, programs }));
+        if (text.includes("encryptedkey")) expect(readFileSync(file, "utf8")).toBe(text);
+        else expect((await up({ overrides, contexts: wrong })).text).toContain("incorrect passphrase");
+      } finally {
+        await shell("pulumi stack rm made --yes");
+      }
+    }
+    const port = `- ${projectName}:port is "22"; allowed: a whole number from 1 to 65535, but not 22 (no SSH here)`;
+    await configured({ port: '"22"' }, async () => expect(await refused(up(), port)).not.toContain("Program exited"));
     expect(outputs()).toEqual(before);
     await expectFirstProcess(script);
     // A run that is started again, after a later commit's: what is deployed stays. Nothing, or what is not known here, is no later commit.
