@@ -39,6 +39,6 @@ export async function serving(answer: (request: IncomingMessage) => { status?: n
 /** Pulumi is the step's first process, which is all that a cancelled run tells: a shell would be between it and this test. */
 export async function expectFirstProcess(name: string): Promise<void> {
   const pulumi = '[ "$2" = history ] && echo "[]" || echo "$1 $PPID"';
-  const { text } = await run(name, { contexts: settings, programs: { pulumi }, cwd: cloud.project });
+  const { text } = await run(name, { ...onStack, programs: { pulumi } });
   expect(text.trim().split("\n").at(-1)).toBe(`${name.split(" ").at(-1)} ${process.pid}`);
 }
