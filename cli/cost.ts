@@ -4,7 +4,8 @@ import { type Item, type Price, prices, UnknownPriceError } from "../local/provi
 import { rows, type Token } from "../local/providers/aws/rows.ts";
 import { root } from "../tools/paths.ts";
 import { say } from "../tools/process.ts";
-import { projectName, stackConfig } from "../tools/stack-config.ts";
+import { projectName } from "../tools/project.ts";
+import { stackConfig } from "../tools/stack-config.ts";
 import { runCommand } from "./shared/command.ts";
 
 const usage = `usage: npm run cost -- [OPTION ...]

@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
 import { allowedAppName, appName, policyArn } from "../components/names.ts";
 import { isPolicyName, type PolicyName, policy, policyNames, type Values } from "../policies/policy.ts";
-import { projectName, secretsKey, stackConfig } from "../tools/stack-config.ts";
+import { projectName } from "../tools/project.ts";
+import { secretsKey, stackConfig } from "../tools/stack-config.ts";
 import { runCommand, UsageError } from "./shared/command.ts";
 
 const usage = `usage: npm run --silent policies -- POLICY --account ID [OPTION ...]

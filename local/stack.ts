@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../tools/paths.ts";
 import { run } from "../tools/process.ts";
-import { projectName, secretsProvider } from "../tools/stack-config.ts";
+import { projectName } from "../tools/project.ts";
 import { as, type Cloud } from "./cloud.ts";
 import type { Identity } from "./identity.ts";
 
@@ -61,6 +61,7 @@ function optionsOf(cloud: Cloud, identity: Identity = "deployer") {
 export async function ensureStack(cloud: Cloud): Promise<void> {
   if (existsSync(stateFile(cloud))) return;
   // By itself the CLI takes a passphrase, and says so in the stack's file.
+  const { secretsProvider } = await import("../tools/stack-config.ts");
   const provider = secretsProvider(stackName);
   const options = ["--no-select", ...(provider ? ["--secrets-provider", provider] : [])];
   await run(["pulumi", "stack", "init", ...options, stackName], optionsOf(cloud));

@@ -3,14 +3,11 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { root } from "./paths.ts";
 import { say } from "./process.ts";
+import { projectName } from "./project.ts";
 
 const project: {
-  readonly name: string;
   readonly config: Readonly<Record<string, { readonly default?: unknown; readonly value?: unknown }>>;
 } = parse(readFileSync(join(root, "Pulumi.yaml"), "utf8"));
-
-/** The project's name, which `pulumi new` asks for. */
-export const projectName = project.name;
 
 /**
  * The configuration of a stack.

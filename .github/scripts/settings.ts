@@ -1,5 +1,6 @@
 import { runCommand } from "../../cli/shared/command.ts";
-import { projectName, stackConfig } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
+import { stackConfig } from "../../tools/stack-config.ts";
 
 const usage = `usage: node .github/scripts/settings.ts STACK
 

@@ -4,7 +4,7 @@ import type { AwsClient } from "../../components/aws-client.ts";
 import { domainOf } from "../../components/names.ts";
 import { isOlder } from "../../engines.js";
 import { root } from "../../tools/paths.ts";
-import { projectName } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
 import { parseBuilder } from "../image/builder.ts";
 import { NoAnswer, type Probe } from "./probe.ts";
 import type { Quota } from "./quotas.ts";

@@ -3,7 +3,8 @@ import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { platforms as allPlatforms } from "../../components/architecture.ts";
 import { latestTag } from "../../components/image-reference.ts";
-import { projectName, stackConfig } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
+import { stackConfig } from "../../tools/stack-config.ts";
 import { UsageError } from "../shared/command.ts";
 
 const defaultBuilder = stackConfig()[`${projectName}:builder`] ?? "";

@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { filesBelow } from "../../tools/paths.ts";
 import { run, say, step } from "../../tools/process.ts";
 import { type Process, processes, signal } from "../../tools/processes.ts";
-import { projectName } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
 import { as, type Cloud } from "../cloud.ts";
 import { type pulumi, pulumiQuietly, readState, resourcesOf, stackName, startedHere, stateFile } from "../stack.ts";
 import { lostMark } from "../start.ts";

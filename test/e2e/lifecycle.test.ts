@@ -8,7 +8,7 @@ import { resources, type Token } from "../../local/providers/aws/rows.ts";
 import type { Props } from "../../local/providers/aws/values.ts";
 import { blobsOf } from "../../local/services/registry.ts";
 import { processes } from "../../tools/processes.ts";
-import { projectName } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
 import { expectDestroyConverges, expectUpConverges, inventory, killMachine } from "../support/faults.ts";
 import { killAtCreate, killAtDestroy, killAtUpdate } from "../support/kill.ts";
 import { make } from "../support/make.ts";

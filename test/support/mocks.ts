@@ -5,7 +5,8 @@ import debuggable from "@pulumi/pulumi/runtime/debuggable.js";
 import { deserializeProperties, specialSecretSig, specialSigKey } from "@pulumi/pulumi/runtime/rpc.js";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings.js";
 import { runProgram as run } from "../../cli/shared/program.ts";
-import { projectName, stackConfig } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
+import { stackConfig } from "../../tools/stack-config.ts";
 
 const nameOf = (urn: string) => urn.split("::").slice(2).join(" ").split("$").at(-1) ?? "";
 

@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { projectName } from "../../tools/stack-config.ts";
+import { projectName } from "../../tools/project.ts";
 import { documents as run } from "../support/documents.ts";
 
 const names = new Set(globSync("{README*,docs/*}.md").map((file) => file.replace(/(\.ko)?\.md$/, "")));

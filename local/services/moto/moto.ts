@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { projectName } from "../../../tools/project.ts";
 import { programsOf } from "../../../tools/python.ts";
 import { accepts } from "../../../tools/ready.ts";
 import { as, type Cloud, filesOf } from "../../cloud.ts";
@@ -26,7 +27,7 @@ export async function moto(cloud: Cloud): Promise<Daemon> {
  */
 async function contents({ account, dir, env }: Cloud) {
   // Slow to load, and only this needs it.
-  const [{ policy }, { projectName, secretsKey, stackConfig }] = await Promise.all([
+  const [{ policy }, { secretsKey, stackConfig }] = await Promise.all([
     import("../../../policies/policy.ts"),
     import("../../../tools/stack-config.ts"),
   ]);

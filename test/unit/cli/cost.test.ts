@@ -3,7 +3,8 @@ import { beforeAll, expect, test, vi } from "vitest";
 import { estimate, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
-import { projectName, readConfig, stackConfig } from "../../../tools/stack-config.ts";
+import { projectName } from "../../../tools/project.ts";
+import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
 import { configOf } from "../../support/mocks.ts";
 
 const of = (type: string, name: string, inputs: Resource["inputs"] = {}): Resource => ({ type, name, inputs });

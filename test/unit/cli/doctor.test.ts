@@ -11,7 +11,8 @@ import type { Quota } from "../../../cli/doctor/quotas.ts";
 import { diagnose, toText } from "../../../cli/doctor.ts";
 import { isOlder } from "../../../engines.js";
 import { root } from "../../../tools/paths.ts";
-import { projectName, readConfig } from "../../../tools/stack-config.ts";
+import { projectName } from "../../../tools/project.ts";
+import { readConfig } from "../../../tools/stack-config.ts";
 import { freePort, listening, temporaryFolder, write, writeProgram } from "../../support/process.ts";
 import { answering, awsError } from "../../support/sdk.ts";
 

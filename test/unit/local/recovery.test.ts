@@ -7,7 +7,7 @@ import type { Cloud } from "../../../local/cloud.ts";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
 import { change, isOurs, restoreState } from "../../../local/recovery/recover.ts";
 import { startedHere } from "../../../local/stack.ts";
-import { projectName } from "../../../tools/stack-config.ts";
+import { projectName } from "../../../tools/project.ts";
 import { temporaryFolder, write } from "../../support/process.ts";
 
 let dir: string;
