@@ -4,8 +4,12 @@ import { readFileSync } from "node:fs";
 /** Which Node the project needs, such as `>=22.18`: from 22.18 on it runs TypeScript itself. */
 export const neededNode = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8")).engines.node;
 
-/** Whether a version is older than another, which may have `>=` before it. */
-export const isOlder = (version, than) => version.localeCompare(than.replace(">=", ""), "en", { numeric: true }) < 0;
+/** Whether a version is older than another, which may have `>=` before it. Not by localeCompare(), which first loads its rules of a language. */
+export function isOlder(version, than) {
+  const [numbers, others] = [version, than].map((text) => (text.match(/\d+/g) ?? []).map(Number));
+  const index = numbers.findIndex((number, index) => number !== (others[index] ?? 0));
+  return index >= 0 && numbers[index] < (others[index] ?? 0);
+}
 
 /** Whether this Node is older. */
 export const isOld = isOlder(process.versions.node, neededNode);

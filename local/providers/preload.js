@@ -40,6 +40,20 @@ for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation
 loadOnDemand("@pulumi/pulumi/runtime/closure/v8Hooks", (load, key) =>
   key === "isInitializedAsync" ? async () => {} : load()[key],
 );
+// Each promise has the stack of where it was made, which takes the program a tenth of a second, and is shown with this variable alone.
+if (!process.env.PULUMI_DEBUG_PROMISE_LEAKS) {
+  const debuggable = sdk("@pulumi/pulumi/runtime/debuggable");
+  const { debuggablePromise } = debuggable;
+  debuggable.debuggablePromise = (...args) => {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    try {
+      return debuggablePromise(...args);
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  };
+}
 // From these it takes functions and classes at once, and calls them only where it sends traces or writes a function with its packages.
 for (const name of [
   "@opentelemetry/exporter-zipkin",
