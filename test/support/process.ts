@@ -2,10 +2,11 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, onTestFinished } from "vitest";
+import { afterAll, type MockInstance, onTestFinished } from "vitest";
 import { succeeds } from "../../tools/process.ts";
 
 /** A folder for a test file, removed after its tests; or, with `onTestFinished`, for one test. */
@@ -23,6 +24,17 @@ export function write(file: string, content: string | Uint8Array, mode?: number)
 
 /** Writes a program, which the shell runs. */
 export const writeProgram = (file: string, script: string): void => write(file, `#!/bin/sh\n${script}\n`, 0o755);
+
+/** Puts a mock of a function of Node's in its place for modules that import it by its name too, until the test ends. */
+// biome-ignore lint/suspicious/noExplicitAny: every function has arguments of its own
+export function everywhere<T extends (...args: any) => any>(mock: MockInstance<T>): MockInstance<T> {
+  onTestFinished(() => {
+    mock.mockRestore();
+    syncBuiltinESMExports();
+  });
+  syncBuiltinESMExports();
+  return mock;
+}
 
 /** Runs an HTTP server on loopback until the test ends. */
 export async function listening(answer: RequestListener): Promise<string> {

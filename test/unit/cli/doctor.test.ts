@@ -354,8 +354,8 @@ describe("on this machine", () => {
     [
       "pulumi",
       "exec /bin/sleep 60",
-      { fault: "pulumi version has not answered for 0.2 seconds", remedy: "pulumi version" },
-      0.2,
+      { fault: "pulumi version has not answered for 0.05 seconds", remedy: "pulumi version" },
+      0.05,
     ],
   ])("a program %s that does: %s", async (program, does, finding, seconds?: number) => {
     if (does) writeProgram(join(folder, program), does);

@@ -1,11 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync } from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
 import path, { join } from "node:path";
 import { RunError } from "@pulumi/pulumi";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { type ContextEntry, contentTag, readContext, stageContext } from "../../../components/build-context.ts";
-import { temporaryFolder, write } from "../../support/process.ts";
+import { everywhere, temporaryFolder, write } from "../../support/process.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -78,12 +77,7 @@ test("a folder without a Dockerfile is refused before anything starts", () => {
 test("on Windows a context's paths are the same, in the same order, and so is the staged one's", () => {
   context(app);
   mkdirSync(`${folder}/staged/tag`, { recursive: true });
-  onTestFinished(() => {
-    vi.restoreAllMocks();
-    syncBuiltinESMExports();
-  });
-  vi.spyOn(path, "join").mockImplementation(path.win32.join);
-  syncBuiltinESMExports();
+  everywhere(vi.spyOn(path, "join").mockImplementation(path.win32.join));
   expect(readContext(folder).map((entry) => entry.path)).toEqual(Object.keys(app));
   expect(stageContext([], `${folder}/staged`, "tag")).toBe(`${folder}/staged/tag`);
 });

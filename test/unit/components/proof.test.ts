@@ -1,9 +1,8 @@
 import type { ServerResponse } from "node:http";
 import https from "node:https";
-import { syncBuiltinESMExports } from "node:module";
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { askForReport, askOnce, check, prove } from "../../../components/proof.ts";
-import { freePort, listening } from "../../support/process.ts";
+import { everywhere, freePort, listening } from "../../support/process.ts";
 import * as report from "../../support/report.ts";
 
 const expected = { ...report.expected, instanceId: "i-1" };
@@ -132,14 +131,10 @@ test.each<[string, (response: ServerResponse) => void, string]>([
 });
 
 test("where people use another name, the load balancer is asked for it with TLS, and the certificate must be for it", async () => {
-  const request = vi.spyOn(https, "request").mockImplementation(() => {
+  const refused = () => {
     throw new Error("asked");
-  });
-  onTestFinished(() => {
-    request.mockRestore();
-    syncBuiltinESMExports();
-  });
-  syncBuiltinESMExports();
+  };
+  const request = everywhere(vi.spyOn(https, "request").mockImplementation(refused));
   await expect(askForReport("balancer.example", "app.example", "n")).rejects.toThrow("asked");
   const options = { servername: "app.example", headers: { host: "app.example" }, agent: false };
   const [url, given] = request.mock.calls[0] as unknown as [URL, object];

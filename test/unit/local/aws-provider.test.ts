@@ -1,3 +1,4 @@
+import timers from "node:timers/promises";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
@@ -15,6 +16,7 @@ import {
   same,
 } from "../../../local/providers/aws/values.ts";
 import { secret } from "../../support/mocks.ts";
+import { everywhere } from "../../support/process.ts";
 
 const inputs: Inputs = {
   name: ["replace"],
@@ -239,6 +241,7 @@ describe("the provider", () => {
   it("deletes what is still in use when that is gone, and gives up after 20 minutes", async () => {
     onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ["Date"] });
+    everywhere(vi.spyOn(timers, "setTimeout").mockResolvedValue(undefined));
     attempts = 0;
     await aws.delete?.("left", urn, {});
     expect(attempts).toBe(2);

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import timers from "node:timers/promises";
 import { AutoScalingClient } from "@aws-sdk/client-auto-scaling";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { describe, expect, test, vi } from "vitest";
 import { functions } from "../../../local/providers/aws/functions.ts";
 import { sentBy, whole } from "../../../local/providers/aws/row.ts";
 import { resources, rows, type Token } from "../../../local/providers/aws/rows.ts";
+import { everywhere } from "../../support/process.ts";
 import { answering, awsError, changes } from "../../support/sdk.ts";
 
 const require = createRequire(import.meta.url);
@@ -139,6 +141,7 @@ test("a NAT gateway is awaited, and one that has failed says why", async () => {
     { NatGatewayId, State: "pending" },
     { NatGatewayId, State: "failed", ...failed },
   ];
+  everywhere(vi.spyOn(timers, "setTimeout").mockResolvedValue(undefined));
   answering([EC2Client], (action) =>
     action === "CreateNatGateway" ? { NatGateway: { NatGatewayId } } : { NatGateways: states.splice(0, 1) },
   );

@@ -50,7 +50,7 @@ test("a daemon that ends just before it is stopped is stopped", async () => {
   const pidFile = join(temporaryFolder(onTestFinished), "pid");
   // Still there, but it leads no process group: as little to signal as when it has ended.
   const daemon = spawn("sh", ["-c", `${note}; read line`, pidFile]);
-  await vi.waitFor(() => expect(runningPid({ pidFile })).toBeDefined());
+  await vi.waitUntil(() => runningPid({ pidFile }), { interval: 5 });
   const stopped = stopDaemon({ pidFile });
   daemon.stdin.end();
   await stopped;
@@ -61,7 +61,7 @@ test("a daemon that does not end is killed with what it has started", async () =
   const pidFile = join(temporaryFolder(onTestFinished), "pid");
   const { stdout } = spawn("sh", ["-c", `trap "" TERM; ${note}; sleep 600 & echo; wait`, pidFile], { detached: true });
   await once(stdout, "data");
-  await stopDaemon({ pidFile }, 100);
+  await stopDaemon({ pidFile }, 10);
   // It is open while one of them lives.
   await text(stdout);
 });
