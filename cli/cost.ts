@@ -177,7 +177,7 @@ function notes(result: Estimate): string[] {
   ];
 }
 
-async function main(args: string[]): Promise<void> {
+export async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: { stack: { type: "string", default: "dev" }, json: { type: "boolean" }, markdown: { type: "boolean" } },

@@ -1,11 +1,12 @@
-import { readFileSync } from "node:fs";
-import { beforeAll, expect, test, vi } from "vitest";
-import { estimate, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
+import fs, { readFileSync } from "node:fs";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { estimate, main, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { projectName } from "../../../tools/project.ts";
 import { readConfig, stackConfig } from "../../../tools/stack-config.ts";
 import { configOf } from "../../support/mocks.ts";
+import { everywhere } from "../../support/process.ts";
 
 const of = (type: string, name: string, inputs: Resource["inputs"] = {}): Resource => ({ type, name, inputs });
 const instance = (inputs: Resource["inputs"] = {}) =>
@@ -144,6 +145,20 @@ test("another region has other prices", () => {
   expect(estimate([], "us-east-1").unknown).toEqual([
     { resource: "region us-east-1", why: expect.stringContaining("ap-northeast-2") },
   ]);
+});
+
+test("the region is the stack's; a sum that leaves something out is shown, and is no success", async () => {
+  const read = fs.readFileSync;
+  const abroad = (file: string | URL, options: "utf8") =>
+    String(file).endsWith("/Pulumi.dev.yaml") ? "config:\n  aws:region: us-east-1\n" : read(file, options);
+  everywhere(vi.spyOn(fs, "readFileSync").mockImplementation(abroad as typeof read));
+  const shown = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  onTestFinished(() => {
+    process.exitCode = undefined;
+  });
+  await main([]);
+  expect(process.exitCode).toBe(1);
+  expect(shown).toHaveBeenCalledExactlyOnceWith(expect.stringContaining("WITHOUT A PRICE: region us-east-1"));
 });
 
 test("the table has every size of the families that the program takes", () => {
