@@ -1,5 +1,4 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { show, withRemedy } from "./dynamic-resource.ts";
 import {
   connectFleet,
   describeMachines,
@@ -12,6 +11,7 @@ import {
   noLaunch,
   userDataFailure,
 } from "./fleet-api.ts";
+import { show, withRemedy } from "./messages.ts";
 import { askForReport, askOnce, check, type Proof, type ProofArgs, timeoutHint } from "./proof.ts";
 
 export interface GroupProofArgs extends ProofArgs {

@@ -2,9 +2,10 @@ import { hash } from "node:crypto";
 import type { BatchGetImageResponse, ImageIdentifier } from "@aws-sdk/client-ecr";
 import * as pulumi from "@pulumi/pulumi";
 import { type AwsClient, clientConfig } from "./aws-client.ts";
-import { DynamicResource, providerFor, show } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 import type { Image } from "./image.ts";
 import { type ImageReference, referenceIn } from "./image-reference.ts";
+import { show } from "./messages.ts";
 
 export interface ImageIndexArgs extends AwsClient {
   /** The image that was built or, of an earlier release, found; in ECR. */

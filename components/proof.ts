@@ -2,7 +2,7 @@ import { json } from "node:stream/consumers";
 import type * as pulumi from "@pulumi/pulumi";
 import type { AwsClient } from "./aws-client.ts";
 import { isHopeless, lastLines } from "./console.ts";
-import { show } from "./dynamic-resource.ts";
+import { show } from "./messages.ts";
 
 /** What a machine must answer to be proven. */
 export interface Expectation {

@@ -1,8 +1,9 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { DynamicResource, providerFor, show } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 import { connectFleet } from "./fleet-api.ts";
 import { type GroupProofArgs, prove, releaseFailed } from "./group-proof.ts";
 import { refreshTo } from "./instance-refresh.ts";
+import { show } from "./messages.ts";
 
 export interface RolloutArgs extends GroupProofArgs {
   /**

@@ -1,8 +1,9 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { clientConfig } from "./aws-client.ts";
 import { readConsole } from "./console.ts";
-import { DynamicResource, providerFor, withRemedy } from "./dynamic-resource.ts";
+import { DynamicResource, providerFor } from "./dynamic-resource.ts";
 import { tailCommand } from "./machine-logs.ts";
+import { withRemedy } from "./messages.ts";
 import { type Expectation, type Proof, type ProofArgs, prove, stillProven } from "./proof.ts";
 
 export interface VerificationArgs extends ProofArgs {
