@@ -1,13 +1,13 @@
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
 import { describe, expect, test } from "vitest";
 import { target, translate } from "../../../local/providers/aws/cloudformation.ts";
-import type { Resource } from "../../../local/providers/aws/provider.ts";
+import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
 import { resources } from "../../../local/providers/aws/rows.ts";
 import { refusals } from "../../../local/providers/aws/rules.ts";
 import { propertySchema } from "../../../local/providers/aws/schemas.ts";
 import type { Props } from "../../../local/providers/aws/values.ts";
 import { secret } from "../../support/mocks.ts";
-import { one, preview } from "../../support/programs.ts";
+import { one, preview, programOf, type Variant, variants } from "../../support/programs.ts";
 
 type Token = keyof typeof resources;
 
@@ -17,6 +17,16 @@ test.each(Object.entries<Resource>(resources))("AWS knows each property that %s 
     return steps !== undefined && propertySchema(cloudFormation.type, steps) === undefined;
   });
   expect(unknown).toEqual([]);
+});
+
+test.each(Object.keys(variants) as Variant[])("%s: AWS refuses no resource", async (variant) => {
+  const aws = provider("", resources, {}, async () => {});
+  const ours = (await programOf(variant)).filter(({ type }) => type in resources);
+  expect(ours.length).toBeGreaterThan(15);
+  for (const each of ours) {
+    const checked = await aws.check?.(`urn:pulumi:dev::hono-app::${each.type}::${each.name}`, {}, preview(each));
+    expect(checked?.failures, each.name).toEqual([]);
+  }
 });
 
 test("inputs become CloudFormation's: renamed, nested, tags as a list, a policy as a document", () => {
@@ -244,7 +254,6 @@ async function refused(key: string, change: Props): Promise<ReturnType<typeof re
   return refusals(definitionOf(key), { ...named, ...preview(await one(key)), ...change });
 }
 
-// That it takes what the program registers as it is: test/unit/controls.test.ts.
 test.each<[string, Props]>([
   ["aws:ec2/eip:Eip", { domain: "VPC" }],
   ["aws:ec2/flowLog:FlowLog", { maxAggregationInterval: 60 }],
