@@ -19,6 +19,38 @@ test("what the engine starts has a default export and no other: Pulumi refuses b
   expect(Object.keys(await import("../../program.js"))).toEqual(["default"]);
 });
 
+test("every resource of AWS that takes tags has the stack's, and so has what an instance, a template and a group make", async () => {
+  const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
+  const { inputs } = await one("aws:ec2/instance:Instance hono-app-intel");
+  // The tags of an image are Docker's.
+  const aws = (await registered()).filter(({ type }) => type.startsWith("aws:"));
+  const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
+  for (const { type, name, inputs } of tagged) {
+    // A group has a list of them.
+    const { tags } = inputs as { tags: object };
+    const own = Array.isArray(tags) ? Object.fromEntries(tags.map(({ key, value }) => [key, value])) : tags;
+    expect(own, `${type} ${name}`).toMatchObject(stack);
+  }
+  const others = aws.filter(({ inputs }) => inputs.tags === undefined);
+  expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
+    "aws:autoscaling/policy:Policy",
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
+    "aws:ec2/route:Route",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy",
+    "aws:iam/rolePolicy:RolePolicy",
+  ]);
+  const tags = { ...stack, Name: "hono-app-intel" };
+  expect([inputs.tags, inputs.volumeTags]).toEqual([tags, tags]);
+  const template = await one("aws:ec2/launchTemplate:LaunchTemplate hono-app-intel");
+  const made = ["instance", "volume", "network-interface"].map((resourceType) => ({ resourceType, tags }));
+  expect(template.inputs.tagSpecifications).toEqual(made);
+  const group = await one("aws:autoscaling/group:Group hono-app-intel");
+  const launched = Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true }));
+  expect(group.inputs.tags).toEqual(launched);
+});
+
 /** What the stack and each component make, with the names that people see of it in AWS, and the outputs that they register. */
 function tree(): string[] {
   const made = (owner: string) =>
@@ -116,38 +148,6 @@ describe("with the defaults", () => {
       intel,
       verifiedArchitectures: { graviton: "arm64", intel: "amd64" },
     });
-  });
-
-  test("every resource of AWS that takes tags has the stack's, and so has what an instance, a template and a group make", async () => {
-    const stack = { project: "hono-app", stack: "dev", app: "hono-app" };
-    const { inputs } = only("aws:ec2/instance:Instance", "hono-app-intel");
-    // The tags of an image are Docker's.
-    const aws = (await registered()).filter(({ type }) => type.startsWith("aws:"));
-    const tagged = aws.filter(({ inputs }) => inputs.tags !== undefined);
-    for (const { type, name, inputs } of tagged) {
-      // A group has a list of them.
-      const { tags } = inputs as { tags: object };
-      const own = Array.isArray(tags) ? Object.fromEntries(tags.map(({ key, value }) => [key, value])) : tags;
-      expect(own, `${type} ${name}`).toMatchObject(stack);
-    }
-    const others = aws.filter(({ inputs }) => inputs.tags === undefined);
-    expect([...new Set(others.map(({ type }) => type))].sort()).toEqual([
-      "aws:autoscaling/policy:Policy",
-      "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", // AWS's own
-      "aws:ec2/route:Route",
-      "aws:ec2/routeTableAssociation:RouteTableAssociation",
-      "aws:ecr/lifecyclePolicy:LifecyclePolicy",
-      "aws:ecr/repositoryPolicy:RepositoryPolicy",
-      "aws:iam/rolePolicy:RolePolicy",
-    ]);
-    const tags = { ...stack, Name: "hono-app-intel" };
-    expect([inputs.tags, inputs.volumeTags]).toEqual([tags, tags]);
-    const template = await one("aws:ec2/launchTemplate:LaunchTemplate hono-app-intel");
-    const made = ["instance", "volume", "network-interface"].map((resourceType) => ({ resourceType, tags }));
-    expect(template.inputs.tagSpecifications).toEqual(made);
-    const group = await one("aws:autoscaling/group:Group hono-app-intel");
-    const launched = Object.entries(tags).map(([key, value]) => ({ key, value, propagateAtLaunch: true }));
-    expect(group.inputs.tags).toEqual(launched);
   });
 
   test("a component's inputs hold no token, and nothing that an up with nothing to do could change", async () => {

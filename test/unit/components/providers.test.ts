@@ -64,7 +64,7 @@ async function running(noun: keyof typeof made) {
     if (id === undefined) response.statusCode = 503;
     response.end(JSON.stringify(reportOf(id, url.split("nonce=")[1] ?? null)));
   });
-  const where = noun === "Verification" ? { url: `http://${address}`, timeout: 20 } : { address };
+  const where = noun === "Verification" ? { url: `http://${address}`, timeout: 11 } : { address };
   return [provider, { ...inputs, ...where }, address] as const;
 }
 
@@ -118,9 +118,9 @@ describe("Verification", () => {
     const log = "its log, which outlives the machine: aws logs tail machines --log-stream-names i-1 --since 1d";
     const failure = `i-1 at ${inputs.url} failed verification: time-out after`;
     const problem = "/platform: answered 503\nthe last lines of its console:\n  | booted\n";
-    const reason = `${failure} 20 s; ${problem}${log} --region ap-northeast-2\nWhat to do: `;
+    const reason = `${failure} 11 s; ${problem}${log} --region ap-northeast-2\nWhat to do: `;
     await expect(create(inputs)).rejects.toThrow(reason);
-    await expect(create({ ...inputs, region: "eu-west-1", profile: "dev" })).rejects.toThrow("booted");
+    await expect(create({ ...inputs, timeout: 1, region: "eu-west-1", profile: "dev" })).rejects.toThrow("booted");
     const { config } = vi.mocked(EC2Client.prototype.send).mock.contexts.at(-1) as EC2Client;
     expect([await config.region(), config.profile]).toEqual(["eu-west-1", "dev"]);
     shown = [];

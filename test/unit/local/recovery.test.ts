@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Cloud } from "../../../local/cloud.ts";
 import { removeCorruptBlobs } from "../../../local/recovery/corrupt-blobs.ts";
 import { change, isOurs, restoreState } from "../../../local/recovery/recover.ts";
@@ -13,6 +13,7 @@ import { temporaryFolder, write } from "../../support/process.ts";
 let dir: string;
 beforeEach(() => {
   dir = temporaryFolder(onTestFinished);
+  vi.spyOn(process.stderr, "write").mockReturnValue(true);
 });
 
 function put(path: string, content: string): string {
@@ -51,8 +52,8 @@ describe("corrupt blobs", () => {
 });
 
 test("a lock of a Pulumi CLI that runs stays, and the command is refused", async () => {
-  // Node, which waits for its input.
-  const pulumi = spawn(process.execPath, [], { argv0: "pulumi" });
+  // A shell, which waits for its input.
+  const pulumi = spawn("sh", { argv0: "pulumi" });
   onTestFinished(() => void pulumi.kill("SIGKILL"));
   const lock = put(`state/.pulumi/locks/organization/${projectName}/local/1.json`, JSON.stringify({ pid: pulumi.pid }));
   const work = () => Promise.reject(new Error("the work has begun"));
