@@ -36,11 +36,11 @@ export interface Resource {
 }
 
 /** How a type is priced, or why it costs nothing. */
-export function priceOf(type: string): Price | undefined {
+function priceOf(type: string): Price | undefined {
   if (/^pulumi-nodejs:dynamic[/:]/.test(type)) return "requests to AWS's API and to the machines";
   if (/^(hono-app:index:|pulumi:)/.test(type)) return "a name for what is in it";
   if (type === "docker-build:index:Image") return "built by your own builder, stored in the repository";
-  return Object.hasOwn(rows, type) ? rows[type as Token].price : undefined;
+  return rows[type as Token]?.price;
 }
 
 /** The monthly price of resources. A resource without a known price is named, never left out. */

@@ -1,6 +1,6 @@
 import fs, { readFileSync } from "node:fs";
 import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
-import { estimate, main, planned, priceOf, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
+import { estimate, main, planned, type Resource, toMarkdown, toText } from "../../../cli/cost.ts";
 import { architectures } from "../../../components/architecture.ts";
 import { prices } from "../../../local/providers/aws/prices.ts";
 import { projectName } from "../../../tools/project.ts";
@@ -85,7 +85,6 @@ test.each<[what: string, resources: Resource[], why: string]>([
   expect(estimate([instance(), ...resources], prices.region).unknown).toEqual([
     { resource: `${first.type} ${first.name}`, why: expect.stringContaining(why) },
   ]);
-  expect(priceOf("toString")).toBeUndefined();
 });
 
 test("what is not switched on is not charged", () => {

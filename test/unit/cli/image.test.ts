@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { build, isRefusal } from "../../../cli/image/build.ts";
 import { checkBuilder, ensureBuilder, parseBuilder } from "../../../cli/image/builder.ts";
 import { emulatedStep, remedy } from "../../../cli/image/emulation.ts";
@@ -92,6 +92,10 @@ describe("options", () => {
 });
 
 describe("builder", () => {
+  beforeEach(() => {
+    for (const output of [process.stdout, process.stderr]) vi.spyOn(output, "write").mockReturnValue(true);
+  });
+
   test("nodes, platforms and what was fixed are read", () => {
     expect(parseBuilder(nodes)).toEqual({
       name: "nodes",
@@ -122,7 +126,7 @@ describe("builder", () => {
   });
 
   test("one that does not answer is named, with the reason", () => {
-    const dead = parseBuilder(`${single("").replace("Status:    running", "Error:     dial unix: no such file")}`);
+    const dead = parseBuilder(single("").replace("Status:    running", "Error:     dial unix: no such file"));
     expect(() => checkBuilder(dead, ["linux/amd64"])).toThrow(
       "the builder multiplatform does not answer: multiplatform0 (unix:///run/buildkitd.sock): dial unix: no such file",
     );
@@ -149,7 +153,6 @@ describe("builder", () => {
 
   test("builds without times and attestations, so that equal content gives equal digests", async () => {
     const { env, calls } = fakeDocker("*inspect*) cat inspected;;");
-    for (const output of [process.stdout, process.stderr]) vi.spyOn(output, "write").mockReturnValue(true);
     const options = readOptions(["--push", "--tag", "me/app:1", "--build-arg", "A=1"]) as BuildOptions;
     await build(options, { env, platform: "linux/amd64" });
     const [command = ""] = calls().filter((call) => call.startsWith("buildx build "));
@@ -181,10 +184,10 @@ describe("builder", () => {
   ])("%s", async (_, { building = "true", platform = "linux/arm64", bridge = "true" }, said, warnings = 0) => {
     const loading = `*cacheonly*) ${building};;\n*image*) echo arm64;;\n*network*) ${bridge};;`;
     const { env } = fakeDocker(`*buildx*inspect*) cat inspected;;\n${loading}`);
-    const written = [process.stdout, process.stderr].map((output) => vi.spyOn(output, "write").mockReturnValue(true));
     const options = readOptions(["--platform", platform]) as BuildOptions;
     const error = await build(options, { env, platform: "linux/amd64" }).catch(({ message }: Error) => message);
-    const text = [...written.flatMap(({ mock }) => mock.calls.map(([each]) => each)), error].join("");
+    const written = [process.stdout, process.stderr].flatMap(({ write }) => vi.mocked(write).mock.calls);
+    const text = [...written.map(([each]) => each), error].join("");
     expect(text).toContain(said);
     expect(text.match(/warning: emulated:/g) ?? []).toHaveLength(warnings);
   });

@@ -26,10 +26,11 @@ const keyPolicy = {
   Statement: [{ Effect: "Allow", Principal: { AWS: iam("root") }, Action: "kms:*", Resource: "*" }],
 };
 
+type Request = [action: string, resource: string, context?: Record<string, string>];
 /** What IAM says, by the library that decides in the local cloud too. */
 async function decide(
   policies: Policy[],
-  [action, resource, context]: readonly [string, string, Record<string, string>?],
+  [action, resource, context]: Readonly<Request>,
   permissionsBoundary?: Policy,
 ): Promise<string> {
   const contextVariables = { "aws:RequestedRegion": region, ...context };
@@ -49,13 +50,11 @@ async function decide(
   return result.overallResult;
 }
 
-const deployer = (given: Partial<Values> = {}) => [
-  policy("preview", { ...values, ...given }),
-  policy("deploy", { ...values, ...given }),
-];
-const fleetDeployer = () => [...deployer(), policy("fleet", values)];
+const deployer = (given: Values) => [policy("preview", given), policy("deploy", given)];
+const ofPair = deployer(values);
+const ofFleet = [...ofPair, policy("fleet", values)];
 
-test.each<[string, string, Record<string, string>?]>([
+test.each<Request>([
   ["ec2:TerminateInstances", ec2("instance/i-1"), owned],
   ["ec2:DescribeInstanceAttribute", ec2("instance/i-1"), { ...owned, ...running }],
   ["ec2:DescribeInstanceAttribute", ec2("instance/i-gone")],
@@ -78,10 +77,10 @@ test.each<[string, string, Record<string, string>?]>([
   ["s3:PutObject", "arn:aws:s3:::state/x"],
   ["kms:Decrypt", stateKey],
 ])("who deploys may: %s on %s %j", async (...asking) => {
-  expect(await decide(deployer(), asking)).toBe("Allowed");
+  expect(await decide(ofPair, asking)).toBe("Allowed");
 });
 
-test.each<[string, string, Record<string, string>?]>([
+test.each<Request>([
   ["ec2:TerminateInstances", ec2("instance/i-1")],
   ["ec2:DescribeInstanceAttribute", ec2("instance/i-1"), running],
   ["ec2:DescribeInstanceAttribute", ec2("instance/i-1"), { ...prod, ...running }],
@@ -118,14 +117,14 @@ test.each<[string, string, Record<string, string>?]>([
   ["s3:GetObject", "arn:aws:s3:::other/x"],
   ["kms:Decrypt", key],
 ])("who deploys may not: %s on %s %j", async (...asking) => {
-  expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
+  expect(await decide(ofPair, asking)).toBe("ImplicitlyDenied");
 });
 
 const session = (name: string) => `arn:aws:ssm:${region}:${account}:session/${name}`;
 const begunBy = "ssm:resourceTag/aws:ssmmessages:session-id";
 const shell = `arn:aws:ssm:${region}:${account}:document/SSM-SessionManagerRunShell`;
 
-test.each<[string, string, string, Record<string, string>?]>([
+test.each<[expected: string, ...Request]>([
   ["Allowed", "logs:FilterLogEvents", logGroup("hono-app-machines-1"), owned],
   ["ImplicitlyDenied", "logs:FilterLogEvents", logGroup("hono-app-machines-1"), prod],
   ["Allowed", "ssm:StartSession", ec2("instance/i-1"), owned],
@@ -149,7 +148,7 @@ const elb = (resource: string) => `arn:aws:elasticloadbalancing:${region}:${acco
 const linkedRole = (service: string, name: string) => iam(`role/aws-service-role/${service}/${name}`);
 const scalingRole = linkedRole("autoscaling.amazonaws.com", "AWSServiceRoleForAutoScaling");
 
-test.each<[string, string, Record<string, string>?]>([
+test.each<Request>([
   ["ec2:CreateLaunchTemplate", ec2("launch-template/new"), asked],
   ["ec2:CreateLaunchTemplateVersion", ec2("launch-template/lt-1"), owned],
   ["ec2:RunInstances", ec2("launch-template/lt-1"), owned],
@@ -173,11 +172,11 @@ test.each<[string, string, Record<string, string>?]>([
   ["cloudwatch:PutMetricAlarm", `arn:aws:cloudwatch:${region}:${account}:alarm:hono-app-unhealthy-1`, asked],
   ["iam:CreateServiceLinkedRole", scalingRole, { "iam:AWSServiceName": "autoscaling.amazonaws.com" }],
 ])("who deploys a fleet may, and who deploys a pair may not: %s on %s %j", async (...asking) => {
-  expect(await decide(fleetDeployer(), asking)).toBe("Allowed");
-  if (asking[0] !== "ec2:RunInstances") expect(await decide(deployer(), asking)).toBe("ImplicitlyDenied");
+  expect(await decide(ofFleet, asking)).toBe("Allowed");
+  if (asking[0] !== "ec2:RunInstances") expect(await decide(ofPair, asking)).toBe("ImplicitlyDenied");
 });
 
-test.each<[string, string, Record<string, string>?]>([
+test.each<Request>([
   ["ec2:DeleteLaunchTemplate", ec2("launch-template/lt-1"), { ...owned, "aws:ResourceTag/stack": "prod" }],
   ["ec2:CreateLaunchTemplate", ec2("launch-template/new")],
   ["ec2:ReleaseAddress", ec2("elastic-ip/eipalloc-1")],
@@ -204,11 +203,12 @@ test.each<[string, string, Record<string, string>?]>([
     { "iam:AWSServiceName": "ecs.amazonaws.com" },
   ],
 ])("who deploys a fleet may not: %s on %s %j", async (...asking) => {
-  expect(await decide(fleetDeployer(), asking)).toBe("ImplicitlyDenied");
+  expect(await decide(ofFleet, asking)).toBe("ImplicitlyDenied");
 });
 
 test("without a stack the policies are for every stack of the app, without a boundary they ask for none", async () => {
-  const wide = deployer({ stack: undefined, boundary: undefined, stateBucket: undefined, stateKey: undefined });
+  const unset = { stack: undefined, boundary: undefined, stateBucket: undefined, stateKey: undefined };
+  const wide = deployer({ ...values, ...unset });
   expect(await decide(wide, ["ec2:DeleteVpc", ec2("vpc/vpc-1"), prod])).toBe("Allowed");
   expect(await decide(wide, ["ecr:PutImage", ecr("hono-app-prod")])).toBe("Allowed");
   for (const stack of ["dev", "prod"])

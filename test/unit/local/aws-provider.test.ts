@@ -1,6 +1,6 @@
 import timers from "node:timers/promises";
 import { unknownValue } from "@pulumi/pulumi/runtime/rpc.js";
-import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { localAddressOf, toLocalAddress } from "../../../local/address.ts";
 import { provider, type Resource } from "../../../local/providers/aws/provider.ts";
 import {
@@ -30,26 +30,26 @@ const inputs: Inputs = {
 };
 
 describe("an address of the local cloud", () => {
-  it("is that of the public address, and of the private one of what has no public address", () => {
+  test("is that of the public address, and of the private one of what has no public address", () => {
     const PrivateIpAddress = "10.0.129.4";
     expect(localAddressOf({ PublicIpAddress: "54.214.7.9", PrivateIpAddress }, "127.18")).toBe("127.18.7.9");
     expect(localAddressOf({ PrivateIpAddress }, "127.18")).toBe("127.18.129.4");
     expect(() => localAddressOf({}, "127.18")).toThrow('not an IPv4 address: ""');
   });
 
-  it("refuses what is no address, and a prefix outside of loopback", () => {
+  test("refuses what is no address, and a prefix outside of loopback", () => {
     expect(() => toLocalAddress("ec2.example", "127.18")).toThrow('"ec2.example"');
     expect(() => toLocalAddress("54.214.7.9", "10.0")).toThrow("LOCAL_CLOUD_PREFIX");
   });
 });
 
 describe("inputs", () => {
-  it("names properties that are not known, nested ones and those in lists too", () => {
+  test("names properties that are not known, nested ones and those in lists too", () => {
     const given = { name: "a", size: 1, disk: { size: 1, iops: 3 }, filters: [{ value: "x" }, { kind: "y" }] };
     expect(leaves(inputs, given).unknown).toEqual(["size", "disk.iops", "filters[1].kind"]);
   });
 
-  it.each<[flags: Flag[], one: unknown, other: unknown, isSame: boolean]>([
+  test.each<[flags: Flag[], one: unknown, other: unknown, isSame: boolean]>([
     [["json"], '{"a":1,"b":[2,3]}', '{ "b": [2, 3], "a": 1 }', true],
     [["json"], "[1,2]", "[2,1]", false],
     [["json"], "text", '"text"', false],
@@ -64,13 +64,13 @@ describe("inputs", () => {
     expect(same(flags, one, other)).toBe(isSame);
   });
 
-  it("are the same in another order or spelling, and with or without a secret's wrapping", () => {
+  test("are the same in another order or spelling, and with or without a secret's wrapping", () => {
     const before = { policy: '{"a":1}', groups: ["x", "y"], tags: { k: "v" } };
     const after = { policy: secret('{ "a": 1 }'), groups: ["y", secret("x")], tags: secret({ k: secret("v") }) };
     expect(compare(inputs, before, after)).toEqual({ changed: [], replaces: [] });
   });
 
-  it.each([
+  test.each([
     ["disk", { size: 8, encrypted: true }, { size: 9, encrypted: true }, false],
     ["disk", { size: 8, encrypted: true }, { size: 8 }, true],
     ["filters", [{ value: "a" }], [{ value: "a" }, { value: "b" }], true],
@@ -83,7 +83,7 @@ describe("inputs", () => {
     expect(compare(inputs, { [name]: before }, { [name]: after })).toEqual({ changed: [name], replaces });
   });
 
-  it("are refreshed from AWS, and keep the program's spelling where it means the same", () => {
+  test("are refreshed from AWS, and keep the program's spelling where it means the same", () => {
     const declared = {
       policy: '{ "a": 1 }',
       groups: ["b", "a"],
@@ -104,7 +104,7 @@ describe("inputs", () => {
     expect(refresh(inputs, declared, live)).toEqual({ ...declared, ...found });
   });
 
-  it("are not refreshed by what cannot be compared, nor a secret by the same in the open", () => {
+  test("are not refreshed by what cannot be compared, nor a secret by the same in the open", () => {
     const declared = { disk: { size: 8 }, filters: [{ value: "a" }] };
     expect(refresh(inputs, declared, { disk: null, filters: { value: "b" } })).toEqual(declared);
     for (const value of [[{ value: "a" }], { value: "a" }]) {
@@ -112,13 +112,13 @@ describe("inputs", () => {
     }
   });
 
-  it("get the tags that someone added, where there are any", () => {
+  test("get the tags that someone added, where there are any", () => {
     for (const tags of [{ by: "hand" }, {}, undefined]) {
       expect(refresh(inputs, { name: "n" }, { tags })).toEqual({ name: "n", ...(tags?.by && { tags }) });
     }
   });
 
-  it("that are documents become text once they are known, and other objects do not", () => {
+  test("that are documents become text once they are known, and other objects do not", () => {
     const others = { tags: { k: "v" }, unknown: { a: 1 }, name: "n" };
     const encode = (policy: unknown) => encodeDocuments(inputs, { policy, ...others });
     expect(encode({ a: [1] })).toEqual({ policy: '{"a":[1]}', ...others });
@@ -128,13 +128,13 @@ describe("inputs", () => {
     }
   });
 
-  it("stand over what AWS has, object by object", () => {
+  test("stand over what AWS has, object by object", () => {
     const live = { disk: { size: 8, iops: 3 }, policy: "{}", tags: { a: "b" }, arn: "x" };
     const given = { disk: { size: 9 }, policy: {}, tags: unknownValue };
     expect(merge(live, given)).toEqual({ ...given, disk: { size: 9, iops: 3 }, arn: "x" });
   });
 
-  it("stay secret in the outputs", () => {
+  test("stay secret in the outputs", () => {
     const outputs = { policy: "p", name: "n", arn: "x" };
     const wrapped = { ...outputs, policy: secret("p") };
     expect(keepSecrets(outputs, { policy: secret("p"), name: "n" })).toEqual(wrapped);
@@ -165,7 +165,7 @@ describe("the provider", () => {
   const aws = provider("7.48.0", { "aws:iam/role:Role": role }, {}, async () => {});
   const urn = "urn:pulumi:dev::app::my:index:Parent$aws:iam/role:Role::graviton";
 
-  it("names as pulumi-aws does, keeps the name, and refuses one that is too long with it", async () => {
+  test("names as pulumi-aws does, keeps the name, and refuses one that is too long with it", async () => {
     const first = await aws.check?.(urn, {}, { policy: "p" });
     expect(first?.inputs.name).toMatch(/^graviton-[0-9a-f]{7}$/);
     expect((await aws.check?.(urn, first?.inputs, { policy: "p" }))?.inputs.name).toBe(first?.inputs.name);
@@ -174,7 +174,7 @@ describe("the provider", () => {
     expect(long?.failures).toEqual([{ property: "name", reason }]);
   });
 
-  it("refuses what is unknown or missing by name, and another region", async () => {
+  test("refuses what is unknown or missing by name, and another region", async () => {
     const result = await aws.check?.(urn, {}, { polcy: "p", __defaults: [] });
     expect(result?.failures?.map(({ property }) => property)).toEqual(["polcy", "policy"]);
     await expect(aws.check?.(urn, {}, { policy: "p", region: "us-east-1" })).rejects.toThrow("us-east-1");
@@ -184,7 +184,7 @@ describe("the provider", () => {
     await expect(aws.invoke?.("aws:ec2/getVpc:getVpc", {})).rejects.toThrow("aws:ec2/getVpc:getVpc");
   });
 
-  it("refuses what AWS would refuse, where it is new or changed", async () => {
+  test("refuses what AWS would refuse, where it is new or changed", async () => {
     const policy = '{"Statement":[]}';
     const check = async (before: object, description: string) =>
       (await aws.check?.(urn, before, { name: "n", policy, tags: { description } }))?.failures ?? [];
@@ -199,7 +199,7 @@ describe("the provider", () => {
     expect(await check({ name: "n", policy, tags: { description: long } }, long)).toEqual([]);
   });
 
-  it("compares what is computed, where it is not given, with what its state has", async () => {
+  test("compares what is computed, where it is not given, with what its state has", async () => {
     const group = { ...role, computed: ["policy"] };
     const { diff } = provider("", { "aws:iam/role:Role": group }, {}, async () => {});
     const changes = async (before: object, state: string, after: object) =>
@@ -209,7 +209,7 @@ describe("the provider", () => {
     expect(await changes({}, "a", { policy: "b" })).toBe(undefined);
   });
 
-  it("deletes first only what was given its name by the program", async () => {
+  test("deletes first only what was given its name by the program", async () => {
     const replace = (before: string, after: string, name: string) =>
       aws.diff?.("id", urn, { __inputs: { name, tags: before } }, { name, tags: after });
     expect(await replace("a", "b", "mine")).toMatchObject({ changes: undefined, deleteBeforeReplace: true });
@@ -222,7 +222,7 @@ describe("the provider", () => {
     expect(await renamed).toMatchObject({ replaces: ["name"], deleteBeforeReplace: true });
   });
 
-  it("deletes first, where only some inputs ask for it, unless another one makes it another thing", async () => {
+  test("deletes first, where only some inputs ask for it, unless another one makes it another thing", async () => {
     const inputs: Inputs = { subnet: ["replace"], table: ["replace"] };
     const link = { ...role, autoName: 0, inputs, deleteBeforeReplace: ["table"] };
     const { diff } = provider("", { "aws:iam/role:Role": link }, {}, async () => {});
@@ -232,13 +232,13 @@ describe("the provider", () => {
     expect(await isFirst({ subnet: "b", table: "b" })).toBe(false);
   });
 
-  it("reads a deleted resource as gone, and an existing one with its live values", async () => {
+  test("reads a deleted resource as gone, and an existing one with its live values", async () => {
     expect((await aws.read?.("id", urn, { __inputs: { name: "gone" } }))?.id).toBe("");
     const found = await aws.read?.("id", urn, { __inputs: { name: "n", policy: "p" } });
     expect(found).toMatchObject({ id: "id", inputs: { name: "n", policy: "live" }, props: { policy: "live" } });
   });
 
-  it("deletes what is still in use when that is gone, and gives up after 20 minutes", async () => {
+  test("deletes what is still in use when that is gone, and gives up after 20 minutes", async () => {
     onTestFinished(() => void vi.useRealTimers());
     vi.useFakeTimers({ toFake: ["Date"] });
     everywhere(vi.spyOn(timers, "setTimeout").mockResolvedValue(undefined));
@@ -252,7 +252,7 @@ describe("the provider", () => {
     expect(attempts).toBe(2);
   });
 
-  it("removes the tags that are gone", async () => {
+  test("removes the tags that are gone", async () => {
     const retag = vi.fn();
     const { update } = provider("", { "aws:iam/role:Role": { ...role, retag } }, {}, async () => {});
     const inputs = (tags: object) => ({ name: "n", policy: "p", tags });
@@ -260,16 +260,19 @@ describe("the provider", () => {
     expect(retag).toHaveBeenCalledExactlyOnceWith("id", { app: "a", more: "c" }, ["gone"], expect.anything());
   });
 
-  it.each([false, true])("takes a refused update as made, unless its type keeps the state: %j", async (keepsState) => {
-    const update = () => Promise.reject(Object.assign(new Error("no"), { name: "AccessDenied" }));
-    const types = { "aws:iam/role:Role": { ...role, keepsState, update } };
-    const { diff, ...refusing } = provider("", types, {}, async () => {});
-    const [olds, news] = [{ arn: "x", policy: "a", __inputs: { policy: "a" } }, { policy: "b" }];
-    const error: Props = await refusing.update?.("id", urn, olds, news).catch((refusal) => refusal);
-    const { message, id, reasons, properties = olds } = error;
-    expect(message).toBe("updating IAM Role (graviton): AccessDenied: no");
-    expect([id, reasons]).toEqual(keepsState ? [undefined, undefined] : ["id", [message]]);
-    expect(properties.arn).toBe("x");
-    expect((await diff?.("id", urn, properties, news))?.changes).toBe(keepsState ? undefined : false);
-  });
+  test.each([false, true])(
+    "takes a refused update as made, unless its type keeps the state: %j",
+    async (keepsState) => {
+      const update = () => Promise.reject(Object.assign(new Error("no"), { name: "AccessDenied" }));
+      const types = { "aws:iam/role:Role": { ...role, keepsState, update } };
+      const { diff, ...refusing } = provider("", types, {}, async () => {});
+      const [olds, news] = [{ arn: "x", policy: "a", __inputs: { policy: "a" } }, { policy: "b" }];
+      const error: Props = await refusing.update?.("id", urn, olds, news).catch((refusal) => refusal);
+      const { message, id, reasons, properties = olds } = error;
+      expect(message).toBe("updating IAM Role (graviton): AccessDenied: no");
+      expect([id, reasons]).toEqual(keepsState ? [undefined, undefined] : ["id", [message]]);
+      expect(properties.arn).toBe("x");
+      expect((await diff?.("id", urn, properties, news))?.changes).toBe(keepsState ? undefined : false);
+    },
+  );
 });
