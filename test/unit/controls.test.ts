@@ -4,8 +4,8 @@
 // https://www.checkov.io/5.Policy%20Index/terraform.html
 
 import { expect, test } from "vitest";
-import { only, registryHost, runProgram, secret } from "../support/mocks.ts";
-import { type Registered, registered, type Variant } from "../support/programs.ts";
+import { registryHost, secret } from "../support/mocks.ts";
+import { type Registered, registered, type Variant, variants } from "../support/programs.ts";
 
 const instance = "aws:ec2/instance:Instance";
 const template = "aws:ec2/launchTemplate:LaunchTemplate";
@@ -203,8 +203,9 @@ test("the types that have no control are these", async () => {
 });
 
 test("the registry's token goes to the builder's login, as a secret, and nowhere else", async () => {
-  const found = await runProgram();
-  const login = only("docker-build:index:Image").inputs.registries;
-  expect(login).toEqual(secret([{ address: registryHost, username: "AWS", password: "canary-token" }]));
-  expect(JSON.stringify(found, (_, value) => (value === login ? undefined : value))).not.toContain("canary-token");
+  const logins = (await registered("docker-build:index:Image")).map(({ inputs }) => inputs.registries);
+  const login = secret([{ address: registryHost, username: "AWS", password: "canary-token" }]);
+  expect(logins).toEqual(Object.keys(variants).map(() => login));
+  const others = JSON.stringify(await registered(), (_, value) => (logins.includes(value) ? undefined : value));
+  expect(others).not.toContain("canary-token");
 });
