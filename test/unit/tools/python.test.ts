@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { temporaryFolder, writeProgram } from "../../support/process.ts";
@@ -17,8 +17,8 @@ test("a user's clones share what is installed from PyPI, until Python is another
   vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
   vi.spyOn(process.stderr, "write").mockReturnValue(true);
   const clones = ["first", "second"].map((name) => join(folder, name)) as [string, string];
-  for (const clone of clones)
-    for (const path of ["tools", "app/src", "package.json"]) cpSync(path, join(clone, path), { recursive: true });
+  const files = [...globSync("tools/*.*"), "tools/python/moto", "app/src", "package.json"];
+  for (const clone of clones) for (const file of files) cpSync(file, join(clone, file), { recursive: true });
   const [first, second] = clones;
   const ensure = async (clone: string) => {
     const { ensureVenv } = await import(join(clone, "tools/python.ts"));
