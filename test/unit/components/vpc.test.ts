@@ -1,5 +1,4 @@
 import { BlockList } from "node:net";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { subnetBlock, Vpc } from "../../../components/vpc.ts";
 import { find, mock, settle } from "../../support/mocks.ts";
@@ -20,16 +19,13 @@ test("in other zones no new subnet has the block of one that is still there, and
   expect(new Set(blocks).size).toBe(8);
 });
 
-test("a VPC of any size has 16 blocks, all its own", () => {
-  const networks = fc.record({ length: fc.integer({ min: 16, max: 20 }), part: fc.nat(15) });
-  fc.assert(
-    fc.property(networks, ({ length, part }) => {
-      const first = `10.7.${(part * 2 ** (24 - length)) % 256}.0`;
-      const vpc = new BlockList();
-      vpc.addSubnet(first, length);
-      const blocks = Array.from({ length: 16 }, (_, index) => subnetBlock(`${first}/${length}`, index));
-      expect(new Set(blocks).size).toBe(16);
-      for (const block of blocks) expect(vpc.check(block.replace(".0/24", ".255")), block).toBe(true);
-    }),
-  );
+test.each([16, 17, 18, 19, 20])("a VPC of /%i has 16 blocks, all its own", (length) => {
+  for (let third = 0; third < 256; third += 2 ** (24 - length)) {
+    const first = `10.7.${third}.0`;
+    const vpc = new BlockList();
+    vpc.addSubnet(first, length);
+    const blocks = Array.from({ length: 16 }, (_, index) => subnetBlock(`${first}/${length}`, index));
+    expect(new Set(blocks).size).toBe(16);
+    for (const block of blocks) expect(vpc.check(block.replace(".0/24", ".255")), block).toBe(true);
+  }
 });
