@@ -87,15 +87,6 @@ const machine = (name: string, type: string, ami: string) => {
 };
 const [graviton, intel] = [machine("graviton", "t4g.small", "arm64"), machine("intel", "t3.small", "x86_64")];
 
-/** With all that a fleet can have. */
-const wholeFleet = {
-  fleet: "true",
-  egress: "endpoints",
-  cpuTarget: "60",
-  domain: "app.example.com",
-  alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
-};
-
 describe("with the defaults", () => {
   beforeEach(async () => void (await runProgram()));
 
@@ -225,7 +216,13 @@ describe("with other settings", () => {
   });
 
   test("every resource has its name and its component, with all that a fleet can have", async () => {
-    await runProgram(wholeFleet);
+    await runProgram({
+      fleet: "true",
+      egress: "endpoints",
+      cpuTarget: "60",
+      domain: "app.example.com",
+      alarmTopic: `arn:aws:sns:ap-northeast-2:${account}:alarms`,
+    });
     expect(tree()).toMatchSnapshot();
     expect(only("pulumi:pulumi:Stack").outputs?.url).toBe("https://app.example.com");
   });

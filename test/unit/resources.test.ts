@@ -95,12 +95,11 @@ const rule = (securityGroupId: string, port: number, peer: string) => ({
 });
 const group = { vpcId, description };
 
-const inZone = (zone: string) => ({ vpcId, availabilityZone: `ap-northeast-2${zone}` });
 /** Subnets of a kind, in both zones, and what they have in common. */
 const layer = (kind: string, blocks: readonly string[], target?: object): Rows => {
   const routeTableId = `hono-app-${kind}-id`;
   const subnets = ["a", "c"].map((zone, index) => ({
-    [`Subnet hono-app-${kind}-${zone}`]: { ...inZone(zone), cidrBlock: blocks[index] },
+    [`Subnet hono-app-${kind}-${zone}`]: { vpcId, availabilityZone: `ap-northeast-2${zone}`, cidrBlock: blocks[index] },
     [`RouteTableAssociation hono-app-${kind}-${zone}`]: { routeTableId, subnetId: `hono-app-${kind}-${zone}-id` },
   }));
   return {
@@ -305,14 +304,6 @@ test("a pair, with other settings than the defaults", async () => {
   });
 });
 
-const healthCheck = {
-  path: "/health",
-  matcher: "200",
-  interval: 5,
-  timeout: 4,
-  healthyThreshold: 2,
-  unhealthyThreshold: 2,
-};
 /** The load balancer: people reach it alone, and it alone reaches the app on the machines. */
 const balancer = (cidrs: string[], ...listeners: readonly [name: string, port: number, more: object][]): Rows => ({
   "SecurityGroup hono-app-balancer": group,
@@ -333,7 +324,14 @@ const balancer = (cidrs: string[], ...listeners: readonly [name: string, port: n
     targetType: "instance",
     protocol: "HTTP",
     port: 80,
-    healthCheck,
+    healthCheck: {
+      path: "/health",
+      matcher: "200",
+      interval: 5,
+      timeout: 4,
+      healthyThreshold: 2,
+      unhealthyThreshold: 2,
+    },
     deregistrationDelay: 30,
     loadBalancingAlgorithmType: "least_outstanding_requests",
   },

@@ -38,13 +38,12 @@ const common = { logGroup: "machines", region: "ap-northeast-2", timeout: 600 };
 const group = { ...common, groupName: "app-1", targetGroupArn: "arn:targets", address: "balancer.example" };
 const groupArgs = { ...group, template: "lt-1:2" };
 const ofMachine = { ...expected, instanceId: "i-1" };
-const ofKept = { newest: "ami-2", amiUpdate: "keep" as const, occasion: "release 1" };
 
 const made = {
   Verification: () => new Verification("app", { ...common, expected, url: "http://203.0.113.7", instanceId: "i-1" }),
   Rollout: () => new Rollout("app", { ...groupArgs, expected }),
   GroupVerification: () => new GroupVerification("app", { ...groupArgs, expected, min: 2, subnetIds: ["subnet-a"] }),
-  KeptAmi: () => new KeptAmi("app", ofKept),
+  KeptAmi: () => new KeptAmi("app", { newest: "ami-2", amiUpdate: "keep", occasion: "release 1" }),
 };
 
 /** Registers a resource. @returns Its provider, and what the engine hands to that. */
