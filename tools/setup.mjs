@@ -13,6 +13,7 @@ import { checkHost } from "./host.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const home = join(root, ".local");
+const compileCache = join(home, "node-compile-cache");
 const nodeVersion = "24.21.0";
 const quietly = ["--ignore-scripts", "--no-audit", "--no-fund"];
 
@@ -78,6 +79,8 @@ async function ensurePackages(env, isForCloud) {
     await once(others, "exit");
   }
   await installed;
+  // What was compiled of earlier packages, and at each run of the tests: Node itself removes nothing.
+  rmSync(compileCache, { recursive: true, force: true });
   writeFileSync(stamp, lock);
 }
 
@@ -102,7 +105,7 @@ if (isForCloud) {
 const node = await ensureNode();
 const path = [node, join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);
 // Compiled once, the imports of every later command cost a third less.
-const env = { ...process.env, PATH: path, NODE_COMPILE_CACHE: join(home, "node-compile-cache") };
+const env = { ...process.env, PATH: path, NODE_COMPILE_CACHE: compileCache };
 await ensurePackages(env, isForCloud);
 
 const child = spawn(command, args, { cwd: root, env, stdio: "inherit" });
