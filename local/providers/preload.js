@@ -35,25 +35,11 @@ function loadOnDemand(name, get) {
 }
 for (const name of ["@pulumi/pulumi/typescript-shim", "@pulumi/pulumi/automation"])
   loadOnDemand(name, (load, key) => load()[key]);
-// This one starts the inspector, which takes a tenth of a second, and sets an option of V8, without which Node has its own modules compiled already:
-// another twentieth. Both serve what writes a function, which asks for the inspector once more.
+// This one starts the inspector, which takes a tenth of a second, and sets an option of V8 for which Node compiles its own modules again, a
+// twentieth more. Both serve what writes a function, which asks for the inspector itself.
 loadOnDemand("@pulumi/pulumi/runtime/closure/v8Hooks", (load, key) =>
   key === "isInitializedAsync" ? async () => {} : load()[key],
 );
-// Each promise has the stack of where it was made, which takes the program a tenth of a second, and is shown with this variable alone.
-if (!process.env.PULUMI_DEBUG_PROMISE_LEAKS) {
-  const debuggable = sdk("@pulumi/pulumi/runtime/debuggable");
-  const { debuggablePromise } = debuggable;
-  debuggable.debuggablePromise = (...args) => {
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
-    try {
-      return debuggablePromise(...args);
-    } finally {
-      Error.stackTraceLimit = stackTraceLimit;
-    }
-  };
-}
 // From these it takes functions and classes at once, and calls them only where it sends traces or writes a function with its packages.
 for (const name of [
   "@opentelemetry/exporter-zipkin",
@@ -71,3 +57,18 @@ for (const name of [
         return new.target ? Reflect.construct(load()[key], args) : load()[key](...args);
       },
   );
+
+// Each promise has the stack of where it was made. That takes the program a tenth of a second, and is shown with this variable alone.
+if (!process.env.PULUMI_DEBUG_PROMISE_LEAKS) {
+  const debuggable = sdk("@pulumi/pulumi/runtime/debuggable");
+  const { debuggablePromise } = debuggable;
+  debuggable.debuggablePromise = (...args) => {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    try {
+      return debuggablePromise(...args);
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  };
+}
