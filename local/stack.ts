@@ -62,8 +62,7 @@ export async function ensureStack(cloud: Cloud): Promise<void> {
   if (existsSync(stateFile(cloud))) return;
   // By itself the CLI takes a passphrase, and says so in the stack's file.
   const { secretsProvider } = await import("../tools/stack-config.ts");
-  const provider = secretsProvider(stackName);
-  const options = ["--no-select", ...(provider ? ["--secrets-provider", provider] : [])];
+  const options = ["--no-select", "--secrets-provider", secretsProvider(stackName)];
   await run(["pulumi", "stack", "init", ...options, stackName], optionsOf(cloud));
 }
 

@@ -17,12 +17,12 @@ const project: {
  */
 export const stackConfig = (stack?: string): Record<string, string> => readConfig(readFile(stack));
 
-/** What encrypts a stack's secrets, as its file says. @default a passphrase or Pulumi Cloud. @throws Error where the stack has no file. */
-export const secretsProvider = (stack?: string): string | undefined => parse(readFile(stack))?.secretsprovider;
+/** What encrypts a stack's secrets, as its file says. @default `default`: a passphrase or Pulumi Cloud. @throws Error where the stack has no file. */
+export const secretsProvider = (stack?: string): string => parse(readFile(stack))?.secretsprovider ?? "default";
 
 /** The KMS key in that: an ARN, an id or an alias. None where no KMS key encrypts them. @see https://gocloud.dev/howto/secrets/#aws */
 export const secretsKey = (stack?: string): string | undefined =>
-  /^awskms:\/\/\/?([^?]+)/.exec(secretsProvider(stack) ?? "")?.[1];
+  /^awskms:\/\/\/?([^?]+)/.exec(secretsProvider(stack))?.[1];
 
 function readFile(stack?: string): string {
   if (stack === undefined) return "";

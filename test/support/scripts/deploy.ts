@@ -28,12 +28,20 @@ export const cases: Cases = {
     const file = join(cloud.project, "Pulumi.made.yaml");
     const overrides = { STACK: "made" };
     const programs = { pulumi: `[ "$1" = up ] || exec ${join(toolsFolder, "pulumi")} "$@"` };
-    for (const text of [readFileSync("Pulumi.local.yaml", "utf8"), "config: {}\n"]) {
+    const local = readFileSync("Pulumi.local.yaml", "utf8");
+    for (const [text, check] of [
+      [local, () => expect(readFileSync(file, "utf8")).toBe(local)],
+      [
+        "config: {}\n",
+        async () => expect((await up({ overrides, contexts: wrong })).text).toContain("incorrect passphrase"),
+      ],
+    ] as const) {
       writeFileSync(file, text);
       try {
-        await successful(up({ overrides, programs }));
-        if (text.includes("encryptedkey")) expect(readFileSync(file, "utf8")).toBe(text);
-        else expect((await up({ overrides, contexts: wrong })).text).toContain("incorrect passphrase");
+        const { outputs } = await run("set-up: the stack's settings", { ...onStack, overrides });
+        const contexts = { ...settings, steps: { "set-up": { outputs } } };
+        await successful(up({ overrides, programs, contexts }));
+        await check();
       } finally {
         await shell("pulumi stack rm made --yes");
       }

@@ -61,12 +61,20 @@ export const cases: Cases = {
 
   async "set-up: the stack's settings"(script) {
     const settings = (STACK: string) => run(script, { runner: { ...runner, STACK }, cwd: cloud.project });
-    expect((await settings("dev")).outputs).toEqual({ region: "ap-northeast-2", builder: "multiplatform" });
+    expect((await settings("dev")).outputs).toEqual({
+      region: "ap-northeast-2",
+      builder: "multiplatform",
+      secretsprovider: "default",
+    });
     expect(await settings("none")).toMatchObject({ status: 1, outputs: {} });
     const other = join(cloud.project, "Pulumi.other.yaml");
-    writeFileSync(other, "config:\n  aws:region: eu-west-1\n  builder: own\n");
+    writeFileSync(other, "config:\n  aws:region: eu-west-1\n  builder: own\nsecretsprovider: awskms://alias/state\n");
     onTestFinished(() => rmSync(other));
-    expect((await settings("other")).outputs).toEqual({ region: "eu-west-1", builder: "own" });
+    expect((await settings("other")).outputs).toEqual({
+      region: "eu-west-1",
+      builder: "own",
+      secretsprovider: "awskms://alias/state",
+    });
     const contexts = { steps: { stack: { outputs: { region: "x", builder: "y" } } } };
     expect(inputsOf("set-up: aws-actions/configure-aws-credentials", contexts)).toMatchObject({ "aws-region": "x" });
     expect(inputsOf("set-up: docker/setup-buildx-action", contexts)).toMatchObject({ name: "y" });
