@@ -7,8 +7,7 @@ export const neededNode = JSON.parse(readFileSync(new URL("package.json", import
 /** Whether a version is older than another, which may have `>=` before it. Not by localeCompare(), which first loads its rules of a language. */
 export function isOlder(version, than) {
   const [numbers, others] = [version, than].map((text) => (text.match(/\d+/g) ?? []).map(Number));
-  const index = numbers.findIndex((number, index) => number !== (others[index] ?? 0));
-  return index >= 0 && numbers[index] < (others[index] ?? 0);
+  return numbers.map((number, index) => number - (others[index] ?? 0)).find((difference) => difference !== 0) < 0;
 }
 
 /** Whether this Node is older. */

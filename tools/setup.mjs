@@ -72,6 +72,8 @@ async function ensurePackages(env, isForCloud) {
     .digest("hex");
   const stamp = join(root, "node_modules", ".installed");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  // What was compiled of earlier packages, and at each run of the tests: Node itself removes nothing.
+  rmSync(compileCache, { recursive: true, force: true });
   const installed = step("npm packages", "npm", ["ci", ...quietly], { env });
   if (isForCloud) {
     const others = spawn("node", [join(root, "local", "fetch.ts")], { env, stdio: "inherit" });
@@ -79,8 +81,6 @@ async function ensurePackages(env, isForCloud) {
     await once(others, "exit");
   }
   await installed;
-  // What was compiled of earlier packages, and at each run of the tests: Node itself removes nothing.
-  rmSync(compileCache, { recursive: true, force: true });
   writeFileSync(stamp, lock);
 }
 
